@@ -67,11 +67,7 @@ export class StorageError extends VarveError {
   readonly redactedUri: string;
   readonly isRetryable: boolean;
 
-  constructor(
-    code: SqlState,
-    message: string,
-    fields: ErrorFields & { operation: string; redactedUri: string; isRetryable?: boolean },
-  ) {
+  constructor(code: SqlState, message: string, fields: ErrorFields & { operation: string; redactedUri: string; isRetryable?: boolean }) {
     super(code, message, fields);
     this.operation = fields.operation;
     this.redactedUri = fields.redactedUri;
