@@ -1,0 +1,47 @@
+/**
+ * Ids: names for things, from the seeded source and the clock, so a simulated run repeats exactly.
+ *
+ * Job and row ids are INT8: microseconds of the clock, raised so that each is above the one
+ * before, hence unique in a cluster, ordered by creation, and a safe integer. Names follow the
+ * scheme of hyperid: a prefix drawn once and a counter, which is unique without drawing again.
+ */
+import { toBuffer, toHex } from './bytes.ts';
+import type { Clock } from './clock.ts';
+import type { Random } from './random.ts';
+
+export class Ids {
+  readonly #random: Random;
+  readonly #clock: Clock;
+  readonly #prefix: string;
+  #count = 0;
+  #lastInt8 = 0;
+
+  constructor(random: Random, clock: Clock) {
+    this.#random = random;
+    this.#clock = clock;
+    this.#prefix = toBuffer(random.fork('names').bytes(9)).toString('base64url');
+  }
+
+  /** A version 4 UUID (RFC 9562), lower case. */
+  uuid(): string {
+    const hex = toHex(this.#random.bytes(16));
+    const variant = ((Number.parseInt(hex.charAt(16), 16) & 0x3) | 0x8).toString(16);
+    return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20)}`;
+  }
+
+  /** A positive INT8, greater than every one before it from here. */
+  int8(): number {
+    this.#lastInt8 = Math.max(this.#lastInt8 + 1, Math.floor(this.#clock.nowMicros()));
+    return this.#lastInt8;
+  }
+
+  /** A positive INT8 that another cluster is unlikely to draw too. */
+  randomInt8(): number {
+    return 1 + this.#random.int(Number.MAX_SAFE_INTEGER - 1);
+  }
+
+  /** A short name of URL-safe chars, unique here. */
+  name(): string {
+    return `${this.#prefix}-${this.#count++}`;
+  }
+}
