@@ -1,0 +1,118 @@
+/**
+ * Statements: what running one gives back, and how layers above add their own.
+ *
+ * A hook registers a statement kind (`BACKUP`, `SHOW JOBS`, ...) with the engine. The session finds
+ * it by the AST's `kind` and hands it a context: the session, the transaction, the evaluators for
+ * option values. So sql never names the layers above it.
+ *
+ * Lives elsewhere: transaction state and prepared statements (session.ts), what the engine itself
+ * runs (dispatch.ts), tables computed on the fly (virtualTables.ts).
+ */
+import type { SqlState } from '../../base/sqlState.ts';
+import type { Timestamp } from '../../base/timestamp.ts';
+import type { Txn } from '../../kv/kv.ts';
+import type { Datum } from '../../catalog/datum.ts';
+import type { ColumnType } from '../../catalog/type.ts';
+import type { CatalogSnapshot } from '../../catalog/catalog.ts';
+import type { Expr, Statement } from '../parse/ast.ts';
+import type { SqlEngine } from './engine.ts';
+import type { Session } from './session.ts';
+
+export interface ResultColumn {
+  readonly name: string;
+  readonly type: ColumnType;
+  /** The table column it comes from unchanged, for the wire protocol's row description. */
+  readonly tableId?: number;
+  readonly columnId?: number;
+}
+
+/** A message beside the result: a NOTICE or WARNING of the wire protocol. */
+export interface Notice {
+  readonly severity: 'NOTICE' | 'WARNING' | 'INFO';
+  readonly code: SqlState;
+  readonly message: string;
+  readonly detail?: string;
+  readonly hint?: string;
+}
+
+export interface StatementResult {
+  /** The command tag: `INSERT 0 3`, `SELECT 2`, `CREATE TABLE`. */
+  readonly tag: string;
+  /** Present when the statement returns rows, also when there are none. */
+  readonly columns?: readonly ResultColumn[];
+  readonly rows: Datum[][];
+  /** Rows returned or affected; undefined for statements that count none. */
+  readonly rowCount?: number;
+  readonly notices: readonly Notice[];
+}
+
+/** What a hook's `run` gives: the tag and the rows, in the order of its columns. */
+export interface HookResult {
+  readonly tag: string;
+  readonly rows?: Datum[][];
+  readonly rowCount?: number;
+}
+
+/** What a statement sees while it runs. One context lives as long as one run of one statement. */
+export interface StatementContext {
+  readonly engine: SqlEngine;
+  readonly session: Session;
+  readonly user: string;
+  /** The statement's transaction: the explicit one, or the implicit one that commits after the statement. */
+  readonly txn: Txn;
+  /** True between BEGIN and COMMIT; a statement that must commit on its own checks it. */
+  readonly inExplicitTransaction: boolean;
+  /** `statement_timestamp()`: never steps back within a session. */
+  readonly statementTimestamp: Timestamp;
+  /** Aborts when the client cancels, the statement times out or the session closes. */
+  readonly signal: AbortSignal;
+  /** Values of $1, $2, ... and their types. */
+  readonly placeholders: readonly Datum[];
+  readonly placeholderTypes: readonly ColumnType[];
+  /** The catalog as this transaction sees it, its own uncommitted changes included. */
+  catalog(): Promise<CatalogSnapshot>;
+  /** Evaluates a constant expression (literals, placeholders, functions) cast to a type. NULL gives undefined. 22023/42804 when it cannot. */
+  evalString(expr: Expr): Promise<string | undefined>;
+  evalInt(expr: Expr): Promise<number | undefined>;
+  evalBool(expr: Expr): Promise<boolean | undefined>;
+  /** Evaluates a constant expression to a datum of its own type. */
+  evalDatum(expr: Expr): Promise<{ type: ColumnType; value: Datum }>;
+  /** Any accepted AS OF SYSTEM TIME form to a timestamp; the future and the unreadable are refused (22023). */
+  resolveAsOf(expr: Expr): Promise<Timestamp>;
+  /** Adds a notice to the result. */
+  notice(message: string, fields?: Partial<Omit<Notice, 'message'>>): void;
+}
+
+/** A statement kind that another layer runs. */
+export interface StatementHook<S extends Statement = Statement> {
+  /**
+   * The columns that `run` returns rows for; undefined for a statement without rows. Called to
+   * describe a prepared statement, so it does not run anything.
+   */
+  columns(stmt: S): readonly ResultColumn[] | undefined;
+  /**
+   * Runs the statement. With `ownTransaction` false its writes go through `context.txn`; the session
+   * commits an implicit one after `run` returns.
+   */
+  run(context: StatementContext, stmt: S): Promise<HookResult>;
+  /**
+   * True when the statement does not use `context.txn`, but runs transactions of its own (a job
+   * that is waited for). Its implicit transaction is then never retried.
+   */
+  readonly ownTransaction?: boolean;
+  /** True when the statement may run in a read-only transaction. Default false. */
+  readonly isReadOnly?: boolean;
+}
+
+/** Statement hooks by AST kind. */
+export class StatementHooks {
+  readonly #hooks = new Map<string, StatementHook>();
+
+  register<S extends Statement>(kind: S['kind'], hook: StatementHook<S>): void {
+    this.#hooks.set(kind, hook as unknown as StatementHook);
+  }
+
+  get(kind: string): StatementHook | undefined {
+    return this.#hooks.get(kind);
+  }
+}
