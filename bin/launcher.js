@@ -84,11 +84,16 @@ export function launch({ launcher, target, args, memory }) {
   if (node === undefined || (tooOld && launched)) {
     fail(
       `Varve needs Node ${OLDEST_NODE.join('.')} or newer, and this is ${process.versions.node}.\n` +
-        `Install a newer Node, or run "npm install" in ${packageRoot}, which brings one.`,
+        `Install a newer Node, or let npm bring one beside Varve: ${howToBring()}.`,
     );
   }
   const flags = heap === undefined ? [] : [`--max-old-space-size=${heap}`];
   return runInChild(node, [...process.execArgv, ...flags, launcher, ...process.argv.slice(2)]);
+}
+
+function howToBring() {
+  const isCheckout = existsSync(join(packageRoot, 'src'));
+  return isCheckout ? `"npm ci" in ${packageRoot}` : `"npm install node@24" where you installed it`;
 }
 
 /** Prints what is wrong and ends the process with 1. */

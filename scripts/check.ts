@@ -7,7 +7,7 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { join, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { checkCycles, checkLayers } from './tidy/layers.ts';
-import { checkDeterminism, checkLength, checkOnly, checkPackages, checkReadmes } from './tidy/rules.ts';
+import { checkDependencies, checkDeterminism, checkLength, checkOnly, checkPackages, checkReadmes } from './tidy/rules.ts';
 import { formatViolation } from './tidy/source.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -26,7 +26,12 @@ function checkTidy(): boolean {
   );
   const files = paths.filter((path) => path.endsWith('.ts')).map((path) => ({ path, text: readFileSync(join(root, path), 'utf8') }));
   const rules = [checkLayers, checkCycles, checkPackages, checkDeterminism, checkOnly, checkLength];
-  const violations = [...rules.flatMap((rule) => rule(files)), ...checkReadmes(paths)];
+  const { dependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { dependencies: Record<string, string> };
+  const violations = [
+    ...rules.flatMap((rule) => rule(files)),
+    ...checkDependencies(files, Object.keys(dependencies)),
+    ...checkReadmes(paths),
+  ];
   for (const violation of violations) console.error(formatViolation(violation));
   console.log(`tidy: ${files.length} files, ${violations.length} violations`);
   return violations.length === 0;

@@ -13,6 +13,7 @@ export const PACKAGES: Readonly<Record<string, RegExp>> = {
   chevrotain: /^src\/sql\/parse\//,
   'decimal.js': /^src\/(?:base|catalog|sql)\//,
   hyperid: /^src\/base\//,
+  pg: /^src\/cli\//,
   'node:net': /^src\/(?:server|console|cli)\//,
   'node:tls': /^src\/(?:server|console|cli)\//,
   'node:http': /^src\/(?:server|console|cli)\//,
@@ -22,7 +23,7 @@ export const PACKAGES: Readonly<Record<string, RegExp>> = {
 };
 
 /** Where the outside comes in; everything else takes Clock, Random and Ids as arguments. */
-const MAY_KNOW_THE_OUTSIDE = /^src\/(?:base\/system\w*\.ts$|cli\/)/;
+const MAY_KNOW_THE_OUTSIDE = /^src\/(?:base\/(?:system\w*|executor)\.ts$|cli\/)/;
 const OUTSIDE = [
   /\bDate\.now\b/g,
   /\bnew Date(?:\(\s*\)|(?!\s*\(|\w))/g,
@@ -54,6 +55,15 @@ export function checkPackages(files: readonly SourceFile[]): Violation[] {
     }
   }
   return violations;
+}
+
+/** Packages that src imports and an installation would not bring. `dependencies` are package.json's, without those of development. */
+export function checkDependencies(files: readonly SourceFile[], dependencies: readonly string[]): Violation[] {
+  return files
+    .filter(({ path }) => path.startsWith('src/'))
+    .flatMap((file) => importsOf(file).map(({ line, specifier }) => ({ path: file.path, line, name: packageName(specifier) })))
+    .filter(({ name }) => name !== undefined && !name.startsWith('node:') && !dependencies.includes(name))
+    .map(({ path, line, name }) => ({ path, line, message: `package "${name}" is not among the dependencies in package.json` }));
 }
 
 /** The package or built-in that a specifier names; undefined for a file. */

@@ -2,7 +2,15 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { LAYERS, checkCycles, checkLayers, layerOf } from '../../scripts/tidy/layers.ts';
-import { LINES_MAX, checkDeterminism, checkLength, checkOnly, checkPackages, checkReadmes } from '../../scripts/tidy/rules.ts';
+import {
+  LINES_MAX,
+  checkDependencies,
+  checkDeterminism,
+  checkLength,
+  checkOnly,
+  checkPackages,
+  checkReadmes,
+} from '../../scripts/tidy/rules.ts';
 import { formatViolation } from '../../scripts/tidy/source.ts';
 import type { SourceFile, Violation } from '../../scripts/tidy/source.ts';
 
@@ -96,6 +104,12 @@ rules('packages have their places', () => {
   ] as const) {
     assert.is(checkPackages([file(path, specifier)]).length, 1, `${path} ${specifier}`);
   }
+});
+
+rules('what src imports is a dependency', () => {
+  const files = [file('src/a.ts', 'pg', 'xstate/graph', 'node:fs', './b.ts'), file('test/a.test.ts', 'fast-check')];
+  assert.equal(checkDependencies(files, ['pg', 'xstate']), []);
+  assert.equal(lines(checkDependencies(files, ['pg'])), ['src/a.ts:2: package "xstate" is not among the dependencies in package.json']);
 });
 
 rules('time and chance', () => {
