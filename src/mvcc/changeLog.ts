@@ -1,0 +1,347 @@
+/**
+ * ChangeLog: which keys changed when, in commit order.
+ *
+ *   L1  entries are in timestamp order; those of one commit share its timestamp
+ *   L2  every version above `floor` has its entry, or lies in the span and time range of an ingest event
+ *   L3  a chunk that another log may share is sealed: it never changes again
+ *
+ * It makes an incremental export, a validation and a garbage collection cost what changed instead
+ * of what exists. Entries lie in chunks of a Float64Array and a key array; a query finds its first
+ * chunk by binary search and skips chunks whose keys all lie outside the span.
+ *
+ * What is no plain commit leaves one span event: an ingest (versions whose timestamps may be older
+ * than their arrival) or a clear. Ingested history, versions that supersede others of the same run
+ * and tombstones, is kept aside in timestamp order, only for garbage collection.
+ *
+ * sweep() drops what garbage collection has dealt with and raises `floor`: about times below it the
+ * log is silent, and a caller walks the tree instead.
+ */
+import type { Bytes } from '../base/bytes.ts';
+import type { Span } from '../base/span.ts';
+import { intersectSpans, spanContains, spansOverlap, subtractSpans } from '../base/span.ts';
+import type { Timestamp } from '../base/timestamp.ts';
+import { MIN_TIMESTAMP } from '../base/timestamp.ts';
+
+/** Entries of a full chunk: 64 KiB, long enough for a search over chunks to be cheap. */
+const CHUNK_ENTRIES_MAX = 4096;
+/** An open chunk starts small, because most stores are. */
+const CHUNK_ENTRIES_MIN = 16;
+
+export interface SpanEvent {
+  readonly kind: 'ingest' | 'clear';
+  readonly span: Span;
+  /** When it became part of the store. */
+  readonly at: Timestamp;
+  /** Bounds, inclusive, of the timestamps ingested; both equal `at` for a clear. */
+  readonly minTs: Timestamp;
+  readonly maxTs: Timestamp;
+}
+
+export interface Change {
+  readonly key: Bytes;
+  readonly ts: Timestamp;
+}
+
+class Chunk {
+  timestamps: Float64Array;
+  readonly keys: Bytes[];
+  #bounds: { min: Bytes; max: Bytes; count: number } | undefined;
+
+  constructor(timestamps: Float64Array, keys: Bytes[]) {
+    this.timestamps = timestamps;
+    this.keys = keys;
+  }
+
+  get count(): number {
+    return this.keys.length;
+  }
+
+  append(ts: Timestamp, key: Bytes): void {
+    const index = this.keys.length;
+    if (index === this.timestamps.length) {
+      const larger = new Float64Array(Math.min(index * 4, CHUNK_ENTRIES_MAX));
+      larger.set(this.timestamps);
+      this.timestamps = larger;
+    }
+    this.timestamps[index] = ts;
+    this.keys.push(key);
+  }
+
+  ts(index: number): Timestamp {
+    return this.timestamps[index] as Timestamp;
+  }
+
+  /** Index of the first entry above `ts`. */
+  firstAbove(ts: Timestamp): number {
+    let low = 0;
+    let high = this.keys.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.ts(middle) <= ts) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  /** True when every key lies outside the span. The bounds are worked out at the first question. */
+  misses(span: Span): boolean {
+    if (this.keys.length === 0) return true;
+    if (this.#bounds?.count !== this.keys.length) {
+      let min = this.keys[0] as Bytes;
+      let max = min;
+      for (const key of this.keys) {
+        if (key < min) min = key;
+        else if (key > max) max = key;
+      }
+      this.#bounds = { min, max, count: this.keys.length };
+    }
+    return this.#bounds.max < span.key || this.#bounds.min >= span.endKey;
+  }
+}
+
+export class ChangeLog {
+  #chunks: Chunk[] = [];
+  /** The last chunk while it may grow. */
+  #open: Chunk | undefined;
+  /** Sorted by `at`. */
+  #events: readonly SpanEvent[] = [];
+  /** Ingested history, each chunk in timestamp order. */
+  #histories: readonly Chunk[] = [];
+  #chunksShared = false;
+  #floor: Timestamp = MIN_TIMESTAMP;
+  #last: Timestamp = MIN_TIMESTAMP;
+
+  /** At and below this the log may be silent. */
+  get floor(): Timestamp {
+    return this.#floor;
+  }
+
+  /** The greatest timestamp of any entry or event, ever. */
+  get last(): Timestamp {
+    return this.#last;
+  }
+
+  get events(): readonly SpanEvent[] {
+    return this.#events;
+  }
+
+  /** Entries held, history not counted. */
+  get length(): number {
+    let count = 0;
+    for (const chunk of this.#chunks) count += chunk.count;
+    return count;
+  }
+
+  /** `ts` is at or above `last`: the store has checked it. */
+  append(ts: Timestamp, key: Bytes): void {
+    let chunk = this.#open;
+    if (chunk === undefined || chunk.count === CHUNK_ENTRIES_MAX) {
+      chunk = new Chunk(new Float64Array(this.#chunks.length === 0 ? CHUNK_ENTRIES_MIN : CHUNK_ENTRIES_MIN * 4), []);
+      this.#ownChunks().push(chunk);
+      this.#open = chunk;
+    }
+    chunk.append(ts, key);
+    this.#last = ts;
+  }
+
+  /**
+   * `history`: the run's superseding versions and tombstones, in timestamp order. Runs that follow
+   * each other in key order with no commit in between, as a bulk load delivers them, share one event.
+   */
+  addIngest(event: SpanEvent, history: readonly Change[]): void {
+    const before = this.#events.at(-1);
+    if (before?.kind === 'ingest' && before.at === this.#last && before.span.endKey <= event.span.key && before.at <= event.at) {
+      const joined: SpanEvent = {
+        kind: 'ingest',
+        span: { key: before.span.key, endKey: event.span.endKey },
+        at: event.at,
+        minTs: before.minTs < event.minTs ? before.minTs : event.minTs,
+        maxTs: before.maxTs > event.maxTs ? before.maxTs : event.maxTs,
+      };
+      this.#events = [...this.#events.slice(0, -1), joined];
+    } else {
+      this.#events = [...this.#events, event];
+    }
+    if (history.length > 0) {
+      const timestamps = Float64Array.from(history, (change) => change.ts);
+      const keys = history.map((change) => change.key);
+      this.#histories = [...this.#histories, new Chunk(timestamps, keys)];
+    }
+    if (event.at > this.#last) this.#last = event.at;
+  }
+
+  addClear(event: SpanEvent): void {
+    this.#events = [...this.#events, event];
+    if (event.at > this.#last) this.#last = event.at;
+  }
+
+  /** How many entries lie in (after, upTo], whatever their keys. Cost: the chunks in between. */
+  countBetween(after: Timestamp, upTo: Timestamp): number {
+    let count = 0;
+    for (let i = this.#firstChunkAbove(after); i < this.#chunks.length; i++) {
+      const chunk = this.#chunks[i] as Chunk;
+      if (chunk.ts(0) > upTo) break;
+      count += chunk.firstAbove(upTo) - chunk.firstAbove(after);
+    }
+    return count;
+  }
+
+  /** Visits the entries in (after, upTo] whose key lies in the span, oldest first, until `visit` returns true. */
+  walk(span: Span, after: Timestamp, upTo: Timestamp, visit: (key: Bytes, ts: Timestamp) => boolean): void {
+    for (let i = this.#firstChunkAbove(after); i < this.#chunks.length; i++) {
+      const chunk = this.#chunks[i] as Chunk;
+      if (chunk.ts(0) > upTo) return;
+      if (chunk.misses(span)) continue;
+      const end = chunk.firstAbove(upTo);
+      for (let j = chunk.firstAbove(after); j < end; j++) {
+        const key = chunk.keys[j] as Bytes;
+        if (key >= span.key && key < span.endKey && visit(key, chunk.ts(j))) return;
+      }
+    }
+  }
+
+  /** The first event after `after` that touches the span. */
+  eventSince(span: Span, after: Timestamp): SpanEvent | undefined {
+    return this.#events.find((event) => event.at > after && spansOverlap(event.span, span));
+  }
+
+  /** The parts of the span in which versions in (after, upTo] may have been ingested. */
+  ingestedSpans(span: Span, after: Timestamp, upTo: Timestamp): Span[] {
+    const parts: Span[] = [];
+    for (const event of this.#events) {
+      if (event.kind !== 'ingest' || event.maxTs <= after || event.minTs > upTo) continue;
+      const part = intersectSpans(event.span, span);
+      if (part) parts.push(part);
+    }
+    return parts;
+  }
+
+  /**
+   * Visits and drops the entries at or below `upTo` whose key lies in the span, ingested history
+   * first, at most `entriesMax` of them; true when none is left. Visiting an entry must be
+   * idempotent only across crashes: each is visited once. Raises `floor` to `upTo`.
+   */
+  sweep(span: Span, upTo: Timestamp, entriesMax: number, visit: (key: Bytes) => void): boolean {
+    if (upTo > this.#floor) this.#floor = upTo;
+    let left = entriesMax;
+    if (this.#histories.length > 0) {
+      const result = sweepChunks(this.#histories, span, upTo, left, visit, false);
+      this.#histories = result.chunks;
+      left = result.left;
+    }
+    if (left > 0 && this.#chunks.length > 0) {
+      const result = sweepChunks(this.#chunks, span, upTo, left, visit, true);
+      if (result.changed) {
+        this.#chunks = result.chunks;
+        this.#chunksShared = false;
+        if (this.#open !== this.#chunks.at(-1)) this.#open = undefined;
+      }
+      left = result.left;
+    }
+    if (left === 0) return false;
+    if (this.#events.some((event) => event.at <= upTo && spansOverlap(event.span, span))) {
+      this.#events = this.#events.flatMap((event) =>
+        event.at > upTo ? [event] : subtractSpans([event.span], [span]).map((rest) => ({ ...event, span: rest })),
+      );
+    }
+    return true;
+  }
+
+  /** A log with the same content; either may go on without the other seeing it. O(1). */
+  fork(): ChangeLog {
+    const copy = new ChangeLog();
+    this.#open = undefined;
+    this.#chunksShared = true;
+    copy.#chunks = this.#chunks;
+    copy.#chunksShared = true;
+    copy.#events = this.#events;
+    copy.#histories = this.#histories;
+    copy.#floor = this.#floor;
+    copy.#last = this.#last;
+    return copy;
+  }
+
+  /** Lists what breaks L1. */
+  check(): string[] {
+    const broken: string[] = [];
+    let last = MIN_TIMESTAMP;
+    for (const chunk of this.#chunks) {
+      if (chunk.count === 0) broken.push('change log: empty chunk');
+      for (let i = 0; i < chunk.count; i++) {
+        if (chunk.ts(i) < last) broken.push(`change log: @${chunk.ts(i)} after @${last}`);
+        last = chunk.ts(i);
+      }
+    }
+    if (last > this.#last) broken.push(`change log: entry @${last} above the last logged @${this.#last}`);
+    return broken;
+  }
+
+  #ownChunks(): Chunk[] {
+    if (this.#chunksShared) {
+      this.#chunks = this.#chunks.slice();
+      this.#chunksShared = false;
+    }
+    return this.#chunks;
+  }
+
+  /** Index of the first chunk that has an entry above `ts`. */
+  #firstChunkAbove(ts: Timestamp): number {
+    let low = 0;
+    let high = this.#chunks.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      const chunk = this.#chunks[middle] as Chunk;
+      if (chunk.ts(chunk.count - 1) <= ts) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+}
+
+/** The chunks without the visited entries. `ordered`: no chunk after one that starts above `upTo` needs a look. */
+function sweepChunks(
+  chunks: readonly Chunk[],
+  span: Span,
+  upTo: Timestamp,
+  entriesMax: number,
+  visit: (key: Bytes) => void,
+  ordered: boolean,
+): { chunks: Chunk[]; left: number; changed: boolean } {
+  const kept: Chunk[] = [];
+  let left = entriesMax;
+  let changed = false;
+  for (let i = 0; i < chunks.length; i++) {
+    const chunk = chunks[i] as Chunk;
+    const end = chunk.firstAbove(upTo);
+    if (left === 0 || (ordered && end === 0)) {
+      for (let j = i; j < chunks.length; j++) kept.push(chunks[j] as Chunk);
+      break;
+    }
+    if (end === 0 || chunk.misses(span)) {
+      kept.push(chunk);
+      continue;
+    }
+    const keptIndexes: number[] = [];
+    for (let j = 0; j < chunk.count; j++) {
+      const key = chunk.keys[j] as Bytes;
+      if (j < end && left > 0 && spanContains(span, key)) {
+        visit(key);
+        left--;
+        changed = true;
+      } else {
+        keptIndexes.push(j);
+      }
+    }
+    if (keptIndexes.length === chunk.count) kept.push(chunk);
+    else if (keptIndexes.length > 0) kept.push(pickEntries(chunk, keptIndexes));
+  }
+  return { chunks: kept, left, changed };
+}
+
+function pickEntries(chunk: Chunk, indexes: readonly number[]): Chunk {
+  const timestamps = Float64Array.from(indexes, (index) => chunk.ts(index));
+  return new Chunk(
+    timestamps,
+    indexes.map((index) => chunk.keys[index] as Bytes),
+  );
+}

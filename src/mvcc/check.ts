@@ -1,0 +1,75 @@
+/**
+ * The invariant walker: looks at everything a store holds and lists what breaks S1 to S4.
+ * It does not know which versions ought to exist; the tests' oracle does.
+ */
+import type { Bytes } from '../base/bytes.ts';
+import { spanContains } from '../base/span.ts';
+import type { Timestamp } from '../base/timestamp.ts';
+import { EVERYTHING } from '../base/span.ts';
+import type { SpanEvent } from './changeLog.ts';
+import type { StoreStats } from './stats.ts';
+import { countChain, emptyStats } from './stats.ts';
+import type { StoreState } from './storeState.ts';
+import type { Version } from './version.ts';
+
+export function checkStore(state: StoreState): string[] {
+  const broken = state.log.check();
+  try {
+    state.tree.checkValid();
+  } catch (error) {
+    broken.push(`tree: ${error instanceof Error ? error.message : String(error)}`);
+  }
+  const logged = new Set<string>();
+  state.log.walk(EVERYTHING, state.log.floor, state.log.last, (key, ts) => {
+    if (logged.has(entry(key, ts))) broken.push(`change log: ${show(key)}@${ts} twice`);
+    logged.add(entry(key, ts));
+    return false;
+  });
+
+  const counted = emptyStats();
+  let last: Bytes | undefined;
+  state.tree.walk(EVERYTHING, (key, head) => {
+    if (last !== undefined && last >= key) broken.push(`tree: ${show(key)} after ${show(last)}`);
+    last = key;
+    if (!spanContains(state.span, key)) broken.push(`tree: ${show(key)} outside the store's span`);
+    countChain(counted, key, head, 1);
+    for (let version: Version | undefined = head; version !== undefined; version = version.older) {
+      if (version.older && version.older.ts >= version.ts) {
+        broken.push(`chain: ${show(key)} has @${version.older.ts} below @${version.ts}`);
+      }
+      if (version.ts > state.log.last) broken.push(`chain: ${show(key)}@${version.ts} above the last logged @${state.log.last}`);
+      if (version.ts <= state.log.floor) continue;
+      const known = logged.delete(entry(key, version.ts));
+      if (!known && !state.log.events.some((event) => brought(event, key, version.ts))) {
+        broken.push(`change log: ${show(key)}@${version.ts} is missing`);
+      }
+    }
+    return false;
+  });
+  // What the log names and the tree has not must have been cleared since.
+  if (logged.size > 0) {
+    state.log.walk(EVERYTHING, state.log.floor, state.log.last, (key, ts) => {
+      const cleared = state.log.events.some((event) => event.kind === 'clear' && event.at >= ts && spanContains(event.span, key));
+      if (logged.has(entry(key, ts)) && !cleared) broken.push(`change log: ${show(key)}@${ts} has no version`);
+      return false;
+    });
+  }
+
+  for (const name of Object.keys(counted) as (keyof StoreStats)[]) {
+    if (counted[name] !== state.stats[name]) broken.push(`stats: ${name} is ${state.stats[name]}, counted ${counted[name]}`);
+  }
+  if (state.tree.size !== counted.totalKeys) broken.push(`tree: size is ${state.tree.size}, counted ${counted.totalKeys}`);
+  return broken;
+}
+
+function brought(event: SpanEvent, key: Bytes, ts: Timestamp): boolean {
+  return event.kind === 'ingest' && ts >= event.minTs && ts <= event.maxTs && spanContains(event.span, key);
+}
+
+function entry(key: Bytes, ts: Timestamp): string {
+  return `${ts}/${key}`;
+}
+
+function show(key: Bytes): string {
+  return JSON.stringify(key);
+}

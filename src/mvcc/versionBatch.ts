@@ -1,0 +1,34 @@
+/**
+ * VersionBatch: versions as three parallel arrays, the one form in which they leave and enter a
+ * store in bulk (scan, export, ingest). Reused by its owner between calls: clear(), then fill.
+ */
+import type { Bytes } from '../base/bytes.ts';
+import type { Timestamp } from '../base/timestamp.ts';
+import { versionBytes } from './version.ts';
+
+export class VersionBatch {
+  readonly keys: Bytes[] = [];
+  /** null: a tombstone. */
+  readonly values: (Bytes | null)[] = [];
+  readonly timestamps: Timestamp[] = [];
+  /** Logical bytes held: keys and values. */
+  bytes = 0;
+
+  get length(): number {
+    return this.keys.length;
+  }
+
+  push(key: Bytes, ts: Timestamp, value: Bytes | null): void {
+    this.keys.push(key);
+    this.values.push(value);
+    this.timestamps.push(ts);
+    this.bytes += versionBytes(key, value);
+  }
+
+  clear(): void {
+    this.keys.length = 0;
+    this.values.length = 0;
+    this.timestamps.length = 0;
+    this.bytes = 0;
+  }
+}

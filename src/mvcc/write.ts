@@ -1,0 +1,137 @@
+/**
+ * Writes: a commit's puts and deletes at one timestamp, bulk ingest of versions that already have
+ * theirs, and clearing a span. All keep the statistics exact and the log complete.
+ */
+import { assert, verifyEnabled } from '../base/assert.ts';
+import type { Bytes } from '../base/bytes.ts';
+import type { Span } from '../base/span.ts';
+import { nextKey, spanContains } from '../base/span.ts';
+import type { Timestamp } from '../base/timestamp.ts';
+import { countChain, emptyStats } from './stats.ts';
+import type { StoreState } from './storeState.ts';
+import { ownTree } from './storeState.ts';
+import { Version } from './version.ts';
+import type { VersionBatch } from './versionBatch.ts';
+
+/** What a commit writes: parallel arrays, each key once. A null value deletes. */
+export interface WriteBatch {
+  readonly keys: readonly Bytes[];
+  readonly values: readonly (Bytes | null)[];
+}
+
+/** See Store.apply. */
+export function apply(state: StoreState, ts: Timestamp, batch: WriteBatch, from: number, to: number): void {
+  const { log, stats } = state;
+  assert(ts >= log.last, `commit at @${ts} below the last logged @${log.last}`);
+  const tree = ownTree(state);
+  const { keys, values } = batch;
+  for (let i = from; i < to; i++) {
+    const key = keys[i] as Bytes;
+    const value = values[i] as Bytes | null;
+    if (verifyEnabled) assert(spanContains(state.span, key), 'write outside the span of its store');
+    const old = tree.get(key);
+    const bytes = value === null ? key.length : key.length + value.length;
+    if (old === undefined) {
+      stats.totalKeys++;
+    } else {
+      assert(old.ts < ts, `write at @${ts} over a version at @${old.ts}`);
+      if (old.value !== null) {
+        stats.liveKeys--;
+        stats.liveBytes -= key.length + old.value.length;
+      }
+    }
+    if (value === null) {
+      stats.tombstones++;
+    } else {
+      stats.liveKeys++;
+      stats.liveBytes += bytes;
+    }
+    stats.versions++;
+    stats.totalBytes += bytes;
+    tree.set(key, new Version(ts, value, old));
+    log.append(ts, key);
+  }
+}
+
+/** See Store.ingest. */
+export function ingest(state: StoreState, run: VersionBatch, arrival: Timestamp): void {
+  const { keys, values, timestamps, length } = run;
+  if (length === 0) return;
+  const tree = ownTree(state);
+  const history: { ts: Timestamp; key: Bytes }[] = [];
+  let minTs = arrival;
+  let maxTs = 0 as Timestamp;
+  for (let start = 0; start < length; ) {
+    const key = keys[start] as Bytes;
+    let end = start + 1;
+    while (end < length && keys[end] === key) end++;
+    assert(start === 0 || (keys[start - 1] as Bytes) < key, 'ingested run out of key order');
+    if (verifyEnabled) assert(spanContains(state.span, key), 'ingest outside the span of its store');
+    let head: Version | undefined;
+    for (let i = end - 1; i >= start; i--) {
+      const ts = timestamps[i] as Timestamp;
+      const value = values[i] as Bytes | null;
+      assert(head === undefined || head.ts < ts, 'ingested run out of timestamp order');
+      assert(ts <= arrival, `version at @${ts} ingested at @${arrival}`);
+      if (head !== undefined || value === null) history.push({ ts, key });
+      head = new Version(ts, value, head);
+      if (ts < minTs) minTs = ts;
+      if (ts > maxTs) maxTs = ts;
+    }
+    const present = tree.get(key);
+    if (present !== undefined) {
+      // A resumed restore delivers a piece again, or the next layer of a chain adds to the key.
+      countChain(state.stats, key, present, -1);
+      head = mergeChains(present, head);
+      for (let i = start; i < end; i++) history.push({ ts: timestamps[i] as Timestamp, key });
+    }
+    countChain(state.stats, key, head, 1);
+    tree.set(key, head as Version);
+    start = end;
+  }
+  history.sort((a, b) => a.ts - b.ts);
+  state.log.addIngest(
+    { kind: 'ingest', span: { key: keys[0] as Bytes, endKey: nextKey(keys[length - 1] as Bytes) }, at: arrival, minTs, maxTs },
+    history,
+  );
+}
+
+/** One chain of all versions; where both have a timestamp, the first stays. */
+function mergeChains(first: Version | undefined, second: Version | undefined): Version | undefined {
+  const newestFirst: Version[] = [];
+  let a = first;
+  let b = second;
+  while (a !== undefined || b !== undefined) {
+    if (b === undefined || (a !== undefined && a.ts >= b.ts)) {
+      if (b !== undefined && a?.ts === b.ts) b = b.older;
+      newestFirst.push(a as Version);
+      a = a?.older;
+    } else {
+      newestFirst.push(b);
+      b = b.older;
+    }
+  }
+  let head: Version | undefined;
+  for (const version of newestFirst.reverse()) head = new Version(version.ts, version.value, head);
+  return head;
+}
+
+/** See Store.clearSpan. */
+export function clearSpan(state: StoreState, span: Span, at: Timestamp): void {
+  const removed = emptyStats();
+  state.tree.walk(span, (key, head) => {
+    countChain(removed, key, head, 1);
+    return false;
+  });
+  if (removed.totalKeys > 0) {
+    ownTree(state).deleteSpan(span);
+    const { stats } = state;
+    stats.liveKeys -= removed.liveKeys;
+    stats.totalKeys -= removed.totalKeys;
+    stats.versions -= removed.versions;
+    stats.tombstones -= removed.tombstones;
+    stats.liveBytes -= removed.liveBytes;
+    stats.totalBytes -= removed.totalBytes;
+  }
+  state.log.addClear({ kind: 'clear', span, at, minTs: at, maxTs: at });
+}
