@@ -9,7 +9,7 @@
  * It starts a second process too when `--memory SIZE` asks for a heap that this one does not have.
  */
 import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, realpathSync } from 'node:fs';
 import nodeModule from 'node:module';
 import { constants } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -106,8 +106,10 @@ async function runHere(target, args) {
   // Compiled code, and TypeScript already stripped, kept in the temporary folder or in NODE_COMPILE_CACHE.
   if (nodeModule.enableCompileCache) nodeModule.enableCompileCache();
   hideTypeStrippingWarning();
-  process.argv = [process.argv[0], target, ...args];
-  await import(pathToFileURL(target).href);
+  // As Node itself names a module, so that it can tell from argv[1] whether it was started or imported.
+  const path = realpathSync(target);
+  process.argv = [process.argv[0], path, ...args];
+  await import(pathToFileURL(path).href);
 }
 
 /** Node 22 warns that type stripping is experimental; every other warning still shows. */

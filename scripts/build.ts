@@ -5,8 +5,8 @@
  *                                     what they share lies in dist/chunks/
  *   dist/**\/*.d.ts                    declarations of the library and of all that it names
  *
- * Dependencies stay outside the bundles. A chunk lies as deep below the root as a file of src, so
- * that a path relative to `import.meta.url`, such as package.json's, holds in both.
+ * Dependencies stay outside the bundles. Bundling moves code between folders, so that no file of
+ * src may find another by a path relative to `import.meta.url`.
  */
 import { spawnSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
