@@ -1,0 +1,352 @@
+/**
+ * nodelocal://HOST/path: files under the external IO directory (--external-io-dir).
+ *
+ * All nodes of the cluster share that one directory, so HOST (a node id, `self`, or 0, which
+ * CockroachDB reads as `self`) only has to name a node that exists; files can never scatter.
+ *
+ *   N1  a write goes to a temporary file beside its target, then takes the name in one rename (or
+ *       one link, for `ifAbsent`); temporary names never appear in a listing
+ *   N2  nothing outside the directory is read or written: `..` is refused, and the real path of a
+ *       file's folder has to lie inside the real path of the directory; symbolic links to files are
+ *       neither followed nor listed
+ *   N3  deleting a file removes the folders that it leaves empty
+ *
+ * Durability against power loss is not promised unless `fsync` is set: a database in memory loses
+ * more than its newest backup file then.
+ */
+import { createHash } from 'node:crypto';
+import { constants } from 'node:fs';
+import { copyFile, link, lstat, mkdir, open, readdir, realpath, rename, rmdir, unlink, type FileHandle } from 'node:fs/promises';
+import { basename, dirname, join, sep } from 'node:path';
+
+import { StatementError, StorageError } from '../base/errors.ts';
+import { SqlState } from '../base/sqlState.ts';
+
+import type {
+  ExternalStorage,
+  ListOptions,
+  ReadOptions,
+  StorageContext,
+  StorageOperation,
+  WriteOptions,
+  WriteResult,
+  WriteSource,
+} from './externalStorage.ts';
+import { checkBasePath, checkName, chunksOf, fileExists, listing, missingFile } from './names.ts';
+import type { ParsedUri } from './uri.ts';
+
+export interface NodelocalOptions {
+  /** The directory; undefined when nodelocal is disabled. It is made at the first write. */
+  readonly externalIoDir: string | undefined;
+  /** True when a node of this id exists. */
+  readonly hasNode: (nodeId: number) => boolean;
+  /** Flushes file and folder to the device before a write resolves. Off by default. */
+  readonly fsync?: boolean;
+}
+
+const TEMPORARY_PREFIX = '.varve-tmp-';
+const READ_PIECE_BYTES = 1 << 20;
+const { O_RDONLY, O_NOFOLLOW } = constants;
+
+// Makes temporary names unique within the process; the process id does so between processes.
+let temporaryCount = 0;
+
+/** Throws 22023 for a bad host or path, 55000 when nodelocal is disabled. */
+export function openNodelocal(uri: ParsedUri, context: StorageContext, options: NodelocalOptions): ExternalStorage {
+  uri.refuseOtherParameters([]);
+  if (options.externalIoDir === undefined) {
+    throw new StatementError(SqlState.ObjectNotInPrerequisiteState, 'local file access is disabled', {
+      hint: 'start the server with --external-io-dir',
+    });
+  }
+  checkHost(uri, context, options);
+  checkBasePath(uri.path, uri);
+  return new NodelocalStorage(uri, options.externalIoDir, options.fsync ?? false);
+}
+
+function checkHost(uri: ParsedUri, context: StorageContext, options: NodelocalOptions): void {
+  if (uri.host === '') {
+    throw new StatementError(SqlState.InvalidParameterValue, `host component of nodelocal URI must be a node ID: "${uri}"`, {
+      hint: `use nodelocal://${context.nodeId}/${uri.path} or nodelocal://self/${uri.path}`,
+    });
+  }
+  if (uri.host === 'self') return;
+  if (!/^\d{1,9}$/.test(uri.host)) {
+    throw new StatementError(SqlState.InvalidParameterValue, `host component of nodelocal URI must be a node ID: "${uri}"`);
+  }
+  const nodeId = Number(uri.host);
+  if (nodeId !== 0 && !options.hasNode(nodeId)) {
+    throw new StatementError(SqlState.InvalidParameterValue, `nodelocal URI names node ${nodeId}, which does not exist`);
+  }
+}
+
+class NodelocalStorage implements ExternalStorage {
+  readonly uri: ParsedUri;
+  readonly capabilities = Object.freeze({ list: true, delete: true, conditionalCreate: true });
+  readonly #root: string;
+  readonly #fsync: boolean;
+  #realRoot: string | undefined;
+
+  constructor(uri: ParsedUri, root: string, fsync: boolean) {
+    this.uri = uri;
+    this.#root = root;
+    this.#fsync = fsync;
+  }
+
+  async write(name: string, source: WriteSource, options: WriteOptions = {}): Promise<WriteResult> {
+    checkName(name);
+    options.signal?.throwIfAborted();
+    return await this.#wrapping('write', name, async () => {
+      const { handle, temporary, target } = await this.#createTemporary(name);
+      try {
+        const result = await writeAll(handle, source, options.signal, this.#fsync);
+        if (options.ifAbsent) await this.#linkAbsent(temporary, target, name);
+        else await rename(temporary, target);
+        if (this.#fsync) await syncFolder(dirname(target));
+        return result;
+      } finally {
+        // After a rename there is nothing left to remove.
+        await unlink(temporary).catch(() => undefined);
+      }
+    });
+  }
+
+  async read(name: string, options: ReadOptions = {}): Promise<Uint8Array> {
+    const pieces: Uint8Array[] = [];
+    for await (const piece of this.#readPieces('read', name, options)) pieces.push(piece);
+    return pieces.length === 1 && pieces[0] ? pieces[0] : Buffer.concat(pieces);
+  }
+
+  readStream(name: string, options: ReadOptions = {}): AsyncIterable<Uint8Array> {
+    return this.#readPieces('readStream', name, options);
+  }
+
+  async size(name: string): Promise<number> {
+    checkName(name);
+    return await this.#wrapping('size', name, async () => {
+      const status = await lstat(await this.#existingPath(name));
+      if (!status.isFile()) throw missingFile(this.uri, 'size', name);
+      return status.size;
+    });
+  }
+
+  async list(prefix: string, options?: ListOptions): Promise<string[]> {
+    options?.signal?.throwIfAborted();
+    const names: string[] = [];
+    // Only the folder that the prefix names, and what is below it, can hold matches.
+    const folder = prefix.slice(0, prefix.lastIndexOf('/') + 1).replace(/\/$/, '');
+    if (folder !== '') checkName(folder);
+    await this.#wrapping('list', prefix, async () => {
+      const start = await this.#folderPath(folder).catch(ignoreMissing);
+      if (start !== undefined) await this.#walk(start, folder === '' ? '' : `${folder}/`, prefix, options, names);
+    });
+    return listing(names, prefix, options);
+  }
+
+  async delete(name: string): Promise<void> {
+    checkName(name);
+    await this.#wrapping('delete', name, async () => {
+      const path = await this.#existingPath(name).catch(ignoreMissing);
+      if (path === undefined) return;
+      const removed = await unlink(path).then(() => true, ignoreMissing);
+      if (!removed) return;
+      const root = await this.#rootPath();
+      for (let folder = dirname(path); folder !== root && folder.startsWith(root + sep); folder = dirname(folder)) {
+        // Not empty, or gone already: either ends the climb.
+        if (
+          !(await rmdir(folder).then(
+            () => true,
+            () => false,
+          ))
+        )
+          break;
+      }
+    });
+  }
+
+  async close(): Promise<void> {}
+
+  async *#readPieces(operation: 'read' | 'readStream', name: string, options: ReadOptions): AsyncGenerator<Uint8Array> {
+    checkName(name);
+    options.signal?.throwIfAborted();
+    const handle = await this.#wrapping(operation, name, async () => {
+      const opened = await open(await this.#existingPath(name), O_RDONLY | O_NOFOLLOW);
+      if ((await opened.stat()).isFile()) return opened;
+      await opened.close();
+      throw missingFile(this.uri, operation, name);
+    });
+    try {
+      let at = options.offset ?? 0;
+      let left = options.length ?? Number.MAX_SAFE_INTEGER;
+      while (left > 0) {
+        options.signal?.throwIfAborted();
+        const want = Math.min(left, READ_PIECE_BYTES);
+        const position = at;
+        const { bytesRead, buffer } = await this.#wrapping(operation, name, () =>
+          handle.read(Buffer.allocUnsafeSlow(want), 0, want, position),
+        );
+        if (bytesRead === 0) return;
+        at += bytesRead;
+        left -= bytesRead;
+        yield buffer.subarray(0, bytesRead);
+      }
+    } finally {
+      await handle.close();
+    }
+  }
+
+  /** Names below `folder` (a real path), each with `relative` in front. Skips links and temporary files. */
+  async #walk(folder: string, relative: string, prefix: string, options: ListOptions | undefined, names: string[]): Promise<void> {
+    options?.signal?.throwIfAborted();
+    for (const entry of (await readdir(folder, { withFileTypes: true }).catch(ignoreMissing)) ?? []) {
+      const name = relative + entry.name;
+      if (entry.isFile()) {
+        if (!entry.name.startsWith(TEMPORARY_PREFIX)) names.push(name);
+      } else if (entry.isDirectory() && (name.startsWith(prefix) || prefix.startsWith(`${name}/`))) {
+        await this.#walk(join(folder, entry.name), `${name}/`, prefix, options, names);
+      }
+    }
+  }
+
+  /** Makes the folders and an empty temporary file beside the target. A concurrent delete may remove a fresh folder: try again. */
+  async #createTemporary(name: string): Promise<{ handle: FileHandle; temporary: string; target: string }> {
+    await mkdir(this.#root, { recursive: true });
+    for (let attempt = 1; ; attempt++) {
+      try {
+        const folder = await this.#makeFolder(dirname(join(this.uri.path, name)));
+        const temporary = join(folder, `${TEMPORARY_PREFIX}${process.pid}-${++temporaryCount}`);
+        return { handle: await open(temporary, 'wx'), temporary, target: join(folder, basename(name)) };
+      } catch (error) {
+        if (errorCode(error) !== 'ENOENT' || attempt === CREATE_ATTEMPTS_MAX) throw error;
+      }
+    }
+  }
+
+  /** Makes a folder one segment at a time and checks each step against N2 before going on. */
+  async #makeFolder(relative: string): Promise<string> {
+    let folder = await this.#rootPath();
+    for (const segment of relative === '.' ? [] : relative.split('/')) {
+      const next = join(folder, segment);
+      await mkdir(next).catch((error) => {
+        if (errorCode(error) !== 'EEXIST') throw error;
+      });
+      folder = await this.#inside(next);
+    }
+    return folder;
+  }
+
+  /** The path of a file whose folder exists; throws ENOENT when it does not. */
+  async #existingPath(name: string): Promise<string> {
+    const whole = join(this.uri.path, name);
+    return join(await this.#inside(join(await this.#rootPath(), dirname(whole))), basename(whole));
+  }
+
+  async #folderPath(relative: string): Promise<string> {
+    return await this.#inside(join(await this.#rootPath(), this.uri.path, relative));
+  }
+
+  async #rootPath(): Promise<string> {
+    this.#realRoot ??= await realpath(this.#root);
+    return this.#realRoot;
+  }
+
+  /** The real path, once it is known to lie inside the directory (N2). */
+  async #inside(path: string): Promise<string> {
+    const root = await this.#rootPath();
+    const real = await realpath(path);
+    if (real !== root && !real.startsWith(root.endsWith(sep) ? root : root + sep)) {
+      throw new StorageError(SqlState.InsufficientPrivilege, `"${this.uri}" leads outside the external IO directory`, {
+        operation: 'resolve',
+        redactedUri: String(this.uri),
+        hint: 'a symbolic link on the path points elsewhere',
+      });
+    }
+    return real;
+  }
+
+  /** Gives the temporary file the target's name unless that name exists. */
+  async #linkAbsent(temporary: string, target: string, name: string): Promise<void> {
+    try {
+      await link(temporary, target);
+    } catch (error) {
+      if (errorCode(error) === 'EEXIST') throw fileExists(this.uri, name, error);
+      if (!NO_HARD_LINKS.has(errorCode(error) ?? '')) throw error;
+      // A file system without hard links: the copy is exclusive, though a reader may see it grow.
+      await copyFile(temporary, target, constants.COPYFILE_EXCL).catch((copyError) => {
+        throw errorCode(copyError) === 'EEXIST' ? fileExists(this.uri, name, copyError) : copyError;
+      });
+    }
+  }
+
+  /** Runs one operation and turns the system's errors into StorageError. */
+  async #wrapping<T>(operation: StorageOperation, name: string, run: () => Promise<T>): Promise<T> {
+    try {
+      return await run();
+    } catch (error) {
+      const code = errorCode(error);
+      if (code === undefined) throw error;
+      if ((code === 'ENOENT' || code === 'ENOTDIR') && operation !== 'write') throw missingFile(this.uri, operation, name, error);
+      throw new StorageError(SqlState.IoError, `cannot ${operation} "${name}" in "${this.uri}": ${SYSTEM_ERRORS[code] ?? code}`, {
+        operation,
+        redactedUri: String(this.uri),
+        isRetryable: RETRYABLE.has(code),
+        cause: error,
+      });
+    }
+  }
+}
+
+const CREATE_ATTEMPTS_MAX = 5;
+const NO_HARD_LINKS: ReadonlySet<string> = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK']);
+const RETRYABLE: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'EAGAIN', 'EBUSY', 'EINTR', 'EIO', 'ESTALE', 'ETIMEDOUT']);
+const SYSTEM_ERRORS: Readonly<Record<string, string>> = {
+  EACCES: 'permission denied',
+  EPERM: 'operation not permitted',
+  ENOSPC: 'no space left on the device',
+  EDQUOT: 'disk quota exceeded',
+  EROFS: 'the file system is read-only',
+  ENOTDIR: 'a file stands where a folder is needed',
+  EISDIR: 'a folder has this name',
+  ENAMETOOLONG: 'the name is too long for the file system',
+  ELOOP: 'a symbolic link has this name',
+  EMFILE: 'too many open files',
+};
+
+async function writeAll(handle: FileHandle, source: WriteSource, signal: AbortSignal | undefined, fsync: boolean): Promise<WriteResult> {
+  try {
+    const hash = createHash('sha256');
+    let sizeBytes = 0;
+    for await (const chunk of chunksOf(source, signal)) {
+      hash.update(chunk);
+      for (let written = 0; written < chunk.length; ) {
+        written += (await handle.write(chunk, written, chunk.length - written, sizeBytes + written)).bytesWritten;
+      }
+      sizeBytes += chunk.length;
+    }
+    if (fsync) await handle.sync();
+    return { sizeBytes, sha256: hash.digest('hex') };
+  } finally {
+    await handle.close();
+  }
+}
+
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, O_RDONLY);
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** The system's code of a file operation's error, such as ENOENT. */
+function errorCode(error: unknown): string | undefined {
+  const { code, syscall } = (error ?? {}) as { code?: unknown; syscall?: unknown };
+  return typeof code === 'string' && typeof syscall === 'string' ? code : undefined;
+}
+
+/** For promises whose target may be absent: undefined instead of ENOENT or ENOTDIR (a file where a folder was looked for). */
+function ignoreMissing(error: unknown): undefined {
+  if (errorCode(error) === 'ENOENT' || errorCode(error) === 'ENOTDIR') return undefined;
+  throw error;
+}

@@ -1,0 +1,63 @@
+/**
+ * Registry: from a URI's scheme to the adapter that opens it. The server fills it once; nothing here
+ * knows an adapter by name.
+ */
+import { StatementError } from '../base/errors.ts';
+import { SqlState } from '../base/sqlState.ts';
+
+import type { ExternalStorage, StorageContext, StorageFactory } from './externalStorage.ts';
+import { type RetryContext, withRetry } from './retry.ts';
+import { ParsedUri } from './uri.ts';
+
+export type StorageOpener = (uri: ParsedUri, context: StorageContext) => ExternalStorage;
+
+/** Schemes that CockroachDB knows and a build of Varve may lack. */
+const KNOWN_SCHEMES: ReadonlySet<string> = new Set([
+  's3',
+  'gs',
+  'azure',
+  'azure-blob',
+  'azure-storage',
+  'http',
+  'https',
+  'external',
+  'nodelocal',
+  'userfile',
+]);
+
+export class StorageRegistry implements StorageFactory {
+  readonly #openers = new Map<string, StorageOpener>();
+  readonly #retry: RetryContext | undefined;
+  readonly #wrap: ((storage: ExternalStorage) => ExternalStorage) | undefined;
+
+  /**
+   * `retry`: every opened storage retries as retry.ts says; `wrap` goes around the adapter, inside
+   * the retry (fault injection).
+   */
+  constructor(options: { retry?: RetryContext; wrap?: (storage: ExternalStorage) => ExternalStorage } = {}) {
+    this.#retry = options.retry;
+    this.#wrap = options.wrap;
+  }
+
+  register(scheme: string, opener: StorageOpener): void {
+    this.#openers.set(scheme, opener);
+  }
+
+  open(uri: string | ParsedUri, context: StorageContext): ExternalStorage {
+    const parsed = typeof uri === 'string' ? ParsedUri.parse(uri) : uri;
+    const opener = this.#openers.get(parsed.scheme);
+    if (!opener) throw this.#unknownScheme(parsed);
+    // An unreadable locality is the user's mistake wherever the URI is used.
+    void parsed.locality;
+    const adapter = opener(parsed, context);
+    const wrapped = this.#wrap ? this.#wrap(adapter) : adapter;
+    return this.#retry ? withRetry(wrapped, this.#retry) : wrapped;
+  }
+
+  #unknownScheme(uri: ParsedUri): StatementError {
+    const hint = `this server opens ${[...this.#openers.keys()].map((scheme) => `${scheme}://`).join(', ')}`;
+    return KNOWN_SCHEMES.has(uri.scheme)
+      ? new StatementError(SqlState.FeatureNotSupported, `storage scheme "${uri.scheme}" is not supported yet`, { hint })
+      : new StatementError(SqlState.InvalidParameterValue, `unsupported storage scheme: "${uri.scheme}" in "${uri}"`, { hint });
+  }
+}
