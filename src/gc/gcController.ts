@@ -1,0 +1,220 @@
+/**
+ * GcController: garbage collection of one cluster: thresholds first, data after.
+ *
+ *   G1  a table's threshold is settled, synchronously, before any of its versions goes
+ *   G2  a protection that was verified and put stays honoured: both happen against the same index,
+ *       without an await between them, inside the step that commits its record
+ *   G3  what a run removes no read above the threshold can tell
+ *
+ * A run walks every store's change log up to its table's threshold, in slices, so it costs what
+ * became garbage. Lives elsewhere: the bound (threshold.ts, thresholds.ts), records
+ * (protectedTimestamps.ts), when to run (gcMachine.ts), which versions of a key go (mvcc/collect.ts).
+ */
+import type { Clock } from '../base/clock.ts';
+import type { Executor } from '../base/executor.ts';
+import type { Activity } from '../base/idle.ts';
+import type { Timestamp } from '../base/timestamp.ts';
+import type { StoreStats } from '../mvcc/stats.ts';
+import { addStats, emptyStats, garbageBytes } from '../mvcc/stats.ts';
+import type { Store } from '../mvcc/store.ts';
+import type { GcActor } from './gcActor.ts';
+import { createGcActor } from './gcActor.ts';
+import type { ProtectionRecord } from './protectedTimestamps.ts';
+import { covers, ProtectedTimestamps } from './protectedTimestamps.ts';
+import type { SpanConfigs } from './spanConfigs.ts';
+import { DEFAULT_SPAN_CONFIGS } from './spanConfigs.ts';
+import type { ThresholdExplanation } from './thresholds.ts';
+import { Thresholds } from './thresholds.ts';
+
+/** The stores that GC works on; kv implements it. */
+export interface GcStores {
+  tableIds(): Iterable<number>;
+  storesOf(tableId: number): Iterable<Store>;
+}
+
+export interface GcControllerOptions {
+  readonly clock: Clock;
+  readonly executor: Executor;
+  readonly activity: Activity;
+  readonly stores: GcStores;
+  /** The HLC's reading. */
+  readonly now: () => Timestamp;
+  readonly configs?: SpanConfigs;
+  /** What a fork starts with. */
+  readonly protections?: ProtectedTimestamps;
+}
+
+export interface GcResult {
+  readonly removedVersions: number;
+  readonly removedBytes: number;
+  /** Settled threshold of each table that has data, by table id. */
+  readonly thresholds: ReadonlyMap<number, Timestamp>;
+}
+
+/** What a user wants to know about one table's history. */
+export interface GcExplanation extends ThresholdExplanation {
+  readonly stats: StoreStats;
+  readonly garbageBytes: number;
+  /** Every record that covers the table, oldest first. */
+  readonly protections: readonly ProtectionRecord[];
+}
+
+/** Ten minutes of clock time between runs, as long as there is something to wait for. */
+export const GC_INTERVAL_MICROS_DEFAULT = 10 * 60 * 1_000_000;
+/** Log entries a collect call looks at: about a millisecond. */
+const SLICE_ENTRIES = 2_000;
+
+export class GcController {
+  readonly protections: ProtectedTimestamps;
+  readonly thresholds: Thresholds;
+  readonly #options: GcControllerOptions;
+  readonly #actor: GcActor;
+  #intervalMicros = GC_INTERVAL_MICROS_DEFAULT;
+  #configs: SpanConfigs;
+  #stopListening: () => void;
+  #running: Promise<GcResult> | undefined;
+
+  constructor(options: GcControllerOptions) {
+    this.#options = options;
+    this.#configs = options.configs ?? DEFAULT_SPAN_CONFIGS;
+    this.protections = options.protections ?? new ProtectedTimestamps();
+    this.thresholds = new Thresholds(options.now, this.#configs, this.protections, () => options.stores.tableIds());
+    this.protections.onChange(() => this.noteGarbage());
+    this.#stopListening = this.#configs.onBeforeChange(() => this.noteGarbage());
+    this.#actor = createGcActor({
+      clock: options.clock,
+      intervalMicros: () => this.#intervalMicros,
+      collect: async () => {
+        await this.#run();
+        return this.#hasWaitingGarbage();
+      },
+    });
+  }
+
+  /** The machine, for charts and traces. */
+  get actor(): GcActor {
+    return this.#actor;
+  }
+
+  get configs(): SpanConfigs {
+    return this.#configs;
+  }
+
+  /** The catalog plugs its zones in; thresholds are settled under the old ones first. */
+  useConfigs(configs: SpanConfigs): void {
+    this.thresholds.useConfigs(configs);
+    this.#stopListening();
+    this.#configs = configs;
+    this.#stopListening = configs.onBeforeChange(() => this.noteGarbage());
+    this.noteGarbage();
+  }
+
+  get intervalMicros(): number {
+    return this.#intervalMicros;
+  }
+
+  /** Counts from the next time the timer is armed. */
+  set intervalMicros(micros: number) {
+    this.#intervalMicros = Math.max(1, micros);
+  }
+
+  /** Starts the timer. */
+  start(): void {
+    this.#actor.send({ type: 'gc.start' });
+  }
+
+  /** Stops the timer; a run under way ends by itself. */
+  stop(): void {
+    this.#actor.send({ type: 'gc.stop' });
+  }
+
+  /** Ends the actor for good. */
+  close(): void {
+    this.stop();
+    this.#stopListening();
+    this.#actor.stop();
+  }
+
+  /** Called after commits, and whenever garbage may have been freed: arms the timer if it is not. Cheap. */
+  noteGarbage(): void {
+    if (this.#actor.getSnapshot().value === 'idle') this.#actor.send({ type: 'gc.garbage' });
+  }
+
+  /** Collects now, up to the present thresholds. A call during a run waits for that run, then runs again. */
+  async runGc(): Promise<GcResult> {
+    while (this.#running !== undefined) await this.#running;
+    const running = this.#run();
+    // Lets the chart show it; the machine's own call joins this run.
+    this.#actor.send({ type: 'gc.run' });
+    return running;
+  }
+
+  /**
+   * Throws 72000 when the record's time is at or below the threshold of a table it covers, or of
+   * the catalog's history. Call it in the commit step that writes the record, then put the record
+   * into `protections` in the same step.
+   */
+  verifyProtection(record: ProtectionRecord): void {
+    for (const tableId of this.thresholds.tableIds()) {
+      const config = this.thresholds.configOf(tableId);
+      const isHeld = config.isCatalog === true || covers(record, tableId, config);
+      if (isHeld && !this.thresholds.isReadable(tableId, record.ts)) {
+        throw this.thresholds.errorFor(tableId, record.ts, 'protected ts verification error: timestamp');
+      }
+    }
+  }
+
+  explain(tableId: number): GcExplanation {
+    const stats = emptyStats();
+    for (const store of this.#options.stores.storesOf(tableId)) addStats(stats, store.stats());
+    const config = this.thresholds.configOf(tableId);
+    return {
+      ...this.thresholds.explain(tableId),
+      stats,
+      garbageBytes: garbageBytes(stats),
+      protections: this.protections.list().filter((record) => covers(record, tableId, config)),
+    };
+  }
+
+  #run(): Promise<GcResult> {
+    this.#running ??= this.#options.activity
+      .during('gc', () => this.#collectAll())
+      .finally(() => {
+        this.#running = undefined;
+      });
+    return this.#running;
+  }
+
+  async #collectAll(): Promise<GcResult> {
+    const { stores, executor } = this.#options;
+    const thresholds = new Map<number, Timestamp>();
+    let removedVersions = 0;
+    let removedBytes = 0;
+    this.thresholds.settleAll();
+    for (const tableId of [...stores.tableIds()]) {
+      const threshold = this.thresholds.settle(tableId);
+      thresholds.set(tableId, threshold);
+      for (const store of [...stores.storesOf(tableId)]) {
+        for (let done = false; !done; ) {
+          const result = store.collect(store.span, threshold, { maxVersions: SLICE_ENTRIES });
+          removedVersions += result.removedVersions;
+          removedBytes += result.removedBytes;
+          done = result.done;
+          if (executor.shouldYield()) await executor.yield();
+        }
+      }
+    }
+    return { removedVersions, removedBytes, thresholds };
+  }
+
+  /** Whether some table holds garbage that no protection pins, so that waiting will free it. */
+  #hasWaitingGarbage(): boolean {
+    const { stores } = this.#options;
+    for (const tableId of stores.tableIds()) {
+      const stats = emptyStats();
+      for (const store of stores.storesOf(tableId)) addStats(stats, store.stats());
+      if (garbageBytes(stats) > 0 && this.thresholds.explain(tableId).reason !== 'protection') return true;
+    }
+    return false;
+  }
+}

@@ -1,0 +1,52 @@
+/**
+ * SpanConfigs: what GC must know of each table, as an interface that the catalog implements.
+ *
+ * GC keeps no copy: it asks at each use, so a changed zone counts at once. The one duty of whoever
+ * implements it is to announce a change *before* it becomes visible: thresholds are then settled
+ * under the old configuration, and raising a TTL can never bring one back.
+ */
+import type { Timestamp } from '../base/timestamp.ts';
+
+export interface TableConfig {
+  /** How long superseded versions are kept: the effective gc.ttlseconds. At least 1. */
+  readonly ttlSeconds: number;
+  /** Ids of the objects that contain the table (its database, its schema): a protection of one of them covers the table. */
+  readonly ancestors: readonly number[];
+  /** Records of backups do not hold this table (exclude_data_from_backup). */
+  readonly excludeFromBackup: boolean;
+  /** The table holds the history of other objects (descriptors, names, zones): kept as long as any object's. */
+  readonly isCatalog?: boolean;
+  /** When the table was dropped; its data waits for its TTL. */
+  readonly droppedAt?: Timestamp;
+}
+
+export interface SpanConfigs {
+  /** Undefined for an id it does not know: the default applies. */
+  configOf(tableId: number): TableConfig | undefined;
+  /** Every table it knows, with data or without. */
+  tableIds(): Iterable<number>;
+  /** Grows whenever any answer of configOf may have changed, so that callers can cache. */
+  readonly version: number;
+  /**
+   * `listener` is called synchronously before a change becomes visible, while configOf still gives
+   * the old answers. Returns the function that removes it.
+   */
+  onBeforeChange(listener: () => void): () => void;
+}
+
+/** The cluster's default TTL: four hours. */
+export const DEFAULT_TTL_SECONDS = 14_400;
+
+export const DEFAULT_TABLE_CONFIG: TableConfig = Object.freeze({
+  ttlSeconds: DEFAULT_TTL_SECONDS,
+  ancestors: Object.freeze([]),
+  excludeFromBackup: false,
+});
+
+/** What holds before a catalog plugs itself in: the default for every table. */
+export const DEFAULT_SPAN_CONFIGS: SpanConfigs = Object.freeze({
+  version: 0,
+  configOf: () => undefined,
+  tableIds: () => [],
+  onBeforeChange: () => () => {},
+});

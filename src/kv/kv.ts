@@ -1,0 +1,278 @@
+/**
+ * Kv: the contract of the key-value layer. Types only; openKv (cluster's keyspace, localKv.ts) implements it.
+ *
+ * The layer knows keys, spans and timestamps, never tables' meaning or SQL text. It is asynchronous
+ * per batch, never per row, so that another engine can stand behind it: read at a timestamp, commit
+ * with a read set, export, ingest, clear, thresholds. Every key starts with `/Table/<id>/<index>`.
+ *
+ *   K1  a read at T never changes: serving it forwards the HLC to T, so no later commit lands at or below T
+ *   K2  a commit at C saw nothing that a commit in (read timestamp, C] changed
+ *   K3  a read at or below a touched table's GC threshold is refused with 72000, whether or not GC has run
+ *   K4  nobody sees a transaction's writes before it commits, and then all of them at once
+ */
+import type { Bytes } from '../base/bytes.ts';
+import type { Clock } from '../base/clock.ts';
+import type { Hlc } from '../base/hlc.ts';
+import type { Span } from '../base/span.ts';
+import type { Timestamp } from '../base/timestamp.ts';
+import type { Executor } from '../base/executor.ts';
+import type { Activity } from '../base/idle.ts';
+import type { Ids } from '../base/ids.ts';
+import type { GcController } from '../gc/gcController.ts';
+import type { StoreStats } from '../mvcc/stats.ts';
+import type { Cluster } from './cluster.ts';
+import type { RangeInfo, Ranges } from './ranges.ts';
+
+export type Isolation = 'serializable' | 'snapshot' | 'read committed';
+export type Priority = 'low' | 'normal' | 'high';
+
+/** What the commit step must check of a read. Serializable transactions validate every read. */
+export interface ReadOptions {
+  /**
+   * True for a constraint read, or a read of a row in order to write it: validated at every isolation level.
+   */
+  readonly validated?: boolean;
+}
+
+export interface ScanOptions extends ReadOptions {
+  /** At most this many live rows; unlimited when absent. */
+  readonly limit?: number;
+  /** Stops after the row with which keys and values reach this many bytes; at least one row is returned. */
+  readonly maxBytes?: number;
+  /** Descending key order. */
+  readonly reverse?: boolean;
+}
+
+/** Live rows in key order (descending when reversed), as parallel arrays. */
+export interface ScanResult {
+  readonly keys: Bytes[];
+  readonly values: Bytes[];
+  /** Commit timestamp of each row's version; 0 for the transaction's own buffered writes. */
+  readonly timestamps: Timestamp[];
+  /**
+   * Undefined when the span is exhausted. Otherwise the rest is [resume, span.endKey), or [span.key,
+   * resume) in reverse; the rest may turn out to be empty.
+   */
+  readonly resume: Bytes | undefined;
+}
+
+export interface KvReader {
+  readonly readTimestamp: Timestamp;
+  /** Values in the order of `keys`; undefined where no live row is. Keys may repeat and come in any order. */
+  get(keys: readonly Bytes[], options?: ReadOptions): Promise<(Bytes | undefined)[]>;
+  /** Live rows of a span, which may cross indexes and tables. */
+  scan(span: Span, options?: ScanOptions): Promise<ScanResult>;
+}
+
+export type LockStrength = 'exclusive' | 'shared';
+/** `block` waits in line; `nowait` throws 55P03; `skip` leaves the key out of the result. */
+export type LockWait = 'block' | 'nowait' | 'skip';
+
+export interface LockOptions {
+  /** Default exclusive. */
+  readonly strength?: LockStrength;
+  /** Default block. */
+  readonly wait?: LockWait;
+  /** Ends the wait; the call rejects with the signal's reason. */
+  readonly signal?: AbortSignal;
+}
+
+declare const savepointBrand: unique symbol;
+/** A place in a transaction's write buffer to roll back to. */
+export interface Savepoint {
+  readonly [savepointBrand]: true;
+}
+
+export type TxnState = 'open' | 'committed' | 'aborted';
+
+export interface TxnOptions {
+  /** Default serializable. */
+  readonly isolation?: Isolation;
+  readonly priority?: Priority;
+  /** write() and lock() throw 25006. */
+  readonly readOnly?: boolean;
+  /** Shows in lock and retry messages. */
+  readonly name?: string;
+}
+
+export interface Txn extends KvReader {
+  readonly id: string;
+  readonly name: string;
+  readonly isolation: Isolation;
+  readonly priority: Priority;
+  readonly readOnly: boolean;
+  readonly hasWrites: boolean;
+  readonly state: TxnState;
+  /** Set by commit(): the time at which the writes stand, or the read timestamp when there were none. */
+  readonly commitTimestamp: Timestamp | undefined;
+
+  /** Buffers writes: own reads see them at once. null deletes. Parallel arrays, any order; the last write of a key counts. */
+  write(keys: readonly Bytes[], values: readonly (Bytes | null)[]): void;
+  /**
+   * Takes each key's lock, held to the transaction's end, and returns the keys locked (all of them
+   * unless `skip`). If one of the keys has changed since the read timestamp, the read timestamp is
+   * refreshed, or 40001 thrown where reads do not hold any more. A deadlock is 40001 for the one
+   * who asked last; `nowait` is 55P03. Every 40001 aborts the transaction and frees its locks.
+   */
+  lock(keys: readonly Bytes[], options?: LockOptions): Promise<Bytes[]>;
+  /** Adds keys to the read set as read at the read timestamp: what a cached descriptor stood on. */
+  noteRead(key: Bytes): void;
+  /** As noteRead, for everything in a span. */
+  noteReadSpan(span: Span): void;
+  /**
+   * Moves the read timestamp to now when nothing read so far has changed; false (and no change) otherwise.
+   * A snapshot transaction that has read can never refresh.
+   */
+  refresh(): boolean;
+  /** Read committed: the next statement reads at a new timestamp. No effect at other levels. */
+  nextStatement(): void;
+
+  savepoint(): Savepoint;
+  /** Undoes the writes since; the read set and the locks stay. The savepoint remains usable. */
+  rollbackTo(savepoint: Savepoint): void;
+  release(savepoint: Savepoint): void;
+
+  /** Validates, takes the commit timestamp, applies, runs the hooks. 40001 when validation fails. */
+  commit(): Promise<Timestamp>;
+  /** Drops everything and frees the locks. Never throws; no effect on a finished transaction. */
+  rollback(): void;
+  /**
+   * Runs inside the commit step, once validation passed and the timestamp is known; synchronous.
+   * It may write(), which is how a value comes to hold the commit timestamp; throwing aborts.
+   * Skipped when the transaction has neither writes nor beforeCommit functions that write.
+   */
+  beforeCommit(fn: (commitTimestamp: Timestamp) => void): void;
+  /** Runs after the writes are visible and the locks are free. Not run on abort. */
+  afterCommit(fn: (commitTimestamp: Timestamp) => void): void;
+  /** Runs when the transaction ends without committing. */
+  afterAbort(fn: () => void): void;
+}
+
+/** The writes of one commit that fall in a hook's span: sorted by key, distinct; null deletes. */
+export interface CommittedWrites {
+  readonly keys: readonly Bytes[];
+  readonly values: readonly (Bytes | null)[];
+}
+
+/** Runs synchronously inside the commit step, for commits that write in its span. */
+export interface CommitHook {
+  /** Before anything is applied; throwing aborts the transaction with that error. */
+  validate?(writes: CommittedWrites, commitTimestamp: Timestamp): void;
+  /** After the writes are applied; must not throw. */
+  apply?(writes: CommittedWrites, commitTimestamp: Timestamp): void;
+}
+
+export interface ExportOptions {
+  /** True: every version in the interval, tombstones too. False: the newest of each key (a tombstone only when start > 0). */
+  readonly allVersions: boolean;
+  /** The piece ends at about this many bytes of keys and values. */
+  readonly maxBytes: number;
+  /** `resume` of the piece before. */
+  readonly resume?: ExportResume;
+  /** True reads below the GC threshold all the same; for tests and repair only. */
+  readonly unchecked?: boolean;
+}
+
+/** Where the next piece starts: at `key`, or among its versions below `below` (exclusive). */
+export interface ExportResume {
+  readonly key: Bytes;
+  readonly below?: Timestamp;
+}
+
+/** Versions sorted by (key ascending, timestamp descending), as parallel arrays. */
+export interface ExportPiece {
+  readonly keys: readonly Bytes[];
+  readonly timestamps: readonly Timestamp[];
+  /** null: a tombstone. */
+  readonly values: readonly (Bytes | null)[];
+  /** Bytes of keys and values. */
+  readonly bytes: number;
+  /** Undefined when the span is done. */
+  readonly resume: ExportResume | undefined;
+}
+
+/** A sorted run for ingest: keys ascending, and per key timestamps descending when given. */
+export interface IngestRun {
+  readonly keys: readonly Bytes[];
+  /** Original timestamps: a restore with history. Absent: every version gets the one new timestamp. */
+  readonly timestamps?: readonly Timestamp[];
+  readonly values: readonly (Bytes | null)[];
+}
+
+export interface RunOptions extends TxnOptions {
+  /** Attempts before the last 40001 is thrown; default 50. */
+  readonly attemptsMax?: number;
+  readonly signal?: AbortSignal;
+}
+
+export interface KvOptions {
+  readonly clock: Clock;
+  readonly executor: Executor;
+  readonly ids: Ids;
+  /** Where runnable effects register; a manual clock's own. */
+  readonly activity?: Activity;
+  /** Default: a new UUID from `ids`. */
+  readonly clusterId?: string;
+  /** One a node, each `region=a,zone=b` or empty; default one node without locality. */
+  readonly localities?: readonly string[];
+}
+
+/** What a fork may have of its own; each defaults to the parent's, except a manual clock, of which a new one starts at the parent's time. */
+export interface ForkOptions {
+  readonly clock?: Clock;
+  readonly executor?: Executor;
+  readonly activity?: Activity;
+  readonly ids?: Ids;
+  readonly clusterId?: string;
+}
+
+export interface Kv {
+  readonly clusterId: string;
+  /** The cluster this one was forked from, if any. */
+  readonly forkedFrom: string | undefined;
+  readonly hlc: Hlc;
+  readonly clock: Clock;
+  readonly executor: Executor;
+  readonly activity: Activity;
+  readonly ids: Ids;
+  readonly cluster: Cluster;
+  readonly ranges: Ranges;
+  /** Thresholds, protected timestamps, and GC on demand; the catalog plugs its zones in here. */
+  readonly gc: GcController;
+
+  /** The HLC's reading without a tick: max(physical time, last timestamp). Times above it are the future. */
+  reading(): Timestamp;
+  begin(options?: TxnOptions): Txn;
+  /**
+   * A reader at `ts`. 22023 when ts is above the reading; each read is refused with 72000 at or
+   * below a touched table's GC threshold (not when `unchecked`: for reading what is known to be kept).
+   */
+  at(ts: Timestamp, options?: { readonly unchecked?: boolean }): KvReader;
+  /** Runs `fn` in a transaction and commits; runs it again on 40001, with backoff on the clock from the third attempt. */
+  run<T>(fn: (txn: Txn) => Promise<T>, options?: RunOptions): Promise<T>;
+
+  /** Returns the function that removes it. Hooks run in the order of their registration. */
+  addCommitHook(span: Span, hook: CommitHook): () => void;
+
+  /**
+   * Versions in (start, end] of a span. `end` above the reading is 22023; `start` below a touched
+   * table's threshold, or for a full export (start 0) `end` at or below it, is 72000.
+   */
+  exportSpan(span: Span, start: Timestamp, end: Timestamp, options: ExportOptions): Promise<ExportPiece>;
+  /** Bulk into indexes that have never been public. Returns the timestamp under which the arrival is logged. */
+  ingest(run: IngestRun): Promise<Timestamp>;
+  /** Drops every store of a table, and its threshold. For ids that are not, or never more, public. */
+  clearTable(tableId: number): void;
+  clearIndex(tableId: number, indexId: number): void;
+  /** Today's ranges that overlap a span, in key order, clipped to it. */
+  rangesOf(span: Span): RangeInfo[];
+  /** Statistics of a span's stores; exact for whole indexes. */
+  stats(span: Span): StoreStats;
+  /** Ids of the tables that have a store, ascending. */
+  tableIds(): number[];
+
+  /** Both sides go on alone. Commit hooks, transactions and locks stay with the parent. Cost: a few microseconds a store. */
+  fork(options?: ForkOptions): Kv;
+  /** Stops timers and actors. */
+  close(): void;
+}

@@ -1,0 +1,64 @@
+/**
+ * ClusterNode: one node of the cluster: id, locality, liveness epoch, and the actor that runs its life.
+ *
+ * The data is the cluster's; a node adds who does the work. The effects that its machine asks for
+ * come from the cluster (cluster.ts).
+ */
+import type { Actor } from 'xstate';
+import { createActor } from 'xstate';
+
+import type { Locality } from './locality.ts';
+import type { NodeStatus } from './nodeMachine.ts';
+import { nodeMachine } from './nodeMachine.ts';
+
+export interface NodeEffects {
+  /** The node is live in its epoch. */
+  becomeLive(node: ClusterNode): void;
+  /** Leases go to others; resolves when the node's work is done. */
+  handOver(node: ClusterNode): Promise<void>;
+  /** The node is gone. */
+  leave(node: ClusterNode): void;
+}
+
+export class ClusterNode {
+  readonly id: number;
+  readonly locality: Locality;
+  /** How many times it has started; 0 before the first. */
+  epoch = 0;
+  /** Live in `epoch`: may hold leases and claims. Kept beside the actor, whose snapshot changes only after its effects ran. */
+  isLive = false;
+  readonly actor: Actor<typeof nodeMachine>;
+
+  constructor(id: number, locality: Locality, effects: NodeEffects) {
+    this.id = id;
+    this.locality = locality;
+    this.actor = createActor(
+      nodeMachine.provide({
+        actions: {
+          startUp: ({ self }) => {
+            this.epoch++;
+            self.send({ type: 'node.ready' });
+          },
+          becomeLive: () => {
+            this.isLive = true;
+            effects.becomeLive(this);
+          },
+          handOver: ({ self }) => {
+            this.isLive = false;
+            void effects.handOver(this).then(() => self.send({ type: 'node.drained' }));
+          },
+          leave: () => {
+            this.isLive = false;
+            effects.leave(this);
+          },
+        },
+      }),
+      { id: `n${id}` },
+    );
+    this.actor.start();
+  }
+
+  get status(): NodeStatus {
+    return this.actor.getSnapshot().value;
+  }
+}
