@@ -1,0 +1,278 @@
+/**
+ * Descriptors: the stored definitions of databases, schemas, tables (views and sequences are
+ * tables too) and user types. Plain data, deep-frozen when decoded: a change makes a new object
+ * with the next version, written by Catalog.writeDescriptor.
+ *
+ *   D1  an id never changes and is never reused; names live in the namespace table as well
+ *   D2  references between descriptors are ids; expressions are SQL text that names columns
+ *   D3  column, family, index and constraint ids are unique in their table and never reused,
+ *       so old rows keep their meaning
+ *   D4  the primary index has id 1 and stores every stored column through the families
+ *   D5  a table that is not PUBLIC is invisible to statements; OFFLINE says why
+ *
+ * Lives elsewhere: the rules (validate.ts), JSON (descriptorCodec.ts), builders of system tables (systemTables.ts).
+ */
+import type { Timestamp } from '../base/timestamp.ts';
+
+import type { ColumnType } from './type.ts';
+
+export type DescriptorState = 'PUBLIC' | 'OFFLINE' | 'DROP' | 'ADD';
+
+export type Privilege =
+  | 'ALL'
+  | 'CREATE'
+  | 'DROP'
+  | 'SELECT'
+  | 'INSERT'
+  | 'UPDATE'
+  | 'DELETE'
+  | 'USAGE'
+  | 'CONNECT'
+  | 'ZONECONFIG'
+  | 'BACKUP'
+  | 'RESTORE'
+  | 'CHANGEFEED'
+  | 'TRIGGER'
+  | 'EXECUTE';
+
+export interface Grant {
+  readonly grantee: string;
+  /** Sorted. ALL stands alone. */
+  readonly privileges: readonly Privilege[];
+  /** Those of `privileges` the grantee may pass on. */
+  readonly grantOption?: readonly Privilege[];
+}
+
+export interface Privileges {
+  readonly owner: string;
+  /** Sorted by grantee. */
+  readonly grants: readonly Grant[];
+}
+
+interface DescriptorBase {
+  readonly id: number;
+  readonly name: string;
+  /** The database; 0 for a database itself. */
+  readonly parentId: number;
+  /** Counts up by one with every published change. */
+  readonly version: number;
+  /** Commit time of this version; 0 while its transaction is open (readers get it from the row). */
+  readonly modificationTime: Timestamp;
+  readonly state: DescriptorState;
+  /** Why it is OFFLINE: `restoring`, `importing`. */
+  readonly offlineReason?: string;
+  readonly privileges: Privileges;
+  readonly comment?: string;
+}
+
+export interface DatabaseDescriptor extends DescriptorBase {
+  readonly kind: 'database';
+}
+
+export interface SchemaDescriptor extends DescriptorBase {
+  readonly kind: 'schema';
+}
+
+export type SchemaChangeState = 'public' | 'write_only';
+
+export interface ColumnDescriptor {
+  readonly id: number;
+  readonly name: string;
+  readonly type: ColumnType;
+  readonly nullable: boolean;
+  /** SQL text of the DEFAULT; absent means NULL. */
+  readonly defaultExpr?: string;
+  /** SQL text of ON UPDATE. */
+  readonly onUpdateExpr?: string;
+  /** SQL text of a generated column; it names columns of this table. */
+  readonly computeExpr?: string;
+  /** A generated column that is computed on read and never stored. */
+  readonly isVirtual?: boolean;
+  readonly generatedAsIdentity?: 'always' | 'by default';
+  /** Left out of `*` and of SHOW COLUMNS' visible part: rowid. */
+  readonly hidden?: boolean;
+  /** Sequences its default reads. */
+  readonly usesSequenceIds?: readonly number[];
+  /** Sequences it owns (SERIAL with a sequence, OWNED BY). */
+  readonly ownsSequenceIds?: readonly number[];
+  /** `write_only` while it is being backfilled: written, never read by statements. */
+  readonly state: SchemaChangeState;
+  readonly comment?: string;
+}
+
+export interface FamilyDescriptor {
+  readonly id: number;
+  readonly name: string;
+  /** Ids of its columns, primary key columns included (in family 0), ascending by position. */
+  readonly columnIds: readonly number[];
+}
+
+export type IndexDirection = 'ASC' | 'DESC';
+
+export interface IndexDescriptor {
+  readonly id: number;
+  readonly name: string;
+  readonly unique: boolean;
+  /** The key columns in order. */
+  readonly columnIds: readonly number[];
+  readonly directions: readonly IndexDirection[];
+  /** STORING columns; for the primary index empty (it stores all). */
+  readonly storeColumnIds: readonly number[];
+  /** Primary key columns not already in `columnIds`: the key suffix of a non-unique entry. Empty for the primary index. */
+  readonly keySuffixColumnIds: readonly number[];
+  readonly state: SchemaChangeState;
+  /** Made by a UNIQUE constraint rather than CREATE INDEX. */
+  readonly isConstraint?: boolean;
+  /** SQL text of a partial index's WHERE. */
+  readonly predicate?: string;
+  readonly comment?: string;
+}
+
+export interface CheckDescriptor {
+  readonly id: number;
+  readonly name: string;
+  /** SQL text over this table's column names. */
+  readonly expr: string;
+  readonly columnIds: readonly number[];
+  /** False for NOT VALID: checked for new rows only. */
+  readonly validated: boolean;
+}
+
+export type ForeignKeyAction = 'NO ACTION' | 'RESTRICT' | 'CASCADE' | 'SET NULL' | 'SET DEFAULT';
+
+/** Held by the referencing table; the referenced one lists its id in `referencedByIds`. */
+export interface ForeignKeyDescriptor {
+  readonly id: number;
+  readonly name: string;
+  readonly columnIds: readonly number[];
+  readonly referencedTableId: number;
+  readonly referencedColumnIds: readonly number[];
+  readonly onDelete: ForeignKeyAction;
+  readonly onUpdate: ForeignKeyAction;
+  readonly match: 'SIMPLE' | 'FULL';
+  readonly validated: boolean;
+}
+
+/** UNIQUE WITHOUT INDEX and the like are not supported; unique constraints are indexes. */
+export interface ViewDefinition {
+  /** SQL text of the query, with names resolved. */
+  readonly query: string;
+  readonly dependsOnIds: readonly number[];
+  readonly isMaterialized?: boolean;
+}
+
+export interface SequenceOptions {
+  /** 64-bit values as decimal text, so that JSON keeps them exact. */
+  readonly increment: string;
+  readonly minValue: string;
+  readonly maxValue: string;
+  readonly start: string;
+  readonly cacheSize: string;
+  readonly cycle?: boolean;
+  readonly integerWidth: 16 | 32 | 64;
+  readonly ownedBy?: { readonly tableId: number; readonly columnId: number };
+}
+
+export interface TableDescriptor extends DescriptorBase {
+  readonly kind: 'table';
+  readonly schemaId: number;
+  /** In the order of the table's definition; write-only columns included. */
+  readonly columns: readonly ColumnDescriptor[];
+  readonly nextColumnId: number;
+  readonly families: readonly FamilyDescriptor[];
+  readonly nextFamilyId: number;
+  readonly primaryIndex: IndexDescriptor;
+  readonly indexes: readonly IndexDescriptor[];
+  readonly nextIndexId: number;
+  readonly checks: readonly CheckDescriptor[];
+  readonly foreignKeys: readonly ForeignKeyDescriptor[];
+  /** Tables whose foreign keys point here; ascending. */
+  readonly referencedByIds: readonly number[];
+  /** Views and tables (by default expressions) that use this table, view or sequence; ascending. */
+  readonly dependedOnByIds: readonly number[];
+  readonly nextConstraintId: number;
+  readonly view?: ViewDefinition;
+  readonly sequence?: SequenceOptions;
+  readonly excludeDataFromBackup?: boolean;
+  /** When it was created, restored or truncated into being; reads of its data start there. */
+  readonly createTime: Timestamp;
+  /** When it entered DROP. */
+  readonly dropTime?: Timestamp;
+  /** Storage parameters as written, `exclude_data_from_backup` excepted. */
+  readonly storageParams?: Readonly<Record<string, string>>;
+}
+
+/** A user-defined enum. */
+export interface TypeDescriptor extends DescriptorBase {
+  readonly kind: 'type';
+  readonly schemaId: number;
+  /** Labels in order. */
+  readonly members: readonly string[];
+  /** Tables that use it; ascending. */
+  readonly referencedByIds: readonly number[];
+}
+
+export type Descriptor = DatabaseDescriptor | SchemaDescriptor | TableDescriptor | TypeDescriptor;
+
+/** Ids with a fixed meaning, as in CockroachDB v21.1. */
+export const SYSTEM_DATABASE_ID = 1;
+export const PUBLIC_SCHEMA_ID = 29;
+export const DEFAULTDB_ID = 50;
+export const POSTGRES_ID = 51;
+/** The first id that CREATE hands out. */
+export const FIRST_USER_ID = 52;
+/** The highest id of a system object. */
+export const MAX_SYSTEM_ID = 49;
+export const PRIMARY_INDEX_ID = 1;
+/** Stands for the commit timestamp of a row's newest family: crdb_internal_mvcc_timestamp. */
+export const MVCC_TIMESTAMP_COLUMN_ID = 0xffff_ffff;
+/** Stands for the table's id: tableoid. */
+export const TABLE_OID_COLUMN_ID = 0xffff_fffe;
+
+export function isTable(desc: TableDescriptor): boolean {
+  return desc.view === undefined && desc.sequence === undefined;
+}
+
+/** `table`, `view`, `materialized view`, `sequence`, `database`, `schema`, `type`. */
+export function describeKind(desc: Descriptor): string {
+  if (desc.kind !== 'table') return desc.kind;
+  if (desc.sequence) return 'sequence';
+  if (desc.view) return desc.view.isMaterialized ? 'materialized view' : 'view';
+  return 'table';
+}
+
+/** Columns that statements see: public ones, hidden ones included. */
+export function publicColumns(desc: TableDescriptor): ColumnDescriptor[] {
+  return desc.columns.filter((column) => column.state === 'public');
+}
+
+/** Columns `*` stands for. */
+export function visibleColumns(desc: TableDescriptor): ColumnDescriptor[] {
+  return desc.columns.filter((column) => column.state === 'public' && !column.hidden);
+}
+
+export function columnById(desc: TableDescriptor, id: number): ColumnDescriptor | undefined {
+  return desc.columns.find((column) => column.id === id);
+}
+
+export function columnByName(desc: TableDescriptor, name: string): ColumnDescriptor | undefined {
+  return desc.columns.find((column) => column.name === name);
+}
+
+/** The primary index and the others, in id order of definition; write-only ones included. */
+export function allIndexes(desc: TableDescriptor): IndexDescriptor[] {
+  return [desc.primaryIndex, ...desc.indexes];
+}
+
+export function indexByName(desc: TableDescriptor, name: string): IndexDescriptor | undefined {
+  return allIndexes(desc).find((index) => index.name === name);
+}
+
+export function indexById(desc: TableDescriptor, id: number): IndexDescriptor | undefined {
+  return allIndexes(desc).find((index) => index.id === id);
+}
+
+/** The same table with other fields: the one way to change a descriptor in memory. */
+export function updated<D extends Descriptor>(desc: D, changes: Partial<Omit<D, 'kind' | 'id'>>): D {
+  return { ...desc, ...changes };
+}

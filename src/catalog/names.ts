@@ -1,0 +1,62 @@
+/**
+ * Names: parts of a qualified name, and their quoted printing.
+ */
+
+/** A dotted name as written, unquoted: [table], [schema, table], [database, table] or [database, schema, table]. */
+export type NameParts = readonly string[];
+
+const PLAIN_NAME = /^[a-z_][a-z0-9_$]*$/;
+
+// Words that the grammar reserves: printed bare they would not read back as names.
+const RESERVED: ReadonlySet<string> = new Set(
+  (
+    'all analyse analyze and any array as asc asymmetric both case cast check collate column concurrently constraint create ' +
+    'current_catalog current_date current_role current_schema current_time current_timestamp current_user default deferrable desc ' +
+    'distinct do else end except false family fetch for foreign from grant group having in index initially intersect into lateral ' +
+    'leading limit localtime localtimestamp not nothing null offset on only or order placing primary references returning select ' +
+    'session_user some symmetric table then to trailing true union unique user using variadic view virtual when where window with ' +
+    'work interval between bigint bit boolean char character coalesce dec decimal exists extract float greatest if iferror ifnull ' +
+    'int integer isnull least nullif numeric out overlay position precision real row setof smallint string substring time timestamp ' +
+    'timestamptz treat trim values varbit varchar notnull is ilike like similar natural left right inner outer full cross join ' +
+    'overlaps isolation'
+  ).split(' '),
+);
+
+// Function-like and type names: reserved for functions, usable as column names without quotes.
+const USABLE: ReadonlySet<string> = new Set(
+  (
+    'interval between bigint bit boolean char character coalesce dec decimal exists extract float greatest if iferror ifnull int ' +
+    'integer least nullif numeric out overlay position precision real row setof smallint string substring time timestamp timestamptz ' +
+    'treat trim values varbit varchar'
+  ).split(' '),
+);
+
+/** The name as SQL: bare when it reads back unchanged, else in double quotes. */
+export function quoteName(name: string): string {
+  if (PLAIN_NAME.test(name) && (!RESERVED.has(name) || USABLE.has(name))) return name;
+  return `"${name.replaceAll('"', '""')}"`;
+}
+
+/** `db.public."My Table"`. */
+export function quoteNames(parts: NameParts): string {
+  return parts.map(quoteName).join('.');
+}
+
+/** A single-quoted SQL literal: `'it''s'`, or `e'…'` when it holds control characters or a backslash. */
+export function quoteLiteral(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: exactly the characters that need an escape
+  if (!/[\x00-\x1f\x7f\\]/.test(text)) return `'${text.replaceAll("'", "''")}'`;
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: as above
+  const escaped = text.replace(/[\x00-\x1f\x7f\\']/g, (char) => ESCAPES[char] ?? `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`);
+  return `e'${escaped}'`;
+}
+
+const ESCAPES: Readonly<Record<string, string>> = {
+  '\n': '\\n',
+  '\t': '\\t',
+  '\r': '\\r',
+  '\b': '\\b',
+  '\f': '\\f',
+  '\\': '\\\\',
+  "'": "\\'",
+};
