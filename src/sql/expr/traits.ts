@@ -1,0 +1,105 @@
+/**
+ * Traits: facts about an expression that planners and the compiler ask again and again.
+ * Computed once a node, bottom up, and remembered beside it (a WeakMap: nodes stay plain data).
+ */
+import type { Volatility } from './overload.ts';
+import type { TypedExpr } from './typedExpr.ts';
+import { childrenOf } from './walk.ts';
+
+export interface Traits {
+  /** The worst of its parts. A subquery is stable, or volatile when its plan says so. */
+  readonly volatility: Volatility;
+  /** Columns of the current row that it reads, correlated subqueries' included. */
+  readonly columns: ReadonlySet<number>;
+  readonly hasOuterColumns: boolean;
+  readonly hasPlaceholders: boolean;
+  readonly hasSubqueries: boolean;
+  readonly hasAggregates: boolean;
+  readonly hasGenerators: boolean;
+  /** Holds a correlated subquery or a function that waits: compile with compileAsync. */
+  readonly isAsync: boolean;
+  /** One value for all rows of a statement: no columns, not volatile. The executor may evaluate it once, before the rows. */
+  readonly isRowIndependent: boolean;
+}
+
+const remembered = new WeakMap<TypedExpr, Traits>();
+const NO_COLUMNS: ReadonlySet<number> = new Set();
+const RANK: Record<Volatility, number> = { immutable: 0, stable: 1, volatile: 2 };
+
+export function traits(expr: TypedExpr): Traits {
+  let known = remembered.get(expr);
+  if (known === undefined) {
+    known = compute(expr);
+    remembered.set(expr, known);
+  }
+  return known;
+}
+
+function compute(expr: TypedExpr): Traits {
+  let volatility = ownVolatility(expr);
+  let columns: ReadonlySet<number> = NO_COLUMNS;
+  let hasOuterColumns = expr.kind === 'outer';
+  let hasPlaceholders = expr.kind === 'placeholder';
+  let hasSubqueries = expr.kind === 'subquery';
+  let hasAggregates = expr.kind === 'aggregate';
+  let hasGenerators = expr.kind === 'generator';
+  let isAsync = (expr.kind === 'call' && expr.overload.asyncFn !== undefined) || (expr.kind === 'subquery' && expr.slot === undefined);
+  if (expr.kind === 'column') columns = new Set([expr.index]);
+  if (expr.kind === 'subquery' && expr.plan.outerColumns.length > 0) columns = new Set(expr.plan.outerColumns);
+  if (expr.kind === 'subquery' && expr.slot === undefined && expr.plan.outerColumns.length === 0) hasOuterColumns = true;
+  for (const child of childrenOf(expr)) {
+    const part = traits(child);
+    if (RANK[part.volatility] > RANK[volatility]) volatility = part.volatility;
+    if (part.columns.size > 0) columns = columns.size === 0 ? part.columns : columns.union(part.columns);
+    hasOuterColumns ||= part.hasOuterColumns;
+    hasPlaceholders ||= part.hasPlaceholders;
+    hasSubqueries ||= part.hasSubqueries;
+    hasAggregates ||= part.hasAggregates;
+    hasGenerators ||= part.hasGenerators;
+    isAsync ||= part.isAsync;
+  }
+  return {
+    volatility,
+    columns,
+    hasOuterColumns,
+    hasPlaceholders,
+    hasSubqueries,
+    hasAggregates,
+    hasGenerators,
+    isAsync,
+    isRowIndependent: columns.size === 0 && volatility !== 'volatile' && !hasAggregates && !hasGenerators,
+  };
+}
+
+function ownVolatility(expr: TypedExpr): Volatility {
+  switch (expr.kind) {
+    case 'call':
+      return expr.overload.volatility;
+    case 'generator':
+      return expr.overload.volatility;
+    case 'subquery':
+      return expr.plan.isVolatile ? 'volatile' : 'stable';
+    case 'placeholder':
+      return 'stable';
+    case 'cast':
+      return castVolatility(expr.operand.type.family, expr.type.family);
+    default:
+      return 'immutable';
+  }
+}
+
+const NEEDS_TIME_ZONE = new Set(['timestamptz', 'timetz']);
+const TEXT = new Set(['string', 'unknown']);
+const TEMPORAL = new Set(['date', 'time', 'timestamp', 'timestamptz', 'timetz']);
+
+/**
+ * Casts that read the session: to or from the zoned types (the time zone), text to dates and
+ * times ('now', 'today'), anything to or from OID types by name (the catalog).
+ */
+function castVolatility(from: string, to: string): Volatility {
+  if (from === to) return 'immutable';
+  if (from === 'oid' || to === 'oid') return 'stable';
+  if (NEEDS_TIME_ZONE.has(from) || NEEDS_TIME_ZONE.has(to)) return 'stable';
+  if (TEXT.has(from) && TEMPORAL.has(to)) return 'stable';
+  return 'immutable';
+}

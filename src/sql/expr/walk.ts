@@ -1,0 +1,194 @@
+/**
+ * Walking typed expressions: children, rewriting, conjuncts, equality.
+ *
+ * `childrenOf` and `withChildren` are the one place that knows the shape of each node; the rest is
+ * written over them. A rewrite that changes nothing returns the same node.
+ */
+import { assert, unreachable } from '../../base/assert.ts';
+import type { TypedExpr } from './typedExpr.ts';
+
+/** The direct subexpressions in evaluation order. A subquery is a leaf here. */
+export function childrenOf(expr: TypedExpr): readonly TypedExpr[] {
+  switch (expr.kind) {
+    case 'const':
+    case 'column':
+    case 'outer':
+    case 'placeholder':
+    case 'subquery':
+      return [];
+    case 'call':
+    case 'coalesce':
+    case 'generator':
+      return expr.args;
+    case 'comparison':
+    case 'distinct':
+    case 'and':
+    case 'or':
+    case 'anyAll':
+    case 'nullIf':
+      return [expr.left, expr.right];
+    case 'not':
+    case 'isNull':
+    case 'isTruth':
+    case 'cast':
+    case 'field':
+      return [expr.operand];
+    case 'in':
+      return [expr.operand, ...expr.list];
+    case 'case': {
+      const children: TypedExpr[] = [];
+      if (expr.operand) children.push(expr.operand);
+      for (const branch of expr.branches) children.push(branch.when, branch.then);
+      if (expr.otherwise) children.push(expr.otherwise);
+      return children;
+    }
+    case 'array':
+    case 'tuple':
+      return expr.elements;
+    case 'subscript':
+      return [expr.operand, expr.index];
+    case 'aggregate': {
+      const children = [...expr.args];
+      if (expr.filter) children.push(expr.filter);
+      for (const key of expr.orderBy) children.push(key.expr);
+      return children;
+    }
+    default:
+      return unreachable(expr, 'expression');
+  }
+}
+
+/** The same node over other children, given in the order of `childrenOf`. */
+export function withChildren(expr: TypedExpr, children: readonly TypedExpr[]): TypedExpr {
+  let next = 0;
+  const take = (): TypedExpr => {
+    const child = children[next++];
+    assert(child !== undefined, `too few children for a ${expr.kind} expression`);
+    return child;
+  };
+  switch (expr.kind) {
+    case 'const':
+    case 'column':
+    case 'outer':
+    case 'placeholder':
+    case 'subquery':
+      return expr;
+    case 'call':
+    case 'coalesce':
+    case 'generator':
+      return { ...expr, args: children };
+    case 'comparison':
+    case 'distinct':
+    case 'and':
+    case 'or':
+    case 'anyAll':
+    case 'nullIf':
+      return { ...expr, left: take(), right: take() };
+    case 'not':
+    case 'isNull':
+    case 'isTruth':
+    case 'cast':
+    case 'field':
+      return { ...expr, operand: take() };
+    case 'in':
+      return { ...expr, operand: take(), list: children.slice(1) };
+    case 'case':
+      return {
+        ...expr,
+        operand: expr.operand && take(),
+        branches: expr.branches.map(() => ({ when: take(), then: take() })),
+        otherwise: expr.otherwise && take(),
+      };
+    case 'array':
+    case 'tuple':
+      return { ...expr, elements: children };
+    case 'subscript':
+      return { ...expr, operand: take(), index: take() };
+    case 'aggregate':
+      return {
+        ...expr,
+        args: expr.args.map(take),
+        filter: expr.filter && take(),
+        orderBy: expr.orderBy.map((key) => ({ ...key, expr: take() })),
+      };
+    default:
+      return unreachable(expr, 'expression');
+  }
+}
+
+/** Rewrites top down: where `replace` gives a node it stands, elsewhere the children are rewritten. */
+export function mapExpr(expr: TypedExpr, replace: (expr: TypedExpr) => TypedExpr | undefined): TypedExpr {
+  const replaced = replace(expr);
+  if (replaced) return replaced;
+  const children = childrenOf(expr);
+  let changed = false;
+  const mapped = children.map((child) => {
+    const result = mapExpr(child, replace);
+    if (result !== child) changed = true;
+    return result;
+  });
+  return changed ? withChildren(expr, mapped) : expr;
+}
+
+/** Calls `visit` on every node, parents first; a node for which it returns false is not entered. */
+export function visitExpr(expr: TypedExpr, visit: (expr: TypedExpr) => boolean | void): void {
+  if (visit(expr) === false) return;
+  for (const child of childrenOf(expr)) visitExpr(child, visit);
+}
+
+/** The terms of a conjunction, left to right: what must each be true. */
+export function conjunctsOf(expr: TypedExpr): TypedExpr[] {
+  if (expr.kind !== 'and') return [expr];
+  return [...conjunctsOf(expr.left), ...conjunctsOf(expr.right)];
+}
+
+/** Moves column positions: `moved(old)` is the new index. */
+export function remapColumns(expr: TypedExpr, moved: (index: number) => number): TypedExpr {
+  return mapExpr(expr, (node) => {
+    if (node.kind !== 'column') return undefined;
+    const index = moved(node.index);
+    return index === node.index ? node : { ...node, index };
+  });
+}
+
+/** Structural equality. Volatile calls are equal by structure too: ask traits when that matters. Names do not count. */
+export function sameExpr(a: TypedExpr, b: TypedExpr): boolean {
+  if (a === b) return true;
+  if (!sameHead(a, b)) return false;
+  const left = childrenOf(a);
+  const right = childrenOf(b);
+  return left.length === right.length && left.every((child, i) => sameExpr(child, right[i] as TypedExpr));
+}
+
+const NAMES_AND_CHILDREN = new Set([
+  'name', 'labels', 'left', 'right', 'operand', 'args', 'list', 'elements', 'branches', 'otherwise', 'filter', 'orderBy', 'columns',
+]);
+
+/** Everything of a node but its children and names. */
+function sameHead(a: TypedExpr, b: TypedExpr): boolean {
+  if (a.kind !== b.kind) return false;
+  if (a.kind === 'case' && b.kind === 'case') {
+    if (a.branches.length !== b.branches.length || !a.operand !== !b.operand || !a.otherwise !== !b.otherwise) return false;
+  }
+  if (a.kind === 'aggregate' && b.kind === 'aggregate') {
+    if (a.args.length !== b.args.length || !a.filter !== !b.filter || a.orderBy.length !== b.orderBy.length) return false;
+    if (!a.orderBy.every((key, i) => key.descending === b.orderBy[i]?.descending && key.nullsFirst === b.orderBy[i]?.nullsFirst)) return false;
+  }
+  for (const [name, value] of Object.entries(a)) {
+    if (NAMES_AND_CHILDREN.has(name) || (name === 'index' && a.kind === 'subscript')) continue;
+    const other = (b as unknown as Record<string, unknown>)[name];
+    if (value === other) continue;
+    if (name !== 'type' && name !== 'value') return false;
+    if (!sameData(value, other)) return false;
+  }
+  return true;
+}
+
+function sameData(a: unknown, b: unknown): boolean {
+  if (Object.is(a, b)) return true;
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
+  if (Object.getPrototypeOf(a) !== Object.getPrototypeOf(b)) return false;
+  const keys = Object.keys(a);
+  if (keys.length !== Object.keys(b).length) return false;
+  return keys.every((key) => sameData((a as Record<string, unknown>)[key], (b as Record<string, unknown>)[key]));
+}
