@@ -1,0 +1,75 @@
+/**
+ * SqlClient over the Postgres protocol, through the `pg` package.
+ *
+ * pg hands out parsed values and drops all but the first word of the command tag, so values are
+ * taken as the text that the server sent and the tag is read from the protocol message itself.
+ */
+import { type ClientNotice, NUMERIC_OIDS, type SqlClient } from './sqlClient.ts';
+import type { TextResult } from './resultFormat.ts';
+
+/** Where nothing says otherwise. */
+export const DEFAULT_URL = 'postgresql://root@localhost:26257/defaultdb?sslmode=disable';
+
+const AS_TEXT = { getTypeParser: () => (value: string) => value };
+
+/** Connects. Throws pg's error when nobody listens, or the server's when it refuses. */
+export async function connectWire(url: string): Promise<SqlClient> {
+  const { default: pg } = await import('pg');
+  const client = new pg.Client({ connectionString: url, application_name: '$ varve sql' });
+  const listeners: ((notice: ClientNotice) => void)[] = [];
+  client.on('notice', (notice) => {
+    for (const listener of listeners) {
+      listener({ severity: notice.severity ?? 'NOTICE', message: notice.message ?? '', detail: notice.detail, hint: notice.hint });
+    }
+  });
+  // A connection that ends while idle reports itself here; the next statement says so too.
+  client.on('error', () => {});
+  await client.connect();
+
+  let tag = '';
+  const { connection, processID, secretKey } = client as unknown as {
+    connection: { on(event: 'commandComplete', listener: (message: { text: string }) => void): void };
+    processID: number;
+    secretKey: number;
+  };
+  connection.on('commandComplete', (message) => {
+    tag = message.text;
+  });
+
+  const query = async (text: string, values?: unknown[]): Promise<TextResult> => {
+    tag = '';
+    const result = await client.query({ text, rowMode: 'array', types: AS_TEXT, ...(values ? { values } : {}) } as never);
+    const { fields, rows } = result as unknown as { fields: { name: string; dataTypeID: number }[]; rows: (string | null)[][] };
+    if (!fields || fields.length === 0) return { tag, rows: [] };
+    return { tag, columns: fields.map((field) => ({ name: field.name, isNumeric: NUMERIC_OIDS.has(field.dataTypeID) })), rows };
+  };
+
+  return {
+    user: client.user ?? 'root',
+    run: (sql) => query(sql),
+    runWith: (sql, parameters) => query(sql, [...parameters]),
+    async cancel() {
+      await sendCancel(client.host, client.port, processID, secretKey);
+    },
+    onNotice(listener) {
+      listeners.push(listener);
+    },
+    close: () => client.end(),
+  };
+}
+
+/** A CancelRequest goes over a connection of its own, which the server closes without an answer. */
+async function sendCancel(host: string, port: number, processId: number, secretKey: number): Promise<void> {
+  const { connect } = await import('node:net');
+  const packet = Buffer.alloc(16);
+  packet.writeInt32BE(16, 0);
+  packet.writeInt32BE(80877102, 4);
+  packet.writeInt32BE(processId, 8);
+  packet.writeInt32BE(secretKey, 12);
+  await new Promise<void>((resolve, reject) => {
+    const socket = connect({ host, port }, () => socket.end(packet));
+    socket.on('error', reject);
+    socket.on('close', () => resolve());
+    socket.resume();
+  });
+}
