@@ -1,0 +1,239 @@
+/**
+ * SessionTransaction: the transaction a session is in, and what each state lets it do.
+ *
+ *   none ──statement──▶ implicit ──end of batch──▶ committed
+ *   none or implicit ──BEGIN──▶ open ──COMMIT──▶ none
+ *   open ──error──▶ aborted ──ROLLBACK TO a savepoint──▶ open
+ *   open, aborted ──ROLLBACK──▶ none
+ *   open ──RELEASE cockroach_restart──▶ committed (waits for COMMIT)
+ *
+ * An implicit transaction covers the statements of one simple query, or one portal. Under AS OF
+ * SYSTEM TIME there is no kv transaction, only a reader of history, and writing is 25006.
+ *
+ * After a 40001 only `cockroach_restart` may be rolled back to: that begins a new kv transaction,
+ * since the old one's reads no longer hold. Rolling back to any other savepoint keeps the read set.
+ *
+ * Lives elsewhere: what runs in it (session.ts), conflicts and validation (kv/txn.ts).
+ */
+import { StateError, StatementError, isVarveError } from '../../base/errors.ts';
+import { SqlState } from '../../base/sqlState.ts';
+import type { Timestamp } from '../../base/timestamp.ts';
+import type { Isolation, Kv, KvReader, Priority, Savepoint, Txn } from '../../kv/kv.ts';
+
+/** The savepoint that the client-side retry protocol uses. */
+export const RESTART_SAVEPOINT = 'cockroach_restart';
+
+export type TransactionStatus = 'NoTxn' | 'Open' | 'Aborted' | 'RestartWait' | 'CommitWait';
+
+export interface TransactionOptions {
+  readonly isolation: Isolation;
+  readonly priority: Priority;
+  readonly readOnly: boolean;
+  readonly asOf: Timestamp | undefined;
+}
+
+interface NamedSavepoint {
+  readonly name: string;
+  /** Undefined under AS OF SYSTEM TIME, where there is nothing to undo. */
+  readonly mark: Savepoint | undefined;
+}
+
+export class SessionTransaction {
+  readonly #kv: Kv;
+  #options: TransactionOptions;
+  #txn: Txn | undefined;
+  #reader: KvReader;
+  #savepoints: NamedSavepoint[] = [];
+  #status: 'open' | 'aborted' | 'restartWait' | 'commitWait' = 'open';
+  /** True until BEGIN makes it explicit. */
+  isImplicit: boolean;
+  /** Statements run so far, which AS OF SYSTEM TIME and cockroach_restart ask about. */
+  statementCount = 0;
+  /** What now() is: fixed when the transaction begins. */
+  readonly startTimestamp: Timestamp;
+
+  constructor(kv: Kv, options: TransactionOptions, isImplicit: boolean) {
+    this.#kv = kv;
+    this.#options = options;
+    this.isImplicit = isImplicit;
+    this.#reader = this.#open();
+    this.startTimestamp = this.#reader.readTimestamp;
+  }
+
+  #open(): KvReader {
+    const { asOf, isolation, priority } = this.#options;
+    if (asOf !== undefined) {
+      this.#txn = undefined;
+      return this.#kv.at(asOf);
+    }
+    this.#txn = this.#kv.begin({ isolation, priority, readOnly: this.#options.readOnly });
+    return this.#txn;
+  }
+
+  get status(): TransactionStatus {
+    switch (this.#status) {
+      case 'open':
+        return 'Open';
+      case 'aborted':
+        return 'Aborted';
+      case 'restartWait':
+        return 'RestartWait';
+      case 'commitWait':
+        return 'CommitWait';
+    }
+  }
+
+  get isOpen(): boolean {
+    return this.#status === 'open';
+  }
+  get reader(): KvReader {
+    return this.#reader;
+  }
+  get isReadOnly(): boolean {
+    return this.#options.readOnly || this.#options.asOf !== undefined;
+  }
+  get asOf(): Timestamp | undefined {
+    return this.#options.asOf;
+  }
+  get options(): TransactionOptions {
+    return this.#options;
+  }
+  get hasWrites(): boolean {
+    return this.#txn?.hasWrites ?? false;
+  }
+  /** The kv transaction; 25006 under AS OF SYSTEM TIME, which has none. */
+  get txn(): Txn {
+    if (!this.#txn) throw readOnlyError('this statement');
+    return this.#txn;
+  }
+  get kvTxn(): Txn | undefined {
+    return this.#txn;
+  }
+
+  /** SET TRANSACTION, or BEGIN over an implicit transaction. AS OF and isolation only before anything was read. */
+  setOptions(change: Partial<TransactionOptions>): void {
+    const next = { ...this.#options, ...change };
+    const isSame =
+      next.asOf === this.#options.asOf &&
+      next.isolation === this.#options.isolation &&
+      next.priority === this.#options.priority &&
+      next.readOnly === this.#options.readOnly;
+    if (isSame) return;
+    if (this.#options.asOf !== undefined && change.readOnly === false) {
+      throw new StatementError(SqlState.ReadOnlySqlTransaction, 'cannot set a read-write transaction under AS OF SYSTEM TIME');
+    }
+    if (this.statementCount > 0 || this.hasWrites) {
+      if (next.isolation !== this.#options.isolation) {
+        throw new StateError(SqlState.ActiveSqlTransaction, 'cannot change the isolation level of a running transaction');
+      }
+      if (next.asOf !== this.#options.asOf) {
+        throw new StateError(SqlState.ActiveSqlTransaction, 'cannot set a fixed timestamp: the transaction has already run a statement');
+      }
+      this.#options = next;
+      return;
+    }
+    this.#txn?.rollback();
+    this.#options = next;
+    this.#reader = this.#open();
+  }
+
+  /** Throws 25P02 unless statements may run. */
+  checkRunnable(): void {
+    if (this.#status === 'open') return;
+    if (this.#status === 'commitWait') {
+      throw new StateError(SqlState.InFailedSqlTransaction, 'current transaction is committed, commands ignored until end of transaction block');
+    }
+    throw new StateError(SqlState.InFailedSqlTransaction, 'current transaction is aborted, commands ignored until end of transaction block');
+  }
+
+  /** Throws 25006 when the transaction may not write. `what` is the statement's tag: `INSERT`. */
+  checkWritable(what: string): void {
+    if (this.isReadOnly) throw readOnlyError(what);
+  }
+
+  /** A statement failed: the transaction waits for ROLLBACK, or for a rollback to a savepoint. */
+  fail(error: unknown): void {
+    if (this.#status === 'commitWait') return;
+    const mustRestart = (isVarveError(error) && error.code === SqlState.SerializationFailure) || this.#txn?.state === 'aborted';
+    const hasRestart = this.#savepoints.some((savepoint) => savepoint.name === RESTART_SAVEPOINT);
+    this.#status = (mustRestart && hasRestart) || this.#status === 'restartWait' ? 'restartWait' : 'aborted';
+  }
+
+  savepoint(name: string): void {
+    this.checkRunnable();
+    if (name === RESTART_SAVEPOINT && this.statementCount > 0) {
+      throw new StatementError(SqlState.SyntaxError, `SAVEPOINT "${RESTART_SAVEPOINT}" needs to be the first statement in a transaction`);
+    }
+    this.#savepoints.push({ name, mark: this.#txn?.savepoint() });
+  }
+
+  /** RELEASE SAVEPOINT. Releasing cockroach_restart commits. */
+  async release(name: string): Promise<void> {
+    this.checkRunnable();
+    const at = this.#find(name);
+    const entry = this.#savepoints[at];
+    if (entry?.mark) this.#txn?.release(entry.mark);
+    this.#savepoints.length = at;
+    if (name === RESTART_SAVEPOINT && at === 0) {
+      try {
+        await this.#txn?.commit();
+      } catch (error) {
+        this.#savepoints.push({ name, mark: undefined });
+        throw error;
+      }
+      this.#status = 'commitWait';
+    }
+  }
+
+  /** ROLLBACK TO SAVEPOINT: the savepoint itself stays. */
+  rollbackTo(name: string): void {
+    if (this.#status === 'commitWait') this.checkRunnable();
+    const at = this.#find(name);
+    const entry = this.#savepoints[at];
+    if (name === RESTART_SAVEPOINT) {
+      // The retry protocol starts over: new reads, new timestamp.
+      this.#txn?.rollback();
+      this.#reader = this.#open();
+      this.#savepoints = [{ name, mark: this.#txn?.savepoint() }];
+    } else {
+      if (this.#txn && this.#txn.state !== 'open') {
+        throw new StateError(SqlState.InFailedSqlTransaction, 'savepoint rollback impossible: the transaction has to be restarted as a whole', {
+          hint: 'roll back and run the transaction again',
+        });
+      }
+      if (entry?.mark) this.#txn?.rollbackTo(entry.mark);
+      this.#savepoints.length = at + 1;
+    }
+    this.#status = 'open';
+  }
+
+  /** Names of the savepoints, outermost first, for SHOW SAVEPOINT STATUS. */
+  savepointNames(): readonly string[] {
+    return this.#savepoints.map((savepoint) => savepoint.name);
+  }
+
+  #find(name: string): number {
+    const at = this.#savepoints.findLastIndex((savepoint) => savepoint.name === name);
+    if (at < 0) throw new StatementError(SqlState.InvalidSavepointSpecification, `savepoint "${name}" does not exist`);
+    return at;
+  }
+
+  /** Commits what is open; false when it was aborted, and so rolled back instead. */
+  async commit(): Promise<boolean> {
+    if (this.#status === 'commitWait') return true;
+    if (this.#status !== 'open') {
+      this.rollback();
+      return false;
+    }
+    await this.#txn?.commit();
+    return true;
+  }
+
+  rollback(): void {
+    if (this.#txn?.state === 'open') this.#txn.rollback();
+  }
+}
+
+export function readOnlyError(what: string): StatementError {
+  return new StatementError(SqlState.ReadOnlySqlTransaction, `cannot execute ${what} in a read-only transaction`);
+}

@@ -1,0 +1,392 @@
+/**
+ * FROM: table expressions to plan nodes and the scope of their columns.
+ *
+ * Sources separated by commas are cross joins, which the optimizer turns into joins proper when
+ * WHERE gives it keys. A join's row is left's columns, then right's; USING and NATURAL leave both
+ * columns in the row and show one of them (for FULL, a COALESCE put behind them).
+ */
+import { StatementError } from '../../base/errors.ts';
+import { SqlState } from '../../base/sqlState.ts';
+import { type ColumnType, Type, typesEquivalent } from '../../catalog/type.ts';
+import type { ColumnRef, FunctionSource, JoinSource, Name, TableAlias, TableRef, TableSource } from '../parse/ast.ts';
+import type { TypedExpr, TypedGenerator } from '../expr/typedExpr.ts';
+import { traits } from '../expr/traits.ts';
+import { columnNameOf } from './columnName.ts';
+import type { JoinType, PlanColumn, PlanNode, ScanNode } from './plan.ts';
+import { type CommonTables, findCommonTable, type PlanContext } from './planContext.ts';
+import { Frame, type ScopeColumn, type ScopeTable, SelectScope } from './scope.ts';
+import { tableShape } from './tableShape.ts';
+
+/** A planned FROM: its rows, and the names of their columns. */
+export interface PlannedSource {
+  readonly node: PlanNode;
+  readonly columns: readonly ScopeColumn[];
+}
+
+/** One row without columns: what SELECT without FROM reads. */
+export const ONE_ROW: PlanNode = Object.freeze({ kind: 'values', columns: [], rows: [[]] });
+
+/** Plans a FROM list; empty gives one row. */
+export function planFrom(ctx: PlanContext, sources: readonly TableSource[], frame: Frame, ctes: CommonTables | undefined): PlannedSource {
+  let planned: PlannedSource | undefined;
+  for (const source of sources) {
+    planned = planned ? combine(ctx, planned, source, frame, ctes) : planSource(ctx, source, frame, ctes, undefined);
+  }
+  if (!planned) return { node: ONE_ROW, columns: [] };
+  checkDistinctNames(planned.columns);
+  return planned;
+}
+
+function combine(ctx: PlanContext, left: PlannedSource, source: TableSource, frame: Frame, ctes: CommonTables | undefined): PlannedSource {
+  const right = planSource(ctx, source, frame, ctes, left);
+  return joined(left, right, 'inner', undefined);
+}
+
+function checkDistinctNames(columns: readonly ScopeColumn[]): void {
+  const seen = new Map<string, ScopeTable>();
+  for (const { table } of columns) {
+    if (!table) continue;
+    const key = `${table.name}`;
+    const other = seen.get(key);
+    if (other && other !== table && other.schema === table.schema && other.database === table.database) {
+      throw new StatementError(SqlState.DuplicateAlias, `source name "${table.name}" specified more than once (missing AS clause)`);
+    }
+    if (!other) seen.set(key, table);
+  }
+}
+
+/** `left`: what stands before it in FROM, for LATERAL. */
+function planSource(
+  ctx: PlanContext,
+  source: TableSource,
+  frame: Frame,
+  ctes: CommonTables | undefined,
+  left: PlannedSource | undefined,
+): PlannedSource {
+  switch (source.kind) {
+    case 'table':
+      return withOrdinality(source, planTable(ctx, source, frame, ctes));
+    case 'subquerySource': {
+      const isLateral = source.lateral && left !== undefined;
+      const inner = isLateral ? new Frame(new SelectScope(left.columns, frame)) : new Frame(frame.outer);
+      const query = ctx.planQuery(source.query, inner, ctes);
+      noteOuter(frame, inner, isLateral);
+      return lateral(withOrdinality(source, aliased(query.node, query.columns, source.alias)), inner, isLateral);
+    }
+    case 'functionSource':
+      return planFunction(ctx, source, frame, ctes, left);
+    case 'statementSource': {
+      const columns = ctx.env.statementColumns(source.statement);
+      if (isPlannable(source.statement.kind)) {
+        const inner = new Frame(frame.outer);
+        const query = ctx.planRows(source.statement, inner, ctes);
+        noteOuter(frame, inner, false);
+        return withOrdinality(source, aliased(query.node, query.columns, source.alias));
+      }
+      ctx.isCacheable = false;
+      return withOrdinality(source, aliased({ kind: 'statement', statement: source.statement, columns }, columns, source.alias));
+    }
+    case 'join':
+      return planJoin(ctx, source, frame, ctes, left);
+  }
+}
+
+export function isPlannable(kind: string): boolean {
+  return kind === 'select' || kind === 'insert' || kind === 'update' || kind === 'delete';
+}
+
+/** A derived table sees the same rows around it as the query it stands in. */
+function noteOuter(frame: Frame, inner: Frame, isLateral: boolean): void {
+  if (inner.isVolatile) frame.isVolatile = true;
+  if (isLateral || !inner.isCorrelated) return;
+  frame.isCorrelated = true;
+  for (const column of inner.outerColumns) frame.outerColumns.add(column);
+}
+
+/** Marks a source that has to run once for each row before it. */
+interface LateralSource extends PlannedSource {
+  readonly isApplied: boolean;
+}
+
+function lateral(source: PlannedSource, inner: Frame, isLateral: boolean): LateralSource {
+  return { ...source, isApplied: isLateral && inner.isCorrelated };
+}
+
+function isApplied(source: PlannedSource): boolean {
+  return (source as Partial<LateralSource>).isApplied === true;
+}
+
+// ---- tables -----------------------------------------------------------------------------------
+
+function planTable(ctx: PlanContext, source: TableRef, frame: Frame, ctes: CommonTables | undefined): PlannedSource {
+  const only = source.name.parts.length === 1 ? source.name.parts[0] : undefined;
+  const cte = only && findCommonTable(ctes, only.text);
+  if (cte) {
+    const node: PlanNode = { kind: 'cteScan', cte: cte.cte, name: cte.name, columns: cte.columns };
+    return aliased(node, cte.columns, source.alias ?? { name: { text: cte.name, pos: source.pos }, columns: [] });
+  }
+  const relation = ctx.env.resolveRelation(source.name);
+  const alias = source.alias?.name.text;
+  if (relation.kind === 'virtual') {
+    const columns: PlanColumn[] = relation.table.columns.map(({ name, type }) => ({ name, type }));
+    const node: PlanNode = {
+      kind: 'virtualScan',
+      table: relation.table,
+      database: relation.database,
+      alias: alias ?? relation.table.name,
+      columns,
+    };
+    const table: ScopeTable = {
+      name: alias ?? relation.table.name,
+      schema: alias === undefined ? relation.table.schema : undefined,
+      database: alias === undefined ? relation.database : undefined,
+      keyColumnIds: undefined,
+    };
+    const hidden = relation.table.columns.map((column) => column.hidden === true);
+    return { node, columns: scopeColumns(columns, table, source.alias, (i) => hidden[i] ?? false) };
+  }
+  return planTableScan(ctx, source, relation.table, relation.schema, relation.database, frame);
+}
+
+/** A scan of a whole table under its alias, with hidden and system columns in its scope. */
+export function planTableScan(
+  ctx: PlanContext,
+  source: Pick<TableRef, 'alias' | 'hint' | 'pos'>,
+  desc: ScanNode['table'],
+  schema: string,
+  database: string,
+  _frame: Frame,
+): { node: ScanNode; columns: ScopeColumn[] } {
+  if (desc.view) throw new StatementError(SqlState.FeatureNotSupported, `views are not supported yet: "${desc.name}"`);
+  const shape = tableShape(desc);
+  const alias = source.alias?.name.text;
+  const forced = source.hint?.index?.text;
+  if (forced !== undefined && forced !== 'primary' && forced !== desc.primaryIndex.name && !desc.indexes.some((index) => index.name === forced)) {
+    throw new StatementError(SqlState.UndefinedObject, `index "${forced}" not found`);
+  }
+  const node: ScanNode = {
+    kind: 'scan',
+    table: desc,
+    alias: alias ?? desc.name,
+    index: desc.primaryIndex,
+    constraint: undefined,
+    needed: shape.columns.map(() => true),
+    reverse: source.hint?.direction === 'desc',
+    limit: undefined,
+    forcedIndex: forced,
+    forWrite: false,
+    columns: shape.columns,
+  };
+  const table: ScopeTable = {
+    name: alias ?? desc.name,
+    schema: alias === undefined ? schema : undefined,
+    database: alias === undefined ? database : undefined,
+    keyColumnIds: desc.primaryIndex.columnIds,
+  };
+  const columns = scopeColumns(shape.columns, table, source.alias, (i) => {
+    const column = desc.columns[i];
+    return !column || column.hidden === true;
+  }).filter((column) => desc.columns[column.index]?.state !== 'write_only');
+  return { node, columns };
+}
+
+/** Gives a node's columns the names of an alias; with fewer names than columns the rest keep theirs. */
+export function aliased(node: PlanNode, columns: readonly PlanColumn[], alias: TableAlias | undefined): PlannedSource {
+  const table: ScopeTable | undefined = alias && { name: alias.name.text, schema: undefined, database: undefined, keyColumnIds: undefined };
+  return { node, columns: scopeColumns(columns, table, alias, () => false) };
+}
+
+function scopeColumns(
+  columns: readonly PlanColumn[],
+  table: ScopeTable | undefined,
+  alias: TableAlias | undefined,
+  isHidden: (i: number) => boolean,
+): ScopeColumn[] {
+  const names = alias?.columns ?? [];
+  const visible = columns.filter((_, i) => !isHidden(i)).length;
+  if (names.length > visible) {
+    throw new StatementError(
+      SqlState.InvalidColumnReference,
+      `source "${alias?.name.text}" has ${visible} columns available but ${names.length} columns specified`,
+    );
+  }
+  let next = 0;
+  return columns.map(({ name, type, tableId, columnId }, index) => {
+    const hidden = isHidden(index);
+    const renamed = hidden ? undefined : names[next++]?.text;
+    return { name: renamed ?? name, type, index, table, isHidden: hidden, isMerged: false, tableId, columnId };
+  });
+}
+
+function withOrdinality(source: { readonly withOrdinality: boolean; readonly alias: TableAlias | undefined }, planned: PlannedSource): PlannedSource {
+  if (!source.withOrdinality) return planned;
+  const column: PlanColumn = { name: 'ordinality', type: Type.Int8 };
+  const index = planned.node.columns.length;
+  const node: PlanNode = { kind: 'ordinality', input: planned.node, columns: [...planned.node.columns, column] };
+  const table = planned.columns[0]?.table;
+  return { node, columns: [...planned.columns, { ...column, index, table, isHidden: false, isMerged: false }] };
+}
+
+// ---- table functions --------------------------------------------------------------------------
+
+function planFunction(
+  ctx: PlanContext,
+  source: FunctionSource,
+  frame: Frame,
+  ctes: CommonTables | undefined,
+  left: PlannedSource | undefined,
+): PlannedSource {
+  // Functions in FROM see the tables before them without LATERAL.
+  const inner = new Frame(left ? new SelectScope(left.columns, frame) : frame.outer);
+  const scope = new SelectScope([], inner);
+  const exprs = source.calls.map((call) =>
+    ctx.analyze(call, scope, { clause: 'FROM', allowGenerators: true, commonTables: ctes }),
+  );
+  const generators: TypedGenerator[] = [];
+  const columns: PlanColumn[] = [];
+  const alias = source.alias ?? {
+    name: { text: columnNameOf(source.calls[0] ?? { kind: 'null', pos: source.pos }), pos: source.pos },
+    columns: [],
+  };
+  let isRowFunction = false;
+  let node: PlanNode;
+  if (exprs.every((expr) => expr.kind === 'generator')) {
+    for (const expr of exprs) {
+      if (expr.kind !== 'generator') continue;
+      generators.push(expr);
+      const isSingle = expr.columns.length === 1 && exprs.length === 1;
+      for (const column of expr.columns) columns.push({ name: isSingle ? alias.name.text : column.name, type: column.type });
+    }
+    node = { kind: 'projectSet', input: ONE_ROW, generators, columns };
+  } else {
+    isRowFunction = true;
+    exprs.forEach((expr, i) => {
+      const call = source.calls[i];
+      columns.push({ name: exprs.length === 1 ? alias.name.text : call ? columnNameOf(call) : 'f', type: expr.type });
+    });
+    node = { kind: 'project', input: ONE_ROW, exprs, columns };
+  }
+  if (exprs.some((expr) => traits(expr).volatility === 'volatile')) frame.isVolatile = true;
+  const renamed = source.alias ?? (isRowFunction || columns.length >= 1 ? alias : undefined);
+  if (left) {
+    noteLateral(frame, inner);
+    return lateral(withOrdinality(source, aliased(node, columns, renamed)), inner, true);
+  }
+  noteOuter(frame, inner, false);
+  return withOrdinality(source, aliased(node, columns, renamed));
+}
+
+function noteLateral(frame: Frame, inner: Frame): void {
+  if (inner.isVolatile) frame.isVolatile = true;
+}
+
+// ---- joins ------------------------------------------------------------------------------------
+
+function planJoin(
+  ctx: PlanContext,
+  source: JoinSource,
+  frame: Frame,
+  ctes: CommonTables | undefined,
+  before: PlannedSource | undefined,
+): PlannedSource {
+  const left = planSource(ctx, source.left, frame, ctes, before);
+  const right = planSource(ctx, source.right, frame, ctes, left);
+  const type: JoinType = source.type === 'cross' ? 'inner' : source.type;
+  const using = source.natural ? commonNames(left.columns, right.columns) : source.using;
+  checkDistinctNames([...left.columns, ...right.columns]);
+  if (using.length === 0) {
+    const scope = new SelectScope([...left.columns, ...shifted(right.columns, left.node.columns.length)], frame);
+    const on = source.on && ctx.analyzeBool(source.on, scope, { clause: 'ON', commonTables: ctes });
+    return joined(left, right, type, on);
+  }
+  return joinUsing(ctx, left, right, type, using, frame, ctes);
+}
+
+function joined(left: PlannedSource, right: PlannedSource, type: JoinType, on: TypedExpr | undefined): PlannedSource {
+  const columns = [...left.node.columns, ...right.node.columns];
+  const scope = [...left.columns, ...shifted(right.columns, left.node.columns.length)];
+  if (isApplied(right)) {
+    if (type !== 'inner' && type !== 'left') {
+      throw new StatementError(SqlState.InvalidColumnReference, `the combining JOIN type must be INNER or LEFT for a LATERAL reference`);
+    }
+    return { node: { kind: 'apply', type, left: left.node, right: right.node, on, columns }, columns: scope };
+  }
+  return { node: { kind: 'join', type, left: left.node, right: right.node, leftKeys: [], rightKeys: [], on, columns }, columns: scope };
+}
+
+function shifted(columns: readonly ScopeColumn[], by: number): ScopeColumn[] {
+  return columns.map((column) => ({ ...column, index: column.index + by }));
+}
+
+function commonNames(left: readonly ScopeColumn[], right: readonly ScopeColumn[]): Name[] {
+  const names = new Set(right.filter((column) => !column.isHidden && !column.isMerged).map((column) => column.name));
+  return left
+    .filter((column) => !column.isHidden && !column.isMerged && names.has(column.name))
+    .map((column) => ({ text: column.name, pos: 0 }));
+}
+
+function joinUsing(
+  ctx: PlanContext,
+  left: PlannedSource,
+  right: PlannedSource,
+  type: JoinType,
+  using: readonly Name[],
+  frame: Frame,
+  ctes: CommonTables | undefined,
+): PlannedSource {
+  const rightColumns = shifted(right.columns, left.node.columns.length);
+  const merged: ScopeColumn[] = [];
+  const pairs: { left: ScopeColumn; right: ScopeColumn }[] = [];
+  let on: TypedExpr | undefined;
+  const scope = new SelectScope([...left.columns, ...rightColumns], frame);
+  for (const name of using) {
+    const a = oneColumn(left.columns, name.text, 'left');
+    const b = oneColumn(rightColumns, name.text, 'right');
+    pairs.push({ left: a, right: b });
+    // Compared through the same analysis as any `=`, over names that can only mean these two.
+    const pairScope = new SelectScope([{ ...a, name: 'l', table: undefined }, { ...b, name: 'r', table: undefined }], scope.frame);
+    const equal = ctx.analyzeBool(
+      { kind: 'binary', op: '=', left: columnRef('l'), right: columnRef('r'), pos: name.pos },
+      pairScope,
+      { clause: 'USING', commonTables: ctes },
+    );
+    on = on ? { kind: 'and', type: Type.Bool, left: on, right: equal } : equal;
+  }
+  const source = joined(left, right, type, on);
+  let node = source.node;
+  if (type === 'full') {
+    const columns = [...node.columns];
+    const exprs: TypedExpr[] = columns.map((column, index) => ({ kind: 'column', type: column.type, index, name: column.name }));
+    for (const pair of pairs) {
+      exprs.push(coalesce(pair.left, pair.right));
+      merged.push({ name: pair.left.name, type: pair.left.type, index: columns.length, table: undefined, isHidden: false, isMerged: false });
+      columns.push({ name: pair.left.name, type: pair.left.type });
+    }
+    node = { kind: 'project', input: node, exprs, columns };
+  } else {
+    for (const pair of pairs) merged.push({ ...(type === 'right' ? pair.right : pair.left), table: undefined });
+  }
+  const hide = (columns: readonly ScopeColumn[], side: 'left' | 'right') =>
+    columns.map((column) => (pairs.some((pair) => pair[side] === column) ? { ...column, isMerged: true } : column));
+  return { node, columns: [...merged, ...hide(left.columns, 'left'), ...hide(rightColumns, 'right')] };
+}
+
+function coalesce(a: ScopeColumn, b: ScopeColumn): TypedExpr {
+  const column = ({ type, index, name }: ScopeColumn): TypedExpr => ({ kind: 'column', type, index, name });
+  const right: TypedExpr = typesEquivalent(a.type, b.type) ? column(b) : cast(column(b), a.type);
+  return { kind: 'coalesce', type: a.type, args: [column(a), right] };
+}
+
+function cast(operand: TypedExpr, type: ColumnType): TypedExpr {
+  return { kind: 'cast', type, operand, context: 'explicit' };
+}
+
+const columnRef = (text: string): ColumnRef => ({ kind: 'column', parts: [{ text, pos: 0 }], pos: 0 });
+
+function oneColumn(columns: readonly ScopeColumn[], name: string, side: string): ScopeColumn {
+  const found = columns.filter((column) => column.name === name && !column.isMerged && !column.isHidden);
+  if (found.length > 1) throw new StatementError(SqlState.AmbiguousColumn, `common column name "${name}" appears more than once in ${side} table`);
+  const only = found[0];
+  if (!only) throw new StatementError(SqlState.UndefinedColumn, `column "${name}" specified in USING clause does not exist in ${side} table`);
+  return only;
+}

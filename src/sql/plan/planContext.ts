@@ -1,0 +1,169 @@
+/**
+ * PlanContext: what the parts of the planner share while they plan one statement.
+ *
+ * It holds what is asked of the outside (names, functions, session values) and what is collected on
+ * the way (placeholder types, prelude steps, the descriptors the plan stands on). The parts call
+ * each other through it (`planQuery`), which keeps their imports free of cycles.
+ */
+import { StatementError } from '../../base/errors.ts';
+import { SqlState } from '../../base/sqlState.ts';
+import type { TableDescriptor } from '../../catalog/descriptor.ts';
+import type { ColumnType } from '../../catalog/type.ts';
+import { Type } from '../../catalog/type.ts';
+import type { Expr, ObjectName, SelectStatement, Statement, TypeName } from '../parse/ast.ts';
+import { analyzeBool, analyzeExpr } from '../expr/analyze.ts';
+import type { PlaceholderTypes } from '../expr/scope.ts';
+import type { AnalyzeContext } from '../expr/scope.ts';
+import type { FunctionRegistry } from '../expr/registry.ts';
+import type { SubqueryForm, SubqueryPlan, TypedExpr } from '../expr/typedExpr.ts';
+import { traits } from '../expr/traits.ts';
+import type { PlanColumn, PlanNode, PlannedSubquery, PreludeStep } from './plan.ts';
+import { Frame, type SelectScope } from './scope.ts';
+import type { VirtualTable } from './virtualTable.ts';
+
+/** A relation that a name in FROM means. */
+export type Relation =
+  | { readonly kind: 'table'; readonly table: TableDescriptor; readonly schema: string; readonly database: string }
+  | { readonly kind: 'virtual'; readonly table: VirtualTable; readonly database: string | undefined };
+
+/** What planning asks of the catalog and the session. */
+export interface PlanEnvironment {
+  readonly functions: FunctionRegistry;
+  readonly timeZone: string;
+  readonly safeUpdates: boolean;
+  /** The relation of a name on the search path; 42P01 when there is none. Notes it as a dependency. */
+  resolveRelation(name: ObjectName): Relation;
+  /** The same for what will be written: views and virtual tables are 42809. */
+  resolveTable(name: ObjectName): Extract<Relation, { kind: 'table' }>;
+  /** A table by its id (foreign keys); notes it as a dependency. */
+  tableById(id: number): TableDescriptor;
+  resolveType(name: TypeName): ColumnType | undefined;
+  /** Columns of a statement in brackets or EXPLAIN; 42601 when it has none. */
+  statementColumns(statement: Statement): readonly PlanColumn[];
+  /** Ids of descriptors resolved so far. */
+  readonly dependencies: ReadonlySet<number>;
+}
+
+/** A query's plan, before the statement around it uses it. */
+export interface PlannedQuery {
+  readonly node: PlanNode;
+  /** As many as the node's columns. */
+  readonly columns: readonly PlanColumn[];
+}
+
+export interface CommonTablePlan {
+  readonly name: string;
+  readonly cte: number;
+  readonly columns: readonly PlanColumn[];
+}
+
+/** WITH names in sight: a chain, innermost first. */
+export interface CommonTables {
+  readonly entries: ReadonlyMap<string, CommonTablePlan>;
+  readonly outer: CommonTables | undefined;
+}
+
+export interface AnalyzeOptions {
+  readonly clause: string;
+  readonly allowAggregates?: boolean;
+  readonly allowGenerators?: boolean;
+  readonly desired?: ColumnType;
+  readonly commonTables: CommonTables | undefined;
+}
+
+export class PlanContext {
+  readonly env: PlanEnvironment;
+  readonly placeholders: PlaceholderTypes;
+  readonly prelude: PreludeStep[] = [];
+  slotCount = 0;
+  cteCount = 0;
+  subqueryCount = 0;
+  mutates = false;
+  isCacheable = true;
+  /** Set by the planner: plans a whole query expression. */
+  planQuery: (query: SelectStatement, frame: Frame, ctes: CommonTables | undefined, desired?: readonly ColumnType[]) => PlannedQuery;
+  /** Set by the planner: plans any statement that gives rows (WITH x AS (INSERT ... RETURNING ...)). */
+  planRows: (statement: Statement, frame: Frame, ctes: CommonTables | undefined) => PlannedQuery;
+
+  constructor(env: PlanEnvironment, placeholders: PlaceholderTypes) {
+    this.env = env;
+    this.placeholders = placeholders;
+    this.planQuery = () => {
+      throw new StatementError(SqlState.InternalError, 'internal error: the planner is not assembled');
+    };
+    this.planRows = this.planQuery as never;
+  }
+
+  /** Types an expression over a scope; undefined scope: columns mean nothing there. */
+  analyze(expr: Expr, scope: SelectScope | undefined, options: AnalyzeOptions): TypedExpr {
+    return analyzeExpr(expr, this.#analyzeContext(scope, options), options.desired);
+  }
+
+  analyzeBool(expr: Expr, scope: SelectScope | undefined, options: AnalyzeOptions): TypedExpr {
+    return analyzeBool(expr, this.#analyzeContext(scope, options));
+  }
+
+  #analyzeContext(scope: SelectScope | undefined, options: AnalyzeOptions): AnalyzeContext {
+    return {
+      scope,
+      functions: this.env.functions,
+      placeholders: this.placeholders,
+      subqueries: { planSubquery: (query, form, desired) => this.#planSubquery(query, form, scope, options.commonTables, desired) },
+      resolveType: (name) => this.env.resolveType(name),
+      clause: options.clause,
+      allowAggregates: options.allowAggregates ?? false,
+      allowGenerators: options.allowGenerators ?? false,
+      session: { timeZone: this.env.timeZone },
+    };
+  }
+
+  #planSubquery(
+    query: SelectStatement,
+    form: SubqueryForm,
+    scope: SelectScope | undefined,
+    ctes: CommonTables | undefined,
+    desired: readonly ColumnType[] | undefined,
+  ): { plan: SubqueryPlan; slot: number | undefined } {
+    const frame = new Frame(scope);
+    const planned = this.planQuery(query, frame, ctes, desired);
+    if (form !== 'exists' && planned.columns.length === 0) {
+      throw new StatementError(SqlState.SyntaxError, 'subquery must return at least one column');
+    }
+    const plan: PlannedSubquery = {
+      form,
+      columns: planned.columns,
+      isCorrelated: frame.isCorrelated,
+      isVolatile: frame.isVolatile,
+      outerColumns: [...frame.outerColumns],
+      label: `@S${++this.subqueryCount}`,
+      node: planned.node,
+      outerMap: undefined,
+    };
+    if (scope && frame.isVolatile) scope.frame.isVolatile = true;
+    if (frame.isCorrelated) return { plan, slot: undefined };
+    const slot = this.slotCount++;
+    this.prelude.push({ kind: 'slot', slot, plan });
+    return { plan, slot };
+  }
+
+  /** A LIMIT or OFFSET: a row independent INT. */
+  analyzeCount(expr: Expr, clause: 'LIMIT' | 'OFFSET', ctes: CommonTables | undefined): TypedExpr {
+    const typed = this.analyze(expr, undefined, { clause, desired: Type.Int8, commonTables: ctes });
+    if (typed.type.family !== 'int' && typed.type.family !== 'unknown') {
+      throw new StatementError(SqlState.DatatypeMismatch, `argument of ${clause} must be type int, not type ${typed.type.family}`);
+    }
+    if (!traits(typed).isRowIndependent && traits(typed).columns.size > 0) {
+      throw new StatementError(SqlState.InvalidColumnReference, `argument of ${clause} must not contain variables`);
+    }
+    return typed;
+  }
+}
+
+/** Finds a WITH name, nearest first. */
+export function findCommonTable(tables: CommonTables | undefined, name: string): CommonTablePlan | undefined {
+  for (let at = tables; at; at = at.outer) {
+    const found = at.entries.get(name);
+    if (found) return found;
+  }
+  return undefined;
+}

@@ -1,0 +1,67 @@
+/**
+ * Virtual tables: relations whose rows are computed when they are read.
+ *
+ * pg_catalog, information_schema, crdb_internal and what upper layers register (varve_internal) are
+ * rows of one registry: `schema.name`, columns, and a function that gives the rows of a moment.
+ *
+ * Lives elsewhere: the tables themselves (../exec/virtual/).
+ */
+import { StatementError } from '../../base/errors.ts';
+import { SqlState } from '../../base/sqlState.ts';
+import type { Datum } from '../../catalog/datum.ts';
+import type { ColumnType } from '../../catalog/type.ts';
+import type { StatementContext } from '../exec/statement.ts';
+
+export interface VirtualColumn {
+  readonly name: string;
+  readonly type: ColumnType;
+  readonly hidden?: boolean;
+}
+
+export interface VirtualTable {
+  readonly schema: string;
+  readonly name: string;
+  readonly columns: readonly VirtualColumn[];
+  /** A stable number: the oid pg_class shows it under. */
+  readonly oid: number;
+  readonly comment?: string;
+  /**
+   * The rows now, in any order, each as wide as `columns`. `database` is the one the statement names
+   * or the session's; undefined when there is none.
+   */
+  rows(context: StatementContext, database: string | undefined): Promise<Iterable<Datum[]>> | Iterable<Datum[]>;
+}
+
+/** Oids of virtual tables count down from here, as CockroachDB's do. */
+const OID_MAX = 4294967295;
+
+export class VirtualTables {
+  readonly #tables = new Map<string, VirtualTable>();
+  readonly #schemas = new Set<string>();
+
+  /** Adds a table; a second one of the same name is a bug (42P07). */
+  register(table: Omit<VirtualTable, 'oid'>): void {
+    const key = `${table.schema}.${table.name}`;
+    if (this.#tables.has(key)) throw new StatementError(SqlState.DuplicateRelation, `virtual table "${key}" is registered twice`);
+    this.#tables.set(key, { ...table, oid: OID_MAX - this.#tables.size });
+    this.#schemas.add(table.schema);
+  }
+
+  get(schema: string, name: string): VirtualTable | undefined {
+    return this.#tables.get(`${schema}.${name}`);
+  }
+
+  hasSchema(schema: string): boolean {
+    return this.#schemas.has(schema);
+  }
+
+  /** Schemas, sorted. */
+  schemas(): string[] {
+    return [...this.#schemas].sort();
+  }
+
+  /** Tables in order of schema and name. */
+  all(): VirtualTable[] {
+    return [...this.#tables.values()].sort((a, b) => (a.schema + '.' + a.name < b.schema + '.' + b.name ? -1 : 1));
+  }
+}
