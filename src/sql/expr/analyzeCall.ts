@@ -1,0 +1,125 @@
+/**
+ * Typing of function calls: scalar functions, aggregates, set-returning functions.
+ */
+import { StatementError } from '../../base/errors.ts';
+import { SqlState } from '../../base/sqlState.ts';
+import { type ColumnType, Type, tupleOf } from '../../catalog/type.ts';
+import type * as ast from '../parse/ast.ts';
+import { type Analysis, typeAlike } from './analysis.ts';
+import { call } from './analyzeOperator.ts';
+import { extremum } from './builtins/conditional.ts';
+import { ambiguousCall, mustBeBool, notSupported, unknownSignature } from './errors.ts';
+import type { FunctionDefinition } from './registry.ts';
+import { resolveOverload } from './resolve.ts';
+import type { AnalyzeContext } from './scope.ts';
+import type { TypedExpr } from './typedExpr.ts';
+
+/** `analyzeIn` types under another context: an aggregate's arguments take no aggregates. */
+export function analyzeCall(
+  analysis: Analysis,
+  node: ast.CallExpr,
+  desired: ColumnType | undefined,
+  analysisOf: (ctx: AnalyzeContext) => Analysis,
+): TypedExpr {
+  if (node.over) throw notSupported('window functions are not supported', node.pos);
+  const definition = analysis.ctx.functions.resolve(node.name);
+  switch (definition.kind) {
+    case 'scalar':
+      refuseAggregateSyntax(node, definition.name);
+      if (definition.name === 'greatest' || definition.name === 'least') return analyzeExtremum(analysis, node, definition.name, desired);
+      return analyzeScalar(analysis, node, definition, desired);
+    case 'aggregate':
+      return analyzeAggregate(analysis, node, definition, analysisOf);
+    case 'generator':
+      refuseAggregateSyntax(node, definition.name);
+      return analyzeGenerator(analysis, node, definition);
+  }
+}
+
+function refuseAggregateSyntax(node: ast.CallExpr, name: string): void {
+  const position = { location: { position: node.pos + 1 } };
+  if (node.distinct) throw new StatementError(SqlState.WrongObjectType, `DISTINCT specified, but ${name} is not an aggregate function`, position);
+  if (node.filter) throw new StatementError(SqlState.WrongObjectType, `FILTER specified but ${name}() is not an aggregate function`, position);
+  if (node.orderBy.length > 0) {
+    throw new StatementError(SqlState.WrongObjectType, `ORDER BY specified, but ${name} is not an aggregate function`, position);
+  }
+  if (node.star) throw new StatementError(SqlState.SyntaxError, `${name}(*) specified, but ${name} is not an aggregate function`, position);
+}
+
+function analyzeScalar(
+  analysis: Analysis,
+  node: ast.CallExpr,
+  definition: FunctionDefinition & { kind: 'scalar' },
+  desired: ColumnType | undefined,
+): TypedExpr {
+  const found = resolveOverload(definition.overloads, node.args, analysis.untyped, analysis.type, desired);
+  if (found.kind === 'found') return call(found.overload, found.args);
+  const types = found.args.map((arg) => arg.type);
+  if (found.kind === 'none') throw unknownSignature(definition.name, types, node.pos);
+  // Every overload makes NULL of a NULL argument, so which of them is meant does not matter.
+  const isNull = found.args.some((arg) => arg.type.family === 'unknown') && definition.overloads.every((overload) => !overload.nullable);
+  if (isNull) return { kind: 'const', type: desired ?? Type.Unknown, value: null };
+  throw ambiguousCall(definition.name, types, node.pos);
+}
+
+function analyzeExtremum(analysis: Analysis, node: ast.CallExpr, name: 'greatest' | 'least', desired: ColumnType | undefined): TypedExpr {
+  if (node.args.length === 0) throw unknownSignature(name, [], node.pos);
+  const { exprs, type } = typeAlike(analysis, node.args, desired, name.toUpperCase());
+  return call(extremum(name, type), exprs);
+}
+
+function analyzeAggregate(
+  analysis: Analysis,
+  node: ast.CallExpr,
+  definition: FunctionDefinition & { kind: 'aggregate' },
+  analysisOf: (ctx: AnalyzeContext) => Analysis,
+): TypedExpr {
+  const { ctx } = analysis;
+  if (!ctx.allowAggregates) {
+    const isNested = ctx.clause === INSIDE_AGGREGATE;
+    const message = isNested
+      ? `${definition.name}(): aggregate function calls cannot be nested`
+      : `${definition.name}(): aggregate functions are not allowed in ${ctx.clause}`;
+    throw new StatementError(SqlState.GroupingError, message, { location: { position: node.pos + 1 } });
+  }
+  if (node.star && definition.name !== 'count') throw unknownSignature(definition.name, [], node.pos);
+  const inner = analysisOf({ ...ctx, allowAggregates: false, allowGenerators: false, clause: INSIDE_AGGREGATE });
+  const found = resolveOverload(definition.overloads, node.args, inner.untyped, inner.type, undefined);
+  if (!node.star && node.args.length === 0 && definition.name === 'count') throw unknownSignature('count', [], node.pos);
+  const overload = found.kind === 'found' ? found.overload : found.args.every((arg) => arg.type.family === 'unknown') ? definition.overloads.find((o) => o.params.length === node.args.length) : undefined;
+  if (!overload) {
+    const types = found.args.map((arg) => arg.type);
+    throw found.kind === 'ambiguous' ? ambiguousCall(definition.name, types, node.pos) : unknownSignature(definition.name, types, node.pos);
+  }
+  const filter = node.filter && inner.type(node.filter, Type.Bool);
+  if (filter && filter.type.family !== 'bool' && filter.type.family !== 'unknown') throw mustBeBool('FILTER', filter.type, node.filter?.pos ?? node.pos);
+  const types = found.args.map((arg) => arg.type);
+  return {
+    kind: 'aggregate',
+    type: typeof overload.returns === 'function' ? overload.returns(types) : overload.returns,
+    overload,
+    args: found.args,
+    distinct: node.distinct,
+    filter,
+    orderBy: node.orderBy.map((item) => ({
+      expr: inner.type(item.expr),
+      descending: item.descending,
+      nullsFirst: item.nulls === undefined ? !item.descending : item.nulls === 'first',
+    })),
+  };
+}
+
+const INSIDE_AGGREGATE = 'an aggregate';
+
+function analyzeGenerator(analysis: Analysis, node: ast.CallExpr, definition: FunctionDefinition & { kind: 'generator' }): TypedExpr {
+  const { ctx } = analysis;
+  if (!ctx.allowGenerators) throw notSupported(`${definition.name}(): generator functions are not allowed in ${ctx.clause}`, node.pos);
+  const found = resolveOverload(definition.overloads, node.args, analysis.untyped, analysis.type, undefined);
+  const types = found.args.map((arg) => arg.type);
+  if (found.kind === 'none') throw unknownSignature(definition.name, types, node.pos);
+  if (found.kind === 'ambiguous') throw ambiguousCall(definition.name, types, node.pos);
+  const columns = found.overload.columns(types);
+  const [only] = columns;
+  const type = columns.length === 1 && only ? only.type : tupleOf(columns.map((column) => column.type), columns.map((column) => column.name));
+  return { kind: 'generator', type, overload: found.overload, args: found.args, columns };
+}
