@@ -98,7 +98,9 @@ function formatTable(columns: readonly TextColumn[], rows: Rows): string {
         .join(' | ')}`.trimEnd(),
     );
   };
-  const rule = widths.map((width, index) => '-'.repeat(width + (index === 0 ? 3 : 2))).join('+');
+  const rule = widths
+    .map((width, index) => '-'.repeat(width + 2 + (index === 0 ? 1 : 0) + (index === columns.length - 1 ? 1 : 0)))
+    .join('+');
   const lines = columns.length === 0 ? ['--'] : [...drawLines(headers, false), rule];
   if (columns.length > 0) for (const row of cells) lines.push(...drawLines(row, true));
   return `${[...lines, rowCount(rows)].join('\n')}\n`;
