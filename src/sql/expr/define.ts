@@ -1,0 +1,43 @@
+/**
+ * Short ways to write overloads down: the builtin files are tables of these.
+ */
+import type { Datum } from '../../catalog/datum.ts';
+import { arrayOf, type ColumnType, Type } from '../../catalog/type.ts';
+import type { EvalFn, Overload, Param, Volatility } from './overload.ts';
+
+export const { Bool, Bytes, Int8, Float8, Decimal, String, Date, Time, TimeTz, Timestamp, TimestampTz, Interval, Uuid, Jsonb, Oid, VarBit } = Type;
+export const StringArray: ColumnType = arrayOf(Type.String);
+export const IntArray: ColumnType = arrayOf(Type.Int8);
+
+/** A function of its arguments alone. `A` lets the closure name the datums it knows it gets. */
+export function pure<A extends Datum[]>(
+  name: string,
+  params: readonly Param[],
+  returns: Overload['returns'],
+  fn: (...args: A) => Datum,
+  more: Partial<Overload> = {},
+): Overload {
+  return { name, params, returns, volatility: 'immutable', fn: (_, ...args) => fn(...(args as A)), ...more };
+}
+
+/** A function that looks at the evaluation context. */
+export function contextual(
+  name: string,
+  params: readonly Param[],
+  returns: Overload['returns'],
+  volatility: Volatility,
+  fn: EvalFn,
+  more: Partial<Overload> = {},
+): Overload {
+  return { name, params, returns, volatility, fn, ...more };
+}
+
+/** The same overload under another name. */
+export function alias(name: string, overloads: readonly Overload[]): Overload[] {
+  return overloads.map((overload) => ({ ...overload, name }));
+}
+
+/** The type of the array in an anyarray argument, for `returns`. */
+export function typeOfArgument(index: number): (args: readonly ColumnType[]) => ColumnType {
+  return (args) => args[index] ?? Type.Unknown;
+}
