@@ -84,7 +84,7 @@ export class Cluster {
   /** True while the node lives in that epoch: what a claim or lease is checked against. */
   isLiveIn(nodeId: number, epoch: number): boolean {
     const node = this.nodes[nodeId - 1];
-    return node !== undefined && node.isLive && node.epoch === epoch;
+    return node?.isLive === true && node.epoch === epoch;
   }
 
   /** What may hold leases now. */

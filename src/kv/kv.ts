@@ -1,5 +1,5 @@
 /**
- * Kv: the contract of the key-value layer. Types only; openKv (cluster's keyspace, localKv.ts) implements it.
+ * Kv: the contract of the key-value layer. Types only; localKv.ts implements it (openKv).
  *
  * The layer knows keys, spans and timestamps, never tables' meaning or SQL text. It is asynchronous
  * per batch, never per row, so that another engine can stand behind it: read at a timestamp, commit
@@ -21,6 +21,7 @@ import type { Ids } from '../base/ids.ts';
 import type { GcController } from '../gc/gcController.ts';
 import type { StoreStats } from '../mvcc/stats.ts';
 import type { Cluster } from './cluster.ts';
+import type { LockInfo } from './lockTable.ts';
 import type { RangeInfo, Ranges } from './ranges.ts';
 
 export type Isolation = 'serializable' | 'snapshot' | 'read committed';
@@ -139,7 +140,6 @@ export interface Txn extends KvReader {
   /**
    * Runs inside the commit step, once validation passed and the timestamp is known; synchronous.
    * It may write(), which is how a value comes to hold the commit timestamp; throwing aborts.
-   * Skipped when the transaction has neither writes nor beforeCommit functions that write.
    */
   beforeCommit(fn: (commitTimestamp: Timestamp) => void): void;
   /** Runs after the writes are visible and the locks are free. Not run on abort. */
@@ -199,6 +199,11 @@ export interface IngestRun {
   readonly values: readonly (Bytes | null)[];
 }
 
+export interface IngestOptions {
+  /** The one timestamp of every version of a run without timestamps; not above the reading. Default: that of the arrival. */
+  readonly at?: Timestamp;
+}
+
 export interface RunOptions extends TxnOptions {
   /** Attempts before the last 40001 is thrown; default 50. */
   readonly attemptsMax?: number;
@@ -237,6 +242,8 @@ export interface Kv {
   readonly ids: Ids;
   readonly cluster: Cluster;
   readonly ranges: Ranges;
+  /** Who holds and awaits which lock, for people. */
+  readonly locks: { list(all?: boolean): LockInfo[] };
   /** Thresholds, protected timestamps, and GC on demand; the catalog plugs its zones in here. */
   readonly gc: GcController;
 
@@ -260,7 +267,7 @@ export interface Kv {
    */
   exportSpan(span: Span, start: Timestamp, end: Timestamp, options: ExportOptions): Promise<ExportPiece>;
   /** Bulk into indexes that have never been public. Returns the timestamp under which the arrival is logged. */
-  ingest(run: IngestRun): Promise<Timestamp>;
+  ingest(run: IngestRun, options?: IngestOptions): Promise<Timestamp>;
   /** Drops every store of a table, and its threshold. For ids that are not, or never more, public. */
   clearTable(tableId: number): void;
   clearIndex(tableId: number, indexId: number): void;
@@ -273,6 +280,8 @@ export interface Kv {
 
   /** Both sides go on alone. Commit hooks, transactions and locks stay with the parent. Cost: a few microseconds a store. */
   fork(options?: ForkOptions): Kv;
+  /** Lists every broken invariant of stores and ranges, in words; empty when all hold. Cost: everything. */
+  check(): string[];
   /** Stops timers and actors. */
   close(): void;
 }

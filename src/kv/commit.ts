@@ -1,0 +1,93 @@
+/**
+ * Commit: validate what was read, take the timestamp, apply, tell the hooks.
+ *
+ *   CM1  from the last look at the read set to the last write applied nothing else commits
+ *   CM2  the commit timestamp is above every read timestamp ever served, so snapshots stay still
+ *   CM3  hooks run in the same step: what they keep is never older or newer than the data
+ *
+ *   validate ── timestamp ── beforeCommit ── hooks.validate ── apply ── hooks.apply
+ *   └──────────────── one synchronous step, up to SLICED_KEYS_MIN keys ──────────────┘
+ *
+ * A large read set is validated in slices ahead of that step, which then asks about the rest only.
+ * A large write set is applied in slices after it (publish.ts).
+ */
+import type { Bytes } from '../base/bytes.ts';
+import type { Timestamp } from '../base/timestamp.ts';
+import type { KvCore } from './core.ts';
+import { snapshotTimestamp, untilPublished } from './core.ts';
+import { firstAtOrAfter } from './hooks.ts';
+import type { CommittedWrites } from './kv.ts';
+import { publish } from './publish.ts';
+import { readSetExpiredError, refreshError, writeTooOldError } from './retryErrors.ts';
+import type { LocalTxn } from './txn.ts';
+
+/** From so many keys on a commit is applied in slices: below, applying takes a few milliseconds. */
+export const SLICED_KEYS_MIN = 10_000;
+/** From so many reads on they are validated once ahead of the step. */
+const PREVALIDATED_READS_MIN = 2_000;
+
+/** Commits a transaction that has writes, or functions that may write. Throws 40001, or what a hook or function threw, with nothing applied. */
+export async function commitTxn(core: KvCore, txn: LocalTxn): Promise<void> {
+  await untilPublished(core);
+  if (txn.reads.size >= PREVALIDATED_READS_MIN) {
+    // Validates at a new snapshot and lets others run: the step below then asks about few changes.
+    const ts = snapshotTimestamp(core);
+    validate(core, txn);
+    txn.reads.rebase(ts);
+    await core.executor.yield();
+    await untilPublished(core);
+  }
+  validate(core, txn);
+  const ts = core.hlc.now();
+  for (const fn of txn.beforeCommitFns) fn(ts);
+  if (txn.buffer.size === 0) return txn.applied(ts);
+  const writes: CommittedWrites = { keys: txn.buffer.sortedKeys(), values: txn.buffer.sortedValues() };
+  core.hooks.validate(writes, ts);
+  if (writes.keys.length >= SLICED_KEYS_MIN) {
+    await publish(core, writes, ts);
+  } else {
+    applyWrites(core, writes, ts, 0, writes.keys.length);
+    core.hooks.apply(writes, ts);
+  }
+  txn.applied(ts);
+  core.gc.noteGarbage();
+}
+
+/** Applies writes [from, to), store by store. Stores that are missing are made. */
+export function applyWrites(core: KvCore, writes: CommittedWrites, ts: Timestamp, from: number, to: number): void {
+  const { keys } = writes;
+  for (let start = from; start < to; ) {
+    const entry = core.keyspace.ensure(keys[start] as Bytes);
+    const inStore = (keys[to - 1] as Bytes) < entry.span.endKey ? to : Math.min(to, firstAtOrAfter(keys, entry.span.endKey));
+    entry.store.apply(ts, writes, start, inStore);
+    start = inStore;
+  }
+}
+
+/** Throws 40001 unless everything read still holds; for a snapshot transaction, unless nothing it writes is newer than its snapshot. */
+function validate(core: KvCore, txn: LocalTxn): void {
+  const { keyspace, gc } = core;
+  const oldest = txn.reads.oldest();
+  if (oldest !== undefined) {
+    const conflict = txn.reads.firstChange(keyspace);
+    if (conflict !== undefined) {
+      const { key, changedAt, readAt } = conflict;
+      if (txn.buffer.get(key) !== undefined) throw writeTooOldError(key, changedAt, readAt);
+      throw refreshError(key, changedAt, readAt);
+    }
+    // A deletion since the read may have been collected, and then shows no more.
+    for (const tableId of keyspace.tableIds()) {
+      if (gc.thresholds.isReadable(tableId, oldest)) continue;
+      for (const { tableIds, ts } of txn.reads.tables(keyspace)) {
+        if (tableIds.has(tableId) && !gc.thresholds.isReadable(tableId, ts)) {
+          throw readSetExpiredError(tableId, ts, gc.thresholds.of(tableId));
+        }
+      }
+    }
+  }
+  if (txn.isolation !== 'snapshot') return;
+  for (const key of txn.buffer.sortedKeys()) {
+    const changedAt = keyspace.find(key)?.store.keyChangedSince(key, txn.readTimestamp);
+    if (changedAt !== undefined) throw writeTooOldError(key, changedAt, txn.readTimestamp);
+  }
+}

@@ -1,0 +1,52 @@
+/**
+ * KvCore: the parts that reads, transactions and commits of one cluster share. Private to kv.
+ *
+ * It also holds the one large commit that may be under way. Such a commit has taken its timestamp C
+ * but not yet applied everything: until it is published, new snapshots lie just below C, and
+ * whatever would read or commit at or above C waits (publish.ts).
+ */
+import type { Executor } from '../base/executor.ts';
+import type { Hlc } from '../base/hlc.ts';
+import type { Activity } from '../base/idle.ts';
+import type { Timestamp } from '../base/timestamp.ts';
+import { prevTimestamp } from '../base/timestamp.ts';
+import type { GcController } from '../gc/gcController.ts';
+import type { CommitHooks } from './hooks.ts';
+import type { Keyspace } from './keyspace.ts';
+import type { LockTable } from './lockTable.ts';
+
+/** A commit that has its timestamp and is being applied in slices. */
+export interface Publication {
+  readonly commitTimestamp: Timestamp;
+  /** Resolves when everything is visible. */
+  readonly published: Promise<void>;
+  /** Applies the rest at once, without letting others run. */
+  finishNow(): void;
+}
+
+export interface KvCore {
+  readonly hlc: Hlc;
+  readonly executor: Executor;
+  readonly activity: Activity;
+  readonly keyspace: Keyspace;
+  readonly locks: LockTable;
+  readonly hooks: CommitHooks;
+  readonly gc: GcController;
+  publication: Publication | undefined;
+}
+
+/** A timestamp for a new snapshot: everything committed so far is at or below it, and no later commit will be. */
+export function snapshotTimestamp(core: KvCore): Timestamp {
+  if (core.publication !== undefined) return prevTimestamp(core.publication.commitTimestamp);
+  return core.hlc.now();
+}
+
+/** Waits for a large commit that a read at `ts` would see half of. */
+export async function untilReadableAt(core: KvCore, ts: Timestamp): Promise<void> {
+  while (core.publication !== undefined && core.publication.commitTimestamp <= ts) await core.publication.published;
+}
+
+/** Waits for a large commit under way: what is about to change data goes after it. */
+export async function untilPublished(core: KvCore): Promise<void> {
+  while (core.publication !== undefined) await core.publication.published;
+}

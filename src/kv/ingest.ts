@@ -1,0 +1,37 @@
+/**
+ * Ingest: a sorted run put straight into stores that were never public, as restore and index
+ * backfill do. No validation, no locks, no hooks: nobody can have read there.
+ */
+import { assert } from '../base/assert.ts';
+import type { Bytes } from '../base/bytes.ts';
+import type { Timestamp } from '../base/timestamp.ts';
+import { VersionBatch } from '../mvcc/versionBatch.ts';
+import type { KvCore } from './core.ts';
+import { untilPublished } from './core.ts';
+import type { IngestOptions, IngestRun } from './kv.ts';
+
+/** Returns the timestamp of arrival, which is also the versions' own where the run brings none. */
+export async function ingestRun(core: KvCore, run: IngestRun, options: IngestOptions): Promise<Timestamp> {
+  await untilPublished(core);
+  const arrival = core.hlc.now();
+  const { keys, values, timestamps } = run;
+  assert(
+    keys.length === values.length && (timestamps === undefined || timestamps.length === keys.length),
+    'an ingested run of uneven arrays',
+  );
+  const at = options.at ?? arrival;
+  assert(at <= arrival, `ingest at @${at}, which is in the future of @${arrival}`);
+  const batch = new VersionBatch();
+  for (let start = 0; start < keys.length; ) {
+    const { store, span } = core.keyspace.ensure(keys[start] as Bytes);
+    batch.clear();
+    let end = start;
+    for (; end < keys.length && (keys[end] as Bytes) < span.endKey; end++) {
+      batch.push(keys[end] as Bytes, timestamps?.[end] ?? at, values[end] ?? null);
+    }
+    assert(end > start, 'an ingested run out of key order');
+    store.ingest(batch, arrival);
+    start = end;
+  }
+  return arrival;
+}

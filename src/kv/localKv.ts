@@ -1,0 +1,265 @@
+/**
+ * LocalKv: the key-value layer of one process: a keyspace of stores, transactions over it, ranges
+ * and nodes as metadata, and the GC that belongs to it. See kv.ts for what each call promises.
+ */
+import type { Bytes } from '../base/bytes.ts';
+import { assert } from '../base/assert.ts';
+import type { Clock } from '../base/clock.ts';
+import { sleep } from '../base/clock.ts';
+import { isVarveError, StatementError } from '../base/errors.ts';
+import type { Executor } from '../base/executor.ts';
+import { Hlc } from '../base/hlc.ts';
+import { Activity } from '../base/idle.ts';
+import type { Ids } from '../base/ids.ts';
+import { ManualClock } from '../base/manualClock.ts';
+import type { Span } from '../base/span.ts';
+import { intersectSpans } from '../base/span.ts';
+import { SqlState } from '../base/sqlState.ts';
+import type { Timestamp } from '../base/timestamp.ts';
+import { formatForError, timestamp } from '../base/timestamp.ts';
+import { GcController } from '../gc/gcController.ts';
+import type { StoreStats } from '../mvcc/stats.ts';
+import { addStats, emptyStats } from '../mvcc/stats.ts';
+import { Cluster } from './cluster.ts';
+import type { KvCore } from './core.ts';
+import { untilReadableAt } from './core.ts';
+import { exportPiece } from './exportSpan.ts';
+import { CommitHooks } from './hooks.ts';
+import { ingestRun } from './ingest.ts';
+import { Keyspace } from './keyspace.ts';
+import type {
+  CommitHook,
+  ExportOptions,
+  ExportPiece,
+  ForkOptions,
+  IngestOptions,
+  IngestRun,
+  Kv,
+  KvOptions,
+  KvReader,
+  RunOptions,
+  ScanOptions,
+  ScanResult,
+  Txn,
+  TxnOptions,
+} from './kv.ts';
+import { formatLocality, parseLocality } from './locality.ts';
+import { LockTable } from './lockTable.ts';
+import type { RangeInfo } from './ranges.ts';
+import { Ranges } from './ranges.ts';
+import { getSnapshot, scanSnapshot } from './snapshotReads.ts';
+import { LocalTxn } from './txn.ts';
+
+/** How often run() tries by default. */
+const ATTEMPTS_MAX = 50;
+/** So many attempts follow each other at once; later ones wait on the clock. */
+const IMMEDIATE_ATTEMPTS = 5;
+const BACKOFF_MICROS_MAX = 100_000;
+
+/** A new, empty cluster. */
+export function openKv(options: KvOptions): Kv {
+  return new LocalKv(options, undefined);
+}
+
+class LocalKv implements Kv, KvCore {
+  readonly clusterId: string;
+  readonly forkedFrom: string | undefined;
+  readonly hlc: Hlc;
+  readonly clock: Clock;
+  readonly executor: Executor;
+  readonly activity: Activity;
+  readonly ids: Ids;
+  readonly cluster: Cluster;
+  readonly ranges: Ranges;
+  readonly gc: GcController;
+  readonly keyspace: Keyspace;
+  readonly locks = new LockTable();
+  readonly hooks = new CommitHooks();
+  publication: KvCore['publication'];
+
+  constructor(options: KvOptions, parent: LocalKv | undefined) {
+    this.clock = options.clock;
+    this.executor = options.executor;
+    this.ids = options.ids;
+    this.activity = options.activity ?? (options.clock instanceof ManualClock ? options.clock.activity : new Activity());
+    this.clusterId = options.clusterId ?? options.ids.uuid();
+    this.forkedFrom = parent?.clusterId;
+    this.hlc = new Hlc(this.clock, parent?.reading());
+    this.cluster = new Cluster((options.localities ?? ['']).map(parseLocality));
+    this.ranges = new Ranges(
+      () => this.cluster.liveLeases(),
+      (tableId, indexId) => this.#liveBytesOf(tableId, indexId),
+    );
+    this.keyspace = new Keyspace((entry) => this.ranges.create(entry.span, entry.tableId, entry.indexId));
+    if (parent !== undefined) {
+      this.keyspace.forkFrom(parent.keyspace);
+      this.ranges.copyFrom(parent.ranges);
+    }
+    this.gc = new GcController({
+      clock: this.clock,
+      executor: this.executor,
+      activity: this.activity,
+      now: () => this.reading(),
+      stores: {
+        tableIds: () => this.keyspace.tableIds(),
+        storesOf: (tableId) => this.keyspace.storesOfTable(tableId).map((entry) => entry.store),
+      },
+      configs: parent?.gc.configs,
+      protections: parent?.gc.protections.copy(),
+    });
+    if (parent !== undefined) this.gc.thresholds.restoreFloors(parent.gc.thresholds.settledFloors());
+    this.cluster.start(this.ranges);
+  }
+
+  reading(): Timestamp {
+    return timestamp(Math.max(Math.floor(this.clock.nowMicros()), this.hlc.last()));
+  }
+
+  begin(options: TxnOptions = {}): Txn {
+    return new LocalTxn(this, this.ids.name(), options);
+  }
+
+  at(ts: Timestamp, options: { readonly unchecked?: boolean } = {}): KvReader {
+    this.#checkNotFuture(ts);
+    this.hlc.forward(ts);
+    return new SnapshotReader(this, ts, options.unchecked ?? false);
+  }
+
+  async run<T>(fn: (txn: Txn) => Promise<T>, options: RunOptions = {}): Promise<T> {
+    const attemptsMax = options.attemptsMax ?? ATTEMPTS_MAX;
+    for (let attempt = 1; ; attempt++) {
+      options.signal?.throwIfAborted();
+      const txn = this.begin(options);
+      try {
+        const result = await fn(txn);
+        await txn.commit();
+        return result;
+      } catch (error) {
+        txn.rollback();
+        if (!isVarveError(error) || error.code !== SqlState.SerializationFailure || attempt >= attemptsMax) throw error;
+      }
+      // Each refused commit means that another one succeeded, so trying again at once makes progress;
+      // on a clock that moves only when told a wait might never end.
+      if (attempt < IMMEDIATE_ATTEMPTS || this.clock.isManual) await this.executor.yield();
+      else await sleep(this.clock, Math.min(1_000 * 2 ** (attempt - IMMEDIATE_ATTEMPTS), BACKOFF_MICROS_MAX), options.signal);
+    }
+  }
+
+  addCommitHook(span: Span, hook: CommitHook): () => void {
+    return this.hooks.add(span, hook);
+  }
+
+  async exportSpan(span: Span, start: Timestamp, end: Timestamp, options: ExportOptions): Promise<ExportPiece> {
+    assert(start <= end, `export from ${start} to ${end}`);
+    this.#checkNotFuture(end);
+    this.hlc.forward(end);
+    await untilReadableAt(this, end);
+    return exportPiece(this, span, start, end, options);
+  }
+
+  ingest(run: IngestRun, options: IngestOptions = {}): Promise<Timestamp> {
+    return ingestRun(this, run, options);
+  }
+
+  clearTable(tableId: number): void {
+    this.publication?.finishNow();
+    for (const entry of this.keyspace.storesOfTable(tableId)) {
+      this.keyspace.drop(entry);
+      this.ranges.drop(entry.span);
+    }
+    this.gc.thresholds.forget(tableId);
+  }
+
+  clearIndex(tableId: number, indexId: number): void {
+    this.publication?.finishNow();
+    for (const entry of this.keyspace.storesOfTable(tableId)) {
+      if (entry.indexId !== indexId) continue;
+      this.keyspace.drop(entry);
+      this.ranges.drop(entry.span);
+    }
+  }
+
+  rangesOf(span: Span): RangeInfo[] {
+    return this.ranges.overlapping(span);
+  }
+
+  stats(span: Span): StoreStats {
+    const stats = emptyStats();
+    for (const { store, span: whole } of this.keyspace.overlapping(span)) {
+      const part = intersectSpans(span, whole);
+      if (part !== undefined) addStats(stats, store.statsOf(part));
+    }
+    return stats;
+  }
+
+  tableIds(): number[] {
+    return this.keyspace.tableIds();
+  }
+
+  fork(options: ForkOptions = {}): Kv {
+    this.publication?.finishNow();
+    const clock = options.clock ?? (this.clock.isManual ? new ManualClock(this.clock.nowMicros()) : this.clock);
+    return new LocalKv(
+      {
+        clock,
+        executor: options.executor ?? this.executor,
+        ids: options.ids ?? this.ids,
+        activity: options.activity ?? (clock === this.clock ? this.activity : undefined),
+        clusterId: options.clusterId,
+        localities: this.cluster.nodes.map((node) => formatLocality(node.locality)),
+      },
+      this,
+    );
+  }
+
+  check(): string[] {
+    const broken = this.ranges.check();
+    for (const { store, tableId, indexId } of this.keyspace.entries()) {
+      for (const problem of store.check()) broken.push(`/Table/${tableId}/${indexId}: ${problem}`);
+    }
+    return broken;
+  }
+
+  close(): void {
+    this.gc.close();
+    this.cluster.close();
+  }
+
+  #checkNotFuture(ts: Timestamp): void {
+    const now = this.reading();
+    if (ts <= now) return;
+    throw new StatementError(
+      SqlState.InvalidParameterValue,
+      `AS OF SYSTEM TIME: cannot specify timestamp in the future (${formatForError(ts)} > ${formatForError(now)})`,
+    );
+  }
+
+  #liveBytesOf(tableId: number, indexId: number): number {
+    for (const entry of this.keyspace.storesOfTable(tableId)) if (entry.indexId === indexId) return entry.store.stats().liveBytes;
+    return 0;
+  }
+}
+
+/** A read at a fixed time, outside any transaction. */
+class SnapshotReader implements KvReader {
+  readonly readTimestamp: Timestamp;
+  readonly #core: KvCore;
+  readonly #unchecked: boolean;
+
+  constructor(core: KvCore, ts: Timestamp, unchecked: boolean) {
+    this.#core = core;
+    this.readTimestamp = ts;
+    this.#unchecked = unchecked;
+  }
+
+  async get(keys: readonly Bytes[]): Promise<(Bytes | undefined)[]> {
+    await untilReadableAt(this.#core, this.readTimestamp);
+    return getSnapshot(this.#core, keys, this.readTimestamp, this.#unchecked);
+  }
+
+  async scan(span: Span, options: ScanOptions = {}): Promise<ScanResult> {
+    await untilReadableAt(this.#core, this.readTimestamp);
+    const { rows, resume } = await scanSnapshot(this.#core, span, this.readTimestamp, { ...options, unchecked: this.#unchecked });
+    return { keys: rows.keys, values: rows.values as Bytes[], timestamps: rows.timestamps, resume };
+  }
+}

@@ -1,0 +1,60 @@
+/**
+ * Retry errors: 40001 in CockroachDB's words, which drivers and people match on. The key that was
+ * in the way is printed as CockroachDB prints keys.
+ */
+import type { Bytes } from '../base/bytes.ts';
+import { RetryError } from '../base/errors.ts';
+import { prettyKey } from '../base/prettyKey.ts';
+import { SqlState } from '../base/sqlState.ts';
+import type { Timestamp } from '../base/timestamp.ts';
+import { formatForError } from '../base/timestamp.ts';
+import type { LockOwner, LockRequest } from './lockTable.ts';
+
+const PREFIX = 'restart transaction: TransactionRetryWithProtoRefreshError:';
+const HINT = 'run the whole transaction again; it saw data that another one has changed since';
+
+function retryError(reason: string, detail: string, hint: string = HINT): RetryError {
+  return new RetryError(SqlState.SerializationFailure, `${PREFIX} ${reason}`, { detail, hint });
+}
+
+/** Something that was read has changed. */
+export function refreshError(key: Bytes, changedAt: Timestamp, readAt: Timestamp): RetryError {
+  return retryError(
+    `TransactionRetryError: retry txn (RETRY_SERIALIZABLE - failed preemptive refresh due to conflicting committed value on key ${prettyKey(key)})`,
+    `read at ${formatForError(readAt)}, changed at ${formatForError(changedAt)}`,
+  );
+}
+
+/** A key to be written has a newer value than the transaction's snapshot. */
+export function writeTooOldError(key: Bytes, changedAt: Timestamp, readAt: Timestamp): RetryError {
+  return retryError(
+    `TransactionRetryError: retry txn (RETRY_WRITE_TOO_OLD - newer committed value on key ${prettyKey(key)})`,
+    `the transaction reads at ${formatForError(readAt)}, the key was written at ${formatForError(changedAt)}`,
+  );
+}
+
+/** The read set is older than the history that could prove it unchanged. */
+export function readSetExpiredError(tableId: number, readAt: Timestamp, threshold: Timestamp): RetryError {
+  return retryError(
+    `TransactionRetryError: retry txn (RETRY_SERIALIZABLE - failed refresh below the replica GC threshold of table ${tableId})`,
+    `read at ${formatForError(readAt)}, the threshold is ${formatForError(threshold)}`,
+    'run the whole transaction again; it was open for longer than the gc.ttlseconds of a table it read',
+  );
+}
+
+/** Waiting for the lock would have closed a circle. `cycle` starts with the wait that was refused. */
+export function deadlockError(owner: LockOwner, cycle: readonly LockRequest[]): RetryError {
+  const steps = cycle.map((request, i) => {
+    const next = cycle[(i + 1) % cycle.length]?.owner ?? owner;
+    return `${label(request.owner)} waits for ${label(next)} on key ${prettyKey(request.key)}`;
+  });
+  return retryError(
+    'TransactionAbortedError(ABORT_REASON_PUSHER_ABORTED): deadlock detected',
+    steps.join('; '),
+    'run the whole transaction again; take locks in the same order everywhere to avoid deadlocks',
+  );
+}
+
+function label(owner: LockOwner): string {
+  return owner.name === '' ? `transaction ${owner.id}` : `${owner.name} (${owner.id})`;
+}

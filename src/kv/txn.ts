@@ -1,0 +1,288 @@
+/**
+ * Txn: one transaction: a snapshot, a read set, a write buffer, savepoints and locks.
+ *
+ *   TX1  a read sees the snapshot at the read timestamp with the transaction's own writes over it
+ *   TX2  the read timestamp moves only when everything read so far holds at the new one (refresh)
+ *   TX3  nothing of it is visible before commit; abort is dropping the buffer
+ *   TX4  however it ends, its locks are free afterwards
+ *
+ * Serializable transactions record every read. The weaker levels record what must be validated
+ * anyway: constraint reads, rows read in order to write them, and what noteRead names.
+ *
+ * Lives elsewhere: validation, timestamp and applying (commit.ts), who waits for whom (lockTable.ts).
+ */
+import type { Bytes } from '../base/bytes.ts';
+import { assert } from '../base/assert.ts';
+import { StateError, StatementError, VarveError } from '../base/errors.ts';
+import type { Span } from '../base/span.ts';
+import { SqlState } from '../base/sqlState.ts';
+import type { Timestamp } from '../base/timestamp.ts';
+import { commitTxn } from './commit.ts';
+import type { KvCore } from './core.ts';
+import { snapshotTimestamp } from './core.ts';
+import type { Isolation, LockOptions, Priority, ReadOptions, Savepoint, ScanOptions, ScanResult, Txn, TxnOptions, TxnState } from './kv.ts';
+import type { LockOwner, LockRequest } from './lockTable.ts';
+import { scanOverlay } from './overlay.ts';
+import { ReadSet } from './readSet.ts';
+import { refreshError, writeTooOldError } from './retryErrors.ts';
+import { getSnapshot, scanSnapshot } from './snapshotReads.ts';
+import { WriteBuffer } from './writeBuffer.ts';
+
+interface LocalSavepoint {
+  readonly mark: number;
+  readonly owner: LocalTxn;
+  released: boolean;
+}
+
+export class LocalTxn implements Txn, LockOwner {
+  readonly id: string;
+  readonly name: string;
+  readonly isolation: Isolation;
+  readonly priority: Priority;
+  readonly readOnly: boolean;
+  readonly lockedKeys: Bytes[] = [];
+  waitingFor: LockRequest | undefined;
+  /** For commit.ts. */
+  readonly reads = new ReadSet();
+  readonly buffer = new WriteBuffer();
+  readonly beforeCommitFns: ((ts: Timestamp) => void)[] = [];
+  readonly #afterCommitFns: ((ts: Timestamp) => void)[] = [];
+  readonly #afterAbortFns: (() => void)[] = [];
+  readonly #core: KvCore;
+  #readTimestamp: Timestamp;
+  #commitTimestamp: Timestamp | undefined;
+  #phase: TxnState | 'committing' = 'open';
+  #hasRead = false;
+
+  constructor(core: KvCore, id: string, options: TxnOptions) {
+    this.#core = core;
+    this.id = id;
+    this.name = options.name ?? '';
+    this.isolation = options.isolation ?? 'serializable';
+    this.priority = options.priority ?? 'normal';
+    this.readOnly = options.readOnly ?? false;
+    this.#readTimestamp = snapshotTimestamp(core);
+  }
+
+  get readTimestamp(): Timestamp {
+    return this.#readTimestamp;
+  }
+
+  get commitTimestamp(): Timestamp | undefined {
+    return this.#commitTimestamp;
+  }
+
+  get hasWrites(): boolean {
+    return this.buffer.size > 0;
+  }
+
+  get state(): TxnState {
+    return this.#phase === 'committing' ? 'open' : this.#phase;
+  }
+
+  async get(keys: readonly Bytes[], options: ReadOptions = {}): Promise<(Bytes | undefined)[]> {
+    this.#checkOpen();
+    const values = getSnapshot(this.#core, keys, this.#readTimestamp);
+    this.#hasRead = true;
+    if (this.#records(options)) for (const key of keys) this.reads.addPoint(key, this.#readTimestamp);
+    if (this.buffer.size > 0) {
+      for (let i = 0; i < keys.length; i++) {
+        const own = this.buffer.get(keys[i] as Bytes);
+        if (own !== undefined) values[i] = own ?? undefined;
+      }
+    }
+    return values;
+  }
+
+  async scan(span: Span, options: ScanOptions = {}): Promise<ScanResult> {
+    this.#checkOpen();
+    this.#hasRead = true;
+    const ts = this.#readTimestamp;
+    if (this.buffer.touches(span)) {
+      const { extent, ...result } = await scanOverlay(this.#core, this.buffer, span, ts, options);
+      if (this.#records(options)) this.reads.addSpan(extent, ts);
+      return result;
+    }
+    const { rows, resume } = await scanSnapshot(this.#core, span, ts, options);
+    if (this.#records(options)) {
+      const extent =
+        resume === undefined ? span : options.reverse ? { key: resume, endKey: span.endKey } : { key: span.key, endKey: resume };
+      this.reads.addSpan(extent, ts);
+    }
+    return { keys: rows.keys, values: rows.values as Bytes[], timestamps: rows.timestamps, resume };
+  }
+
+  write(keys: readonly Bytes[], values: readonly (Bytes | null)[]): void {
+    if (this.#phase !== 'committing') this.#checkOpen();
+    if (this.readOnly) {
+      throw new StatementError(SqlState.ReadOnlySqlTransaction, 'cannot write in a read-only transaction');
+    }
+    assert(keys.length === values.length, `${keys.length} keys written with ${values.length} values`);
+    for (let i = 0; i < keys.length; i++) this.buffer.set(keys[i] as Bytes, values[i] as Bytes | null);
+  }
+
+  async lock(keys: readonly Bytes[], options: LockOptions = {}): Promise<Bytes[]> {
+    this.#checkOpen();
+    if (this.readOnly) throw new StatementError(SqlState.ReadOnlySqlTransaction, 'cannot lock rows in a read-only transaction');
+    const { strength = 'exclusive', wait = 'block', signal } = options;
+    const { locks } = this.#core;
+    const locked: Bytes[] = [];
+    for (const key of keys) {
+      try {
+        if (locks.tryLock(this, key, strength) || (await locks.lock(this, key, strength, wait, signal))) locked.push(key);
+      } catch (error) {
+        if (error instanceof VarveError && error.code === SqlState.SerializationFailure) this.#abort();
+        throw error;
+      }
+    }
+    this.#checkOpen();
+    this.#catchUp(locked);
+    return locked;
+  }
+
+  noteRead(key: Bytes): void {
+    this.#checkOpen();
+    if (!this.readOnly) this.reads.addPoint(key, this.#readTimestamp);
+  }
+
+  noteReadSpan(span: Span): void {
+    this.#checkOpen();
+    if (!this.readOnly) this.reads.addSpan(span, this.#readTimestamp);
+  }
+
+  refresh(): boolean {
+    this.#checkOpen();
+    if (this.isolation === 'snapshot' && this.#hasRead) return false;
+    if (this.readOnly && this.#hasRead) return false;
+    const ts = snapshotTimestamp(this.#core);
+    if (ts <= this.#readTimestamp) return true;
+    if (this.reads.firstChange(this.#core.keyspace) !== undefined) return false;
+    this.reads.rebase(ts);
+    this.#readTimestamp = ts;
+    return true;
+  }
+
+  nextStatement(): void {
+    this.#checkOpen();
+    if (this.isolation !== 'read committed') return;
+    const ts = snapshotTimestamp(this.#core);
+    if (ts > this.#readTimestamp) this.#readTimestamp = ts;
+  }
+
+  savepoint(): Savepoint {
+    this.#checkOpen();
+    const savepoint: LocalSavepoint = { mark: this.buffer.mark(), owner: this, released: false };
+    return savepoint as unknown as Savepoint;
+  }
+
+  rollbackTo(savepoint: Savepoint): void {
+    this.#checkOpen();
+    const { mark } = this.#own(savepoint);
+    this.buffer.undoTo(mark);
+  }
+
+  release(savepoint: Savepoint): void {
+    this.#checkOpen();
+    this.#own(savepoint).released = true;
+    this.buffer.releaseMark();
+  }
+
+  async commit(): Promise<Timestamp> {
+    this.#checkOpen();
+    if (!this.hasWrites && this.beforeCommitFns.length === 0) return this.#finish(this.#readTimestamp);
+    this.#phase = 'committing';
+    try {
+      await commitTxn(this.#core, this);
+    } catch (error) {
+      this.#abort();
+      throw error;
+    }
+    return this.#finish(this.#commitTimestamp as Timestamp);
+  }
+
+  rollback(): void {
+    if (this.#phase === 'open') this.#abort();
+  }
+
+  beforeCommit(fn: (commitTimestamp: Timestamp) => void): void {
+    this.#checkOpen();
+    this.beforeCommitFns.push(fn);
+  }
+
+  afterCommit(fn: (commitTimestamp: Timestamp) => void): void {
+    if (this.#phase !== 'committing') this.#checkOpen();
+    this.#afterCommitFns.push(fn);
+  }
+
+  afterAbort(fn: () => void): void {
+    if (this.#phase !== 'committing') this.#checkOpen();
+    this.#afterAbortFns.push(fn);
+  }
+
+  /** For commit.ts: the writes are applied, and stand at `ts`. */
+  applied(ts: Timestamp): void {
+    this.#commitTimestamp = ts;
+  }
+
+  /** Ends it as committed: frees the locks, then runs what waited for that. A failing afterCommit keeps none of the others from running. */
+  #finish(ts: Timestamp): Timestamp {
+    this.#commitTimestamp = ts;
+    this.#phase = 'committed';
+    this.#drop();
+    const failures: unknown[] = [];
+    for (const fn of this.#afterCommitFns) {
+      try {
+        fn(ts);
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+    if (failures.length > 0) throw failures[0];
+    return ts;
+  }
+
+  #abort(): void {
+    if (this.#phase === 'aborted') return;
+    this.#phase = 'aborted';
+    this.#drop();
+    for (const fn of this.#afterAbortFns) fn();
+  }
+
+  #drop(): void {
+    this.#core.locks.releaseAll(this);
+    this.buffer.clear();
+    this.reads.clear();
+  }
+
+  #records(options: ReadOptions): boolean {
+    return !this.readOnly && (options.validated === true || this.isolation === 'serializable');
+  }
+
+  /** After locking: if a key has changed since the snapshot, the snapshot moves up, or the transaction has to run again. */
+  #catchUp(keys: readonly Bytes[]): void {
+    for (const key of keys) {
+      const changedAt = this.#core.keyspace.find(key)?.store.keyChangedSince(key, this.#readTimestamp);
+      if (changedAt === undefined || this.refresh()) continue;
+      const conflict = this.reads.firstChange(this.#core.keyspace);
+      const readAt = this.#readTimestamp;
+      this.#abort();
+      if (conflict === undefined || conflict.key === key) throw writeTooOldError(key, changedAt, readAt);
+      throw refreshError(conflict.key, conflict.changedAt, conflict.readAt);
+    }
+  }
+
+  #own(savepoint: Savepoint): LocalSavepoint {
+    const own = savepoint as unknown as LocalSavepoint;
+    assert(own.owner === this, 'a savepoint of another transaction');
+    if (own.released) throw new StateError(SqlState.InvalidSavepointSpecification, 'the savepoint has been released');
+    return own;
+  }
+
+  #checkOpen(): void {
+    if (this.#phase === 'open') return;
+    if (this.#phase === 'aborted') {
+      throw new StateError(SqlState.InFailedSqlTransaction, 'the transaction has been aborted', { hint: 'roll back and begin a new one' });
+    }
+    throw new StateError(SqlState.NoActiveSqlTransaction, 'the transaction has already been committed');
+  }
+}
