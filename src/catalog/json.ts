@@ -16,16 +16,32 @@ import { Decimal } from './decimal.ts';
 
 export type JsonValue = null | boolean | number | Decimal | string | readonly JsonValue[] | ReadonlyMap<string, JsonValue>;
 
-/** A JSONB datum. */
+/** A JSONB datum: a value, its canonical text, or both; each is made from the other when first asked for. */
 export class Json {
-  readonly value: JsonValue;
+  #value: JsonValue | undefined;
+  #text: string | undefined;
+
   constructor(value: JsonValue) {
-    this.value = value;
+    this.#value = value;
+  }
+
+  /** From text that `toString` made: stored rows are parsed only when someone looks inside. */
+  static ofCanonicalText(text: string): Json {
+    const json = new Json(null);
+    json.#value = undefined;
+    json.#text = text;
+    return json;
+  }
+
+  get value(): JsonValue {
+    this.#value ??= parseJson(this.#text ?? 'null');
+    return this.#value;
   }
 
   /** The canonical text: `{"a": 1, "b": [1, 2]}`. */
   toString(): string {
-    return formatJson(this.value);
+    this.#text ??= formatJson(this.value);
+    return this.#text;
   }
 
   /** Equal for equal values, 1 and 1.0 included. */
