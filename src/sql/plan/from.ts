@@ -170,7 +170,7 @@ export function planTableScan(
     alias: alias ?? desc.name,
     index: desc.primaryIndex,
     constraint: undefined,
-    needed: shape.columns.map(() => true),
+    columnIds: shape.columnIds,
     reverse: source.hint?.direction === 'desc',
     limit: undefined,
     forcedIndex: forced,

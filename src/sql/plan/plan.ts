@@ -8,11 +8,11 @@
  *   limit 10                             rows: 10 at most
  *   └── project name, total              [name, total]
  *       └── hash join (inner)            left columns, then right columns
- *           ├── scan artist@artist_pkey  full width; columns nobody needs stay NULL
+ *           ├── scan artist@artist_pkey  the columns that something above reads
  *           └── aggregate                keys, then aggregates
  *
  *   P1  `columns` is what the rows hold, in order; a join's are left's, then right's
- *   P2  a scan's rows are as wide as its table; only `needed` columns are decoded
+ *   P2  the planner's scans hold every column of their table (tableShape.ts); the optimizer narrows them
  *   P3  the optimizer rewrites nodes, never changes one
  *
  * Lives elsewhere: making plans (planner.ts), improving them (optimizer.ts), running them
@@ -20,7 +20,7 @@
  */
 import type { IndexDescriptor, TableDescriptor } from '../../catalog/descriptor.ts';
 import type { ColumnType } from '../../catalog/type.ts';
-import type { Show, Statement } from '../parse/ast.ts';
+import type { Statement } from '../parse/ast.ts';
 import type { SubqueryForm, SubqueryPlan, TypedAggregate, TypedExpr, TypedGenerator } from '../expr/typedExpr.ts';
 import type { VirtualTable } from './virtualTable.ts';
 
@@ -65,11 +65,11 @@ export interface ValuesNode extends Node {
   readonly rows: readonly (readonly TypedExpr[])[];
 }
 
-/** What one key column must equal: any of these values; a `null` constant stands for IS NULL when `isNull`. */
-export interface KeyAlternative {
-  readonly value: TypedExpr;
-  readonly isNull: boolean;
-}
+/** What a key column may equal: a value; NULL; or any element of an array. */
+export type KeyAlternative =
+  | { readonly kind: 'value'; readonly value: TypedExpr }
+  | { readonly kind: 'elements'; readonly array: TypedExpr }
+  | { readonly kind: 'null' };
 export interface KeyBound {
   readonly value: TypedExpr;
   readonly inclusive: boolean;
@@ -92,11 +92,11 @@ export interface ScanNode extends Node {
   readonly index: IndexDescriptor;
   /** Undefined: the whole index. */
   readonly constraint: IndexConstraint | undefined;
-  /** Per column of the row: whether anything above reads it. */
-  readonly needed: readonly boolean[];
+  /** Ids of the table's columns that its rows hold, in the order of `columns`. */
+  readonly columnIds: readonly number[];
   readonly reverse: boolean;
-  /** Stop after as many rows, a row independent INT. Only without anything above that drops rows. */
-  readonly limit: TypedExpr | undefined;
+  /** Stop after as many rows: the sum of these row independent INTs (NULL: no limit). */
+  readonly limit: readonly TypedExpr[] | undefined;
   /** An index the statement insists on (t@i), or 'primary'. */
   readonly forcedIndex: string | undefined;
   /** True when the rows are read in order to be written: their reads are validated at every isolation level. */
@@ -231,65 +231,64 @@ export interface StatementNode extends Node {
   readonly statement: Statement;
 }
 
-/** SELECT FOR UPDATE: locks the rows' primary keys. Input rows are as the scan's are, with the key columns needed. */
+/** SELECT FOR UPDATE: locks the rows' primary keys. */
 export interface LockRowsNode extends Node {
   readonly kind: 'lockRows';
   readonly input: PlanNode;
   readonly strength: 'exclusive' | 'shared';
   readonly wait: 'block' | 'nowait' | 'skip';
-  readonly targets: readonly { readonly table: TableDescriptor; readonly offset: number }[];
+  /** Where each table's primary key lies in the row. */
+  readonly targets: readonly { readonly table: TableDescriptor; readonly keyPositions: readonly number[] }[];
 }
 
-/** How a conflict is met: nothing for INSERT, which fails. */
+/** How a conflict is met; without one, INSERT fails with 23505. */
 export type ConflictAction =
+  /** The row is left out. Undefined arbiters: a conflict on any unique index counts. */
   | { readonly type: 'nothing'; readonly arbiters: readonly IndexDescriptor[] | undefined }
-  /** UPSERT: the row with the same primary key is replaced in the given columns. */
+  /** UPSERT: the row with the same primary key takes the new values of `targets`. */
   | { readonly type: 'upsert' }
   | {
       readonly type: 'update';
       readonly arbiter: IndexDescriptor;
-      /** Over the existing row, then the proposed row (excluded). One for each column of `columnIndexes`. */
-      readonly columnIndexes: readonly number[];
+      /** Columns that take new values, and the values: over the existing row (shape width), then the proposed one. */
+      readonly targets: readonly number[];
       readonly exprs: readonly TypedExpr[];
       readonly where: TypedExpr | undefined;
     };
 
+/** Rows are whole table rows in the order of the descriptor's columns, defaults filled in, computed columns NULL. */
 export interface InsertNode extends Node {
   readonly kind: 'insert';
   readonly table: TableDescriptor;
   readonly alias: string;
-  /** Rows of the target columns, in the order of `targets`. */
   readonly input: PlanNode;
-  /** Positions in the table's writable columns (TableShape) that the input gives. */
+  /** Positions of the columns that the statement gave values for. */
   readonly targets: readonly number[];
   readonly conflict: ConflictAction | undefined;
-  readonly returning: Returning | undefined;
+  readonly returning: readonly TypedExpr[] | undefined;
 }
 
-/** RETURNING: expressions over the row as written, full width, then `extra` columns of the input. */
-export interface Returning {
-  readonly exprs: readonly TypedExpr[];
-}
-
+/** `returning` is over the row as written (shape width), then the columns of FROM. */
 export interface UpdateNode extends Node {
   readonly kind: 'update';
   readonly table: TableDescriptor;
   readonly alias: string;
-  /** Rows: the table's row full width, then columns of FROM, then the new values in the order of `targets`. */
+  /** Rows: the table's row (shape width), then columns of FROM, then the new values in the order of `targets`. */
   readonly input: PlanNode;
   readonly targets: readonly number[];
   /** Where the new values start in the input row. */
   readonly valuesOffset: number;
-  readonly returning: Returning | undefined;
+  readonly returning: readonly TypedExpr[] | undefined;
 }
 
+/** `returning` is over the deleted row (shape width), then the columns of USING. */
 export interface DeleteNode extends Node {
   readonly kind: 'delete';
   readonly table: TableDescriptor;
   readonly alias: string;
-  /** Rows: the table's row full width first. */
+  /** Rows: the table's row (shape width), then columns of USING. */
   readonly input: PlanNode;
-  readonly returning: Returning | undefined;
+  readonly returning: readonly TypedExpr[] | undefined;
 }
 
 /** A subquery in an expression: F1's opaque plan, made concrete. */
@@ -322,15 +321,11 @@ export interface Plan {
   readonly slotCount: number;
   readonly cteCount: number;
   readonly placeholderTypes: readonly ColumnType[];
-  /** Ids of the descriptors it stands on: running it reads their keys. */
-  readonly dependencies: readonly number[];
   /** True when it writes. */
   readonly mutates: boolean;
   /** True when another run of the same text may reuse it. */
   readonly isCacheable: boolean;
 }
-
-export type ShowStatement = Show;
 
 /** The inputs of a node, left to right. */
 export function inputsOf(node: PlanNode): readonly PlanNode[] {

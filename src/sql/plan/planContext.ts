@@ -17,6 +17,7 @@ import type { AnalyzeContext } from '../expr/scope.ts';
 import type { FunctionRegistry } from '../expr/registry.ts';
 import type { SubqueryForm, SubqueryPlan, TypedExpr } from '../expr/typedExpr.ts';
 import { traits } from '../expr/traits.ts';
+import { optimize } from './optimizer.ts';
 import type { PlanColumn, PlanNode, PlannedSubquery, PreludeStep } from './plan.ts';
 import { Frame, type SelectScope } from './scope.ts';
 import type { VirtualTable } from './virtualTable.ts';
@@ -40,8 +41,6 @@ export interface PlanEnvironment {
   resolveType(name: TypeName): ColumnType | undefined;
   /** Columns of a statement in brackets or EXPLAIN; 42601 when it has none. */
   statementColumns(statement: Statement): readonly PlanColumn[];
-  /** Ids of descriptors resolved so far. */
-  readonly dependencies: ReadonlySet<number>;
 }
 
 /** A query's plan, before the statement around it uses it. */
@@ -136,7 +135,7 @@ export class PlanContext {
       isVolatile: frame.isVolatile,
       outerColumns: [...frame.outerColumns],
       label: `@S${++this.subqueryCount}`,
-      node: planned.node,
+      node: optimize(planned.node),
       outerMap: undefined,
     };
     if (scope && frame.isVolatile) scope.frame.isVolatile = true;

@@ -20,13 +20,14 @@ import { type ColumnType, familyName, Type, typesEquivalent } from '../../catalo
 import type { Expr, OrderItem, QueryBody, SelectCore, SelectStatement, SelectTarget, ValuesCore, WithClause } from '../parse/ast.ts';
 import type { TypedExpr, TypedGenerator } from '../expr/typedExpr.ts';
 import { traits } from '../expr/traits.ts';
-import { conjunctsOf, mapExpr, sameExpr } from '../expr/walk.ts';
+import { mapExpr, sameExpr } from '../expr/walk.ts';
 import { columnNameOf } from './columnName.ts';
 import { planFrom } from './from.ts';
 import { Grouping } from './grouping.ts';
 import type { LockRowsNode, PlanColumn, PlanNode, SortKey } from './plan.ts';
 import type { CommonTablePlan, CommonTables, PlanContext, PlannedQuery } from './planContext.ts';
 import { Frame, type ScopeColumn, SelectScope } from './scope.ts';
+import { tableShape } from './tableShape.ts';
 
 /** Plans a whole query expression. */
 export function planQuery(
@@ -512,10 +513,12 @@ function lockRows(node: PlanNode, locking: SelectStatement['locking'], core: Sel
   if (core.groupBy.length > 0 || core.having || core.distinct !== 'all') {
     throw new StatementError(SqlState.FeatureNotSupported, 'FOR UPDATE is not allowed with GROUP BY, HAVING or DISTINCT');
   }
-  const scans: { table: LockRowsNode['targets'][number]['table']; offset: number; alias: string }[] = [];
+  const scans: (LockRowsNode['targets'][number] & { alias: string })[] = [];
   const collect = (at: PlanNode, offset: number): void => {
-    if (at.kind === 'scan') scans.push({ table: at.table, offset, alias: at.alias });
-    else if (at.kind === 'filter') collect(at.input, offset);
+    if (at.kind === 'scan') {
+      const keyPositions = tableShape(at.table).keyPositions.map((position) => position + offset);
+      scans.push({ table: at.table, keyPositions, alias: at.alias });
+    } else if (at.kind === 'filter') collect(at.input, offset);
     else if (at.kind === 'join' || at.kind === 'apply') {
       collect(at.left, offset);
       collect(at.right, offset + at.left.columns.length);
@@ -536,9 +539,4 @@ function lockRows(node: PlanNode, locking: SelectStatement['locking'], core: Sel
     locked = { kind: 'lockRows', input: locked, strength, wait, targets, columns: locked.columns };
   }
   return locked;
-}
-
-/** The conjuncts of a filter, or none. */
-export function conjuncts(predicate: TypedExpr | undefined): readonly TypedExpr[] {
-  return predicate ? conjunctsOf(predicate) : [];
 }

@@ -1,0 +1,374 @@
+/**
+ * Index choice: conditions on a scan become spans of one of its table's indexes.
+ *
+ * An index serves a scan with equalities on its first columns, then one range. Each candidate gets a
+ * cost from crude guesses, since there are no statistics: a table has TABLE_ROWS rows, an equality
+ * on a non-unique column leaves a twentieth, a bound a third; an index that lacks a needed column
+ * pays for looking its rows up; one that gives the wanted order saves the sort. Conditions that
+ * the spans imply are dropped from the filter.
+ *
+ * The walk is top down: a sort tells what is below it which order it wants, and goes when it gets
+ * it. A join of few rows with an indexed table becomes a lookup join.
+ */
+import type { IndexDescriptor } from '../../catalog/descriptor.ts';
+import { allIndexes, columnById } from '../../catalog/descriptor.ts';
+import { type ColumnType, Type, typesEquivalent } from '../../catalog/type.ts';
+import type { ComparisonOp, TypedExpr } from '../expr/typedExpr.ts';
+import { traits } from '../expr/traits.ts';
+import { conjunctsOf } from '../expr/walk.ts';
+import { conjunction, filterOf } from './filterPushdown.ts';
+import { moveColumns } from './moveExpr.ts';
+import { type IndexConstraint, inputsOf, type JoinNode, type KeyAlternative, type KeyBound, type PlanNode, type ScanNode, type SortKey, withInputs } from './plan.ts';
+import { indexColumnIds } from './tableShape.ts';
+
+const TABLE_ROWS = 10_000;
+const LOOKUP_JOIN_ROWS_MAX = 200;
+const LOOKUP_COST = 3;
+
+/** What stands above wants of its input. */
+interface Wanted {
+  readonly order: readonly SortKey[];
+  /** Rows that a limit above takes; undefined without one. */
+  readonly rows: number | undefined;
+}
+const NOTHING_WANTED: Wanted = { order: [], rows: undefined };
+
+export function chooseIndexes(node: PlanNode): PlanNode {
+  return choose(node, NOTHING_WANTED);
+}
+
+function choose(node: PlanNode, wanted: Wanted): PlanNode {
+  switch (node.kind) {
+    case 'scan':
+      return accessPath(node, [], wanted);
+    case 'filter':
+      if (node.input.kind === 'scan') return accessPath(node.input, conjunctsOf(node.predicate), wanted);
+      return { ...node, input: choose(node.input, wanted) };
+    case 'limit': {
+      const rows = node.limit?.kind === 'const' && typeof node.limit.value === 'number' ? node.limit.value : 100;
+      return { ...node, input: choose(node.input, { order: [], rows: node.limit ? rows : undefined }) };
+    }
+    case 'sort': {
+      const input = choose(node.input, { order: node.keys, rows: wanted.rows });
+      return gives(input, node.keys) ? input : { ...node, input };
+    }
+    case 'project': {
+      const order = mapOrder(wanted.order, node.exprs);
+      return { ...node, input: choose(node.input, order ? { ...wanted, order } : NOTHING_WANTED) };
+    }
+    case 'distinct':
+      return { ...node, input: choose(node.input, { order: wanted.order, rows: undefined }) };
+    case 'join': {
+      const isOfLeft = wanted.order.every((key) => key.index < node.left.columns.length);
+      const keepsOrder = isOfLeft && (node.type === 'inner' || node.type === 'left');
+      const left = choose(node.left, keepsOrder ? wanted : NOTHING_WANTED);
+      return lookupJoin({ ...node, left }, estimate(left)) ?? { ...node, left, right: choose(node.right, NOTHING_WANTED) };
+    }
+    default: {
+      const inputs = inputsOf(node);
+      return inputs.length === 0 ? node : withInputs(node, inputs.map((input) => choose(input, NOTHING_WANTED)));
+    }
+  }
+}
+
+/** The order below a projection; undefined when a key is computed by it. */
+function mapOrder(order: readonly SortKey[], exprs: readonly TypedExpr[]): SortKey[] | undefined {
+  const mapped: SortKey[] = [];
+  for (const key of order) {
+    const expr = exprs[key.index];
+    if (expr?.kind !== 'column') return undefined;
+    mapped.push({ ...key, index: expr.index });
+  }
+  return mapped;
+}
+
+// ---- order ------------------------------------------------------------------------------------
+
+/** Do the node's rows come in that order? */
+function gives(node: PlanNode, order: readonly SortKey[]): boolean {
+  if (order.length === 0) return true;
+  switch (node.kind) {
+    case 'scan':
+      return scanGives(node, order, node.reverse);
+    case 'filter':
+    case 'distinct':
+    case 'limit':
+      return gives(node.input, order);
+    case 'project': {
+      const mapped = mapOrder(order, node.exprs);
+      return mapped !== undefined && gives(node.input, mapped);
+    }
+    case 'join':
+      return (
+        (node.type === 'inner' || node.type === 'left') && order.every((key) => key.index < node.left.columns.length) && gives(node.left, order)
+      );
+    case 'lookupJoin':
+      return order.every((key) => key.index < node.input.columns.length) && gives(node.input, order);
+    default:
+      return false;
+  }
+}
+
+function scanGives(scan: ScanNode, order: readonly SortKey[], reverse: boolean): boolean {
+  const { index, table } = scan;
+  const keyIds = [...index.columnIds, ...index.keySuffixColumnIds];
+  const fixed = new Set<number>();
+  scan.constraint?.prefix.forEach((alternatives, i) => {
+    const id = keyIds[i];
+    const only = alternatives.length === 1 ? alternatives[0] : undefined;
+    if (id !== undefined && only && only.kind !== 'elements') fixed.add(id);
+  });
+  let next = 0;
+  for (const key of order) {
+    const id = scan.columnIds[key.index];
+    if (id === undefined) return false;
+    if (fixed.has(id)) continue;
+    while (next < keyIds.length && fixed.has(keyIds[next] ?? -1)) next++;
+    if (next >= keyIds.length) return isUniqueKey(index);
+    if (keyIds[next] !== id) return false;
+    const descending = (index.directions[next] === 'DESC') !== reverse;
+    if (descending !== key.descending) return false;
+    const column = columnById(table, id);
+    if (column?.nullable && key.nullsFirst !== !key.descending) return false;
+    next++;
+    // A unique key without NULLs is ordered by its own columns alone: what follows cannot matter.
+    if (next >= index.columnIds.length && isUniqueKey(index) && index.id === table.primaryIndex.id) return true;
+  }
+  return true;
+}
+
+const isUniqueKey = (index: IndexDescriptor): boolean => index.unique;
+
+// ---- access paths -----------------------------------------------------------------------------
+
+interface Candidate {
+  readonly scan: ScanNode;
+  readonly rest: readonly TypedExpr[];
+  readonly cost: number;
+}
+
+/** The cheapest way to read a scan under the conjuncts (over the scan's columns). */
+function accessPath(scan: ScanNode, conjuncts: readonly TypedExpr[], wanted: Wanted): PlanNode {
+  const facts = conjuncts.flatMap((expr) => factsOf(expr, scan));
+  let best: Candidate | undefined;
+  for (const index of allIndexes(scan.table)) {
+    if (index.state !== 'public' || index.predicate !== undefined) continue;
+    if (scan.forcedIndex !== undefined && !isForced(scan, index)) continue;
+    for (const candidate of candidatesOf(scan, index, facts, conjuncts, wanted)) {
+      if (!best || candidate.cost < best.cost) best = candidate;
+    }
+  }
+  if (!best) return filterOf(scan, conjuncts);
+  return filterOf(best.scan, best.rest);
+}
+
+function isForced(scan: ScanNode, index: IndexDescriptor): boolean {
+  return scan.forcedIndex === index.name || (scan.forcedIndex === 'primary' && index.id === scan.table.primaryIndex.id);
+}
+
+/** What a conjunct says about one column, in a form that an index can serve. */
+interface Fact {
+  readonly columnId: number;
+  readonly conjunct: TypedExpr;
+  readonly equals?: readonly KeyAlternative[];
+  readonly low?: KeyBound;
+  readonly high?: KeyBound;
+}
+
+function factsOf(expr: TypedExpr, scan: ScanNode): Fact[] {
+  const fact = (operand: TypedExpr, says: Omit<Fact, 'columnId' | 'conjunct'>): Fact[] => {
+    const columnId = operand.kind === 'column' ? scan.columnIds[operand.index] : undefined;
+    return columnId === undefined ? [] : [{ columnId, conjunct: expr, ...says }];
+  };
+  switch (expr.kind) {
+    case 'comparison': {
+      const isColumnLeft = expr.left.kind === 'column';
+      const [column, value] = isColumnLeft ? [expr.left, expr.right] : [expr.right, expr.left];
+      if (column.kind !== 'column' || !isKeyValue(value, column.type)) return [];
+      switch (isColumnLeft ? expr.op : mirrored(expr.op)) {
+        case '=':
+          return fact(column, { equals: [{ kind: 'value', value }] });
+        case '<':
+          return fact(column, { high: { value, inclusive: false } });
+        case '<=':
+          return fact(column, { high: { value, inclusive: true } });
+        case '>':
+          return fact(column, { low: { value, inclusive: false } });
+        case '>=':
+          return fact(column, { low: { value, inclusive: true } });
+        default:
+          return [];
+      }
+    }
+    case 'in':
+      if (expr.negated || !expr.list.every((value) => isKeyValue(value, expr.operand.type))) return [];
+      return fact(expr.operand, { equals: expr.list.map((value) => ({ kind: 'value', value })) });
+    case 'anyAll': {
+      if (expr.quantifier !== 'any' || expr.op !== '=') return [];
+      const { right } = expr;
+      const element = right.type.element;
+      if (!element || !typesEquivalent(element, expr.left.type) || !isRowIndependent(right)) return [];
+      return fact(expr.left, { equals: [{ kind: 'elements', array: right }] });
+    }
+    case 'isNull':
+      return expr.negated ? [] : fact(expr.operand, { equals: [{ kind: 'null' }] });
+    case 'column':
+      return expr.type.family === 'bool'
+        ? fact(expr, { equals: [{ kind: 'value', value: { kind: 'const', type: expr.type, value: true } }] })
+        : [];
+    case 'not':
+      return expr.operand.kind === 'column' && expr.operand.type.family === 'bool'
+        ? fact(expr.operand, { equals: [{ kind: 'value', value: { kind: 'const', type: expr.operand.type, value: false } }] })
+        : [];
+    default:
+      return [];
+  }
+}
+
+function isRowIndependent(expr: TypedExpr): boolean {
+  const { isRowIndependent: independent, isAsync } = traits(expr);
+  return independent && !isAsync;
+}
+
+/** A value that can be put into a key of the column's type as it is. */
+function isKeyValue(value: TypedExpr, type: ColumnType): boolean {
+  return isRowIndependent(value) && (typesEquivalent(value.type, type) || (value.kind === 'const' && value.value === null));
+}
+
+function mirrored(op: ComparisonOp): ComparisonOp {
+  const mirror: Readonly<Record<ComparisonOp, ComparisonOp>> = { '=': '=', '<>': '<>', '<': '>', '<=': '>=', '>': '<', '>=': '<=' };
+  return mirror[op];
+}
+
+function candidatesOf(scan: ScanNode, index: IndexDescriptor, facts: readonly Fact[], conjuncts: readonly TypedExpr[], wanted: Wanted): Candidate[] {
+  const isPrimary = index.id === scan.table.primaryIndex.id;
+  // A non-unique entry's key goes on with the primary key's columns.
+  const keyIds = index.unique ? index.columnIds : [...index.columnIds, ...index.keySuffixColumnIds];
+  const used = new Set<TypedExpr>();
+  const prefix: (readonly KeyAlternative[])[] = [];
+  let rows = TABLE_ROWS;
+  let alternatives = 1;
+  let position = 0;
+  for (; position < keyIds.length; position++) {
+    const equal = facts.filter((fact) => fact.columnId === keyIds[position] && fact.equals);
+    const fewest = equal.reduce<Fact | undefined>((best, fact) => (!best || countOf(fact) < countOf(best) ? fact : best), undefined);
+    if (!fewest?.equals || alternatives * countOf(fewest) > 10_000) break;
+    prefix.push(fewest.equals);
+    used.add(fewest.conjunct);
+    alternatives *= countOf(fewest);
+    rows = Math.max(1, rows / 20);
+  }
+  const isPoint = index.unique && prefix.length === index.columnIds.length && !prefix.flat().some((alternative) => alternative.kind === 'null');
+  if (isPoint) rows = 1;
+  rows *= alternatives;
+  let low: KeyBound | undefined;
+  let high: KeyBound | undefined;
+  if (!isPoint && position < keyIds.length) {
+    const bounds = facts.filter((fact) => fact.columnId === keyIds[position] && (fact.low || fact.high));
+    for (const fact of bounds) {
+      if (fact.low && !low) {
+        low = fact.low;
+        used.add(fact.conjunct);
+        rows /= 3;
+      } else if (fact.high && !high) {
+        high = fact.high;
+        used.add(fact.conjunct);
+        rows /= 3;
+      }
+    }
+  }
+  const constraint: IndexConstraint | undefined = prefix.length > 0 || low || high ? { prefix, low, high } : undefined;
+  const has = indexColumnIds(scan.table, index);
+  const isCovering = isPrimary || scan.columnIds.every((id) => has.has(id));
+  if (!constraint && !isPrimary && scan.forcedIndex === undefined && wanted.order.length === 0 && !isCovering) return [];
+  const rest = conjuncts.filter((expr) => !used.has(expr));
+  const candidates: Candidate[] = [];
+  for (const reverse of [false, true]) {
+    if (reverse && wanted.order.length === 0) continue;
+    const path: ScanNode = { ...scan, index, constraint, reverse: scan.reverse !== reverse };
+    const isOrdered = wanted.order.length === 0 || gives(path, wanted.order);
+    if (reverse && !isOrdered) continue;
+    const read = isOrdered && wanted.rows !== undefined ? Math.min(rows, wanted.rows * (rest.length > 0 ? 20 : 1)) : rows;
+    const sortCost = isOrdered ? 0 : rows * Math.log2(rows + 2) * 0.2;
+    // Entries of a secondary index are smaller, but the primary one is preferred when nothing else decides.
+    const cost = read * (isCovering ? 1 : LOOKUP_COST) * (isPrimary ? 1 : 1.01) + sortCost + (reverse ? 0.001 : 0);
+    candidates.push({ scan: path, rest, cost });
+  }
+  return candidates;
+}
+
+function countOf(fact: Fact): number {
+  return (fact.equals ?? []).reduce((count, alternative) => count + (alternative.kind === 'elements' ? 10 : 1), 0);
+}
+
+// ---- estimates --------------------------------------------------------------------------------
+
+/** A guess at the number of rows, from the shape of the plan alone. */
+export function estimate(node: PlanNode): number {
+  switch (node.kind) {
+    case 'values':
+      return node.rows.length;
+    case 'scan': {
+      const { constraint, index } = node;
+      if (!constraint) return TABLE_ROWS;
+      const alternatives = constraint.prefix.reduce((count, list) => count * Math.max(1, list.length), 1);
+      if (index.unique && constraint.prefix.length === index.columnIds.length) return alternatives;
+      return (TABLE_ROWS / 20 ** constraint.prefix.length / (constraint.low ? 3 : 1) / (constraint.high ? 3 : 1)) * alternatives;
+    }
+    case 'filter':
+      return Math.max(1, estimate(node.input) / 3);
+    case 'aggregate':
+      return node.isScalar ? 1 : Math.max(1, estimate(node.input) / 10);
+    case 'limit':
+      return node.limit?.kind === 'const' && typeof node.limit.value === 'number' ? Math.min(node.limit.value, estimate(node.input)) : estimate(node.input);
+    case 'join':
+      return Math.max(estimate(node.left), estimate(node.right));
+    case 'setOperation':
+      return estimate(node.left) + estimate(node.right);
+    default: {
+      const [input] = inputsOf(node);
+      return input ? estimate(input) : TABLE_ROWS / 10;
+    }
+  }
+}
+
+// ---- lookup joins -----------------------------------------------------------------------------
+
+/** The join as look-ups into an index of its right table, when the left side has few rows. */
+function lookupJoin(node: JoinNode, leftRows: number): PlanNode | undefined {
+  if ((node.type !== 'inner' && node.type !== 'left') || node.leftKeys.length === 0 || leftRows > LOOKUP_JOIN_ROWS_MAX) return undefined;
+  const scan = node.right.kind === 'filter' ? node.right.input : node.right;
+  if (scan.kind !== 'scan' || scan.forcedIndex !== undefined || scan.forWrite) return undefined;
+  const conditions = node.right.kind === 'filter' ? conjunctsOf(node.right.predicate) : [];
+  let best: { index: IndexDescriptor; pairs: number[] } | undefined;
+  for (const index of allIndexes(scan.table)) {
+    if (index.state !== 'public' || index.predicate !== undefined) continue;
+    const pairs: number[] = [];
+    for (const id of index.columnIds) {
+      const pair = node.rightKeys.findIndex((key, i) => key.kind === 'column' && scan.columnIds[key.index] === id && !pairs.includes(i));
+      if (pair < 0) break;
+      pairs.push(pair);
+    }
+    const isWhole = index.unique && pairs.length === index.columnIds.length;
+    if (pairs.length > 0 && (!best || isWhole || pairs.length > best.pairs.length)) best = { index, pairs };
+    if (isWhole) break;
+  }
+  if (!best) return undefined;
+  const { index, pairs } = best;
+  const leftWidth = node.left.columns.length;
+  const shift = (expr: TypedExpr): TypedExpr => moveColumns(expr, (column) => column + leftWidth);
+  const rest: TypedExpr[] = [...conditions.map(shift), ...(node.on ? conjunctsOf(node.on) : [])];
+  node.leftKeys.forEach((left, i) => {
+    const right = node.rightKeys[i];
+    if (right && !pairs.includes(i)) rest.push({ kind: 'comparison', type: Type.Bool, op: '=', left, right: shift(right) });
+  });
+  return {
+    kind: 'lookupJoin',
+    type: node.type,
+    input: node.left,
+    scan: { ...scan, index },
+    keys: pairs.map((pair) => node.leftKeys[pair] as TypedExpr),
+    on: conjunction(rest),
+    columns: node.columns,
+  };
+}
