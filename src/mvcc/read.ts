@@ -32,22 +32,33 @@ export function scan(state: StoreState, span: Span, ts: Timestamp, options: Scan
   const { keys, values, timestamps } = out;
   if (limit <= 0) return options.reverse ? span.endKey : span.key;
   let bytes = 0;
-  let count = 0;
+  let left = limit;
   let lastKey: Bytes | undefined;
-  const visit = (key: Bytes, head: Version): boolean => {
-    let version: Version | undefined = head;
-    while (version !== undefined && version.ts > ts) version = version.older;
-    if (version === undefined || (version.value === null && !tombstones)) return false;
-    keys.push(key);
-    values.push(version.value);
-    timestamps.push(version.ts);
-    bytes += versionBytes(key, version.value);
-    if (++count < limit && bytes < maxBytes) return false;
-    lastKey = key;
-    return true;
+  // One body for both directions: `step` leads from the first entry to the one beyond the last.
+  const visit = (leafKeys: readonly Bytes[], heads: readonly Version[], first: number, beyond: number, step: 1 | -1): boolean => {
+    for (let i = first; i !== beyond; i += step) {
+      let version: Version | undefined = heads[i] as Version;
+      while (version !== undefined && version.ts > ts) version = version.older;
+      if (version === undefined) continue;
+      const { value } = version;
+      if (value === null && !tombstones) continue;
+      const key = leafKeys[i] as Bytes;
+      keys.push(key);
+      values.push(value);
+      timestamps.push(version.ts);
+      bytes += versionBytes(key, value);
+      if (--left === 0 || bytes >= maxBytes) {
+        lastKey = key;
+        return true;
+      }
+    }
+    return false;
   };
-  if (options.reverse) state.tree.walkReverse(span, visit);
-  else state.tree.walk(span, visit);
+  if (options.reverse) {
+    state.tree.walkLeavesReverse(span, (leafKeys, heads, from, to) => visit(leafKeys, heads, to - 1, from - 1, -1));
+  } else {
+    state.tree.walkLeaves(span, (leafKeys, heads, from, to) => visit(leafKeys, heads, from, to, 1));
+  }
   out.bytes += bytes;
   if (lastKey === undefined || options.reverse) return lastKey;
   return nextKey(lastKey);

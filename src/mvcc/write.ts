@@ -29,7 +29,7 @@ export function apply(state: StoreState, ts: Timestamp, batch: WriteBatch, from:
     const key = keys[i] as Bytes;
     const value = values[i] as Bytes | null;
     if (verifyEnabled) assert(spanContains(state.span, key), 'write outside the span of its store');
-    const old = tree.get(key);
+    const old = tree.push(key, ts, value);
     const bytes = value === null ? key.length : key.length + value.length;
     if (old === undefined) {
       stats.totalKeys++;
@@ -48,8 +48,7 @@ export function apply(state: StoreState, ts: Timestamp, batch: WriteBatch, from:
     }
     stats.versions++;
     stats.totalBytes += bytes;
-    tree.set(key, new Version(ts, value, old));
-    log.append(ts, key);
+    log.append(ts, tree.placedKey);
   }
 }
 
@@ -124,7 +123,7 @@ export function clearSpan(state: StoreState, span: Span, at: Timestamp): void {
     return false;
   });
   if (removed.totalKeys > 0) {
-    ownTree(state).deleteSpan(span);
+    ownTree(state).deleteSpan(span, removed.totalKeys);
     const { stats } = state;
     stats.liveKeys -= removed.liveKeys;
     stats.totalKeys -= removed.totalKeys;

@@ -1,0 +1,80 @@
+/**
+ * What a benchmark is: a named case that measures itself and a ceiling in the same run.
+ *
+ * A case prints one row: what was measured, the rate or size, the ceiling's, the ratio, and the aim.
+ * The ceiling is the bare thing that Varve stands on (a B-tree, memcpy), doing the same work on the
+ * same data, so a row says how much Varve adds, whatever the machine.
+ */
+
+export interface BenchRow {
+  readonly name: string;
+  readonly measured: string;
+  /** What it is compared with, and its figure. */
+  readonly ceiling?: string;
+  /** Cost against the ceiling: 1 is equal, 2 is twice as slow. */
+  readonly ratio?: number;
+  /** The ratio aimed at, at most; or a sentence. */
+  readonly aim?: number | string;
+  /** Whether an aim in words is met. */
+  readonly met?: boolean;
+}
+
+export interface BenchContext {
+  /** Rows to work on. */
+  readonly rows: number;
+}
+
+export interface BenchCase {
+  /** What `npm run bench NAME` selects by prefix, such as `mvcc`. */
+  readonly name: string;
+  run(context: BenchContext): Promise<BenchRow[]> | BenchRow[];
+}
+
+/** Milliseconds of the fastest of `times` runs; `prepare` is not timed. */
+export function fastestMs<T>(times: number, prepare: () => T, work: (prepared: T) => void): number {
+  let best = Number.POSITIVE_INFINITY;
+  for (let i = 0; i < times; i++) {
+    const prepared = prepare();
+    collectGarbage();
+    const start = performance.now();
+    work(prepared);
+    best = Math.min(best, performance.now() - start);
+  }
+  return best;
+}
+
+/**
+ * Milliseconds of the fastest of `times` runs of each of two works, which take turns so that a slow
+ * moment of the machine does not fall on one of them alone.
+ */
+export function fastestPairMs(times: number, first: () => () => void, second: () => () => void): [number, number] {
+  let a = Number.POSITIVE_INFINITY;
+  let b = Number.POSITIVE_INFINITY;
+  for (let i = 0; i < times; i++) {
+    a = Math.min(
+      a,
+      fastestMs(1, first, (work) => work()),
+    );
+    b = Math.min(
+      b,
+      fastestMs(1, second, (work) => work()),
+    );
+  }
+  return [a, b];
+}
+
+/** `2.41 M/s`: how many of `count` a second. */
+export function rate(count: number, ms: number): string {
+  const perSecond = (count / ms) * 1000;
+  return perSecond >= 1e6 ? `${(perSecond / 1e6).toFixed(2)} M/s` : `${(perSecond / 1e3).toFixed(1)} k/s`;
+}
+
+/** `512 MB/s`. */
+export function throughput(bytes: number, ms: number): string {
+  return `${Math.round(bytes / ms / 1000)} MB/s`;
+}
+
+/** Runs the garbage collector when the process was started with --expose-gc. */
+export function collectGarbage(): void {
+  (globalThis as { gc?: () => void }).gc?.();
+}
