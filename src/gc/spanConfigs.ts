@@ -8,7 +8,7 @@
 import type { Timestamp } from '../base/timestamp.ts';
 
 export interface TableConfig {
-  /** How long superseded versions are kept: the effective gc.ttlseconds. At least 1. */
+  /** How long superseded versions are kept: the effective gc.ttlseconds. At least TTL_SECONDS_MIN. */
   readonly ttlSeconds: number;
   /** Ids of the objects that contain the table (its database, its schema): a protection of one of them covers the table. */
   readonly ancestors: readonly number[];
@@ -34,6 +34,8 @@ export interface SpanConfigs {
   onBeforeChange(listener: () => void): () => void;
 }
 
+/** No table keeps history for less: a running transaction needs some. */
+export const TTL_SECONDS_MIN = 1;
 /** The cluster's default TTL: four hours. */
 export const DEFAULT_TTL_SECONDS = 14_400;
 

@@ -20,7 +20,7 @@ import type { Timestamp } from '../base/timestamp.ts';
 import { formatForError, MIN_TIMESTAMP } from '../base/timestamp.ts';
 import type { ProtectedTimestamps, ProtectionRecord } from './protectedTimestamps.ts';
 import type { SpanConfigs, TableConfig } from './spanConfigs.ts';
-import { DEFAULT_TABLE_CONFIG } from './spanConfigs.ts';
+import { DEFAULT_TABLE_CONFIG, TTL_SECONDS_MIN } from './spanConfigs.ts';
 import { gcThreshold, ttlToKeep, unreadableAt } from './threshold.ts';
 
 /** Why a table's threshold is where it is. */
@@ -63,6 +63,7 @@ export class Thresholds {
   readonly #protections: ProtectedTimestamps;
   readonly #storedTableIds: () => Iterable<number>;
   readonly #tables = new Map<number, TableState>();
+  #highestSettled: Timestamp = MIN_TIMESTAMP;
   #configs: SpanConfigs;
   #stopListening: () => void;
 
@@ -113,6 +114,14 @@ export class Thresholds {
     return state.config.isCatalog === true && ts > this.#of(tableId, now);
   }
 
+  /**
+   * True when a read at `ts` is above every table's threshold for a reason that costs nothing to
+   * see: it is younger than the shortest TTL there can be, and than every settled floor. False says nothing.
+   */
+  isReadableEverywhere(ts: Timestamp): boolean {
+    return ts > this.#highestSettled && ts > gcThreshold(this.#now(), TTL_SECONDS_MIN, undefined);
+  }
+
   /** The 72000 for a read at `ts`: how far off it is, what moved the threshold, what can be done. */
   errorFor(tableId: number, ts: Timestamp, what = 'batch timestamp'): HistoryGoneError {
     const explanation = this.explain(tableId);
@@ -159,7 +168,7 @@ export class Thresholds {
   /** Makes today's threshold the table's floor, and returns it: GC may then remove data below it. */
   settle(tableId: number): Timestamp {
     const threshold = this.#of(tableId, this.#now());
-    this.#state(tableId).settled = threshold;
+    this.#settleAt(tableId, threshold);
     return threshold;
   }
 
@@ -167,14 +176,14 @@ export class Thresholds {
     // Catalog tables ask the others, so their answers are taken first.
     const now = this.#now();
     const found = this.tableIds().map((tableId) => [tableId, this.#of(tableId, now)] as const);
-    for (const [tableId, threshold] of found) this.#state(tableId).settled = threshold;
+    for (const [tableId, threshold] of found) this.#settleAt(tableId, threshold);
   }
 
   /** Raises a table's threshold to `ts`: restored history starts above it; memory pressure uses it too. Never past a protection, never back. */
   raise(tableId: number, ts: Timestamp): void {
     const state = this.#state(tableId);
     const limit = state.oldest === undefined ? ts : (Math.min(ts, state.oldest.ts - 1) as Timestamp);
-    if (limit > state.settled) state.settled = limit;
+    if (limit > state.settled) this.#settleAt(tableId, limit);
   }
 
   /** Forgets a table whose data is gone. Its id is never used again. */
@@ -188,7 +197,12 @@ export class Thresholds {
   }
 
   restoreFloors(floors: readonly (readonly [tableId: number, floor: Timestamp])[]): void {
-    for (const [tableId, floor] of floors) this.#state(tableId).settled = floor;
+    for (const [tableId, floor] of floors) this.#settleAt(tableId, floor);
+  }
+
+  #settleAt(tableId: number, threshold: Timestamp): void {
+    this.#state(tableId).settled = threshold;
+    if (threshold > this.#highestSettled) this.#highestSettled = threshold;
   }
 
   #of(tableId: number, now: Timestamp): Timestamp {

@@ -12,10 +12,12 @@
  * A large write set is applied in slices after it (publish.ts).
  */
 import type { Bytes } from '../base/bytes.ts';
+import { prefixEnd } from '../base/span.ts';
 import type { Timestamp } from '../base/timestamp.ts';
 import type { KvCore } from './core.ts';
 import { snapshotTimestamp, untilPublished } from './core.ts';
 import { firstAtOrAfter } from './hooks.ts';
+import { indexOfKey } from './indexOfKey.ts';
 import type { CommittedWrites } from './kv.ts';
 import { publish } from './publish.ts';
 import { readSetExpiredError, refreshError, writeTooOldError } from './retryErrors.ts';
@@ -42,6 +44,7 @@ export async function commitTxn(core: KvCore, txn: LocalTxn): Promise<void> {
   for (const fn of txn.beforeCommitFns) fn(ts);
   if (txn.buffer.size === 0) return txn.applied(ts);
   const writes: CommittedWrites = { keys: txn.buffer.sortedKeys(), values: txn.buffer.sortedValues() };
+  checkKeys(core, writes.keys);
   core.hooks.validate(writes, ts);
   if (writes.keys.length >= SLICED_KEYS_MIN) {
     await publish(core, writes, ts);
@@ -64,6 +67,15 @@ export function applyWrites(core: KvCore, writes: CommittedWrites, ts: Timestamp
   }
 }
 
+/** Throws XX001 when a key belongs to no index: after this, applying cannot fail. */
+function checkKeys(core: KvCore, keys: readonly Bytes[]): void {
+  for (let i = 0; i < keys.length; ) {
+    const key = keys[i] as Bytes;
+    const endKey = core.keyspace.find(key)?.span.endKey ?? prefixEnd(key.slice(0, indexOfKey(key).length) as Bytes);
+    i = (keys.at(-1) as Bytes) < endKey ? keys.length : firstAtOrAfter(keys, endKey);
+  }
+}
+
 /** Throws 40001 unless everything read still holds; for a snapshot transaction, unless nothing it writes is newer than its snapshot. */
 function validate(core: KvCore, txn: LocalTxn): void {
   const { keyspace, gc } = core;
@@ -76,12 +88,9 @@ function validate(core: KvCore, txn: LocalTxn): void {
       throw refreshError(key, changedAt, readAt);
     }
     // A deletion since the read may have been collected, and then shows no more.
-    for (const tableId of keyspace.tableIds()) {
-      if (gc.thresholds.isReadable(tableId, oldest)) continue;
-      for (const { tableIds, ts } of txn.reads.tables(keyspace)) {
-        if (tableIds.has(tableId) && !gc.thresholds.isReadable(tableId, ts)) {
-          throw readSetExpiredError(tableId, ts, gc.thresholds.of(tableId));
-        }
+    if (!gc.thresholds.isReadableEverywhere(oldest)) {
+      for (const { tableId, ts } of txn.reads.tables(keyspace)) {
+        if (!gc.thresholds.isReadable(tableId, ts)) throw readSetExpiredError(tableId, ts, gc.thresholds.of(tableId));
       }
     }
   }

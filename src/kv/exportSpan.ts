@@ -6,6 +6,7 @@
  * can see: the versions above the threshold and the one value that stood at it, whether or not GC
  * has taken the rest yet.
  */
+import type { Bytes } from '../base/bytes.ts';
 import type { Span } from '../base/span.ts';
 import { intersectSpans } from '../base/span.ts';
 import type { Timestamp } from '../base/timestamp.ts';
@@ -13,85 +14,89 @@ import { MIN_TIMESTAMP } from '../base/timestamp.ts';
 import type { ExportCursor } from '../mvcc/export.ts';
 import { VersionBatch } from '../mvcc/versionBatch.ts';
 import type { KvCore } from './core.ts';
+import type { IndexStore } from './keyspace.ts';
 import type { ExportOptions, ExportPiece, ExportResume } from './kv.ts';
 import { checkReadable } from './snapshotReads.ts';
 
-/** An export under way: passing back the very resume object goes on without gathering the changed keys again. */
-interface Continuation {
-  readonly cursor: ExportCursor;
-  readonly endKey: string;
+/** What a cursor delivers: the rest of `part` in (start, end]. */
+interface Interval {
+  /** Which store: a resume point may be taken to a fork. */
+  readonly entry: IndexStore;
+  readonly part: Span;
   readonly start: Timestamp;
   readonly end: Timestamp;
   readonly allVersions: boolean;
 }
-const continuations = new WeakMap<ExportResume, Continuation>();
+
+/** Cursors under way: who passes back the very resume object goes on without gathering the changed keys again. */
+const continuations = new WeakMap<ExportResume, { readonly cursor: ExportCursor; readonly interval: Interval }>();
 
 /** Synchronous: thresholds are checked and the piece is cut in one step. */
 export function exportPiece(core: KvCore, span: Span, start: Timestamp, end: Timestamp, options: ExportOptions): ExportPiece {
-  const { allVersions, maxBytes, resume, unchecked = false } = options;
+  const { allVersions, maxBytes, unchecked = false } = options;
   if (!unchecked) checkReadable(core, span, start > MIN_TIMESTAMP ? start : end);
   const out = new VersionBatch();
-  let next: ExportResume | undefined = resume ?? { key: span.key };
-  while (next !== undefined && next.key < span.endKey) {
-    const entry = core.keyspace.firstIn({ key: next.key, endKey: span.endKey });
-    if (entry === undefined) break;
-    const part = intersectSpans(entry.span, span) as Span;
-    const from: ExportResume = next.key > part.key ? next : next.key === part.key ? next : { key: part.key };
-    const cursor = continueWith(from, part, start, end, allVersions) ?? openCursor();
-    const left = maxBytes - out.bytes;
-    const reached = cursor.next(out, Math.max(1, left));
-    if (reached === undefined) {
-      next = part.endKey < span.endKey ? { key: part.endKey } : undefined;
-      if (out.bytes >= maxBytes) break;
-      continue;
+  let from: ExportResume | undefined = options.resume ?? { key: span.key };
+  while (from !== undefined && from.key < span.endKey && out.bytes < maxBytes) {
+    const entry = core.keyspace.firstIn({ key: from.key, endKey: span.endKey });
+    const part = entry && intersectSpans(entry.span, span);
+    if (entry === undefined || part === undefined) {
+      from = undefined;
+      break;
     }
-    next = reached.before === undefined ? { key: reached.key } : { key: reached.key, below: reached.before };
-    continuations.set(next, { cursor, endKey: part.endKey, start, end, allVersions });
-    break;
-
-    function openCursor(): ExportCursor {
-      const { key, below } = from;
-      return (entry as NonNullable<typeof entry>).store.openExport(part, start, end, {
-        allVersions,
-        resume: below === undefined ? { key } : { key, before: below },
-      });
+    const interval: Interval = { entry, part, start, end, allVersions };
+    const cursor = cursorAt(from.key < part.key ? { key: part.key } : from, interval);
+    const reached = cursor.next(out, maxBytes - out.bytes);
+    if (reached === undefined) {
+      from = { key: part.endKey };
+    } else {
+      from = reached.before === undefined ? { key: reached.key } : { key: reached.key, below: reached.before };
+      continuations.set(from, { cursor, interval });
+      break;
     }
   }
-  if (next !== undefined && next.key >= span.endKey) next = undefined;
-  const piece = allVersions && start === MIN_TIMESTAMP && !unchecked ? dropUnreadable(core, out, resume) : out;
-  return { keys: piece.keys, timestamps: piece.timestamps, values: piece.values, bytes: piece.bytes, resume: next };
+  if (from !== undefined && from.key >= span.endKey) from = undefined;
+  const piece = allVersions && start === MIN_TIMESTAMP && !unchecked ? dropUnreadable(core, out, options.resume) : out;
+  return { keys: piece.keys, timestamps: piece.timestamps, values: piece.values, bytes: piece.bytes, resume: from };
 }
 
-function continueWith(resume: ExportResume, part: Span, start: Timestamp, end: Timestamp, allVersions: boolean): ExportCursor | undefined {
-  const found = continuations.get(resume);
-  if (found === undefined) return undefined;
-  const isSame = found.endKey === part.endKey && found.start === start && found.end === end && found.allVersions === allVersions;
-  return isSame ? found.cursor : undefined;
+function cursorAt(from: ExportResume, interval: Interval): ExportCursor {
+  const { entry, part, start, end, allVersions } = interval;
+  const found = continuations.get(from);
+  if (found !== undefined) {
+    const known = found.interval;
+    const isSamePart = known.entry === entry && known.part.endKey === part.endKey;
+    const isSame = isSamePart && known.start === start && known.end === end && known.allVersions === allVersions;
+    // A resume object that was used before has a cursor that has moved on.
+    const stands = found.cursor.resumePoint;
+    if (isSame && stands?.key === from.key && stands.before === from.below) return found.cursor;
+  }
+  const resume = from.below === undefined ? { key: from.key } : { key: from.key, before: from.below };
+  return entry.store.openExport(part, start, end, { allVersions, resume });
 }
 
 /** Keeps the versions above the table's threshold and, of each key, the newest at or below it unless that is a tombstone. */
 function dropUnreadable(core: KvCore, batch: VersionBatch, resume: ExportResume | undefined): VersionBatch {
   const kept = new VersionBatch();
-  let key = resume?.below === undefined ? undefined : resume.key;
+  let key: Bytes | undefined;
   let threshold = MIN_TIMESTAMP;
-  let hasBase = false;
+  let baseSeen = false;
   for (let i = 0; i < batch.length; i++) {
-    const nextKey = batch.keys[i] as typeof key & string;
+    const rowKey = batch.keys[i] as Bytes;
     const ts = batch.timestamps[i] as Timestamp;
     const value = batch.values[i] ?? null;
-    const isNew = nextKey !== key;
-    if (isNew || i === 0) {
-      const entry = core.keyspace.find(nextKey);
+    if (rowKey !== key) {
+      key = rowKey;
+      const entry = core.keyspace.find(key);
       threshold = entry === undefined ? MIN_TIMESTAMP : core.gc.thresholds.of(entry.tableId);
-      // The piece before may have delivered this key's base already.
-      hasBase = !isNew && resume?.below !== undefined && resume.below <= threshold;
-      key = nextKey;
+      // A piece that starts inside a key follows one that has delivered the version at `below`.
+      baseSeen = resume?.key === key && resume.below !== undefined && resume.below <= threshold;
     }
     if (ts > threshold) {
-      kept.push(nextKey, ts, value);
-    } else if (!hasBase) {
-      hasBase = true;
-      if (value !== null) kept.push(nextKey, ts, value);
+      kept.push(key, ts, value);
+    } else if (!baseSeen) {
+      baseSeen = true;
+      if (value !== null) kept.push(key, ts, value);
     }
   }
   return kept;

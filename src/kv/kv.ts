@@ -94,6 +94,8 @@ export interface TxnOptions {
   readonly readOnly?: boolean;
   /** Shows in lock and retry messages. */
   readonly name?: string;
+  /** The caller runs as an effect registered with the cluster's Activity: while it waits for a lock it does not count as runnable. */
+  readonly isEffect?: boolean;
 }
 
 export interface Txn extends KvReader {

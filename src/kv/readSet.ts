@@ -78,17 +78,21 @@ export class ReadSet {
     return oldest;
   }
 
-  /** The tables with data that were read, by timestamp. */
-  *tables(keyspace: Keyspace): Iterable<{ readonly tableIds: ReadonlySet<number>; readonly ts: Timestamp }> {
+  /** The tables with data that were read, each with its oldest read. */
+  tables(keyspace: Keyspace): { readonly tableId: number; readonly ts: Timestamp }[] {
+    const oldest = new Map<number, Timestamp>();
+    const note = (tableId: number, ts: Timestamp) => {
+      const known = oldest.get(tableId);
+      if (known === undefined || ts < known) oldest.set(tableId, ts);
+    };
     for (const { points, spans, ts } of this.#groups) {
-      const tableIds = new Set<number>();
       for (const point of points) {
         const entry = keyspace.find(point);
-        if (entry !== undefined) tableIds.add(entry.tableId);
+        if (entry !== undefined) note(entry.tableId, ts);
       }
-      for (const span of spans) for (const entry of keyspace.overlapping(span)) tableIds.add(entry.tableId);
-      yield { tableIds, ts };
+      for (const span of spans) for (const entry of keyspace.overlapping(span)) note(entry.tableId, ts);
     }
+    return [...oldest].map(([tableId, ts]) => ({ tableId, ts }));
   }
 
   /** A change to what was read, after it was read; undefined when everything still holds. */

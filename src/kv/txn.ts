@@ -40,6 +40,7 @@ export class LocalTxn implements Txn, LockOwner {
   readonly isolation: Isolation;
   readonly priority: Priority;
   readonly readOnly: boolean;
+  readonly #isEffect: boolean;
   readonly lockedKeys: Bytes[] = [];
   waitingFor: LockRequest | undefined;
   /** For commit.ts. */
@@ -61,6 +62,7 @@ export class LocalTxn implements Txn, LockOwner {
     this.isolation = options.isolation ?? 'serializable';
     this.priority = options.priority ?? 'normal';
     this.readOnly = options.readOnly ?? false;
+    this.#isEffect = options.isEffect ?? false;
     this.#readTimestamp = snapshotTimestamp(core);
   }
 
@@ -129,7 +131,7 @@ export class LocalTxn implements Txn, LockOwner {
     const locked: Bytes[] = [];
     for (const key of keys) {
       try {
-        if (locks.tryLock(this, key, strength) || (await locks.lock(this, key, strength, wait, signal))) locked.push(key);
+        if (locks.tryLock(this, key, strength) || (await this.#idle(locks.lock(this, key, strength, wait, signal)))) locked.push(key);
       } catch (error) {
         if (error instanceof VarveError && error.code === SqlState.SerializationFailure) this.#abort();
         throw error;
@@ -252,6 +254,10 @@ export class LocalTxn implements Txn, LockOwner {
     this.#core.locks.releaseAll(this);
     this.buffer.clear();
     this.reads.clear();
+  }
+
+  #idle<T>(wait: Promise<T>): Promise<T> {
+    return this.#isEffect ? this.#core.activity.suspend(wait) : wait;
   }
 
   #records(options: ReadOptions): boolean {
