@@ -1,31 +1,278 @@
 /**
- * Catalog: reads and writes descriptors and names as of a timestamp, and hands out ids.
+ * Catalog: what databases, tables and names there are, at any time that can be read.
+ *
+ * The truth is the rows of system.descriptor and system.namespace. This class keeps their recent
+ * contents in memory: a commit hook makes each commit's content from the one before, inside the
+ * commit step, so a snapshot costs a look at a short list and never waits.
+ *
+ *   C1  a snapshot for a read timestamp T shows exactly the rows visible at T
+ *   C2  a transaction that changed the catalog sees its own changes: the rows it touched are read
+ *       back through it, which honours its savepoints
+ *   C3  what a plan looked up goes into the transaction's read set (noteReads), so a schema change
+ *       that commits in between makes the commit fail with 40001 and never be wrong
+ *
+ * Older times than the list reaches are read from the rows, and a few of those are kept.
+ * Lives elsewhere: resolving names (snapshot.ts), rules of a descriptor (validate.ts), zones and
+ * settings (zones.ts, settings.ts), first contents (bootstrap.ts).
  */
-import type { Kv, KvReader, Txn } from '../kv/kv.ts';
+import { assert } from '../base/assert.ts';
+import type { Bytes } from '../base/bytes.ts';
+import { StatementError } from '../base/errors.ts';
+import { SqlState } from '../base/sqlState.ts';
+import { MIN_TIMESTAMP, type Timestamp } from '../base/timestamp.ts';
+import type { CommittedWrites, Kv, KvReader, Txn } from '../kv/kv.ts';
 
-import type { DatabaseDescriptor, Descriptor } from './descriptor.ts';
-import type { CatalogDependencies, CatalogSnapshot } from './snapshot.ts';
+import { Content, DESCRIPTOR_SPAN, descriptorKey, NAMESPACE_SPAN, namespaceKey } from './catalogContent.ts';
+import { type DatabaseDescriptor, type Descriptor, PUBLIC_SCHEMA_ID } from './descriptor.ts';
+import { encodeDescriptor } from './descriptorCodec.ts';
+import { ownerPrivileges } from './privileges.ts';
+import { advanceCounter } from './sequences.ts';
+import { type CatalogDependencies, CatalogSnapshot } from './snapshot.ts';
+import { systemTable } from './systemRows.ts';
+import { DESCRIPTOR_ID_SEQUENCE_ID } from './systemTables.ts';
+import { validateDescriptor } from './validate.ts';
 
-export type { CatalogDependencies, CatalogSnapshot, NameContext, ResolvedObject, ResolvedSchema } from './snapshot.ts';
+export { CatalogSnapshot } from './snapshot.ts';
+export type { CatalogDependencies, NameContext, ResolvedObject, ResolvedSchema } from './snapshot.ts';
 
-export declare class Catalog {
+/** Content as of commits in [from, the next state's from). */
+interface State {
+  readonly from: Timestamp;
+  readonly content: Content;
+}
+
+/** How many recent contents are kept; a content shares its entries with its neighbours. */
+const STATES_MAX = 64;
+const HISTORIC_MAX = 16;
+
+export class Catalog {
   readonly kv: Kv;
-  constructor(kv: Kv);
-  /** The catalog as the reader sees it; a transaction's own uncommitted changes included. Usually from the cache. */
-  snapshot(reader: KvReader | Txn): Promise<CatalogSnapshot>;
-  /** Adds the rows behind the look-ups to the transaction's read set. */
-  noteReads(txn: Txn, dependencies: CatalogDependencies): void;
-  /** Consecutive ids never used before; not undone by a rollback. Returns the first. */
-  allocateIds(count: number): Promise<number>;
-  /** Validates and writes a descriptor (XX000 when it is invalid); the commit fills in its modification time. */
-  writeDescriptor(txn: Txn, descriptor: Descriptor): void;
-  /** Removes the descriptor row; the name and the data are the caller's. */
-  deleteDescriptor(txn: Txn, id: number): void;
-  /** Makes a name stand for an id. The caller has checked that it is free (lookup through the same transaction's snapshot). */
-  writeName(txn: Txn, parentId: number, schemaId: number, name: string, id: number): void;
-  deleteName(txn: Txn, parentId: number, schemaId: number, name: string): void;
-  /** Writes a new database with its names. 42P04 when the name is taken. */
-  createDatabase(txn: Txn, options: { name: string; owner: string; id?: number }): Promise<DatabaseDescriptor>;
+  /** Ascending; the last one is current. Empty until first loaded. */
+  #states: State[] = [];
+  #loading: Promise<void> | undefined;
+  /** Commits that arrive while the first content is being read. */
+  #pending: { writes: CommittedWrites; at: Timestamp }[] = [];
+  readonly #historic = new Map<Timestamp, Content>();
+  readonly #own = new WeakMap<KvReader, Set<Bytes>>();
+  readonly #removeHooks: (() => void)[];
+  readonly #listeners = new Set<() => void>();
+  #versions = 0;
+  #ownVersions = 0;
+
+  constructor(kv: Kv) {
+    this.kv = kv;
+    const apply = (writes: CommittedWrites, at: Timestamp) => this.#applyCommit(writes, at);
+    this.#removeHooks = [kv.addCommitHook(DESCRIPTOR_SPAN, { apply }), kv.addCommitHook(NAMESPACE_SPAN, { apply })];
+  }
+
   /** Stops listening to commits. */
-  close(): void;
+  close(): void {
+    for (const remove of this.#removeHooks) remove();
+    this.#listeners.clear();
+  }
+
+  /** Called inside the commit step after each change of the catalog. Returns the function that removes it. */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** A catalog for a fork of `kv`, with this one's contents. */
+  fork(kv: Kv): Catalog {
+    const fork = new Catalog(kv);
+    fork.#states = [...this.#states];
+    fork.#versions = this.#versions;
+    return fork;
+  }
+
+  /** The newest committed content; loads it the first time. */
+  async current(): Promise<CatalogSnapshot> {
+    await this.#load();
+    return this.currentNow() as CatalogSnapshot;
+  }
+
+  /** As current, without waiting: undefined before the first load. */
+  currentNow(): CatalogSnapshot | undefined {
+    const last = this.#states.at(-1);
+    return last && new CatalogSnapshot(last.content, this.kv.reading());
+  }
+
+  /**
+   * The catalog as a reader sees it: at its read timestamp, a transaction's own changes included.
+   * Usually from memory; the rows are read for times before the catalog was first loaded.
+   */
+  async snapshot(reader: KvReader | Txn): Promise<CatalogSnapshot> {
+    const at = reader.readTimestamp;
+    const content = this.#recent(at) ?? (await this.#older(at));
+    const own = this.#own.get(reader);
+    if (own === undefined || own.size === 0) return new CatalogSnapshot(content, at);
+    const keys = [...own];
+    const values = await reader.get(keys);
+    const rows = { keys, values: values.map((value) => value ?? null), timestamps: MIN_TIMESTAMP };
+    return new CatalogSnapshot(content.applied(--this.#ownVersions, rows), at);
+  }
+
+  /** As snapshot, when nothing has to be waited for: no own changes, and a recent time. */
+  snapshotNow(reader: KvReader | Txn): CatalogSnapshot | undefined {
+    if (this.#own.has(reader)) return undefined;
+    const content = this.#recent(reader.readTimestamp);
+    return content && new CatalogSnapshot(content, reader.readTimestamp);
+  }
+
+  /** Adds the rows behind the look-ups to the transaction's read set. Call it in each transaction that uses the plan. */
+  noteReads(txn: Txn, dependencies: CatalogDependencies): void {
+    for (const id of dependencies.ids) txn.noteRead(descriptorKey(id));
+    for (const { parentId, schemaId, name } of dependencies.names.values()) txn.noteRead(namespaceKey(parentId, schemaId, name));
+  }
+
+  /** Takes the locks of descriptors and names that are about to change, so that schema changes queue instead of failing. */
+  async lock(txn: Txn, ids: readonly number[], names: readonly { parentId: number; schemaId: number; name: string }[] = []): Promise<void> {
+    const keys = [...ids.map(descriptorKey), ...names.map((n) => namespaceKey(n.parentId, n.schemaId, n.name))];
+    await txn.lock(keys.sort());
+  }
+
+  /** Consecutive ids never used before; not undone by a rollback. Returns the first. */
+  async allocateIds(count: number): Promise<number> {
+    assert(count > 0, `cannot allocate ${count} ids`);
+    const next = await this.kv.run((txn) => advanceCounter(txn, DESCRIPTOR_ID_SEQUENCE_ID, count), { name: 'allocate ids' });
+    return next - count;
+  }
+
+  /**
+   * Writes a descriptor as the next version of its row: its `version` is set to one above the
+   * committed one (1 when new), however often the transaction writes it. Returns it as written.
+   * Throws XX000 when the descriptor breaks a rule.
+   */
+  writeDescriptor<D extends Descriptor>(txn: Txn, descriptor: D): D {
+    const committed = this.#recent(txn.readTimestamp)?.descriptorOf(descriptor.id);
+    const version = committed ? committed.version + 1 : descriptor.version;
+    const next = { ...descriptor, version, modificationTime: MIN_TIMESTAMP };
+    const problems = validateDescriptor(next);
+    assert(problems.length === 0, `descriptor "${next.name}" (${next.id}): ${problems.join('; ')}`);
+    systemTable('descriptor').put(txn, { id: next.id, descriptor: encodeDescriptor(next) });
+    this.#noteOwn(txn, descriptorKey(next.id));
+    return next;
+  }
+
+  /** Removes the descriptor row; the name and the data are the caller's. */
+  deleteDescriptor(txn: Txn, id: number): void {
+    const key = descriptorKey(id);
+    txn.write([key], [null]);
+    this.#noteOwn(txn, key);
+  }
+
+  /** Makes a name stand for an id. That the name is free is for the caller to check, in a tracked snapshot of the same transaction. */
+  writeName(txn: Txn, parentId: number, schemaId: number, name: string, id: number): void {
+    systemTable('namespace').put(txn, { parentID: parentId, parentSchemaID: schemaId, name, id });
+    this.#noteOwn(txn, namespaceKey(parentId, schemaId, name));
+  }
+
+  deleteName(txn: Txn, parentId: number, schemaId: number, name: string): void {
+    const key = namespaceKey(parentId, schemaId, name);
+    txn.write([key], [null]);
+    this.#noteOwn(txn, key);
+  }
+
+  /** Gives an object another name (and schema): the old name goes, the new one stands for it. */
+  renameName(txn: Txn, from: { parentId: number; schemaId: number; name: string }, to: typeof from, id: number): void {
+    this.deleteName(txn, from.parentId, from.schemaId, from.name);
+    this.writeName(txn, to.parentId, to.schemaId, to.name, id);
+  }
+
+  /** Writes a new database and its names. Throws 42P04 when the name is taken. */
+  async createDatabase(txn: Txn, options: { name: string; owner: string; id?: number }): Promise<DatabaseDescriptor> {
+    await this.lock(txn, [], [{ parentId: 0, schemaId: 0, name: options.name }]);
+    const snapshot = (await this.snapshot(txn)).tracked();
+    const taken = snapshot.lookup(0, 0, options.name) !== undefined;
+    this.noteReads(txn, snapshot.dependencies);
+    if (taken) throw new StatementError(SqlState.DuplicateDatabase, `database "${options.name}" already exists`);
+    const id = options.id ?? (await this.allocateIds(1));
+    const database = this.writeDescriptor(txn, newDatabase(id, options.name, options.owner));
+    this.writeName(txn, 0, 0, options.name, id);
+    this.writeName(txn, id, 0, 'public', PUBLIC_SCHEMA_ID);
+    return database;
+  }
+
+  #noteOwn(txn: Txn, key: Bytes): void {
+    let own = this.#own.get(txn);
+    if (!own) {
+      own = new Set();
+      this.#own.set(txn, own);
+    }
+    own.add(key);
+  }
+
+  #recent(at: Timestamp): Content | undefined {
+    for (let i = this.#states.length - 1; i >= 0; i--) {
+      const state = this.#states[i] as State;
+      if (state.from <= at) return state.content;
+    }
+    return undefined;
+  }
+
+  async #older(at: Timestamp): Promise<Content> {
+    await this.#load();
+    const recent = this.#recent(at) ?? this.#historic.get(at);
+    if (recent) return recent;
+    const content = await this.#read(at);
+    if (this.#historic.size >= HISTORIC_MAX) this.#historic.delete(this.#historic.keys().next().value as Timestamp);
+    this.#historic.set(at, content);
+    return content;
+  }
+
+  async #read(at: Timestamp): Promise<Content> {
+    const reader = this.kv.at(at);
+    let content = Content.empty(++this.#versions);
+    for (const span of [DESCRIPTOR_SPAN, NAMESPACE_SPAN]) content = content.applied(content.version, await reader.scan(span));
+    return content;
+  }
+
+  #load(): Promise<void> {
+    if (this.#states.length > 0) return Promise.resolve();
+    this.#loading ??= this.#loadFirst().finally(() => {
+      this.#loading = undefined;
+    });
+    return this.#loading;
+  }
+
+  async #loadFirst(): Promise<void> {
+    // The hooks collect what commits from here on; what the read at `from` has seen already is left out.
+    this.#pending = [];
+    const from = this.kv.reading();
+    const content = await this.#read(from);
+    const pending = this.#pending;
+    this.#pending = [];
+    this.#states = [{ from, content }];
+    for (const { writes, at } of pending) if (at > from) this.#applyCommit(writes, at);
+  }
+
+  #applyCommit(writes: CommittedWrites, at: Timestamp): void {
+    const last = this.#states.at(-1);
+    if (last === undefined) {
+      if (this.#loading) this.#pending.push({ writes, at });
+    } else if (at < last.from) {
+      // A commit below one already seen: rebuild from the rows rather than guess.
+      this.#states = [];
+    } else {
+      const content = last.content.applied(++this.#versions, { ...writes, timestamps: at });
+      // Both hooks run for one commit; it makes one state.
+      if (last.from === at) this.#states.pop();
+      this.#states.push({ from: at, content });
+      if (this.#states.length > STATES_MAX) this.#states.shift();
+    }
+    for (const listener of this.#listeners) listener();
+  }
+}
+
+export function newDatabase(id: number, name: string, owner: string): DatabaseDescriptor {
+  return {
+    kind: 'database',
+    id,
+    name,
+    parentId: 0,
+    version: 1,
+    modificationTime: MIN_TIMESTAMP,
+    state: 'PUBLIC',
+    privileges: ownerPrivileges(owner),
+  };
 }

@@ -56,7 +56,7 @@ interface DescriptorBase {
   readonly parentId: number;
   /** Counts up by one with every published change. */
   readonly version: number;
-  /** Commit time of this version; 0 while its transaction is open (readers get it from the row). */
+  /** Commit time of this version: of its row, so it is not in the stored text. 0 while its transaction is open. */
   readonly modificationTime: Timestamp;
   readonly state: DescriptorState;
   /** Why it is OFFLINE: `restoring`, `importing`. */
@@ -194,10 +194,8 @@ export interface TableDescriptor extends DescriptorBase {
   readonly view?: ViewDefinition;
   readonly sequence?: SequenceOptions;
   readonly excludeDataFromBackup?: boolean;
-  /** When it was created, restored or truncated into being; reads of its data start there. */
+  /** No data of it is older: set by a restore, which ingests history. 0: the table's own first version is the bound. */
   readonly createTime: Timestamp;
-  /** When it entered DROP. */
-  readonly dropTime?: Timestamp;
   /** Storage parameters as written, `exclude_data_from_backup` excepted. */
   readonly storageParams?: Readonly<Record<string, string>>;
 }

@@ -99,29 +99,35 @@ export function parseInterval(text: string): Interval {
     isAgo = true;
     rest = rest.slice(0, -4).trimEnd();
   }
+  const take = (pattern: RegExp): RegExpExecArray | undefined => {
+    const match = pattern.exec(rest) ?? undefined;
+    if (match) rest = rest.slice(match[0].length);
+    return match;
+  };
   while (rest !== '') {
-    let match = CLOCK.exec(rest);
-    if (match) {
-      // hh:mm, or mm:ss when the second part carries a fraction (SQL's MINUTE TO SECOND).
-      sum.addClock(match[1] ?? '', match[2] ?? '0', match[3] ?? '0', match[4] ?? '0');
-    } else if ((match = YEAR_MONTH.exec(rest)) !== null) {
-      const sign = match[1] === '-' ? '-' : '';
-      sum.add(sign + match[2], months(12));
-      sum.add(sign + match[3], months(1));
-    } else if ((match = AMOUNT_UNIT.exec(rest)) !== null) {
-      const unit = UNITS.get((match[2] ?? '').toLowerCase());
-      if (!unit) fail(text, `interval: unknown unit "${match[2]}" in duration "${trimmed}"`);
-      sum.add(match[1] ?? '0', unit);
-    } else if ((match = BARE.exec(rest)) !== null) {
-      const after = rest.slice(match[0].length);
-      // A bare number is days before a clock time, else seconds, which must come last.
-      if (/^\s+[+-]?\d+:/.test(after)) sum.add(match[1] ?? '0', days(1));
-      else if (after.trim() === '') sum.add(match[1] ?? '0', micros(MICROS_PER_SECOND));
-      else fail(text, `interval: missing unit at position ${trimmed.length - after.length}: "${after.trim()}"`);
-    } else {
+    const clock = take(CLOCK);
+    const yearMonth = clock ? undefined : take(YEAR_MONTH);
+    const amount = clock || yearMonth ? undefined : (take(AMOUNT_UNIT) ?? take(BARE));
+    if (clock) {
+      sum.addClock(clock[1] ?? '', clock[2] ?? '0', clock[3] ?? '0', clock[4] ?? '0');
+    } else if (yearMonth) {
+      const sign = yearMonth[1] === '-' ? '-' : '';
+      sum.add(sign + yearMonth[2], months(12));
+      sum.add(sign + yearMonth[3], months(1));
+    } else if (!amount) {
       fail(text, `interval: invalid input "${rest}"`);
+    } else if (amount[2] !== undefined) {
+      const unit = UNITS.get(amount[2].toLowerCase());
+      if (!unit) fail(text, `interval: unknown unit "${amount[2]}" in duration "${trimmed}"`);
+      sum.add(amount[1] ?? '0', unit);
+    } else if (/^\s+[+-]?\d+:/.test(rest)) {
+      // A bare number is days before a clock time, else seconds, which must come last.
+      sum.add(amount[1] ?? '0', days(1));
+    } else {
+      if (rest.trim() !== '') fail(text, `interval: missing unit at position ${trimmed.length - rest.length}: "${rest.trim()}"`);
+      sum.add(amount[1] ?? '0', micros(MICROS_PER_SECOND));
     }
-    rest = rest.slice(match[0].length).replace(/^[\s,]+/, '');
+    rest = rest.replace(/^[\s,]+/, '');
   }
   const interval = sum.result(text);
   return isAgo ? interval.negated() : interval;

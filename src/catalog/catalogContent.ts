@@ -1,0 +1,126 @@
+/**
+ * Catalog content: the descriptors and names of one moment, as maps.
+ *
+ * Immutable; `applied` makes the next content from a commit's rows by copying the maps (pointers
+ * only: schema changes are rare and reads are many). Descriptor rows are decoded when first asked for.
+ */
+import { assert } from '../base/assert.ts';
+import type { Bytes } from '../base/bytes.ts';
+import { indexPrefix } from '../base/keycode.ts';
+import { prefixSpan, type Span } from '../base/span.ts';
+import type { Timestamp } from '../base/timestamp.ts';
+
+import type { Descriptor } from './descriptor.ts';
+import { decodeDescriptor } from './descriptorCodec.ts';
+import { type CatalogContent, type NameEntry, nameKey } from './snapshot.ts';
+import { systemTable } from './systemRows.ts';
+import { systemTables } from './systemTables.ts';
+
+const DESCRIPTOR_PREFIX = indexPrefix(systemTables.descriptor.desc.id, systemTables.descriptor.desc.primaryIndex.id);
+const NAMESPACE_PREFIX = indexPrefix(systemTables.namespace.desc.id, systemTables.namespace.desc.primaryIndex.id);
+
+/** Where the rows of the catalog live. */
+export const DESCRIPTOR_SPAN: Span = prefixSpan(DESCRIPTOR_PREFIX);
+export const NAMESPACE_SPAN: Span = prefixSpan(NAMESPACE_PREFIX);
+
+export function descriptorKey(id: number): Bytes {
+  return systemTable('descriptor').key(id);
+}
+
+export function namespaceKey(parentId: number, schemaId: number, name: string): Bytes {
+  return systemTable('namespace').key(parentId, schemaId, name);
+}
+
+/** A stored descriptor, decoded on first use. */
+class Entry {
+  readonly #key: Bytes;
+  readonly #value: Bytes;
+  readonly #timestamp: Timestamp;
+  #decoded: Descriptor | undefined;
+
+  constructor(key: Bytes, value: Bytes, timestamp: Timestamp) {
+    this.#key = key;
+    this.#value = value;
+    this.#timestamp = timestamp;
+  }
+
+  get descriptor(): Descriptor {
+    this.#decoded ??= decodeDescriptor(systemTable('descriptor').decode(this.#key, this.#value)['descriptor'] as Bytes, this.#timestamp);
+    return this.#decoded;
+  }
+}
+
+/** Committed or buffered rows of the two catalog tables, in any order; null is a deleted row. */
+export interface CatalogRows {
+  readonly keys: readonly Bytes[];
+  readonly values: readonly (Bytes | null)[];
+  /** Commit time of each row, or of all; 0 for a transaction's own. */
+  readonly timestamps: readonly Timestamp[] | Timestamp;
+}
+
+export class Content implements CatalogContent {
+  readonly version: number;
+  readonly #descriptors: Map<number, Entry>;
+  readonly #names: Map<string, NameEntry>;
+
+  private constructor(version: number, descriptors: Map<number, Entry>, names: Map<string, NameEntry>) {
+    this.version = version;
+    this.#descriptors = descriptors;
+    this.#names = names;
+  }
+
+  static empty(version: number): Content {
+    return new Content(version, new Map(), new Map());
+  }
+
+  /** This content with rows changed. Cost: the size of the whole catalog, as pointers. */
+  applied(version: number, rows: CatalogRows): Content {
+    const descriptors = new Map(this.#descriptors);
+    const names = new Map(this.#names);
+    rows.keys.forEach((key, i) => {
+      const value = rows.values[i] ?? null;
+      if (key.startsWith(DESCRIPTOR_PREFIX)) {
+        const id = Number(systemTable('descriptor').decodeKey(key)['id']);
+        const timestamp = typeof rows.timestamps === 'number' ? rows.timestamps : (rows.timestamps[i] as Timestamp);
+        if (value === null) descriptors.delete(id);
+        else descriptors.set(id, new Entry(key, value, timestamp));
+      } else {
+        assert(key.startsWith(NAMESPACE_PREFIX), 'a row of neither catalog table');
+        const entry = decodeName(key, value);
+        const mapKey = nameKey(entry.parentId, entry.schemaId, entry.name);
+        if (value === null) names.delete(mapKey);
+        else names.set(mapKey, entry);
+      }
+    });
+    return new Content(version, descriptors, names);
+  }
+
+  descriptorOf(id: number): Descriptor | undefined {
+    return this.#descriptors.get(id)?.descriptor;
+  }
+
+  ids(): Iterable<number> {
+    return this.#descriptors.keys();
+  }
+
+  idOf(parentId: number, schemaId: number, name: string): number | undefined {
+    return this.#names.get(nameKey(parentId, schemaId, name))?.id;
+  }
+
+  *names(parentId: number, schemaId: number): Generator<NameEntry> {
+    for (const entry of this.#names.values()) {
+      if (entry.parentId === parentId && entry.schemaId === schemaId) yield entry;
+    }
+  }
+}
+
+function decodeName(key: Bytes, value: Bytes | null): NameEntry {
+  const table = systemTable('namespace');
+  const row = value === null ? table.decodeKey(key) : table.decode(key, value);
+  return {
+    parentId: Number(row['parentID']),
+    schemaId: Number(row['parentSchemaID']),
+    name: String(row['name']),
+    id: Number(row['id'] ?? 0),
+  };
+}

@@ -1,0 +1,212 @@
+/**
+ * System rows: typed, plain access to the rows of system tables, for the layers that keep their
+ * state in them (jobs, schedules, zones, users). SQL reads the same rows through ordinary plans.
+ *
+ * A row is an object with a property for each column, in plain JavaScript:
+ *
+ *   STRING string    BYTES Bytes    BOOL boolean    INT, DATE, TIMESTAMP number (bigint beyond 2^53)
+ *   UUID its text    JSONB plain data               DECIMAL Decimal    absent or null: NULL
+ *
+ * Writers lock the row first, as every SQL write does, and keep the indexes.
+ */
+import { asBytes, type Bytes, toHex, utf8Decode, utf8Encode } from '../base/bytes.ts';
+import { assert } from '../base/assert.ts';
+import type { Span } from '../base/span.ts';
+import type { KvReader, Txn } from '../kv/kv.ts';
+
+import type { Datum } from './datum.ts';
+import { Json, jsonFromPlain, jsonToPlain } from './json.ts';
+import { type KeyValues, type RowDecoder, rowDecoder, indexSpan, spanForConstraint, tableCodec } from './rowCodec.ts';
+import { type SystemTableName, systemTables } from './systemTables.ts';
+import type { ColumnDescriptor, TableDescriptor } from './descriptor.ts';
+import type { ColumnType } from './type.ts';
+
+/** A value of a system row in plain JavaScript. */
+export type PlainValue = unknown;
+export type PlainRow = Readonly<Record<string, PlainValue>>;
+
+export class SystemTable {
+  readonly desc: TableDescriptor;
+  readonly #decoder: RowDecoder;
+  readonly #keyDecoder: RowDecoder;
+
+  constructor(desc: TableDescriptor) {
+    this.desc = desc;
+    this.#decoder = rowDecoder(
+      desc,
+      desc.primaryIndex,
+      desc.columns.map((column) => column.id),
+    );
+    this.#keyDecoder = rowDecoder(desc, desc.primaryIndex, desc.primaryIndex.columnIds);
+  }
+
+  /** Every key of the rows. */
+  get span(): Span {
+    return indexSpan(this.desc, this.desc.primaryIndex);
+  }
+
+  /** The key of the row with these primary key values. */
+  key(...primaryKey: PlainValue[]): Bytes {
+    const datums = primaryKey.map((value, i) => toDatum(this.#keyColumn(i), value));
+    return tableCodec(this.desc).lookupKeys(datums)[0] as Bytes;
+  }
+
+  async get(reader: KvReader, ...primaryKey: PlainValue[]): Promise<PlainRow | undefined> {
+    const key = this.key(...primaryKey);
+    const [value] = await reader.get([key]);
+    return value === undefined ? undefined : this.decode(key, value);
+  }
+
+  /** Rows in primary key order; with `prefix`, those whose first key columns equal it. */
+  async scan(reader: KvReader, ...prefix: PlainValue[]): Promise<PlainRow[]> {
+    const equals = prefix.map((value, i) => toDatum(this.#keyColumn(i), value));
+    const span = spanForConstraint(this.desc, this.desc.primaryIndex, { equals });
+    assert(span, 'an equality constraint has a span');
+    const { keys, values } = await reader.scan(span);
+    return keys.map((key, i) => this.decode(key, values[i] as Bytes));
+  }
+
+  decode(key: Bytes, value: Bytes): PlainRow {
+    const datums = this.#decoder.decodeOne(key, value);
+    const row: Record<string, PlainValue> = {};
+    this.desc.columns.forEach((column, i) => {
+      row[column.name] = fromDatum(column.type, datums[i] ?? null);
+    });
+    return row;
+  }
+
+  /** The primary key columns, from a row's key alone: for rows that are gone. */
+  decodeKey(key: Bytes): PlainRow {
+    const datums = this.#keyDecoder.decodeOne(key, '' as Bytes);
+    return Object.fromEntries(datums.map((datum, i) => [this.#keyColumn(i).name, fromDatum(this.#keyColumn(i).type, datum)]));
+  }
+
+  /** Inserts or replaces the whole row. Waits for the row's lock. */
+  async upsert(txn: Txn, row: PlainRow): Promise<void> {
+    const datums = this.#datums(row);
+    const key = tableCodec(this.desc).rowKey(datums);
+    await txn.lock([key]);
+    const [before] = this.desc.indexes.length === 0 ? [] : await txn.get([key], { validated: true });
+    this.#write(txn, key, before, datums);
+  }
+
+  /** As upsert, without a look at what was there: for new rows and tables without indexes. */
+  put(txn: Txn, row: PlainRow): void {
+    const datums = this.#datums(row);
+    this.#write(txn, tableCodec(this.desc).rowKey(datums), undefined, datums);
+  }
+
+  /** Changes some columns; false when there is no such row. Waits for the row's lock. */
+  async update(txn: Txn, primaryKey: readonly PlainValue[], changes: PlainRow): Promise<boolean> {
+    const key = this.key(...primaryKey);
+    await txn.lock([key]);
+    const [before] = await txn.get([key], { validated: true });
+    if (before === undefined) return false;
+    this.#write(txn, key, before, this.#datums({ ...this.decode(key, before), ...changes }));
+    return true;
+  }
+
+  /** Deletes a row; false when there is none. Waits for the row's lock. */
+  async delete(txn: Txn, ...primaryKey: PlainValue[]): Promise<boolean> {
+    const key = this.key(...primaryKey);
+    await txn.lock([key]);
+    const [before] = await txn.get([key], { validated: true });
+    if (before === undefined) return false;
+    this.#write(txn, key, before, undefined);
+    return true;
+  }
+
+  #write(txn: Txn, key: Bytes, before: Bytes | undefined, after: readonly Datum[] | undefined): void {
+    const codec = tableCodec(this.desc);
+    const out: KeyValues = { keys: [], values: [] };
+    if (before !== undefined) {
+      const old = this.#decoder.decodeOne(key, before);
+      for (const index of this.desc.indexes) {
+        out.keys.push(codec.entryKey(index, old));
+        out.values.push(null);
+      }
+    }
+    if (after === undefined) {
+      out.keys.push(key);
+      out.values.push(null);
+    } else {
+      codec.encodeRow(after, out);
+      for (const index of this.desc.indexes) {
+        const entry = codec.encodeEntry(index, after);
+        out.keys.push(entry.key);
+        out.values.push(entry.value);
+      }
+    }
+    txn.write(out.keys, out.values);
+  }
+
+  #datums(row: PlainRow): Datum[] {
+    for (const name of Object.keys(row)) {
+      assert(
+        this.desc.columns.some((column) => column.name === name),
+        `system.${this.desc.name} has no column ${name}`,
+      );
+    }
+    return this.desc.columns.map((column) => {
+      const datum = toDatum(column, row[column.name]);
+      assert(datum !== null || column.nullable, `null in system.${this.desc.name}.${column.name}`);
+      return datum;
+    });
+  }
+
+  #keyColumn(i: number): ColumnDescriptor {
+    const column = this.desc.columns.find((candidate) => candidate.id === this.desc.primaryIndex.columnIds[i]);
+    assert(column, `system.${this.desc.name} has no key column ${i}`);
+    return column;
+  }
+}
+
+function toDatum(column: ColumnDescriptor, value: PlainValue): Datum {
+  if (value === null || value === undefined) return null;
+  return plainToDatum(column.type, value);
+}
+
+function plainToDatum(type: ColumnType, value: PlainValue): Datum {
+  switch (type.family) {
+    case 'string':
+      return utf8Encode(value as string);
+    case 'uuid':
+      return asBytes(Buffer.from((value as string).replaceAll('-', ''), 'hex').latin1Slice());
+    case 'jsonb':
+      return new Json(jsonFromPlain(value));
+    case 'array':
+      return (value as readonly unknown[]).map((item) => (item === null ? null : plainToDatum(type.element ?? type, item)));
+    default:
+      return value as Datum;
+  }
+}
+
+function fromDatum(type: ColumnType, datum: Datum): PlainValue {
+  if (datum === null) return null;
+  switch (type.family) {
+    case 'string':
+      return utf8Decode(datum as Bytes);
+    case 'uuid': {
+      const hex = toHex(datum as Bytes);
+      return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+    }
+    case 'jsonb':
+      return jsonToPlain((datum as Json).value);
+    case 'array':
+      return (datum as readonly Datum[]).map((item) => fromDatum(type.element ?? type, item));
+    default:
+      return datum;
+  }
+}
+
+const tables = new Map<SystemTableName, SystemTable>();
+
+/** `systemTable('jobs').get(reader, id)`. */
+export function systemTable(name: SystemTableName): SystemTable {
+  let table = tables.get(name);
+  if (!table) {
+    table = new SystemTable(systemTables[name].desc);
+    tables.set(name, table);
+  }
+  return table;
+}
