@@ -1,9 +1,9 @@
 /**
  * The syntax tree: what the parser makes of a statement, before any name is looked up.
  *
- * Every node is a plain readonly object told apart by `kind`. Statements are in astStatements.ts
- * (schema and administration) and here (queries and row changes); both are re-exported here, so
- * users import from this file only.
+ * Every node is a plain readonly object told apart by `kind`. Names, expressions and
+ * queries are here, row changes in astDml.ts, schema statements in astStatements.ts, administration,
+ * jobs and backups in astAdmin.ts; this file re-exports them all, so users import from here only.
  *
  *   A1  identifiers are already folded: unquoted ones lower-case, quoted ones as written
  *   A2  `pos` is a 0-based char offset into the text given to the parser
@@ -15,6 +15,7 @@
 import type { Bytes } from '../../base/bytes.ts';
 import type { Statement } from './astStatements.ts';
 
+export type * from './astDml.ts';
 export type * from './astStatements.ts';
 
 // ---- names and types --------------------------------------------------------------------------
@@ -548,66 +549,5 @@ export interface JoinSource {
   readonly on: Expr | undefined;
   /** Join algorithm hint, lower-case: hash, merge, lookup, inverted. */
   readonly hint: string | undefined;
-  readonly pos: number;
-}
-
-// ---- row changes ------------------------------------------------------------------------------
-
-/** RETURNING list; `nothing` for RETURNING NOTHING; absent without the clause. */
-export type Returning = readonly SelectTarget[] | 'nothing' | undefined;
-
-export interface InsertStatement {
-  readonly kind: 'insert';
-  readonly with: WithClause | undefined;
-  /** UPSERT INTO: replace the row of the same primary key. */
-  readonly upsert: boolean;
-  readonly table: ObjectName;
-  readonly alias: Name | undefined;
-  /** Empty: all columns in order. */
-  readonly columns: readonly Name[];
-  /** Absent for DEFAULT VALUES. A VALUES body may hold `default` nodes. */
-  readonly source: SelectStatement | undefined;
-  readonly onConflict: OnConflict | undefined;
-  readonly returning: Returning;
-  readonly pos: number;
-}
-export interface OnConflict {
-  /** Conflict columns; empty when none were given. */
-  readonly columns: readonly Name[];
-  readonly constraint: Name | undefined;
-  /** WHERE after the columns: the partial index predicate. */
-  readonly arbiterWhere: Expr | undefined;
-  /** Absent for DO NOTHING. */
-  readonly update: { readonly set: readonly Assignment[]; readonly where: Expr | undefined } | undefined;
-  readonly pos: number;
-}
-/** `c = e`; or `(c, d) = (e, f)` with several columns and a tuple or subquery as value. */
-export interface Assignment {
-  readonly columns: readonly Name[];
-  readonly isTuple: boolean;
-  readonly value: Expr;
-  readonly pos: number;
-}
-export interface UpdateStatement {
-  readonly kind: 'update';
-  readonly with: WithClause | undefined;
-  readonly table: TableRef;
-  readonly set: readonly Assignment[];
-  readonly from: readonly TableSource[];
-  readonly where: Expr | undefined;
-  readonly orderBy: readonly OrderItem[];
-  readonly limit: Expr | undefined;
-  readonly returning: Returning;
-  readonly pos: number;
-}
-export interface DeleteStatement {
-  readonly kind: 'delete';
-  readonly with: WithClause | undefined;
-  readonly table: TableRef;
-  readonly using: readonly TableSource[];
-  readonly where: Expr | undefined;
-  readonly orderBy: readonly OrderItem[];
-  readonly limit: Expr | undefined;
-  readonly returning: Returning;
   readonly pos: number;
 }

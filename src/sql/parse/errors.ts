@@ -1,0 +1,91 @@
+/**
+ * Syntax errors as CockroachDB words them: `at or near "x": syntax error`, with the line and a caret
+ * under the place as detail. The line is cut to a window, and what looks like a credential in it is
+ * masked with as many stars, so the caret stays true and no secret travels in an error.
+ */
+import { StatementError } from '../../base/errors.ts';
+import { SqlState } from '../../base/sqlState.ts';
+
+/** How much of a long line is shown on each side of the caret, in chars. */
+const WINDOW = 120;
+
+const mask = (secret: string): string => '*'.repeat(secret.length);
+
+/** The text with the values of secret URI parameters, passphrases and passwords starred out, length unchanged. */
+export function maskSecrets(text: string): string {
+  return text
+    .replace(
+      /([?&](?:[A-Za-z0-9_]*(?:SECRET|TOKEN|KEY|PASSWORD|CREDENTIALS)[A-Za-z0-9_]*)=)([^&'"\s)]*)/gi,
+      (_match, head: string, secret: string) => head + mask(secret),
+    )
+    .replace(
+      /((?:encryption_passphrase|passphrase|password)\s*=?\s*[eEnN]?)('(?:[^']|'')*'?)/gi,
+      (_match, head: string, secret: string) => head + mask(secret),
+    )
+    .replace(/(:\/\/[^/\s:@']+:)([^@/\s']+)(?=@)/g, (_match, head: string, secret: string) => head + mask(secret));
+}
+
+/** `source SQL:`, the line that holds `pos`, and a caret under it. */
+export function caretDetail(source: string, pos: number): string {
+  const lineStart = source.lastIndexOf('\n', pos - 1) + 1;
+  const lineBreak = source.indexOf('\n', pos);
+  const lineEnd = lineBreak < 0 ? source.length : lineBreak;
+  const from = Math.max(lineStart, pos - WINDOW);
+  const to = Math.min(lineEnd, pos + WINDOW);
+  // Mask before cutting, within a bounded neighbourhood: a secret cut in half must not escape its pattern.
+  const contextStart = Math.max(0, from - 2000);
+  const line = maskSecrets(source.slice(contextStart, Math.min(source.length, to + 2000))).slice(from - contextStart, to - contextStart);
+  const head = from > lineStart ? '...' : '';
+  const shown = `${head}${line.replaceAll('\t', ' ')}${to < lineEnd ? '...' : ''}`;
+  return `source SQL:\n${shown.trimEnd()}\n${' '.repeat(head.length + pos - from)}^`;
+}
+
+/** 42601 at a place. `near` is the token's text, or EOF. */
+export function syntaxError(source: string, pos: number, near: string, hint?: string): StatementError {
+  const shown = near.length > 64 ? `${near.slice(0, 64)}...` : near;
+  return new StatementError(SqlState.SyntaxError, `at or near "${maskSecrets(shown)}": syntax error`, {
+    detail: caretDetail(source, pos),
+    hint,
+    location: { position: pos + 1 },
+  });
+}
+
+/** 42601 for a rule beyond the grammar: the text says what is wrong. */
+export function syntaxErrorSaying(source: string, pos: number, near: string, what: string, hint?: string): StatementError {
+  return new StatementError(SqlState.SyntaxError, `at or near "${maskSecrets(near.slice(0, 64))}": syntax error: ${what}`, {
+    detail: caretDetail(source, pos),
+    hint,
+    location: { position: pos + 1 },
+  });
+}
+
+/** 42601 for text that is no sequence of tokens. */
+export function lexicalError(source: string, pos: number, what: string): StatementError {
+  return new StatementError(SqlState.SyntaxError, `lexical error: ${what}`, {
+    detail: caretDetail(source, pos),
+    location: { position: pos + 1 },
+  });
+}
+
+/** 0A000 for syntax that is known and not supported. */
+export function unimplemented(source: string, pos: number, what: string, hint?: string): StatementError {
+  return new StatementError(SqlState.FeatureNotSupported, `unimplemented: ${what}`, {
+    detail: caretDetail(source, pos),
+    hint,
+    location: { position: pos + 1 },
+  });
+}
+
+/** 54001: nested too deeply. */
+export function tooDeep(source: string, pos: number, limit: number): StatementError {
+  return new StatementError(SqlState.StatementTooComplex, `statement is too complex: nested more than ${limit} levels deep`, {
+    detail: caretDetail(source, pos),
+    hint: 'break the expression up, or use a list (x IN (...)) instead of a long chain of operators',
+    location: { position: pos + 1 },
+  });
+}
+
+/** 54000: too long. */
+export function tooLong(length: number, limit: number): StatementError {
+  return new StatementError(SqlState.ProgramLimitExceeded, `statement text of ${length} characters is over the limit of ${limit}`);
+}

@@ -1,0 +1,224 @@
+/**
+ * BACKUP, RESTORE, SHOW BACKUPS, SHOW BACKUP: the collection forms and the older ones that name
+ * every layer. Options are kept as names and values; what they mean, and which fit together, is
+ * decided where the statements are planned.
+ */
+import type { AsOfClause, Backup, BackupTargets, Expr, Option, Restore, ShowBackup, Statement, UriList } from '../ast.ts';
+import { nameClass, T } from '../tokens.ts';
+import { FamilyParser } from './base.ts';
+import { parseExpr } from './expressions.ts';
+
+export class BackupParser extends FamilyParser {
+  readonly statement = this.rule('backupFamily', (): Statement => {
+    const pos = this.pos;
+    return this.choose<Statement>([
+      [T.BACKUP, () => this.backup(pos)],
+      [T.RESTORE, () => this.restore(pos)],
+      [[T.SHOW, T.BACKUPS, T.IN], () => this.showBackups(pos)],
+      [[T.SHOW, T.BACKUP], () => this.showBackup(pos)],
+    ]);
+  });
+
+  // ---- targets and locations ----------------------------------------------------------------------
+
+  private targets(stops: readonly (typeof T)['TO'][]): BackupTargets {
+    if (this.recorder === undefined && stops.some((type) => this.c.at(type))) return { type: 'cluster' };
+    return this.choose<BackupTargets>(
+      [
+        [T.DATABASE, () => ({ type: 'databases', names: this.names() })],
+        [T.TABLE, () => ({ type: 'tables', patterns: this.list(() => this.tablePattern()) })],
+        [[T.SYSTEM, T.USERS], () => ({ type: 'systemUsers' })],
+      ],
+      () => ({ type: 'tables', patterns: this.list(() => this.tablePattern()) }),
+    );
+  }
+
+  /** A string, a placeholder, or a name in double quotes, which stands for a string. */
+  private location(): Expr {
+    if (this.recorder !== undefined) return this.expr();
+    const { c } = this;
+    const token = c.token;
+    if (token.type === T.QuotedIdentifier) {
+      c.index++;
+      return { kind: 'string', value: token.image, pos: token.startOffset };
+    }
+    if (token.type !== T.String && token.type !== T.Placeholder) throw c.error();
+    return parseExpr(c, 19);
+  }
+
+  private readonly uris = this.rule('uris', (): UriList => {
+    return this.choose<UriList>(
+      [
+        [
+          T.LParen,
+          () => {
+            const list = this.list(() => this.location());
+            this.tok(T.RParen);
+            return list;
+          },
+        ],
+      ],
+      () => [this.location()],
+    );
+  });
+
+  private asOf(): AsOfClause | undefined {
+    const pos = this.pos;
+    return this.when([T.AS, T.OF, T.SYSTEM, T.TIME], () => ({ expr: this.expr(), pos }));
+  }
+
+  /** WITH a, b = v; WITH OPTIONS (a, b = v). */
+  private options(): Option[] {
+    return (
+      this.when(T.WITH, () =>
+        this.choose<Option[]>(
+          [
+            [
+              [T.OPTIONS, T.LParen],
+              () => {
+                const options = this.list(() => this.option());
+                this.tok(T.RParen);
+                return options;
+              },
+            ],
+          ],
+          () => this.list(() => this.option()),
+        ),
+      ) ?? []
+    );
+  }
+
+  private readonly option = this.rule('backupOption', (): Option => {
+    const pos = this.pos;
+    const name = this.optionName();
+    return { name, value: this.when(T.Equal, () => this.expr()), pos };
+  });
+
+  /** One word or more: `revision_history`, `EXECUTION LOCALITY`. */
+  private optionName(): string {
+    if (this.hole('OptionName')) return '';
+    const { c } = this;
+    if (c.at(T.String)) {
+      throw c.errorSaying('option names are written without quotes');
+    }
+    let name = c.name().text;
+    while (nameClass(c.token) !== undefined) name += ` ${c.label().text}`;
+    return name.toLowerCase();
+  }
+
+  // ---- BACKUP -------------------------------------------------------------------------------------
+
+  private backup(pos: number): Backup {
+    const targets = this.targets([T.INTO, T.TO]);
+    if (targets.type === 'systemUsers' && this.recorder === undefined) throw this.c.error(this.c.peek(-1));
+    return this.choose<Backup>([
+      [T.INTO, () => this.backupInto(targets, pos)],
+      [T.TO, () => this.backupTo(targets, pos)],
+    ]);
+  }
+
+  private backupInto(targets: BackupTargets, pos: number): Backup {
+    const destination = this.choose<Backup['destination']>([[[T.LATEST, T.IN], () => ({ type: 'intoLatest', uris: this.uris() })]], () => {
+      const uris = this.uris();
+      const collection = this.when(T.IN, () => this.uris());
+      if (collection === undefined) return { type: 'into', uris };
+      return { type: 'intoSubdir', subdir: this.onlyOne(uris), uris: collection };
+    });
+    const asOf = this.asOf();
+    return { kind: 'backup', targets, destination, asOf, options: this.options(), pos };
+  }
+
+  /** The subdirectory before IN: one location, no list. */
+  private onlyOne(uris: UriList): Expr {
+    if (this.recorder !== undefined) return { kind: 'null', pos: 0 };
+    if (uris.length !== 1) throw this.c.errorSaying('one subdirectory is expected before IN');
+    return uris[0] as Expr;
+  }
+
+  private backupTo(targets: BackupTargets, pos: number): Backup {
+    const uris = this.uris();
+    let asOf = this.asOf();
+    const incrementalFrom = this.when([T.INCREMENTAL, T.FROM], () => this.list(() => this.location())) ?? [];
+    asOf ??= this.asOf();
+    return { kind: 'backup', targets, destination: { type: 'to', uris, incrementalFrom }, asOf, options: this.options(), pos };
+  }
+
+  // ---- RESTORE ------------------------------------------------------------------------------------
+
+  private restore(pos: number): Restore {
+    const targets = this.targets([T.FROM]);
+    this.tok(T.FROM);
+    const source = this.choose<Restore['source']>([[[T.LATEST, T.IN], () => ({ type: 'latest', uris: this.uris() })]], () => {
+      const first = this.uris();
+      const layers: UriList[] = [first];
+      const collection = this.choose<UriList | undefined>(
+        [
+          [T.IN, () => this.uris()],
+          [
+            T.Comma,
+            () => {
+              layers.push(...this.list(() => this.uris()));
+              return undefined;
+            },
+          ],
+        ],
+        () => undefined,
+      );
+      if (collection === undefined) return { type: 'layers', layers };
+      return { type: 'subdir', subdir: this.onlyOne(first), uris: collection };
+    });
+    const asOf = this.asOf();
+    return { kind: 'restore', targets, source, asOf, options: this.options(), pos };
+  }
+
+  // ---- SHOW ---------------------------------------------------------------------------------------
+
+  private showBackups(pos: number): Statement {
+    const uris = this.uris();
+    let newerThan: Expr | undefined;
+    let olderThan: Expr | undefined;
+    this.repeat([
+      [
+        T.NEWER,
+        () => {
+          newerThan = this.thanExpr();
+        },
+      ],
+      [
+        T.OLDER,
+        () => {
+          olderThan = this.thanExpr();
+        },
+      ],
+    ]);
+    return { kind: 'showBackups', uris, newerThan, olderThan, options: this.options(), pos };
+  }
+
+  /** THAN is no keyword: it means something only here. */
+  private thanExpr(): Expr {
+    const word = this.label();
+    if (this.recorder === undefined && word.text !== 'than') throw this.c.error(this.c.peek(-1));
+    return this.expr();
+  }
+
+  private showBackup(pos: number): ShowBackup {
+    if (this.has(T.CONNECTION)) this.refuse('SHOW BACKUP CONNECTION', 'use CHECK EXTERNAL CONNECTION');
+    const view = this.choose<ShowBackup['view']>(
+      [
+        [T.SCHEMAS, () => 'schemas'],
+        [T.FILES, () => 'files'],
+        [T.RANGES, () => 'ranges'],
+        [T.VALIDATE, () => 'validate'],
+      ],
+      () => 'default',
+    );
+    this.has(T.FROM);
+    const source = this.choose<ShowBackup['source']>([[[T.LATEST, T.IN], () => ({ type: 'latest', uris: this.uris() })]], () => {
+      const uris = this.uris();
+      const collection = this.when(T.IN, () => this.uris());
+      if (collection === undefined) return { type: 'uri', uris };
+      return { type: 'subdir', subdir: this.onlyOne(uris), uris: collection };
+    });
+    return { kind: 'showBackup', view, source, options: this.options(), pos };
+  }
+}

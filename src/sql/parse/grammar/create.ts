@@ -1,0 +1,311 @@
+/**
+ * CREATE DATABASE, SCHEMA, TABLE (also AS and LIKE), INDEX, SEQUENCE, VIEW, TYPE.
+ */
+import type {
+  ColumnDef, CreateDatabase, CreateIndex, CreateSchema, CreateSequence, CreateTable, CreateTableAs, CreateType, CreateView, Expr, FamilyDef, IndexDef,
+  LikeTable, Name, ObjectName, Option, Statement, TableElement,
+} from '../ast.ts'; // biome-ignore format: one line
+import { T } from '../tokens.ts';
+import { TableDefParser } from './tableDef.ts';
+
+export class CreateParser extends TableDefParser {
+  readonly statement = this.rule('create', (): Statement => {
+    const pos = this.pos;
+    this.tok(T.CREATE);
+    return this.choose<Statement>([
+      [T.DATABASE, () => this.database(pos)],
+      [T.SCHEMA, () => this.schema(pos)],
+      [T.TABLE, () => this.table(false, pos)],
+      [T.TEMP, () => this.temporary(pos)],
+      [T.TEMPORARY, () => this.temporary(pos)],
+      [[T.UNLOGGED, T.TABLE], () => this.table(false, pos)],
+      [T.INDEX, () => this.index(false, false, pos)],
+      [T.UNIQUE, () => this.uniqueIndex(pos)],
+      [[T.INVERTED, T.INDEX], () => this.index(false, true, pos)],
+      [T.SEQUENCE, () => this.sequence(false, pos)],
+      [T.VIEW, () => this.view({ orReplace: false, temporary: false, materialized: false }, pos)],
+      [[T.MATERIALIZED, T.VIEW], () => this.view({ orReplace: false, temporary: false, materialized: true }, pos)],
+      [[T.OR, T.REPLACE], () => this.orReplace(pos)],
+      [T.TYPE, () => this.type(pos)],
+      [T.FUNCTION, () => this.unsupported('CREATE FUNCTION')],
+      [T.TRIGGER, () => this.unsupported('CREATE TRIGGER')],
+      [T.DOMAIN, () => this.unsupported('CREATE DOMAIN')],
+      [T.RULE, () => this.unsupported('CREATE RULE')],
+      [T.AGGREGATE, () => this.unsupported('CREATE AGGREGATE')],
+      [T.STATISTICS, () => this.unsupported('CREATE STATISTICS')],
+    ]);
+  });
+
+  private unsupported(what: string): Statement {
+    this.refuse(what);
+    return { kind: 'commit', pos: 0 };
+  }
+
+  private temporary(pos: number): Statement {
+    return this.choose<Statement>([
+      [T.TABLE, () => this.table(true, pos)],
+      [T.SEQUENCE, () => this.sequence(true, pos)],
+      [T.VIEW, () => this.view({ orReplace: false, temporary: true, materialized: false }, pos)],
+    ]);
+  }
+
+  private orReplace(pos: number): Statement {
+    return this.choose<Statement>([
+      [T.VIEW, () => this.view({ orReplace: true, temporary: false, materialized: false }, pos)],
+      [T.TEMP, () => this.replaceTemporaryView(pos)],
+      [T.TEMPORARY, () => this.replaceTemporaryView(pos)],
+      [T.FUNCTION, () => this.unsupported('CREATE FUNCTION')],
+    ]);
+  }
+
+  private replaceTemporaryView(pos: number): Statement {
+    this.tok(T.VIEW);
+    return this.view({ orReplace: true, temporary: true, materialized: false }, pos);
+  }
+
+  // ---- databases and schemas ----------------------------------------------------------------------
+
+  private database(pos: number): CreateDatabase {
+    const ifNotExists = this.ifNotExists();
+    const name = this.name();
+    this.has(T.WITH);
+    const options: Option[] = [];
+    const option = (optionName: string) => (): void => {
+      const at = this.pos;
+      this.has(T.Equal);
+      options.push({ name: optionName, value: this.word(), pos: at });
+    };
+    this.repeat([
+      [T.TEMPLATE, option('template')],
+      [T.ENCODING, option('encoding')],
+      [T.LC_COLLATE, option('lc_collate')],
+      [T.LC_CTYPE, option('lc_ctype')],
+      [T.OWNER, option('owner')],
+      [[T.CONNECTION, T.LIMIT], option('connection limit')],
+      [T.PRIMARY, () => this.refuse('multi-region databases')],
+    ]);
+    return { kind: 'createDatabase', name, ifNotExists, options, pos };
+  }
+
+  /** A bare word counts as a string. */
+  private word(): Expr {
+    if (this.recorder === undefined && this.c.atName()) {
+      const { text, pos } = this.c.name();
+      return { kind: 'string', value: text, pos };
+    }
+    return this.expr();
+  }
+
+  private schema(pos: number): CreateSchema {
+    const ifNotExists = this.ifNotExists();
+    return this.choose<CreateSchema>(
+      [[T.AUTHORIZATION, () => ({ kind: 'createSchema', name: undefined, owner: this.role(), ifNotExists, pos })]],
+      () => {
+        const name = this.objectName();
+        return { kind: 'createSchema', name, owner: this.when(T.AUTHORIZATION, () => this.role()), ifNotExists, pos };
+      },
+    );
+  }
+
+  // ---- tables -------------------------------------------------------------------------------------
+
+  private table(temporary: boolean, pos: number): CreateTable | CreateTableAs {
+    const ifNotExists = this.ifNotExists();
+    const name = this.objectName();
+    const as = (columns: Name[], primaryKey: Name[], storageParams: Option[]): CreateTableAs => {
+      const query = this.query();
+      if (this.words(T.WITH, T.NO, T.DATA)) this.refuse('CREATE TABLE AS ... WITH NO DATA');
+      this.words(T.WITH, T.DATA);
+      return { kind: 'createTableAs', name, ifNotExists, temporary, columns, primaryKey, storageParams, query, pos };
+    };
+    return this.choose<CreateTable | CreateTableAs>(
+      [
+        [T.AS, () => as([], [], [])],
+        [[T.PARTITION, T.BY], () => this.refuse('partitioned tables') as never],
+        [T.OF, () => this.refuse('typed tables') as never],
+      ],
+      () => {
+        this.tok(T.LParen);
+        const columnsOnly = this.namesThenAs();
+        if (columnsOnly !== undefined) {
+          const storageParams = this.withParams();
+          this.tok(T.AS);
+          return as(columnsOnly.columns, columnsOnly.primaryKey, storageParams);
+        }
+        const elements = this.choose<TableElement[]>([[T.RParen, () => []]], () => {
+          const list = this.list(() => this.element());
+          this.tok(T.RParen);
+          return list;
+        });
+        this.repeat([
+          [T.INTERLEAVE, () => this.refuse('interleaved tables', 'interleaving was removed from CockroachDB in version 22.1')],
+          [[T.PARTITION, T.BY], () => this.refuse('partitioned tables')],
+          [T.INHERITS, () => this.refuse('table inheritance')],
+          [[T.ON, T.COMMIT], () => this.onCommit()],
+          [T.LOCALITY, () => this.refuse('table localities')],
+        ]);
+        const storageParams = this.withParams();
+        if (this.words(T.WITH, T.OIDS)) this.refuse('WITH OIDS');
+        this.words(T.WITHOUT, T.OIDS);
+        return { kind: 'createTable', name, ifNotExists, temporary, elements, storageParams, pos };
+      },
+    );
+  }
+
+  private onCommit(): void {
+    this.choose<void>([
+      [[T.PRESERVE, T.ROWS], () => {}],
+      [[T.DELETE, T.ROWS], () => this.refuse('ON COMMIT DELETE ROWS')],
+      [T.DROP, () => this.refuse('ON COMMIT DROP')],
+    ]);
+  }
+
+  /** `(a, b) AS`: names alone, so the table comes from a query. Undefined: an ordinary definition. */
+  private namesThenAs(): { columns: Name[]; primaryKey: Name[] } | undefined {
+    if (this.recorder !== undefined) return undefined;
+    const c = this.c;
+    const start = c.index;
+    const columns: Name[] = [];
+    const primaryKey: Name[] = [];
+    while (c.atName()) {
+      const name = c.name();
+      columns.push(name);
+      if (c.at(T.PRIMARY) && c.atAt(1, T.KEY)) {
+        c.index += 2;
+        primaryKey.push(name);
+      }
+      if (!c.accept(T.Comma)) break;
+    }
+    if (columns.length > 0 && c.accept(T.RParen)) return { columns, primaryKey };
+    c.index = start;
+    return undefined;
+  }
+
+  private readonly element = this.rule('tableElement', (): TableElement => {
+    const pos = this.pos;
+    return this.choose<TableElement>(
+      [
+        [T.INDEX, () => this.indexDef(false, false, pos)],
+        [[T.INVERTED, T.INDEX], () => this.indexDef(false, true, pos)],
+        [[T.UNIQUE, T.INDEX], () => this.indexDef(true, false, pos)],
+        [T.FAMILY, () => this.familyDef(pos)],
+        [T.LIKE, () => this.likeTable(pos)],
+      ],
+      () => this.constraintOrColumn(),
+    );
+  });
+
+  private constraintOrColumn(): TableElement {
+    if (this.recorder !== undefined) {
+      this.tableConstraint();
+      return this.columnDef();
+    }
+    const c = this.c;
+    const isConstraint = c.at(T.CONSTRAINT) || c.at(T.PRIMARY) || c.at(T.UNIQUE) || c.at(T.CHECK) || c.at(T.FOREIGN);
+    return isConstraint ? this.tableConstraint() : (this.columnDef() satisfies ColumnDef);
+  }
+
+  private indexDef(unique: boolean, inverted: boolean, pos: number): IndexDef {
+    const name = this.nameBefore(T.LParen);
+    const columns = this.indexElements();
+    if (this.has(T.USING)) this.refuse('hash-sharded indexes');
+    const storing = this.storing();
+    const storageParams = this.withParams();
+    return { kind: 'indexDef', name, unique, inverted, columns, storing, where: this.whereClause(), storageParams, pos };
+  }
+
+  /** A name, unless the token stands here. */
+  private nameBefore(stop: (typeof T)['LParen']): Name | undefined {
+    if (this.recorder !== undefined) {
+      this.recorder.option(() => this.name());
+      return undefined;
+    }
+    return this.c.at(stop) ? undefined : this.c.name();
+  }
+
+  private familyDef(pos: number): FamilyDef {
+    const name = this.nameBefore(T.LParen);
+    return { kind: 'familyDef', name, columns: this.nameParens(), pos };
+  }
+
+  private likeTable(pos: number): LikeTable {
+    const table = this.objectName();
+    const options: { including: boolean; what: string }[] = [];
+    const option = (including: boolean) => (): void => {
+      options.push({ including, what: this.label().text });
+    };
+    this.repeat([
+      [T.INCLUDING, option(true)],
+      [T.EXCLUDING, option(false)],
+    ]);
+    return { kind: 'likeTable', table, options, pos };
+  }
+
+  // ---- indexes, sequences, views, types -----------------------------------------------------------
+
+  private uniqueIndex(pos: number): CreateIndex {
+    const inverted = this.has(T.INVERTED);
+    this.tok(T.INDEX);
+    return this.index(true, inverted, pos);
+  }
+
+  private index(unique: boolean, inverted: boolean, pos: number): CreateIndex {
+    const concurrently = this.has(T.CONCURRENTLY);
+    const ifNotExists = this.ifNotExists();
+    const name = this.nameBefore(T.ON);
+    this.tok(T.ON);
+    const table = this.objectName();
+    const method = this.when(T.USING, () => this.label().text.toLowerCase());
+    const columns = this.indexElements();
+    if (this.has(T.USING)) this.refuse('hash-sharded indexes');
+    const storing = this.storing();
+    const storageParams = this.withParams();
+    const where = this.whereClause();
+    return {
+      kind: 'createIndex', name, table, unique, inverted: inverted || method === 'gin' || method === 'inverted', ifNotExists, concurrently, method, columns,
+      storing, where, storageParams, pos,
+    }; // biome-ignore format: a literal
+  }
+
+  private sequence(temporary: boolean, pos: number): CreateSequence {
+    const ifNotExists = this.ifNotExists();
+    const name = this.objectName();
+    return { kind: 'createSequence', name, ifNotExists, temporary, options: this.sequenceOptions(), pos };
+  }
+
+  private view(flags: Pick<CreateView, 'orReplace' | 'temporary' | 'materialized'>, pos: number): CreateView {
+    const ifNotExists = this.ifNotExists();
+    const name = this.objectName();
+    const columns = this.optionalParenList(() => this.name());
+    this.tok(T.AS);
+    const query = this.query();
+    if (this.words(T.WITH, T.NO, T.DATA)) this.refuse('WITH NO DATA');
+    this.words(T.WITH, T.DATA);
+    return { kind: 'createView', name, ifNotExists, ...flags, columns, query, pos };
+  }
+
+  private type(pos: number): CreateType {
+    const ifNotExists = this.ifNotExists();
+    const name: ObjectName = this.objectName();
+    this.tok(T.AS);
+    return this.choose<CreateType>([
+      [
+        T.ENUM,
+        () => {
+          const labels = this.parens(() => this.choose<string[]>([[T.String, () => this.enumLabels()]], () => []));
+          return { kind: 'createType', name, ifNotExists, labels, pos };
+        },
+      ],
+      [T.LParen, () => this.refuse('composite types') as never],
+      [T.RANGE, () => this.refuse('range types') as never],
+    ]);
+  }
+
+  /** The labels; the first one has just been consumed. */
+  private enumLabels(): string[] {
+    if (this.recorder !== undefined) return [];
+    const labels = [this.c.peek(-1).image];
+    while (this.c.accept(T.Comma)) labels.push(this.c.stringText());
+    return labels;
+  }
+}

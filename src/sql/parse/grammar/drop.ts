@@ -1,0 +1,102 @@
+/** DROP of everything in the catalog, TRUNCATE, COMMENT ON. */
+import type { CommentOn, DropRelation, IndexName, ObjectName, Statement } from '../ast.ts';
+import { T } from '../tokens.ts';
+import { TableDefParser } from './tableDef.ts';
+
+export class DropParser extends TableDefParser {
+  readonly statement = this.rule('drop', (): Statement => {
+    const pos = this.pos;
+    return this.choose<Statement>([
+      [T.DROP, () => this.drop(pos)],
+      [T.TRUNCATE, () => this.truncate(pos)],
+      [[T.COMMENT, T.ON], () => this.comment(pos)],
+    ]);
+  });
+
+  private drop(pos: number): Statement {
+    return this.choose<Statement>([
+      [T.TABLE, () => this.relation('dropTable', pos)],
+      [T.VIEW, () => this.relation('dropView', pos)],
+      [[T.MATERIALIZED, T.VIEW], () => this.relation('dropView', pos)],
+      [T.SEQUENCE, () => this.relation('dropSequence', pos)],
+      [
+        T.DATABASE,
+        () => {
+          const ifExists = this.ifExists();
+          const name = this.name();
+          return { kind: 'dropDatabase', name, ifExists, behavior: this.behavior(), pos };
+        },
+      ],
+      [
+        T.SCHEMA,
+        () => {
+          const ifExists = this.ifExists();
+          const names = this.list(() => this.objectName());
+          return { kind: 'dropSchema', names, ifExists, behavior: this.behavior(), pos };
+        },
+      ],
+      [
+        T.TYPE,
+        () => {
+          const ifExists = this.ifExists();
+          const names = this.list(() => this.objectName());
+          return { kind: 'dropType', names, ifExists, behavior: this.behavior(), pos };
+        },
+      ],
+      [
+        T.INDEX,
+        () => {
+          const concurrently = this.has(T.CONCURRENTLY);
+          const ifExists = this.ifExists();
+          const indexes = this.list((): IndexName => this.indexName());
+          return { kind: 'dropIndex', indexes, ifExists, concurrently, behavior: this.behavior(), pos };
+        },
+      ],
+      [T.FUNCTION, () => this.refuse('DROP FUNCTION') as never],
+      [T.TRIGGER, () => this.refuse('DROP TRIGGER') as never],
+    ]);
+  }
+
+  private relation(kind: DropRelation['kind'], pos: number): DropRelation {
+    const ifExists = this.ifExists();
+    const names = this.list(() => this.objectName());
+    return { kind, names, ifExists, behavior: this.behavior(), pos };
+  }
+
+  private truncate(pos: number): Statement {
+    this.has(T.TABLE);
+    this.has(T.ONLY);
+    const tables = this.list(() => this.objectName());
+    return { kind: 'truncate', tables, behavior: this.behavior(), pos };
+  }
+
+  private comment(pos: number): Statement {
+    const finish = (on: CommentOn['on'], name: ObjectName, extra: { index?: IndexName; table?: ObjectName } = {}): Statement => {
+      this.tok(T.IS);
+      const comment = this.choose<string | undefined>([[T.NULL, () => undefined]], () => this.stringText());
+      return { kind: 'commentOn', on, name, index: extra.index, table: extra.table, comment, pos };
+    };
+    return this.choose<Statement>([
+      [T.DATABASE, () => finish('database', this.objectName())],
+      [T.SCHEMA, () => finish('schema', this.objectName())],
+      [T.TABLE, () => finish('table', this.objectName())],
+      [T.TYPE, () => finish('type', this.objectName())],
+      [T.COLUMN, () => finish('column', this.columnPath())],
+      [
+        T.INDEX,
+        () => {
+          const index = this.indexName();
+          return finish('index', { parts: [...index.qualifier, index.index], pos: index.pos }, { index });
+        },
+      ],
+      [
+        T.CONSTRAINT,
+        () => {
+          const name = this.name();
+          this.tok(T.ON);
+          return finish('constraint', { parts: [name], pos: name.pos }, { table: this.objectName() });
+        },
+      ],
+    ]);
+  }
+}

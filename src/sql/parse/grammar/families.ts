@@ -1,0 +1,119 @@
+/**
+ * Families: which parser takes a statement, by its first words. Each parser is built when its family
+ * is first met and kept; all share one cursor, so any of them can call for a query, an expression or
+ * a statement of another family in the middle of its own.
+ */
+import type { Expr, OrderItem, SelectStatement, Statement } from '../ast.ts';
+import { T, type TokenType } from '../tokens.ts';
+import { AccessParser } from './access.ts';
+import { AlterParser } from './alter.ts';
+import { BackupParser } from './backup.ts';
+import type { FamilyParser } from './base.ts';
+import { CreateParser } from './create.ts';
+import { Cursor, type NestedParsers } from './cursor.ts';
+import { DmlParser } from './dml.ts';
+import { DropParser } from './drop.ts';
+import { parseExpr } from './expressions.ts';
+import { JobsParser } from './jobs.ts';
+import { SessionParser } from './session.ts';
+import { ShowParser } from './show.ts';
+
+const builders = {
+  dml: (c: Cursor) => new DmlParser(c),
+  create: (c: Cursor) => new CreateParser(c),
+  alter: (c: Cursor) => new AlterParser(c),
+  drop: (c: Cursor) => new DropParser(c),
+  access: (c: Cursor) => new AccessParser(c),
+  session: (c: Cursor) => new SessionParser(c),
+  show: (c: Cursor) => new ShowParser(c),
+  jobs: (c: Cursor) => new JobsParser(c),
+  backup: (c: Cursor) => new BackupParser(c),
+} satisfies Record<string, (c: Cursor) => FamilyParser>;
+
+export type Family = keyof typeof builders;
+export const families = Object.keys(builders) as Family[];
+
+/** Family by the first token; a function where the second decides. */
+const byFirstWord = new Map<TokenType, Family | ((c: Cursor) => Family)>();
+function starts(family: Family | ((c: Cursor) => Family), ...types: TokenType[]): void {
+  for (const type of types) byFirstWord.set(type, family);
+}
+const isRole = (c: Cursor): boolean => c.atAt(1, T.USER) || c.atAt(1, T.ROLE);
+starts('dml', T.SELECT, T.VALUES, T.TABLE, T.WITH, T.LParen, T.INSERT, T.UPSERT, T.UPDATE, T.DELETE);
+starts((c) => (isRole(c) ? 'access' : 'create'), T.CREATE);
+starts((c) => (isRole(c) ? 'access' : 'alter'), T.ALTER);
+starts((c) => (isRole(c) ? 'access' : 'drop'), T.DROP);
+starts('drop', T.TRUNCATE, T.COMMENT);
+starts('access', T.GRANT, T.REVOKE);
+starts('session', T.BEGIN, T.START, T.COMMIT, T.END, T.ABORT, T.ROLLBACK, T.SAVEPOINT, T.RELEASE, T.SET, T.RESET, T.USE);
+starts('session', T.PREPARE, T.EXECUTE, T.DEALLOCATE, T.EXPLAIN, T.DISCARD, T.COPY);
+starts('jobs', T.PAUSE, T.RESUME, T.CANCEL);
+starts('backup', T.BACKUP, T.RESTORE);
+starts((c) => {
+  if (c.atAt(1, T.BACKUP) || c.atAt(1, T.BACKUPS)) return 'backup';
+  return c.atAt(1, T.JOB) || c.atAt(1, T.JOBS) || c.atAt(1, T.AUTOMATIC) ? 'jobs' : 'show';
+}, T.SHOW);
+
+/** The words a statement can begin with. */
+export const firstWords: readonly string[] = [...byFirstWord.keys()]
+  .map((type) => type.label)
+  .filter((label) => /^[A-Z]/.test(label))
+  .sort();
+
+/** First words whose second word is part of what the statement is called. */
+const twoWords = new Set<TokenType>([T.CREATE, T.ALTER, T.DROP, T.SHOW]);
+
+export class Grammar implements NestedParsers {
+  readonly cursor: Cursor = new Cursor(this);
+  private readonly parsers = new Map<Family, FamilyParser>();
+
+  parser(family: Family): FamilyParser {
+    let parser = this.parsers.get(family);
+    if (parser === undefined) {
+      parser = builders[family](this.cursor);
+      this.parsers.set(family, parser);
+    }
+    return parser;
+  }
+
+  private get dml(): DmlParser {
+    return this.parser('dml') as DmlParser;
+  }
+
+  /** A statement that is not nested in another: its words become the hint of an error. */
+  topLevelStatement(): Statement {
+    const { cursor } = this;
+    const first = cursor.token.type;
+    if (byFirstWord.has(first) && first !== T.LParen) {
+      const second = cursor.peek(1);
+      const named = twoWords.has(first) && /^[a-z]+$/.test(second.image) && second.type !== T.Identifier && second.type !== T.String;
+      cursor.help = named ? `${first.label} ${second.type.label}` : first.label;
+    } else {
+      cursor.help = undefined;
+    }
+    cursor.depth = 0;
+    return this.statement();
+  }
+
+  statement(): Statement {
+    const { cursor } = this;
+    const found = byFirstWord.get(cursor.token.type);
+    if (found === undefined) throw cursor.error();
+    cursor.enter();
+    const statement = this.parser(typeof found === 'function' ? found(cursor) : found).statement();
+    cursor.leave();
+    return statement;
+  }
+
+  query(left?: SelectStatement): SelectStatement {
+    return this.dml.parseQuery(left);
+  }
+
+  orderItems(): OrderItem[] {
+    return this.dml.orderItems();
+  }
+
+  expression(): Expr {
+    return parseExpr(this.cursor);
+  }
+}
