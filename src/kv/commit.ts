@@ -6,7 +6,7 @@
  *   CM3  hooks run in the same step: what they keep is never older or newer than the data
  *
  *   validate ── timestamp ── beforeCommit ── hooks.validate ── apply ── hooks.apply
- *   └──────────────── one synchronous step, up to SLICED_KEYS_MIN keys ──────────────┘
+ *   └──────────────── one synchronous step, below slicedCommitKeysMin ──────────────┘
  *
  * A large read set is validated in slices ahead of that step, which then asks about the rest only.
  * A large write set is applied in slices after it (publish.ts).
@@ -15,7 +15,7 @@ import type { Bytes } from '../base/bytes.ts';
 import { prefixEnd } from '../base/span.ts';
 import type { Timestamp } from '../base/timestamp.ts';
 import type { KvCore } from './core.ts';
-import { snapshotTimestamp, untilPublished } from './core.ts';
+import { snapshotTimestamp } from './core.ts';
 import { firstAtOrAfter } from './hooks.ts';
 import { indexOfKey } from './indexOfKey.ts';
 import type { CommittedWrites } from './kv.ts';
@@ -24,20 +24,21 @@ import { readSetExpiredError, refreshError, writeTooOldError } from './retryErro
 import type { LocalTxn } from './txn.ts';
 
 /** From so many keys on a commit is applied in slices: below, applying takes a few milliseconds. */
-export const SLICED_KEYS_MIN = 10_000;
+export const SLICED_COMMIT_KEYS_MIN_DEFAULT = 10_000;
 /** From so many reads on they are validated once ahead of the step. */
 const PREVALIDATED_READS_MIN = 2_000;
 
 /** Commits a transaction that has writes, or functions that may write. Throws 40001, or what a hook or function threw, with nothing applied. */
 export async function commitTxn(core: KvCore, txn: LocalTxn): Promise<void> {
-  await untilPublished(core);
+  // In a loop of its own, not a helper: nothing may come between the last look and the step below.
+  while (core.publication !== undefined) await core.publication.published;
   if (txn.reads.size >= PREVALIDATED_READS_MIN) {
     // Validates at a new snapshot and lets others run: the step below then asks about few changes.
     const ts = snapshotTimestamp(core);
     validate(core, txn);
     txn.reads.rebase(ts);
     await core.executor.yield();
-    await untilPublished(core);
+    while (core.publication !== undefined) await core.publication.published;
   }
   validate(core, txn);
   const ts = core.hlc.now();
@@ -46,7 +47,7 @@ export async function commitTxn(core: KvCore, txn: LocalTxn): Promise<void> {
   const writes: CommittedWrites = { keys: txn.buffer.sortedKeys(), values: txn.buffer.sortedValues() };
   checkKeys(core, writes.keys);
   core.hooks.validate(writes, ts);
-  if (writes.keys.length >= SLICED_KEYS_MIN) {
+  if (writes.keys.length >= core.slicedCommitKeysMin) {
     await publish(core, writes, ts);
   } else {
     applyWrites(core, writes, ts, 0, writes.keys.length);

@@ -32,6 +32,8 @@ export interface KvCore {
   readonly locks: LockTable;
   readonly hooks: CommitHooks;
   readonly gc: GcController;
+  /** Commits of so many keys or more go through publish.ts, a tenth of them a slice. */
+  readonly slicedCommitKeysMin: number;
   publication: Publication | undefined;
 }
 
@@ -41,12 +43,10 @@ export function snapshotTimestamp(core: KvCore): Timestamp {
   return core.hlc.now();
 }
 
-/** Waits for a large commit that a read at `ts` would see half of. */
+/**
+ * Waits for a large commit that a read at `ts` would see half of. The HLC has been forwarded to
+ * `ts`, so no later one can come below it.
+ */
 export async function untilReadableAt(core: KvCore, ts: Timestamp): Promise<void> {
   while (core.publication !== undefined && core.publication.commitTimestamp <= ts) await core.publication.published;
-}
-
-/** Waits for a large commit under way: what is about to change data goes after it. */
-export async function untilPublished(core: KvCore): Promise<void> {
-  while (core.publication !== undefined) await core.publication.published;
 }

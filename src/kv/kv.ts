@@ -222,6 +222,8 @@ export interface KvOptions {
   readonly clusterId?: string;
   /** One a node, each `region=a,zone=b` or empty; default one node without locality. */
   readonly localities?: readonly string[];
+  /** Commits of so many keys or more are applied in slices; default 10,000. */
+  readonly slicedCommitKeysMin?: number;
 }
 
 /** What a fork may have of its own; each defaults to the parent's, except a manual clock, of which a new one starts at the parent's time. */

@@ -21,6 +21,7 @@ import { GcController } from '../gc/gcController.ts';
 import type { StoreStats } from '../mvcc/stats.ts';
 import { addStats, emptyStats } from '../mvcc/stats.ts';
 import { Cluster } from './cluster.ts';
+import { SLICED_COMMIT_KEYS_MIN_DEFAULT } from './commit.ts';
 import type { KvCore } from './core.ts';
 import { untilReadableAt } from './core.ts';
 import { exportPiece } from './exportSpan.ts';
@@ -75,6 +76,7 @@ class LocalKv implements Kv, KvCore {
   readonly keyspace: Keyspace;
   readonly locks = new LockTable();
   readonly hooks = new CommitHooks();
+  readonly slicedCommitKeysMin: number;
   publication: KvCore['publication'];
 
   constructor(options: KvOptions, parent: LocalKv | undefined) {
@@ -84,6 +86,7 @@ class LocalKv implements Kv, KvCore {
     this.activity = options.activity ?? (options.clock instanceof ManualClock ? options.clock.activity : new Activity());
     this.clusterId = options.clusterId ?? options.ids.uuid();
     this.forkedFrom = parent?.clusterId;
+    this.slicedCommitKeysMin = options.slicedCommitKeysMin ?? SLICED_COMMIT_KEYS_MIN_DEFAULT;
     this.hlc = new Hlc(this.clock, parent?.reading());
     this.cluster = new Cluster((options.localities ?? ['']).map(parseLocality));
     this.ranges = new Ranges(
@@ -207,6 +210,7 @@ class LocalKv implements Kv, KvCore {
         activity: options.activity ?? (clock === this.clock ? this.activity : undefined),
         clusterId: options.clusterId,
         localities: this.cluster.nodes.map((node) => formatLocality(node.locality)),
+        slicedCommitKeysMin: this.slicedCommitKeysMin,
       },
       this,
     );

@@ -11,19 +11,18 @@ import { applyWrites } from './commit.ts';
 import type { KvCore } from './core.ts';
 import type { CommittedWrites } from './kv.ts';
 
-/** Keys between two looks at the clock: about a millisecond. */
-const SLICE_KEYS = 1_000;
-
 /** Applies validated writes at `ts`, letting others run in between. Resolves when they are visible. */
 export async function publish(core: KvCore, writes: CommittedWrites, ts: Timestamp): Promise<void> {
   assert(core.publication === undefined, 'two large commits at once');
   let done = 0;
+  // By default a thousand keys between two looks at the clock, which is about a millisecond.
+  const sliceKeys = Math.ceil(core.slicedCommitKeysMin / 10);
   let release = () => {};
   const published = new Promise<void>((resolve) => {
     release = resolve;
   });
   const applySlice = () => {
-    const to = Math.min(done + SLICE_KEYS, writes.keys.length);
+    const to = Math.min(done + sliceKeys, writes.keys.length);
     applyWrites(core, writes, ts, done, to);
     done = to;
   };

@@ -19,13 +19,16 @@ export interface TestKv {
 }
 
 /** `sliceCount`: how many looks at the clock a time slice has; small numbers make long work interleave. */
-export function makeKv(options: { localities?: string[]; sliceCount?: number; seed?: number } = {}): TestKv {
+export function makeKv(
+  options: { localities?: string[]; sliceCount?: number; seed?: number; slicedCommitKeysMin?: number } = {},
+): TestKv {
   const clock = new ManualClock('2026-11-20T00:00:00Z');
   const kv = openKv({
     clock,
     executor: new InlineExecutor(options.sliceCount),
     ids: new Ids(seededRandom(options.seed ?? 1), clock),
     localities: options.localities,
+    slicedCommitKeysMin: options.slicedCommitKeysMin,
   });
   return { kv, clock };
 }
