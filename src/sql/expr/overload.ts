@@ -56,7 +56,7 @@ export interface AggregateOverload {
   readonly params: readonly Param[];
   readonly returns: ColumnType | ((args: readonly ColumnType[]) => ColumnType);
   /** A fresh state for one group. DISTINCT, FILTER and ORDER BY are the executor's work. */
-  readonly start: (args: readonly ColumnType[]) => AggregateState;
+  readonly start: (args: readonly ColumnType[], ctx: EvalContext) => AggregateState;
 }
 
 /** A set-returning function. One column unless `columns` says otherwise. */

@@ -1,0 +1,99 @@
+/** Functions on arrays. Positions start at 1; NULL elements equal each other in searches. */
+import { type Bytes as ByteString, utf8Decode } from '../../../base/bytes.ts';
+import type { Datum } from '../../../catalog/datum.ts';
+import { arrayOf, type ColumnType, Type } from '../../../catalog/type.ts';
+import { textFunction } from '../castFunction.ts';
+import { sameTest } from '../compare.ts';
+import { Int8, pure, String, StringArray } from '../define.ts';
+import type { Int } from '../intArithmetic.ts';
+import type { EvalFn, Overload, Param } from '../overload.ts';
+
+type List = readonly Datum[];
+
+const known = (type: ColumnType | undefined): ColumnType | undefined => (type && type.family !== 'unknown' ? type : undefined);
+const arrayIn =
+  (index: number) =>
+  (args: readonly ColumnType[]): ColumnType =>
+    known(args[index]) ?? arrayOf(known(args.find((type) => type.family !== 'array' && type.family !== 'unknown')) ?? Type.String);
+
+/** An overload whose closure compares elements of the array at `index`. */
+function comparing(
+  name: string,
+  params: readonly Param[],
+  returns: Overload['returns'],
+  make: (same: (a: Datum, b: Datum) => boolean) => (...args: Datum[]) => Datum,
+): Overload {
+  return {
+    name,
+    params,
+    returns,
+    volatility: 'immutable',
+    nullable: true,
+    specialize: ([array, element]): EvalFn => {
+      const type = array?.element ?? element ?? Type.Unknown;
+      const fn = make(sameTest(type, element ?? type));
+      return (_, ...args) => fn(...args);
+    },
+  };
+}
+
+/** The parts of a text; `nullText` stands for NULL. A NULL separator cuts between characters, an empty one not at all. */
+function split(source: Datum, separator: Datum, nullText: Datum = null): Datum {
+  if (source === null) return null;
+  if (source === '') return [];
+  const parts: string[] = separator === null ? Array.from(utf8Decode(source as ByteString), (char) => Buffer.from(char).latin1Slice()) : separator === '' ? [source as string] : (source as string).split(separator as string);
+  return parts.map((part) => (nullText !== null && part === (nullText as string) ? null : (part as ByteString)));
+}
+
+function joining(params: readonly Param[]): Overload {
+  return {
+    name: 'array_to_string',
+    params,
+    returns: String,
+    volatility: 'stable',
+    nullable: true,
+    specialize: ([array]): EvalFn => {
+      const speak = textFunction(array?.element ?? Type.String);
+      return (ctx, list, separator, nullText = null) => {
+        if (list === null || separator === null) return null;
+        const parts: string[] = [];
+        for (const item of list as List) {
+          if (item !== null) parts.push(speak(item, ctx));
+          else if (nullText !== null) parts.push(nullText as string);
+        }
+        return parts.join(separator as string) as ByteString;
+      };
+    },
+  };
+}
+
+const lengthAlong = (list: List, dimension: Int): Datum => (dimension === 1 && list.length > 0 ? list.length : null);
+
+export const arrayFunctions: readonly Overload[] = [
+  pure<[List, Int]>('array_length', ['anyarray', Int8], Int8, lengthAlong),
+  pure<[List, Int]>('array_upper', ['anyarray', Int8], Int8, lengthAlong),
+  pure<[List, Int]>('array_lower', ['anyarray', Int8], Int8, (list, dimension) => (dimension === 1 && list.length > 0 ? 1 : null)),
+  pure<[List]>('array_ndims', ['anyarray'], Int8, (list) => (list.length > 0 ? 1 : null)),
+  pure<[List]>('cardinality', ['anyarray'], Int8, (list) => list.length),
+  pure<[List | null, Datum]>('array_append', ['anyarray', 'anyelement'], arrayIn(0), (list, item) => [...(list ?? []), item], { nullable: true }),
+  pure<[Datum, List | null]>('array_prepend', ['anyelement', 'anyarray'], arrayIn(1), (item, list) => [item, ...(list ?? [])], { nullable: true }),
+  pure<[List | null, List | null]>('array_cat', ['anyarray', 'anyarray'], arrayIn(0), (a, b) => (a === null || b === null ? (a ?? b) : [...a, ...b]), {
+    nullable: true,
+  }),
+  comparing('array_remove', ['anyarray', 'anyelement'], arrayIn(0), (same) => (list, item) => list === null ? null : (list as List).filter((own) => !same(own, item as Datum))),
+  comparing('array_replace', ['anyarray', 'anyelement', 'anyelement'], arrayIn(0), (same) => (list, from, to) =>
+    list === null ? null : (list as List).map((own) => (same(own, from as Datum) ? (to as Datum) : own)),
+  ),
+  comparing('array_position', ['anyarray', 'anyelement'], Int8, (same) => (list, item) => {
+    if (list === null) return null;
+    const at = (list as List).findIndex((own) => same(own, item as Datum));
+    return at < 0 ? null : at + 1;
+  }),
+  comparing('array_positions', ['anyarray', 'anyelement'], arrayOf(Type.Int8), (same) => (list, item) =>
+    list === null ? null : (list as List).flatMap((own, i) => (same(own, item as Datum) ? [i + 1] : [])),
+  ),
+  joining(['anyarray', String]),
+  joining(['anyarray', String, String]),
+  pure<[Datum, Datum]>('string_to_array', [String, String], StringArray, (a, separator) => split(a, separator), { nullable: true }),
+  pure<[Datum, Datum, Datum]>('string_to_array', [String, String, String], StringArray, split, { nullable: true }),
+];

@@ -1,0 +1,38 @@
+/** GREATEST and LEAST: NULLs are passed over; the arguments have one type by the time they get here. */
+import type { Datum } from '../../../catalog/datum.ts';
+import type { ColumnType } from '../../../catalog/type.ts';
+import { compareAcross } from '../compare.ts';
+import type { Overload } from '../overload.ts';
+
+type Name = 'greatest' | 'least';
+
+function pick(name: Name, type: ColumnType): (values: readonly Datum[]) => Datum {
+  const compare = compareAcross(type, type);
+  const sign = name === 'greatest' ? 1 : -1;
+  return (values) => {
+    let best: Datum = null;
+    for (const value of values) {
+      if (value !== null && (best === null || compare(value, best) * sign > 0)) best = value;
+    }
+    return best;
+  };
+}
+
+/** The overload for one type. */
+export function extremum(name: Name, type: ColumnType): Overload {
+  const choose = pick(name, type);
+  return { name, params: [], variadic: 'anyelement', returns: type, volatility: 'immutable', nullable: true, fn: (_, ...args) => choose(args) };
+}
+
+export const conditionalFunctions: readonly Overload[] = (['greatest', 'least'] as const).map((name) => ({
+  name,
+  params: ['anyelement'],
+  variadic: 'anyelement',
+  returns: (args) => args[0] as ColumnType,
+  volatility: 'immutable',
+  nullable: true,
+  specialize: (types) => {
+    const choose = pick(name, types[0] as ColumnType);
+    return (_, ...args) => choose(args);
+  },
+}));

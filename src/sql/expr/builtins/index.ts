@@ -1,0 +1,36 @@
+/** The builtin functions as one registry, made at the first use and then shared. */
+import { FunctionRegistry } from '../registry.ts';
+import { aggregateFunctions } from './aggregates.ts';
+import { arrayFunctions } from './array.ts';
+import { conditionalFunctions } from './conditional.ts';
+import { dateFunctions } from './date.ts';
+import { generatorFunctions } from './generators.ts';
+import { jsonFunctions } from './json.ts';
+import { mathFunctions } from './math.ts';
+import { pgCompatFunctions } from './pgCompat.ts';
+import { sequenceFunctions } from './sequence.ts';
+import { stringFunctions } from './string.ts';
+import { systemFunctions } from './system.ts';
+
+let shared: FunctionRegistry | undefined;
+
+/** The shared registry. Register functions in a child of it: new FunctionRegistry(builtinFunctions()). */
+export function builtinFunctions(): FunctionRegistry {
+  if (shared) return shared;
+  const registry = new FunctionRegistry();
+  registry.register(
+    ...stringFunctions,
+    ...mathFunctions,
+    ...dateFunctions,
+    ...jsonFunctions,
+    ...arrayFunctions,
+    ...conditionalFunctions,
+    ...systemFunctions,
+    ...sequenceFunctions,
+    ...pgCompatFunctions,
+  );
+  registry.registerAggregate(...aggregateFunctions);
+  registry.registerGenerator(...generatorFunctions);
+  shared = registry;
+  return registry;
+}

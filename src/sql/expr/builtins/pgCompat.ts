@@ -1,0 +1,105 @@
+/**
+ * PostgreSQL's catalog functions, as far as drivers and psql ask for them. What they know comes from
+ * the catalog lookup of the evaluation context.
+ */
+import { type Bytes as ByteString, utf8Decode, utf8Encode } from '../../../base/bytes.ts';
+import type { Datum } from '../../../catalog/datum.ts';
+import { pgTypeName, type ColumnType, Type, typeOfOid } from '../../../catalog/type.ts';
+import { Bool, contextual, Int8, Oid, String } from '../define.ts';
+import type { EvalContext } from '../evalContext.ts';
+import type { EvalFn, Overload, Param } from '../overload.ts';
+
+const text = (bytes: Datum | undefined): string => utf8Decode(bytes as ByteString);
+const spoken = (value: string | undefined): Datum => (value === undefined ? null : utf8Encode(value));
+const stable = (name: string, params: readonly Param[], returns: ColumnType, fn: EvalFn, more: Partial<Overload> = {}): Overload =>
+  contextual(name, params, returns, 'stable', fn, more);
+
+/** format_type: the type of an OID with its modifier; NULL OID is NULL, an unknown one `???`. */
+const formatType: EvalFn = (_, oid, typmod = null) => {
+  if (oid === null) return null;
+  const type = typeOfOid(Number(oid));
+  if (!type) return '???' as ByteString;
+  return utf8Encode(pgTypeName(typmod === null || Number(typmod) < 0 ? withoutBounds(type) : bounded(type, Number(typmod))));
+};
+
+function withoutBounds({ width: _width, ...type }: ColumnType): ColumnType {
+  return type.family === 'string' || type.family === 'bit' ? type : { ...type, ...(_width !== undefined && { width: _width }) };
+}
+
+function bounded(type: ColumnType, typmod: number): ColumnType {
+  switch (type.family) {
+    case 'string':
+      return { ...type, width: typmod - 4 };
+    case 'decimal':
+      return { ...type, precision: (typmod - 4) >> 16, scale: (typmod - 4) & 0xffff };
+    case 'bit':
+      return { ...type, width: typmod };
+    case 'array':
+      return type.element ? { ...type, element: bounded(type.element, typmod) } : type;
+    default:
+      return { ...type, precision: typmod };
+  }
+}
+
+/** has_x_privilege([user,] object, privilege): any of a comma-separated list will do. */
+function privilegeChecks(name: string, kind: 'table' | 'schema' | 'database'): Overload[] {
+  const holds = (ctx: EvalContext, user: string, object: Datum, isOid: boolean, privileges: Datum): boolean =>
+    text(privileges)
+      .split(',')
+      .some((privilege) => ctx.hasPrivilege(user, kind, isOid ? Number(object) : text(object), privilege.trim().toUpperCase()));
+  return [String, Oid].flatMap((objectType) => {
+    const isOid = objectType === Oid;
+    const preferred = !isOid;
+    return [
+      stable(name, [objectType, String], Bool, (ctx, object, privileges) => holds(ctx, ctx.session.user, object as Datum, isOid, privileges as Datum), { preferred }),
+      stable(
+        name,
+        [String, objectType, String],
+        Bool,
+        (ctx, user, object, privileges) => holds(ctx, text(user), object as Datum, isOid, privileges as Datum),
+        { preferred },
+      ),
+    ];
+  });
+}
+
+/** pg_get_expr(text, relation): stored expressions are SQL text already. */
+const getExpr: EvalFn = (_, expression) => expression as Datum;
+
+export const pgCompatFunctions: readonly Overload[] = [
+  stable('format_type', [Oid, Int8], String, formatType, { nullable: true }),
+  stable('pg_get_expr', [String, Oid], String, getExpr),
+  stable('pg_get_expr', [String, Oid, Bool], String, getExpr),
+  stable('pg_get_indexdef', [Oid], String, (ctx, oid) => spoken(ctx.catalog.indexDefinition(Number(oid), 0))),
+  stable('pg_get_indexdef', [Oid, Int8, Bool], String, (ctx, oid, column) => spoken(ctx.catalog.indexDefinition(Number(oid), Number(column)))),
+  stable('pg_get_constraintdef', [Oid], String, (ctx, oid) => spoken(ctx.catalog.constraintDefinition(Number(oid)))),
+  stable('pg_get_constraintdef', [Oid, Bool], String, (ctx, oid) => spoken(ctx.catalog.constraintDefinition(Number(oid)))),
+  stable('pg_get_viewdef', [Oid], String, (ctx, oid) => spoken(ctx.catalog.viewDefinition(Number(oid)))),
+  stable('pg_get_viewdef', [Oid, Bool], String, (ctx, oid) => spoken(ctx.catalog.viewDefinition(Number(oid)))),
+  stable('pg_get_serial_sequence', [String, String], String, (ctx, table, column) => spoken(ctx.catalog.serialSequence(text(table), text(column)))),
+  stable('pg_get_userbyid', [Oid], String, (ctx, oid) => utf8Encode(ctx.catalog.userName(Number(oid)) ?? `unknown (OID=${oid})`)),
+  stable('pg_get_function_result', [Oid], String, () => null),
+  stable('pg_get_function_identity_arguments', [Oid], String, () => null),
+  stable('pg_get_partkeydef', [Oid], String, () => null),
+  stable('pg_table_is_visible', [Oid], Bool, (ctx, oid) => (ctx.catalog.relationName(Number(oid)) === undefined ? null : ctx.catalog.isRelationVisible(Number(oid)))),
+  stable('pg_type_is_visible', [Oid], Bool, (_, oid) => (typeOfOid(Number(oid)) ? true : null)),
+  stable('pg_function_is_visible', [Oid], Bool, () => null),
+  stable('pg_opclass_is_visible', [Oid], Bool, () => null),
+  stable('pg_collation_is_visible', [Oid], Bool, () => null),
+  stable('to_regclass', [String], Type.RegClass, (ctx, name) => ctx.catalog.relationOid(text(name)) ?? null),
+  stable('to_regnamespace', [String], Type.RegNamespace, (ctx, name) => ctx.catalog.schemaOid(text(name)) ?? null),
+  stable('obj_description', [Oid], String, (ctx, oid) => spoken(ctx.catalog.comment(Number(oid), 0))),
+  stable('obj_description', [Oid, String], String, (ctx, oid) => spoken(ctx.catalog.comment(Number(oid), 0))),
+  stable('col_description', [Oid, Int8], String, (ctx, oid, column) => spoken(ctx.catalog.comment(Number(oid), Number(column)))),
+  stable('shobj_description', [Oid, String], String, () => null),
+  stable('pg_encoding_to_char', [Int8], String, (_, encoding) => (Number(encoding) === 6 ? ('UTF8' as ByteString) : null)),
+  stable('pg_client_encoding', [], String, () => 'UTF8' as ByteString),
+  stable('getdatabaseencoding', [], String, () => 'UTF8' as ByteString),
+  stable('pg_my_temp_schema', [], Oid, () => 0),
+  stable('pg_is_other_temp_schema', [Oid], Bool, () => false),
+  ...privilegeChecks('has_table_privilege', 'table'),
+  ...privilegeChecks('has_any_column_privilege', 'table'),
+  ...privilegeChecks('has_sequence_privilege', 'table'),
+  ...privilegeChecks('has_schema_privilege', 'schema'),
+  ...privilegeChecks('has_database_privilege', 'database'),
+];

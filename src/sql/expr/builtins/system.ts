@@ -1,0 +1,114 @@
+/**
+ * Functions about the session and the server, ids, and crdb_internal's few.
+ */
+import { type Bytes as ByteString, utf8Decode, utf8Encode } from '../../../base/bytes.ts';
+import { StatementError } from '../../../base/errors.ts';
+import { SqlState } from '../../../base/sqlState.ts';
+import type { Datum, Decimal } from '../../../catalog/datum.ts';
+import { arrayOf, type ColumnType, familyName, Type } from '../../../catalog/type.ts';
+import { parseConstant } from '../castFunction.ts';
+import { alias, Bool, Bytes, contextual, Int8, pure, String, Uuid } from '../define.ts';
+import type { EvalContext } from '../evalContext.ts';
+import type { EvalFn, Overload } from '../overload.ts';
+
+const text = (bytes: Datum): string => utf8Decode(bytes as ByteString);
+const spoken = (value: string | undefined): Datum => (value === undefined ? null : utf8Encode(value));
+
+function session(name: string, read: (ctx: EvalContext) => string | undefined, type: ColumnType = String): Overload {
+  return contextual(name, [], type, 'stable', (ctx) => spoken(read(ctx)));
+}
+
+/** The first schema of the search path that exists here; NULL without one. */
+const currentSchema = (ctx: EvalContext): string | undefined =>
+  ctx.session.database === '' ? undefined : ctx.session.searchPath.find((name) => ctx.catalog.schemaOid(name) !== undefined);
+
+const currentSetting: EvalFn = (ctx, name, missingOk = false) => {
+  const value = ctx.session.variable(text(name as Datum).toLowerCase());
+  if (value !== undefined) return utf8Encode(value);
+  if (missingOk === true) return null;
+  throw new StatementError(SqlState.UndefinedObject, `unrecognized configuration parameter "${text(name as Datum)}"`);
+};
+
+function uuidFromText(source: ByteString): Datum {
+  return parseConstant(Type.Uuid, text(source));
+}
+
+/** `00000000-0000-0000-0000-000000000000` for 16 bytes. */
+function uuidText(bytes: ByteString): ByteString {
+  const hex = Buffer.from(bytes, 'latin1').toString('hex');
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}` as ByteString;
+}
+
+/** crdb_internal.force_error(code, message): what tests use to see an error pass through. */
+const forceError: EvalFn = (_, code, message) => {
+  throw new StatementError(text(code as Datum) as SqlState, text(message as Datum));
+};
+
+const currentUser = [session('current_user', (ctx) => ctx.session.user)];
+
+export const systemFunctions: readonly Overload[] = [
+  session('version', (ctx) => ctx.version),
+  session('current_database', (ctx) => ctx.session.database || undefined),
+  session('current_catalog', (ctx) => ctx.session.database || undefined),
+  session('current_schema', currentSchema),
+  contextual('current_schemas', [Bool], arrayOf(Type.String), 'stable', (ctx, implicit) => {
+    const own = ctx.session.searchPath.filter((name) => ctx.catalog.schemaOid(name) !== undefined);
+    const all = implicit === true && !own.includes('pg_catalog') ? ['pg_catalog', ...own] : own;
+    return all.map(utf8Encode);
+  }),
+  ...currentUser,
+  ...alias('user', currentUser),
+  ...alias('session_user', currentUser),
+  ...alias('current_role', currentUser),
+  contextual('current_setting', [String], String, 'stable', currentSetting),
+  contextual('current_setting', [String, Bool], String, 'stable', currentSetting),
+  contextual('set_config', [String, String, Bool], String, 'volatile', (ctx, name, value, isLocal) => {
+    ctx.session.setVariable(text(name as Datum).toLowerCase(), text(value as Datum), isLocal === true);
+    return value as Datum;
+  }),
+  contextual('gen_random_uuid', [], Uuid, 'volatile', (ctx) => ctx.uuid()),
+  contextual('uuid_v4', [], Bytes, 'volatile', (ctx) => ctx.uuid()),
+  contextual('uuid_generate_v4', [], Uuid, 'volatile', (ctx) => ctx.uuid()),
+  contextual('unique_rowid', [], Int8, 'volatile', (ctx) => ctx.uniqueRowId()),
+  pure<[ByteString]>('to_uuid', [String], Bytes, uuidFromText),
+  pure<[ByteString]>('from_uuid', [Bytes], String, (bytes) => {
+    if (bytes.length !== 16) throw new StatementError(SqlState.InvalidParameterValue, `uuid: UUID must be exactly 16 bytes long, got ${bytes.length} bytes`);
+    return uuidText(bytes);
+  }),
+  {
+    name: 'pg_typeof',
+    params: ['any'],
+    returns: String,
+    volatility: 'stable',
+    nullable: true,
+    specialize: ([type]) => {
+      const name = utf8Encode(familyName(type ?? Type.Unknown));
+      return () => name;
+    },
+  },
+  contextual('crdb_internal.node_id', [], Int8, 'stable', (ctx) => ctx.nodeId),
+  contextual('crdb_internal.cluster_id', [], Uuid, 'stable', (ctx) => uuidFromText(utf8Encode(ctx.clusterId))),
+  session('crdb_internal.cluster_name', () => ''),
+  session('crdb_internal.node_executable_version', () => '21.1'),
+  contextual('crdb_internal.force_error', [String, String], Int8, 'volatile', forceError),
+  contextual('crdb_internal.notice', [String], Int8, 'volatile', (ctx, message) => {
+    ctx.notice(text(message as Datum));
+    return 0;
+  }),
+  contextual('crdb_internal.approximate_timestamp', [Type.Decimal], Type.Timestamp, 'immutable', (_, at) => {
+    const nanos = (at as Decimal).truncated().toBigInt();
+    return nanos === undefined ? null : Number(nanos / 1000n);
+  }),
+  contextual('pg_backend_pid', [], Int8, 'stable', () => -1),
+  contextual('pg_is_in_recovery', [], Bool, 'stable', () => false),
+  contextual('pg_is_xlog_replay_paused', [], Bool, 'stable', () => false),
+  contextual('inet_client_addr', [], Type.Inet, 'stable', () => null, { nullable: true }),
+  contextual('txid_current', [], Int8, 'stable', (ctx) => ctx.transactionTimestamp),
+  {
+    name: 'crdb_internal.no_constant_folding',
+    params: ['any'],
+    returns: ([type]) => type ?? Type.Unknown,
+    volatility: 'volatile',
+    fn: (_, value) => value as Datum,
+  },
+];
