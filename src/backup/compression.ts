@@ -22,7 +22,6 @@ const LEVEL = 1;
 export function compress(executor: Executor, raw: Buffer): Promise<Buffer> {
   const options = {
     params: { [constants.ZSTD_c_compressionLevel]: LEVEL },
-    pledgedSrcSize: raw.length,
     // Room for the worst case, so that the result is one piece: Node's default makes one of every 16 KiB.
     chunkSize: raw.length + (raw.length >>> 7) + 1024,
   };

@@ -1,497 +1,203 @@
 /**
- * Data file: the sorted key-value file of a layer, written and read in blocks (docs/format.md section 2).
+ * Data file: the layout around the blocks: header, index, footer. Encode and decode, no storage.
  *
- * Writing: append() cuts entries into blocks of about 1 MiB, encodes each on the main thread and
- * hands it to the thread pool to compress, so the next block is encoded meanwhile. At most
- * IN_FLIGHT_MAX blocks wait when the caller awaits drain() between appends.
- * Reading: header, footer and index first, then the blocks that a span needs, a few ahead.
+ *   header | block ... | index block | footer
  *
- * Lives elsewhere: entries in a block (block.ts), checksums and compression (frame.ts), which file
- * holds what (manifest.ts).
+ *   F1  blocks lie one behind the other, without a gap, in key order; the index names each
+ *   F2  what the footer counts is the sum of what the index and the blocks count
+ *   F3  the footer's checksum of checksums ties every block to this file
+ *
+ * Lives elsewhere: blocks (block.ts), writing to and reading from a storage (dataFileWriter.ts,
+ * dataFileReader.ts). Format: docs/format.md 2.
  */
 import { crc32 } from 'node:zlib';
 
-import { assert } from '../base/assert.ts';
 import type { Bytes } from '../base/bytes.ts';
 import { StatementError } from '../base/errors.ts';
-import type { Executor } from '../base/executor.ts';
-import type { Span } from '../base/span.ts';
 import { SqlState } from '../base/sqlState.ts';
 import type { Timestamp } from '../base/timestamp.ts';
-import type { ExternalStorage } from '../storage/externalStorage.ts';
 
-import {
-  BLOCK_RAW_BYTES_MAX,
-  type DecodedColumns,
-  decodeBlock,
-  type EntryColumns,
-  encodeBlock,
-  SectionReader,
-  SectionWriter,
-} from './block.ts';
-import { corruptFile } from './corrupt.ts';
-import { FRAME_OVERHEAD_BYTES, FrameKind, hex, openFrame, sealFrame } from './frame.ts';
+import { BlockReader, FRAME_BYTES, hex32, writeUvarint } from './block.ts';
+import type { FilePlace } from './corruption.ts';
+import { corruptFile, expectEqual } from './corruption.ts';
 
-export type { DecodedColumns, EntryColumns } from './block.ts';
-
+export const DATA_FILE_MAGIC = Buffer.from('89564b560d0a1a0a', 'hex');
 export const DATA_FILE_VERSION = 1;
-const HEADER_MAGIC = Buffer.from('\x89VKV\r\n\x1a\n', 'latin1');
-const FOOTER_MAGIC = Buffer.from('VKVEND\r\n', 'latin1');
-const HEADER_BYTES = 16;
-const FOOTER_BYTES = 64;
+export const HEADER_BYTES = 16;
+export const FOOTER_BYTES = 96;
+/** Header flag: block contents are encrypted. */
+export const FLAG_ENCRYPTED = 1;
 
-/** Keys and values in one block, before compression. Larger compresses better, smaller reads less for a narrow span. */
-export const BLOCK_BYTES = 1 << 20;
-/** Blocks compressing or compressed that drain() leaves in memory: enough to keep two cores busy. */
-const IN_FLIGHT_MAX = 4;
-/** An entry's lengths and time take at most this much beside its bytes. */
-const ENTRY_OVERHEAD_BYTES = 64;
-
-/** What a file holds, known when it is finished. */
-export interface DataFileSummary {
-  readonly sizeBytes: number;
-  readonly blockCount: number;
-  readonly entryCount: number;
-  readonly tombstoneCount: number;
-  /** Logical bytes: key and value lengths. */
-  readonly dataBytes: number;
-  readonly firstKey: Bytes | undefined;
-  readonly lastKey: Bytes | undefined;
-}
-
-interface BlockInfo {
+/** One block as the index names it. */
+export interface BlockInfo {
+  /** File offset of the block's frame. */
   readonly offset: number;
-  readonly frameLength: number;
-  readonly rawLength: number;
+  readonly storedSize: number;
+  readonly rawSize: number;
   readonly entryCount: number;
   readonly firstKey: Bytes;
   readonly lastKey: Bytes;
 }
 
-/**
- * Builds one file. Use: append() entries in order, await drain() now and then, take what
- * takeChunks() gives, and at the end finish() and take the rest.
- */
-export class DataFileEncoder {
-  readonly #executor: Executor;
-  readonly #blockBytes: number;
-  #keys: Bytes[] = [];
-  #timestamps: Timestamp[] = [];
-  #values: (Bytes | null)[] = [];
-  #pendingBytes = 0;
-  /** Blocks in file order; the first ones may be compressed already. */
-  readonly #inFlight: Promise<{ frame: Buffer; info: Omit<BlockInfo, 'offset'> }>[] = [];
-  readonly #chunks: Buffer[] = [];
-  readonly #blocks: BlockInfo[] = [];
-  #offset = HEADER_BYTES;
-  #tombstoneCount = 0;
-  #entryCount = 0;
-  #dataBytes = 0;
-  #lastKey: Bytes | undefined;
-  #lastTime = 0;
-  #isFinished = false;
-
-  constructor(executor: Executor, options: { blockBytes?: number } = {}) {
-    this.#executor = executor;
-    this.#blockBytes = options.blockBytes ?? BLOCK_BYTES;
-    this.#chunks.push(encodeHeader());
-  }
-
-  /** Logical bytes appended so far: what decides when a file is full. */
-  get dataBytes(): number {
-    return this.#dataBytes;
-  }
-
-  get entryCount(): number {
-    return this.#entryCount;
-  }
-
-  /**
-   * Adds entries [from, to) after all earlier ones, in the order of D1 (asserted). Does not keep the
-   * arrays. Throws 54000 for an entry too large for a block.
-   */
-  append(entries: EntryColumns, from = 0, to = entries.keys.length): void {
-    assert(!this.#isFinished, 'append to a finished data file');
-    for (let i = from; i < to; i++) {
-      const key = entries.keys[i] as Bytes;
-      const value = entries.values[i] as Bytes | null;
-      const time = entries.timestamps[i] as Timestamp;
-      const entryBytes = key.length + (value === null ? 0 : value.length);
-      if (entryBytes > BLOCK_RAW_BYTES_MAX - ENTRY_OVERHEAD_BYTES) throw entryTooLarge(entryBytes);
-      // A block that would grow beyond the limit is closed first; encodeBlock checks order inside a block only.
-      if (this.#pendingBytes + entryBytes > BLOCK_RAW_BYTES_MAX / 2) this.#closeBlock();
-      if (this.#keys.length === 0 && this.#lastKey !== undefined) {
-        assert(key > this.#lastKey || (key === this.#lastKey && time < this.#lastTime), 'data file entries out of order');
-      }
-      this.#keys.push(key);
-      this.#values.push(value);
-      this.#timestamps.push(time);
-      if (value === null) this.#tombstoneCount++;
-      this.#pendingBytes += entryBytes;
-      this.#dataBytes += entryBytes;
-      this.#entryCount++;
-      this.#lastKey = key;
-      this.#lastTime = time;
-      if (this.#pendingBytes >= this.#blockBytes) this.#closeBlock();
-    }
-  }
-
-  /** Waits until few enough blocks are in flight. Rejects when compression failed. */
-  async drain(inFlightMax = IN_FLIGHT_MAX): Promise<void> {
-    while (this.#inFlight.length > inFlightMax) {
-      const { frame, info } = await (this.#inFlight[0] as Promise<{ frame: Buffer; info: Omit<BlockInfo, 'offset'> }>);
-      this.#inFlight.shift();
-      this.#blocks.push({ ...info, offset: this.#offset });
-      this.#offset += frame.length;
-      this.#chunks.push(frame);
-    }
-  }
-
-  /** The next stretch of the file, as far as it is ready. Each chunk is given out once. */
-  takeChunks(): Buffer[] {
-    return this.#chunks.splice(0);
-  }
-
-  /** Writes the last block, index and footer. The chunks not yet taken complete the file. */
-  async finish(): Promise<DataFileSummary> {
-    assert(!this.#isFinished, 'data file finished twice');
-    this.#closeBlock();
-    await this.drain(0);
-    this.#isFinished = true;
-    const index = await sealFrame(FrameKind.Index, encodeIndex(this.#blocks), this.#executor);
-    const summary: DataFileSummary = {
-      sizeBytes: this.#offset + index.length + FOOTER_BYTES,
-      blockCount: this.#blocks.length,
-      entryCount: this.#entryCount,
-      tombstoneCount: this.#tombstoneCount,
-      dataBytes: this.#dataBytes,
-      firstKey: this.#blocks[0]?.firstKey,
-      lastKey: this.#blocks.at(-1)?.lastKey,
-    };
-    this.#chunks.push(index, encodeFooter(this.#offset, index.length, summary));
-    return summary;
-  }
-
-  #closeBlock(): void {
-    if (this.#keys.length === 0) return;
-    const raw = encodeBlock({ keys: this.#keys, timestamps: this.#timestamps, values: this.#values });
-    const info = {
-      frameLength: 0,
-      rawLength: raw.length,
-      entryCount: this.#keys.length,
-      firstKey: this.#keys[0] as Bytes,
-      lastKey: this.#keys.at(-1) as Bytes,
-    };
-    const sealed = sealFrame(FrameKind.Data, raw, this.#executor).then((frame) => ({
-      frame,
-      info: { ...info, frameLength: frame.length },
-    }));
-    // drain() reports a failure; until then it must not count as unhandled.
-    sealed.catch(() => {});
-    this.#inFlight.push(sealed);
-    this.#keys = [];
-    this.#timestamps = [];
-    this.#values = [];
-    this.#pendingBytes = 0;
-  }
+export interface Footer {
+  readonly indexOffset: number;
+  /** Frame header included. */
+  readonly indexSize: number;
+  readonly blockCount: number;
+  readonly entryCount: number;
+  readonly tombstoneCount: number;
+  /** Bytes of keys and values. */
+  readonly dataBytes: number;
+  /** Both 0 without entries. */
+  readonly lowestTime: Timestamp;
+  readonly highestTime: Timestamp;
+  /** CRC-32 over the CRC-32s of all blocks, the index's last. */
+  readonly blocksCrc: number;
 }
 
-/** A file's chunks as they become ready, holding a few blocks at a time; `summary` resolves after the last one. */
-export function encodeDataFile(
-  batches: AsyncIterable<EntryColumns> | Iterable<EntryColumns>,
-  executor: Executor,
-  options: { blockBytes?: number } = {},
-): { readonly chunks: AsyncIterable<Uint8Array>; summary(): DataFileSummary } {
-  let summary: DataFileSummary | undefined;
-  async function* chunks(): AsyncGenerator<Uint8Array> {
-    const encoder = new DataFileEncoder(executor, options);
-    for await (const batch of batches) {
-      encoder.append(batch);
-      await encoder.drain();
-      yield* encoder.takeChunks();
-    }
-    summary = await encoder.finish();
-    yield* encoder.takeChunks();
-  }
-  return {
-    chunks: chunks(),
-    summary: () => {
-      assert(summary !== undefined, 'summary of a data file that is not finished');
-      return summary;
-    },
-  };
-}
-
-/** Where a reader gets a file's bytes; `name` is for messages. */
-export interface DataFileSource {
-  readonly name: string;
-  readonly sizeBytes: number;
-  read(offset: number, length: number): Promise<Uint8Array>;
-}
-
-/** A stored file as a source. */
-export function storedDataFile(storage: ExternalStorage, name: string, sizeBytes: number, signal?: AbortSignal): DataFileSource {
-  return { name, sizeBytes, read: (offset, length) => storage.read(name, { offset, length, signal }) };
-}
-
-/** A file in memory as a source. */
-export function bufferDataFile(name: string, content: Uint8Array): DataFileSource {
-  return { name, sizeBytes: content.length, read: async (offset, length) => content.subarray(offset, offset + length) };
-}
-
-/** Blocks read and decompressed ahead of the one in use. */
-const READ_AHEAD = 2;
-
-export class DataFileReader {
-  readonly summary: DataFileSummary;
-  readonly #source: DataFileSource;
-  readonly #executor: Executor;
-  readonly #blocks: readonly BlockInfo[];
-
-  private constructor(source: DataFileSource, executor: Executor, blocks: readonly BlockInfo[], summary: DataFileSummary) {
-    this.#source = source;
-    this.#executor = executor;
-    this.#blocks = blocks;
-    this.summary = summary;
-  }
-
-  /** Reads and checks header, footer and index. Throws XX001, 0A000 for a newer version, and the source's errors. */
-  static async open(source: DataFileSource, executor: Executor): Promise<DataFileReader> {
-    const { name, sizeBytes } = source;
-    if (sizeBytes < HEADER_BYTES + FOOTER_BYTES) {
-      throw corruptFile(name, 0, 'file is too short', `at least ${HEADER_BYTES + FOOTER_BYTES} bytes`, sizeBytes);
-    }
-    const [header, footer] = await Promise.all([
-      readExactly(source, 0, HEADER_BYTES),
-      readExactly(source, sizeBytes - FOOTER_BYTES, FOOTER_BYTES),
-    ]);
-    checkHeader(header, name);
-    const { indexOffset, indexLength, ...totals } = decodeFooter(footer, name, sizeBytes);
-    const frame = await readExactly(source, indexOffset, indexLength);
-    const raw = await openFrame(frame, FrameKind.Index, executor, name, indexOffset);
-    const blocks = decodeIndex(raw, totals, name, indexOffset);
-    return new DataFileReader(source, executor, blocks, {
-      ...totals,
-      sizeBytes,
-      firstKey: blocks[0]?.firstKey,
-      lastKey: blocks.at(-1)?.lastKey,
-    });
-  }
-
-  /**
-   * Entries with a key in `span` (all without one), in order, a block or part of one at a time. A full scan also
-   * checks the footer's totals. Throws XX001.
-   */
-  async *scan(span?: Span): AsyncGenerator<DecodedColumns> {
-    const wanted = this.#blocks.filter((block) => !span || (block.firstKey < span.endKey && block.lastKey >= span.key));
-    const ahead: Promise<DecodedColumns>[] = [];
-    const totals = { entryCount: 0, tombstoneCount: 0, dataBytes: 0 };
-    let previous: DecodedColumns | undefined;
-    for (let next = 0, i = 0; i < wanted.length; i++) {
-      for (; next < wanted.length && next <= i + READ_AHEAD; next++) {
-        const reading = this.#readBlock(wanted[next] as BlockInfo);
-        reading.catch(() => {});
-        ahead.push(reading);
-      }
-      const columns = await (ahead.shift() as Promise<DecodedColumns>);
-      const block = wanted[i] as BlockInfo;
-      if (previous) checkSeam(previous, columns, this.#source.name, block.offset);
-      if (!span) addTotals(totals, columns);
-      previous = columns;
-      const cut = span ? cutColumns(columns, span) : columns;
-      if (cut.keys.length > 0) yield cut;
-    }
-    if (span) return;
-    for (const name of ['entryCount', 'tombstoneCount', 'dataBytes'] as const) {
-      if (totals[name] !== this.summary[name]) {
-        throw corruptFile(this.#source.name, this.#source.sizeBytes - FOOTER_BYTES, `footer's ${name}`, this.summary[name], totals[name]);
-      }
-    }
-  }
-
-  async #readBlock(block: BlockInfo): Promise<DecodedColumns> {
-    const { name } = this.#source;
-    const frame = await readExactly(this.#source, block.offset, block.frameLength);
-    const raw = await openFrame(frame, FrameKind.Data, this.#executor, name, block.offset);
-    if (raw.length !== block.rawLength)
-      throw corruptFile(name, block.offset, 'raw length differs from the index', block.rawLength, raw.length);
-    const columns = decodeBlock(raw, name, block.offset);
-    if (columns.keys.length !== block.entryCount) {
-      throw corruptFile(name, block.offset, 'entry count differs from the index', block.entryCount, columns.keys.length);
-    }
-    if (columns.keys[0] !== block.firstKey || columns.keys.at(-1) !== block.lastKey) {
-      throw corruptFile(name, block.offset, 'first or last key differs from the index');
-    }
-    return columns;
-  }
-}
-
-async function readExactly(source: DataFileSource, offset: number, length: number): Promise<Buffer> {
-  const bytes = await source.read(offset, length);
-  if (bytes.length !== length) throw corruptFile(source.name, offset, 'file is cut', `${length} bytes`, bytes.length);
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}
-
-/** The entries of `columns` inside the span. */
-function cutColumns(columns: DecodedColumns, span: Span): DecodedColumns {
-  const from = lowerBound(columns.keys, span.key);
-  const to = lowerBound(columns.keys, span.endKey);
-  if (from === 0 && to === columns.keys.length) return columns;
-  return { keys: columns.keys.slice(from, to), timestamps: columns.timestamps.slice(from, to), values: columns.values.slice(from, to) };
-}
-
-/** Index of the first key that is not below `key`. */
-function lowerBound(keys: readonly Bytes[], key: Bytes): number {
-  let low = 0;
-  let high = keys.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((keys[middle] as Bytes) < key) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}
-
-/** D1 across two neighbouring blocks whose boundary keys are equal; the index has checked that keys do not go back. */
-function checkSeam(before: DecodedColumns, after: DecodedColumns, file: string, offset: number): void {
-  if (before.keys.at(-1) !== after.keys[0]) return;
-  if (!((after.timestamps[0] as number) < (before.timestamps.at(-1) as number))) {
-    throw corruptFile(file, offset, 'block begins out of order');
-  }
-}
-
-function addTotals(totals: { entryCount: number; tombstoneCount: number; dataBytes: number }, columns: DecodedColumns): void {
-  totals.entryCount += columns.keys.length;
-  for (let i = 0; i < columns.keys.length; i++) {
-    const value = columns.values[i] as Bytes | null;
-    totals.dataBytes += (columns.keys[i] as Bytes).length + (value === null ? 0 : value.length);
-    if (value === null) totals.tombstoneCount++;
-  }
-}
-
-function encodeHeader(): Buffer {
+export function encodeHeader(): Buffer {
   const header = Buffer.alloc(HEADER_BYTES);
-  HEADER_MAGIC.copy(header);
+  DATA_FILE_MAGIC.copy(header, 0);
   header.writeUInt16LE(DATA_FILE_VERSION, 8);
+  header.writeUInt16LE(0, 10);
   header.writeUInt32LE(crc32(header.subarray(0, 12)), 12);
   return header;
 }
 
-function checkHeader(header: Buffer, file: string): void {
-  if (!header.subarray(0, 8).equals(HEADER_MAGIC)) {
-    throw corruptFile(file, 0, 'not a backup data file', HEADER_MAGIC.toString('hex'), header.subarray(0, 8).toString('hex'));
-  }
-  const crc = crc32(header.subarray(0, 12));
-  if (header.readUInt32LE(12) !== crc) throw corruptFile(file, 12, 'header checksum mismatch', hex(header.readUInt32LE(12)), hex(crc));
-  checkVersion(header.readUInt16LE(8), header.readUInt16LE(10), file, 8);
+/** Checks the first 16 bytes of a file. 0A000 for a later version or an encrypted file, XX001 otherwise. */
+export function checkHeader(header: Buffer, file: string): void {
+  const place = { file, offset: 0 };
+  if (header.length < HEADER_BYTES) throw corruptFile(place, 'header', `${HEADER_BYTES} bytes`, header.length);
+  expectEqual(place, 'magic', DATA_FILE_MAGIC.toString('hex'), header.subarray(0, 8).toString('hex'));
+  expectEqual(place, 'checksum of the header', hex32(crc32(header.subarray(0, 12))), hex32(header.readUInt32LE(12)));
+  checkVersionAndFlags(header.readUInt16LE(8), header.readUInt16LE(10), place);
 }
 
-function checkVersion(version: number, flags: number, file: string, offset: number): void {
-  if (version > DATA_FILE_VERSION) {
-    throw new StatementError(
-      SqlState.FeatureNotSupported,
-      `backup file "${file}" has format version ${version}; this build reads up to ${DATA_FILE_VERSION}`,
-      {
-        hint: 'use a newer version of Varve',
-      },
-    );
-  }
-  if (version !== DATA_FILE_VERSION) throw corruptFile(file, offset, 'unknown format version', DATA_FILE_VERSION, version);
-  if (flags !== 0) {
-    throw new StatementError(SqlState.FeatureNotSupported, `backup file "${file}" is encrypted, which is not supported yet`);
-  }
+function checkVersionAndFlags(version: number, flags: number, place: FilePlace): void {
+  if (version > DATA_FILE_VERSION) throw unsupportedVersion('data file', place.file, version, DATA_FILE_VERSION);
+  expectEqual(place, 'format version', DATA_FILE_VERSION, version);
+  if (flags === FLAG_ENCRYPTED) throw encryptedFile(place.file);
+  expectEqual(place, 'flags', 0, flags);
 }
 
-function encodeFooter(indexOffset: number, indexLength: number, summary: DataFileSummary): Buffer {
-  const footer = Buffer.alloc(FOOTER_BYTES);
-  footer.writeBigUInt64LE(BigInt(indexOffset), 0);
-  footer.writeUInt32LE(indexLength, 8);
-  footer.writeUInt32LE(summary.blockCount, 12);
-  footer.writeBigUInt64LE(BigInt(summary.entryCount), 16);
-  footer.writeBigUInt64LE(BigInt(summary.tombstoneCount), 24);
-  footer.writeBigUInt64LE(BigInt(summary.dataBytes), 32);
-  footer.writeUInt16LE(DATA_FILE_VERSION, 48);
-  footer.writeUInt32LE(crc32(footer.subarray(0, 52)), 52);
-  FOOTER_MAGIC.copy(footer, 56);
-  return footer;
+/** 0A000. */
+export function unsupportedVersion(what: string, file: string, found: number, known: number): StatementError {
+  return new StatementError(
+    SqlState.FeatureNotSupported,
+    `backup ${what} "${file}" has format version ${found}, which this Varve cannot read`,
+    {
+      detail: `it reads versions up to ${known}`,
+      hint: 'use the version of Varve that wrote the backup, or a later one',
+    },
+  );
 }
 
-type Totals = Pick<DataFileSummary, 'blockCount' | 'entryCount' | 'tombstoneCount' | 'dataBytes'>;
+/** 0A000. */
+export function encryptedFile(file: string): StatementError {
+  return new StatementError(SqlState.FeatureNotSupported, `backup file "${file}" is encrypted, which this Varve cannot read`);
+}
 
-function decodeFooter(footer: Buffer, file: string, sizeBytes: number): Totals & { indexOffset: number; indexLength: number } {
-  const start = sizeBytes - FOOTER_BYTES;
-  if (!footer.subarray(56).equals(FOOTER_MAGIC)) {
-    throw corruptFile(file, start + 56, 'file is cut or has no footer', FOOTER_MAGIC.toString('hex'), footer.subarray(56).toString('hex'));
-  }
-  const crc = crc32(footer.subarray(0, 52));
-  if (footer.readUInt32LE(52) !== crc)
-    throw corruptFile(file, start + 52, 'footer checksum mismatch', hex(footer.readUInt32LE(52)), hex(crc));
-  checkVersion(footer.readUInt16LE(48), footer.readUInt16LE(50), file, start + 48);
-  const u64 = (offset: number): number => {
-    const value = Number(footer.readBigUInt64LE(offset));
-    if (!Number.isSafeInteger(value)) throw corruptFile(file, start + offset, 'count out of range', 'below 2^53', value);
-    return value;
+/** Raw content of the index block. */
+export function encodeIndex(blocks: readonly BlockInfo[]): Buffer {
+  let size = 0;
+  for (const block of blocks) size += block.firstKey.length + block.lastKey.length + 6 * 8;
+  const out = Buffer.allocUnsafe(size);
+  let at = 0;
+  const writeKey = (key: Bytes) => {
+    at = writeUvarint(out, at, key.length);
+    at += out.latin1Write(key, at);
   };
-  const fields = {
-    indexOffset: u64(0),
-    indexLength: footer.readUInt32LE(8),
-    blockCount: footer.readUInt32LE(12),
-    entryCount: u64(16),
-    tombstoneCount: u64(24),
-    dataBytes: u64(32),
-  };
-  if (u64(40) !== 0) throw corruptFile(file, start + 40, 'reserved bytes are not zero', 0, u64(40));
-  if (fields.indexOffset < HEADER_BYTES || fields.indexOffset + fields.indexLength !== start) {
-    throw corruptFile(file, start, 'index does not end where the footer begins', start, fields.indexOffset + fields.indexLength);
-  }
-  return fields;
-}
-
-function encodeIndex(blocks: readonly BlockInfo[]): Buffer {
-  const out = new SectionWriter();
   for (const block of blocks) {
-    out.uvarint(block.frameLength);
-    out.uvarint(block.rawLength);
-    out.uvarint(block.entryCount);
-    out.bytes(block.firstKey);
-    out.bytes(block.lastKey);
+    at = writeUvarint(out, at, block.offset);
+    at = writeUvarint(out, at, block.storedSize);
+    at = writeUvarint(out, at, block.rawSize);
+    at = writeUvarint(out, at, block.entryCount);
+    writeKey(block.firstKey);
+    writeKey(block.lastKey);
   }
-  return out.finish();
+  return out.subarray(0, at);
 }
 
-/** Blocks that tile the file from the header to the index, in key order, with the footer's totals. */
-function decodeIndex(raw: Buffer, totals: Totals, file: string, indexOffset: number): BlockInfo[] {
-  const reader = new SectionReader(raw, 0, raw.length);
+/** The index's raw content, checked against the footer (F1, F2). */
+export function decodeIndex(content: Buffer, footer: Footer, file: string): BlockInfo[] {
+  const place = { file, offset: footer.indexOffset };
+  const reader = new BlockReader(content, place);
   const blocks: BlockInfo[] = [];
   let offset = HEADER_BYTES;
   let entryCount = 0;
-  let previousKey: Bytes | undefined;
-  while (!reader.isDone) {
-    const frameLength = reader.uvarint();
-    const rawLength = reader.uvarint();
-    const count = reader.uvarint();
-    const firstKey = reader.bytes(reader.uvarint());
-    const lastKey = reader.bytes(reader.uvarint());
-    if (reader.isBroken) throw corruptFile(file, indexOffset, `index entry ${blocks.length} is malformed`);
-    if (frameLength <= FRAME_OVERHEAD_BYTES || frameLength > indexOffset - offset || rawLength > BLOCK_RAW_BYTES_MAX || count === 0) {
-      throw corruptFile(file, indexOffset, `index entry ${blocks.length} is out of bounds`);
-    }
-    if (lastKey < firstKey || (previousKey !== undefined && firstKey < previousKey)) {
-      throw corruptFile(file, indexOffset, `index entry ${blocks.length} is out of order`);
-    }
-    blocks.push({ offset, frameLength, rawLength, entryCount: count, firstKey, lastKey });
-    offset += frameLength;
-    entryCount += count;
-    previousKey = lastKey;
+  let lastKey = '' as Bytes;
+  for (let i = 0; i < footer.blockCount; i++) {
+    const block: BlockInfo = {
+      offset: reader.uvarint('offset of a block'),
+      storedSize: reader.uvarint('stored size of a block'),
+      rawSize: reader.uvarint('raw size of a block'),
+      entryCount: reader.uvarint('entry count of a block'),
+      firstKey: reader.bytes('first key of a block'),
+      lastKey: reader.bytes('last key of a block'),
+    };
+    expectEqual(place, `offset of block ${i} in the index`, offset, block.offset);
+    if (block.firstKey < lastKey || block.lastKey < block.firstKey)
+      throw corruptFile(place, `keys of block ${i} in the index`, 'ascending keys', 'others');
+    offset += FRAME_BYTES + block.storedSize;
+    entryCount += block.entryCount;
+    lastKey = block.lastKey;
+    blocks.push(block);
   }
-  if (offset !== indexOffset) throw corruptFile(file, indexOffset, 'blocks do not reach the index', indexOffset, offset);
-  if (blocks.length !== totals.blockCount) throw corruptFile(file, indexOffset, 'number of blocks', totals.blockCount, blocks.length);
-  if (entryCount !== totals.entryCount) throw corruptFile(file, indexOffset, 'number of entries', totals.entryCount, entryCount);
+  expectEqual(place, 'size of the index', content.length, reader.at);
+  expectEqual(place, 'end of the last block', footer.indexOffset, offset);
+  expectEqual(place, 'number of entries in the index', footer.entryCount, entryCount);
   return blocks;
 }
 
-function entryTooLarge(sizeBytes: number): StatementError {
-  return new StatementError(SqlState.ProgramLimitExceeded, `a row of ${sizeBytes} bytes is too large for a backup file`, {
-    detail: `the limit is ${BLOCK_RAW_BYTES_MAX - ENTRY_OVERHEAD_BYTES} bytes`,
-  });
+export function encodeFooter(footer: Footer): Buffer {
+  const out = Buffer.alloc(FOOTER_BYTES);
+  writeU64(out, 0, footer.indexOffset);
+  out.writeUInt32LE(footer.indexSize, 8);
+  out.writeUInt32LE(footer.blockCount, 12);
+  writeU64(out, 16, footer.entryCount);
+  writeU64(out, 24, footer.tombstoneCount);
+  writeU64(out, 32, footer.dataBytes);
+  writeU64(out, 40, footer.lowestTime);
+  writeU64(out, 48, footer.highestTime);
+  out.writeUInt32LE(footer.blocksCrc, 56);
+  out.writeUInt16LE(DATA_FILE_VERSION, 80);
+  out.writeUInt16LE(0, 82);
+  out.writeUInt32LE(crc32(out.subarray(0, 84)), 84);
+  DATA_FILE_MAGIC.copy(out, 88);
+  return out;
+}
+
+/** The last 96 bytes of a file of `fileSize` bytes. */
+export function decodeFooter(bytes: Buffer, file: string, fileSize: number): Footer {
+  const place = { file, offset: fileSize - FOOTER_BYTES };
+  if (bytes.length < FOOTER_BYTES)
+    throw corruptFile({ file, offset: 0 }, 'size', `at least ${HEADER_BYTES + FRAME_BYTES + FOOTER_BYTES} bytes`, fileSize);
+  expectEqual(place, 'magic at the end', DATA_FILE_MAGIC.toString('hex'), bytes.subarray(88).toString('hex'));
+  expectEqual(place, 'checksum of the footer', hex32(crc32(bytes.subarray(0, 84))), hex32(bytes.readUInt32LE(84)));
+  checkVersionAndFlags(bytes.readUInt16LE(80), bytes.readUInt16LE(82), place);
+  const footer: Footer = {
+    indexOffset: readU64(bytes, 0, place),
+    indexSize: bytes.readUInt32LE(8),
+    blockCount: bytes.readUInt32LE(12),
+    entryCount: readU64(bytes, 16, place),
+    tombstoneCount: readU64(bytes, 24, place),
+    dataBytes: readU64(bytes, 32, place),
+    lowestTime: readU64(bytes, 40, place) as Timestamp,
+    highestTime: readU64(bytes, 48, place) as Timestamp,
+    blocksCrc: bytes.readUInt32LE(56),
+  };
+  expectEqual(place, 'unused bytes of the footer', '0'.repeat(40), bytes.subarray(60, 80).toString('hex'));
+  expectEqual(place, 'end of the index', fileSize - FOOTER_BYTES, footer.indexOffset + footer.indexSize);
+  return footer;
+}
+
+function writeU64(out: Buffer, at: number, value: number): void {
+  out.writeUInt32LE(value % 2 ** 32, at);
+  out.writeUInt32LE(Math.floor(value / 2 ** 32), at + 4);
+}
+
+function readU64(bytes: Buffer, at: number, place: FilePlace): number {
+  const value = bytes.readUInt32LE(at) + bytes.readUInt32LE(at + 4) * 2 ** 32;
+  if (value > Number.MAX_SAFE_INTEGER) throw corruptFile(place, `number at byte ${at} of the footer`, 'below 2^53', value);
+  return value;
 }

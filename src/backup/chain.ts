@@ -1,0 +1,152 @@
+/**
+ * Chain: the layers of a full and its incrementals, which moments they can bring back, and which
+ * of them a given moment needs.
+ *
+ *   H1  a layer names its parent by directory, end time and manifest digest; a path of layers is
+ *       followed only through parents that are exactly the ones named
+ *   H2  a moment is reached by the first layer (by end time) that holds it, and by that layer's
+ *       path back to the full; other layers, such as one of two incrementals that ran side by
+ *       side, are not read
+ *   H3  from a layer with revision history any time in its interval can be restored, from one
+ *       without only its end time
+ *
+ *        full            incremental          incremental, revision history
+ *   0 ----------|--------------------|---------------------------------------|
+ *            restorable          restorable   ...............................restorable
+ *
+ * Lives elsewhere: proof that a path has no holes (coverage.ts).
+ */
+import { CorruptionError, StatementError } from '../base/errors.ts';
+import { SqlState } from '../base/sqlState.ts';
+import type { Timestamp } from '../base/timestamp.ts';
+import { formatUtc } from '../base/timestamp.ts';
+import type { ExternalStorage } from '../storage/externalStorage.ts';
+
+import { listIncrementals } from './collection.ts';
+import type { Layer } from './manifest.ts';
+import { isMissing, readManifest } from './manifest.ts';
+
+/** A full and the completed incrementals on it, by end time. The first one is the full. */
+export type Chain = readonly [Layer, ...Layer[]];
+
+/** Both inclusive; equal for a layer without revision history. */
+export interface RestorableInterval {
+  readonly from: Timestamp;
+  readonly to: Timestamp;
+  readonly layer: Layer;
+}
+
+/**
+ * Reads the manifests of a full and of all completed incrementals on it. 58P01 naming the backup
+ * when there is no completed full in `full`; XX001, 0A000 as readManifest.
+ */
+export async function loadChain(storage: ExternalStorage, full: string, signal?: AbortSignal): Promise<Chain> {
+  let first: Layer;
+  try {
+    first = await readManifest(storage, full, signal);
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+    throw new StatementError(SqlState.UndefinedFile, `no completed backup "${full}" in "${storage.uri}"`, {
+      hint: 'SHOW BACKUPS IN lists the completed backups of a collection',
+      cause: error,
+    });
+  }
+  if (first.manifest.kind !== 'full') {
+    throw new CorruptionError(SqlState.DataCorrupted, `backup "${full}" is an incremental layer where a full one belongs`, { file: full });
+  }
+  const layers: Layer[] = [];
+  for (const directory of await listIncrementals(storage, full, signal)) layers.push(await readManifest(storage, directory, signal));
+  layers.sort((a, b) => a.manifest.endTime - b.manifest.endTime || (a.directory < b.directory ? -1 : 1));
+  return [first, ...layers];
+}
+
+/** The newest layer: what the next incremental continues. */
+export function newestLayer(chain: Chain): Layer {
+  return chain.at(-1) ?? chain[0];
+}
+
+/**
+ * The layers from the full to `layer`, following parents (H1). XX001 when a parent is missing or
+ * is not the one named.
+ */
+export function pathTo(chain: Chain, layer: Layer): Layer[] {
+  const path: Layer[] = [layer];
+  // Each step goes back in time (a manifest's own check), so the walk ends.
+  for (let at = layer; at.manifest.parent !== undefined; ) {
+    const { directory, endTime, manifestSha256 } = at.manifest.parent;
+    const parent = chain.find((candidate) => candidate.directory === directory);
+    if (parent === undefined || parent.manifestSha256 !== manifestSha256 || parent.manifest.endTime !== endTime) {
+      throw new CorruptionError(SqlState.DataCorrupted, `backup layer "${at.directory}" continues a layer that is not there`, {
+        detail: `it continues "${directory}" up to ${formatUtc(endTime)}, ${parent === undefined ? 'which is missing' : 'where another layer lies now'}`,
+        hint: 'restore to a time before this layer, or bring the missing layer back',
+        file: at.directory,
+      });
+    }
+    path.push(parent);
+    at = parent;
+  }
+  return path.reverse();
+}
+
+/** Every moment that the chain can bring back, in order of time; intervals of neighbours may touch. */
+export function restorableIntervals(chain: Chain): RestorableInterval[] {
+  return chain.map((layer) => ({
+    from: layer.manifest.revisionHistory ? earliestTime(layer) : layer.manifest.endTime,
+    to: layer.manifest.endTime,
+    layer,
+  }));
+}
+
+/** The earliest moment that a layer with revision history holds by itself. */
+function earliestTime({ manifest }: Layer): Timestamp {
+  return Math.max(manifest.revisionStartTime, manifest.startTime + 1) as Timestamp;
+}
+
+/** Layers to read for a moment, full first, and the moment: the newest layer's end when `time` is undefined. */
+export interface ChosenLayers {
+  readonly layers: readonly Layer[];
+  readonly time: Timestamp;
+}
+
+/**
+ * Chooses the layers for a restore to `time` (H2). 22023 with the nearest restorable times when no
+ * layer holds that moment.
+ */
+export function chooseLayers(chain: Chain, time: Timestamp | undefined): ChosenLayers {
+  if (time === undefined) {
+    const newest = newestLayer(chain);
+    return { layers: pathTo(chain, newest), time: newest.manifest.endTime };
+  }
+  const holder = restorableIntervals(chain).find(({ from, to }) => from <= time && time <= to);
+  if (holder === undefined) throw notRestorable(chain, time);
+  return { layers: pathTo(chain, holder.layer), time };
+}
+
+/** The nearest restorable times on either side of a moment that is not restorable itself. */
+export function nearestRestorable(chain: Chain, time: Timestamp): { before: Timestamp | undefined; after: Timestamp | undefined } {
+  let before: Timestamp | undefined;
+  let after: Timestamp | undefined;
+  for (const { from, to } of restorableIntervals(chain)) {
+    if (to < time && (before === undefined || to > before)) before = to;
+    if (from > time && (after === undefined || from < after)) after = from;
+  }
+  return { before, after };
+}
+
+function notRestorable(chain: Chain, time: Timestamp): StatementError {
+  const { before, after } = nearestRestorable(chain, time);
+  const newestEnd = chain.reduce((end, layer) => Math.max(end, layer.manifest.endTime), 0);
+  const inside = before !== undefined && time < newestEnd;
+  const nearest = [before && `${formatUtc(before)} before it`, after && `${formatUtc(after)} after it`].filter(Boolean).join(', ');
+  const message = inside
+    ? "incompatible RESTORE timestamp (BACKUP needs option 'revision_history')"
+    : 'supplied backups do not cover requested time';
+  return new StatementError(SqlState.InvalidParameterValue, message, {
+    detail: `requested ${formatUtc(time)}; the nearest restorable times of backup "${chain[0].directory}" are ${nearest}`,
+    hint: inside
+      ? 'restore to one of these times; layers taken WITH revision_history can be restored to any time inside them'
+      : after === undefined
+        ? 'take an incremental backup that reaches the requested time, or restore to the time named'
+        : 'an older full backup may reach the requested time: SHOW BACKUPS IN lists them',
+  });
+}

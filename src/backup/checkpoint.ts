@@ -1,0 +1,76 @@
+/**
+ * Checkpoint: how far a backup job is, as a file beside its data, so that another coordinator goes
+ * on without exporting again what is stored already.
+ *
+ * A checkpoint that is damaged, or of another job, is passed over: it costs work, never correctness.
+ * Lives elsewhere: when one is taken (backupJob.ts). Format: docs/format.md 4.
+ */
+import type { Timestamp } from '../base/timestamp.ts';
+import type { ExternalStorage } from '../storage/externalStorage.ts';
+
+import { checkpointName, listCheckpoints } from './collection.ts';
+import { CHECKPOINT_MAGIC, decodeEnvelope, encodeEnvelope } from './envelope.ts';
+import { JsonFields } from './jsonFields.ts';
+import type { ManifestFile, SpanInterval } from './manifest.ts';
+import { fileFromJson, fileToJson, intervalFromJson, intervalToJson, isMissing } from './manifest.ts';
+
+const VERSION = 1;
+
+export interface Checkpoint {
+  readonly clusterId: string;
+  readonly jobId: string;
+  /** The claim under which it was taken. */
+  readonly claimEpoch: number;
+  readonly time: Timestamp;
+  /** Finished data files. */
+  readonly files: readonly ManifestFile[];
+  readonly emptySpans: readonly SpanInterval[];
+}
+
+/** Writes a checkpoint under a name of its own; returns the name. */
+export async function writeCheckpoint(
+  storage: ExternalStorage,
+  directory: string,
+  checkpoint: Checkpoint,
+  signal?: AbortSignal,
+): Promise<string> {
+  const name = checkpointName(directory, checkpoint.time);
+  const { files, emptySpans, ...rest } = checkpoint;
+  const text = JSON.stringify({ ...rest, files: files.map(fileToJson), emptySpans: emptySpans.map(intervalToJson) });
+  await storage.write(name, await encodeEnvelope(CHECKPOINT_MAGIC, VERSION, text), { signal });
+  return name;
+}
+
+/** The newest readable checkpoint of a job in a directory; undefined when there is none. Storage errors pass through. */
+export async function readNewestCheckpoint(
+  storage: ExternalStorage,
+  directory: string,
+  owner: { readonly clusterId: string; readonly jobId: string },
+  signal?: AbortSignal,
+): Promise<Checkpoint | undefined> {
+  for (const name of await listCheckpoints(storage, directory, signal)) {
+    let bytes: Buffer;
+    try {
+      bytes = Buffer.from(await storage.read(name, { signal }));
+    } catch (error) {
+      if (isMissing(error)) continue;
+      throw error;
+    }
+    const checkpoint = await decodeCheckpoint(bytes, name).catch(() => undefined);
+    if (checkpoint?.clusterId === owner.clusterId && checkpoint.jobId === owner.jobId) return checkpoint;
+  }
+  return undefined;
+}
+
+/** XX001 when it is damaged. */
+export async function decodeCheckpoint(bytes: Buffer, file: string): Promise<Checkpoint> {
+  const fields = JsonFields.parse(await decodeEnvelope(CHECKPOINT_MAGIC, VERSION, bytes, { what: 'checkpoint', file }), file);
+  return {
+    clusterId: fields.string('clusterId'),
+    jobId: fields.string('jobId'),
+    claimEpoch: fields.integer('claimEpoch'),
+    time: fields.time('time'),
+    files: fields.objects('files').map(fileFromJson),
+    emptySpans: fields.objects('emptySpans').map(intervalFromJson),
+  };
+}

@@ -1,0 +1,253 @@
+/**
+ * Collection: the names in a backup destination, from times and back, and the small files that
+ * point, claim and say how far a job is.
+ *
+ *   C1  a layer's directory is its end time in UTC, truncated to hundredths of a second
+ *   C2  LATEST pointers are written once and never changed; their names sort newest full first, so
+ *       jobs that finish out of order cannot turn the pointer back
+ *   C3  a directory without manifest and checksum is no layer, and no function here lists it
+ *
+ * Lives elsewhere: what is in the files (manifest.ts, dataFile.ts). Format: docs/format.md 1.
+ * Source of the layout: CockroachDB's documentation of backup collections.
+ */
+import { assert } from '../base/assert.ts';
+import { StateError, StatementError } from '../base/errors.ts';
+import { isVarveError } from '../base/errors.ts';
+import { SqlState } from '../base/sqlState.ts';
+import type { Timestamp } from '../base/timestamp.ts';
+import { timestamp } from '../base/timestamp.ts';
+import type { ExternalStorage } from '../storage/externalStorage.ts';
+
+export const MANIFEST_NAME = 'BACKUP_MANIFEST';
+export const MANIFEST_CHECKSUM_NAME = 'BACKUP_MANIFEST-CHECKSUM';
+export const LATEST_DIRECTORY = 'metadata/latest';
+const LATEST_PREFIX = `${LATEST_DIRECTORY}/LATEST-`;
+const INCREMENTALS = 'incrementals';
+const LOCK_PREFIX = 'BACKUP-LOCK-';
+const CHECKPOINT_PREFIX = 'progress/BACKUP-CHECKPOINT-';
+
+/** Two layers of a chain are at least this far apart, because their directories are. */
+export const DIRECTORY_STEP_MICROS = 10_000;
+
+const FULL_DIRECTORY = /^(\d{4})\/(\d{2})\/(\d{2})-(\d{2})(\d{2})(\d{2})\.(\d{2})$/;
+const INCREMENTAL_DIRECTORY = /^(\d{4})(\d{2})(\d{2})\/(\d{2})(\d{2})(\d{2})\.(\d{2})$/;
+
+// ---- directories ------------------------------------------------------------------------------
+
+/** `2026/11/20-142355.33`: where a full of this end time lies. */
+export function fullDirectory(endTime: Timestamp): string {
+  const [year, month, day, time] = parts(endTime);
+  return `${year}/${month}/${day}-${time}`;
+}
+
+/** `incrementals/2026/11/20-142355.33/20261121/060000.00`: where an incremental on that full lies. */
+export function incrementalDirectory(full: string, endTime: Timestamp): string {
+  const [year, month, day, time] = parts(endTime);
+  return `${INCREMENTALS}/${full}/${year}${month}${day}/${time}`;
+}
+
+/** The end time that a full's directory stands for, truncated to hundredths; undefined when it is no such name. */
+export function fullDirectoryTime(directory: string): Timestamp | undefined {
+  return timeOf(FULL_DIRECTORY.exec(directory));
+}
+
+/** The same for the part of an incremental's directory below its full. */
+export function incrementalDirectoryTime(name: string): Timestamp | undefined {
+  return timeOf(INCREMENTAL_DIRECTORY.exec(name));
+}
+
+/** The hundredth of a second in which a time lies: what its directory can tell. */
+export function directoryTime(time: Timestamp): Timestamp {
+  return timestamp(time - (time % DIRECTORY_STEP_MICROS));
+}
+
+/**
+ * A user's name of a full, with or without slashes at the ends, to the directory. 22023 when it
+ * has another form: only BACKUP names directories.
+ */
+export function parseSubdirectory(text: string): string {
+  const directory = text.replace(/^\/+|\/+$/g, '');
+  if (fullDirectoryTime(directory) === undefined) {
+    throw new StatementError(SqlState.InvalidParameterValue, `"${text}" is not the name of a backup`, {
+      detail: 'a backup is named YYYY/MM/DD-HHMMSS.FF, the end time of its full layer',
+      hint: 'SHOW BACKUPS IN lists the backups of a collection',
+    });
+  }
+  return directory;
+}
+
+function parts(time: Timestamp): [year: string, month: string, day: string, time: string] {
+  const date = new Date(Math.floor(time / 1000));
+  const year = date.getUTCFullYear();
+  assert(year >= 1970 && year <= 9999, `no directory for year ${year}`);
+  const two = (value: number) => String(value).padStart(2, '0');
+  const hundredths = two(Math.floor(date.getUTCMilliseconds() / 10));
+  const clock = `${two(date.getUTCHours())}${two(date.getUTCMinutes())}${two(date.getUTCSeconds())}.${hundredths}`;
+  return [String(year), two(date.getUTCMonth() + 1), two(date.getUTCDate()), clock];
+}
+
+function timeOf(match: RegExpExecArray | null): Timestamp | undefined {
+  if (match === null) return undefined;
+  const [year, month, day, hour, minute, second, hundredths] = match.slice(1).map(Number) as [
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+  ];
+  const millis = Date.UTC(year, month - 1, day, hour, minute, second, hundredths * 10);
+  if (!(millis >= 0)) return undefined;
+  // A month 13 or a 31st of April would come out as another date.
+  const time = timestamp(millis * 1000);
+  const [y, m, d, t] = parts(time);
+  return `${y}${m}${d}${t}` === match.slice(1, 7).join('') + `.${match[7]}` ? time : undefined;
+}
+
+// ---- listings ---------------------------------------------------------------------------------
+
+/** Directories of the completed fulls, oldest first. Needs `list`. */
+export async function listFulls(storage: ExternalStorage, signal?: AbortSignal): Promise<string[]> {
+  const found: string[] = [];
+  // Year, month and full are one listing each, so the cost is the number of fulls, not of their files.
+  for (const year of await storage.list('', { delimiter: '/', signal })) {
+    if (!/^\d{4}\/$/.test(year)) continue;
+    for (const month of await storage.list(year, { delimiter: '/', signal })) {
+      for (const full of await storage.list(month, { delimiter: '/', signal })) {
+        const directory = full.slice(0, -1);
+        if (full.endsWith('/') && fullDirectoryTime(directory) !== undefined && (await isLayer(storage, directory, signal)))
+          found.push(directory);
+      }
+    }
+  }
+  return found;
+}
+
+/** Directories of the completed incrementals on a full, oldest first. Needs `list`. */
+export async function listIncrementals(storage: ExternalStorage, full: string, signal?: AbortSignal): Promise<string[]> {
+  const root = `${INCREMENTALS}/${full}/`;
+  const found: string[] = [];
+  for (const day of await storage.list(root, { delimiter: '/', signal })) {
+    for (const time of await storage.list(day, { delimiter: '/', signal })) {
+      const directory = time.slice(0, -1);
+      if (!time.endsWith('/') || incrementalDirectoryTime(directory.slice(root.length)) === undefined) continue;
+      if (await isLayer(storage, directory, signal)) found.push(directory);
+    }
+  }
+  return found;
+}
+
+/** True when a directory holds a completed layer (C3). */
+export async function isLayer(storage: ExternalStorage, directory: string, signal?: AbortSignal): Promise<boolean> {
+  // One listing finds both: they differ in their ending.
+  const names = await storage.list(`${directory}/${MANIFEST_NAME}`, { signal });
+  return names.includes(`${directory}/${MANIFEST_NAME}`) && names.includes(`${directory}/${MANIFEST_CHECKSUM_NAME}`);
+}
+
+/** True when the directory holds any file at all: a layer, a job at work, or what one left. */
+export async function isDirectoryTaken(storage: ExternalStorage, directory: string, signal?: AbortSignal): Promise<boolean> {
+  return (await storage.list(`${directory}/`, { delimiter: '/', signal })).length > 0;
+}
+
+// ---- LATEST -----------------------------------------------------------------------------------
+
+/** The name of the pointer to a full of this end time; newest first in a listing. */
+export function latestName(endTime: Timestamp): string {
+  return `${LATEST_PREFIX}${descending(endTime)}`;
+}
+
+/** Writes the pointer to a completed full. Writing it again is harmless: name and content follow from the full. */
+export async function writeLatest(storage: ExternalStorage, full: string, endTime: Timestamp, signal?: AbortSignal): Promise<void> {
+  await storage.write(latestName(endTime), Buffer.from(full, 'ascii'), { signal });
+}
+
+/**
+ * The directory of the newest completed full. 58P01 `path does not contain a completed latest
+ * backup` when there is none; XX001 when the pointer has another content than a full's name.
+ */
+export async function readLatest(storage: ExternalStorage, signal?: AbortSignal): Promise<string> {
+  const names = await storage.list(LATEST_PREFIX, { signal });
+  const newest = names[0];
+  if (newest === undefined) throw noLatest(storage);
+  let content: string;
+  try {
+    content = Buffer.from(await storage.read(newest, { signal })).toString('latin1');
+  } catch (error) {
+    if (isVarveError(error) && error.code === SqlState.UndefinedFile) throw noLatest(storage);
+    throw error;
+  }
+  const full = content.trim().replace(/^\/+|\/+$/g, '');
+  if (fullDirectoryTime(full) === undefined) {
+    throw new StatementError(SqlState.DataCorrupted, `the LATEST pointer "${newest}" does not name a backup`, {
+      detail: `found ${JSON.stringify(content.slice(0, 80))} in "${storage.uri}"`,
+      hint: "name the backup: FROM 'YYYY/MM/DD-HHMMSS.FF' IN ...; SHOW BACKUPS IN lists them",
+    });
+  }
+  return full;
+}
+
+function noLatest(storage: ExternalStorage): StateError {
+  return new StateError(SqlState.UndefinedFile, 'path does not contain a completed latest backup', {
+    detail: `no LATEST pointer in "${storage.uri}"`,
+    hint: 'take a full backup there first: BACKUP ... INTO',
+  });
+}
+
+/** Sixteen hexadecimal digits that sort later times first. */
+export function descending(time: Timestamp): string {
+  return (0xffffffffffffffffn - BigInt(time)).toString(16).padStart(16, '0');
+}
+
+// ---- files in a layer's directory -------------------------------------------------------------
+
+export function lockName(directory: string, jobId: string): string {
+  return `${directory}/${LOCK_PREFIX}${jobId}`;
+}
+
+/** Job ids that have a lock in the directory, as text. */
+export async function listLocks(storage: ExternalStorage, directory: string, signal?: AbortSignal): Promise<string[]> {
+  const prefix = `${directory}/${LOCK_PREFIX}`;
+  return (await storage.list(prefix, { signal })).map((name) => name.slice(prefix.length));
+}
+
+/** What a lock says of its owner. */
+export interface LockContent {
+  readonly clusterId: string;
+  readonly jobId: string;
+  readonly node: number;
+}
+
+export function encodeLock(lock: LockContent): Buffer {
+  return Buffer.from(`${JSON.stringify(lock)}\n`);
+}
+
+/** Undefined when the text is no lock of ours: it then holds the directory, owner unknown. */
+export function decodeLock(content: Uint8Array): LockContent | undefined {
+  try {
+    const value = JSON.parse(Buffer.from(content).toString('utf8')) as Partial<LockContent> | null;
+    if (typeof value?.clusterId !== 'string' || typeof value.jobId !== 'string' || typeof value.node !== 'number') return undefined;
+    return { clusterId: value.clusterId, jobId: value.jobId, node: value.node };
+  } catch {
+    return undefined;
+  }
+}
+
+export function checkpointName(directory: string, time: Timestamp): string {
+  return `${directory}/${CHECKPOINT_PREFIX}${descending(time)}`;
+}
+
+/** Checkpoints in the directory, newest first. */
+export async function listCheckpoints(storage: ExternalStorage, directory: string, signal?: AbortSignal): Promise<string[]> {
+  return await storage.list(`${directory}/${CHECKPOINT_PREFIX}`, { signal });
+}
+
+/** `data/1106-2-000017.vkv`: a data file within its layer's directory. */
+export function dataFileName(jobId: string, claimEpoch: number, number: number): string {
+  return `${dataFilePrefix(jobId)}${claimEpoch}-${String(number).padStart(6, '0')}.vkv`;
+}
+
+/** What every data file of a job starts with, within its layer's directory. */
+export function dataFilePrefix(jobId: string): string {
+  return `data/${jobId}-`;
+}

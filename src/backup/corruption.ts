@@ -1,0 +1,33 @@
+/**
+ * Corruption: the one form in which a decoder of backup files reports that stored bytes are not what was written.
+ */
+import { CorruptionError } from '../base/errors.ts';
+import { SqlState } from '../base/sqlState.ts';
+
+/** Where a decoder reads: the file's name, and the file offset of the first byte it was given. */
+export interface FilePlace {
+  readonly file: string;
+  readonly offset: number;
+}
+
+/** XX001: `what` at an offset of a file is `found` instead of `expected`. */
+export function corruptFile(
+  place: FilePlace,
+  what: string,
+  expected: string | number,
+  found: string | number,
+  cause?: unknown,
+): CorruptionError {
+  return new CorruptionError(SqlState.DataCorrupted, `backup file "${place.file}" is corrupt: ${what}`, {
+    detail: `at offset ${place.offset}: expected ${expected}, found ${found}`,
+    hint: 'take the file from another copy of the collection; SHOW BACKUP ... WITH check_files lists what is missing',
+    file: place.file,
+    offset: place.offset,
+    cause,
+  });
+}
+
+/** Throws unless both are equal. */
+export function expectEqual(place: FilePlace, what: string, expected: string | number, found: string | number): void {
+  if (expected !== found) throw corruptFile(place, what, expected, found);
+}

@@ -1,0 +1,259 @@
+/**
+ * Data file reader: by key through the index with ranged reads, or whole from front to back.
+ *
+ *   R1  what comes out has passed the block's checksum, the limits and the order; nothing is trusted before
+ *   R2  scan() keeps at most two groups of blocks in memory: one being read and decompressed while
+ *       the other is decoded and used
+ *   R3  readDataFile() also proves the whole file: its size, its SHA-256, the checksum of checksums,
+ *       and that header, index, footer and blocks say the same; it throws at the end, so its user
+ *       must not act on the versions before it has returned
+ */
+import { createHash } from 'node:crypto';
+import { crc32 } from 'node:zlib';
+
+import type { Bytes } from '../base/bytes.ts';
+import type { Executor } from '../base/executor.ts';
+import type { Span } from '../base/span.ts';
+import type { ExternalStorage } from '../storage/externalStorage.ts';
+
+import type { VersionRun } from './block.ts';
+import { decodeBlock, decodeFrameHeader, FRAME_BYTES, hex32, openFrame } from './block.ts';
+import { corruptFile, expectEqual } from './corruption.ts';
+import type { BlockInfo, Footer } from './dataFile.ts';
+import { checkHeader, decodeFooter, decodeIndex, FOOTER_BYTES, HEADER_BYTES } from './dataFile.ts';
+import { crcBytes } from './dataFileWriter.ts';
+
+/** Stored bytes of neighbouring blocks fetched with one read: few round trips to an object store, little memory. */
+const GROUP_BYTES = 4 << 20;
+/** Read with the footer: an index is usually below this, so opening is one read after the size. */
+const TAIL_BYTES = 64 << 10;
+
+export interface ReadDataFileOptions {
+  readonly executor: Executor;
+  readonly signal?: AbortSignal;
+}
+
+/** What the manifest says of a file. */
+export interface ExpectedFile {
+  readonly sizeBytes: number;
+  readonly sha256: string;
+}
+
+export class DataFileReader {
+  readonly name: string;
+  readonly footer: Footer;
+  readonly blocks: readonly BlockInfo[];
+  readonly #storage: ExternalStorage;
+  readonly #options: ReadDataFileOptions;
+
+  private constructor(storage: ExternalStorage, name: string, footer: Footer, blocks: readonly BlockInfo[], options: ReadDataFileOptions) {
+    this.#storage = storage;
+    this.name = name;
+    this.footer = footer;
+    this.blocks = blocks;
+    this.#options = options;
+  }
+
+  /**
+   * Reads and checks header, footer and index. `expectedSize` is what the manifest says.
+   * 58P01 when the file is missing, XX001 when it is not what was written.
+   */
+  static async open(
+    storage: ExternalStorage,
+    name: string,
+    options: ReadDataFileOptions & { readonly expectedSize?: number },
+  ): Promise<DataFileReader> {
+    const { signal } = options;
+    const size = await storage.size(name);
+    if (options.expectedSize !== undefined) expectEqual({ file: name, offset: 0 }, 'size', options.expectedSize, size);
+    const tailOffset = Math.max(0, size - TAIL_BYTES);
+    const tail = asBuffer(await storage.read(name, { offset: tailOffset, length: size - tailOffset, signal }));
+    const header =
+      tailOffset === 0 ? tail.subarray(0, HEADER_BYTES) : asBuffer(await storage.read(name, { offset: 0, length: HEADER_BYTES, signal }));
+    checkHeader(header, name);
+    const footer = decodeFooter(tail.subarray(Math.max(0, tail.length - FOOTER_BYTES)), name, size);
+    const frame =
+      footer.indexOffset >= tailOffset
+        ? tail.subarray(footer.indexOffset - tailOffset, footer.indexOffset - tailOffset + footer.indexSize)
+        : asBuffer(await storage.read(name, { offset: footer.indexOffset, length: footer.indexSize, signal }));
+    const place = { file: name, offset: footer.indexOffset };
+    const index = await openFrame(frame, place);
+    expectEqual(place, 'number of blocks', footer.blockCount, index.header.entryCount);
+    return new DataFileReader(storage, name, footer, decodeIndex(index.content, footer, name), options);
+  }
+
+  /** The versions of keys in a span, in order; one run a block, never empty. */
+  async *scan(span: Span): AsyncGenerator<VersionRun> {
+    const groups = this.#groups(span);
+    let next = groups.next();
+    if (next.done) return;
+    let ahead = this.#fetch(next.value);
+    try {
+      while (true) {
+        const fetched = await ahead;
+        next = groups.next();
+        if (!next.done) ahead = this.#fetch(next.value);
+        for (const { content, info, after } of fetched) {
+          const run = clip(decodeBlock(content, info, { file: this.name, offset: info.offset }, after), span);
+          if (run !== undefined) yield run;
+          if (this.#options.executor.shouldYield()) await this.#options.executor.yield();
+        }
+        if (next.done) return;
+      }
+    } finally {
+      // Whoever leaves early takes no interest in the read ahead.
+      ahead.catch(() => {});
+    }
+  }
+
+  /** Indexes of the blocks that meet a span, in stretches of at most GROUP_BYTES (but at least one block). */
+  *#groups(span: Span): Generator<{ from: number; to: number }, undefined> {
+    let from = 0;
+    while (from < this.blocks.length && this.blocks[from]!.lastKey < span.key) from++;
+    while (from < this.blocks.length && this.blocks[from]!.firstKey < span.endKey) {
+      let to = from + 1;
+      let bytes = this.blocks[from]!.storedSize;
+      while (to < this.blocks.length && this.blocks[to]!.firstKey < span.endKey && bytes + this.blocks[to]!.storedSize <= GROUP_BYTES) {
+        bytes += this.blocks[to]!.storedSize;
+        to++;
+      }
+      yield { from, to };
+      from = to;
+    }
+    return undefined;
+  }
+
+  /** Reads, checks and decompresses neighbouring blocks. */
+  async #fetch({ from, to }: { from: number; to: number }): Promise<{ content: Buffer; info: BlockInfo; after: Bytes }[]> {
+    const first = this.blocks[from]!;
+    const last = this.blocks[to - 1]!;
+    const length = last.offset + FRAME_BYTES + last.storedSize - first.offset;
+    const bytes = asBuffer(await this.#storage.read(this.name, { offset: first.offset, length, signal: this.#options.signal }));
+    expectEqual({ file: this.name, offset: first.offset }, 'size of blocks', length, bytes.length);
+    return Promise.all(
+      this.blocks.slice(from, to).map(async (info, i) => {
+        const start = info.offset - first.offset;
+        const frame = bytes.subarray(start, start + FRAME_BYTES + info.storedSize);
+        const place = { file: this.name, offset: info.offset };
+        const { header, content } = await this.#options.executor.run('decompress backup block', () => openFrame(frame, place));
+        expectEqual(place, 'entry count of a block', info.entryCount, header.entryCount);
+        expectEqual(place, 'raw size of a block', info.rawSize, header.rawSize);
+        return { content, info, after: this.blocks[from + i - 1]?.lastKey ?? ('' as Bytes) };
+      }),
+    );
+  }
+}
+
+/**
+ * Every version of a file, front to back in one pass over its bytes, and the proof of the whole
+ * file (R3) when the last one has been taken. 58P01 when it is missing, XX001 when it is not what
+ * was written.
+ */
+export async function* readDataFile(
+  storage: ExternalStorage,
+  name: string,
+  expected: ExpectedFile,
+  options: ReadDataFileOptions,
+): AsyncGenerator<VersionRun> {
+  const { signal, executor } = options;
+  const { footer, blocks } = await DataFileReader.open(storage, name, { ...options, expectedSize: expected.sizeBytes });
+  const hash = createHash('sha256');
+  const input = new StreamCutter(storage.readStream(name, { signal }), hash);
+  let blocksCrc = 0;
+  let after = '' as Bytes;
+  checkHeader(await input.take(HEADER_BYTES, name), name);
+  for (const info of blocks) {
+    const place = { file: name, offset: info.offset };
+    const frame = await input.take(FRAME_BYTES + info.storedSize, name);
+    const { header, content } = await executor.run('decompress backup block', () => openFrame(frame, place));
+    blocksCrc = crc32(crcBytes(header.crc), blocksCrc);
+    expectEqual(place, 'entry count of a block', info.entryCount, header.entryCount);
+    yield decodeBlock(content, info, place, after);
+    after = info.lastKey;
+    if (executor.shouldYield()) await executor.yield();
+  }
+  const index = await input.take(footer.indexSize, name);
+  blocksCrc = crc32(crcBytes(decodeFrameHeader(index, { file: name, offset: footer.indexOffset }).crc), blocksCrc);
+  await input.take(FOOTER_BYTES, name);
+  await input.end(name);
+  expectEqual({ file: name, offset: 0 }, 'checksum of all blocks', hex32(footer.blocksCrc), hex32(blocksCrc));
+  expectEqual({ file: name, offset: 0 }, 'SHA-256', expected.sha256, hash.digest('hex'));
+}
+
+/** XX001 or 58P01 unless the stored file has the size and SHA-256 that the manifest says. Reads it once, keeps nothing. */
+export async function verifyStoredFile(
+  storage: ExternalStorage,
+  name: string,
+  expected: ExpectedFile,
+  signal?: AbortSignal,
+): Promise<void> {
+  const hash = createHash('sha256');
+  let size = 0;
+  for await (const piece of storage.readStream(name, { signal })) {
+    hash.update(piece);
+    size += piece.length;
+  }
+  expectEqual({ file: name, offset: 0 }, 'size', expected.sizeBytes, size);
+  expectEqual({ file: name, offset: 0 }, 'SHA-256', expected.sha256, hash.digest('hex'));
+}
+
+/** Cuts a stream of pieces into stretches of asked-for sizes, hashing as they pass. */
+class StreamCutter {
+  readonly #pieces: AsyncIterator<Uint8Array>;
+  readonly #hash: { update(bytes: Uint8Array): unknown };
+  #held: Buffer = Buffer.alloc(0);
+  #offset = 0;
+
+  constructor(pieces: AsyncIterable<Uint8Array>, hash: { update(bytes: Uint8Array): unknown }) {
+    this.#pieces = pieces[Symbol.asyncIterator]();
+    this.#hash = hash;
+  }
+
+  async take(count: number, file: string): Promise<Buffer> {
+    const parts: Buffer[] = [this.#held];
+    let length = this.#held.length;
+    while (length < count) {
+      const next = await this.#pieces.next();
+      if (next.done) throw corruptFile({ file, offset: this.#offset }, 'end of file', `${count} more bytes`, length);
+      this.#hash.update(next.value);
+      parts.push(asBuffer(next.value));
+      length += next.value.length;
+    }
+    const joined = parts.length === 1 ? this.#held : Buffer.concat(parts, length);
+    this.#held = joined.subarray(count);
+    this.#offset += count;
+    return joined.subarray(0, count);
+  }
+
+  /** Throws XX001 when bytes are left. */
+  async end(file: string): Promise<void> {
+    const next = await this.#pieces.next();
+    if (this.#held.length > 0 || !next.done) throw corruptFile({ file, offset: this.#offset }, 'end of file', 'nothing', 'more bytes');
+  }
+}
+
+/** The part of a run inside a span; undefined when there is none. */
+function clip(run: VersionRun, span: Span): VersionRun | undefined {
+  const { keys, timestamps, values } = run;
+  if (keys[0]! >= span.key && keys.at(-1)! < span.endKey) return run;
+  const from = firstAtOrAfter(keys, span.key);
+  const to = firstAtOrAfter(keys, span.endKey);
+  if (from >= to) return undefined;
+  return { keys: keys.slice(from, to), timestamps: timestamps.slice(from, to), values: values.slice(from, to) };
+}
+
+/** Index of the first key at or after `key` in a sorted list. */
+function firstAtOrAfter(keys: readonly Bytes[], key: Bytes): number {
+  let low = 0;
+  let high = keys.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (keys[middle]! < key) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+}

@@ -1,0 +1,139 @@
+/**
+ * Data file writer: streams sorted versions into one file of a storage.
+ *
+ *   main thread     | encode block 3 | encode block 4 | ...
+ *   thread pool        | compress block 2 | compress block 3 | ...
+ *   storage               | write block 1 | write block 2 | ...
+ *
+ * The storage pulls: at most IN_FLIGHT_MAX blocks are between encoder and storage, so memory is
+ * bounded however slow the storage is. The file appears whole or not at all (S1 of the port).
+ */
+import { crc32 } from 'node:zlib';
+
+import type { Executor } from '../base/executor.ts';
+import type { Timestamp } from '../base/timestamp.ts';
+import type { ExternalStorage } from '../storage/externalStorage.ts';
+
+import type { StoredBlock, VersionRun } from './block.ts';
+import { BLOCK_TARGET_BYTES, BlockEncoder, FRAME_BYTES, storeBlock } from './block.ts';
+import type { BlockInfo } from './dataFile.ts';
+import { encodeFooter, encodeHeader, encodeIndex, HEADER_BYTES } from './dataFile.ts';
+
+/** One being written, two being compressed: what two cores can use. */
+const IN_FLIGHT_MAX = 3;
+
+export interface DataFileOptions {
+  readonly executor: Executor;
+  readonly signal?: AbortSignal;
+  /** Stops asking for runs once this much is stored; every run that was taken is in the file. */
+  readonly fileTargetBytes?: number;
+  /** Raw size at which a block is closed; for tests. */
+  readonly blockTargetBytes?: number;
+}
+
+export interface WrittenDataFile {
+  readonly sizeBytes: number;
+  readonly sha256: string;
+  readonly entryCount: number;
+  readonly tombstoneCount: number;
+  readonly dataBytes: number;
+}
+
+/** The sum of what blocks told about themselves. */
+interface Totals {
+  entryCount: number;
+  tombstoneCount: number;
+  dataBytes: number;
+  lowestTime: number;
+  highestTime: number;
+}
+
+/**
+ * Writes `runs`, which continue one another in order, as the file `name`. A failing source or
+ * storage, or the signal, rejects and leaves no file. The source cannot be replayed, so a storage
+ * error is for the caller to retry with a new source.
+ */
+export async function writeDataFile(
+  storage: ExternalStorage,
+  name: string,
+  runs: AsyncIterable<VersionRun>,
+  options: DataFileOptions,
+): Promise<WrittenDataFile> {
+  const totals: Totals = { entryCount: 0, tombstoneCount: 0, dataBytes: 0, lowestTime: 0, highestTime: 0 };
+  const result = await storage.write(name, encodeFile(runs, options, totals), { signal: options.signal });
+  const { entryCount, tombstoneCount, dataBytes } = totals;
+  return { ...result, entryCount, tombstoneCount, dataBytes };
+}
+
+/** The file's bytes in pieces. `totals` is complete when the last piece has been delivered. */
+async function* encodeFile(runs: AsyncIterable<VersionRun>, options: DataFileOptions, totals: Totals): AsyncGenerator<Buffer> {
+  const { executor, fileTargetBytes = Number.POSITIVE_INFINITY } = options;
+  const encoder = new BlockEncoder(options.blockTargetBytes ?? BLOCK_TARGET_BYTES);
+  const inFlight: Promise<StoredBlock & { info: Omit<BlockInfo, 'offset'> }>[] = [];
+  const blocks: BlockInfo[] = [];
+  let offset = HEADER_BYTES;
+  let blocksCrc = 0;
+
+  const startBlock = () => {
+    const raw = encoder.take();
+    if (totals.entryCount === 0 || raw.lowestTime < totals.lowestTime) totals.lowestTime = raw.lowestTime;
+    if (raw.highestTime > totals.highestTime) totals.highestTime = raw.highestTime;
+    totals.entryCount += raw.entryCount;
+    totals.tombstoneCount += raw.tombstoneCount;
+    totals.dataBytes += raw.dataBytes;
+    const { entryCount, firstKey, lastKey, content } = raw;
+    const stored = executor.run('compress backup block', async () => {
+      const block = await storeBlock(content, entryCount);
+      encoder.give(raw.buffer);
+      return { ...block, info: { storedSize: block.content.length, rawSize: content.length, entryCount, firstKey, lastKey } };
+    });
+    // A failure is thrown where the block is awaited; until then it must not count as unhandled.
+    stored.catch(() => {});
+    inFlight.push(stored);
+  };
+  const nextBlock = async (): Promise<Buffer[]> => {
+    const block = await (inFlight.shift() as (typeof inFlight)[number]);
+    blocks.push({ offset, ...block.info });
+    offset += FRAME_BYTES + block.content.length;
+    blocksCrc = crc32(crcBytes(block.crc), blocksCrc);
+    return [block.header, block.content];
+  };
+
+  yield encodeHeader();
+  for await (const { keys, timestamps, values } of runs) {
+    for (let i = 0; i < keys.length; i++) {
+      // Parallel arrays: every index below the length is there.
+      const isFull = encoder.add(keys[i]!, timestamps[i]!, values[i]!);
+      if (!isFull) continue;
+      startBlock();
+      if (inFlight.length >= IN_FLIGHT_MAX) yield* await nextBlock();
+      if (executor.shouldYield()) await executor.yield();
+    }
+    if (offset >= fileTargetBytes) break;
+  }
+  if (encoder.entryCount > 0) startBlock();
+  while (inFlight.length > 0) yield* await nextBlock();
+
+  const index = await storeBlock(encodeIndex(blocks), blocks.length);
+  blocksCrc = crc32(crcBytes(index.crc), blocksCrc);
+  yield index.header;
+  yield index.content;
+  yield encodeFooter({
+    indexOffset: offset,
+    indexSize: FRAME_BYTES + index.content.length,
+    blockCount: blocks.length,
+    entryCount: totals.entryCount,
+    tombstoneCount: totals.tombstoneCount,
+    dataBytes: totals.dataBytes,
+    lowestTime: totals.lowestTime as Timestamp,
+    highestTime: totals.highestTime as Timestamp,
+    blocksCrc,
+  });
+}
+
+/** A CRC as the four bytes that the checksum of checksums covers. */
+export function crcBytes(crc: number): Buffer {
+  const bytes = Buffer.allocUnsafe(4);
+  bytes.writeUInt32LE(crc, 0);
+  return bytes;
+}

@@ -1,0 +1,349 @@
+/**
+ * Manifest: what a layer holds, as one self-describing document. Its presence (with its checksum)
+ * makes a directory a layer.
+ *
+ *   M1  encode and decode assert the same facts (checkManifest), so what cannot be read back is never written
+ *   M2  a reader refuses a greater major version by name, and passes over fields it does not know
+ *   M3  every byte is under a checksum: the envelope's CRC-32, and the SHA-256 in the file beside it
+ *
+ * Lives elsewhere: the envelope (envelope.ts), the names (collection.ts), what a chain of manifests
+ * proves (chain.ts, coverage.ts). Format: docs/format.md 3.
+ */
+import { createHash } from 'node:crypto';
+
+import { toHex } from '../base/bytes.ts';
+import { isVarveError } from '../base/errors.ts';
+import type { Span } from '../base/span.ts';
+import { SqlState } from '../base/sqlState.ts';
+import type { Timestamp } from '../base/timestamp.ts';
+import { VERSION } from '../base/version.ts';
+import type { Descriptor } from '../catalog/descriptor.ts';
+import type { ExternalStorage } from '../storage/externalStorage.ts';
+
+import { MANIFEST_CHECKSUM_NAME, MANIFEST_NAME } from './collection.ts';
+import { corruptFile, expectEqual } from './corruption.ts';
+import { descriptorFromJson, descriptorToJson } from './descriptorJson.ts';
+import { decodeEnvelope, encodeEnvelope, MANIFEST_MAGIC } from './envelope.ts';
+import type { JsonObject } from './jsonFields.ts';
+import { JsonFields } from './jsonFields.ts';
+
+const MAJOR_VERSION = 1;
+const MINOR_VERSION = 0;
+const FORMAT = 'varve-backup';
+
+export type BackupScope = 'cluster' | 'databases' | 'tables';
+export type LayerKind = 'full' | 'incremental';
+
+export interface EntryCounts {
+  /** Rows of primary indexes; versions of rows, with revision history. */
+  readonly rows: number;
+  /** Entries of secondary indexes. */
+  readonly indexEntries: number;
+  /** Bytes of keys and values. */
+  readonly dataBytes: number;
+}
+
+/** A span over an interval of time: (startTime, endTime]. */
+export interface SpanInterval {
+  readonly span: Span;
+  readonly startTime: Timestamp;
+  readonly endTime: Timestamp;
+}
+
+/** A stretch of keys of a data file. */
+export interface ManifestFilePart extends SpanInterval, EntryCounts {}
+
+export interface ManifestFile {
+  /** Relative to the layer's directory. */
+  readonly path: string;
+  readonly sizeBytes: number;
+  readonly sha256: string;
+  /** The locality tier of the URI it was written to; '' without one. */
+  readonly locality: string;
+  /** In key order, disjoint. */
+  readonly parts: readonly ManifestFilePart[];
+}
+
+/** A version of a descriptor; undefined: dropped. */
+export interface DescriptorChange {
+  readonly id: number;
+  readonly time: Timestamp;
+  readonly descriptor: Descriptor | undefined;
+}
+
+/** The layer that this one continues. */
+export interface ParentLayer {
+  readonly directory: string;
+  readonly endTime: Timestamp;
+  readonly manifestSha256: string;
+}
+
+export interface Manifest {
+  readonly layerId: string;
+  readonly clusterId: string;
+  readonly jobId: string;
+  readonly kind: LayerKind;
+  readonly scope: BackupScope;
+  /** As the statement named them. */
+  readonly targets: readonly string[];
+  /** Exclusive; 0 for a full. */
+  readonly startTime: Timestamp;
+  /** Inclusive. */
+  readonly endTime: Timestamp;
+  readonly revisionHistory: boolean;
+  /** The earliest time that can be restored from this layer; endTime without revision history. */
+  readonly revisionStartTime: Timestamp;
+  /** Sorted, disjoint. */
+  readonly spans: readonly Span[];
+  /** Sorted, disjoint, within `spans`. Empty for a full. */
+  readonly introducedSpans: readonly Span[];
+  /** Ascending. */
+  readonly completeDatabaseIds: readonly number[];
+  /** Ascending. */
+  readonly targetIds: readonly number[];
+  /** As of endTime; ascending by id. */
+  readonly descriptors: readonly Descriptor[];
+  /** Ascending by (time, id); empty without revision history. */
+  readonly descriptorChanges: readonly DescriptorChange[];
+  readonly files: readonly ManifestFile[];
+  /** Spans covered in which nothing was to be stored. */
+  readonly emptySpans: readonly SpanInterval[];
+  readonly entryCounts: EntryCounts;
+  readonly parent: ParentLayer | undefined;
+}
+
+/** A manifest and where it was found. */
+export interface Layer {
+  /** Relative to the collection. */
+  readonly directory: string;
+  readonly manifest: Manifest;
+  /** SHA-256 of the manifest file: how the next layer names this one. */
+  readonly manifestSha256: string;
+}
+
+// ---- files ------------------------------------------------------------------------------------
+
+/**
+ * Writes manifest and checksum into a layer's directory, in this order, reads both back, and
+ * returns the digest. The layer is complete when this resolves. The caller has made sure that no
+ * other job writes here.
+ */
+export async function writeManifest(
+  storage: ExternalStorage,
+  directory: string,
+  manifest: Manifest,
+  signal?: AbortSignal,
+): Promise<string> {
+  const bytes = await encodeManifest(manifest);
+  const digest = sha256(bytes);
+  await storage.write(`${directory}/${MANIFEST_NAME}`, bytes, { signal });
+  await storage.write(`${directory}/${MANIFEST_CHECKSUM_NAME}`, Buffer.from(`${digest}\n`), { signal });
+  const layer = await readManifest(storage, directory, signal);
+  expectEqual({ file: `${directory}/${MANIFEST_NAME}`, offset: 0 }, 'SHA-256 after writing', digest, layer.manifestSha256);
+  return digest;
+}
+
+/**
+ * Reads a layer's manifest. 58P01 when the directory holds no completed layer, XX001 when it is
+ * damaged, 0A000 when a later version or encryption is in the way.
+ */
+export async function readManifest(storage: ExternalStorage, directory: string, signal?: AbortSignal): Promise<Layer> {
+  const file = `${directory}/${MANIFEST_NAME}`;
+  const checksumFile = `${directory}/${MANIFEST_CHECKSUM_NAME}`;
+  const bytes = Buffer.from(await storage.read(file, { signal }));
+  const checksum = Buffer.from(await storage.read(checksumFile, { signal })).toString('latin1');
+  if (!/^[0-9a-f]{64}\n$/.test(checksum)) {
+    throw corruptFile({ file: checksumFile, offset: 0 }, 'checksum', '64 hexadecimal digits', JSON.stringify(checksum.slice(0, 80)));
+  }
+  const digest = sha256(bytes);
+  expectEqual({ file, offset: 0 }, 'SHA-256', checksum.trim(), digest);
+  return { directory, manifest: await decodeManifest(bytes, file), manifestSha256: digest };
+}
+
+/** True when an error says that there is no such file. */
+export function isMissing(error: unknown): boolean {
+  return isVarveError(error) && error.code === SqlState.UndefinedFile;
+}
+
+function sha256(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
+// ---- document ---------------------------------------------------------------------------------
+
+/** The bytes of BACKUP_MANIFEST. XX001 when the manifest contradicts itself: nothing is written then. */
+export async function encodeManifest(manifest: Manifest): Promise<Buffer> {
+  const text = JSON.stringify(manifestToJson(manifest));
+  // What would be refused on the way back must not be written (M1).
+  manifestFromJson(JsonFields.parse(text, MANIFEST_NAME));
+  return await encodeEnvelope(MANIFEST_MAGIC, MAJOR_VERSION, text);
+}
+
+/** The manifest in the bytes of `file`. */
+export async function decodeManifest(bytes: Buffer, file: string): Promise<Manifest> {
+  const text = await decodeEnvelope(MANIFEST_MAGIC, MAJOR_VERSION, bytes, { what: 'manifest', file });
+  return manifestFromJson(JsonFields.parse(text, file));
+}
+
+/** The JSON document of SHOW BACKUP ... WITH as_json, and of the file. */
+export function manifestToJson(manifest: Manifest): JsonObject {
+  return {
+    format: FORMAT,
+    majorVersion: MAJOR_VERSION,
+    minorVersion: MINOR_VERSION,
+    writtenBy: VERSION,
+    layerId: manifest.layerId,
+    clusterId: manifest.clusterId,
+    jobId: manifest.jobId,
+    kind: manifest.kind,
+    scope: manifest.scope,
+    targets: [...manifest.targets],
+    startTime: manifest.startTime,
+    endTime: manifest.endTime,
+    revisionHistory: manifest.revisionHistory,
+    revisionStartTime: manifest.revisionStartTime,
+    spans: manifest.spans.map(spanToJson),
+    introducedSpans: manifest.introducedSpans.map(spanToJson),
+    completeDatabaseIds: [...manifest.completeDatabaseIds],
+    targetIds: [...manifest.targetIds],
+    descriptors: manifest.descriptors.map(descriptorToJson),
+    descriptorChanges: manifest.descriptorChanges.map(({ id, time, descriptor }) => ({
+      id,
+      time,
+      descriptor: descriptor === undefined ? null : descriptorToJson(descriptor),
+    })),
+    files: manifest.files.map(fileToJson),
+    emptySpans: manifest.emptySpans.map(intervalToJson),
+    entryCounts: countsToJson(manifest.entryCounts),
+    parent: manifest.parent === undefined ? null : { ...manifest.parent },
+  };
+}
+
+function manifestFromJson(fields: JsonFields): Manifest {
+  fields.literal('format', FORMAT);
+  fields.literal('majorVersion', MAJOR_VERSION);
+  const parent = fields.optionalObject('parent');
+  const manifest: Manifest = {
+    layerId: fields.string('layerId'),
+    clusterId: fields.string('clusterId'),
+    jobId: fields.string('jobId'),
+    kind: fields.oneOf('kind', ['full', 'incremental']),
+    scope: fields.oneOf('scope', ['cluster', 'databases', 'tables']),
+    targets: fields.strings('targets'),
+    startTime: fields.time('startTime'),
+    endTime: fields.time('endTime'),
+    revisionHistory: fields.boolean('revisionHistory'),
+    revisionStartTime: fields.time('revisionStartTime'),
+    spans: fields.objects('spans').map(spanFromJson),
+    introducedSpans: fields.objects('introducedSpans').map(spanFromJson),
+    completeDatabaseIds: fields.integers('completeDatabaseIds'),
+    targetIds: fields.integers('targetIds'),
+    descriptors: fields.objects('descriptors').map((json) => descriptorFromJson(json)),
+    descriptorChanges: fields.objects('descriptorChanges').map((change) => {
+      const descriptor = change.optionalObject('descriptor');
+      return { id: change.integer('id'), time: change.time('time'), descriptor: descriptor && descriptorFromJson(descriptor) };
+    }),
+    files: fields.objects('files').map(fileFromJson),
+    emptySpans: fields.objects('emptySpans').map(intervalFromJson),
+    entryCounts: countsFromJson(fields.object('entryCounts')),
+    parent: parent && {
+      directory: parent.string('directory'),
+      endTime: parent.time('endTime'),
+      manifestSha256: parent.string('manifestSha256'),
+    },
+  };
+  checkManifest(manifest, fields);
+  return manifest;
+}
+
+/** The facts that hold between a manifest's fields. */
+function checkManifest(manifest: Manifest, fields: JsonFields): void {
+  const { kind, startTime, endTime, parent, files, revisionHistory, revisionStartTime, spans } = manifest;
+  const must = (holds: boolean, what: string) => fields.must(holds, what);
+  must(startTime < endTime, 'startTime is before endTime');
+  must((kind === 'full') === (parent === undefined), 'an incremental layer, and no full one, has a parent');
+  must((kind === 'full') === (startTime === 0), 'a full layer starts at 0');
+  must(parent === undefined || parent.endTime === startTime, 'a layer starts where its parent ends');
+  must(kind === 'incremental' || manifest.introducedSpans.length === 0, 'a full layer introduces nothing');
+  must(revisionStartTime >= startTime && revisionStartTime <= endTime, 'revisionStartTime is within the interval');
+  must(revisionHistory || revisionStartTime === endTime, 'without revision history only endTime can be restored');
+  must(revisionHistory || manifest.descriptorChanges.length === 0, 'descriptor changes come with revision history');
+  must(isSorted(spans) && isSorted(manifest.introducedSpans), 'spans are sorted and disjoint');
+  must(isAscending(manifest.completeDatabaseIds) && isAscending(manifest.targetIds), 'ids ascend');
+  must(isAscending(manifest.descriptors.map((descriptor) => descriptor.id)), 'descriptors ascend by id');
+  must(new Set(files.map((file) => file.path)).size === files.length, 'each file is named once');
+  for (const file of files) {
+    must(file.parts.length > 0, `file ${file.path} has a part`);
+    must(isSorted(file.parts.map((part) => part.span)), `parts of file ${file.path} are sorted and disjoint`);
+  }
+  for (const name of ['rows', 'indexEntries', 'dataBytes'] as const) {
+    const sum = files.reduce((total, file) => total + file.parts.reduce((inFile, part) => inFile + part[name], 0), 0);
+    must(sum === manifest.entryCounts[name], `entryCounts.${name} is the sum over the files`);
+  }
+}
+
+function isSorted(spans: readonly Span[]): boolean {
+  return spans.every((span, i) => span.key < span.endKey && (i === 0 || spans[i - 1]!.endKey <= span.key));
+}
+
+function isAscending(ids: readonly number[]): boolean {
+  return ids.every((id, i) => i === 0 || ids[i - 1]! < id);
+}
+
+// ---- parts, shared with checkpoints -----------------------------------------------------------
+
+function spanToJson(span: Span): JsonObject {
+  return { key: toHex(span.key), endKey: toHex(span.endKey) };
+}
+
+function spanFromJson(fields: JsonFields): Span {
+  return { key: fields.hex('key'), endKey: fields.hex('endKey') };
+}
+
+export function intervalToJson(interval: SpanInterval): JsonObject {
+  return { span: spanToJson(interval.span), startTime: interval.startTime, endTime: interval.endTime };
+}
+
+export function intervalFromJson(fields: JsonFields): SpanInterval {
+  const interval = { span: spanFromJson(fields.object('span')), startTime: fields.time('startTime'), endTime: fields.time('endTime') };
+  fields.must(interval.startTime < interval.endTime && interval.span.key < interval.span.endKey, 'an interval is not empty');
+  return interval;
+}
+
+function countsToJson({ rows, indexEntries, dataBytes }: EntryCounts): JsonObject {
+  return { rows, indexEntries, dataBytes };
+}
+
+function countsFromJson(fields: JsonFields): EntryCounts {
+  return { rows: fields.integer('rows'), indexEntries: fields.integer('indexEntries'), dataBytes: fields.integer('dataBytes') };
+}
+
+export function fileToJson(file: ManifestFile): JsonObject {
+  const { path, sizeBytes, sha256, locality, parts } = file;
+  return { path, sizeBytes, sha256, locality, parts: parts.map((part) => ({ ...intervalToJson(part), ...countsToJson(part) })) };
+}
+
+export function fileFromJson(fields: JsonFields): ManifestFile {
+  const file = {
+    path: fields.string('path'),
+    sizeBytes: fields.integer('sizeBytes'),
+    sha256: fields.string('sha256'),
+    locality: fields.string('locality'),
+    parts: fields.objects('parts').map((part) => ({ ...intervalFromJson(part), ...countsFromJson(part) })),
+  };
+  fields.must(/^[0-9a-f]{64}$/.test(file.sha256), 'a file has a SHA-256');
+  fields.must(/^data\/[^/]+$/.test(file.path) && !file.path.includes('..'), 'a data file lies in data/');
+  return file;
+}
+
+/** No entries. */
+export const NO_ENTRIES: EntryCounts = Object.freeze({ rows: 0, indexEntries: 0, dataBytes: 0 });
+
+export function addCounts(a: EntryCounts, b: EntryCounts): EntryCounts {
+  return { rows: a.rows + b.rows, indexEntries: a.indexEntries + b.indexEntries, dataBytes: a.dataBytes + b.dataBytes };
+}
+
+/** The counts of all parts of all files. */
+export function countsOf(files: readonly ManifestFile[]): EntryCounts {
+  return files.flatMap((file) => file.parts).reduce<EntryCounts>(addCounts, NO_ENTRIES);
+}
