@@ -77,7 +77,7 @@ function scan(text: string, typeName: string, context: DateContext): Parsed {
   let micros: number | undefined;
   let zone: TimeZone | undefined;
   let isBc = false;
-  if (rest === '') fail(text, typeName);
+  if (rest === '') fail(text, typeName, 'empty or blank input');
   const setDate = (year: number, month: number, day: number, length: number) => {
     if (date || days !== undefined) fail(text, typeName, 'more than one date');
     date = { year, month, day };

@@ -60,7 +60,10 @@ function checkTable(desc: TableDescriptor, check: Check): void {
 }
 
 function checkFamilies(desc: TableDescriptor, check: Check): void {
-  check(desc.families.some((family) => family.id === 0), 'no family 0');
+  check(
+    desc.families.some((family) => family.id === 0),
+    'no family 0',
+  );
   check(unique(desc.families.map((family) => family.id)), 'duplicate family ids');
   check(unique(desc.families.map((family) => family.name)), 'duplicate family names');
   for (const family of desc.families) check(family.id < desc.nextFamilyId, `family id ${family.id} is not below ${desc.nextFamilyId}`);
@@ -111,7 +114,8 @@ export function validateCatalog(snapshot: CatalogSnapshot): string[] {
     const named = snapshot.lookup(desc.parentId, schemaId, desc.name);
     if (named !== desc.id) report(`its name stands for ${named ?? 'nothing'}`);
     if (desc.kind !== 'database' && !snapshot.databaseById(desc.parentId)) report(`database ${desc.parentId} is not there`);
-    if (schemaId !== 0 && schemaId !== PUBLIC_SCHEMA_ID && snapshot.byId(schemaId)?.kind !== 'schema') report(`schema ${schemaId} is not there`);
+    if (schemaId !== 0 && schemaId !== PUBLIC_SCHEMA_ID && snapshot.byId(schemaId)?.kind !== 'schema')
+      report(`schema ${schemaId} is not there`);
     if (desc.kind === 'table') validateReferences(desc, snapshot, report);
   }
   return problems;
