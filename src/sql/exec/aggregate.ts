@@ -1,0 +1,107 @@
+/**
+ * Aggregation: one state for each aggregate and group, in a map by group key.
+ *
+ * FILTER, DISTINCT and ORDER BY of an aggregate are applied here, before its state sees a row: a
+ * distinct aggregate remembers the arguments it has seen, an ordered one keeps its group's rows and
+ * feeds them sorted at the end. Groups come in the order of their first rows.
+ */
+import type { Datum } from '../../catalog/datum.ts';
+import type { AggregateState } from '../expr/overload.ts';
+import type { TypedAggregate } from '../expr/typedExpr.ts';
+import type { AggregateNode, PlanColumn } from '../plan/plan.ts';
+import { batched, compileCondition, compileRow, type Condition, type Operator, type RowMaker } from './run.ts';
+import { compareRows, type KeyOf, rowKey, type RowCompare } from './sort.ts';
+
+interface CompiledAggregate {
+  readonly args: RowMaker;
+  readonly filter: Condition | undefined;
+  readonly distinctKey: KeyOf | undefined;
+  /** Arguments first, then the sort keys. */
+  readonly ordered: { readonly row: RowMaker; readonly compare: RowCompare; readonly argCount: number } | undefined;
+  readonly start: () => AggregateState;
+}
+
+interface GroupPart {
+  readonly state: AggregateState;
+  readonly seen: Set<unknown> | undefined;
+  readonly rows: Datum[][] | undefined;
+}
+
+function compileOne(aggregate: TypedAggregate): CompiledAggregate {
+  const types = aggregate.args.map((arg) => arg.type);
+  const indexes = types.map((_, i) => i);
+  let ordered: CompiledAggregate['ordered'];
+  if (aggregate.orderBy.length > 0) {
+    const exprs = [...aggregate.args, ...aggregate.orderBy.map((key) => key.expr)];
+    const columns: PlanColumn[] = exprs.map((expr) => ({ name: '', type: expr.type }));
+    const keys = aggregate.orderBy.map(({ descending, nullsFirst }, i) => ({ index: types.length + i, descending, nullsFirst }));
+    ordered = { row: compileRow(exprs), compare: compareRows(keys, columns), argCount: types.length };
+  }
+  return {
+    args: compileRow(aggregate.args),
+    filter: aggregate.filter && compileCondition(aggregate.filter),
+    distinctKey: aggregate.distinct ? rowKey(indexes, types) : undefined,
+    ordered,
+    start: () => aggregate.overload.start(types),
+  };
+}
+
+export function compileAggregate(node: AggregateNode, input: Operator): Operator {
+  const keys = compileRow(node.keys);
+  const keyOf = rowKey(
+    node.keys.map((_, i) => i),
+    node.keys.map((key) => key.type),
+  );
+  const aggregates = node.aggregates.map(compileOne);
+  const newGroup = (): GroupPart[] =>
+    aggregates.map((aggregate) => ({
+      state: aggregate.start(),
+      seen: aggregate.distinctKey && new Set(),
+      rows: aggregate.ordered && [],
+    }));
+
+  return async function* (run) {
+    const groups = new Map<unknown, { key: Datum[]; parts: GroupPart[] }>();
+    if (node.isScalar) groups.set('', { key: [], parts: newGroup() });
+    for await (const batch of input(run)) {
+      run.signal.throwIfAborted();
+      for (const row of batch) {
+        const key = keys.sync ? keys.sync(row, run.eval) : await keys.async(row, run.eval);
+        const hash = node.isScalar ? '' : keyOf(key);
+        let group = groups.get(hash);
+        if (!group) {
+          group = { key, parts: newGroup() };
+          groups.set(hash, group);
+        }
+        for (let i = 0; i < aggregates.length; i++) {
+          const aggregate = aggregates[i] as CompiledAggregate;
+          const part = group.parts[i] as GroupPart;
+          const { filter } = aggregate;
+          if (filter && !(filter.sync ? filter.sync(row, run.eval) : await filter.async(row, run.eval))) continue;
+          const maker = aggregate.ordered?.row ?? aggregate.args;
+          const args = maker.sync ? maker.sync(row, run.eval) : await maker.async(row, run.eval);
+          if (part.seen && aggregate.distinctKey) {
+            const seen = aggregate.distinctKey(args);
+            if (part.seen.has(seen)) continue;
+            part.seen.add(seen);
+          }
+          if (part.rows) part.rows.push(args);
+          else part.state.add(args);
+        }
+      }
+    }
+    const out: Datum[][] = [];
+    for (const { key, parts } of groups.values()) {
+      const row = [...key];
+      parts.forEach((part, i) => {
+        const ordered = aggregates[i]?.ordered;
+        if (part.rows && ordered) {
+          for (const args of part.rows.sort(ordered.compare)) part.state.add(args.slice(0, ordered.argCount));
+        }
+        row.push(part.state.result());
+      });
+      out.push(row);
+    }
+    yield* batched(out);
+  };
+}

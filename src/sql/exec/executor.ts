@@ -1,0 +1,139 @@
+/**
+ * The executor: a plan compiled once, run many times.
+ *
+ * A run first carries out the prelude in order (WITH queries, uncorrelated subqueries), then pulls
+ * batches from the root. Correlated subqueries are compiled at their first use and run once for each
+ * row that asks.
+ *
+ * Lives elsewhere: the operators (operators.ts), row changes (mutate.ts), planning (../plan/).
+ */
+import { StatementError } from '../../base/errors.ts';
+import { SqlState } from '../../base/sqlState.ts';
+import type { Datum } from '../../catalog/datum.ts';
+import type { EvalContext, Row } from '../expr/evalContext.ts';
+import type { SubqueryPlan } from '../expr/typedExpr.ts';
+import type { Plan, PlanNode, PlannedSubquery, PreludeStep } from '../plan/plan.ts';
+import { compileMutation } from './mutate.ts';
+import { compileTree } from './operators.ts';
+import { type Batches, collect, type Operator, type Run } from './run.ts';
+import { rowKey } from './sort.ts';
+
+/** A statement ready to run. */
+export interface CompiledPlan {
+  readonly plan: Plan;
+  readonly root: Operator;
+  /** Runs what comes before the rows; absent when there is nothing. */
+  readonly prelude: ((run: Run) => Promise<void>) | undefined;
+}
+
+export function compileNode(node: PlanNode): Operator {
+  return compileTree(node, compileMutation);
+}
+
+export function compilePlan(plan: Plan): CompiledPlan {
+  const steps = plan.prelude.map(compileStep);
+  return {
+    plan,
+    root: compileNode(plan.root),
+    prelude:
+      steps.length === 0
+        ? undefined
+        : async (run) => {
+            for (const step of steps) await step(run);
+          },
+  };
+}
+
+/** Runs a compiled plan. Rows come as they are made: nothing has been read before the first pull. */
+export async function* runPlan(compiled: CompiledPlan, run: Run): Batches {
+  if (compiled.prelude) await compiled.prelude(run);
+  yield* compiled.root(run);
+}
+
+function compileStep(step: PreludeStep): (run: Run) => Promise<void> {
+  if (step.kind === 'slot') {
+    const result = compileSubquery(step.plan);
+    return async (run) => {
+      run.slots[step.slot] = await result(run);
+    };
+  }
+  const root = compileNode(step.node);
+  const { recursive, cte } = step;
+  if (!recursive) {
+    return async (run) => {
+      // The statement's own row count does not include its WITH queries'.
+      const { affected } = run;
+      run.ctes[cte] = await collect(root(run));
+      run.affected = affected;
+    };
+  }
+  const next = compileNode(recursive.step);
+  const { columns } = step.node;
+  const keyOf = rowKey(
+    columns.map((_, i) => i),
+    columns.map((column) => column.type),
+  );
+  return async (run) => {
+    const seen = new Set<unknown>();
+    const isNew = (row: Datum[]): boolean => {
+      if (recursive.all) return true;
+      const key = keyOf(row);
+      if (seen.has(key)) return false;
+      seen.add(key);
+      return true;
+    };
+    let last = (await collect(root(run))).filter(isNew);
+    const all = [...last];
+    while (last.length > 0) {
+      run.signal.throwIfAborted();
+      run.ctes[cte] = last;
+      last = (await collect(next(run))).filter(isNew);
+      for (const row of last) all.push(row);
+    }
+    run.ctes[cte] = all;
+  };
+}
+
+// ---- subqueries -------------------------------------------------------------------------------
+
+const compiledSubqueries = new WeakMap<PlannedSubquery, (run: Run) => Promise<Datum>>();
+
+/** The subquery's rows as one datum, in the form the expression asked for. */
+function compileSubquery(plan: PlannedSubquery): (run: Run) => Promise<Datum> {
+  let compiled = compiledSubqueries.get(plan);
+  if (!compiled) {
+    const root = compileNode(plan.node);
+    compiled = (run) => foldRows(plan, root(run));
+    compiledSubqueries.set(plan, compiled);
+  }
+  return compiled;
+}
+
+async function foldRows(plan: PlannedSubquery, batches: Batches): Promise<Datum> {
+  const isSingle = plan.columns.length === 1;
+  const valueOf = (row: Datum[]): Datum => (isSingle ? (row[0] as Datum) : row.slice(0, plan.columns.length));
+  if (plan.form === 'array') return (await collect(batches)).map(valueOf);
+  let first: Datum[] | undefined;
+  for await (const batch of batches) {
+    if (plan.form === 'exists') return true;
+    if (first || batch.length > 1) {
+      throw new StatementError(SqlState.CardinalityViolation, 'more than one row returned by a subquery used as an expression');
+    }
+    first = batch[0];
+  }
+  if (plan.form === 'exists') return false;
+  return first ? valueOf(first) : null;
+}
+
+/** Runs a correlated subquery for one row: `EvalContext.runSubquery` of this run. */
+export function runCorrelated(run: Run, subquery: SubqueryPlan, row: Row, ctx: EvalContext): Promise<Datum> {
+  const plan = subquery as PlannedSubquery;
+  let outer = row;
+  if (plan.outerMap) {
+    // The row as it was laid out when the subquery was analysed; only what it reads is there.
+    const laidOut: Datum[] = [];
+    for (const [from, to] of plan.outerMap) laidOut[from] = row[to] as Datum;
+    outer = laidOut;
+  }
+  return compileSubquery(plan)({ ...run, eval: { ...ctx, outerRows: [outer, ...ctx.outerRows] } });
+}

@@ -1,0 +1,344 @@
+/**
+ * Foreign keys: checked, and their actions carried out, at the end of the statement.
+ *
+ * Row changes are queued as they are written. Settling the queue first runs the actions of the rows
+ * that others refer to (ON DELETE, ON UPDATE), which may queue further changes, then looks up what
+ * the new rows refer to, then sees that nothing refers any more to keys that went. All these
+ * reads are part of the read set at every isolation level: a concurrent change fails one of the two.
+ *
+ * Lives elsewhere: the keys themselves (tableWriter.ts), finding rows (the optimizer's own paths).
+ */
+import type { Bytes } from '../../base/bytes.ts';
+import { ConstraintError } from '../../base/errors.ts';
+import { SqlState } from '../../base/sqlState.ts';
+import { type Datum, datumsEqual } from '../../catalog/datum.ts';
+import { allIndexes, type ForeignKeyDescriptor, type TableDescriptor } from '../../catalog/descriptor.ts';
+import type { CatalogSnapshot } from '../../catalog/catalog.ts';
+import { tableCodec } from '../../catalog/rowCodec.ts';
+import { Type } from '../../catalog/type.ts';
+import type { TypedExpr } from '../expr/typedExpr.ts';
+import type { FunctionRegistry } from '../expr/registry.ts';
+import { filterOf } from '../plan/filterPushdown.ts';
+import { optimize } from '../plan/optimizer.ts';
+import type { PlanNode, ScanNode } from '../plan/plan.ts';
+import { tableShape } from '../plan/tableShape.ts';
+import { compileReadOnly as compileNode } from './operators.ts';
+import { collect, type Operator, type Run, withOuterRow } from './run.ts';
+import { rowKey } from './sort.ts';
+import { describeKey, type RowChange, tableWriter } from './tableWriter.ts';
+
+/** Values of a foreign key's columns in one row. */
+type KeyRow = readonly Datum[];
+
+type Verb = 'insert' | 'update' | 'delete' | 'upsert';
+
+interface Outgoing {
+  readonly fk: ForeignKeyDescriptor;
+  readonly table: TableDescriptor;
+  readonly verb: Verb;
+  readonly rows: (readonly Datum[])[];
+}
+
+/** Keys of referenced rows that are gone or changed, and what they became (undefined: deleted). */
+interface Incoming {
+  readonly table: TableDescriptor;
+  readonly verb: 'update' | 'delete';
+  readonly changes: { readonly old: readonly Datum[]; readonly next: readonly Datum[] | undefined }[];
+}
+
+/** Evaluates a column's default for SET DEFAULT; given by the executor, which can type it. */
+export type DefaultOf = (table: TableDescriptor, columnId: number, run: Run) => Promise<Datum>;
+
+export class ConstraintQueue {
+  readonly #catalog: CatalogSnapshot;
+  readonly #functions: FunctionRegistry;
+  readonly #defaultOf: DefaultOf;
+  #outgoing: Outgoing[] = [];
+  #incoming: Incoming[] = [];
+  readonly #finalChecks: (() => Promise<void>)[] = [];
+
+  constructor(catalog: CatalogSnapshot, functions: FunctionRegistry, defaultOf: DefaultOf) {
+    this.#catalog = catalog;
+    this.#functions = functions;
+    this.#defaultOf = defaultOf;
+  }
+
+  inserted(table: TableDescriptor, rows: readonly (readonly Datum[])[]): void {
+    for (const fk of table.foreignKeys) this.#outgoing.push({ fk, table, verb: 'insert', rows: [...rows] });
+  }
+
+  updated(table: TableDescriptor, changes: readonly RowChange[]): void {
+    for (const fk of table.foreignKeys) {
+      const changed = changes.filter((change) => differ(table, fk.columnIds, change.old, change.next));
+      if (changed.length > 0) this.#outgoing.push({ fk, table, verb: 'update', rows: changed.map((change) => change.next) });
+    }
+    if (table.referencedByIds.length > 0) this.#incoming.push({ table, verb: 'update', changes: [...changes] });
+  }
+
+  deleted(table: TableDescriptor, rows: readonly (readonly Datum[])[]): void {
+    if (table.referencedByIds.length > 0) {
+      this.#incoming.push({ table, verb: 'delete', changes: rows.map((old) => ({ old, next: undefined })) });
+    }
+  }
+
+  /** Carries out actions and checks until nothing is left. 23503 when a reference does not hold. */
+  async settle(run: Run): Promise<void> {
+    while (this.#incoming.length > 0) {
+      const incoming = this.#incoming;
+      this.#incoming = [];
+      for (const item of incoming) await this.#act(item, run);
+    }
+    const outgoing = this.#outgoing;
+    this.#outgoing = [];
+    for (const item of outgoing) await this.#checkParents(item, run);
+    for (const check of this.#finalChecks.splice(0)) await check();
+  }
+
+  /** What references each table, its own foreign keys included. */
+  #referencing(table: TableDescriptor): { child: TableDescriptor; fk: ForeignKeyDescriptor }[] {
+    const found: { child: TableDescriptor; fk: ForeignKeyDescriptor }[] = [];
+    for (const id of table.referencedByIds) {
+      const child = id === table.id ? table : this.#catalog.tableById(id);
+      if (!child || child.state === 'DROP') continue;
+      for (const fk of child.foreignKeys) if (fk.referencedTableId === table.id) found.push({ child, fk });
+    }
+    return found;
+  }
+
+  async #act({ table, verb, changes }: Incoming, run: Run): Promise<void> {
+    for (const { child, fk } of this.#referencing(table)) {
+      const affected = changes.filter((change) => change.next === undefined || differ(table, fk.referencedColumnIds, change.old, change.next));
+      const keys = affected.map((change) => keyOf(table, fk.referencedColumnIds, change.old));
+      const wanted = affected.filter((_, i) => !(keys[i] as KeyRow).includes(null));
+      if (wanted.length === 0) continue;
+      const action = verb === 'delete' ? fk.onDelete : fk.onUpdate;
+      if (action === 'NO ACTION' || action === 'RESTRICT') {
+        this.#finalChecks.push(() => this.#checkChildren(table, child, fk, verb, wanted, run));
+        continue;
+      }
+      const rows = await this.#childRows(child, fk, wanted.map((change) => keyOf(table, fk.referencedColumnIds, change.old)), run);
+      if (rows.length === 0) continue;
+      const writer = tableWriter(child, this.#functions);
+      if (action === 'CASCADE' && verb === 'delete') {
+        await writer.delete(rows, run, this);
+        continue;
+      }
+      const next = await this.#replacement(table, child, fk, action, wanted, run);
+      const updates: RowChange[] = rows.map((old) => {
+        const row = old.slice(0, child.columns.length);
+        const values = next(keyOf(child, fk.columnIds, old));
+        fk.columnIds.forEach((id, i) => {
+          row[tableShape(child).positionOf(id)] = values[i] as Datum;
+        });
+        writer.prepare(row, run);
+        return { old, next: row };
+      });
+      await writer.update(updates, run, this);
+    }
+  }
+
+  /** New foreign key values for a row, by its old ones. */
+  async #replacement(
+    table: TableDescriptor,
+    child: TableDescriptor,
+    fk: ForeignKeyDescriptor,
+    action: ForeignKeyDescriptor['onDelete'],
+    changes: Incoming['changes'],
+    run: Run,
+  ): Promise<(old: KeyRow) => KeyRow> {
+    if (action === 'SET NULL') return () => fk.columnIds.map(() => null);
+    if (action === 'SET DEFAULT') {
+      const defaults: Datum[] = [];
+      for (const id of fk.columnIds) defaults.push(await this.#defaultOf(child, id, run));
+      return () => defaults;
+    }
+    const hash = keyHash(child, fk.columnIds);
+    const byOld = new Map(changes.map((change) => [hash(keyOf(table, fk.referencedColumnIds, change.old)), change.next]));
+    return (old) => {
+      const next = byOld.get(hash(old));
+      return next ? keyOf(table, fk.referencedColumnIds, next) : old;
+    };
+  }
+
+  /** The rows of a child that refer to any of the keys. */
+  async #childRows(child: TableDescriptor, fk: ForeignKeyDescriptor, keys: readonly KeyRow[], run: Run): Promise<Datum[][]> {
+    const { plan, isIndexed } = childLookup(child, fk);
+    const rows: Datum[][] = [];
+    if (isIndexed || keys.length === 1) {
+      for (const key of keys) rows.push(...(await collect(plan(withOuterRow(run, key)))));
+      return rows;
+    }
+    const hash = keyHash(child, fk.columnIds);
+    const wanted = new Set(keys.map(hash));
+    for await (const batch of compileNode(wholeScan(child))(run)) {
+      for (const row of batch) {
+        const key = keyOf(child, fk.columnIds, row);
+        if (!key.includes(null) && wanted.has(hash(key))) rows.push(row);
+      }
+    }
+    return rows;
+  }
+
+  /** NO ACTION: after all else, a key that went and did not come back has no references. */
+  async #checkChildren(
+    table: TableDescriptor,
+    child: TableDescriptor,
+    fk: ForeignKeyDescriptor,
+    verb: 'update' | 'delete',
+    changes: Incoming['changes'],
+    run: Run,
+  ): Promise<void> {
+    const keys = changes.map((change) => keyOf(table, fk.referencedColumnIds, change.old));
+    const children = await this.#childRows(child, fk, keys, run);
+    if (children.length === 0) return;
+    const missing = await this.#missingParents(table, fk, children.map((row) => keyOf(child, fk.columnIds, row)), run);
+    const at = missing.indexOf(true);
+    if (at < 0) return;
+    const key = keyOf(child, fk.columnIds, children[at] as Datum[]);
+    const change = changes.find((candidate) => sameKey(child, fk, keyOf(table, fk.referencedColumnIds, candidate.old), key));
+    throw new ConstraintError(
+      SqlState.ForeignKeyViolation,
+      `${verb} on table "${table.name}" violates foreign key constraint "${fk.name}" on table "${child.name}"`,
+      {
+        detail: `Key ${describeKey(table, fk.referencedColumnIds, change?.old ?? [])} is still referenced from table "${child.name}".`,
+        constraint: fk.name,
+        table: table.name,
+      },
+    );
+  }
+
+  async #checkParents({ fk, table, verb, rows }: Outgoing, run: Run): Promise<void> {
+    const parent = fk.referencedTableId === table.id ? table : this.#catalog.tableById(fk.referencedTableId);
+    if (!parent) return;
+    const checked: (readonly Datum[])[] = [];
+    for (const row of rows) {
+      const key = keyOf(table, fk.columnIds, row);
+      if (!key.includes(null)) checked.push(row);
+      else if (fk.match === 'FULL' && key.some((value) => value !== null)) {
+        throw new ConstraintError(SqlState.ForeignKeyViolation, `${verb} on table "${table.name}" violates foreign key constraint "${fk.name}"`, {
+          detail: 'MATCH FULL does not allow mixing of null and nonnull key values.',
+          constraint: fk.name,
+          table: table.name,
+        });
+      }
+    }
+    if (checked.length === 0) return;
+    const missing = await this.#missingParents(parent, fk, checked.map((row) => keyOf(table, fk.columnIds, row)), run);
+    const at = missing.indexOf(true);
+    if (at < 0) return;
+    throw new ConstraintError(SqlState.ForeignKeyViolation, `${verb} on table "${table.name}" violates foreign key constraint "${fk.name}"`, {
+      detail: `Key ${describeKey(table, fk.columnIds, checked[at] as Datum[])} is not present in table "${parent.name}".`,
+      constraint: fk.name,
+      table: table.name,
+    });
+  }
+
+  /** For each key, whether no row of the referenced table has it. */
+  async #missingParents(parent: TableDescriptor, fk: ForeignKeyDescriptor, keys: readonly KeyRow[], run: Run): Promise<boolean[]> {
+    const index = allIndexes(parent).find(
+      (candidate) =>
+        candidate.unique &&
+        candidate.predicate === undefined &&
+        candidate.columnIds.length === fk.referencedColumnIds.length &&
+        candidate.columnIds.every((id) => fk.referencedColumnIds.includes(id)),
+    );
+    if (!index) return keys.map(() => true);
+    const codec = tableCodec(parent);
+    const row: Datum[] = parent.columns.map(() => null);
+    const points: Bytes[] = keys.map((key) => {
+      fk.referencedColumnIds.forEach((id, i) => {
+        row[tableShape(parent).positionOf(id)] = key[i] as Datum;
+      });
+      return index.id === parent.primaryIndex.id ? codec.rowKey(row) : (codec.uniqueSpan(index, row)?.key as Bytes);
+    });
+    const distinct = [...new Set(points)];
+    const values = await run.reader.get(distinct, { validated: true });
+    const present = new Set(distinct.filter((_, i) => values[i] !== undefined));
+    return points.map((point) => !present.has(point));
+  }
+}
+
+function keyOf(table: TableDescriptor, columnIds: readonly number[], row: readonly Datum[]): KeyRow {
+  const shape = tableShape(table);
+  return columnIds.map((id) => row[shape.positionOf(id)] as Datum);
+}
+
+function keyHash(table: TableDescriptor, columnIds: readonly number[]): (key: KeyRow) => unknown {
+  const shape = tableShape(table);
+  return rowKey(
+    columnIds.map((_, i) => i),
+    columnIds.map((id) => (table.columns[shape.positionOf(id)] as TableDescriptor['columns'][number]).type),
+  );
+}
+
+function sameKey(table: TableDescriptor, fk: ForeignKeyDescriptor, a: KeyRow, b: KeyRow): boolean {
+  const hash = keyHash(table, fk.columnIds);
+  return hash(a) === hash(b);
+}
+
+function differ(table: TableDescriptor, columnIds: readonly number[], a: readonly Datum[], b: readonly Datum[]): boolean {
+  const shape = tableShape(table);
+  return columnIds.some((id) => {
+    const position = shape.positionOf(id);
+    const column = table.columns[position];
+    return column !== undefined && !datumsEqual(column.type, a[position] as Datum, b[position] as Datum);
+  });
+}
+
+/** A scan of a whole table, rows laid out as statements lay them out. */
+export function wholeScan(table: TableDescriptor): ScanNode {
+  const shape = tableShape(table);
+  return {
+    kind: 'scan',
+    table,
+    alias: table.name,
+    index: table.primaryIndex,
+    constraint: undefined,
+    columnIds: shape.columnIds,
+    reverse: false,
+    limit: undefined,
+    forcedIndex: undefined,
+    forWrite: true,
+    columns: shape.columns,
+  };
+}
+
+interface ChildLookup {
+  /** Rows for the key in the outer row. */
+  readonly plan: Operator;
+  readonly isIndexed: boolean;
+}
+const lookups = new WeakMap<TableDescriptor, Map<number, ChildLookup>>();
+
+/** Finds rows by a foreign key's columns, through an index when there is one. */
+function childLookup(child: TableDescriptor, fk: ForeignKeyDescriptor): ChildLookup {
+  let ofTable = lookups.get(child);
+  if (!ofTable) {
+    ofTable = new Map();
+    lookups.set(child, ofTable);
+  }
+  let known = ofTable.get(fk.id);
+  if (!known) {
+    const shape = tableShape(child);
+    const conditions = fk.columnIds.map((id, i): TypedExpr => {
+      const index = shape.positionOf(id);
+      const { type, name } = shape.columns[index] as PlanNode['columns'][number];
+      const left: TypedExpr = { kind: 'column', type, index, name };
+      const right: TypedExpr = { kind: 'outer', type, depth: 1, index: i, name };
+      return { kind: 'comparison', type: Type.Bool, op: '=', left, right };
+    });
+    const node = optimize(filterOf(wholeScan(child), conditions));
+    const isIndexed = !(node.kind === 'filter' && node.input.kind === 'scan' && node.input.constraint === undefined);
+    known = { plan: compileNode(node), isIndexed };
+    ofTable.set(fk.id, known);
+  }
+  return known;
+}
+
+/** Tests every row of a table against a foreign key, for ADD CONSTRAINT and VALIDATE. 23503 names the first that fails. */
+export async function validateForeignKey(table: TableDescriptor, fk: ForeignKeyDescriptor, queue: ConstraintQueue, run: Run): Promise<void> {
+  for await (const rows of compileNode(wholeScan(table))(run)) {
+    queue.inserted({ ...table, foreignKeys: [fk] }, rows);
+    await queue.settle(run);
+  }
+}

@@ -1,0 +1,116 @@
+/**
+ * Running plans: what operators share.
+ *
+ * A compiled node is a function from a run to its batches of rows. A run is one execution of one
+ * statement: where it reads, what its expressions see, the rows of WITH queries. Batches are pulled,
+ * so a LIMIT or a portal that stops asking stops the work below it; a batch is never empty.
+ */
+import type { KvReader, Txn } from '../../kv/kv.ts';
+import type { Datum } from '../../catalog/datum.ts';
+import { type Compiled, compileExpr } from '../expr/compile.ts';
+import { type CompiledAsync, compileAsync } from '../expr/compileAsync.ts';
+import type { EvalContext, Row } from '../expr/evalContext.ts';
+import { traits } from '../expr/traits.ts';
+import type { TypedExpr } from '../expr/typedExpr.ts';
+import type { StatementContext } from './statement.ts';
+
+export interface Run {
+  readonly context: StatementContext;
+  readonly reader: KvReader;
+  /** Undefined when the statement reads history. */
+  readonly txn: Txn | undefined;
+  readonly eval: EvalContext;
+  readonly signal: AbortSignal;
+  /** Rows of WITH queries by number. */
+  readonly ctes: Datum[][][];
+  /** Values of uncorrelated subqueries by slot; the same array as `eval.slots`. */
+  readonly slots: Datum[];
+  /** Rows that the statement's own row change affected. */
+  affected: number;
+}
+
+export type Batches = AsyncGenerator<Datum[][], void, undefined>;
+export type Operator = (run: Run) => Batches;
+
+/** Rows a batch aims at. */
+export const BATCH_ROWS = 1024;
+
+/** The same run with other outer rows: one call of a correlated subquery, or one row of LATERAL. */
+export function withOuterRow(run: Run, row: Row): Run {
+  return { ...run, eval: { ...run.eval, outerRows: [row, ...run.eval.outerRows] } };
+}
+
+/** Several expressions over one row. `sync` is absent when one of them has to wait. */
+export interface RowMaker {
+  readonly sync: ((row: Row, ctx: EvalContext) => Datum[]) | undefined;
+  readonly async: (row: Row, ctx: EvalContext) => Promise<Datum[]>;
+}
+
+export function compileRow(exprs: readonly TypedExpr[]): RowMaker {
+  const isAsync = exprs.some((expr) => traits(expr).isAsync);
+  if (!isAsync) {
+    const compiled = exprs.map(compileExpr);
+    const sync = rowOf(compiled);
+    return { sync, async: async (row, ctx) => sync(row, ctx) };
+  }
+  const compiled: CompiledAsync[] = exprs.map(compileAsync);
+  return {
+    sync: undefined,
+    async: async (row, ctx) => {
+      const made: Datum[] = new Array(compiled.length);
+      for (let i = 0; i < compiled.length; i++) {
+        const value = (compiled[i] as CompiledAsync)(row, ctx);
+        made[i] = value instanceof Promise ? await value : value;
+      }
+      return made;
+    },
+  };
+}
+
+function rowOf(compiled: readonly Compiled[]): (row: Row, ctx: EvalContext) => Datum[] {
+  return (row, ctx) => {
+    const made: Datum[] = new Array(compiled.length);
+    for (let i = 0; i < compiled.length; i++) made[i] = (compiled[i] as Compiled)(row, ctx);
+    return made;
+  };
+}
+
+/** A condition over a row; NULL counts as false. */
+export interface Condition {
+  readonly sync: ((row: Row, ctx: EvalContext) => boolean) | undefined;
+  readonly async: (row: Row, ctx: EvalContext) => Promise<boolean>;
+}
+
+export function compileCondition(expr: TypedExpr): Condition {
+  if (!traits(expr).isAsync) {
+    const compiled = compileExpr(expr);
+    const sync = (row: Row, ctx: EvalContext): boolean => compiled(row, ctx) === true;
+    return { sync, async: async (row, ctx) => sync(row, ctx) };
+  }
+  const compiled = compileAsync(expr);
+  return { sync: undefined, async: async (row, ctx) => (await compiled(row, ctx)) === true };
+}
+
+/** A row independent expression's value. */
+export async function evaluate(expr: CompiledAsync, run: Run): Promise<Datum> {
+  return expr([], run.eval);
+}
+
+/** Everything an operator gives. */
+export async function collect(batches: Batches): Promise<Datum[][]> {
+  let rows: Datum[][] | undefined;
+  for await (const batch of batches) {
+    if (!rows) rows = batch;
+    else for (const row of batch) rows.push(row);
+  }
+  return rows ?? [];
+}
+
+/** Cuts rows into batches. */
+export function* batched(rows: readonly Datum[][], size = BATCH_ROWS): Generator<Datum[][]> {
+  if (rows.length <= size) {
+    if (rows.length > 0) yield rows as Datum[][];
+    return;
+  }
+  for (let at = 0; at < rows.length; at += size) yield rows.slice(at, at + size);
+}

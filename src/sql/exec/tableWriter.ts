@@ -1,0 +1,330 @@
+/**
+ * TableWriter: the key-values behind inserted, changed and deleted rows of one table.
+ *
+ *   W1  a row's key, and the keys of its unique entries, are locked before they are read or written
+ *   W2  uniqueness is read after the statement's own deletes are buffered, so rows may trade keys
+ *   W3  every index is maintained, write-only ones too; a partial index where its predicate holds
+ *   W4  what foreign keys have to check is queued, and checked at the statement's end (foreignKeys.ts)
+ *
+ * Rows are whole, in the order of the descriptor's columns; computed columns are filled in here.
+ */
+import type { Bytes } from '../../base/bytes.ts';
+import { ConstraintError } from '../../base/errors.ts';
+import { SqlState } from '../../base/sqlState.ts';
+import { formatDatum } from '../../catalog/datumText.ts';
+import { type Datum, datumsEqual } from '../../catalog/datum.ts';
+import type { ColumnDescriptor, IndexDescriptor, TableDescriptor } from '../../catalog/descriptor.ts';
+import { type KeyValues, tableCodec, type TableCodec } from '../../catalog/rowCodec.ts';
+import type { Txn } from '../../kv/kv.ts';
+import { analyzeBool, analyzeExpr, coerceTo } from '../expr/analyze.ts';
+import { type Compiled, compileExpr } from '../expr/compile.ts';
+import { Placeholders } from '../expr/placeholders.ts';
+import type { FunctionRegistry } from '../expr/registry.ts';
+import type { AnalyzeContext } from '../expr/scope.ts';
+import { parseExpression } from '../parse/parse.ts';
+import { readOnlyError } from './transaction.ts';
+import { Frame, type ScopeColumn, type ScopeTable, SelectScope } from '../plan/scope.ts';
+import { type TableShape, tableShape } from '../plan/tableShape.ts';
+import type { ConstraintQueue } from './foreignKeys.ts';
+import type { Run } from './run.ts';
+
+/** A row before and after an update. */
+export interface RowChange {
+  readonly old: readonly Datum[];
+  readonly next: Datum[];
+}
+
+interface WrittenIndex {
+  readonly index: IndexDescriptor;
+  readonly predicate: Compiled | undefined;
+}
+
+interface CompiledCheck {
+  readonly name: string;
+  readonly text: string;
+  readonly test: Compiled;
+}
+
+const writers = new WeakMap<TableDescriptor, { functions: FunctionRegistry; writer: TableWriter }>();
+
+/** The writer of a table's version; made once. */
+export function tableWriter(table: TableDescriptor, functions: FunctionRegistry): TableWriter {
+  const known = writers.get(table);
+  if (known?.functions === functions) return known.writer;
+  const writer = new TableWriter(table, functions);
+  writers.set(table, { functions, writer });
+  return writer;
+}
+
+/** How expressions over one row of a table are typed: checks, computed columns, index predicates. */
+export function rowAnalysis(table: TableDescriptor, functions: FunctionRegistry, clause: string): AnalyzeContext {
+  const source: ScopeTable = { name: table.name, schema: undefined, database: undefined, keyColumnIds: undefined };
+  const columns: ScopeColumn[] = tableShape(table).columns.map((column, index) => ({
+    ...column,
+    index,
+    table: source,
+    isHidden: false,
+    isMerged: false,
+  }));
+  return {
+    scope: new SelectScope(columns, new Frame(undefined)),
+    functions,
+    placeholders: new Placeholders(),
+    subqueries: undefined,
+    clause,
+    allowAggregates: false,
+    allowGenerators: false,
+    session: { timeZone: 'UTC' },
+  };
+}
+
+export class TableWriter {
+  readonly table: TableDescriptor;
+  readonly shape: TableShape;
+  readonly codec: TableCodec;
+  readonly #computed: readonly { position: number; compute: Compiled }[];
+  readonly #notNull: readonly { position: number; column: ColumnDescriptor }[];
+  readonly #checks: readonly CompiledCheck[];
+  readonly #indexes: readonly WrittenIndex[];
+  readonly #unique: readonly WrittenIndex[];
+
+  constructor(table: TableDescriptor, functions: FunctionRegistry) {
+    this.table = table;
+    this.shape = tableShape(table);
+    this.codec = tableCodec(table);
+    this.#computed = table.columns.flatMap((column, position) => {
+      if (column.computeExpr === undefined) return [];
+      const typed = analyzeExpr(parseExpression(column.computeExpr), rowAnalysis(table, functions, 'COMPUTED COLUMN'), column.type);
+      return [{ position, compute: compileExpr(coerceTo(typed, column.type, column.name)) }];
+    });
+    this.#notNull = table.columns.flatMap((column, position) => (column.nullable ? [] : [{ position, column }]));
+    this.#checks = table.checks.map((check) => ({
+      name: check.name,
+      text: check.expr,
+      test: compileExpr(analyzeBool(parseExpression(check.expr), rowAnalysis(table, functions, 'CHECK'))),
+    }));
+    this.#indexes = table.indexes.map((index) => ({
+      index,
+      predicate:
+        index.predicate === undefined
+          ? undefined
+          : compileExpr(analyzeBool(parseExpression(index.predicate), rowAnalysis(table, functions, 'INDEX PREDICATE'))),
+    }));
+    this.#unique = this.#indexes.filter(({ index }) => index.unique);
+  }
+
+  /** Fills in computed columns, then tests NOT NULL (23502) and CHECK (23514). */
+  prepare(row: Datum[], run: Run): void {
+    for (const { position, compute } of this.#computed) row[position] = compute(row, run.eval);
+    for (const { position, column } of this.#notNull) {
+      if (row[position] === null) {
+        throw new ConstraintError(SqlState.NotNullViolation, `null value in column "${column.name}" violates not-null constraint`, {
+          column: column.name,
+          table: this.table.name,
+        });
+      }
+    }
+    for (const check of this.#checks) {
+      if (check.test(row, run.eval) === false) {
+        throw new ConstraintError(SqlState.CheckViolation, `failed to satisfy CHECK constraint (${check.text})`, {
+          constraint: check.name,
+          table: this.table.name,
+        });
+      }
+    }
+  }
+
+  /** The keys at which another row would collide on a unique index, the primary one first; undefined where none can. */
+  conflictKey(index: IndexDescriptor, row: readonly Datum[], run: Run): Bytes | undefined {
+    if (index.id === this.table.primaryIndex.id) return this.codec.rowKey(row);
+    const written = this.#unique.find((candidate) => candidate.index.id === index.id);
+    if (!written || !holds(written, row, run)) return undefined;
+    return this.codec.uniqueSpan(index, row)?.key;
+  }
+
+  /** Inserts prepared rows. 23505 when a unique key is taken, by a stored row or by another of these. */
+  async insert(rows: readonly Datum[][], run: Run, queue: ConstraintQueue): Promise<void> {
+    if (rows.length === 0) return;
+    const txn = writable(run);
+    await this.#claim(rows, run, () => true);
+    const out: KeyValues = { keys: [], values: [] };
+    for (const row of rows) {
+      this.codec.encodeRow(row, out);
+      for (const written of this.#indexes) {
+        if (!holds(written, row, run)) continue;
+        const entry = this.codec.encodeEntry(written.index, row);
+        out.keys.push(entry.key);
+        out.values.push(entry.value);
+      }
+    }
+    txn.write(out.keys, out.values);
+    queue.inserted(this.table, rows);
+  }
+
+  /**
+   * Locks and reads the unique keys of rows, and refuses those taken. `isNew(i, index)` says whether
+   * row i takes a key on the index that it did not hold before.
+   */
+  async #claim(rows: readonly Datum[][], run: Run, isNew: (row: number, index: IndexDescriptor) => boolean): Promise<void> {
+    const txn = writable(run);
+    const keys: Bytes[] = [];
+    const owners: { row: number; index: IndexDescriptor }[] = [];
+    const seen = new Set<Bytes>();
+    const claimOne = (row: number, index: IndexDescriptor, key: Bytes): void => {
+      if (seen.has(key)) throw this.#duplicate(index, rows[row] as Datum[]);
+      seen.add(key);
+      keys.push(key);
+      owners.push({ row, index });
+    };
+    for (let i = 0; i < rows.length; i++) {
+      const row = rows[i] as Datum[];
+      if (isNew(i, this.table.primaryIndex)) claimOne(i, this.table.primaryIndex, this.codec.rowKey(row));
+      for (const written of this.#unique) {
+        if (!isNew(i, written.index) || !holds(written, row, run)) continue;
+        const key = this.codec.uniqueSpan(written.index, row)?.key;
+        if (key !== undefined) claimOne(i, written.index, key);
+      }
+    }
+    if (keys.length === 0) return;
+    await txn.lock(keys, { signal: run.signal });
+    const taken = await txn.get(keys, { validated: true });
+    for (let i = 0; i < taken.length; i++) {
+      if (taken[i] === undefined) continue;
+      const { row, index } = owners[i] as { row: number; index: IndexDescriptor };
+      throw this.#duplicate(index, rows[row] as Datum[]);
+    }
+  }
+
+  #duplicate(index: IndexDescriptor, row: readonly Datum[]): ConstraintError {
+    return new ConstraintError(SqlState.UniqueViolation, `duplicate key value violates unique constraint "${index.name}"`, {
+      detail: `Key ${describeKey(this.table, index.columnIds, row)} already exists.`,
+      constraint: index.name,
+      table: this.table.name,
+    });
+  }
+
+  /** Changes rows; `next` is prepared. The old rows were read in this transaction. */
+  async update(changes: readonly RowChange[], run: Run, queue: ConstraintQueue): Promise<void> {
+    if (changes.length === 0) return;
+    const txn = writable(run);
+    await txn.lock(
+      changes.map((change) => this.codec.rowKey(change.old)),
+      { signal: run.signal },
+    );
+    const differs = (change: RowChange, ids: readonly number[]): boolean =>
+      ids.some((id) => {
+        const position = this.shape.positionOf(id);
+        const column = this.table.columns[position];
+        return column !== undefined && !datumsEqual(column.type, change.old[position] as Datum, change.next[position] as Datum);
+      });
+    const primaryIds = this.table.primaryIndex.columnIds;
+    const moved = changes.map((change) => differs(change, primaryIds));
+    // Deletes first: keys given up by one row may be taken by another.
+    const gone: KeyValues = { keys: [], values: [] };
+    changes.forEach((change, i) => {
+      if (moved[i]) this.codec.encodeRowDelete(change.old, gone);
+      for (const written of this.#indexes) {
+        if (!holds(written, change.old, run)) continue;
+        const key = this.codec.entryKey(written.index, change.old);
+        if (holds(written, change.next, run) && key === this.codec.entryKey(written.index, change.next)) continue;
+        gone.keys.push(key);
+        gone.values.push(null);
+      }
+    });
+    if (gone.keys.length > 0) txn.write(gone.keys, gone.values);
+    await this.#claim(
+      changes.map((change) => change.next),
+      run,
+      (i, index) => {
+        const change = changes[i] as RowChange;
+        if (index.id === this.table.primaryIndex.id) return moved[i] === true;
+        if (differs(change, index.columnIds)) return true;
+        const written = this.#unique.find((candidate) => candidate.index.id === index.id);
+        return written !== undefined && !holds(written, change.old, run);
+      },
+    );
+    const out: KeyValues = { keys: [], values: [] };
+    changes.forEach((change, i) => {
+      this.codec.encodeRow(change.next, out, { all: !moved[i] });
+      for (const written of this.#indexes) {
+        if (!holds(written, change.next, run)) continue;
+        const entry = this.codec.encodeEntry(written.index, change.next);
+        out.keys.push(entry.key);
+        out.values.push(entry.value);
+      }
+    });
+    txn.write(out.keys, out.values);
+    queue.updated(this.table, changes);
+  }
+
+  /** Deletes rows that were read in this transaction. */
+  async delete(rows: readonly (readonly Datum[])[], run: Run, queue: ConstraintQueue): Promise<void> {
+    if (rows.length === 0) return;
+    const txn = writable(run);
+    await txn.lock(
+      rows.map((row) => this.codec.rowKey(row)),
+      { signal: run.signal },
+    );
+    const out: KeyValues = { keys: [], values: [] };
+    for (const row of rows) {
+      this.codec.encodeRowDelete(row, out);
+      for (const written of this.#indexes) {
+        if (!holds(written, row, run)) continue;
+        out.keys.push(this.codec.entryKey(written.index, row));
+        out.values.push(null);
+      }
+    }
+    txn.write(out.keys, out.values);
+    queue.deleted(this.table, rows);
+  }
+
+  /** The entries of one index for rows, for a backfill. 23505 when two rows share a unique key. */
+  entriesOf(index: IndexDescriptor, rows: readonly Datum[][], run: Run, seen: Map<Bytes, true>): KeyValues {
+    const written = this.#indexes.find((candidate) => candidate.index.id === index.id);
+    const out: KeyValues = { keys: [], values: [] };
+    for (const row of rows) {
+      if (written && !holds(written, row, run)) continue;
+      if (index.unique) {
+        const key = this.codec.uniqueSpan(index, row)?.key;
+        if (key !== undefined) {
+          if (seen.has(key)) throw this.#duplicate(index, row);
+          seen.set(key, true);
+        }
+      }
+      const entry = this.codec.encodeEntry(index, row);
+      out.keys.push(entry.key);
+      out.values.push(entry.value);
+    }
+    return out;
+  }
+}
+
+function holds(written: WrittenIndex, row: readonly Datum[], run: Run): boolean {
+  return written.predicate === undefined || written.predicate(row, run.eval) === true;
+}
+
+function writable(run: Run): Txn {
+  if (!run.txn) throw readOnlyError('this statement');
+  return run.txn;
+}
+
+/** `(a, b)=(1, 'x')`: columns and values as error details show them. */
+export function describeKey(table: TableDescriptor, columnIds: readonly number[], row: readonly Datum[]): string {
+  const names: string[] = [];
+  const values: string[] = [];
+  for (const id of columnIds) {
+    const position = tableShape(table).positionOf(id);
+    const column = table.columns[position];
+    if (!column) continue;
+    names.push(column.name);
+    const value = row[position] ?? null;
+    values.push(value === null ? 'NULL' : quoteIfText(column, formatDatum(column.type, value)));
+  }
+  return `(${names.join(', ')})=(${values.join(', ')})`;
+}
+
+const PLAIN_FAMILIES = new Set(['int', 'float', 'decimal', 'bool', 'oid']);
+
+function quoteIfText(column: ColumnDescriptor, text: string): string {
+  return PLAIN_FAMILIES.has(column.type.family) ? text : `'${text.replaceAll("'", "''")}'`;
+}
