@@ -9,11 +9,12 @@ import { spawnSync } from 'node:child_process';
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 
+import { cases as backupFileCases } from './backupFile.ts';
 import type { BenchCase, BenchRow } from './bench.ts';
 import { cases as mvccCases } from './mvcc.ts';
 
 /** Every case, in the order of the table. A new file of cases is added here. */
-const CASES: readonly BenchCase[] = [...mvccCases];
+const CASES: readonly BenchCase[] = [...mvccCases, ...backupFileCases];
 const DEFAULT_ROWS = [200_000, 1_000_000];
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { rows: { type: 'string' } } });

@@ -136,6 +136,22 @@ export class BlockEncoder {
     return at >= this.#targetBytes;
   }
 
+  /**
+   * Appends versions of a run from index `from` on, until the block is full or the run ends, and
+   * returns the index of the next one. The loop stands here, in a plain function, because V8 runs
+   * the same loop inside an async generator at half the speed.
+   */
+  fill({ keys, timestamps, values }: VersionRun, from: number): number {
+    let i = from;
+    // Parallel arrays: every index below the length is there.
+    while (i < keys.length) if (this.add(keys[i]!, timestamps[i]!, values[i++]!)) break;
+    return i;
+  }
+
+  get isFull(): boolean {
+    return this.#length >= this.#targetBytes;
+  }
+
   /** Ends the block and starts the next one in another buffer. The block has at least one entry. */
   take(): RawBlock {
     assert(this.#entryCount > 0, 'an empty backup block');

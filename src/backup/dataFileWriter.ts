@@ -100,11 +100,10 @@ async function* encodeFile(runs: AsyncIterable<VersionRun>, options: DataFileOpt
   };
 
   yield encodeHeader();
-  for await (const { keys, timestamps, values } of runs) {
-    for (let i = 0; i < keys.length; i++) {
-      // Parallel arrays: every index below the length is there.
-      const isFull = encoder.add(keys[i]!, timestamps[i]!, values[i]!);
-      if (!isFull) continue;
+  for await (const run of runs) {
+    for (let at = 0; at < run.keys.length; ) {
+      at = encoder.fill(run, at);
+      if (!encoder.isFull) break;
       startBlock();
       if (inFlight.length >= IN_FLIGHT_MAX) yield* await nextBlock();
       if (executor.shouldYield()) await executor.yield();
