@@ -2,6 +2,7 @@
  * Traits: facts about an expression that planners and the compiler ask again and again.
  * Computed once a node, bottom up, and remembered beside it (a WeakMap: nodes stay plain data).
  */
+import { castReadsSession } from './castVolatility.ts';
 import type { Volatility } from './overload.ts';
 import type { TypedExpr } from './typedExpr.ts';
 import { childrenOf } from './walk.ts';
@@ -82,24 +83,8 @@ function ownVolatility(expr: TypedExpr): Volatility {
     case 'placeholder':
       return 'stable';
     case 'cast':
-      return castVolatility(expr.operand.type.family, expr.type.family);
+      return castReadsSession(expr.operand.type, expr.type) ? 'stable' : 'immutable';
     default:
       return 'immutable';
   }
-}
-
-const NEEDS_TIME_ZONE = new Set(['timestamptz', 'timetz']);
-const TEXT = new Set(['string', 'unknown']);
-const TEMPORAL = new Set(['date', 'time', 'timestamp', 'timestamptz', 'timetz']);
-
-/**
- * Casts that read the session: to or from the zoned types (the time zone), text to dates and
- * times ('now', 'today'), anything to or from OID types by name (the catalog).
- */
-function castVolatility(from: string, to: string): Volatility {
-  if (from === to) return 'immutable';
-  if (from === 'oid' || to === 'oid') return 'stable';
-  if (NEEDS_TIME_ZONE.has(from) || NEEDS_TIME_ZONE.has(to)) return 'stable';
-  if (TEXT.has(from) && TEMPORAL.has(to)) return 'stable';
-  return 'immutable';
 }

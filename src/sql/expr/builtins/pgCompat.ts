@@ -19,12 +19,8 @@ const formatType: EvalFn = (_, oid, typmod = null) => {
   if (oid === null) return null;
   const type = typeOfOid(Number(oid));
   if (!type) return '???' as ByteString;
-  return utf8Encode(pgTypeName(typmod === null || Number(typmod) < 0 ? withoutBounds(type) : bounded(type, Number(typmod))));
+  return utf8Encode(pgTypeName(typmod === null || Number(typmod) < 0 ? type : bounded(type, Number(typmod))));
 };
-
-function withoutBounds({ width: _width, ...type }: ColumnType): ColumnType {
-  return type.family === 'string' || type.family === 'bit' ? type : { ...type, ...(_width !== undefined && { width: _width }) };
-}
 
 function bounded(type: ColumnType, typmod: number): ColumnType {
   switch (type.family) {
