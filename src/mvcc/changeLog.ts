@@ -2,12 +2,15 @@
  * ChangeLog: which keys changed when, in commit order.
  *
  *   L1  entries are in timestamp order; those of one commit share its timestamp
- *   L2  every version above `floor` has its entry, or lies in the span and time range of an ingest event
+ *   L2  every version above `floor` has its entry, or lies in the span and time range of an ingest
+ *       event; every entry above `floor` has its version in the store
  *   L3  a chunk that another log may share is sealed: it never changes again
+ *   L4  an entry made since the last fork holds the very Version that the chain holds
  *
  * It makes an incremental export, a validation and a garbage collection cost what changed instead
- * of what exists. Entries lie in chunks of a Float64Array and a key array; a query finds its first
- * chunk by binary search and skips chunks whose keys all lie outside the span.
+ * of what exists. An entry is a key and its new version, which carries the timestamp: so an export
+ * needs no look-up in the tree, and most of a collection none either. Entries lie in chunks; a query
+ * finds its first chunk by binary search and skips chunks whose keys all lie outside the span.
  *
  * What is no plain commit leaves one span event: an ingest (versions whose timestamps may be older
  * than their arrival) or a clear. Ingested history, versions that supersede others of the same run
@@ -21,11 +24,10 @@ import type { Span } from '../base/span.ts';
 import { intersectSpans, spanContains, spansOverlap, subtractSpans } from '../base/span.ts';
 import type { Timestamp } from '../base/timestamp.ts';
 import { MIN_TIMESTAMP } from '../base/timestamp.ts';
+import type { Version } from './version.ts';
 
 /** Entries of a full chunk: 64 KiB, long enough for a search over chunks to be cheap. */
 const CHUNK_ENTRIES_MAX = 4096;
-/** An open chunk starts small, because most stores are. */
-const CHUNK_ENTRIES_MIN = 16;
 
 export interface SpanEvent {
   readonly kind: 'ingest' | 'clear';
@@ -42,33 +44,25 @@ export interface Change {
   readonly ts: Timestamp;
 }
 
-class Chunk {
-  timestamps: Float64Array;
-  readonly keys: Bytes[];
-  #bounds: { min: Bytes; max: Bytes; count: number } | undefined;
+/** Called for an entry; true stops a walk. */
+type EntryVisitor = (key: Bytes, version: Version) => boolean;
 
-  constructor(timestamps: Float64Array, keys: Bytes[]) {
-    this.timestamps = timestamps;
-    this.keys = keys;
-  }
+class Chunk {
+  readonly keys: Bytes[] = [];
+  readonly versions: Version[] = [];
+  #bounds: { min: Bytes; max: Bytes; count: number } | undefined;
 
   get count(): number {
     return this.keys.length;
   }
 
-  append(ts: Timestamp, key: Bytes): void {
-    const index = this.keys.length;
-    if (index === this.timestamps.length) {
-      const larger = new Float64Array(Math.min(index * 4, CHUNK_ENTRIES_MAX));
-      larger.set(this.timestamps);
-      this.timestamps = larger;
-    }
-    this.timestamps[index] = ts;
+  append(key: Bytes, version: Version): void {
     this.keys.push(key);
+    this.versions.push(version);
   }
 
   ts(index: number): Timestamp {
-    return this.timestamps[index] as Timestamp;
+    return (this.versions[index] as Version).ts;
   }
 
   /** Index of the first entry above `ts`. */
@@ -132,23 +126,23 @@ export class ChangeLog {
     return count;
   }
 
-  /** `ts` is at or above `last`: the store has checked it. */
-  append(ts: Timestamp, key: Bytes): void {
+  /** The version is at or above `last`: the store has checked it. */
+  append(key: Bytes, version: Version): void {
     let chunk = this.#open;
     if (chunk === undefined || chunk.count === CHUNK_ENTRIES_MAX) {
-      chunk = new Chunk(new Float64Array(this.#chunks.length === 0 ? CHUNK_ENTRIES_MIN : CHUNK_ENTRIES_MIN * 4), []);
+      chunk = new Chunk();
       this.#ownChunks().push(chunk);
       this.#open = chunk;
     }
-    chunk.append(ts, key);
-    this.#last = ts;
+    chunk.append(key, version);
+    this.#last = version.ts;
   }
 
   /**
    * `history`: the run's superseding versions and tombstones, in timestamp order. Runs that follow
    * each other in key order with no commit in between, as a bulk load delivers them, share one event.
    */
-  addIngest(event: SpanEvent, history: readonly Change[]): void {
+  addIngest(event: SpanEvent, history: readonly { readonly key: Bytes; readonly version: Version }[]): void {
     const before = this.#events.at(-1);
     if (before?.kind === 'ingest' && before.at === this.#last && before.span.endKey <= event.span.key && before.at <= event.at) {
       const joined: SpanEvent = {
@@ -163,14 +157,16 @@ export class ChangeLog {
       this.#events = [...this.#events, event];
     }
     if (history.length > 0) {
-      const timestamps = Float64Array.from(history, (change) => change.ts);
-      const keys = history.map((change) => change.key);
-      this.#histories = [...this.#histories, new Chunk(timestamps, keys)];
+      const chunk = new Chunk();
+      for (const { key, version } of history) chunk.append(key, version);
+      this.#histories = [...this.#histories, chunk];
     }
     if (event.at > this.#last) this.#last = event.at;
   }
 
+  /** Entries of the cleared keys go at once. */
   addClear(event: SpanEvent): void {
+    this.#drop(event.span, event.at, Number.POSITIVE_INFINITY, undefined);
     this.#events = [...this.#events, event];
     if (event.at > this.#last) this.#last = event.at;
   }
@@ -187,7 +183,7 @@ export class ChangeLog {
   }
 
   /** Visits the entries in (after, upTo] whose key lies in the span, oldest first, until `visit` returns true. */
-  walk(span: Span, after: Timestamp, upTo: Timestamp, visit: (key: Bytes, ts: Timestamp) => boolean): void {
+  walk(span: Span, after: Timestamp, upTo: Timestamp, visit: EntryVisitor): void {
     for (let i = this.#firstChunkAbove(after); i < this.#chunks.length; i++) {
       const chunk = this.#chunks[i] as Chunk;
       if (chunk.ts(0) > upTo) return;
@@ -195,7 +191,7 @@ export class ChangeLog {
       const end = chunk.firstAbove(upTo);
       for (let j = chunk.firstAbove(after); j < end; j++) {
         const key = chunk.keys[j] as Bytes;
-        if (key >= span.key && key < span.endKey && visit(key, chunk.ts(j))) return;
+        if (key >= span.key && key < span.endKey && visit(key, chunk.versions[j] as Version)) return;
       }
     }
   }
@@ -217,20 +213,35 @@ export class ChangeLog {
   }
 
   /**
-   * Visits and drops the entries at or below `upTo` whose key lies in the span, ingested history
-   * first, at most `entriesMax` of them; true when none is left. Visiting an entry must be
-   * idempotent only across crashes: each is visited once. Raises `floor` to `upTo`.
+   * Drops the entries at or below `upTo` whose key lies in the span, ingested history first, at most
+   * `entriesMax` of them, and hands each to `visit` once; true when none is left. Raises `floor`.
    */
-  sweep(span: Span, upTo: Timestamp, entriesMax: number, visit: (key: Bytes) => void): boolean {
+  sweep(span: Span, upTo: Timestamp, entriesMax: number, visit: (key: Bytes, version: Version, isHistory: boolean) => void): boolean {
     if (upTo > this.#floor) this.#floor = upTo;
+    if (!this.#drop(span, upTo, entriesMax, visit)) return false;
+    if (this.#events.some((event) => event.at <= upTo && spansOverlap(event.span, span))) {
+      this.#events = this.#events.flatMap((event) =>
+        event.at > upTo ? [event] : subtractSpans([event.span], [span]).map((rest) => ({ ...event, span: rest })),
+      );
+    }
+    return true;
+  }
+
+  /** Drops entries; true when none that qualifies is left. */
+  #drop(
+    span: Span,
+    upTo: Timestamp,
+    entriesMax: number,
+    visit: ((key: Bytes, version: Version, isHistory: boolean) => void) | undefined,
+  ): boolean {
     let left = entriesMax;
     if (this.#histories.length > 0) {
-      const result = sweepChunks(this.#histories, span, upTo, left, visit, false);
+      const result = sweepChunks(this.#histories, span, upTo, left, (key, version) => visit?.(key, version, true), false);
       this.#histories = result.chunks;
       left = result.left;
     }
     if (left > 0 && this.#chunks.length > 0) {
-      const result = sweepChunks(this.#chunks, span, upTo, left, visit, true);
+      const result = sweepChunks(this.#chunks, span, upTo, left, (key, version) => visit?.(key, version, false), true);
       if (result.changed) {
         this.#chunks = result.chunks;
         this.#chunksShared = false;
@@ -238,13 +249,7 @@ export class ChangeLog {
       }
       left = result.left;
     }
-    if (left === 0) return false;
-    if (this.#events.some((event) => event.at <= upTo && spansOverlap(event.span, span))) {
-      this.#events = this.#events.flatMap((event) =>
-        event.at > upTo ? [event] : subtractSpans([event.span], [span]).map((rest) => ({ ...event, span: rest })),
-      );
-    }
-    return true;
+    return left > 0;
   }
 
   /** A log with the same content; either may go on without the other seeing it. O(1). */
@@ -304,7 +309,7 @@ function sweepChunks(
   span: Span,
   upTo: Timestamp,
   entriesMax: number,
-  visit: (key: Bytes) => void,
+  visit: (key: Bytes, version: Version) => void,
   ordered: boolean,
 ): { chunks: Chunk[]; left: number; changed: boolean } {
   const kept: Chunk[] = [];
@@ -325,7 +330,7 @@ function sweepChunks(
     for (let j = 0; j < chunk.count; j++) {
       const key = chunk.keys[j] as Bytes;
       if (j < end && left > 0 && spanContains(span, key)) {
-        visit(key);
+        visit(key, chunk.versions[j] as Version);
         left--;
         changed = true;
       } else {
@@ -339,9 +344,7 @@ function sweepChunks(
 }
 
 function pickEntries(chunk: Chunk, indexes: readonly number[]): Chunk {
-  const timestamps = Float64Array.from(indexes, (index) => chunk.ts(index));
-  return new Chunk(
-    timestamps,
-    indexes.map((index) => chunk.keys[index] as Bytes),
-  );
+  const picked = new Chunk();
+  for (const index of indexes) picked.append(chunk.keys[index] as Bytes, chunk.versions[index] as Version);
+  return picked;
 }

@@ -4,7 +4,6 @@
  */
 import type { Bytes } from '../base/bytes.ts';
 import { spanContains } from '../base/span.ts';
-import type { Timestamp } from '../base/timestamp.ts';
 import { EVERYTHING } from '../base/span.ts';
 import type { SpanEvent } from './changeLog.ts';
 import type { StoreStats } from './stats.ts';
@@ -15,10 +14,10 @@ import type { Version } from './version.ts';
 export function checkStore(state: StoreState): string[] {
   const broken = state.log.check();
   broken.push(...state.tree.check());
-  const logged = new Set<string>();
-  state.log.walk(EVERYTHING, state.log.floor, state.log.last, (key, ts) => {
-    if (logged.has(entry(key, ts))) broken.push(`change log: ${show(key)}@${ts} twice`);
-    logged.add(entry(key, ts));
+  const logged = new Map<string, Version>();
+  state.log.walk(EVERYTHING, state.log.floor, state.log.last, (key, version) => {
+    if (logged.has(entry(key, version))) broken.push(`change log: ${show(key)}@${version.ts} twice`);
+    logged.set(entry(key, version), version);
     return false;
   });
 
@@ -35,21 +34,18 @@ export function checkStore(state: StoreState): string[] {
       }
       if (version.ts > state.log.last) broken.push(`chain: ${show(key)}@${version.ts} above the last logged @${state.log.last}`);
       if (version.ts <= state.log.floor) continue;
-      const known = logged.delete(entry(key, version.ts));
-      if (!known && !state.log.events.some((event) => brought(event, key, version.ts))) {
+      const known = logged.get(entry(key, version));
+      logged.delete(entry(key, version));
+      if (known !== undefined && known !== version && version.ts > state.sharedUpTo) {
+        broken.push(`change log: ${show(key)}@${version.ts} is not the version in the chain`);
+      }
+      if (known === undefined && !state.log.events.some((event) => brought(event, key, version))) {
         broken.push(`change log: ${show(key)}@${version.ts} is missing`);
       }
     }
     return false;
   });
-  // What the log names and the tree has not must have been cleared since.
-  if (logged.size > 0) {
-    state.log.walk(EVERYTHING, state.log.floor, state.log.last, (key, ts) => {
-      const cleared = state.log.events.some((event) => event.kind === 'clear' && event.at >= ts && spanContains(event.span, key));
-      if (logged.has(entry(key, ts)) && !cleared) broken.push(`change log: ${show(key)}@${ts} has no version`);
-      return false;
-    });
-  }
+  for (const name of logged.keys()) broken.push(`change log: ${show(name as Bytes)} has no version`);
 
   for (const name of Object.keys(counted) as (keyof StoreStats)[]) {
     if (counted[name] !== state.stats[name]) broken.push(`stats: ${name} is ${state.stats[name]}, counted ${counted[name]}`);
@@ -57,12 +53,12 @@ export function checkStore(state: StoreState): string[] {
   return broken;
 }
 
-function brought(event: SpanEvent, key: Bytes, ts: Timestamp): boolean {
+function brought(event: SpanEvent, key: Bytes, { ts }: Version): boolean {
   return event.kind === 'ingest' && ts >= event.minTs && ts <= event.maxTs && spanContains(event.span, key);
 }
 
-function entry(key: Bytes, ts: Timestamp): string {
-  return `${ts}/${key}`;
+function entry(key: Bytes, version: Version): string {
+  return `${version.ts}/${key}`;
 }
 
 function show(key: Bytes): string {

@@ -3,8 +3,12 @@
  *
  * A version may go when a newer version of its key lies at or below the threshold; a tombstone may
  * go once it is itself at or below it and all below it goes. So every read above the threshold
- * stays what it was. Each log entry at or below the threshold names a key whose older versions may
- * now go; it is visited once and dropped, so collecting costs what became garbage, not what exists.
+ * stays what it was.
+ *
+ * Each log entry at or below the threshold is visited once and dropped. All that is older than its
+ * version may go: if no fork shares the version, its tail is cut off right there, without a look at
+ * the tree. Tombstones, ingested history and versions that a fork may share go through the tree. So
+ * collecting costs what became garbage, not what exists.
  *
  * Idempotent and resumable: a call does a bounded amount of work and says whether more is left.
  * Which threshold, and that it is raised before data goes, is gc's business.
@@ -14,7 +18,8 @@ import type { Span } from '../base/span.ts';
 import type { Timestamp } from '../base/timestamp.ts';
 import type { StoreState } from './storeState.ts';
 import { ownTree } from './storeState.ts';
-import { Version, versionBytes } from './version.ts';
+import type { Version } from './version.ts';
+import { relink, setOlder, versionBytes } from './version.ts';
 
 export interface CollectResult {
   readonly removedVersions: number;
@@ -25,55 +30,63 @@ export interface CollectResult {
 
 /** See Store.collect. */
 export function collect(state: StoreState, span: Span, threshold: Timestamp, entriesMax: number): CollectResult {
-  const removed = { versions: 0, bytes: 0 };
-  // A row that is written all the time has many entries in one sweep; one visit does for all.
+  const before = { versions: state.stats.versions, bytes: state.stats.totalBytes };
+  // Keys that need the tree, each once: a row that is written all the time has many entries in a sweep.
   const keys = new Set<Bytes>();
-  const done = state.log.sweep(span, threshold, entriesMax, (key) => keys.add(key));
-  for (const key of keys) collectKey(state, key, threshold, removed);
-  return { removedVersions: removed.versions, removedBytes: removed.bytes, done };
+  const done = state.log.sweep(span, threshold, entriesMax, (key, version, isHistory) => {
+    if (isHistory || version.ts <= state.sharedUpTo) {
+      keys.add(key);
+      return;
+    }
+    if (version.older !== undefined) {
+      forget(state, key, version.older);
+      setOlder(version, undefined);
+    }
+    if (version.value === null) keys.add(key);
+  });
+  for (const key of keys) collectKey(state, key, threshold);
+  return {
+    removedVersions: before.versions - state.stats.versions,
+    removedBytes: before.bytes - state.stats.totalBytes,
+    done,
+  };
 }
 
-function collectKey(state: StoreState, key: Bytes, threshold: Timestamp, removed: { versions: number; bytes: number }): void {
+/** Removes what may go of one key, by its chain in the tree. Cost: the versions above the threshold, and those that go. */
+function collectKey(state: StoreState, key: Bytes, threshold: Timestamp): void {
+  const kept: Version[] = [];
   const head = state.tree.get(key);
-  let above: Version | undefined;
   let newest = head;
-  while (newest !== undefined && newest.ts > threshold) {
-    above = newest;
+  for (; newest !== undefined && newest.ts > threshold; newest = newest.older) kept.push(newest);
+  if (newest !== undefined && newest.value !== null) {
+    kept.push(newest);
     newest = newest.older;
   }
-  if (head === undefined || newest === undefined) return;
-  const oldestKept = newest.value === null ? above : newest;
-  const tail = oldestKept === undefined ? head : oldestKept.older;
-  if (tail === undefined) return;
-
-  const { stats } = state;
-  for (let version: Version | undefined = tail; version !== undefined; version = version.older) {
-    const bytes = versionBytes(key, version.value);
-    removed.versions++;
-    removed.bytes += bytes;
-    stats.versions--;
-    stats.totalBytes -= bytes;
-    if (version.value === null) stats.tombstones--;
-  }
-  if (oldestKept === undefined) {
-    stats.totalKeys--;
+  if (newest === undefined) return;
+  forget(state, key, newest);
+  if (kept.length === 0) {
+    state.stats.totalKeys--;
     ownTree(state).delete(key);
-  } else if (oldestKept.ts > state.sharedUpTo) {
-    // Made since the last fork, so only this store reaches it: the tail is cut off in place.
-    (oldestKept as { older: Version | undefined }).older = undefined;
-  } else {
-    ownTree(state).set(key, copyDownTo(head, oldestKept));
+    return;
   }
+  const chain = relink(kept, undefined, state.sharedUpTo);
+  if (chain !== head) ownTree(state).set(key, chain);
 }
 
-/** A copy of the chain that ends with `last`. */
-function copyDownTo(head: Version, last: Version): Version {
-  const kept: Version[] = [];
-  for (let version = head; version !== last; version = version.older as Version) kept.push(version);
-  let copy = new Version(last.ts, last.value, undefined);
-  for (let i = kept.length - 1; i >= 0; i--) {
-    const version = kept[i] as Version;
-    copy = new Version(version.ts, version.value, copy);
+/**
+ * Takes a chain's tail, which holds no live version, out of the statistics. Its links are undone
+ * too, where no fork needs them: a log entry may still name one of its versions, and must find
+ * nothing more to remove.
+ */
+function forget(state: StoreState, key: Bytes, tail: Version): void {
+  const { stats } = state;
+  let version: Version | undefined = tail;
+  while (version !== undefined) {
+    stats.versions--;
+    stats.totalBytes -= versionBytes(key, version.value);
+    if (version.value === null) stats.tombstones--;
+    const older: Version | undefined = version.older;
+    if (version.ts > state.sharedUpTo) setOlder(version, undefined);
+    version = older;
   }
-  return copy;
 }

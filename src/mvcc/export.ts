@@ -4,10 +4,10 @@
  *   latest mode   of each key the newest version in the interval; tombstones too, unless start is 0
  *   all versions  every version in the interval, tombstones too
  *
- * An incremental export walks the change log when that is cheaper than the tree: it gathers the
- * keys that changed, sorts them, and looks each up; spans into which versions of the interval were
- * ingested are walked in the tree. The result is the same either way. The gathered list is made
- * once, by the cursor, so pieces cost what they deliver.
+ * An incremental export reads the change log when that is cheaper than the tree: the log's entries
+ * in the interval are the versions to deliver; they are sorted once, when the cursor is opened.
+ * Spans into which versions of the interval were ingested are walked in the tree and sorted in. The
+ * result is the same either way.
  *
  * The caller keeps the interval still: end is no later than the last commit timestamp, and start is
  * at or above the GC threshold (or 0 with latest versions as of end).
@@ -16,6 +16,8 @@ import type { Bytes } from '../base/bytes.ts';
 import type { Span } from '../base/span.ts';
 import { mergeSpans, nextKey } from '../base/span.ts';
 import type { Timestamp } from '../base/timestamp.ts';
+import { MAX_TIMESTAMP } from '../base/timestamp.ts';
+import { sortByKey } from './keySort.ts';
 import type { ResumePoint, StoreState } from './storeState.ts';
 import type { Version } from './version.ts';
 import { versionAt, versionBytes } from './version.ts';
@@ -30,8 +32,14 @@ export interface ExportOptions {
   readonly via?: 'log' | 'tree';
 }
 
-/** Looking up and sorting one changed key costs about as much as walking this many keys of the tree. */
-const LOG_KEY_COST = 8;
+/** Taking an entry from the log and sorting it costs about as much as walking this many keys of the tree. */
+const LOG_ENTRY_COST = 6;
+
+/** Versions in the order of an export. */
+interface SortedVersions {
+  readonly keys: readonly Bytes[];
+  readonly versions: readonly Version[];
+}
 
 export class ExportCursor {
   readonly #state: StoreState;
@@ -40,9 +48,9 @@ export class ExportCursor {
   readonly #end: Timestamp;
   readonly #allVersions: boolean;
   readonly #withTombstones: boolean;
-  /** Keys to look up, sorted; undefined when the tree is walked. */
-  readonly #changedKeys: readonly Bytes[] | undefined;
-  #changedIndex = 0;
+  /** What the log gave; undefined when the tree is walked. */
+  readonly #logged: SortedVersions | undefined;
+  #loggedIndex = 0;
   #resume: ResumePoint | undefined;
 
   constructor(state: StoreState, span: Span, start: Timestamp, end: Timestamp, options: ExportOptions) {
@@ -54,7 +62,7 @@ export class ExportCursor {
     this.#resume = options.resume ?? { key: span.key };
     this.#span = { key: this.#resume.key, endKey: span.endKey };
     if (options.via === 'log' || (options.via === undefined && logIsCheaper(state, start, end))) {
-      this.#changedKeys = changedKeys(state, this.#span, start, end);
+      this.#logged = loggedVersions(state, this.#span, start, end, this.#allVersions);
     }
   }
 
@@ -63,85 +71,113 @@ export class ExportCursor {
     return this.#resume;
   }
 
-  /** True when the change log, not the tree, is walked. */
+  /** True when the change log, not the tree, is read. */
   get viaLog(): boolean {
-    return this.#changedKeys !== undefined;
+    return this.#logged !== undefined;
   }
 
   /**
    * Appends the next piece to `out` and stops at the first key boundary at which the piece has
-   * `maxBytes` or more; a key whose versions alone exceed that is split, and the resume point says
+   * `maxBytes` or more; a key whose versions alone reach that is split, and the resume point says
    * where. Returns the resume point; undefined when done.
    */
   next(out: VersionBatch, maxBytes: number): ResumePoint | undefined {
-    if (this.#resume === undefined) return undefined;
     const from = this.#resume;
-    const startBytes = out.bytes;
+    if (from === undefined) return undefined;
     this.#resume = undefined;
-    const visit = (key: Bytes, head: Version): boolean => {
-      const before = key === from.key ? from.before : undefined;
-      const splitAt = this.#deliver(key, head, before, out, maxBytes);
-      if (splitAt !== undefined) this.#resume = { key, before: splitAt };
-      else if (out.bytes - startBytes >= maxBytes) this.#resume = { key: nextKey(key) };
-      return this.#resume !== undefined;
-    };
-    if (this.#changedKeys === undefined) {
-      this.#state.tree.walk({ key: from.key, endKey: this.#span.endKey }, visit);
-      return this.#resume;
-    }
-    for (; this.#changedIndex < this.#changedKeys.length; this.#changedIndex++) {
-      const key = this.#changedKeys[this.#changedIndex] as Bytes;
-      if (key < from.key) continue;
-      const head = this.#state.tree.get(key);
-      if (head !== undefined && visit(key, head)) break;
-    }
+    if (this.#logged !== undefined) this.#nextFromLog(this.#logged, from, out, maxBytes);
+    else this.#nextFromTree(from, out, maxBytes);
     return this.#resume;
   }
 
-  /** Delivers one key's versions below `before`; the timestamp of the last delivered when it had to stop inside the key. */
-  #deliver(key: Bytes, head: Version, before: Timestamp | undefined, out: VersionBatch, maxBytes: number): Timestamp | undefined {
-    let version = versionAt(head, this.#end);
-    if (!this.#allVersions) {
-      if (version !== undefined && version.ts > this.#start && (version.value !== null || this.#withTombstones)) {
-        out.push(key, version.ts, version.value);
+  #nextFromTree(from: ResumePoint, out: VersionBatch, maxBytes: number): void {
+    const bytesBefore = out.bytes;
+    this.#state.tree.walk({ key: from.key, endKey: this.#span.endKey }, (key, head) => {
+      let version = versionAt(head, this.#end);
+      if (!this.#allVersions) {
+        if (version === undefined || version.ts <= this.#start) return false;
+        if (version.value !== null || this.#withTombstones) out.push(key, version.ts, version.value);
+      } else {
+        const before = (key === from.key ? from.before : undefined) ?? MAX_TIMESTAMP;
+        while (version !== undefined && version.ts >= before) version = version.older;
+        let keyBytes = 0;
+        for (; version !== undefined && version.ts > this.#start; version = version.older) {
+          if (keyBytes >= maxBytes) {
+            this.#resume = { key, before: nextTimestamp(version) };
+            return true;
+          }
+          out.push(key, version.ts, version.value);
+          keyBytes += versionBytes(key, version.value);
+        }
       }
-      return undefined;
-    }
-    if (before !== undefined) while (version !== undefined && version.ts >= before) version = version.older;
-    let bytes = 0;
-    for (; version !== undefined && version.ts > this.#start; version = version.older) {
-      out.push(key, version.ts, version.value);
-      bytes += versionBytes(key, version.value);
-      if (bytes >= maxBytes && version.older !== undefined && version.older.ts > this.#start) return version.ts;
-    }
-    return undefined;
+      if (out.bytes - bytesBefore < maxBytes) return false;
+      this.#resume = { key: nextKey(key) };
+      return true;
+    });
   }
+
+  #nextFromLog(logged: SortedVersions, from: ResumePoint, out: VersionBatch, maxBytes: number): void {
+    const { keys, versions } = logged;
+    const bytesBefore = out.bytes;
+    let keyBytes = 0;
+    for (; this.#loggedIndex < keys.length; this.#loggedIndex++) {
+      const key = keys[this.#loggedIndex] as Bytes;
+      const version = versions[this.#loggedIndex] as Version;
+      if (key < from.key || (key === from.key && version.ts >= (from.before ?? MAX_TIMESTAMP))) continue;
+      const sameKey = this.#loggedIndex > 0 && keys[this.#loggedIndex - 1] === key;
+      if (!sameKey) keyBytes = 0;
+      if (sameKey && keyBytes >= maxBytes) {
+        this.#resume = { key, before: nextTimestamp(version) };
+        return;
+      }
+      if (!sameKey && out.bytes - bytesBefore >= maxBytes) {
+        this.#resume = { key };
+        return;
+      }
+      out.push(key, version.ts, version.value);
+      keyBytes += versionBytes(key, version.value);
+    }
+  }
+}
+
+/** The exclusive bound under which this version comes first. */
+function nextTimestamp(version: Version): Timestamp {
+  return (version.ts + 1) as Timestamp;
 }
 
 function logIsCheaper(state: StoreState, start: Timestamp, end: Timestamp): boolean {
   if (start === 0 || start < state.log.floor) return false;
-  return state.log.countBetween(start, end) * LOG_KEY_COST < state.tree.size;
+  return state.log.countBetween(start, end) * LOG_ENTRY_COST < state.tree.size;
 }
 
-/** The keys of the span that may have versions in (start, end], sorted, each once. */
-function changedKeys(state: StoreState, span: Span, start: Timestamp, end: Timestamp): Bytes[] {
+/** The span's versions in (start, end] by the log, in the order of an export; of each key the newest, or all. */
+function loggedVersions(state: StoreState, span: Span, start: Timestamp, end: Timestamp, allVersions: boolean): SortedVersions {
   const keys: Bytes[] = [];
-  state.log.walk(span, start, end, (key) => {
+  const versions: Version[] = [];
+  state.log.walk(span, start, end, (key, version) => {
     keys.push(key);
+    versions.push(version);
     return false;
   });
   for (const part of mergeSpans(state.log.ingestedSpans(span, start, end))) {
     state.tree.walk(part, (key, head) => {
-      const version = versionAt(head, end);
-      if (version !== undefined && version.ts > start) keys.push(key);
+      for (let version = versionAt(head, end); version !== undefined && version.ts > start; version = version.older) {
+        keys.push(key);
+        versions.push(version);
+      }
       return false;
     });
   }
-  keys.sort(); // by char code, which for one-byte strings is byte order
-  let kept = 0;
-  for (let i = 0; i < keys.length; i++) {
-    if (i === 0 || keys[i] !== keys[i - 1]) keys[kept++] = keys[i] as Bytes;
+  const order = sortByKey(keys, (a, b) => (versions[b] as Version).ts - (versions[a] as Version).ts);
+  const sortedKeys: Bytes[] = [];
+  const sortedVersions: Version[] = [];
+  for (const index of order) {
+    const key = keys[index] as Bytes;
+    const version = versions[index] as Version;
+    // What was ingested and then written comes by both ways; in latest mode older versions are passed over too.
+    if (sortedKeys.at(-1) === key && (!allVersions || sortedVersions.at(-1)?.ts === version.ts)) continue;
+    sortedKeys.push(key);
+    sortedVersions.push(version);
   }
-  keys.length = kept;
-  return keys;
+  return { keys: sortedKeys, versions: sortedVersions };
 }

@@ -90,9 +90,8 @@ export function changedSince(state: StoreState, span: Span, after: Timestamp): C
     return !treeDone;
   });
   if (found || treeDone) return found;
-  state.log.walk(span, after, state.log.last, (key, ts) => {
-    // A cleared key is no longer there; its clear is an event, and none was found.
-    found = { key, ts };
+  state.log.walk(span, after, state.log.last, (key, version) => {
+    found = { key, ts: version.ts };
     return true;
   });
   return found;

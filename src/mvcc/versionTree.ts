@@ -64,12 +64,11 @@ export class VersionTree {
   #epoch: number = ++lastEpoch;
   #root: Node = new Leaf(this.#epoch, [], []);
   #size = 0;
-  /** The tree's own string for the key of the last push: kept once, however many strings name it. */
+  /** After a push: the tree's own string for the key, kept once however many strings name it. */
   placedKey: Bytes = '' as Bytes;
   /** After a split: what separates the two nodes. */
   #separator: Bytes = '' as Bytes;
-  /** The version that the push under way replaced. */
-  #replaced: Version | undefined;
+  #pushed: Version | undefined;
 
   get size(): number {
     return this.#size;
@@ -82,11 +81,10 @@ export class VersionTree {
     return index < node.keys.length && node.keys[index] === key ? node.heads[index] : undefined;
   }
 
-  /** Puts a version on top of the key's chain; returns the one that was there. One descent. */
-  push(key: Bytes, ts: Timestamp, value: Bytes | null): Version | undefined {
-    this.#replaced = undefined;
+  /** Puts a new version on top of the key's chain and returns it; its `older` is what was there. One descent. */
+  push(key: Bytes, ts: Timestamp, value: Bytes | null): Version {
     this.#insert(key, ts, value, undefined);
-    return this.#replaced;
+    return this.#pushed as Version;
   }
 
   /** Sets the key's chain, whatever it was. */
@@ -133,15 +131,15 @@ export class VersionTree {
     const { keys, heads } = leaf;
     const index = lowerBound(keys, key);
     if (index < keys.length && keys[index] === key) {
-      const old = heads[index] as Version;
-      this.#replaced = old;
       this.placedKey = keys[index] as Bytes;
-      heads[index] = head ?? new Version(ts, value, old);
+      this.#pushed = head ?? new Version(ts, value, heads[index]);
+      heads[index] = this.#pushed;
       return undefined;
     }
     this.#size++;
     this.placedKey = key;
     const version = head ?? new Version(ts, value, undefined);
+    this.#pushed = version;
     if (keys.length < NODE_MAX) {
       insertAt(keys, index, key);
       insertAt(heads, index, version);

@@ -10,7 +10,7 @@ import type { Timestamp } from '../base/timestamp.ts';
 import { countChain, emptyStats } from './stats.ts';
 import type { StoreState } from './storeState.ts';
 import { ownTree } from './storeState.ts';
-import { Version } from './version.ts';
+import { relink, Version } from './version.ts';
 import type { VersionBatch } from './versionBatch.ts';
 
 /** What a commit writes: parallel arrays, each key once. A null value deletes. */
@@ -29,7 +29,8 @@ export function apply(state: StoreState, ts: Timestamp, batch: WriteBatch, from:
     const key = keys[i] as Bytes;
     const value = values[i] as Bytes | null;
     if (verifyEnabled) assert(spanContains(state.span, key), 'write outside the span of its store');
-    const old = tree.push(key, ts, value);
+    const version = tree.push(key, ts, value);
+    const old = version.older;
     const bytes = value === null ? key.length : key.length + value.length;
     if (old === undefined) {
       stats.totalKeys++;
@@ -48,7 +49,7 @@ export function apply(state: StoreState, ts: Timestamp, batch: WriteBatch, from:
     }
     stats.versions++;
     stats.totalBytes += bytes;
-    log.append(ts, tree.placedKey);
+    log.append(tree.placedKey, version);
   }
 }
 
@@ -57,7 +58,7 @@ export function ingest(state: StoreState, run: VersionBatch, arrival: Timestamp)
   const { keys, values, timestamps, length } = run;
   if (length === 0) return;
   const tree = ownTree(state);
-  const history: { ts: Timestamp; key: Bytes }[] = [];
+  const history: { key: Bytes; version: Version }[] = [];
   let minTs = arrival;
   let maxTs = 0 as Timestamp;
   for (let start = 0; start < length; ) {
@@ -72,8 +73,9 @@ export function ingest(state: StoreState, run: VersionBatch, arrival: Timestamp)
       const value = values[i] as Bytes | null;
       assert(head === undefined || head.ts < ts, 'ingested run out of timestamp order');
       assert(ts <= arrival, `version at @${ts} ingested at @${arrival}`);
-      if (head !== undefined || value === null) history.push({ ts, key });
+      const supersedes = head !== undefined || value === null;
       head = new Version(ts, value, head);
+      if (supersedes) history.push({ key, version: head });
       if (ts < minTs) minTs = ts;
       if (ts > maxTs) maxTs = ts;
     }
@@ -81,24 +83,28 @@ export function ingest(state: StoreState, run: VersionBatch, arrival: Timestamp)
     if (present !== undefined) {
       // A resumed restore delivers a piece again, or the next layer of a chain adds to the key.
       countChain(state.stats, key, present, -1);
-      head = mergeChains(present, head);
-      for (let i = start; i < end; i++) history.push({ ts: timestamps[i] as Timestamp, key });
+      // Which of the versions supersede another is open now; each is looked at again when its time comes.
+      for (let version = head; version !== undefined; version = version.older) history.push({ key, version });
+      head = mergeChains(present, head, state.sharedUpTo);
     }
     countChain(state.stats, key, head, 1);
     tree.set(key, head as Version);
     start = end;
   }
-  history.sort((a, b) => a.ts - b.ts);
+  history.sort((a, b) => a.version.ts - b.version.ts);
   state.log.addIngest(
     { kind: 'ingest', span: { key: keys[0] as Bytes, endKey: nextKey(keys[length - 1] as Bytes) }, at: arrival, minTs, maxTs },
     history,
   );
 }
 
-/** One chain of all versions; where both have a timestamp, the first stays. */
-function mergeChains(first: Version | undefined, second: Version | undefined): Version | undefined {
+/**
+ * One chain of all versions; where both have a timestamp, the first's stays. Versions of the first
+ * chain that no fork shares are relinked, not copied, because the log holds them (changeLog.ts, L4).
+ */
+function mergeChains(first: Version, second: Version | undefined, sharedUpTo: Timestamp): Version {
   const newestFirst: Version[] = [];
-  let a = first;
+  let a: Version | undefined = first;
   let b = second;
   while (a !== undefined || b !== undefined) {
     if (b === undefined || (a !== undefined && a.ts >= b.ts)) {
@@ -110,9 +116,7 @@ function mergeChains(first: Version | undefined, second: Version | undefined): V
       b = b.older;
     }
   }
-  let head: Version | undefined;
-  for (const version of newestFirst.reverse()) head = new Version(version.ts, version.value, head);
-  return head;
+  return relink(newestFirst, undefined, sharedUpTo);
 }
 
 /** See Store.clearSpan. */

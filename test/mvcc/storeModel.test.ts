@@ -114,7 +114,7 @@ class Run {
       for (let versions = 1 + this.pick(4); versions > 0 && ts > 1; versions--) {
         ts = 1 + this.pick(ts - 1);
         const value = this.value();
-        layers[layered ? this.pick(2) : 0].push(key, ts as Timestamp, value);
+        (layered && this.pick(2) === 1 ? layers[1] : layers[0]).push(key, ts as Timestamp, value);
         member.oracle.put(key, ts as Timestamp, value);
       }
     }
