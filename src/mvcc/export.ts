@@ -118,25 +118,32 @@ export class ExportCursor {
 
   #nextFromLog(logged: SortedVersions, from: ResumePoint, out: VersionBatch, maxBytes: number): void {
     const { keys, versions } = logged;
+    const before = from.before ?? MAX_TIMESTAMP;
+    let index = this.#loggedIndex;
+    while (index < keys.length) {
+      const key = keys[index] as Bytes;
+      if (key > from.key || (key === from.key && (versions[index] as Version).ts < before)) break;
+      index++;
+    }
     const bytesBefore = out.bytes;
     let keyBytes = 0;
-    for (; this.#loggedIndex < keys.length; this.#loggedIndex++) {
-      const key = keys[this.#loggedIndex] as Bytes;
-      const version = versions[this.#loggedIndex] as Version;
-      if (key < from.key || (key === from.key && version.ts >= (from.before ?? MAX_TIMESTAMP))) continue;
-      const sameKey = this.#loggedIndex > 0 && keys[this.#loggedIndex - 1] === key;
+    for (; index < keys.length; index++) {
+      const key = keys[index] as Bytes;
+      const version = versions[index] as Version;
+      const sameKey = index > this.#loggedIndex && keys[index - 1] === key;
       if (!sameKey) keyBytes = 0;
       if (sameKey && keyBytes >= maxBytes) {
         this.#resume = { key, before: nextTimestamp(version) };
-        return;
+        break;
       }
       if (!sameKey && out.bytes - bytesBefore >= maxBytes) {
         this.#resume = { key };
-        return;
+        break;
       }
       out.push(key, version.ts, version.value);
       keyBytes += versionBytes(key, version.value);
     }
+    this.#loggedIndex = index;
   }
 }
 
@@ -171,13 +178,16 @@ function loggedVersions(state: StoreState, span: Span, start: Timestamp, end: Ti
   const order = sortByKey(keys, (a, b) => (versions[b] as Version).ts - (versions[a] as Version).ts);
   const sortedKeys: Bytes[] = [];
   const sortedVersions: Version[] = [];
-  for (const index of order) {
+  let last: Bytes | undefined;
+  for (let i = 0; i < order.length; i++) {
+    const index = order[i] as number;
     const key = keys[index] as Bytes;
     const version = versions[index] as Version;
     // What was ingested and then written comes by both ways; in latest mode older versions are passed over too.
-    if (sortedKeys.at(-1) === key && (!allVersions || sortedVersions.at(-1)?.ts === version.ts)) continue;
+    if (key === last && (!allVersions || sortedVersions.at(-1)?.ts === version.ts)) continue;
     sortedKeys.push(key);
     sortedVersions.push(version);
+    last = key;
   }
   return { keys: sortedKeys, versions: sortedVersions };
 }
