@@ -72,7 +72,7 @@ function parseWhole<R>(sql: string, parse: (c: Cursor) => R): R {
 
 /** One expression: a DEFAULT or CHECK kept as text in a descriptor, say. Throws StatementError. */
 export function parseExpression(sql: string): Expr {
-  return parseWhole(sql, () => grammar.expression());
+  return parseWhole(sql, () => grammar.expression(0));
 }
 
 /** One query: a view's text. Throws StatementError. */

@@ -26,7 +26,8 @@ export interface NestedParsers {
   statement(): Statement;
   /** Parses an ORDER BY list that starts at its first expression. */
   orderItems(): OrderItem[];
-  expression(): Expr;
+  /** Parses an expression whose operators bind at least as strongly as `min`. */
+  expression(min: number): Expr;
 }
 
 export class Cursor {
@@ -131,6 +132,11 @@ export class Cursor {
 
   chainTooLong(): StatementError {
     return tooDeep(this.source, this.pos, CHAIN_MAX);
+  }
+
+  /** An expression: see expressions.ts, which this file cannot import. */
+  expr(min = 0): Expr {
+    return this.nested.expression(min);
   }
 
   // ---- names ------------------------------------------------------------------------------------

@@ -113,7 +113,7 @@ export class Grammar implements NestedParsers {
     return this.dml.orderItems();
   }
 
-  expression(): Expr {
-    return parseExpr(this.cursor);
+  expression(min: number): Expr {
+    return parseExpr(this.cursor, min);
   }
 }

@@ -8,7 +8,6 @@ import { asBytes } from '../../../base/bytes.ts';
 import type { CallExpr, Expr, Name, OrderItem, SelectStatement, TypeName } from '../ast.ts';
 import { nameClass, T } from '../tokens.ts';
 import type { Cursor } from './cursor.ts';
-import { parseExpr } from './expressions.ts';
 import { parseIntervalFields, parseTypeName } from './types.ts';
 import { parseOver } from './windows.ts';
 
@@ -53,7 +52,7 @@ export function parsePrimary(c: Cursor): Expr {
     case T.CAST: {
       c.index++;
       c.expect(T.LParen);
-      const operand = parseExpr(c);
+      const operand = c.expr();
       c.expect(T.AS);
       const type = parseTypeName(c);
       c.expect(T.RParen);
@@ -184,39 +183,39 @@ function parseSpecialCall(c: Cursor): Expr | undefined {
       c.index += 2;
       const field: Expr = { kind: 'string', value: c.at(T.String) ? c.next().image : c.label().text, pos: c.peek(-1).startOffset };
       c.expect(T.FROM);
-      return finishCall(c, 'extract', [field, parseExpr(c)], pos);
+      return finishCall(c, 'extract', [field, c.expr()], pos);
     }
     case T.SUBSTRING:
       return parseSubstring(c);
     case T.POSITION: {
       c.index += 2;
-      const needle = parseExpr(c, 7);
+      const needle = c.expr(7);
       c.expect(T.IN);
-      return finishCall(c, 'strpos', [parseExpr(c, 7), needle], pos);
+      return finishCall(c, 'strpos', [c.expr(7), needle], pos);
     }
     case T.TRIM: {
       c.index += 2;
       const side = c.at(T.LEADING) || c.at(T.TRAILING) || c.at(T.BOTH) ? c.next().type : T.BOTH;
       const name = side === T.LEADING ? 'ltrim' : side === T.TRAILING ? 'rtrim' : 'btrim';
-      if (c.accept(T.FROM)) return finishCall(c, name, [parseExpr(c)], pos);
-      const first = parseExpr(c);
-      if (c.accept(T.FROM)) return finishCall(c, name, [parseExpr(c), first], pos);
-      return finishCall(c, name, c.accept(T.Comma) ? [first, ...c.list(() => parseExpr(c))] : [first], pos);
+      if (c.accept(T.FROM)) return finishCall(c, name, [c.expr()], pos);
+      const first = c.expr();
+      if (c.accept(T.FROM)) return finishCall(c, name, [c.expr(), first], pos);
+      return finishCall(c, name, c.accept(T.Comma) ? [first, ...c.list(() => c.expr())] : [first], pos);
     }
     case T.OVERLAY: {
       c.index += 2;
-      const args = [parseExpr(c)];
-      if (c.accept(T.Comma)) return finishCall(c, 'overlay', [...args, ...c.list(() => parseExpr(c))], pos);
+      const args = [c.expr()];
+      if (c.accept(T.Comma)) return finishCall(c, 'overlay', [...args, ...c.list(() => c.expr())], pos);
       c.expect(T.PLACING);
-      args.push(parseExpr(c));
+      args.push(c.expr());
       c.expect(T.FROM);
-      args.push(parseExpr(c));
-      if (c.accept(T.FOR)) args.push(parseExpr(c));
+      args.push(c.expr());
+      if (c.accept(T.FOR)) args.push(c.expr());
       return finishCall(c, 'overlay', args, pos);
     }
     case T.ANNOTATE_TYPE: {
       c.index += 2;
-      const operand = parseExpr(c);
+      const operand = c.expr();
       c.expect(T.Comma);
       const type = parseTypeName(c);
       c.expect(T.RParen);
@@ -235,13 +234,13 @@ function finishCall(c: Cursor, name: string, args: Expr[], pos: number): Expr {
 function parseSubstring(c: Cursor): Expr {
   const pos = c.pos;
   c.index += 2;
-  const text = parseExpr(c);
-  if (c.accept(T.Comma)) return finishCall(c, 'substring', [text, ...c.list(() => parseExpr(c))], pos);
+  const text = c.expr();
+  if (c.accept(T.Comma)) return finishCall(c, 'substring', [text, ...c.list(() => c.expr())], pos);
   let from: Expr | undefined;
   let length: Expr | undefined;
   for (;;) {
-    if (from === undefined && c.accept(T.FROM)) from = parseExpr(c);
-    else if (length === undefined && c.accept(T.FOR)) length = parseExpr(c);
+    if (from === undefined && c.accept(T.FROM)) from = c.expr();
+    else if (length === undefined && c.accept(T.FOR)) length = c.expr();
     else break;
   }
   if (from === undefined && length === undefined) throw c.error();
@@ -258,7 +257,7 @@ function parseEmptyArgs(c: Cursor): void {
 function parseArgs(c: Cursor): Expr[] {
   c.expect(T.LParen);
   if (c.accept(T.RParen)) return [];
-  const args = c.list(() => parseExpr(c));
+  const args = c.list(() => c.expr());
   c.expect(T.RParen);
   return args;
 }
@@ -292,7 +291,7 @@ function parseCall(c: Cursor, parts: Name[], pos: number): CallExpr {
     if (c.at(T.VARIADIC)) throw c.unimplemented('VARIADIC arguments');
     distinct = c.accept(T.DISTINCT);
     if (!distinct) c.accept(T.ALL);
-    args = c.list(() => parseExpr(c));
+    args = c.list(() => c.expr());
     if (c.at(T.ORDER)) {
       c.index++;
       c.expect(T.BY);
@@ -305,7 +304,7 @@ function parseCall(c: Cursor, parts: Name[], pos: number): CallExpr {
   if (c.at(T.FILTER) && c.atAt(1, T.LParen)) {
     c.index += 2;
     c.expect(T.WHERE);
-    filter = parseExpr(c);
+    filter = c.expr();
     c.expect(T.RParen);
   }
   const over = c.accept(T.OVER) ? parseOver(c) : undefined;
@@ -314,15 +313,15 @@ function parseCall(c: Cursor, parts: Name[], pos: number): CallExpr {
 
 function parseCase(c: Cursor): Expr {
   const pos = c.expect(T.CASE).startOffset;
-  const operand = c.at(T.WHEN) ? undefined : parseExpr(c);
+  const operand = c.at(T.WHEN) ? undefined : c.expr();
   const whens: { when: Expr; then: Expr }[] = [];
   do {
     c.expect(T.WHEN);
-    const when = parseExpr(c);
+    const when = c.expr();
     c.expect(T.THEN);
-    whens.push({ when, then: parseExpr(c) });
+    whens.push({ when, then: c.expr() });
   } while (c.at(T.WHEN));
-  const otherwise = c.accept(T.ELSE) ? parseExpr(c) : undefined;
+  const otherwise = c.accept(T.ELSE) ? c.expr() : undefined;
   c.expect(T.END);
   return { kind: 'case', operand, whens, otherwise, pos };
 }
@@ -341,7 +340,7 @@ function parseArray(c: Cursor): Expr {
 function parseArrayElements(c: Cursor, pos: number): Expr {
   c.enter();
   c.expect(T.LBracket);
-  const element = (): Expr => (c.at(T.LBracket) ? parseArrayElements(c, c.pos) : parseExpr(c));
+  const element = (): Expr => (c.at(T.LBracket) ? parseArrayElements(c, c.pos) : c.expr());
   const elements = c.at(T.RBracket) ? [] : c.list(element);
   c.expect(T.RBracket);
   c.leave();
@@ -394,7 +393,7 @@ function parseInside(c: Cursor): Parenthesized {
   const ofQuery = (query: SelectStatement): Parenthesized => ({ query, items: [], trailingComma: false, labels: [] });
   if (atQuery(c)) return ofQuery(c.nested.query());
   if (c.at(T.RParen)) return { query: undefined, items: [], trailingComma: false, labels: [] };
-  const first = parseExpr(c);
+  const first = c.expr();
   // `((SELECT ...) UNION ...)`: the expression read so far is the query's first operand.
   if (first.kind === 'subquery') {
     if (continuesQuery(c)) return ofQuery(c.nested.query(first.query));
@@ -407,7 +406,7 @@ function parseInside(c: Cursor): Parenthesized {
       trailingComma = true;
       break;
     }
-    items.push(parseExpr(c));
+    items.push(c.expr());
   }
   const labels = c.accept(T.AS) ? c.list(() => c.label()) : [];
   return { query: undefined, items, trailingComma, labels };

@@ -204,10 +204,9 @@ export class QueryParser extends FamilyParser {
   }
 
   private windowSpec() {
-    return this.recorder === undefined
-      ? parseWindowSpec(this.c)
-      : (this.parens(() => this.hole('Expression')),
-        { base: undefined, isReference: false, partitionBy: [], orderBy: [], frame: undefined, pos: 0 });
+    if (this.recorder === undefined) return parseWindowSpec(this.c);
+    this.parens(() => this.hole('Expression'));
+    return { base: undefined, isReference: false, partitionBy: [], orderBy: [], frame: undefined, pos: 0 };
   }
 
   private groupingItem(): Expr {
@@ -335,6 +334,9 @@ export class QueryParser extends FamilyParser {
         },
       ],
     ]);
+    const bare = withClause === undefined && orderBy.length === 0 && !limited && offset === undefined && locking.length === 0;
+    // `(SELECT ... LIMIT 1)` in parentheses of its own is that query, not a query around it.
+    if (bare && body.kind === 'select') return body;
     return { kind: 'select', with: withClause, body, orderBy, limit, offset, locking, pos };
   }
 

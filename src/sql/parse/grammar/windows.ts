@@ -2,7 +2,6 @@
 import type { FrameBound, OrderItem, WindowFrame, WindowSpec } from '../ast.ts';
 import { T } from '../tokens.ts';
 import type { Cursor } from './cursor.ts';
-import { parseExpr } from './expressions.ts';
 
 /** What follows OVER: a window's name, or a specification in parentheses. */
 export function parseOver(c: Cursor): WindowSpec {
@@ -20,7 +19,7 @@ export function parseWindowSpec(c: Cursor): WindowSpec {
   let partitionBy: WindowSpec['partitionBy'] = [];
   if (c.accept(T.PARTITION)) {
     c.expect(T.BY);
-    partitionBy = c.list(() => parseExpr(c));
+    partitionBy = c.list(() => c.expr());
   }
   let orderBy: OrderItem[] = [];
   if (c.accept(T.ORDER)) {
@@ -69,7 +68,7 @@ function parseBound(c: Cursor): FrameBound {
     c.index += 2;
     return { type: 'currentRow', offset: undefined };
   }
-  const offset = parseExpr(c);
+  const offset = c.expr();
   if (c.accept(T.PRECEDING)) return { type: 'preceding', offset };
   c.expect(T.FOLLOWING);
   return { type: 'following', offset };
