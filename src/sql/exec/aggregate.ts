@@ -6,6 +6,7 @@
  * feeds them sorted at the end. Groups come in the order of their first rows.
  */
 import type { Datum } from '../../catalog/datum.ts';
+import type { EvalContext } from '../expr/evalContext.ts';
 import type { AggregateState } from '../expr/overload.ts';
 import type { TypedAggregate } from '../expr/typedExpr.ts';
 import type { AggregateNode, PlanColumn } from '../plan/plan.ts';
@@ -18,7 +19,7 @@ interface CompiledAggregate {
   readonly distinctKey: KeyOf | undefined;
   /** Arguments first, then the sort keys. */
   readonly ordered: { readonly row: RowMaker; readonly compare: RowCompare; readonly argCount: number } | undefined;
-  readonly start: () => AggregateState;
+  readonly start: (ctx: EvalContext) => AggregateState;
 }
 
 interface GroupPart {
@@ -42,7 +43,7 @@ function compileOne(aggregate: TypedAggregate): CompiledAggregate {
     filter: aggregate.filter && compileCondition(aggregate.filter),
     distinctKey: aggregate.distinct ? rowKey(indexes, types) : undefined,
     ordered,
-    start: () => aggregate.overload.start(types),
+    start: (ctx) => aggregate.overload.start(types, ctx),
   };
 }
 
@@ -53,16 +54,16 @@ export function compileAggregate(node: AggregateNode, input: Operator): Operator
     node.keys.map((key) => key.type),
   );
   const aggregates = node.aggregates.map(compileOne);
-  const newGroup = (): GroupPart[] =>
+  const newGroup = (ctx: EvalContext): GroupPart[] =>
     aggregates.map((aggregate) => ({
-      state: aggregate.start(),
+      state: aggregate.start(ctx),
       seen: aggregate.distinctKey && new Set(),
       rows: aggregate.ordered && [],
     }));
 
   return async function* (run) {
     const groups = new Map<unknown, { key: Datum[]; parts: GroupPart[] }>();
-    if (node.isScalar) groups.set('', { key: [], parts: newGroup() });
+    if (node.isScalar) groups.set('', { key: [], parts: newGroup(run.eval) });
     for await (const batch of input(run)) {
       run.signal.throwIfAborted();
       for (const row of batch) {
@@ -70,7 +71,7 @@ export function compileAggregate(node: AggregateNode, input: Operator): Operator
         const hash = node.isScalar ? '' : keyOf(key);
         let group = groups.get(hash);
         if (!group) {
-          group = { key, parts: newGroup() };
+          group = { key, parts: newGroup(run.eval) };
           groups.set(hash, group);
         }
         for (let i = 0; i < aggregates.length; i++) {

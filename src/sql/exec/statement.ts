@@ -10,10 +10,10 @@
  */
 import type { SqlState } from '../../base/sqlState.ts';
 import type { Timestamp } from '../../base/timestamp.ts';
-import type { Txn } from '../../kv/kv.ts';
+import type { KvReader, Txn } from '../../kv/kv.ts';
 import type { Datum } from '../../catalog/datum.ts';
 import type { ColumnType } from '../../catalog/type.ts';
-import type { CatalogSnapshot } from '../../catalog/catalog.ts';
+import type { CatalogSnapshot, NameContext } from '../../catalog/catalog.ts';
 import type { Expr, Statement } from '../parse/ast.ts';
 import type { SqlEngine } from './engine.ts';
 import type { Session } from './session.ts';
@@ -58,8 +58,15 @@ export interface StatementContext {
   readonly engine: SqlEngine;
   readonly session: Session;
   readonly user: string;
-  /** The statement's transaction: the explicit one, or the implicit one that commits after the statement. */
+  /**
+   * The statement's transaction: the explicit one, or the implicit one that commits after the
+   * statement. 25006 under AS OF SYSTEM TIME, which has none.
+   */
   readonly txn: Txn;
+  /** Where the statement reads: the transaction, or history. */
+  readonly reader: KvReader;
+  /** How unqualified names are resolved. */
+  readonly names: NameContext;
   /** True between BEGIN and COMMIT; a statement that must commit on its own checks it. */
   readonly inExplicitTransaction: boolean;
   /** `statement_timestamp()`: never steps back within a session. */
@@ -87,9 +94,9 @@ export interface StatementContext {
 export interface StatementHook<S extends Statement = Statement> {
   /**
    * The columns that `run` returns rows for; undefined for a statement without rows. Called to
-   * describe a prepared statement, so it does not run anything.
+   * describe a prepared statement too, so it does not run anything.
    */
-  columns(stmt: S): readonly ResultColumn[] | undefined;
+  columns(stmt: S, context: StatementContext): readonly ResultColumn[] | undefined;
   /**
    * Runs the statement. With `ownTransaction` false its writes go through `context.txn`; the session
    * commits an implicit one after `run` returns.

@@ -62,10 +62,10 @@ export class SelectScope implements Scope {
   }
 
   resolveColumn(parts: readonly Name[], _ref: ColumnRef): ResolvedColumn {
-    const found = this.#find(parts);
+    const found = this.find(parts);
     if (found) return found;
     const last = parts.at(-1)?.text ?? '';
-    if (parts.length > 1 && !this.#hasTable(parts.slice(0, -1))) {
+    if (parts.length > 1 && !this.hasTable(parts.slice(0, -1))) {
       throw new StatementError(SqlState.UndefinedTable, `no data source matches prefix: ${prefixText(parts)} in this context`);
     }
     throw new StatementError(SqlState.UndefinedColumn, `column "${parts.length > 1 ? `${prefixText(parts)}.` : ''}${last}" does not exist`);
@@ -93,7 +93,7 @@ export class SelectScope implements Scope {
     return columns.filter((column) => !column.isHidden);
   }
 
-  #find(parts: readonly Name[]): ResolvedColumn | undefined {
+  private find(parts: readonly Name[]): ResolvedColumn | undefined {
     const name = parts.at(-1)?.text ?? '';
     const qualifier = parts.slice(0, -1);
     let found: ScopeColumn | undefined;
@@ -112,7 +112,7 @@ export class SelectScope implements Scope {
     }
     if (found) return { index: found.index, type: found.type, name: found.name, depth: 0 };
     if (qualifier.length > 0 && this.#hasLocalTable(qualifier)) return undefined;
-    const around = this.frame.outer?.#find(parts);
+    const around = this.frame.outer?.find(parts);
     if (!around) return undefined;
     this.frame.isCorrelated = true;
     if (around.depth === 0) this.frame.outerColumns.add(around.index);
@@ -123,8 +123,8 @@ export class SelectScope implements Scope {
     return this.columns.some((column) => column.table !== undefined && matches(column.table, qualifier));
   }
 
-  #hasTable(qualifier: readonly Name[]): boolean {
-    return this.#hasLocalTable(qualifier) || (this.frame.outer?.#hasTable(qualifier) ?? false);
+  private hasTable(qualifier: readonly Name[]): boolean {
+    return this.#hasLocalTable(qualifier) || (this.frame.outer?.hasTable(qualifier) ?? false);
   }
 }
 

@@ -1,0 +1,158 @@
+/**
+ * AS OF SYSTEM TIME: every accepted form to one timestamp.
+ *
+ *   INT, DECIMAL          nanoseconds since the epoch; a decimal's fraction is the logical part
+ *   INTERVAL, negative    added to statement_timestamp()
+ *   STRING                a timestamp, nanoseconds, or a negative interval; '<timestamp>?' as '<timestamp>'
+ *   TIMESTAMP(TZ)         as it is
+ *   follower_read_timestamp()                 4.2 s ago
+ *   with_max_staleness(i), with_min_timestamp(t)   the bound itself: one process is never stale
+ *
+ * Finer input is floored to microseconds. The future is refused by the HLC's reading, never by a wall clock.
+ */
+import { utf8Decode, type Bytes } from '../../base/bytes.ts';
+import { StatementError } from '../../base/errors.ts';
+import { SqlState } from '../../base/sqlState.ts';
+import { formatForError, parseDecimal, type Timestamp } from '../../base/timestamp.ts';
+import type { Datum } from '../../catalog/datum.ts';
+import { addInterval } from '../../catalog/datetime.ts';
+import { parseTimestampTz } from '../../catalog/datetimeText.ts';
+import { Interval } from '../../catalog/interval.ts';
+import { formatInterval, parseInterval } from '../../catalog/intervalText.ts';
+import { type ColumnType, familyName } from '../../catalog/type.ts';
+import type { CallExpr, Expr, Statement } from '../parse/ast.ts';
+
+export interface AsOfContext {
+  readonly statementTimestamp: Timestamp;
+  /** The HLC's reading: nothing above it can be read. */
+  readonly reading: Timestamp;
+  /** Evaluates a constant expression. */
+  evaluate(expr: Expr): Promise<{ type: ColumnType; value: Datum }>;
+}
+
+const FOLLOWER_READ_LAG_MICROS = 4_200_000;
+
+function refuse(message: string, code = SqlState.InvalidParameterValue): never {
+  throw new StatementError(code, `AS OF SYSTEM TIME: ${message}`);
+}
+
+/** The timestamp an expression names. 22023 for the future, a positive interval, or what is no time. */
+export async function resolveAsOf(expr: Expr, context: AsOfContext): Promise<Timestamp> {
+  const micros = Math.floor(await microsOf(expr, context));
+  if (!Number.isSafeInteger(micros)) refuse('timestamp out of range');
+  if (micros === 0) refuse('zero timestamp is invalid');
+  if (micros < 0) refuse('timestamp before 1970-01-01T00:00:00Z is invalid');
+  const at = micros as Timestamp;
+  if (at > context.reading) {
+    refuse(`cannot specify timestamp in the future (${formatForError(at)} > ${formatForError(context.reading)})`);
+  }
+  return at;
+}
+
+async function microsOf(expr: Expr, context: AsOfContext): Promise<number> {
+  if (expr.kind === 'call') {
+    const name = expr.name.parts.at(-1)?.text.toLowerCase() ?? '';
+    if (name === 'follower_read_timestamp' || name === 'experimental_follower_read_timestamp') {
+      return context.statementTimestamp - FOLLOWER_READ_LAG_MICROS;
+    }
+    if (name === 'with_max_staleness' || name === 'with_min_timestamp') return boundOf(expr, name, context);
+    refuse(
+      'only constant expressions, with_min_timestamp, with_max_staleness, or follower_read_timestamp are allowed',
+      SqlState.SyntaxError,
+    );
+  }
+  const { type, value } = await context.evaluate(expr);
+  return valueMicros(type, value, context);
+}
+
+async function boundOf(call: CallExpr, name: string, context: AsOfContext): Promise<number> {
+  const [bound] = call.args;
+  if (!bound) refuse(`${name} needs an argument`);
+  const { type, value } = await context.evaluate(bound);
+  if (value === null) refuse(`${name}: argument must not be NULL`);
+  if (name === 'with_min_timestamp') return valueMicros(type, value, context);
+  const interval = value instanceof Interval ? value : type.family === 'string' ? parseInterval(utf8Decode(value as Bytes)) : undefined;
+  if (!interval) refuse(`${name}: expected an interval, got ${familyName(type)}`);
+  const micros = Number(addInterval(context.statementTimestamp, interval.negated()));
+  if (micros > context.statementTimestamp) refuse(`interval duration for ${name} must be greater or equal to 0`);
+  return micros;
+}
+
+function valueMicros(type: ColumnType, value: Datum, context: AsOfContext): number {
+  if (value === null) refuse('expected timestamp, decimal, or interval, got unknown');
+  switch (type.family) {
+    case 'int':
+      return nanosToMicros(String(value));
+    case 'decimal':
+      return nanosToMicros(String(value));
+    case 'timestamp':
+    case 'timestamptz':
+      return Number(value);
+    case 'interval':
+      return before(value as Interval, context);
+    case 'string':
+      return textMicros(utf8Decode(value as Bytes), context);
+    default:
+      return refuse(`expected timestamp, decimal, or interval, got ${familyName(type)}`);
+  }
+}
+
+function nanosToMicros(text: string): number {
+  if (text.startsWith('-')) refuse('timestamp before 1970-01-01T00:00:00Z is invalid');
+  const micros = parseDecimal(text);
+  return micros ?? refuse(`value is neither timestamp, decimal, nor interval: ${text}`);
+}
+
+function before(interval: Interval, context: AsOfContext): number {
+  const micros = Number(addInterval(context.statementTimestamp, interval));
+  if (micros >= context.statementTimestamp) {
+    refuse(`interval value '${formatInterval(interval)}' too large, AS OF interval must be <= -1µs`);
+  }
+  return micros;
+}
+
+function textMicros(text: string, context: AsOfContext): number {
+  const trimmed = text.trim().replace(/\?$/, '');
+  if (/^\d+(?:\.\d*)?$/.test(trimmed)) return nanosToMicros(trimmed);
+  try {
+    return Number(parseTimestampTz(trimmed, { nowMicros: context.statementTimestamp }));
+  } catch {
+    let interval: Interval;
+    try {
+      interval = parseInterval(trimmed);
+    } catch {
+      return refuse('value is neither timestamp, decimal, nor interval');
+    }
+    return before(interval, context);
+  }
+}
+
+/** The AS OF SYSTEM TIME clauses of a query: the outermost one, and all of them. */
+export interface AsOfClauses {
+  readonly top: Expr | undefined;
+  readonly all: readonly Expr[];
+}
+
+const none: AsOfClauses = Object.freeze({ top: undefined, all: [] });
+
+/** Finds the clauses of a statement; cost is one walk of its tree. */
+export function findAsOf(stmt: Statement): AsOfClauses {
+  if (stmt.kind !== 'select') return none;
+  const all: Expr[] = [];
+  const walk = (node: unknown): void => {
+    if (typeof node !== 'object' || node === null) return;
+    if (Array.isArray(node)) {
+      for (const item of node) walk(item);
+      return;
+    }
+    for (const [name, value] of Object.entries(node)) {
+      if (name === 'asOf' && value) all.push((value as { expr: Expr }).expr);
+      else if (typeof value === 'object') walk(value);
+    }
+  };
+  walk(stmt);
+  if (all.length === 0) return none;
+  let body = stmt.body;
+  while (body.kind === 'setOperation' || body.kind === 'select') body = body.kind === 'select' ? body.body : body.left;
+  return { top: body.kind === 'selectCore' ? body.asOf?.expr : undefined, all };
+}

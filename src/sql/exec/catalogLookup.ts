@@ -1,0 +1,197 @@
+/**
+ * CatalogLookup over a snapshot: what functions and casts ask of names and oids.
+ *
+ * Oids: a relation, database or user type is its descriptor id (types plus 100000, as column types
+ * carry it); virtual tables count down from 2^32 - 1; a schema is its id combined with its
+ * database's; an index and a constraint hash their table's id and their own, as CockroachDB does.
+ */
+import type { CatalogSnapshot, NameContext } from '../../catalog/catalog.ts';
+import { allIndexes, type IndexDescriptor, PUBLIC_SCHEMA_ID, type TableDescriptor } from '../../catalog/descriptor.ts';
+import { quoteName, quoteNames } from '../../catalog/names.ts';
+import type { CatalogLookup } from '../expr/evalContext.ts';
+import type { VirtualTables } from '../plan/virtualTable.ts';
+import { constraintText, indexText } from './showCreate.ts';
+
+/** 32-bit FNV-1a over numbers: stable oids for things without an id of their own. */
+export function hashOid(kind: string, ...parts: readonly (number | string)[]): number {
+  let hash = 0x811c9dc5;
+  for (const char of `${kind}/${parts.join('/')}`) {
+    hash ^= char.charCodeAt(0);
+    hash = Math.imul(hash, 0x01000193);
+  }
+  return hash >>> 0;
+}
+
+export const schemaOid = (databaseId: number, schemaId: number): number => (schemaId === PUBLIC_SCHEMA_ID ? hashOid('schema', databaseId, schemaId) : schemaId);
+export const virtualSchemaOid = (name: string): number => hashOid('virtual schema', name);
+export const indexOid = (tableId: number, indexId: number): number => hashOid('index', tableId, indexId);
+export const constraintOid = (kind: string, tableId: number, id: number): number => hashOid(`constraint ${kind}`, tableId, id);
+export const userOid = (name: string): number => hashOid('user', name);
+
+/** Splits `a."B c".d` into its folded parts. */
+export function splitName(text: string): string[] {
+  const parts: string[] = [];
+  for (const match of text.trim().matchAll(/(?:"((?:[^"]|"")*)"|([^".]+))(?:\.|$)/g)) {
+    parts.push(match[1] !== undefined ? match[1].replaceAll('""', '"') : (match[2] ?? '').toLowerCase());
+  }
+  return parts;
+}
+
+/** Every constraint of a table with its oid, in pg_constraint's order. */
+export interface ConstraintInfo {
+  readonly oid: number;
+  readonly name: string;
+  /** pg_constraint.contype. */
+  readonly type: 'p' | 'u' | 'c' | 'f';
+  readonly id: number;
+  readonly columnIds: readonly number[];
+  readonly index: IndexDescriptor | undefined;
+}
+
+export function constraintsOf(table: TableDescriptor): ConstraintInfo[] {
+  const found: ConstraintInfo[] = [];
+  if (!table.view && !table.sequence) {
+    const { primaryIndex } = table;
+    found.push({
+      oid: constraintOid('p', table.id, primaryIndex.id),
+      name: primaryIndex.name,
+      type: 'p',
+      id: primaryIndex.id,
+      columnIds: primaryIndex.columnIds,
+      index: primaryIndex,
+    });
+  }
+  for (const index of table.indexes) {
+    if (!index.unique) continue;
+    found.push({ oid: constraintOid('u', table.id, index.id), name: index.name, type: 'u', id: index.id, columnIds: index.columnIds, index });
+  }
+  for (const check of table.checks) {
+    found.push({ oid: constraintOid('c', table.id, check.id), name: check.name, type: 'c', id: check.id, columnIds: check.columnIds, index: undefined });
+  }
+  for (const fk of table.foreignKeys) {
+    found.push({ oid: constraintOid('f', table.id, fk.id), name: fk.name, type: 'f', id: fk.id, columnIds: fk.columnIds, index: undefined });
+  }
+  return found;
+}
+
+export class SnapshotLookup implements CatalogLookup {
+  readonly #snapshot: CatalogSnapshot;
+  readonly #names: NameContext;
+  readonly #virtual: VirtualTables;
+
+  constructor(snapshot: CatalogSnapshot, names: NameContext, virtual: VirtualTables) {
+    this.#snapshot = snapshot;
+    this.#names = names;
+    this.#virtual = virtual;
+  }
+
+  relationOid(name: string): number | undefined {
+    const parts = splitName(name);
+    const [first = '', second = ''] = parts;
+    const virtual =
+      parts.length === 1
+        ? this.#virtual.get('pg_catalog', first)
+        : this.#virtual.get(parts.at(-2) ?? '', parts.at(-1) ?? second);
+    if (virtual) return virtual.oid;
+    return this.#snapshot.resolveTable(parts, this.#names)?.descriptor.id;
+  }
+
+  relationName(oid: number): string | undefined {
+    const table = this.#snapshot.tableById(oid);
+    if (table) {
+      const full = this.#snapshot.fullName(table);
+      if (this.isRelationVisible(oid)) return quoteName(table.name);
+      const [database = '', ...rest] = full;
+      return quoteNames(database === this.#names.currentDatabase ? rest : full);
+    }
+    const virtual = this.#virtual.all().find((candidate) => candidate.oid === oid);
+    if (virtual) return virtual.schema === 'pg_catalog' ? virtual.name : `${virtual.schema}.${virtual.name}`;
+    return this.#indexOf(oid)?.index.name;
+  }
+
+  schemaOid(name: string): number | undefined {
+    const only = splitName(name).at(-1) ?? '';
+    if (this.#virtual.hasSchema(only)) return virtualSchemaOid(only);
+    const database = this.#snapshot.database(this.#names.currentDatabase);
+    const schema = database && this.#snapshot.schema(database, only);
+    return database && schema && schemaOid(database.id, schema.id);
+  }
+
+  schemaName(oid: number): string | undefined {
+    const virtual = this.#virtual.schemas().find((name) => virtualSchemaOid(name) === oid);
+    if (virtual) return virtual;
+    for (const database of this.#snapshot.allDatabases()) {
+      const schema = this.#snapshot.schemasOf(database).find((candidate) => schemaOid(database.id, candidate.id) === oid);
+      if (schema) return schema.name;
+    }
+    return undefined;
+  }
+
+  isRelationVisible(oid: number): boolean {
+    const table = this.#snapshot.tableById(oid);
+    if (!table) return this.#virtual.all().some((virtual) => virtual.oid === oid && virtual.schema === 'pg_catalog');
+    return this.#snapshot.resolveTable([table.name], this.#names)?.descriptor.id === oid;
+  }
+
+  indexDefinition(oid: number, columnNumber: number): string | undefined {
+    const found = this.#indexOf(oid);
+    if (!found) return undefined;
+    const { table, index } = found;
+    if (columnNumber > 0) {
+      const id = index.columnIds[columnNumber - 1];
+      const column = table.columns.find((candidate) => candidate.id === id);
+      return column ? quoteName(column.name) : '';
+    }
+    return indexText(table, index, quoteNames(this.#snapshot.fullName(table)));
+  }
+
+  constraintDefinition(oid: number): string | undefined {
+    for (const descriptor of this.#snapshot.all()) {
+      if (descriptor.kind !== 'table' || descriptor.state === 'DROP') continue;
+      const constraint = constraintsOf(descriptor).find((candidate) => candidate.oid === oid);
+      if (constraint) return constraintText(descriptor, constraint.type, constraint.id, this.#snapshot);
+    }
+    return undefined;
+  }
+
+  viewDefinition(oid: number): string | undefined {
+    return this.#snapshot.tableById(oid)?.view?.query;
+  }
+
+  serialSequence(tableName: string, columnName: string): string | undefined {
+    const found = this.#snapshot.resolveTable(splitName(tableName), this.#names);
+    const column = found?.descriptor.columns.find((candidate) => candidate.name === columnName);
+    const id = column?.ownsSequenceIds?.[0] ?? column?.usesSequenceIds?.[0];
+    const sequence = id === undefined ? undefined : this.#snapshot.tableById(id);
+    return sequence && quoteNames(this.#snapshot.fullName(sequence).slice(1));
+  }
+
+  comment(oid: number, sub: number): string | undefined {
+    const table = this.#snapshot.tableById(oid);
+    if (table) return sub === 0 ? table.comment : table.columns.find((column) => column.id === sub)?.comment;
+    return this.#snapshot.byId(oid)?.comment;
+  }
+
+  databaseOid(name: string): number | undefined {
+    return this.#snapshot.database(name)?.id;
+  }
+
+  userName(oid: number): string | undefined {
+    for (const descriptor of this.#snapshot.all()) if (userOid(descriptor.privileges.owner) === oid) return descriptor.privileges.owner;
+    return userOid('root') === oid ? 'root' : userOid('admin') === oid ? 'admin' : undefined;
+  }
+
+  schemaNames(): readonly string[] {
+    const database = this.#snapshot.database(this.#names.currentDatabase);
+    return [...this.#virtual.schemas(), ...(database ? this.#snapshot.schemasOf(database).map((schema) => schema.name) : [])];
+  }
+
+  #indexOf(oid: number): { table: TableDescriptor; index: IndexDescriptor } | undefined {
+    for (const descriptor of this.#snapshot.all()) {
+      if (descriptor.kind !== 'table' || descriptor.state === 'DROP') continue;
+      const index = allIndexes(descriptor).find((candidate) => indexOid(descriptor.id, candidate.id) === oid);
+      if (index) return { table: descriptor, index };
+    }
+    return undefined;
+  }
+}

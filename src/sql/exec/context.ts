@@ -1,0 +1,317 @@
+/**
+ * The context of one run of one statement: what hooks, plans and expressions see.
+ */
+import { type Bytes, utf8Decode } from '../../base/bytes.ts';
+import { StatementError } from '../../base/errors.ts';
+import { SqlState } from '../../base/sqlState.ts';
+import type { Timestamp } from '../../base/timestamp.ts';
+import { parseUuid } from '../../catalog/datumText.ts';
+import type { CatalogSnapshot, NameContext } from '../../catalog/catalog.ts';
+import type { Datum } from '../../catalog/datum.ts';
+import type { TableDescriptor } from '../../catalog/descriptor.ts';
+import { hasPrivilege } from '../../catalog/privileges.ts';
+import { advanceCounter } from '../../catalog/sequences.ts';
+import { type ColumnType, familyName, Type } from '../../catalog/type.ts';
+import type { KvReader, Txn } from '../../kv/kv.ts';
+import { analyzeExpr, coerceTo } from '../expr/analyze.ts';
+import { compileAsync } from '../expr/compileAsync.ts';
+import type { EvalContext, SequenceOperations, SequenceRef, SessionValues } from '../expr/evalContext.ts';
+import { Placeholders } from '../expr/placeholders.ts';
+import type { Expr } from '../parse/ast.ts';
+import { resolveAsOf } from './asOf.ts';
+import { SnapshotLookup, splitName } from './catalogLookup.ts';
+import type { SqlEngine } from './engine.ts';
+import { runCorrelated } from './executor.ts';
+import type { Run } from './run.ts';
+import type { Session } from './session.ts';
+import type { Notice, StatementContext } from './statement.ts';
+import type { SessionTransaction } from './transaction.ts';
+
+export interface ContextOptions {
+  readonly session: Session;
+  readonly transaction: SessionTransaction;
+  readonly statementTimestamp: Timestamp;
+  readonly signal: AbortSignal;
+  readonly placeholders: readonly Datum[];
+  readonly placeholderTypes: readonly ColumnType[];
+}
+
+export class RunContext implements StatementContext {
+  readonly engine: SqlEngine;
+  readonly session: Session;
+  readonly transaction: SessionTransaction;
+  readonly statementTimestamp: Timestamp;
+  readonly signal: AbortSignal;
+  readonly placeholders: readonly Datum[];
+  readonly placeholderTypes: readonly ColumnType[];
+  readonly notices: Notice[] = [];
+  /** The snapshot once it was asked for; synchronous users come after `catalog()`. */
+  #snapshot: CatalogSnapshot | undefined;
+
+  constructor(options: ContextOptions) {
+    this.session = options.session;
+    this.engine = options.session.engine;
+    this.transaction = options.transaction;
+    this.statementTimestamp = options.statementTimestamp;
+    this.signal = options.signal;
+    this.placeholders = options.placeholders;
+    this.placeholderTypes = options.placeholderTypes;
+  }
+
+  get user(): string {
+    return this.session.user;
+  }
+  get txn(): Txn {
+    return this.transaction.txn;
+  }
+  get reader(): KvReader {
+    return this.transaction.reader;
+  }
+  get inExplicitTransaction(): boolean {
+    return !this.transaction.isImplicit;
+  }
+  get names(): NameContext {
+    return this.session.names;
+  }
+
+  async catalog(): Promise<CatalogSnapshot> {
+    this.#snapshot = this.engine.catalog.snapshotNow(this.reader) ?? (await this.engine.catalog.snapshot(this.reader));
+    return this.#snapshot;
+  }
+
+  /** The snapshot of the last catalog() call. */
+  snapshotNow(): CatalogSnapshot {
+    const snapshot = this.#snapshot ?? this.engine.catalog.snapshotNow(this.reader);
+    if (!snapshot) throw new StatementError(SqlState.InternalError, 'internal error: the catalog was asked for before it was read');
+    this.#snapshot = snapshot;
+    return snapshot;
+  }
+
+  notice(message: string, fields: Partial<Omit<Notice, 'message'>> = {}): void {
+    this.notices.push({ severity: 'NOTICE', code: SqlState.SuccessfulCompletion, ...fields, message });
+  }
+
+  /** A run over this context: everything operators need. */
+  newRun(slotCount: number, cteCount: number): Run {
+    const slots: Datum[] = new Array(slotCount).fill(null);
+    const run: Run = {
+      context: this,
+      reader: this.reader,
+      txn: this.transaction.kvTxn,
+      signal: this.signal,
+      ctes: new Array(cteCount),
+      slots,
+      affected: 0,
+      eval: this.evalContext(slots, (plan, row, ctx) => runCorrelated(run, plan, row, ctx)),
+    };
+    return run;
+  }
+
+  evalContext(slots: readonly Datum[], runSubquery: EvalContext['runSubquery']): EvalContext {
+    const { engine, session, transaction } = this;
+    const { kv } = engine;
+    let lookup: SnapshotLookup | undefined;
+    const asLookup = (): SnapshotLookup => {
+      lookup ??= new SnapshotLookup(this.snapshotNow(), this.names, engine.virtualTables);
+      return lookup;
+    };
+    return {
+      transactionTimestamp: transaction.startTimestamp,
+      statementTimestamp: this.statementTimestamp,
+      logicalTimestamp: transaction.reader.readTimestamp,
+      clock: kv.clock,
+      session: session.values,
+      random: () => engine.random.float(),
+      uniqueRowId: () => kv.ids.int8(),
+      uuid: () => parseUuid(kv.ids.uuid()),
+      nodeId: session.nodeId,
+      clusterId: kv.clusterId,
+      version: `Varve ${engine.version}`,
+      placeholders: this.placeholders,
+      slots,
+      outerRows: [],
+      sequences: new ContextSequences(this),
+      catalog: new LazyLookup(asLookup),
+      runSubquery,
+      hasPrivilege: (user, kind, object, privilege) => this.#hasPrivilege(user, kind, object, privilege),
+      notice: (message) => this.notice(message),
+    };
+  }
+
+  #hasPrivilege(user: string, kind: 'table' | 'schema' | 'database', object: string | number, privilege: string): boolean {
+    const snapshot = this.snapshotNow();
+    const descriptor =
+      kind === 'table'
+        ? typeof object === 'number'
+          ? snapshot.tableById(object)
+          : snapshot.resolveTable(splitName(object), this.names)?.descriptor
+        : kind === 'database'
+          ? typeof object === 'number'
+            ? snapshot.databaseById(object)
+            : snapshot.database(object)
+          : undefined;
+    return descriptor ? hasPrivilege(user, descriptor.privileges, privilege.toUpperCase() as never) : user === 'root';
+  }
+
+  async evalDatum(expr: Expr, desired?: ColumnType): Promise<{ type: ColumnType; value: Datum }> {
+    await this.catalog();
+    const typed = analyzeExpr(
+      expr,
+      {
+        scope: undefined,
+        functions: this.engine.functions,
+        placeholders: new Placeholders(this.placeholderTypes),
+        subqueries: undefined,
+        clause: 'a constant expression',
+        allowAggregates: false,
+        allowGenerators: false,
+        session: this.session.values,
+      },
+      desired,
+    );
+    const value = await compileAsync(typed)([], this.newRun(0, 0).eval);
+    return { type: typed.type, value };
+  }
+
+  async evalString(expr: Expr): Promise<string | undefined> {
+    // A bare word is a string where an option value is meant.
+    if (expr.kind === 'column' && expr.parts.length === 1) return expr.parts[0]?.text;
+    const { type, value } = await this.evalDatum(expr, Type.String);
+    if (value === null) return undefined;
+    if (type.family !== 'string') {
+      throw new StatementError(SqlState.DatatypeMismatch, `expected a string, got a value of type ${familyName(type)}`);
+    }
+    return utf8Decode(value as Bytes);
+  }
+
+  async evalInt(expr: Expr): Promise<number | undefined> {
+    return this.#evalAs(expr, Type.Int8, (value) => Number(value));
+  }
+
+  async evalBool(expr: Expr): Promise<boolean | undefined> {
+    if (expr.kind === 'column' && expr.parts.length === 1) {
+      const word = expr.parts[0]?.text;
+      if (word === 'on') return true;
+      if (word === 'off') return false;
+    }
+    return this.#evalAs(expr, Type.Bool, (value) => value === true);
+  }
+
+  async #evalAs<T>(expr: Expr, wanted: ColumnType, convert: (value: Datum) => T): Promise<T | undefined> {
+    const { type, value } = await this.evalDatum(expr, wanted);
+    if (value === null) return undefined;
+    if (type.family === wanted.family) return convert(value);
+    const cast = coerceTo({ kind: 'const', type, value }, wanted, 'option');
+    return convert(await compileAsync(cast)([], this.newRun(0, 0).eval));
+  }
+
+  resolveAsOf(expr: Expr): Promise<Timestamp> {
+    return resolveAsOf(expr, {
+      statementTimestamp: this.statementTimestamp,
+      reading: this.engine.kv.reading(),
+      evaluate: (constant) => this.evalDatum(constant),
+    });
+  }
+}
+
+/** Looks the catalog up only when something asks. */
+class LazyLookup {
+  readonly #get: () => SnapshotLookup;
+  constructor(get: () => SnapshotLookup) {
+    this.#get = get;
+  }
+  relationOid(name: string) {
+    return this.#get().relationOid(name);
+  }
+  relationName(oid: number) {
+    return this.#get().relationName(oid);
+  }
+  schemaOid(name: string) {
+    return this.#get().schemaOid(name);
+  }
+  schemaName(oid: number) {
+    return this.#get().schemaName(oid);
+  }
+  isRelationVisible(oid: number) {
+    return this.#get().isRelationVisible(oid);
+  }
+  indexDefinition(oid: number, column: number) {
+    return this.#get().indexDefinition(oid, column);
+  }
+  constraintDefinition(oid: number) {
+    return this.#get().constraintDefinition(oid);
+  }
+  viewDefinition(oid: number) {
+    return this.#get().viewDefinition(oid);
+  }
+  serialSequence(table: string, column: string) {
+    return this.#get().serialSequence(table, column);
+  }
+  comment(oid: number, sub: number) {
+    return this.#get().comment(oid, sub);
+  }
+  databaseOid(name: string) {
+    return this.#get().databaseOid(name);
+  }
+  userName(oid: number) {
+    return this.#get().userName(oid);
+  }
+  schemaNames() {
+    return this.#get().schemaNames();
+  }
+}
+
+/** nextval and its kin for one statement. */
+class ContextSequences implements SequenceOperations {
+  readonly #context: RunContext;
+
+  constructor(context: RunContext) {
+    this.#context = context;
+  }
+
+  async #resolve(ref: SequenceRef): Promise<TableDescriptor> {
+    const snapshot = await this.#context.catalog();
+    const descriptor =
+      'id' in ref ? snapshot.tableById(ref.id) : snapshot.requireTable(splitName(ref.name), this.#context.names).descriptor;
+    if (!descriptor) throw new StatementError(SqlState.UndefinedTable, `relation ${'id' in ref ? `[${ref.id}]` : `"${ref.name}"`} does not exist`);
+    if (!descriptor.sequence) throw new StatementError(SqlState.WrongObjectType, `"${descriptor.name}" is not a sequence`);
+    return descriptor;
+  }
+
+  async nextval(ref: SequenceRef): Promise<number | bigint> {
+    const descriptor = await this.#resolve(ref);
+    const { engine, session, transaction } = this.#context;
+    transaction.checkWritable('nextval()');
+    // A sequence that this transaction made is not there for others yet: it counts inside.
+    const value =
+      descriptor.modificationTime === 0
+        ? await advanceCounter(transaction.txn, descriptor.id, Number(descriptor.sequence?.increment ?? 1))
+        : await engine.sequences.nextval(descriptor);
+    session.noteSequence(descriptor.id, value);
+    return value;
+  }
+
+  async currval(ref: SequenceRef): Promise<number | bigint> {
+    const descriptor = await this.#resolve(ref);
+    const value = this.#context.session.sequenceValue(descriptor.id);
+    if (value === undefined) {
+      throw new StatementError(SqlState.ObjectNotInPrerequisiteState, `currval(): currval of sequence "${descriptor.name}" is not yet defined in this session`);
+    }
+    return value;
+  }
+
+  async setval(ref: SequenceRef, value: number | bigint, isCalled: boolean): Promise<void> {
+    const descriptor = await this.#resolve(ref);
+    this.#context.transaction.checkWritable('setval()');
+    await this.#context.engine.sequences.setval(descriptor, value, isCalled);
+    if (isCalled) this.#context.session.noteSequence(descriptor.id, value);
+  }
+
+  async lastval(): Promise<number | bigint> {
+    const value = this.#context.session.lastSequenceValue();
+    if (value === undefined) throw new StatementError(SqlState.ObjectNotInPrerequisiteState, 'lastval(): lastval is not yet defined in this session');
+    return value;
+  }
+}
+
+export type { SessionValues };

@@ -1,0 +1,221 @@
+/**
+ * Job statements: SHOW JOBS, PAUSE / RESUME / CANCEL JOB and ALTER JOB OWNER, as hooks over the
+ * job registry. They run in the statement's transaction: a request takes effect when it commits.
+ *
+ * Who may: admin everything; VIEWJOB and CONTROLJOB are role options; users without see their own
+ * jobs only, and nobody but admin controls an admin's job.
+ * Lives elsewhere: the rows (jobs/showJobs.ts), what a request does (jobs/transitions.ts).
+ */
+import { utf8Encode } from '../../base/bytes.ts';
+import { MICROS_PER_HOUR } from '../../base/duration.ts';
+import { StateError, StatementError } from '../../base/errors.ts';
+import { SqlState } from '../../base/sqlState.ts';
+import type { Datum } from '../../catalog/datum.ts';
+import { isAdmin } from '../../catalog/privileges.ts';
+import { systemTable } from '../../catalog/systemRows.ts';
+import { arrayOf, type ColumnType, Type } from '../../catalog/type.ts';
+import type { JobId, JobRecord } from '../../jobs/job.ts';
+import { type JobRegistry, unknownJob } from '../../jobs/registry.ts';
+import { JOB_COLUMNS, type JobRow, jobRow, showJobs } from '../../jobs/showJobs.ts';
+import { recordAfterRequest } from '../../jobs/transitions.ts';
+import type { AlterJobOwner, ControlJobs, Expr, JobSelection, ShowJobs } from '../parse/ast.ts';
+import type { HookResult, ResultColumn, StatementContext, StatementHooks } from './statement.ts';
+
+/** What createdBy.type is for jobs that a schedule started. */
+export const CREATED_BY_SCHEDULE = 'crdb_schedule';
+
+// SHOW JOBS WHEN COMPLETE gives up after a day, as CockroachDB does.
+const WHEN_COMPLETE_MICROS_MAX = 24 * MICROS_PER_HOUR;
+
+const COLUMN_TYPES: Readonly<Record<(typeof JOB_COLUMNS)[number][1], ColumnType>> = {
+  INT8: Type.Int8,
+  STRING: Type.String,
+  TIMESTAMPTZ: Type.TimestampTz,
+  FLOAT8: Type.Float8,
+  'STRING[]': arrayOf(Type.String),
+};
+
+const COLUMNS: readonly ResultColumn[] = JOB_COLUMNS.map(([name, type]) => ({ name, type: COLUMN_TYPES[type] }));
+
+/** Adds the job statements to a session engine's hooks. */
+export function registerJobStatements(hooks: StatementHooks, registry: JobRegistry): void {
+  hooks.register<ShowJobs>('showJobs', {
+    columns: () => COLUMNS,
+    run: (context, stmt) => runShowJobs(context, stmt, registry),
+    isReadOnly: true,
+  });
+  hooks.register<ControlJobs>('controlJobs', {
+    columns: () => undefined,
+    run: (context, stmt) => runControlJobs(context, stmt, registry),
+  });
+  hooks.register<AlterJobOwner>('alterJobOwner', {
+    columns: () => undefined,
+    run: (context, stmt) => runAlterJobOwner(context, stmt, registry),
+  });
+}
+
+async function runShowJobs(context: StatementContext, stmt: ShowJobs, registry: JobRegistry): Promise<HookResult> {
+  if (stmt.options.length > 0) {
+    throw new StatementError(SqlState.FeatureNotSupported, `SHOW JOBS WITH ${stmt.options[0]?.name.toUpperCase()} is not supported yet`);
+  }
+  const canViewAll = await hasJobOption(context, 'VIEWJOB', 'CONTROLJOB');
+  const isVisible = (record: JobRecord) => record.user === context.user || (canViewAll && (isAdmin(context.user) || !isAdmin(record.user)));
+  const view = {
+    isLiveIn: (nodeId: number, epoch: number) => context.engine.kv.cluster.isLiveIn(nodeId, epoch),
+    isAutomatic: (type: string) => registry.isAutomatic(type),
+  };
+  let rows: JobRow[];
+  if (stmt.jobs.type === 'all' && !stmt.whenComplete) {
+    rows = showJobs((await registry.list(context.txn)).filter(isVisible), context.statementTimestamp, view);
+  } else {
+    let records = (await selectJobs(context, stmt.jobs, registry)).filter(isVisible);
+    if (stmt.single && records.length === 0) throw unknownJob(await onlyId(context, stmt.jobs));
+    if (stmt.whenComplete) records = await whenComplete(context, records, registry);
+    rows = records.map((record) => jobRow(record, view));
+  }
+  return { tag: `SHOW JOBS ${rows.length}`, rows: rows.map(rowDatums), rowCount: rows.length };
+}
+
+/** Waits until every job is terminal. Throws 57014 after a day. */
+async function whenComplete(context: StatementContext, records: readonly JobRecord[], registry: JobRegistry): Promise<JobRecord[]> {
+  const timeout = new AbortController();
+  const timer = context.engine.kv.clock.setTimer(WHEN_COMPLETE_MICROS_MAX, () => {
+    timeout.abort(new StateError(SqlState.QueryCanceled, 'SHOW JOBS WHEN COMPLETE timed out after 24 hours'));
+  });
+  const signal = AbortSignal.any([context.signal, timeout.signal]);
+  try {
+    return await Promise.all(records.map((record) => registry.wait(record.id, { signal, throughPauses: true })));
+  } finally {
+    timer.cancel();
+  }
+}
+
+const TAGS = { pause: 'PAUSE JOBS', resume: 'RESUME JOBS', cancel: 'CANCEL JOBS' } as const;
+
+async function runControlJobs(context: StatementContext, stmt: ControlJobs, registry: JobRegistry): Promise<HookResult> {
+  const { command, jobs } = stmt;
+  if (!(await hasJobOption(context, 'CONTROLJOB'))) {
+    throw new StatementError(SqlState.InsufficientPrivilege, `user ${context.user} does not have CONTROLJOB privilege`);
+  }
+  const reason = stmt.reason && (await context.evalString(stmt.reason));
+  const records = await selectJobs(context, jobs, registry);
+  if (jobs.type === 'ids' && records.length < jobs.ids.length) throw unknownJob(await firstMissing(context, jobs.ids, records));
+  // A group is asked for whatever of it can follow; jobs named one by one have to.
+  const isGroup = jobs.type === 'schedule' || jobs.type === 'schedules' || jobs.type === 'allOfType';
+  let count = 0;
+  for (const record of records) {
+    if (isAdmin(record.user) && !isAdmin(context.user)) {
+      if (isGroup) continue;
+      throw new StatementError(SqlState.InsufficientPrivilege, `only admins can control jobs owned by other admins`, {
+        detail: `job ${record.id}`,
+      });
+    }
+    if (isGroup && !canFollow(record, command, context)) continue;
+    await registry.request(context.txn, record.id, command, reason);
+    count++;
+  }
+  const isBySchedule = jobs.type === 'schedule' || jobs.type === 'schedules';
+  return { tag: `${TAGS[command]}${isBySchedule ? ' FOR SCHEDULES' : ''} ${count}`, rowCount: count };
+}
+
+/** True when the request would change the job's status. */
+function canFollow(record: JobRecord, command: ControlJobs['command'], context: StatementContext): boolean {
+  try {
+    return recordAfterRequest(record, command, context.statementTimestamp) !== record;
+  } catch (error) {
+    if (error instanceof StateError) return false;
+    throw error;
+  }
+}
+
+async function runAlterJobOwner(context: StatementContext, stmt: AlterJobOwner, registry: JobRegistry): Promise<HookResult> {
+  const id = await jobId(context, stmt.job);
+  const owner = stmt.owner.text;
+  const record = await registry.get(id, context.txn);
+  if (!record) throw unknownJob(id);
+  if (!isAdmin(context.user)) {
+    throw new StatementError(SqlState.InsufficientPrivilege, `only admins may change the owner of job ${id}`);
+  }
+  if (!isAdmin(owner) && !(await systemTable('users').get(context.txn, owner))) {
+    throw new StatementError(SqlState.UndefinedObject, `role/user "${owner}" does not exist`);
+  }
+  await registry.changeOwner(context.txn, id, owner);
+  return { tag: 'ALTER JOB OWNER' };
+}
+
+/** The records a selection names, as the transaction sees them; ids without a job are left out, repeated ones count once. */
+async function selectJobs(context: StatementContext, jobs: JobSelection, registry: JobRegistry): Promise<JobRecord[]> {
+  const list = () => registry.list(context.txn);
+  const byIds = async (ids: readonly JobId[]) => {
+    const records = await Promise.all([...new Set(ids)].map((id) => registry.get(id, context.txn)));
+    return records.filter((record) => record !== undefined);
+  };
+  switch (jobs.type) {
+    case 'all':
+      return (await list()).filter((record) => !registry.isAutomatic(record.type));
+    case 'automatic':
+      return (await list()).filter((record) => registry.isAutomatic(record.type));
+    case 'ids':
+      return await byIds(await Promise.all(jobs.ids.map((expr) => jobId(context, expr))));
+    case 'select':
+      return await byIds(await queryIds(context, jobs.query));
+    case 'schedule':
+      return ofSchedules(await list(), [await jobId(context, jobs.schedule)]);
+    case 'schedules':
+      return ofSchedules(await list(), await queryIds(context, jobs.query));
+    case 'allOfType':
+      return (await list()).filter((record) => record.type.toLowerCase() === jobs.jobType);
+  }
+}
+
+function ofSchedules(records: readonly JobRecord[], ids: readonly number[]): JobRecord[] {
+  return records.filter((record) => record.createdBy?.type === CREATED_BY_SCHEDULE && ids.includes(record.createdBy.id));
+}
+
+/** The ids that a query returns in its one column. Throws 42804 for another type, 42601 for more columns. */
+async function queryIds(context: StatementContext, query: (JobSelection & { type: 'select' })['query']): Promise<number[]> {
+  const result = await context.engine.runNested(context, query);
+  const [column, ...others] = result.columns ?? [];
+  if (!column || others.length > 0) throw new StatementError(SqlState.SyntaxError, 'subquery must return only one column');
+  if (column.type.family !== 'int') throw new StatementError(SqlState.DatatypeMismatch, 'the subquery must return ids of type INT8');
+  // Ids beyond 2^53 are no job's: they stay, and name nothing.
+  return result.rows.filter((row) => row[0] !== null).map((row) => Number(row[0]));
+}
+
+/** Throws 22023 for NULL. */
+async function jobId(context: StatementContext, expr: Expr): Promise<number> {
+  const id = await context.evalInt(expr);
+  if (id === undefined) throw new StatementError(SqlState.InvalidParameterValue, 'an id must not be NULL');
+  return id;
+}
+
+async function onlyId(context: StatementContext, jobs: JobSelection): Promise<JobId> {
+  const expr = jobs.type === 'ids' ? jobs.ids[0] : undefined;
+  return expr ? await jobId(context, expr) : 0;
+}
+
+async function firstMissing(context: StatementContext, exprs: readonly Expr[], found: readonly JobRecord[]): Promise<JobId> {
+  for (const expr of exprs) {
+    const id = await jobId(context, expr);
+    if (!found.some((record) => record.id === id)) return id;
+  }
+  return 0;
+}
+
+/** True for admin, and for users with one of the role options. */
+async function hasJobOption(context: StatementContext, ...options: readonly string[]): Promise<boolean> {
+  if (isAdmin(context.user)) return true;
+  for (const option of options) {
+    if (await systemTable('role_options').get(context.txn, context.user, option)) return true;
+  }
+  return false;
+}
+
+function rowDatums(row: JobRow): Datum[] {
+  return JOB_COLUMNS.map(([name]) => {
+    const value = row[name];
+    if (typeof value === 'string') return utf8Encode(value);
+    if (typeof value === 'object' && value !== null) return value.map(utf8Encode);
+    return value;
+  });
+}

@@ -1,0 +1,943 @@
+/**
+ * Session: one client. Its settings, its transaction, its prepared statements and portals.
+ *
+ * The life of a statement: the text is parsed (or found parsed); a transaction is there, or an
+ * implicit one begins; the statement is planned (or its plan found); rows are pulled; an implicit
+ * transaction commits. An implicit transaction that fails with 40001 before anything was given to
+ * the client starts over.
+ *
+ *   S1  a session runs one statement at a time; calls queue behind each other
+ *   S2  results of an implicit transaction are given only after it has committed
+ *   S3  settings changed in a transaction go back when it rolls back
+ *
+ * Lives elsewhere: the transaction's states (transaction.ts), what each statement does
+ * (builtinStatements.ts, ../plan/), the wire protocol (server).
+ */
+import { StateError, StatementError, isVarveError } from '../../base/errors.ts';
+import { SqlState } from '../../base/sqlState.ts';
+import type { Timestamp } from '../../base/timestamp.ts';
+import type { Timer } from '../../base/clock.ts';
+import type { CatalogDependencies, NameContext } from '../../catalog/catalog.ts';
+import type { Datum } from '../../catalog/datum.ts';
+import { type ColumnType, Type } from '../../catalog/type.ts';
+import type { Isolation } from '../../kv/kv.ts';
+import type { SessionValues } from '../expr/evalContext.ts';
+import type { Statement, TransactionModes } from '../parse/ast.ts';
+import { isPlannable, planStatement } from '../plan/planner.ts';
+import { RunContext } from './context.ts';
+import type { CachedPlan, CachedStatement, SqlEngine } from './engine.ts';
+import { collect, type Batches } from './run.ts';
+import { compilePlan, runPlan } from './executor.ts';
+import { planEnvironment } from './planEnvironment.ts';
+import { SessionVars, splitSearchPath } from './sessionVars.ts';
+import type { Notice, ResultColumn, StatementResult } from './statement.ts';
+import { insertTag, statementName } from './tags.ts';
+import { RESTART_SAVEPOINT, SessionTransaction, type TransactionOptions, type TransactionStatus } from './transaction.ts';
+
+export interface SessionOptions {
+  /** Default root. */
+  readonly user?: string;
+  /** Default defaultdb. */
+  readonly database?: string;
+  /** Variables as the client asked for them when it connected; RESET goes back to these. */
+  readonly variables?: Readonly<Record<string, string>>;
+  /** The node it is connected to; default 1. */
+  readonly nodeId?: number;
+  readonly clientAddress?: string;
+}
+
+export interface ExecuteOptions {
+  /** Values and types of $1...; types are those `prepare` reported. */
+  readonly placeholders?: readonly Datum[];
+  readonly placeholderTypes?: readonly (ColumnType | undefined)[];
+  readonly signal?: AbortSignal;
+  /** Called with each result in order, as soon as it may be given: those before an error too. */
+  readonly onResult?: (result: StatementResult) => void;
+}
+
+/** A parsed and typed statement under a name. */
+export interface PreparedStatement {
+  readonly name: string;
+  readonly sql: string;
+  /** Undefined for an empty text. */
+  readonly statement: CachedStatement | undefined;
+  readonly parameterTypes: readonly ColumnType[];
+  /** Undefined for a statement without rows. */
+  readonly columns: readonly ResultColumn[] | undefined;
+}
+
+/** A prepared statement with its values, run piece by piece. */
+export interface Portal {
+  readonly name: string;
+  readonly prepared: PreparedStatement;
+  readonly values: readonly Datum[];
+}
+
+export interface PortalResult {
+  readonly rows: Datum[][];
+  /** True when there may be more rows; then there is no tag yet. */
+  readonly suspended: boolean;
+  /** Undefined while suspended, and for an empty statement. */
+  readonly tag: string | undefined;
+  readonly notices: readonly Notice[];
+}
+
+/** A statement under way. */
+interface Cursor {
+  readonly columns: readonly ResultColumn[] | undefined;
+  readonly batches: Batches;
+  readonly notices: readonly Notice[];
+  tag(rowCount: number): string;
+  /** Rows affected, for row changes; undefined where rows given count. */
+  affected(): number | undefined;
+}
+
+interface OpenPortal extends Portal {
+  cursor: Cursor | undefined;
+  context: RunContext | undefined;
+  /** Rows pulled and not yet given. */
+  ahead: Datum[][];
+  rowCount: number;
+  isDone: boolean;
+}
+
+const IMPLICIT_ATTEMPTS_MAX = 50;
+
+export class Session {
+  readonly engine: SqlEngine;
+  readonly id: string;
+  readonly nodeId: number;
+  readonly clientAddress: string | undefined;
+  readonly vars: SessionVars;
+  /** What expressions see of the session. */
+  readonly values: SessionValues;
+  readonly #onClose: () => void;
+  #user: string;
+  #transaction: SessionTransaction | undefined;
+  /** Settings when the explicit transaction began. */
+  #varsBefore: ReadonlyMap<string, string> | undefined;
+  /** Settings to put back when the transaction ends, whichever way (SET LOCAL). */
+  #localVars: Map<string, string> | undefined;
+  readonly #prepared = new Map<string, PreparedStatement>();
+  readonly #portals = new Map<string, OpenPortal>();
+  readonly #sequences = new Map<number, number | bigint>();
+  #lastSequence: number | bigint | undefined;
+  #lastStatementTimestamp = 0;
+  #abort = new AbortController();
+  #queue: Promise<unknown> = Promise.resolve();
+  #isClosed = false;
+  #names: NameContext | undefined;
+  /** Text of the statement that runs, for SHOW STATEMENTS; empty when idle. */
+  activeQuery = '';
+  readonly startedAt: number;
+
+  constructor(engine: SqlEngine, options: SessionOptions, onClose: () => void) {
+    this.engine = engine;
+    this.id = engine.kv.ids.uuid().replaceAll('-', '');
+    this.nodeId = options.nodeId ?? 1;
+    this.clientAddress = options.clientAddress;
+    this.startedAt = engine.kv.clock.nowMicros();
+    this.#onClose = onClose;
+    this.#user = options.user ?? 'root';
+    this.vars = new SessionVars({
+      database: options.database ?? 'defaultdb',
+      session_user: this.#user,
+      session_authorization: this.#user,
+      session_id: this.id,
+      node_id: String(this.nodeId),
+      is_superuser: this.#user === 'root' ? 'on' : 'off',
+      ...options.variables,
+    });
+    const { vars } = this;
+    const session = this;
+    this.values = {
+      get timeZone() {
+        return vars.get('timezone');
+      },
+      get user() {
+        return session.#user;
+      },
+      get database() {
+        return vars.get('database');
+      },
+      get searchPath() {
+        return session.names.searchPath;
+      },
+      get applicationName() {
+        return vars.get('application_name');
+      },
+      variable: (name) => {
+        try {
+          return this.showVariable(name);
+        } catch {
+          return undefined;
+        }
+      },
+      setVariable: (name, value, local) => this.setVariable(name, value, local),
+    };
+  }
+
+  get user(): string {
+    return this.#user;
+  }
+  /** SET ROLE, RESET ROLE. */
+  set user(name: string) {
+    this.#user = name;
+    this.#names = undefined;
+  }
+  get database(): string {
+    return this.vars.get('database');
+  }
+
+  /** How unqualified names are resolved. */
+  get names(): NameContext {
+    const database = this.vars.get('database');
+    const path = this.vars.get('search_path');
+    if (!this.#names || this.#names.currentDatabase !== database || this.#namesPath !== path) {
+      this.#namesPath = path;
+      const searchPath = splitSearchPath(path).map((name) => (name === '$user' ? this.#user : name));
+      this.#names = { currentDatabase: database, searchPath };
+    }
+    return this.#names;
+  }
+  #namesPath = '';
+
+  // ---- transaction state ----------------------------------------------------------------------
+
+  /** For ReadyForQuery: idle, in a transaction, or in a failed one. */
+  get transactionStatus(): 'I' | 'T' | 'E' {
+    if (!this.#transaction || this.#transaction.isImplicit) return 'I';
+    const { status } = this.#transaction;
+    return status === 'Open' || status === 'CommitWait' ? 'T' : 'E';
+  }
+
+  /** For SHOW TRANSACTION STATUS. */
+  get transactionState(): TransactionStatus {
+    return this.#transaction && !this.#transaction.isImplicit ? this.#transaction.status : 'NoTxn';
+  }
+
+  get transaction(): SessionTransaction | undefined {
+    return this.#transaction;
+  }
+
+  #defaults(): TransactionOptions {
+    return {
+      isolation: this.vars.get('default_transaction_isolation') as Isolation,
+      priority: this.vars.get('default_transaction_priority') as TransactionOptions['priority'],
+      readOnly: this.vars.isOn('default_transaction_read_only'),
+      asOf: undefined,
+    };
+  }
+
+  /** The next statement_timestamp(): unique in the cluster's order, never back. */
+  #statementTimestamp(): Timestamp {
+    const now = Math.max(this.engine.kv.reading(), this.#lastStatementTimestamp) as Timestamp;
+    this.#lastStatementTimestamp = now;
+    return now;
+  }
+
+  // ---- variables ------------------------------------------------------------------------------
+
+  /** The text SHOW prints, transaction variables included. */
+  showVariable(name: string): string {
+    switch (name.toLowerCase()) {
+      case 'transaction_isolation':
+      case 'transaction isolation level':
+        return this.#transaction?.options.isolation ?? this.vars.get('default_transaction_isolation');
+      case 'transaction_priority':
+      case 'transaction priority':
+        return this.#transaction?.options.priority ?? this.vars.get('default_transaction_priority');
+      case 'transaction_read_only':
+        return (this.#transaction?.isReadOnly ?? this.vars.isOn('default_transaction_read_only')) ? 'on' : 'off';
+      case 'transaction_status':
+        return this.transactionState;
+      default:
+        return this.vars.get(name);
+    }
+  }
+
+  /** SET: in a transaction it goes back with a rollback; `local` goes back in any case. */
+  setVariable(name: string, text: string, local: boolean): void {
+    if (local && this.#transaction && !this.#transaction.isImplicit) {
+      this.#localVars ??= new Map();
+      const key = this.vars.spec(name).name;
+      if (!this.#localVars.has(key)) this.#localVars.set(key, this.vars.get(key));
+    }
+    if (name.toLowerCase() === 'transaction_isolation') {
+      this.setTransactionModes({ isolation: text as Isolation });
+      return;
+    }
+    this.vars.set(name, text);
+  }
+
+  setTransactionModes(change: Partial<TransactionOptions>): void {
+    this.#transaction?.setOptions(change);
+  }
+
+  // ---- sequences ------------------------------------------------------------------------------
+
+  noteSequence(id: number, value: number | bigint): void {
+    this.#sequences.set(id, value);
+    this.#lastSequence = value;
+  }
+  sequenceValue(id: number): number | bigint | undefined {
+    return this.#sequences.get(id);
+  }
+  lastSequenceValue(): number | bigint | undefined {
+    return this.#lastSequence;
+  }
+  /** DISCARD SEQUENCES. */
+  forgetSequences(): void {
+    this.#sequences.clear();
+    this.#lastSequence = undefined;
+  }
+
+  // ---- running --------------------------------------------------------------------------------
+
+  /** Runs a call when the ones before it are done. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#isClosed) return Promise.reject(new StateError(SqlState.AdminShutdown, 'the session is closed'));
+    const turn = this.#queue.then(work, work);
+    this.#queue = turn.catch(() => undefined);
+    return turn;
+  }
+
+  /**
+   * Runs every statement of a text and gives their results; an empty text gives none. Several
+   * statements are one implicit transaction. On an error the results before it have gone to
+   * `onResult`, and the error is thrown with its position in the text.
+   */
+  execute(sql: string, options: ExecuteOptions = {}): Promise<StatementResult[]> {
+    return this.#inTurn(() => this.#execute(sql, options));
+  }
+
+  async #execute(sql: string, options: ExecuteOptions): Promise<StatementResult[]> {
+    let statements: readonly CachedStatement[];
+    try {
+      statements = this.engine.parse(sql);
+    } catch (error) {
+      this.#failed(error);
+      throw error;
+    }
+    const given: StatementResult[] = [];
+    const give = (results: readonly StatementResult[]): void => {
+      for (const result of results) {
+        given.push(result);
+        options.onResult?.(result);
+      }
+    };
+    const release = this.#linkSignal(options.signal);
+    try {
+      let at = 0;
+      while (at < statements.length) {
+        const implicit = this.#transaction === undefined;
+        if (!implicit) {
+          give([await this.#runInTransaction(statements[at] as CachedStatement, options)]);
+          at++;
+          continue;
+        }
+        at = await this.#runImplicit(statements, at, options, give);
+      }
+      return given;
+    } finally {
+      release();
+      this.activeQuery = '';
+    }
+  }
+
+  /** Runs statements from `start` as one implicit transaction, up to the end or to where an explicit one takes over. */
+  async #runImplicit(
+    statements: readonly CachedStatement[],
+    start: number,
+    options: ExecuteOptions,
+    give: (results: readonly StatementResult[]) => void,
+  ): Promise<number> {
+    for (let attempt = 1; ; attempt++) {
+      const results: StatementResult[] = [];
+      let at = start;
+      let isRetriable = true;
+      try {
+        while (at < statements.length) {
+          const statement = statements[at] as CachedStatement;
+          const own = this.#runsAlone(statement);
+          if (own && results.length > 0) break;
+          if (own) isRetriable = false;
+          results.push(await this.#runInTransaction(statement, options));
+          at++;
+          // BEGIN made it explicit, or COMMIT ended it: what follows is no part of it.
+          if (!this.#transaction || !(this.#transaction as SessionTransaction).isImplicit || own) break;
+        }
+        if (this.#transaction?.isImplicit) {
+          const transaction = this.#transaction;
+          this.#transaction = undefined;
+          await transaction.commit();
+        }
+        give(results);
+        return at;
+      } catch (error) {
+        const transaction = this.#transaction;
+        if (transaction?.isImplicit) {
+          this.#transaction = undefined;
+          transaction.rollback();
+        }
+        const isRetry = isVarveError(error) && error.code === SqlState.SerializationFailure;
+        if (isRetry && isRetriable && !this.#transaction && attempt < IMPLICIT_ATTEMPTS_MAX && !this.#abort.signal.aborted) continue;
+        // What ran before the error is undone with it, but the client is told of each.
+        give(results);
+        throw error;
+      }
+    }
+  }
+
+  /** Statements whose transaction must hold nothing else: another time to read at, or transactions of their own. */
+  #runsAlone(statement: CachedStatement): boolean {
+    return statement.asOf.top !== undefined || this.engine.statements.get(statement.ast.kind)?.ownTransaction === true;
+  }
+
+  #linkSignal(signal: AbortSignal | undefined): () => void {
+    if (this.#abort.signal.aborted) this.#abort = new AbortController();
+    if (!signal) return () => {};
+    const onAbort = () => this.cancel();
+    if (signal.aborted) onAbort();
+    else signal.addEventListener('abort', onAbort, { once: true });
+    return () => signal.removeEventListener('abort', onAbort);
+  }
+
+  /** Ends the statement that runs with 57014; no effect when none does. */
+  cancel(reason = 'query execution canceled'): void {
+    this.#abort.abort(new StateError(SqlState.QueryCanceled, reason));
+  }
+
+  /** Runs one statement to its end in the present transaction, which begins here when there is none. */
+  async #runInTransaction(statement: CachedStatement, options: ExecuteOptions): Promise<StatementResult> {
+    const special = await this.#runTransactionStatement(statement.ast);
+    if (special) return special;
+    try {
+      const context = await this.#begin(statement, options.placeholders ?? [], options.placeholderTypes ?? []);
+      const stopTimer = this.#startTimeout();
+      try {
+        const cursor = await this.#open(statement, context, options.placeholderTypes ?? []);
+        const rows = await collect(cursor.batches);
+        const rowCount = cursor.affected() ?? rows.length;
+        return { tag: cursor.tag(rowCount), columns: cursor.columns, rows, rowCount, notices: cursor.notices };
+      } finally {
+        stopTimer();
+      }
+    } catch (error) {
+      const told = this.#abort.signal.aborted && !isVarveError(error) ? this.#abort.signal.reason : error;
+      this.#failed(told);
+      throw told;
+    }
+  }
+
+  #startTimeout(): () => void {
+    const millis = Number(this.vars.get('statement_timeout'));
+    if (!(millis > 0)) return () => {};
+    const timer: Timer = this.engine.kv.clock.setTimer(millis * 1000, () => this.cancel('query execution canceled due to statement timeout'));
+    return () => timer.cancel();
+  }
+
+  #failed(error: unknown): void {
+    if (this.#transaction && !this.#transaction.isImplicit) this.#transaction.fail(error);
+  }
+
+  /** The context of a statement, in the present transaction or a new implicit one. */
+  async #begin(statement: CachedStatement, placeholders: readonly Datum[], types: readonly (ColumnType | undefined)[]): Promise<RunContext> {
+    this.activeQuery = statement.sql;
+    this.#abort.signal.throwIfAborted();
+    this.#transaction?.checkRunnable();
+    const isFirst = this.#transaction === undefined;
+    this.#transaction ??= new SessionTransaction(this.engine.kv, this.#defaults(), true);
+    if (!isFirst) this.#transaction.kvTxn?.nextStatement();
+    let context = this.#newContext(this.#transaction, placeholders, types);
+    if (statement.asOf.all.length > 0) {
+      await this.#applyAsOf(statement, context);
+      context = this.#newContext(this.#transaction, placeholders, types);
+    }
+    this.#transaction.statementCount++;
+    return context;
+  }
+
+  #newContext(transaction: SessionTransaction, placeholders: readonly Datum[], types: readonly (ColumnType | undefined)[]): RunContext {
+    return new RunContext({
+      session: this,
+      transaction,
+      statementTimestamp: this.#statementTimestamp(),
+      signal: this.#abort.signal,
+      placeholders,
+      placeholderTypes: types as readonly ColumnType[],
+    });
+  }
+
+  async #applyAsOf(statement: CachedStatement, context: RunContext): Promise<void> {
+    const { top, all } = statement.asOf;
+    const transaction = context.transaction;
+    const hint = 'use one AS OF SYSTEM TIME, at the end of the outermost FROM clause';
+    if (!top) {
+      if (transaction.asOf === undefined || transaction.isImplicit) {
+        throw new StatementError(SqlState.SyntaxError, 'AS OF SYSTEM TIME must be provided on a top-level statement', { hint });
+      }
+    }
+    const times: Timestamp[] = [];
+    for (const expr of all) times.push(await context.resolveAsOf(expr));
+    const [at] = times;
+    if (at === undefined) return;
+    if (times.some((time) => time !== at)) {
+      throw new StatementError(SqlState.FeatureNotSupported, 'cannot specify AS OF SYSTEM TIME with different timestamps', { hint });
+    }
+    if (!transaction.isImplicit) {
+      if (transaction.asOf === at) return;
+      throw new StatementError(
+        SqlState.FeatureNotSupported,
+        transaction.asOf === undefined
+          ? 'AS OF SYSTEM TIME is not allowed on a statement inside a transaction'
+          : `inconsistent AS OF SYSTEM TIME timestamp; expected: ${transaction.asOf}000, got: ${at}000`,
+        { hint: 'try SET TRANSACTION AS OF SYSTEM TIME' },
+      );
+    }
+    transaction.setOptions({ asOf: at });
+  }
+
+  // ---- one statement --------------------------------------------------------------------------
+
+  async #open(statement: CachedStatement, context: RunContext, given: readonly (ColumnType | undefined)[]): Promise<Cursor> {
+    const { ast } = statement;
+    if (isPlannable(ast)) {
+      const plan = await this.#planFor(statement, context, given);
+      return this.#openPlan(plan, ast, context);
+    }
+    return this.#openHook(ast, context);
+  }
+
+  #openPlan(plan: CachedPlan, ast: Statement, context: RunContext): Cursor {
+    const { compiled } = plan;
+    if (compiled.plan.mutates) context.transaction.checkWritable(statementName(ast));
+    const txn = context.transaction.kvTxn;
+    if (txn) this.engine.catalog.noteReads(txn, plan.dependencies);
+    const run = context.newRun(compiled.plan.slotCount, compiled.plan.cteCount);
+    const { columns } = compiled.plan;
+    const isRowChange = ast.kind !== 'select';
+    return {
+      columns: isRowChange && columns.length === 0 ? undefined : columns,
+      batches: runPlan(compiled, run),
+      notices: context.notices,
+      tag: (rowCount) => insertTag(ast, rowCount),
+      affected: () => (isRowChange ? run.affected : undefined),
+    };
+  }
+
+  async #openHook(ast: Statement, context: RunContext): Promise<Cursor> {
+    const hook = this.engine.statements.get(ast.kind);
+    if (!hook) throw new StatementError(SqlState.FeatureNotSupported, `${statementName(ast)} is not supported yet`);
+    if (hook.isReadOnly !== true) context.transaction.checkWritable(statementName(ast));
+    const columns = hook.columns(ast, context);
+    const result = await hook.run(context, ast);
+    const rows = result.rows ?? [];
+    return {
+      columns,
+      batches: once(rows),
+      notices: context.notices,
+      tag: () => result.tag,
+      affected: () => result.rowCount,
+    };
+  }
+
+  /** Plans a statement, or finds its plan; its names join the transaction's reads when it runs. */
+  async #planFor(statement: CachedStatement, context: RunContext, given: readonly (ColumnType | undefined)[]): Promise<CachedPlan> {
+    const snapshot = await context.catalog();
+    const { names } = this;
+    const types = given.map((type) => type?.oid ?? 0).join(',');
+    const key = `${snapshot.version}/${names.currentDatabase}/${this.#namesPath}/${this.#user}/${this.vars.get('timezone')}/${this.vars.get('sql_safe_updates')}/${types}`;
+    const known = statement.plans.get(key);
+    if (known) return known;
+    const tracked = snapshot.tracked();
+    const env = planEnvironment(context, tracked);
+    const { ast } = statement;
+    if (!isPlannable(ast)) throw new StatementError(SqlState.InternalError, 'internal error: this statement is not planned');
+    const plan = planStatement(env, ast, given);
+    const made: CachedPlan = { compiled: compilePlan(plan), dependencies: tracked.dependencies as CatalogDependencies };
+    // A transaction's own catalog has a version of its own: nobody else can use the plan.
+    if (plan.isCacheable && snapshot.version >= 0) this.engine.keepPlan(statement, key, made);
+    return made;
+  }
+
+  /** Columns of a statement, without running it. */
+  async describe(ast: Statement, context: RunContext): Promise<readonly ResultColumn[] | undefined> {
+    if (isPlannable(ast)) {
+      const plan = planStatement(planEnvironment(context, await context.catalog()), ast, context.placeholderTypes);
+      return ast.kind !== 'select' && plan.columns.length === 0 ? undefined : plan.columns;
+    }
+    return this.engine.statements.get(ast.kind)?.columns(ast, context);
+  }
+
+  /** Runs a statement in the context's own transaction: `FROM [SHOW ...]`, EXECUTE, EXPLAIN. */
+  async runNested(outer: { readonly signal: AbortSignal }, ast: Statement, placeholders: readonly Datum[] = [], types: readonly ColumnType[] = []): Promise<StatementResult> {
+    if (!this.#transaction || outer.signal.aborted) throw new StateError(SqlState.QueryCanceled, 'query execution canceled');
+    const context = this.#newContext(this.#transaction, placeholders, types);
+    const statement: CachedStatement = {
+      ast,
+      sql: this.activeQuery,
+      placeholderCount: placeholders.length,
+      start: 0,
+      asOf: { top: undefined, all: [] },
+      plans: new Map(),
+    };
+    const cursor = await this.#open(statement, context, types);
+    const rows = await collect(cursor.batches);
+    const rowCount = cursor.affected() ?? rows.length;
+    return { tag: cursor.tag(rowCount), columns: cursor.columns, rows, rowCount, notices: cursor.notices };
+  }
+
+  // ---- transaction statements -----------------------------------------------------------------
+
+  async #runTransactionStatement(ast: Statement): Promise<StatementResult | undefined> {
+    const done = (tag: string): StatementResult => ({ tag, rows: [], notices: [] });
+    try {
+      switch (ast.kind) {
+        case 'begin':
+          await this.#beginExplicit(ast.modes);
+          return done('BEGIN');
+        case 'commit':
+          return done(await this.#commit());
+        case 'rollback': {
+          if (ast.savepoint) {
+            this.#requireTransaction().rollbackTo(ast.savepoint.text);
+            return done('ROLLBACK');
+          }
+          const transaction = this.#requireTransaction();
+          this.#endTransaction(false);
+          transaction.rollback();
+          return done('ROLLBACK');
+        }
+        case 'savepoint':
+          this.#requireTransaction().savepoint(ast.name.text);
+          return done('SAVEPOINT');
+        case 'releaseSavepoint': {
+          const transaction = this.#requireTransaction();
+          await transaction.release(ast.name.text);
+          if (transaction.status === 'CommitWait') this.#varsBefore = undefined;
+          return done('RELEASE');
+        }
+        default:
+          return undefined;
+      }
+    } catch (error) {
+      this.#failed(error);
+      throw error;
+    }
+  }
+
+  #requireTransaction(): SessionTransaction {
+    if (!this.#transaction || this.#transaction.isImplicit) {
+      throw new StateError(SqlState.NoActiveSqlTransaction, 'there is no transaction in progress');
+    }
+    return this.#transaction;
+  }
+
+  async #beginExplicit(modes: TransactionModes): Promise<void> {
+    if (this.#transaction && !this.#transaction.isImplicit) {
+      throw new StateError(SqlState.ActiveSqlTransaction, 'there is already a transaction in progress');
+    }
+    const options = { ...this.#defaults(), ...(await this.resolveModes(modes)) };
+    if (this.#transaction) {
+      this.#transaction.setOptions(options);
+      this.#transaction.isImplicit = false;
+    } else {
+      this.#transaction = new SessionTransaction(this.engine.kv, options, false);
+    }
+    this.#varsBefore = this.vars.save();
+  }
+
+  /** Modes as BEGIN and SET TRANSACTION give them; AS OF resolved. */
+  async resolveModes(modes: TransactionModes): Promise<Partial<TransactionOptions>> {
+    const isolations = {
+      serializable: 'serializable',
+      snapshot: 'snapshot',
+      repeatableRead: 'snapshot',
+      readCommitted: 'read committed',
+      readUncommitted: 'read committed',
+    } as const;
+    const change: { -readonly [K in keyof TransactionOptions]?: TransactionOptions[K] } = {};
+    if (modes.isolation) change.isolation = isolations[modes.isolation];
+    if (modes.priority) change.priority = modes.priority;
+    if (modes.readOnly !== undefined) change.readOnly = modes.readOnly;
+    if (modes.asOf) {
+      if (modes.readOnly === false) {
+        throw new StatementError(SqlState.SyntaxError, 'AS OF SYSTEM TIME specified with READ WRITE mode');
+      }
+      const probe = this.#transaction ?? new SessionTransaction(this.engine.kv, this.#defaults(), true);
+      try {
+        change.asOf = await this.#newContext(probe, [], []).resolveAsOf(modes.asOf.expr);
+      } finally {
+        if (probe !== this.#transaction) probe.rollback();
+      }
+    }
+    return change;
+  }
+
+  async #commit(): Promise<string> {
+    const transaction = this.#requireTransaction();
+    // Whatever commit does, the transaction is over.
+    this.#endTransaction(transaction.isOpen);
+    const committed = await transaction.commit();
+    return committed ? 'COMMIT' : 'ROLLBACK';
+  }
+
+  #endTransaction(keepVariables: boolean): void {
+    this.#transaction = undefined;
+    for (const portal of this.#portals.values()) portal.isDone = true;
+    this.#portals.clear();
+    if (!keepVariables && this.#varsBefore) this.vars.restore(this.#varsBefore);
+    this.#varsBefore = undefined;
+    if (this.#localVars) for (const [name, value] of this.#localVars) this.vars.force(name, value);
+    this.#localVars = undefined;
+  }
+
+  // ---- prepared statements --------------------------------------------------------------------
+
+  /**
+   * Parses, types and describes a statement under a name ('' replaces itself). 42P05 when the name is
+   * taken, 42601 for more than one statement.
+   */
+  prepare(name: string, sql: string, given: readonly (ColumnType | undefined)[] = []): Promise<PreparedStatement> {
+    return this.#inTurn(async () => {
+      try {
+        if (name !== '' && this.#prepared.has(name)) {
+          throw new StatementError(SqlState.DuplicatePreparedStatement, `prepared statement "${name}" already exists`);
+        }
+        const statements = this.engine.parse(sql);
+        if (statements.length > 1) throw new StatementError(SqlState.SyntaxError, 'cannot insert multiple commands into a prepared statement');
+        const [statement] = statements;
+        const prepared = await this.#prepareOne(name, sql, statement, given);
+        this.#prepared.set(name, prepared);
+        return prepared;
+      } catch (error) {
+        this.#failed(error);
+        throw error;
+      }
+    });
+  }
+
+  async #prepareOne(
+    name: string,
+    sql: string,
+    statement: CachedStatement | undefined,
+    given: readonly (ColumnType | undefined)[],
+  ): Promise<PreparedStatement> {
+    if (!statement) return { name, sql, statement, parameterTypes: [], columns: undefined };
+    if (this.#transaction && !this.#transaction.isImplicit && !isTransactionControl(statement.ast)) this.#transaction.checkRunnable();
+    const transaction = this.#transaction ?? new SessionTransaction(this.engine.kv, this.#defaults(), true);
+    try {
+      const context = this.#newContext(transaction, [], given);
+      if (isPlannable(statement.ast)) {
+        const { compiled } = await this.#planFor(statement, context, padded(given, statement.placeholderCount));
+        const { columns, placeholderTypes } = compiled.plan;
+        const isSilent = statement.ast.kind !== 'select' && columns.length === 0;
+        return { name, sql, statement, parameterTypes: placeholderTypes, columns: isSilent ? undefined : columns };
+      }
+      const columns = this.engine.statements.get(statement.ast.kind)?.columns(statement.ast, context);
+      const types = padded(given, statement.placeholderCount).map((type) => type ?? Type.String);
+      return { name, sql, statement, parameterTypes: types, columns };
+    } finally {
+      if (transaction !== this.#transaction) transaction.rollback();
+    }
+  }
+
+  /** PREPARE name AS statement. */
+  async prepareParsed(name: string, ast: Statement, sql: string, given: readonly (ColumnType | undefined)[], count: number): Promise<void> {
+    if (this.#prepared.has(name)) throw new StatementError(SqlState.DuplicatePreparedStatement, `prepared statement "${name}" already exists`);
+    const statement: CachedStatement = { ast, sql, placeholderCount: count, start: 0, asOf: { top: undefined, all: [] }, plans: new Map() };
+    this.#prepared.set(name, await this.#prepareOne(name, sql, statement, given));
+  }
+
+  /** 26000 when there is none of that name. */
+  preparedStatement(name: string): PreparedStatement {
+    const prepared = this.#prepared.get(name);
+    if (!prepared) throw new StatementError(SqlState.InvalidSqlStatementName, `prepared statement "${name}" does not exist`);
+    return prepared;
+  }
+
+  /** DEALLOCATE, Close: true when there was one. */
+  deallocate(name: string): boolean {
+    return this.#prepared.delete(name);
+  }
+  deallocateAll(): void {
+    this.#prepared.clear();
+  }
+  preparedStatements(): readonly PreparedStatement[] {
+    return [...this.#prepared.values()];
+  }
+
+  // ---- portals --------------------------------------------------------------------------------
+
+  /** Binds values (of the statement's parameter types) to a prepared statement. 42P03 when a named portal exists. */
+  bind(portalName: string, statementName: string, values: readonly Datum[]): Portal {
+    try {
+      const prepared = this.preparedStatement(statementName);
+      if (values.length !== prepared.parameterTypes.length) {
+        throw new StatementError(
+          SqlState.ProtocolViolation,
+          `expected ${prepared.parameterTypes.length} arguments, got ${values.length}`,
+        );
+      }
+      if (portalName !== '' && this.#portals.has(portalName)) {
+        throw new StatementError(SqlState.InvalidCursorName, `portal "${portalName}" already exists`);
+      }
+      const portal: OpenPortal = {
+        name: portalName,
+        prepared,
+        values,
+        cursor: undefined,
+        context: undefined,
+        ahead: [],
+        rowCount: 0,
+        isDone: false,
+      };
+      this.#portals.set(portalName, portal);
+      return portal;
+    } catch (error) {
+      this.#failed(error);
+      throw error;
+    }
+  }
+
+  /** 34000 when there is none of that name. */
+  portal(name: string): Portal {
+    const portal = this.#portals.get(name);
+    if (!portal) throw new StatementError(SqlState.InvalidCursorName, `unknown portal "${name}"`);
+    return portal;
+  }
+
+  async closePortal(name: string): Promise<void> {
+    const portal = this.#portals.get(name);
+    this.#portals.delete(name);
+    await portal?.cursor?.batches.return();
+  }
+
+  /**
+   * Gives up to `rowsMax` rows of a portal (0: all). A portal that is not done stays open, in an
+   * implicit transaction until `sync()`. Outside a transaction a finished portal has committed.
+   */
+  executePortal(name: string, rowsMax = 0, signal?: AbortSignal): Promise<PortalResult> {
+    return this.#inTurn(async () => {
+      const portal = this.#portals.get(name);
+      if (!portal) throw new StatementError(SqlState.InvalidCursorName, `unknown portal "${name}"`);
+      const { statement } = portal.prepared;
+      if (!statement) return { rows: [], suspended: false, tag: undefined, notices: [] };
+      const release = this.#linkSignal(signal);
+      try {
+        if (portal.isDone) return { rows: [], suspended: false, tag: portal.cursor?.tag(0) ?? 'SELECT 0', notices: [] };
+        if (!portal.cursor && rowsMax === 0) return await this.#runWholePortal(portal, statement);
+        return await this.#runPortalPiece(portal, statement, rowsMax);
+      } finally {
+        release();
+        this.activeQuery = '';
+      }
+    });
+  }
+
+  async #runWholePortal(portal: OpenPortal, statement: CachedStatement): Promise<PortalResult> {
+    const options: ExecuteOptions = { placeholders: portal.values, placeholderTypes: portal.prepared.parameterTypes };
+    let result: StatementResult | undefined;
+    if (this.#transaction) {
+      result = await this.#runInTransaction(statement, options);
+    } else {
+      await this.#runImplicit([statement], 0, options, (results) => {
+        result = results[0];
+      });
+    }
+    portal.isDone = true;
+    return { rows: result?.rows ?? [], suspended: false, tag: result?.tag, notices: result?.notices ?? [] };
+  }
+
+  async #runPortalPiece(portal: OpenPortal, statement: CachedStatement, rowsMax: number): Promise<PortalResult> {
+    const special = portal.cursor ? undefined : await this.#runTransactionStatement(statement.ast);
+    if (special) {
+      portal.isDone = true;
+      return { rows: [], suspended: false, tag: special.tag, notices: [] };
+    }
+    try {
+      if (!portal.cursor) {
+        portal.context = await this.#begin(statement, portal.values, portal.prepared.parameterTypes);
+        portal.cursor = await this.#open(statement, portal.context, portal.prepared.parameterTypes);
+      }
+      const { cursor } = portal;
+      const wanted = rowsMax === 0 ? Number.POSITIVE_INFINITY : rowsMax;
+      let isOver = false;
+      while (portal.ahead.length < wanted && !isOver) {
+        const next = await cursor.batches.next();
+        if (next.done) isOver = true;
+        else for (const row of next.value) portal.ahead.push(row);
+      }
+      const rows = portal.ahead.splice(0, Math.min(wanted, portal.ahead.length));
+      portal.rowCount += rows.length;
+      if (!isOver) return { rows, suspended: true, tag: undefined, notices: [] };
+      portal.isDone = true;
+      if (this.#transaction?.isImplicit) await this.#commitImplicit();
+      return { rows, suspended: false, tag: cursor.tag(cursor.affected() ?? portal.rowCount), notices: cursor.notices };
+    } catch (error) {
+      this.#failed(error);
+      this.#rollbackImplicit();
+      throw error;
+    }
+  }
+
+  async #commitImplicit(): Promise<void> {
+    const transaction = this.#transaction;
+    this.#transaction = undefined;
+    await transaction?.commit();
+  }
+
+  #rollbackImplicit(): void {
+    if (!this.#transaction?.isImplicit) return;
+    this.#transaction.rollback();
+    this.#transaction = undefined;
+  }
+
+  /** End of an extended-protocol batch: an implicit transaction that a suspended portal held open ends. */
+  sync(): Promise<void> {
+    return this.#inTurn(async () => {
+      if (!this.#transaction?.isImplicit) return;
+      this.#portals.clear();
+      await this.#commitImplicit();
+    });
+  }
+
+  // ---- end ------------------------------------------------------------------------------------
+
+  /** DISCARD ALL. 25001 inside a transaction. */
+  discardAll(): void {
+    if (this.#transaction && !this.#transaction.isImplicit) {
+      throw new StateError(SqlState.ActiveSqlTransaction, 'DISCARD ALL cannot run inside a transaction block');
+    }
+    this.vars.resetAll();
+    this.deallocateAll();
+    this.forgetSequences();
+  }
+
+  /** Rolls back what is open and cancels what runs. No effect the second time. */
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.cancel('the session was closed');
+    this.#transaction?.rollback();
+    this.#transaction = undefined;
+    this.#portals.clear();
+    this.#prepared.clear();
+    this.#onClose();
+  }
+}
+
+function isTransactionControl(ast: Statement): boolean {
+  return ast.kind === 'commit' || ast.kind === 'rollback' || ast.kind === 'begin' || ast.kind === 'savepoint' || ast.kind === 'releaseSavepoint';
+}
+
+function padded(types: readonly (ColumnType | undefined)[], count: number): (ColumnType | undefined)[] {
+  return Array.from({ length: Math.max(count, types.length) }, (_, i) => types[i]);
+}
+
+async function* once(rows: Datum[][]): Batches {
+  if (rows.length > 0) yield rows;
+}
+
+export { RESTART_SAVEPOINT };
