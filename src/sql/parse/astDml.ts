@@ -1,5 +1,13 @@
 /** The syntax tree of row changes. See ast.ts for the rules every node follows. */
-import type { Expr, Name, ObjectName, OrderItem, SelectStatement, SelectTarget, TableRef, TableSource, WithClause } from './ast.ts';
+import type { Expr, Name, ObjectName, OrderItem, SelectStatement, SelectTarget, TableRef, TableSource, WithClause } from './astCore.ts';
+
+declare module './astCore.ts' {
+  interface Statements {
+    insert: InsertStatement;
+    update: UpdateStatement;
+    delete: DeleteStatement;
+  }
+}
 
 /** RETURNING list; `nothing` for RETURNING NOTHING; absent without the clause. */
 export type Returning = readonly SelectTarget[] | 'nothing' | undefined;

@@ -15,7 +15,7 @@
  * Nothing else is an error here but an unterminated or malformed literal: an unknown character
  * becomes an Unknown token, and the grammar refuses it where it stands.
  */
-import { lexicalError, tooLong } from './errors.ts';
+import { lexicalError, tooLong, unimplemented } from './errors.ts';
 import { keywordType, punctuation, type SqlToken, T, type TokenType } from './tokens.ts';
 
 /** Longest text taken, in chars: a bound on what one message can make the parser hold. */
@@ -113,7 +113,7 @@ export function scan(source: string): SqlToken[] {
     if (kind === LETTER) {
       if (source.charCodeAt(pos + 1) === 0x27) {
         const lower = code | 0x20;
-        // A capital B begins a bit string, which there is no type for: it is left to fail as a name before a string.
+        if (code === 0x42) throw unimplemented(source, start, "bit strings (B'...')");
         if (lower === 0x65 || code === 0x62 || lower === 0x78 || lower === 0x6e) {
           pos = scanPrefixed(source, start, lower, tokens);
           continue;

@@ -8,14 +8,14 @@
  * Errors are StatementErrors: 42601 with position, line and caret; 0A000 for syntax that is known and
  * not supported; 54001 for input nested too deep; 54000 for text that is too long.
  */
-import { isVarveError } from '../../base/errors.ts';
 import type { Expr, SelectStatement, Statement, TypeName } from './ast.ts';
 import { Grammar } from './grammar/families.ts';
 import type { Cursor } from './grammar/cursor.ts';
 import { parseTypeName } from './grammar/types.ts';
-import { scan, tokenize, UnterminatedError } from './lexer.ts';
+import { tokenize } from './lexer.ts';
 import { T } from './tokens.ts';
 
+export { type SplitText, splitStatements } from './splitStatements.ts';
 export { firstWords } from './grammar/families.ts';
 export { allKeywords, columnNameKeywords, functionNameKeywords, reservedKeywords, unreservedKeywords } from './keywords.ts';
 
@@ -83,50 +83,4 @@ export function parseQuery(sql: string): SelectStatement {
 /** One type name, for `::regtype` and stored types. Throws StatementError. */
 export function parseType(sql: string): TypeName {
   return parseWhole(sql, (c) => parseTypeName(c));
-}
-
-/** What a text holds, for the shell: whole statements, and what is left over. */
-export interface SplitText {
-  /** Statements that a semicolon ends; text without it. */
-  readonly complete: readonly { readonly sql: string; readonly start: number; readonly end: number }[];
-  /** What follows the last semicolon, white space and comments aside. Empty: the input is complete. */
-  readonly rest: string;
-  /** Why the rest cannot be run yet: it is inside a literal or comment. */
-  readonly openAt: 'string' | 'identifier' | 'comment' | 'dollarString' | undefined;
-}
-
-/**
- * Cuts a text at its semicolons without parsing it: any statement passes, a wrong one too. Never
- * throws on user input, malformed literals count as the end of the text.
- */
-export function splitStatements(sql: string): SplitText {
-  let openAt: SplitText['openAt'];
-  let tokens: ReturnType<typeof scan>;
-  try {
-    tokens = scan(sql);
-  } catch (error) {
-    if (error instanceof UnterminatedError) {
-      // Everything before the open literal is whole: cut there, and leave the rest.
-      openAt = error.what;
-      const head = splitStatements(sql.slice(0, error.pos));
-      return { complete: head.complete, rest: sql.slice(head.complete.at(-1)?.end ?? 0).trimStart(), openAt };
-    }
-    if (!isVarveError(error)) throw error;
-    const position = (error.location?.position ?? 1) - 1;
-    const head = splitStatements(sql.slice(0, position));
-    return { complete: head.complete, rest: sql.slice(head.complete.at(-1)?.end ?? 0).trimStart(), openAt: undefined };
-  }
-  const complete: { sql: string; start: number; end: number }[] = [];
-  let start = -1;
-  let last = 0;
-  for (const token of tokens) {
-    if (token.type === T.Semicolon) {
-      if (start >= 0) complete.push({ sql: sql.slice(start, last), start, end: token.endOffset });
-      start = -1;
-    } else if (token.type !== T.EOF) {
-      if (start < 0) start = token.startOffset;
-      last = token.endOffset;
-    }
-  }
-  return { complete, rest: start < 0 ? '' : sql.slice(start, last), openAt };
 }

@@ -12,7 +12,7 @@ import { isBareLabel, T } from '../tokens.ts';
 import { FamilyParser } from './base.ts';
 import { parseExpr } from './expressions.ts';
 import { TableSourceParser } from './tableSource.ts';
-import type { Cursor } from './cursor.ts';
+import { CHAIN_MAX, type Cursor } from './cursor.ts';
 import { parseWindowSpec } from './windows.ts';
 
 export class QueryParser extends FamilyParser {
@@ -72,7 +72,9 @@ export class QueryParser extends FamilyParser {
   private readonly unionBody = this.rule('unionBody', (): QueryBody => this.unionTail(this.intersectBody()));
 
   private unionTail(left: QueryBody): QueryBody {
+    let chain = 0;
     const step = (op: 'union' | 'except') => (): void => {
+      if (++chain > CHAIN_MAX) throw this.c.chainTooLong();
       const pos = this.pos;
       left = { kind: 'setOperation', op, all: this.allOrDistinct(), left, right: this.intersectBody(), pos };
     };
@@ -86,10 +88,12 @@ export class QueryParser extends FamilyParser {
   private readonly intersectBody = this.rule('intersectBody', (): QueryBody => this.intersectTail(this.queryPrimary()));
 
   private intersectTail(left: QueryBody): QueryBody {
+    let chain = 0;
     this.repeat([
       [
         T.INTERSECT,
         () => {
+          if (++chain > CHAIN_MAX) throw this.c.chainTooLong();
           const pos = this.pos;
           left = { kind: 'setOperation', op: 'intersect', all: this.allOrDistinct(), left, right: this.queryPrimary(), pos };
         },

@@ -4,6 +4,7 @@
 import type { IndexHint, JoinSource, Name, SelectStatement, TableAlias, TableRef, TableSource } from '../ast.ts';
 import { T } from '../tokens.ts';
 import { FamilyParser } from './base.ts';
+import { CHAIN_MAX } from './cursor.ts';
 import { atQuery, parsePrimary } from './primary.ts';
 
 interface Suffix {
@@ -21,7 +22,12 @@ export class TableSourceParser extends FamilyParser {
   // ---- joins --------------------------------------------------------------------------------------
 
   private joins(left: TableSource): TableSource {
+    let chain = 0;
+    const link = (): void => {
+      if (++chain > CHAIN_MAX) throw this.c.chainTooLong();
+    };
     const qualified = (type: JoinSource['type']) => (): void => {
+      link();
       const pos = this.pos;
       if (type !== 'inner') this.has(T.OUTER);
       const hint = this.joinHint();
@@ -32,6 +38,7 @@ export class TableSourceParser extends FamilyParser {
       [
         T.JOIN,
         () => {
+          link();
           left = this.qualifiedJoin('inner', left, undefined, this.pos);
         },
       ],
@@ -42,6 +49,7 @@ export class TableSourceParser extends FamilyParser {
       [
         T.CROSS,
         () => {
+          link();
           const pos = this.pos;
           const hint = this.joinHint();
           this.tok(T.JOIN);
@@ -51,6 +59,7 @@ export class TableSourceParser extends FamilyParser {
       [
         T.NATURAL,
         () => {
+          link();
           const pos = this.pos;
           const type = this.choose<JoinSource['type']>(
             [
@@ -89,7 +98,9 @@ export class TableSourceParser extends FamilyParser {
 
   /** The operand takes joins of its own until ON or USING: `a JOIN b JOIN c ON x ON y` nests to the right. */
   private qualifiedJoin(type: JoinSource['type'], left: TableSource, hint: string | undefined, pos: number): TableSource {
+    if (this.recorder === undefined) this.c.enter();
     const right = this.source();
+    if (this.recorder === undefined) this.c.leave();
     const base = { kind: 'join', type, natural: false, left, right, hint, pos } as const;
     return this.choose<TableSource>([
       [T.ON, () => ({ ...base, using: [], on: this.expr() })],
