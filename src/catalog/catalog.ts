@@ -56,6 +56,9 @@ export class Catalog {
   readonly #own = new WeakMap<KvReader, Set<Bytes>>();
   readonly #removeHooks: (() => void)[];
   readonly #listeners = new Set<() => void>();
+  readonly #listenersBefore = new Set<() => void>();
+  /** Set when a commit arrived out of order: the states must be read again. */
+  #isStale = false;
   #versions = 0;
   #ownVersions = 0;
 
@@ -69,6 +72,13 @@ export class Catalog {
   close(): void {
     for (const remove of this.#removeHooks) remove();
     this.#listeners.clear();
+    this.#listenersBefore.clear();
+  }
+
+  /** Called inside the commit step before a change becomes visible. Returns the function that removes it. */
+  onBeforeChange(listener: () => void): () => void {
+    this.#listenersBefore.add(listener);
+    return () => this.#listenersBefore.delete(listener);
   }
 
   /** Called inside the commit step after each change of the catalog. Returns the function that removes it. */
@@ -203,6 +213,7 @@ export class Catalog {
   }
 
   #recent(at: Timestamp): Content | undefined {
+    if (this.#isStale) return undefined;
     for (let i = this.#states.length - 1; i >= 0; i--) {
       const state = this.#states[i] as State;
       if (state.from <= at) return state.content;
@@ -228,7 +239,7 @@ export class Catalog {
   }
 
   #load(): Promise<void> {
-    if (this.#states.length > 0) return Promise.resolve();
+    if (this.#states.length > 0 && !this.#isStale) return Promise.resolve();
     this.#loading ??= this.#loadFirst().finally(() => {
       this.#loading = undefined;
     });
@@ -243,17 +254,18 @@ export class Catalog {
     const pending = this.#pending;
     this.#pending = [];
     this.#states = [{ from, content }];
+    this.#isStale = false;
     for (const { writes, at } of pending) if (at > from) this.#applyCommit(writes, at);
   }
 
   #applyCommit(writes: CommittedWrites, at: Timestamp): void {
+    for (const listener of this.#listenersBefore) listener();
     const last = this.#states.at(-1);
-    if (last === undefined) {
-      if (this.#loading) this.#pending.push({ writes, at });
-    } else if (at < last.from) {
-      // A commit below one already seen: rebuild from the rows rather than guess.
-      this.#states = [];
-    } else {
+    if (this.#loading) this.#pending.push({ writes, at });
+    if (last !== undefined && at < last.from) {
+      // A commit below one already seen (a large one, applied in slices): read the rows again rather than guess.
+      this.#isStale = true;
+    } else if (last !== undefined) {
       const content = last.content.applied(++this.#versions, { ...writes, timestamps: at });
       // Both hooks run for one commit; it makes one state.
       if (last.from === at) this.#states.pop();

@@ -269,8 +269,9 @@ export function parseBytea(text: string): Bytes {
   }
   const utf8 = utf8Encode(text);
   if (!utf8.includes('\\')) return utf8;
-  if (/\\(?!\\|[0-3][0-7]{2})(?<!\\\\)/.test(utf8.replaceAll('\\\\', '')))
+  if (/\\(?![0-3][0-7]{2})/.test(utf8.replaceAll('\\\\', ''))) {
     return cannotParse(text, 'bytes', 'bytea encoded value ends with incomplete or invalid escape');
+  }
   return asBytes(
     utf8.replace(/\\(?:\\|([0-3][0-7]{2}))/g, (_, octal) => (octal === undefined ? '\\' : String.fromCharCode(Number.parseInt(octal, 8)))),
   );

@@ -1,0 +1,179 @@
+/**
+ * The cluster settings there are: name, type, default and a word on each.
+ *
+ * Names, types and defaults are CockroachDB's; `varve.*` are our own. A setting whose mechanism
+ * Varve does not have (rate limits of single nodes and the like) is kept and shown all the same, so
+ * that scripts which set it run.
+ */
+
+/** Types as SHOW CLUSTER SETTINGS names them: b bool, i int, f float, s string, d duration, z bytes, e enum, m version. */
+export type SettingType = 'b' | 'i' | 'f' | 's' | 'd' | 'z' | 'e' | 'm';
+
+/** bool: boolean. int, float, duration (microseconds) and bytes: number. string, enum and version: string. */
+export type SettingValue = boolean | number | string;
+
+export interface SettingDefinition {
+  readonly name: string;
+  readonly type: SettingType;
+  readonly default: SettingValue;
+  readonly description: string;
+  /** Enum: the values. */
+  readonly choices?: readonly string[];
+  /** Smallest number accepted. */
+  readonly min?: number;
+  readonly max?: number;
+  /** Set by Varve itself, never by a user. */
+  readonly readOnly?: boolean;
+}
+
+const SECOND = 1_000_000;
+const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+const MIB = 2 ** 20;
+
+const bool = (name: string, value: boolean, description: string): SettingDefinition => ({ name, type: 'b', default: value, description });
+const text = (name: string, value: string, description: string): SettingDefinition => ({ name, type: 's', default: value, description });
+const int = (name: string, value: number, description: string, min?: number): SettingDefinition => ({
+  name,
+  type: 'i',
+  default: value,
+  description,
+  ...(min !== undefined && { min }),
+});
+const float = (name: string, value: number, description: string, min?: number, max?: number): SettingDefinition => ({
+  name,
+  type: 'f',
+  default: value,
+  description,
+  ...(min !== undefined && { min }),
+  ...(max !== undefined && { max }),
+});
+const duration = (name: string, value: number, description: string): SettingDefinition => ({
+  name,
+  type: 'd',
+  default: value,
+  description,
+  min: 0,
+});
+const size = (name: string, value: number, description: string): SettingDefinition => ({
+  name,
+  type: 'z',
+  default: value,
+  description,
+  min: 0,
+});
+const choice = (name: string, value: string, choices: readonly string[], description: string): SettingDefinition => ({
+  name,
+  type: 'e',
+  default: value,
+  choices,
+  description,
+});
+
+const rateLimits = ['azure', 'gs', 'http', 'nodelocal', 'nullsink', 's3', 'userfile'].flatMap((provider) =>
+  ['read', 'write'].flatMap((direction) => [
+    size(
+      `cloudstorage.${provider}.${direction}.node_burst_limit`,
+      0,
+      `burst of ${direction}s to ${provider} storage a node may make; 0 is unlimited`,
+    ),
+    size(
+      `cloudstorage.${provider}.${direction}.node_rate_limit`,
+      0,
+      `bytes a second a node may ${direction} at ${provider} storage; 0 is unlimited`,
+    ),
+  ]),
+);
+
+/** Every setting, sorted by name. */
+export const SETTINGS: readonly SettingDefinition[] = Object.freeze(
+  [
+    int('backup.compaction.threshold', 0, 'length at which a scheduled chain of backups is compacted; 0 turns it off', 0),
+    duration('bulkio.backup.checkpoint_interval', MINUTE, 'least time between two checkpoints of a backup'),
+    size('bulkio.backup.file_size', 128 * MIB, 'target size of a data file'),
+    bool('bulkio.backup.deprecated_full_backup_with_subdir.enabled', false, 'accept a full backup into a subdirectory named by the user'),
+    duration('bulkio.backup.read_timeout', 5 * MINUTE, 'time after which a read of a backup is tried again'),
+    duration(
+      'bulkio.backup.read_with_priority_after',
+      MINUTE,
+      'age at which reads of a backup take priority over conflicting transactions',
+    ),
+    duration('bulkio.stream_ingestion.minimum_flush_interval', 5 * SECOND, 'least time between two flushes of an ingestion'),
+    duration('changefeed.protect_timestamp.max_age', 4 * DAY, 'age at which a protection held by a change feed fails the feed'),
+    int('cloudstorage.azure.concurrent_upload_buffers', 1, 'upload buffers a file uses with Azure storage', 1),
+    text('cloudstorage.http.custom_ca', '', 'certificate authority added to the system ones for storage over HTTPS'),
+    duration('cloudstorage.timeout', 10 * MINUTE, 'time after which a call to external storage fails'),
+    ...rateLimits,
+    text('cluster.organization', '', 'organization name'),
+    bool('feature.backup.enabled', true, 'set to false to refuse BACKUP'),
+    bool('feature.restore.enabled', true, 'set to false to refuse RESTORE'),
+    bool('feature.schema_change.enabled', true, 'set to false to refuse schema changes'),
+    duration('jobs.registry.interval.adopt', 30 * SECOND, 'time between two looks for jobs that nobody runs'),
+    duration('jobs.registry.interval.cancel', 10 * SECOND, 'time between two looks for jobs to be canceled'),
+    duration('jobs.registry.interval.gc', HOUR, 'time between two removals of old job records'),
+    duration('jobs.registry.retry.initial_delay', 30 * SECOND, 'wait before a failed job runs again for the first time'),
+    duration('jobs.registry.retry.max_delay', 24 * HOUR, 'longest wait before a failed job runs again'),
+    duration('jobs.retention_time', 14 * DAY, 'how long the records of finished jobs are kept'),
+    size('kv.bulk_sst.max_allowed_overage', 64 * MIB, 'how far an export may go beyond its target size'),
+    size('kv.bulk_sst.target_size', 16 * MIB, 'target size of one piece of an export'),
+    duration('kv.closed_timestamp.target_duration', 3 * SECOND, 'how far closed timestamps trail the present'),
+    bool('kv.gc_ttl.strict_enforcement.enabled', true, 'refuse reads older than the TTL even where data is still there'),
+    size('kv.protectedts.max_bytes', 0, 'bytes all protected timestamp records may take; 0 is unlimited'),
+    int('kv.protectedts.max_spans', 0, 'targets all protected timestamp records may have; 0 is unlimited', 0),
+    duration('kv.protectedts.poll_interval', 2 * MINUTE, 'how often nodes read the records; here they always know them'),
+    duration('kv.protectedts.reconciliation.interval', 5 * MINUTE, 'how often records of finished jobs and schedules are looked for'),
+    bool('kv.rangefeed.enabled', false, 'enable the rangefeed mechanism'),
+    size('kv.transaction.max_intents_bytes', 4 * MIB, 'bytes tracked for the writes of a transaction'),
+    size('kv.transaction.max_refresh_spans_bytes', 4 * MIB, 'bytes tracked for the reads of a transaction'),
+    bool('schedules.backup.gc_protection.enabled', true, 'keep what the next scheduled backup needs from garbage collection'),
+    text('server.auth_log.sql_connections.enabled', 'false', 'log client connections'),
+    duration('server.clock.forward_jump_check_interval', 0, 'how often the clock is checked for jumps; 0 turns it off'),
+    duration('server.shutdown.query_wait', 10 * SECOND, 'how long a shutdown waits for running statements'),
+    duration('server.time_until_store_dead', 5 * MINUTE, 'time after which a silent node counts as dead'),
+    duration('server.web_session_timeout', 7 * DAY, 'life of a session of the web console'),
+    choice('server.user_login.password_encryption', 'scram-sha-256', ['crdb-bcrypt', 'scram-sha-256'], 'how new passwords are stored'),
+    duration('sql.defaults.idle_in_session_timeout', 0, 'default of idle_in_session_timeout'),
+    duration('sql.defaults.idle_in_transaction_session_timeout', 0, 'default of idle_in_transaction_session_timeout'),
+    choice('sql.defaults.intervalstyle', 'postgres', ['postgres', 'iso_8601', 'sql_standard'], 'default of intervalstyle'),
+    duration('sql.defaults.lock_timeout', 0, 'default of lock_timeout'),
+    size('sql.defaults.results_buffer.size', 512 * 1024, 'bytes of results kept back so that a transaction can be retried'),
+    choice(
+      'sql.defaults.serial_normalization',
+      'rowid',
+      ['rowid', 'virtual_sequence', 'sql_sequence', 'sql_sequence_cached'],
+      'what SERIAL means',
+    ),
+    duration('sql.defaults.statement_timeout', 0, 'default of statement_timeout'),
+    bool('sql.defaults.transaction_rows_read_err.enabled', false, 'limit the rows a transaction may read'),
+    choice('sql.defaults.default_int_size', '8', ['4', '8'], 'width of INT in bytes'),
+    bool('sql.metrics.statement_details.enabled', true, 'collect statistics of statements'),
+    int('sql.stats.automatic_collection.min_stale_rows', 500, 'rows that must change before statistics are collected again', 0),
+    bool('sql.stats.automatic_collection.enabled', true, 'collect table statistics by themselves'),
+    float(
+      'sql.stats.automatic_collection.fraction_stale_rows',
+      0.2,
+      'fraction of rows that must change before statistics are collected again',
+      0,
+    ),
+    bool('sql.txn.read_committed_isolation.enabled', true, 'give READ COMMITTED when asked for it'),
+    bool('sql.txn.snapshot_isolation.enabled', false, 'give SNAPSHOT (REPEATABLE READ) when asked for it'),
+    choice(
+      'storage.sstable.compression_algorithm_backup_storage',
+      'fastest',
+      ['fastest', 'balanced', 'good', 'snappy', 'zstd', 'none'],
+      'compression of data files of backups',
+    ),
+    choice(
+      'storage.sstable.compression_algorithm_backup_transport',
+      'fastest',
+      ['fastest', 'balanced', 'good', 'snappy', 'zstd', 'none'],
+      'compression of exported data on its way',
+    ),
+    bool('timeseries.storage.enabled', true, 'keep the history of metrics'),
+    bool('trace.debug.enable', false, 'keep traces of requests'),
+    duration('varve.gc.interval', 10 * MINUTE, 'time between two runs of garbage collection'),
+    bool('varve.memory.pressure_gc.enabled', false, 'let memory pressure raise GC thresholds before their time'),
+    { name: 'version', type: 'm', default: '1.0', description: 'version of the cluster', readOnly: true } satisfies SettingDefinition,
+  ].sort((a, b) => (a.name < b.name ? -1 : 1)),
+);

@@ -1,0 +1,306 @@
+/**
+ * Zones: the rows of system.zones, what applies to each object, and what GC must know of it.
+ *
+ * A row has the id of a database or table, or of a named range; a table's row also holds its
+ * indexes' zones. ZoneSet resolves over one reading of the rows; Zones keeps the current one through
+ * a commit hook and is GC's SpanConfigs. A change is announced before it is visible, so thresholds
+ * settle under the old TTL and never move back.
+ *
+ * GC keeps one threshold a table, so an index's own gc.ttlseconds is stored and shown but the
+ * table's decides.
+ */
+import { ConstraintError, StatementError } from '../base/errors.ts';
+import { SqlState } from '../base/sqlState.ts';
+import type { SpanConfigs, TableConfig } from '../gc/spanConfigs.ts';
+import type { CommittedWrites, Kv, KvReader, Txn } from '../kv/kv.ts';
+import type { Bytes } from '../base/bytes.ts';
+
+import type { Catalog } from './catalog.ts';
+import { indexById } from './descriptor.ts';
+import { quoteName, quoteNames } from './names.ts';
+import type { CatalogSnapshot } from './snapshot.ts';
+import { type PlainRow, systemTable } from './systemRows.ts';
+import { systemTables } from './systemTables.ts';
+import { DEFAULT_ZONE, inherit, validateZone, type ZoneConfig, zoneSql } from './zoneConfig.ts';
+
+/** The ranges that have zones of their own, by the ids CockroachDB gives them. */
+export const RANGE_ZONE_IDS = Object.freeze({ default: 0, meta: 16, system: 17, timeseries: 18, liveness: 22 });
+export type RangeZoneName = keyof typeof RANGE_ZONE_IDS;
+
+export type ZoneTarget =
+  | { readonly kind: 'range'; readonly name: RangeZoneName }
+  | { readonly kind: 'database'; readonly id: number }
+  | { readonly kind: 'table'; readonly id: number }
+  | { readonly kind: 'index'; readonly id: number; readonly indexId: number };
+
+/** One row of system.zones. */
+export interface StoredZone {
+  readonly id: number;
+  /** Undefined when the row is there only for indexes. */
+  readonly config: ZoneConfig | undefined;
+  /** By index id as text. */
+  readonly indexes: Readonly<Record<string, ZoneConfig>>;
+}
+
+/** One row of SHOW ZONE CONFIGURATION. */
+export interface ZoneDisplay {
+  /** `TABLE movr.public.users`, `RANGE default`. */
+  readonly target: string;
+  readonly rawConfigSql: string;
+}
+
+/** The range of that name. Throws 42704. */
+export function rangeZone(name: string): ZoneTarget {
+  if (!Object.hasOwn(RANGE_ZONE_IDS, name)) {
+    throw new StatementError(SqlState.UndefinedObject, `"${name}" is not a built-in zone`, {
+      hint: `the named ranges are ${Object.keys(RANGE_ZONE_IDS).join(', ')}`,
+    });
+  }
+  return { kind: 'range', name: name as RangeZoneName };
+}
+
+function fromRow(row: PlainRow): StoredZone {
+  const { config, indexes } = (row['config'] ?? {}) as { config?: ZoneConfig; indexes?: Record<string, ZoneConfig> };
+  return { id: Number(row['id']), config, indexes: indexes ?? {} };
+}
+
+/** The zones of one moment. */
+export class ZoneSet {
+  readonly #zones: ReadonlyMap<number, StoredZone>;
+  readonly #snapshot: CatalogSnapshot;
+
+  constructor(zones: Iterable<StoredZone>, snapshot: CatalogSnapshot) {
+    this.#zones = new Map([...zones].map((zone) => [zone.id, zone]));
+    this.#snapshot = snapshot;
+  }
+
+  /** The zones as a reader sees them. */
+  static async read(reader: KvReader, snapshot: CatalogSnapshot): Promise<ZoneSet> {
+    return new ZoneSet((await systemTable('zones').scan(reader)).map(fromRow), snapshot);
+  }
+
+  /** What the target itself sets; undefined when it has no zone. */
+  own(target: ZoneTarget): ZoneConfig | undefined {
+    const zone = this.#zones.get(zoneId(target));
+    return target.kind === 'index' ? zone?.indexes[target.indexId] : zone?.config;
+  }
+
+  /** Every variable that applies to the target. */
+  effective(target: ZoneTarget): ZoneConfig {
+    const own = this.own(target) ?? {};
+    const parent = this.parentOf(target);
+    return parent ? inherit(own, this.effective(parent)) : inherit(own, DEFAULT_ZONE);
+  }
+
+  /** Where the target's unset variables come from; undefined for RANGE default. */
+  parentOf(target: ZoneTarget): ZoneTarget | undefined {
+    switch (target.kind) {
+      case 'index':
+        return { kind: 'table', id: target.id };
+      case 'table': {
+        const table = this.#snapshot.tableById(target.id);
+        return table ? { kind: 'database', id: table.parentId } : { kind: 'range', name: 'default' };
+      }
+      case 'database':
+        return { kind: 'range', name: 'default' };
+      case 'range':
+        return target.name === 'default' ? undefined : { kind: 'range', name: 'default' };
+    }
+  }
+
+  /** The target's configuration, or that of the nearest ancestor that has one, with every effective value. */
+  show(target: ZoneTarget): ZoneDisplay {
+    const parent = this.parentOf(target);
+    if (this.own(target) === undefined && parent) return this.show(parent);
+    return { target: this.nameOf(target), rawConfigSql: zoneSql(this.nameOf(target), this.effective(target)) };
+  }
+
+  /** Every zone there is, each with what it sets itself: named ranges first, then databases and tables by id. */
+  showAll(): ZoneDisplay[] {
+    const rangeNames = new Map<number, RangeZoneName>(Object.entries(RANGE_ZONE_IDS).map(([name, id]) => [id, name as RangeZoneName]));
+    const displays: ZoneDisplay[] = [];
+    const add = (target: ZoneTarget) => {
+      const own = this.own(target);
+      if (own !== undefined) displays.push({ target: this.nameOf(target), rawConfigSql: zoneSql(this.nameOf(target), own) });
+    };
+    for (const zone of [...this.#zones.values()].sort((a, b) => a.id - b.id)) {
+      const rangeName = rangeNames.get(zone.id);
+      const descriptor = this.#snapshot.byId(zone.id);
+      if (descriptor?.kind === 'database') add({ kind: 'database', id: zone.id });
+      else if (descriptor?.kind === 'table') add({ kind: 'table', id: zone.id });
+      else if (rangeName !== undefined) add({ kind: 'range', name: rangeName });
+      for (const indexId of Object.keys(zone.indexes)) add({ kind: 'index', id: zone.id, indexId: Number(indexId) });
+    }
+    return displays;
+  }
+
+  /** `RANGE default`, `DATABASE d`, `TABLE d.public.t`, `INDEX d.public.t@i`. */
+  nameOf(target: ZoneTarget): string {
+    if (target.kind === 'range') return `RANGE ${target.name}`;
+    if (target.kind === 'database') return `DATABASE ${quoteName(this.#snapshot.databaseById(target.id)?.name ?? `[${target.id}]`)}`;
+    const table = this.#snapshot.tableById(target.id);
+    const name = table ? quoteNames(this.#snapshot.fullName(table)) : `[${target.id}]`;
+    if (target.kind === 'table') return `TABLE ${name}`;
+    const index = table && indexById(table, target.indexId);
+    return `INDEX ${name}@${index ? quoteName(index.name) : `[${target.indexId}]`}`;
+  }
+
+  zoneOf(id: number): StoredZone | undefined {
+    return this.#zones.get(id);
+  }
+
+  zones(): Iterable<StoredZone> {
+    return this.#zones.values();
+  }
+}
+
+function zoneId(target: ZoneTarget): number {
+  return target.kind === 'range' ? RANGE_ZONE_IDS[target.name] : target.id;
+}
+
+/**
+ * Sets variables of a target's zone, beside those it has. Throws 23514 when the result breaks a rule,
+ * 42501 for system objects' zones when not `asAdmin`.
+ */
+export async function configureZone(txn: Txn, snapshot: CatalogSnapshot, target: ZoneTarget, changes: ZoneConfig): Promise<void> {
+  const zones = await ZoneSet.read(txn, snapshot);
+  const own = inherit(changes, zones.own(target) ?? {});
+  validateZone(own, inherit(own, zones.effective(target)));
+  await writeZone(txn, zones, target, own);
+}
+
+/** `COPY FROM PARENT`: the parent's present value of one variable. */
+export function parentValue(zones: ZoneSet, target: ZoneTarget, field: keyof ZoneConfig): ZoneConfig {
+  const parent = zones.parentOf(target);
+  return { [field]: (parent ? zones.effective(parent) : DEFAULT_ZONE)[field] };
+}
+
+/** The target inherits everything again. Throws 23514 for RANGE default. */
+export async function discardZone(txn: Txn, snapshot: CatalogSnapshot, target: ZoneTarget): Promise<void> {
+  if (target.kind === 'range' && target.name === 'default') {
+    throw new ConstraintError(SqlState.CheckViolation, 'cannot remove default zone');
+  }
+  await writeZone(txn, await ZoneSet.read(txn, snapshot), target, undefined);
+}
+
+async function writeZone(txn: Txn, zones: ZoneSet, target: ZoneTarget, own: ZoneConfig | undefined): Promise<void> {
+  const id = zoneId(target);
+  const stored = zones.zoneOf(id);
+  const indexes: Record<string, ZoneConfig> = { ...stored?.indexes };
+  let config = stored?.config;
+  if (target.kind !== 'index') config = own;
+  else if (own === undefined) delete indexes[target.indexId];
+  else indexes[target.indexId] = own;
+  if (config === undefined && Object.keys(indexes).length === 0) await systemTable('zones').delete(txn, id);
+  else await systemTable('zones').upsert(txn, zoneRow(id, config, indexes));
+}
+
+/** The row of a zone. */
+export function zoneRow(id: number, config: ZoneConfig | undefined, indexes: Readonly<Record<string, ZoneConfig>> = {}): PlainRow {
+  return { id, config: { ...(config && { config }), ...(Object.keys(indexes).length > 0 && { indexes }) } };
+}
+
+const CATALOG_TABLE_IDS: ReadonlySet<number> = new Set([
+  systemTables.descriptor.desc.id,
+  systemTables.namespace.desc.id,
+  systemTables.zones.desc.id,
+]);
+
+/** The current zones, as GC asks for them. */
+export class Zones implements SpanConfigs {
+  readonly #catalog: Catalog;
+  #zones = new Map<number, StoredZone>();
+  #version = 0;
+  readonly #cache = new Map<number, TableConfig | undefined>();
+  readonly #listeners = new Set<() => void>();
+  readonly #remove: (() => void)[];
+
+  private constructor(kv: Kv, catalog: Catalog) {
+    this.#catalog = catalog;
+    const announce = () => {
+      for (const listener of this.#listeners) listener();
+    };
+    const changed = () => {
+      this.#version++;
+      this.#cache.clear();
+    };
+    this.#remove = [
+      kv.addCommitHook(systemTable('zones').span, {
+        apply: (writes) => {
+          announce();
+          this.#apply(writes);
+          changed();
+        },
+      }),
+      catalog.onBeforeChange(announce),
+      catalog.onChange(changed),
+    ];
+  }
+
+  /** Reads the rows and follows them from then on. */
+  static async open(kv: Kv, catalog: Catalog): Promise<Zones> {
+    const zones = new Zones(kv, catalog);
+    await catalog.current();
+    const rows = await kv.at(kv.reading()).scan(systemTable('zones').span);
+    // Rows that a commit has brought meanwhile are newer than the scan's.
+    const seen = new Map(zones.#zones);
+    zones.#apply(rows);
+    for (const [id, zone] of seen) zones.#zones.set(id, zone);
+    zones.#cache.clear();
+    return zones;
+  }
+
+  close(): void {
+    for (const remove of this.#remove) remove();
+  }
+
+  get version(): number {
+    return this.#version;
+  }
+
+  onBeforeChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  *tableIds(): Generator<number> {
+    const snapshot = this.#catalog.currentNow();
+    if (!snapshot) return;
+    for (const descriptor of snapshot.all()) if (descriptor.kind === 'table' && !descriptor.view) yield descriptor.id;
+  }
+
+  configOf(tableId: number): TableConfig | undefined {
+    if (!this.#cache.has(tableId)) this.#cache.set(tableId, this.#compute(tableId));
+    return this.#cache.get(tableId);
+  }
+
+  /** The current zones, for display and for lease preferences. */
+  current(): ZoneSet | undefined {
+    const snapshot = this.#catalog.currentNow();
+    return snapshot && new ZoneSet(this.#zones.values(), snapshot);
+  }
+
+  #compute(tableId: number): TableConfig | undefined {
+    const snapshot = this.#catalog.currentNow();
+    const table = snapshot?.tableById(tableId);
+    if (!snapshot || !table) return undefined;
+    const effective = new ZoneSet(this.#zones.values(), snapshot).effective({ kind: 'table', id: tableId });
+    return {
+      ttlSeconds: effective.gcTtlSeconds ?? 1,
+      ancestors: [table.parentId, table.schemaId],
+      excludeFromBackup: table.excludeDataFromBackup === true,
+      ...(CATALOG_TABLE_IDS.has(tableId) && { isCatalog: true }),
+      ...(table.state === 'DROP' && { droppedAt: table.modificationTime }),
+    };
+  }
+
+  #apply(writes: CommittedWrites): void {
+    const table = systemTable('zones');
+    writes.keys.forEach((key, i) => {
+      const value: Bytes | null = writes.values[i] ?? null;
+      const id = Number(table.decodeKey(key)['id']);
+      if (value === null) this.#zones.delete(id);
+      else this.#zones.set(id, fromRow(table.decode(key, value)));
+    });
+  }
+}
