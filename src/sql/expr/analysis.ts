@@ -57,7 +57,16 @@ export function alignForComparison(left: TypedExpr, right: TypedExpr): [TypedExp
   if (left.kind === 'tuple' && right.kind === 'tuple' && left.elements.length === right.elements.length) {
     const pairs = left.elements.map((element, i) => alignForComparison(element, right.elements[i] as TypedExpr));
     if (pairs.every((pair) => pair !== undefined)) {
-      return [tupleLike(left, pairs.map(([x]) => x)), tupleLike(right, pairs.map(([, y]) => y))];
+      return [
+        tupleLike(
+          left,
+          pairs.map(([x]) => x),
+        ),
+        tupleLike(
+          right,
+          pairs.map(([, y]) => y),
+        ),
+      ];
     }
   }
   return undefined;
@@ -72,7 +81,12 @@ function tupleLike(tuple: TypedExpr & { kind: 'tuple' }, elements: TypedExpr[]):
  * Typed ones decide, constants and placeholders follow; numbers of different kinds meet at the wider
  * one. `what` names the construct in the error (42804). All of unknown type: `desired`, else unknown.
  */
-export function typeAlike(analysis: Analysis, asts: readonly Expr[], desired: ColumnType | undefined, what: string): { exprs: TypedExpr[]; type: ColumnType } {
+export function typeAlike(
+  analysis: Analysis,
+  asts: readonly Expr[],
+  desired: ColumnType | undefined,
+  what: string,
+): { exprs: TypedExpr[]; type: ColumnType } {
   const untyped = asts.map(analysis.untyped);
   const exprs: (TypedExpr | undefined)[] = asts.map((ast, i) => (untyped[i] === undefined ? analysis.type(ast, desired) : undefined));
   let common: ColumnType | undefined;

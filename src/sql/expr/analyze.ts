@@ -67,7 +67,8 @@ export function analyzeAlike(nodes: readonly ast.Expr[], ctx: AnalyzeContext, de
  * Throws 42804 `value type int doesn't match type string of column "c"` when no assignment cast exists.
  */
 export function coerceTo(expr: TypedExpr, type: ColumnType, columnName: string): TypedExpr {
-  if (typesEqual(expr.type, type) || (expr.kind === 'const' && expr.value === null)) return typesEqual(expr.type, type) ? expr : castTo(expr, type);
+  if (typesEqual(expr.type, type) || (expr.kind === 'const' && expr.value === null))
+    return typesEqual(expr.type, type) ? expr : castTo(expr, type);
   if (!canCast(expr.type, type, 'assignment')) {
     throw new StatementError(
       SqlState.DatatypeMismatch,
@@ -101,9 +102,13 @@ function analyze(analysis: Analysis, node: ast.Expr, desired: ColumnType | undef
     case 'boolean':
       return { kind: 'const', type: Type.Bool, value: node.value };
     case 'default':
-      throw new StatementError(SqlState.SyntaxError, 'DEFAULT can only appear in a VALUES list within INSERT or on the right side of a SET', {
-        location: { position: node.pos + 1 },
-      });
+      throw new StatementError(
+        SqlState.SyntaxError,
+        'DEFAULT can only appear in a VALUES list within INSERT or on the right side of a SET',
+        {
+          location: { position: node.pos + 1 },
+        },
+      );
     case 'typedLiteral':
       return typedLiteral(node, ctx);
     case 'column':
@@ -121,7 +126,8 @@ function analyze(analysis: Analysis, node: ast.Expr, desired: ColumnType | undef
     case 'like':
       return analyzeLike(analysis, node);
     case 'isNull': {
-      const operand = analysis.untyped(node.operand) === 'placeholder' ? analysis.type(node.operand, Type.String) : analysis.type(node.operand);
+      const operand =
+        analysis.untyped(node.operand) === 'placeholder' ? analysis.type(node.operand, Type.String) : analysis.type(node.operand);
       return { kind: 'isNull', type: Type.Bool, negated: node.negated, operand };
     }
     case 'isTruth':
@@ -153,9 +159,13 @@ function analyze(analysis: Analysis, node: ast.Expr, desired: ColumnType | undef
       const type = resolveType(node.type, ctx);
       const expr = analysis.type(node.operand, type);
       if (!typesEquivalent(expr.type, type) && expr.type.family !== 'unknown') {
-        throw new StatementError(SqlState.DatatypeMismatch, `incompatible type annotation: expected ${familyName(type)}, found type ${familyName(expr.type)}`, {
-          location: { position: node.pos + 1 },
-        });
+        throw new StatementError(
+          SqlState.DatatypeMismatch,
+          `incompatible type annotation: expected ${familyName(type)}, found type ${familyName(expr.type)}`,
+          {
+            location: { position: node.pos + 1 },
+          },
+        );
       }
       return castTo(expr, type);
     }
@@ -281,9 +291,14 @@ function cast(analysis: Analysis, node: ast.CastExpr): TypedExpr {
       return checkedCast(operand, type, node.pos);
     }
     case 'string':
-      return located(node.operand.pos, () => checkedCast(analysis.type(node.operand, type), type, node.pos));
+      return located(node.operand.pos, () => {
+        const operand = analysis.type(node.operand, type);
+        // A literal that is read at run time is read and bounded by one cast.
+        return operand.kind === 'cast' ? { ...operand, type } : checkedCast(operand, type, node.pos);
+      });
     default: {
-      const operand = node.operand.kind === 'array' || node.operand.kind === 'tuple' ? analysis.type(node.operand, type) : analysis.type(node.operand);
+      const operand =
+        node.operand.kind === 'array' || node.operand.kind === 'tuple' ? analysis.type(node.operand, type) : analysis.type(node.operand);
       return checkedCast(operand, type, node.pos);
     }
   }
@@ -293,8 +308,6 @@ function checkedCast(operand: TypedExpr, type: ColumnType, pos: number): TypedEx
   if (typesEqual(operand.type, type)) return operand;
   if (operand.kind === 'const' && operand.value === null) return { ...operand, type };
   if (!canCast(operand.type, type, 'explicit')) throw invalidCast(operand.type, type, pos);
-  // Casting '...' of an already right family again only bounds it.
-  if (operand.kind === 'cast' && typesEquivalent(operand.type, type)) return { ...operand, type };
   return { kind: 'cast', type, operand, context: 'explicit' };
 }
 

@@ -38,8 +38,10 @@ export function analyzeCall(
 
 function refuseAggregateSyntax(node: ast.CallExpr, name: string): void {
   const position = { location: { position: node.pos + 1 } };
-  if (node.distinct) throw new StatementError(SqlState.WrongObjectType, `DISTINCT specified, but ${name} is not an aggregate function`, position);
-  if (node.filter) throw new StatementError(SqlState.WrongObjectType, `FILTER specified but ${name}() is not an aggregate function`, position);
+  if (node.distinct)
+    throw new StatementError(SqlState.WrongObjectType, `DISTINCT specified, but ${name} is not an aggregate function`, position);
+  if (node.filter)
+    throw new StatementError(SqlState.WrongObjectType, `FILTER specified but ${name}() is not an aggregate function`, position);
   if (node.orderBy.length > 0) {
     throw new StatementError(SqlState.WrongObjectType, `ORDER BY specified, but ${name} is not an aggregate function`, position);
   }
@@ -86,13 +88,19 @@ function analyzeAggregate(
   const inner = analysisOf({ ...ctx, allowAggregates: false, allowGenerators: false, clause: INSIDE_AGGREGATE });
   const found = resolveOverload(definition.overloads, node.args, inner.untyped, inner.type, undefined);
   if (!node.star && node.args.length === 0 && definition.name === 'count') throw unknownSignature('count', [], node.pos);
-  const overload = found.kind === 'found' ? found.overload : found.args.every((arg) => arg.type.family === 'unknown') ? definition.overloads.find((o) => o.params.length === node.args.length) : undefined;
+  const overload =
+    found.kind === 'found'
+      ? found.overload
+      : found.args.every((arg) => arg.type.family === 'unknown')
+        ? definition.overloads.find((o) => o.params.length === node.args.length)
+        : undefined;
   if (!overload) {
     const types = found.args.map((arg) => arg.type);
     throw found.kind === 'ambiguous' ? ambiguousCall(definition.name, types, node.pos) : unknownSignature(definition.name, types, node.pos);
   }
   const filter = node.filter && inner.type(node.filter, Type.Bool);
-  if (filter && filter.type.family !== 'bool' && filter.type.family !== 'unknown') throw mustBeBool('FILTER', filter.type, node.filter?.pos ?? node.pos);
+  if (filter && filter.type.family !== 'bool' && filter.type.family !== 'unknown')
+    throw mustBeBool('FILTER', filter.type, node.filter?.pos ?? node.pos);
   const types = found.args.map((arg) => arg.type);
   return {
     kind: 'aggregate',
@@ -116,10 +124,15 @@ function analyzeGenerator(analysis: Analysis, node: ast.CallExpr, definition: Fu
   if (!ctx.allowGenerators) throw notSupported(`${definition.name}(): generator functions are not allowed in ${ctx.clause}`, node.pos);
   const found = resolveOverload(definition.overloads, node.args, analysis.untyped, analysis.type, undefined);
   const types = found.args.map((arg) => arg.type);
-  if (found.kind === 'none') throw unknownSignature(definition.name, types, node.pos);
-  if (found.kind === 'ambiguous') throw ambiguousCall(definition.name, types, node.pos);
+  if (found.kind !== 'found') throw (found.kind === 'none' ? unknownSignature : ambiguousCall)(definition.name, types, node.pos);
   const columns = found.overload.columns(types);
   const [only] = columns;
-  const type = columns.length === 1 && only ? only.type : tupleOf(columns.map((column) => column.type), columns.map((column) => column.name));
+  const type =
+    columns.length === 1 && only
+      ? only.type
+      : tupleOf(
+          columns.map((column) => column.type),
+          columns.map((column) => column.name),
+        );
   return { kind: 'generator', type, overload: found.overload, args: found.args, columns };
 }

@@ -84,7 +84,9 @@ export function analyzeBetween(analysis: Analysis, node: ast.BetweenExpr): Typed
     left: analyzeComparison(analysis, '>=', operand, from, pos),
     right: analyzeComparison(analysis, '<=', operand, to, pos),
   });
-  const inside: TypedExpr = node.symmetric ? { kind: 'or', type: Type.Bool, left: within(low, high), right: within(high, low) } : within(low, high);
+  const inside: TypedExpr = node.symmetric
+    ? { kind: 'or', type: Type.Bool, left: within(low, high), right: within(high, low) }
+    : within(low, high);
   return node.negated ? negate(inside) : inside;
 }
 
@@ -95,7 +97,8 @@ export function negate(operand: TypedExpr): TypedExpr {
 /** Operators that are overloads: arithmetic, bits, ||, JSON, arrays, regular expressions. */
 export function analyzeBinary(analysis: Analysis, node: ast.BinaryExpr, desired: ColumnType | undefined): TypedExpr {
   const { op } = node;
-  if (op === '!~' || op === '!~*') return negate(callBinary(analysis, op === '!~' ? '~' : '~*', node.left, node.right, Type.Bool, node.pos));
+  if (op === '!~' || op === '!~*')
+    return negate(callBinary(analysis, op === '!~' ? '~' : '~*', node.left, node.right, Type.Bool, node.pos));
   return callBinary(analysis, op, node.left, node.right, desired, node.pos);
 }
 
@@ -142,13 +145,14 @@ export function analyzeLike(analysis: Analysis, node: ast.LikeExpr): TypedExpr {
   const name = LIKE_NAMES[node.op];
   const operand = analysis.type(node.operand, Type.String);
   const pattern = analysis.type(node.pattern, Type.String);
-  const escape = node.escape && analysis.type(node.escape, Type.String);
+  const escapeChar = node.escape && analysis.type(node.escape, Type.String);
   for (const arg of [operand, pattern]) {
-    if (arg.type.family !== 'string' && arg.type.family !== 'unknown') throw unsupportedComparison(name, operand.type, pattern.type, node.pos);
+    if (arg.type.family !== 'string' && arg.type.family !== 'unknown')
+      throw unsupportedComparison(name, operand.type, pattern.type, node.pos);
   }
-  const overload = binaryOverloads(escape ? `${name} ESCAPE` : name)[0];
+  const overload = binaryOverloads(escapeChar ? `${name} ESCAPE` : name)[0];
   assert(overload, `no overload for ${name}`);
-  const result = call(overload, escape ? [operand, pattern, escape] : [operand, pattern], name);
+  const result = call(overload, escapeChar ? [operand, pattern, escapeChar] : [operand, pattern], name);
   return node.negated ? negate(result) : result;
 }
 
@@ -165,7 +169,8 @@ export function analyzeQuantified(analysis: Analysis, node: ast.QuantifiedExpr):
     const aligned = alignForComparison(left, stand(element));
     if (!aligned) throw unsupportedComparison(operatorText, left.type, right.type, node.pos);
     const [, alignedRight] = aligned;
-    const cast: TypedExpr = alignedRight.type === element ? right : { kind: 'cast', type: arrayOf(alignedRight.type), operand: right, context: 'explicit' };
+    const cast: TypedExpr =
+      alignedRight.type === element ? right : { kind: 'cast', type: arrayOf(alignedRight.type), operand: right, context: 'explicit' };
     return { kind: 'anyAll', type: Type.Bool, quantifier: node.quantifier, op: node.op, left: aligned[0], right: cast };
   }
   const isNegated = node.op === 'notLike' || node.op === 'notIlike' || node.op === '!~' || node.op === '!~*';
@@ -190,7 +195,8 @@ function quantifiedOperands(analysis: Analysis, node: ast.QuantifiedExpr): [Type
     const [left, ...elements] = exprs as [TypedExpr, ...TypedExpr[]];
     return [left, { kind: 'array', type: arrayOf(type), elements }];
   }
-  if (analysis.untyped(node.left) === undefined) {
+  const rightIsUntyped = analysis.untyped(node.right) !== undefined;
+  if (analysis.untyped(node.left) === undefined || rightIsUntyped) {
     const left = analysis.type(node.left);
     const isElement = left.type.family !== 'array' && left.type.family !== 'unknown';
     return [left, analysis.type(node.right, isElement ? arrayOf(left.type) : undefined)];
@@ -219,7 +225,13 @@ export function planSubquery(
   if (!subqueries) throw notSupported(`subqueries are not allowed in ${clause}`, pos);
   const { plan, slot } = subqueries.planSubquery(query, form, desired);
   const columns = plan.columns.map((column) => column.type);
-  const row = columns.length === 1 ? (columns[0] as ColumnType) : tupleOf(columns, plan.columns.map((column) => column.name));
+  const row =
+    columns.length === 1
+      ? (columns[0] as ColumnType)
+      : tupleOf(
+          columns,
+          plan.columns.map((column) => column.name),
+        );
   if (form === 'exists') return { kind: 'subquery', type: Type.Bool, plan, slot };
   if (form === 'scalar') return { kind: 'subquery', type: row, plan, slot };
   if (row.family === 'array') {
@@ -266,7 +278,13 @@ export function analyzeInList(analysis: Analysis, node: ast.InListExpr): TypedEx
     const mismatch = pairs.indexOf(undefined);
     if (mismatch >= 0) throw unsupportedComparison('IN', operand.type, tupleOf(items.map((item) => item.type)), node.pos);
     if (pairs.every((pair) => pair?.[0] === operand)) {
-      return { kind: 'in', type: Type.Bool, negated: node.negated, operand, list: pairs.map((pair) => (pair as [TypedExpr, TypedExpr])[1]) };
+      return {
+        kind: 'in',
+        type: Type.Bool,
+        negated: node.negated,
+        operand,
+        list: pairs.map((pair) => (pair as [TypedExpr, TypedExpr])[1]),
+      };
     }
   }
   const { exprs } = typeAlike(analysis, [node.operand, ...node.list], undefined, 'IN');

@@ -70,6 +70,11 @@ export function parseConstant(type: ColumnType, text: string): Datum {
 }
 
 const RELATIVE = /\b(?:now|today|tomorrow|yesterday)\b/i;
+/** 'now', 'today' and their kin: text whose date depends on when it is read. */
+export function isRelativeTime(text: string): boolean {
+  return RELATIVE.test(text);
+}
+
 const HAS_OFFSET = /(?:[+-]\d{1,2}(?::?\d{2}){0,2}|z|utc|gmt)\s*(?:bc|ad)?\s*$/i;
 
 /** True when reading this literal takes the session: relative dates, zoned times without an offset, names of objects. */

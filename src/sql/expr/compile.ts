@@ -326,7 +326,9 @@ function compileAnyAll(expr: TypedAnyAll): Compiled {
   const { op } = expr;
   // The elements are not known yet: a column stands for them, so that nothing specialises on a value.
   const test: (a: Datum, b: Datum, ctx: EvalContext) => Datum =
-    typeof op === 'string' ? comparisonTest(op, type, element) : strictTest(functionOf(op, [expr.left, { kind: 'column', type: element, index: 0, name: '' }]));
+    typeof op === 'string'
+      ? comparisonTest(op, type, element)
+      : strictTest(functionOf(op, [expr.left, { kind: 'column', type: element, index: 0, name: '' }]));
   return (row, ctx) => {
     const array = right(row, ctx) as readonly Datum[] | null;
     if (array === null) return null;

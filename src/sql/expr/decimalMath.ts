@@ -10,7 +10,8 @@ import { Decimal } from '../../catalog/datum.ts';
 export function decimalPower(base: Decimal, exponent: Decimal): Decimal {
   if (base.isNaN || exponent.isNaN) return Decimal.NaN;
   if (exponent.isZero) return Decimal.One;
-  if (base.isZero && exponent.sign < 0) throw new StatementError(SqlState.InvalidParameterValue, 'zero raised to a negative power is undefined');
+  if (base.isZero && exponent.sign < 0)
+    throw new StatementError(SqlState.InvalidParameterValue, 'zero raised to a negative power is undefined');
   const isWhole = exponent.isFinite && exponent.truncated().equals(exponent);
   if (base.sign < 0 && !isWhole) {
     throw new StatementError(SqlState.InvalidParameterValue, 'a negative number raised to a non-integer power yields a complex result');

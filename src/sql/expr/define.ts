@@ -5,8 +5,10 @@ import type { Datum } from '../../catalog/datum.ts';
 import { arrayOf, type ColumnType, Type } from '../../catalog/type.ts';
 import type { EvalFn, Overload, Param, Volatility } from './overload.ts';
 
-export const { Bool, Bytes, Int8, Float8, Decimal, String, Date, Time, TimeTz, Timestamp, TimestampTz, Interval, Uuid, Jsonb, Oid, VarBit } = Type;
-export const StringArray: ColumnType = arrayOf(Type.String);
+export const { Bool, Bytes, Int8, Float8, Decimal, Time, TimeTz, Timestamp, TimestampTz, Interval, Uuid, Jsonb, Oid, VarBit } = Type;
+/** STRING and DATE, under names that do not hide JavaScript's own. */
+export const { String: Text, Date: Day } = Type;
+export const StringArray: ColumnType = arrayOf(Text);
 export const IntArray: ColumnType = arrayOf(Type.Int8);
 
 /** A function of its arguments alone. `A` lets the closure name the datums it knows it gets. */

@@ -9,8 +9,8 @@ import type { Datum } from '../../catalog/datum.ts';
 import { Type } from '../../catalog/type.ts';
 import { compileExpr } from './compile.ts';
 import type { EvalContext } from './evalContext.ts';
-import type { TypedConst, TypedExpr } from './typedExpr.ts';
 import { traits } from './traits.ts';
+import type { ComparisonOp, TypedConst, TypedExpr } from './typedExpr.ts';
 import { childrenOf, withChildren } from './walk.ts';
 
 // Immutable expressions never look at the context: see overload.ts, O2.
@@ -55,8 +55,41 @@ function evaluated(expr: TypedExpr): TypedExpr {
 
 const bool = (value: boolean | null): TypedConst => ({ kind: 'const', type: Type.Bool, value: value as Datum });
 
-/** AND, OR and CASE with a constant part that decides or drops out. */
+const INVERSE: Record<ComparisonOp, ComparisonOp> = { '=': '<>', '<>': '=', '<': '>=', '>=': '<', '>': '<=', '<=': '>' };
+
+/** NOT pushed into what has a negated form of its own: planners then see plain comparisons. */
+function negated(operand: TypedExpr): TypedExpr | undefined {
+  switch (operand.kind) {
+    case 'not':
+      return operand.operand;
+    case 'comparison':
+      return { ...operand, op: INVERSE[operand.op] };
+    case 'in':
+    case 'distinct':
+    case 'isTruth':
+      return { ...operand, negated: !operand.negated };
+    case 'isNull':
+      // A tuple may be neither NULL nor NOT NULL.
+      return operand.operand.type.family === 'tuple' ? undefined : { ...operand, negated: !operand.negated };
+    default:
+      return undefined;
+  }
+}
+
+const isNull = (expr: TypedExpr): boolean => expr.kind === 'const' && expr.value === null;
+
+/** True when a constant NULL among its operands makes the whole NULL. */
+function isNullOfNull(expr: TypedExpr): boolean {
+  const isStrict =
+    (expr.kind === 'call' && !expr.overload.nullable) ||
+    (expr.kind === 'comparison' && expr.left.type.family !== 'tuple' && expr.right.type.family !== 'tuple');
+  return isStrict && traits(expr).volatility !== 'volatile' && childrenOf(expr).some(isNull);
+}
+
+/** AND, OR, NOT and CASE with a constant part that decides or drops out. */
 function simplify(expr: TypedExpr): TypedExpr | undefined {
+  if (expr.kind === 'not') return negated(expr.operand);
+  if (isNullOfNull(expr)) return { kind: 'const', type: expr.type, value: null };
   if (expr.kind === 'and' || expr.kind === 'or') {
     const decisive = expr.kind === 'or';
     const { left, right } = expr;

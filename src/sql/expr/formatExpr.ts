@@ -2,7 +2,7 @@
  * Text of typed expressions: for EXPLAIN, for messages, and to compare by eye. Not meant to be parsed
  * again where types are not visible (use parse/printer.ts on the syntax tree for that).
  */
-import { utf8Decode, utf8Encode } from '../../base/bytes.ts';
+import { utf8Decode, type utf8Encode } from '../../base/bytes.ts';
 import type { Datum } from '../../catalog/datum.ts';
 import { type ColumnType, sqlTypeName } from '../../catalog/type.ts';
 import { plainText } from './castFunction.ts';
@@ -26,8 +26,8 @@ export function formatExpr(expr: TypedExpr, columnName?: (index: number) => stri
       const [first, second, third] = expr.args;
       if (expr.operator === undefined) return `${expr.overload.name}(${expr.args.map(print).join(', ')})`;
       if (expr.args.length === 1 && first) return `${expr.operator}${inner(first)}`;
-      const escape = third ? ` ESCAPE ${inner(third)}` : '';
-      return first && second ? `${inner(first)} ${expr.operator} ${inner(second)}${escape}` : expr.operator;
+      const escapeText = third ? ` ESCAPE ${inner(third)}` : '';
+      return first && second ? `${inner(first)} ${expr.operator} ${inner(second)}${escapeText}` : expr.operator;
     }
     case 'comparison':
       return `${inner(expr.left)} ${expr.op} ${inner(expr.right)}`;
@@ -75,7 +75,10 @@ export function formatExpr(expr: TypedExpr, columnName?: (index: number) => stri
     case 'aggregate': {
       const distinct = expr.distinct ? 'DISTINCT ' : '';
       const args = expr.args.length === 0 ? '*' : expr.args.map(print).join(', ');
-      const order = expr.orderBy.length > 0 ? ` ORDER BY ${expr.orderBy.map((key) => print(key.expr) + (key.descending ? ' DESC' : '')).join(', ')}` : '';
+      const order =
+        expr.orderBy.length > 0
+          ? ` ORDER BY ${expr.orderBy.map((key) => print(key.expr) + (key.descending ? ' DESC' : '')).join(', ')}`
+          : '';
       const filter = expr.filter ? ` FILTER (WHERE ${print(expr.filter)})` : '';
       return `${expr.overload.name}(${distinct}${args}${order})${filter}`;
     }
@@ -114,6 +117,7 @@ export function formatConstant(type: ColumnType, value: Datum): string {
   if (value === null) return 'NULL';
   switch (type.family) {
     case 'bool':
+      return value ? 'true' : 'false';
     case 'int':
     case 'oid':
     case 'decimal':

@@ -7,7 +7,7 @@
  * into code points, so that _ stands for one character and not one byte. Cost: text length times
  * the longest piece at worst (only with _ in it; plain pieces use indexOf).
  */
-import { type Bytes, utf8Decode } from '../../base/bytes.ts';
+import { type Bytes, utf8Decode, utf8Encode } from '../../base/bytes.ts';
 import { StatementError } from '../../base/errors.ts';
 import { SqlState } from '../../base/sqlState.ts';
 
@@ -25,12 +25,15 @@ export interface LikePattern {
 }
 
 /**
- * Cuts a pattern. `escape` is one character, or empty for none. Throws 22025 when the pattern ends in
- * its escape character, or `escape` is longer than a character.
+ * Cuts a pattern. `escapeChar` is one character, or empty for none. Throws 22025 when the pattern ends in
+ * its escape character, or `escapeChar` is longer than a character.
  */
-export function parseLikePattern(pattern: string, escape = '\\', foldsCase = false): LikePattern {
-  const escapes = [...escape];
-  if (escapes.length > 1) throw new StatementError(SqlState.InvalidEscapeSequence, 'invalid escape string', { detail: 'escape string must be empty or one character' });
+export function parseLikePattern(pattern: string, escapeChar = '\\', foldsCase = false): LikePattern {
+  const escapes = [...escapeChar];
+  if (escapes.length > 1)
+    throw new StatementError(SqlState.InvalidEscapeSequence, 'invalid escape string', {
+      detail: 'escape string must be empty or one character',
+    });
   const pieces: number[][] = [[]];
   const chars = [...(foldsCase ? pattern.toLowerCase() : pattern)];
   for (let i = 0; i < chars.length; i++) {
@@ -64,7 +67,7 @@ export function likeMatcher(pattern: LikePattern): (text: Bytes) => boolean {
 /** The pieces as UTF-8 bytes when none has a _ in it: then bytes can be searched as they are. */
 function plainPieces(pieces: readonly Piece[]): string[] | undefined {
   if (pieces.some((piece) => piece.includes(ANY))) return undefined;
-  return pieces.map((piece) => Buffer.from(String.fromCodePoint(...piece), 'utf8').latin1Slice());
+  return pieces.map((piece) => utf8Encode(String.fromCodePoint(...piece)));
 }
 
 function plainMatcher(pieces: readonly string[]): (text: Bytes) => boolean {

@@ -12,7 +12,7 @@ import { SqlState } from '../../base/sqlState.ts';
 import { Decimal, INT8_MAX, INT8_MIN, canonicalInt } from '../../catalog/datum.ts';
 import { type ColumnType, Type, typeOfOid } from '../../catalog/type.ts';
 import type { Expr, NumberLiteral } from '../parse/ast.ts';
-import { needsSession, parseConstant } from './castFunction.ts';
+import { isRelativeTime, needsSession, parseConstant } from './castFunction.ts';
 import type { PlaceholderTypes } from './scope.ts';
 import type { Untyped } from './resolve.ts';
 import type { TypedConst, TypedExpr } from './typedExpr.ts';
@@ -94,8 +94,13 @@ function parseNumber(text: string): Decimal {
  */
 export function stringConstant(text: string, desired: ColumnType | undefined): TypedExpr {
   const asText: TypedConst = { kind: 'const', type: Type.String, value: utf8Encode(text) };
-  if (!desired || desired.family === 'string' || desired.family === 'unknown' || desired.family === 'tuple' || desired.family === 'void') return asText;
+  if (!desired || desired.family === 'string' || desired.family === 'unknown' || desired.family === 'tuple' || desired.family === 'void')
+    return asText;
   const type = plainType(desired);
-  if (needsSession(type, text)) return { kind: 'cast', type, operand: asText, context: 'explicit' };
+  if (needsSession(type, text)) {
+    // Its value waits for the session; whether it is one of the type shows now.
+    if (type.family !== 'oid' && !isRelativeTime(text)) parseConstant(type, text);
+    return { kind: 'cast', type, operand: asText, context: 'explicit' };
+  }
   return { kind: 'const', type, value: parseConstant(type, text) };
 }

@@ -27,9 +27,13 @@ export function compileRegex(pattern: string, flags = ''): Regex {
   try {
     regex = library.RE2JS.compile(flags === '' ? pattern : `(?${flags})${pattern}`);
   } catch (error) {
-    throw new StatementError(SqlState.InvalidParameterValue, `invalid regular expression: ${error instanceof Error ? error.message : String(error)}`, {
-      hint: 'the syntax is that of RE2: no look-around and no back-references',
-    });
+    throw new StatementError(
+      SqlState.InvalidParameterValue,
+      `invalid regular expression: ${error instanceof Error ? error.message : String(error)}`,
+      {
+        hint: 'the syntax is that of RE2: no look-around and no back-references',
+      },
+    );
   }
   if (compiled.size >= CACHE_MAX) compiled.delete(compiled.keys().next().value as string);
   compiled.set(key, regex);
@@ -45,15 +49,16 @@ export function regexFinds(regex: Regex, text: string): boolean {
  * A SIMILAR TO pattern as an anchored regular expression: % and _ are wildcards, | * + ? {} () and []
  * keep their meaning, all else stands for itself. Throws 22025 when it ends in its escape character.
  */
-export function similarToRegex(pattern: string, escape = '\\'): string {
+export function similarToRegex(pattern: string, escapeChar = '\\'): string {
   let out = '';
   let isClass = false;
   const chars = [...pattern];
   for (let i = 0; i < chars.length; i++) {
     const char = chars[i] as string;
-    if (char === escape) {
+    if (char === escapeChar) {
       const next = chars[++i];
-      if (next === undefined) throw new StatementError(SqlState.InvalidEscapeSequence, 'SIMILAR TO pattern must not end with escape character');
+      if (next === undefined)
+        throw new StatementError(SqlState.InvalidEscapeSequence, 'SIMILAR TO pattern must not end with escape character');
       out += quoteRegex(next);
     } else if (isClass) {
       if (char === ']') isClass = false;

@@ -49,9 +49,14 @@ export function resolveOverload<C extends Candidate>(
   for (const [i, ast] of args.entries()) {
     if (untyped[i] === undefined) typed[i] = typer(ast, soleParamType(left, i));
   }
-  left = left.filter((overload) => typed.every((arg, i) => arg === undefined || fits(overload, i, arg.type)) && wildcardsAgree(overload, typed));
+  left = left.filter(
+    (overload) => typed.every((arg, i) => arg === undefined || fits(overload, i, arg.type)) && wildcardsAgree(overload, typed),
+  );
   if (desired && left.length > 1) {
     left = preferred(left, (overload) => typeof overload.returns === 'object' && typesEquivalent(overload.returns, desired));
+  }
+  if (desired && left.length > 1 && typed.every((arg) => arg === undefined)) {
+    left = preferred(left, (overload) => overload.params.every((param) => typeof param === 'object' && typesEquivalent(param, desired)));
   }
   const agreed = agreedType(typed);
   if (agreed && left.length > 1 && untyped.some((kind) => kind === 'number' || kind === 'string')) {
@@ -65,13 +70,18 @@ export function resolveOverload<C extends Candidate>(
     );
   }
   if (left.length > 1 || untyped.includes('string') || untyped.includes('number')) {
-    left = left.filter((overload) => args.every((ast, i) => !isConstant(untyped[i]) || untyped[i] === 'null' || canFill(overload, i, ast, typer)));
+    left = left.filter((overload) =>
+      args.every((ast, i) => !isConstant(untyped[i]) || untyped[i] === 'null' || canFill(overload, i, ast, typer)),
+    );
     // A single overload tells its constants what to be, and the literal's own error says best why it cannot.
     const only = overloads.filter((overload) => arityFits(overload, args.length));
-    if (left.length === 0 && only.length === 1 && typed.every((arg, i) => arg === undefined || fits(only[0] as C, i, arg.type))) left = only;
+    if (left.length === 0 && only.length === 1 && typed.every((arg, i) => arg === undefined || fits(only[0] as C, i, arg.type)))
+      left = only;
   }
   if (agreed && left.length > 1 && (untyped.includes('placeholder') || untyped.includes('null'))) {
-    left = preferred(left, (overload) => args.every((_, i) => untyped[i] === undefined || isConstant(untyped[i], false) || fits(overload, i, agreed)));
+    left = preferred(left, (overload) =>
+      args.every((_, i) => untyped[i] === undefined || isConstant(untyped[i], false) || fits(overload, i, agreed)),
+    );
   }
   if (left.length > 1) left = preferred(left, (overload) => overload.preferred === true);
   // With nothing but NULLs and constants any of the overloads gives the same: take the first that takes text, else the first.
@@ -82,7 +92,9 @@ export function resolveOverload<C extends Candidate>(
     return { kind: overload === undefined ? 'none' : 'ambiguous', args: args.map((ast, i) => typed[i] ?? typer(ast)) };
   }
   const element = elementOf(overload, typed);
-  const complete = args.map((ast, i) => typed[i] ?? typer(ast, concrete(overload, i, element) ?? agreed));
+  const complete = args.map(
+    (ast, i) => typed[i] ?? typer(ast, concrete(overload, i, element) ?? (untyped[i] === 'placeholder' ? agreed : undefined)),
+  );
   const isSound = complete.every((arg, i) => fits(overload, i, arg.type)) && wildcardsAgree(overload, complete);
   return { kind: isSound ? 'found' : 'none', ...(isSound ? { overload } : {}), args: complete } as Resolution<C>;
 }
@@ -111,7 +123,9 @@ function fits(overload: Candidate, index: number, type: ColumnType): boolean {
   const param = paramAt(overload, index);
   if (param === undefined) return false;
   if (type.family === 'unknown') return true;
-  if (param === 'any' || param === 'anyelement') return true;
+  if (param === 'any') return true;
+  // Arrays do not nest: beside an anyarray, an element is no array.
+  if (param === 'anyelement') return type.family !== 'array' || !overload.params.includes('anyarray');
   if (param === 'anyarray') return type.family === 'array';
   if (param === 'anytuple') return type.family === 'tuple';
   return typesEquivalent(param, type) || (param.family === 'array' && type.family === 'array' && type.element?.family === 'unknown');
@@ -172,7 +186,9 @@ function agreedType(typed: readonly (TypedExpr | undefined)[]): ColumnType | und
 function canFill(overload: Candidate, index: number, ast: Expr, typer: Typer): boolean {
   const param = paramAt(overload, index);
   if (param === undefined) return false;
-  return typeof param === 'string' ? param === 'any' || param === 'anyelement' || fits(overload, index, typer(ast).type) : canBecome(ast, param, typer);
+  return typeof param === 'string'
+    ? param === 'any' || param === 'anyelement' || fits(overload, index, typer(ast).type)
+    : canBecome(ast, param, typer);
 }
 
 /** True when an untyped constant is a value of the type. */

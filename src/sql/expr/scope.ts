@@ -41,7 +41,11 @@ export interface PlaceholderTypes {
 /** Plans a subquery found inside an expression; throws what planning throws. */
 export interface SubqueryPlanner {
   /** `slot` is assigned by the planner to uncorrelated ones. */
-  planSubquery(query: SelectStatement, form: SubqueryForm, desired?: readonly ColumnType[]): { plan: SubqueryPlan; slot: number | undefined };
+  planSubquery(
+    query: SelectStatement,
+    form: SubqueryForm,
+    desired?: readonly ColumnType[],
+  ): { plan: SubqueryPlan; slot: number | undefined };
 }
 
 export interface AnalyzeContext {

@@ -3,8 +3,7 @@
  * timestamps in ISO 8601, everything else as its text.
  */
 import { utf8Decode } from '../../base/bytes.ts';
-import type { Bytes } from '../../base/bytes.ts';
-import { type Datum, Decimal, Json } from '../../catalog/datum.ts';
+import { type Datum, Decimal, type Json } from '../../catalog/datum.ts';
 import { jsonObject, type JsonValue } from '../../catalog/json.ts';
 import { type ColumnType, elementOf } from '../../catalog/type.ts';
 import { textFunction } from './castFunction.ts';
@@ -50,9 +49,12 @@ function converter(type: ColumnType): ToJson {
     default: {
       const text = textFunction(type);
       const isMoment = type.family === 'timestamp' || type.family === 'timestamptz';
+      const isZoned = type.family === 'timestamptz';
       return (datum, ctx) => {
-        const shown = utf8Decode(text(datum, ctx) as Bytes);
-        return isMoment ? shown.replace(' ', 'T') : shown;
+        const shown = utf8Decode(text(datum, ctx));
+        // ISO 8601 writes the minutes of an offset, SQL text only when there are some.
+        const iso = isMoment ? shown.replace(' ', 'T') : shown;
+        return isZoned ? iso.replace(/([+-]\d\d)$/, '$1:00') : iso;
       };
     }
   }

@@ -51,7 +51,7 @@ function compute(expr: TypedExpr): Traits {
   for (const child of childrenOf(expr)) {
     const part = traits(child);
     if (RANK[part.volatility] > RANK[volatility]) volatility = part.volatility;
-    if (part.columns.size > 0) columns = columns.size === 0 ? part.columns : columns.union(part.columns);
+    if (part.columns.size > 0) columns = columns.size === 0 ? part.columns : new Set([...columns, ...part.columns]);
     hasOuterColumns ||= part.hasOuterColumns;
     hasPlaceholders ||= part.hasPlaceholders;
     hasSubqueries ||= part.hasSubqueries;

@@ -161,7 +161,19 @@ export function sameExpr(a: TypedExpr, b: TypedExpr): boolean {
 }
 
 const NAMES_AND_CHILDREN = new Set([
-  'name', 'labels', 'left', 'right', 'operand', 'args', 'list', 'elements', 'branches', 'otherwise', 'filter', 'orderBy', 'columns',
+  'name',
+  'labels',
+  'left',
+  'right',
+  'operand',
+  'args',
+  'list',
+  'elements',
+  'branches',
+  'otherwise',
+  'filter',
+  'orderBy',
+  'columns',
 ]);
 
 /** Everything of a node but its children and names. */
@@ -172,7 +184,8 @@ function sameHead(a: TypedExpr, b: TypedExpr): boolean {
   }
   if (a.kind === 'aggregate' && b.kind === 'aggregate') {
     if (a.args.length !== b.args.length || !a.filter !== !b.filter || a.orderBy.length !== b.orderBy.length) return false;
-    if (!a.orderBy.every((key, i) => key.descending === b.orderBy[i]?.descending && key.nullsFirst === b.orderBy[i]?.nullsFirst)) return false;
+    if (!a.orderBy.every((key, i) => key.descending === b.orderBy[i]?.descending && key.nullsFirst === b.orderBy[i]?.nullsFirst))
+      return false;
   }
   for (const [name, value] of Object.entries(a)) {
     if (NAMES_AND_CHILDREN.has(name) || (name === 'index' && a.kind === 'subscript')) continue;

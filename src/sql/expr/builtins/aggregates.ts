@@ -3,8 +3,7 @@
  * count(*). The result types are CockroachDB's: the sum and average of INTs are DECIMALs, which never
  * overflow. DISTINCT, FILTER and ORDER BY are the executor's work.
  */
-import type { Bytes as ByteString } from '../../../base/bytes.ts';
-import { utf8Decode } from '../../../base/bytes.ts';
+import { type Bytes as ByteString, fromBuffer, utf8Decode } from '../../../base/bytes.ts';
 import { StatementError } from '../../../base/errors.ts';
 import { SqlState } from '../../../base/sqlState.ts';
 import { type Datum, Decimal as DecimalValue, Interval as IntervalValue, intOf, Json } from '../../../catalog/datum.ts';
@@ -13,7 +12,7 @@ import { arrayOf, type ColumnType, Type } from '../../../catalog/type.ts';
 import { textFunction } from '../castFunction.ts';
 import { compareAcross } from '../compare.ts';
 import { decimalSqrt } from '../decimalMath.ts';
-import { Bool, Bytes, Decimal, Float8, Int8, Interval, Jsonb, String } from '../define.ts';
+import { Bool, Bytes, Decimal, Float8, Int8, Interval, Jsonb, Text } from '../define.ts';
 import type { EvalContext } from '../evalContext.ts';
 import type { Int } from '../intArithmetic.ts';
 import type { AggregateOverload, AggregateState, Param } from '../overload.ts';
@@ -194,11 +193,14 @@ const xorBytes = folding('xor_agg', Bytes, Bytes, () => {
     add: (value: ByteString) => {
       const bytes = Buffer.from(value, 'latin1');
       if (total && total.length !== bytes.length) {
-        throw new StatementError(SqlState.InvalidParameterValue, `arguments to xor must all be the same length ${total.length} vs ${bytes.length}`);
+        throw new StatementError(
+          SqlState.InvalidParameterValue,
+          `arguments to xor must all be the same length ${total.length} vs ${bytes.length}`,
+        );
       }
       total = total ? Buffer.from(total.map((byte, i) => byte ^ (bytes[i] ?? 0))) : bytes;
     },
-    result: () => (total as Buffer).latin1Slice() as ByteString,
+    result: () => fromBuffer(total as Buffer),
   };
 });
 
@@ -222,7 +224,12 @@ function joining(name: string, type: ColumnType, hasSeparator: boolean): Aggrega
   };
 }
 
-function collecting(name: string, params: readonly Param[], returns: AggregateOverload['returns'], start: (types: readonly ColumnType[], ctx: EvalContext) => AggregateState): AggregateOverload {
+function collecting(
+  name: string,
+  params: readonly Param[],
+  returns: AggregateOverload['returns'],
+  start: (types: readonly ColumnType[], ctx: EvalContext) => AggregateState,
+): AggregateOverload {
   return { name, params, returns, start };
 }
 
@@ -237,7 +244,7 @@ const jsonList = (name: string): AggregateOverload =>
   });
 
 const jsonMap = (name: string): AggregateOverload =>
-  collecting(name, [String, 'any'], Jsonb, ([keyType, type], ctx) => {
+  collecting(name, [Text, 'any'], Jsonb, ([keyType, type], ctx) => {
     const key = textFunction(keyType ?? Type.String);
     const convert = toJson(type ?? Type.Unknown);
     const entries: [string, JsonValue][] = [];
@@ -332,17 +339,22 @@ export const aggregateFunctions: readonly AggregateOverload[] = [
   bits('bit_or', (a, b) => a | b),
   bits('xor_agg', (a, b) => a ^ b),
   xorBytes,
-  joining('string_agg', String, true),
+  joining('string_agg', Text, true),
   joining('string_agg', Bytes, true),
-  joining('concat_agg', String, false),
+  joining('concat_agg', Text, false),
   joining('concat_agg', Bytes, false),
-  collecting('array_agg', ['any'], ([type]) => arrayElementType(type), () => {
-    const items: Datum[] = [];
-    return {
-      add: ([value = null]) => void items.push(value),
-      result: () => (items.length === 0 ? null : items),
-    };
-  }),
+  collecting(
+    'array_agg',
+    ['any'],
+    ([type]) => arrayElementType(type),
+    () => {
+      const items: Datum[] = [];
+      return {
+        add: ([value = null]) => void items.push(value),
+        result: () => (items.length === 0 ? null : items),
+      };
+    },
+  ),
   jsonList('json_agg'),
   jsonList('jsonb_agg'),
   jsonMap('json_object_agg'),

@@ -1,10 +1,10 @@
 /** Functions on arrays. Positions start at 1; NULL elements equal each other in searches. */
-import { type Bytes as ByteString, utf8Decode } from '../../../base/bytes.ts';
+import { type Bytes as ByteString, utf8Decode, utf8Encode } from '../../../base/bytes.ts';
 import type { Datum } from '../../../catalog/datum.ts';
 import { arrayOf, type ColumnType, Type } from '../../../catalog/type.ts';
 import { textFunction } from '../castFunction.ts';
 import { sameTest } from '../compare.ts';
-import { Int8, pure, String, StringArray } from '../define.ts';
+import { Int8, pure, Text, StringArray } from '../define.ts';
 import type { Int } from '../intArithmetic.ts';
 import type { EvalFn, Overload, Param } from '../overload.ts';
 
@@ -41,7 +41,12 @@ function comparing(
 function split(source: Datum, separator: Datum, nullText: Datum = null): Datum {
   if (source === null) return null;
   if (source === '') return [];
-  const parts: string[] = separator === null ? Array.from(utf8Decode(source as ByteString), (char) => Buffer.from(char).latin1Slice()) : separator === '' ? [source as string] : (source as string).split(separator as string);
+  const parts: string[] =
+    separator === null
+      ? Array.from(utf8Decode(source as ByteString), (char) => utf8Encode(char))
+      : separator === ''
+        ? [source as string]
+        : (source as string).split(separator as string);
   return parts.map((part) => (nullText !== null && part === (nullText as string) ? null : (part as ByteString)));
 }
 
@@ -49,7 +54,7 @@ function joining(params: readonly Param[]): Overload {
   return {
     name: 'array_to_string',
     params,
-    returns: String,
+    returns: Text,
     volatility: 'stable',
     nullable: true,
     specialize: ([array]): EvalFn => {
@@ -75,25 +80,46 @@ export const arrayFunctions: readonly Overload[] = [
   pure<[List, Int]>('array_lower', ['anyarray', Int8], Int8, (list, dimension) => (dimension === 1 && list.length > 0 ? 1 : null)),
   pure<[List]>('array_ndims', ['anyarray'], Int8, (list) => (list.length > 0 ? 1 : null)),
   pure<[List]>('cardinality', ['anyarray'], Int8, (list) => list.length),
-  pure<[List | null, Datum]>('array_append', ['anyarray', 'anyelement'], arrayIn(0), (list, item) => [...(list ?? []), item], { nullable: true }),
-  pure<[Datum, List | null]>('array_prepend', ['anyelement', 'anyarray'], arrayIn(1), (item, list) => [item, ...(list ?? [])], { nullable: true }),
-  pure<[List | null, List | null]>('array_cat', ['anyarray', 'anyarray'], arrayIn(0), (a, b) => (a === null || b === null ? (a ?? b) : [...a, ...b]), {
+  pure<[List | null, Datum]>('array_append', ['anyarray', 'anyelement'], arrayIn(0), (list, item) => [...(list ?? []), item], {
     nullable: true,
   }),
-  comparing('array_remove', ['anyarray', 'anyelement'], arrayIn(0), (same) => (list, item) => list === null ? null : (list as List).filter((own) => !same(own, item as Datum))),
-  comparing('array_replace', ['anyarray', 'anyelement', 'anyelement'], arrayIn(0), (same) => (list, from, to) =>
-    list === null ? null : (list as List).map((own) => (same(own, from as Datum) ? (to as Datum) : own)),
+  pure<[Datum, List | null]>('array_prepend', ['anyelement', 'anyarray'], arrayIn(1), (item, list) => [item, ...(list ?? [])], {
+    nullable: true,
+  }),
+  pure<[List | null, List | null]>(
+    'array_cat',
+    ['anyarray', 'anyarray'],
+    arrayIn(0),
+    (a, b) => (a === null || b === null ? (a ?? b) : [...a, ...b]),
+    {
+      nullable: true,
+    },
+  ),
+  comparing(
+    'array_remove',
+    ['anyarray', 'anyelement'],
+    arrayIn(0),
+    (same) => (list, item) => (list === null ? null : (list as List).filter((own) => !same(own, item as Datum))),
+  ),
+  comparing(
+    'array_replace',
+    ['anyarray', 'anyelement', 'anyelement'],
+    arrayIn(0),
+    (same) => (list, from, to) => (list === null ? null : (list as List).map((own) => (same(own, from as Datum) ? (to as Datum) : own))),
   ),
   comparing('array_position', ['anyarray', 'anyelement'], Int8, (same) => (list, item) => {
     if (list === null) return null;
     const at = (list as List).findIndex((own) => same(own, item as Datum));
     return at < 0 ? null : at + 1;
   }),
-  comparing('array_positions', ['anyarray', 'anyelement'], arrayOf(Type.Int8), (same) => (list, item) =>
-    list === null ? null : (list as List).flatMap((own, i) => (same(own, item as Datum) ? [i + 1] : [])),
+  comparing(
+    'array_positions',
+    ['anyarray', 'anyelement'],
+    arrayOf(Type.Int8),
+    (same) => (list, item) => (list === null ? null : (list as List).flatMap((own, i) => (same(own, item as Datum) ? [i + 1] : []))),
   ),
-  joining(['anyarray', String]),
-  joining(['anyarray', String, String]),
-  pure<[Datum, Datum]>('string_to_array', [String, String], StringArray, (a, separator) => split(a, separator), { nullable: true }),
-  pure<[Datum, Datum, Datum]>('string_to_array', [String, String, String], StringArray, split, { nullable: true }),
+  joining(['anyarray', Text]),
+  joining(['anyarray', Text, Text]),
+  pure<[Datum, Datum]>('string_to_array', [Text, Text], StringArray, (a, separator) => split(a, separator), { nullable: true }),
+  pure<[Datum, Datum, Datum]>('string_to_array', [Text, Text, Text], StringArray, split, { nullable: true }),
 ];

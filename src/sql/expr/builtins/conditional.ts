@@ -21,7 +21,15 @@ function pick(name: Name, type: ColumnType): (values: readonly Datum[]) => Datum
 /** The overload for one type. */
 export function extremum(name: Name, type: ColumnType): Overload {
   const choose = pick(name, type);
-  return { name, params: [], variadic: 'anyelement', returns: type, volatility: 'immutable', nullable: true, fn: (_, ...args) => choose(args) };
+  return {
+    name,
+    params: [],
+    variadic: 'anyelement',
+    returns: type,
+    volatility: 'immutable',
+    nullable: true,
+    fn: (_, ...args) => choose(args),
+  };
 }
 
 export const conditionalFunctions: readonly Overload[] = (['greatest', 'least'] as const).map((name) => ({

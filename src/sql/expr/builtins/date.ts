@@ -21,7 +21,22 @@ import { parseDate, parseTimestamp } from '../../../catalog/datetimeText.ts';
 import { MICROS_PER_DAY, MICROS_PER_SECOND } from '../../../catalog/interval.ts';
 import { parseInterval } from '../../../catalog/intervalText.ts';
 import type { ColumnType } from '../../../catalog/type.ts';
-import { alias, contextual, Date, Decimal, Float8, Int8, Interval, pure, String, Time, Timestamp, TimestampTz, TimeTz, Bool } from '../define.ts';
+import {
+  alias,
+  contextual,
+  Day,
+  Decimal,
+  Float8,
+  Int8,
+  Interval,
+  pure,
+  Text,
+  Time,
+  Timestamp,
+  TimestampTz,
+  TimeTz,
+  Bool,
+} from '../define.ts';
 import type { EvalContext } from '../evalContext.ts';
 import type { Int } from '../intArithmetic.ts';
 import { dateToMicros } from '../operators/temporal.ts';
@@ -50,19 +65,21 @@ function offsetAt(instant: Int, zone: TimeZone): number {
 }
 
 const extract: readonly Overload[] = [
-  pure<[ByteString, Int]>('extract', [String, Timestamp], Float8, (field, at) => extractFromTimestamp(text(field), at), { preferred: true }),
-  contextual('extract', [String, TimestampTz], Float8, 'stable', (ctx, field, at) => {
+  pure<[ByteString, Int]>('extract', [Text, Timestamp], Float8, (field, at) => extractFromTimestamp(text(field), at), {
+    preferred: true,
+  }),
+  contextual('extract', [Text, TimestampTz], Float8, 'stable', (ctx, field, at) => {
     const zone = zoneOf(ctx);
     return extractFromTimestamp(text(field), toLocal(at as Int, zone), offsetAt(at as Int, zone));
   }),
-  pure<[ByteString, number]>('extract', [String, Date], Float8, (field, days) => extractFromTimestamp(text(field), dateToMicros(days))),
-  pure<[ByteString, number]>('extract', [String, Time], Float8, (field, micros) => clockField(text(field), micros)),
-  pure<[ByteString, TimeTzValue]>('extract', [String, TimeTz], Float8, (field, { micros, offsetSeconds }) => {
+  pure<[ByteString, number]>('extract', [Text, Day], Float8, (field, days) => extractFromTimestamp(text(field), dateToMicros(days))),
+  pure<[ByteString, number]>('extract', [Text, Time], Float8, (field, micros) => clockField(text(field), micros)),
+  pure<[ByteString, TimeTzValue]>('extract', [Text, TimeTz], Float8, (field, { micros, offsetSeconds }) => {
     const name = fieldName(text(field));
     if (name === 'timezone') return offsetSeconds;
     return name === 'epoch' ? micros / MICROS_PER_SECOND - offsetSeconds : clockField(name, micros);
   }),
-  pure<[ByteString, I]>('extract', [String, Interval], Float8, (field, interval) => extractFromInterval(text(field), interval)),
+  pure<[ByteString, I]>('extract', [Text, Interval], Float8, (field, interval) => extractFromInterval(text(field), interval)),
 ];
 
 function clockField(field: string, micros: number): number {
@@ -114,12 +131,18 @@ function fromEpoch(seconds: number): Int {
   return joinMicros(days, Math.round((seconds - days * 86400) * MICROS_PER_SECOND));
 }
 
-function rendered(name: string, type: ColumnType, render: (at: Int, pattern: string, zone: string, offset: number) => string, fn: (at: never, ctx: EvalContext) => [Int, string, number], volatility: 'immutable' | 'stable'): Overload {
+function rendered(
+  name: string,
+  type: ColumnType,
+  render: (at: Int, pattern: string, zone: string, offset: number) => string,
+  fn: (at: never, ctx: EvalContext) => [Int, string, number],
+  volatility: 'immutable' | 'stable',
+): Overload {
   const run: EvalFn = (ctx, at, pattern) => {
     const [local, zone, offset] = fn(at as never, ctx);
     return utf8Encode(render(local, text(pattern), zone, offset));
   };
-  return { name, params: [type, String], returns: String, volatility, fn: run };
+  return { name, params: [type, Text], returns: Text, volatility, fn: run };
 }
 
 function renders(name: string, render: typeof toChar | typeof strftime): Overload[] {
@@ -135,7 +158,7 @@ function renders(name: string, render: typeof toChar | typeof strftime): Overloa
       },
       'stable',
     ),
-    rendered(name, Date, render, (days: number) => [dateToMicros(days), '', 0], 'immutable'),
+    rendered(name, Day, render, (days: number) => [dateToMicros(days), '', 0], 'immutable'),
   ];
 }
 
@@ -144,9 +167,9 @@ function inZone(zoneName: unknown): TimeZone {
 }
 
 const timezone: readonly Overload[] = [
-  pure<[ByteString, Int]>('timezone', [String, Timestamp], TimestampTz, (zone, at) => fromLocal(at, inZone(zone))),
-  pure<[ByteString, Int]>('timezone', [String, TimestampTz], Timestamp, (zone, at) => toLocal(at, inZone(zone)), { preferred: true }),
-  pure<[ByteString, TimeTzValue]>('timezone', [String, TimeTz], TimeTz, (zone, at) => moveTime(at, inZone(zone).offsetAt(0))),
+  pure<[ByteString, Int]>('timezone', [Text, Timestamp], TimestampTz, (zone, at) => fromLocal(at, inZone(zone))),
+  pure<[ByteString, Int]>('timezone', [Text, TimestampTz], Timestamp, (zone, at) => toLocal(at, inZone(zone)), { preferred: true }),
+  pure<[ByteString, TimeTzValue]>('timezone', [Text, TimeTz], TimeTz, (zone, at) => moveTime(at, inZone(zone).offsetAt(0))),
 ];
 
 function moveTime({ micros, offsetSeconds }: TimeTzValue, to: number): TimeTzValue {
@@ -159,19 +182,28 @@ const FOLLOWER_LAG_MICROS = 4_800_000;
 const age: readonly Overload[] = [
   pure<[Int, Int]>('age', [TimestampTz, TimestampTz], Interval, ageBetween, { preferred: true }),
   pure<[Int, Int]>('age', [Timestamp, Timestamp], Interval, ageBetween),
-  contextual('age', [TimestampTz], Interval, 'stable', (ctx, at) => ageBetween(fromLocal(joinMicros(localDay(ctx.transactionTimestamp, ctx), 0), zoneOf(ctx)), at as Int), {
-    preferred: true,
-  }),
-  contextual('age', [Timestamp], Interval, 'stable', (ctx, at) => ageBetween(joinMicros(localDay(ctx.transactionTimestamp, ctx), 0), at as Int)),
+  contextual(
+    'age',
+    [TimestampTz],
+    Interval,
+    'stable',
+    (ctx, at) => ageBetween(fromLocal(joinMicros(localDay(ctx.transactionTimestamp, ctx), 0), zoneOf(ctx)), at as Int),
+    {
+      preferred: true,
+    },
+  ),
+  contextual('age', [Timestamp], Interval, 'stable', (ctx, at) =>
+    ageBetween(joinMicros(localDay(ctx.transactionTimestamp, ctx), 0), at as Int),
+  ),
 ];
 
 export const dateFunctions: readonly Overload[] = [
   ...extract,
   ...alias('date_part', extract),
-  pure<[ByteString, Int]>('date_trunc', [String, Timestamp], Timestamp, (field, at) => truncateTimestamp(text(field), at)),
+  pure<[ByteString, Int]>('date_trunc', [Text, Timestamp], Timestamp, (field, at) => truncateTimestamp(text(field), at)),
   contextual(
     'date_trunc',
-    [String, TimestampTz],
+    [Text, TimestampTz],
     TimestampTz,
     'stable',
     (ctx, field, at) => {
@@ -180,28 +212,42 @@ export const dateFunctions: readonly Overload[] = [
     },
     { preferred: true },
   ),
-  contextual('date_trunc', [String, Date], TimestampTz, 'stable', (ctx, field, days) =>
+  contextual('date_trunc', [Text, Day], TimestampTz, 'stable', (ctx, field, days) =>
     fromLocal(truncateTimestamp(text(field), dateToMicros(days as number)), zoneOf(ctx)),
   ),
-  pure<[ByteString, number]>('date_trunc', [String, Time], Interval, (field, micros) => new IntervalValue(0, 0, truncateClock(text(field), micros))),
-  pure<[ByteString, I]>('date_trunc', [String, Interval], Interval, (field, interval) => truncateInterval(text(field), interval)),
+  pure<[ByteString, number]>(
+    'date_trunc',
+    [Text, Time],
+    Interval,
+    (field, micros) => new IntervalValue(0, 0, truncateClock(text(field), micros)),
+  ),
+  pure<[ByteString, I]>('date_trunc', [Text, Interval], Interval, (field, interval) => truncateInterval(text(field), interval)),
   ...moment('now', transactionTime, 'stable'),
   ...moment('current_timestamp', transactionTime, 'stable'),
   ...moment('transaction_timestamp', transactionTime, 'stable'),
   ...moment('statement_timestamp', (ctx) => ctx.statementTimestamp, 'stable'),
   ...moment('clock_timestamp', (ctx) => ctx.clock.nowMicros(), 'volatile'),
   contextual('localtimestamp', [], Timestamp, 'stable', (ctx) => toLocal(ctx.transactionTimestamp, zoneOf(ctx))),
-  contextual('current_date', [], Date, 'stable', (ctx) => localDay(ctx.transactionTimestamp, ctx)),
-  contextual('current_time', [], TimeTz, 'stable', (ctx) => new TimeTzValue(timeOfDay(ctx), offsetAt(ctx.transactionTimestamp, zoneOf(ctx))), {
-    preferred: true,
-  }),
+  contextual('current_date', [], Day, 'stable', (ctx) => localDay(ctx.transactionTimestamp, ctx)),
+  contextual(
+    'current_time',
+    [],
+    TimeTz,
+    'stable',
+    (ctx) => new TimeTzValue(timeOfDay(ctx), offsetAt(ctx.transactionTimestamp, zoneOf(ctx))),
+    {
+      preferred: true,
+    },
+  ),
   contextual('current_time', [], Time, 'stable', timeOfDay),
   contextual('localtime', [], Time, 'stable', timeOfDay),
-  contextual('timeofday', [], String, 'volatile', (ctx) => utf8Encode(toChar(toLocal(ctx.clock.nowMicros(), zoneOf(ctx)), 'Dy Mon DD HH24:MI:SS.US YYYY TZ', zoneOf(ctx).name))),
+  contextual('timeofday', [], Text, 'volatile', (ctx) =>
+    utf8Encode(toChar(toLocal(ctx.clock.nowMicros(), zoneOf(ctx)), 'Dy Mon DD HH24:MI:SS.US YYYY TZ', zoneOf(ctx).name)),
+  ),
   ...age,
   ...timezone,
-  contextual('timezone', [String, Date], TimestampTz, 'immutable', (_, zone, days) => fromLocal(dateToMicros(days as number), inZone(zone))),
-  pure<[Int, Int, Int]>('make_date', [Int8, Int8, Int8], Date, (year, month, day) => checkDate(Number(year), Number(month), Number(day))),
+  contextual('timezone', [Text, Day], TimestampTz, 'immutable', (_, zone, days) => fromLocal(dateToMicros(days as number), inZone(zone))),
+  pure<[Int, Int, Int]>('make_date', [Int8, Int8, Int8], Day, (year, month, day) => checkDate(Number(year), Number(month), Number(day))),
   pure('make_timestamp', six, Timestamp, (...args) => makeLocal(args)),
   contextual('make_timestamptz', six, TimestampTz, 'stable', (ctx, ...args) => fromLocal(makeLocal(args), zoneOf(ctx))),
   pure('make_time', [Int8, Int8, Float8], Time, (...args) => {
@@ -211,15 +257,15 @@ export const dateFunctions: readonly Overload[] = [
   pure<[number]>('to_timestamp', [Float8], TimestampTz, fromEpoch),
   ...renders('to_char', toChar),
   ...renders('experimental_strftime', strftime),
-  pure<[ByteString]>('parse_timestamp', [String], Timestamp, (a) => parseTimestamp(text(a))),
-  pure<[ByteString]>('parse_date', [String], Date, (a) => parseDate(text(a))),
-  pure<[ByteString]>('parse_interval', [String], Interval, (a) => parseInterval(text(a))),
+  pure<[ByteString]>('parse_timestamp', [Text], Timestamp, (a) => parseTimestamp(text(a))),
+  pure<[ByteString]>('parse_date', [Text], Day, (a) => parseDate(text(a))),
+  pure<[ByteString]>('parse_interval', [Text], Interval, (a) => parseInterval(text(a))),
   pure<[I]>('justify_hours', [Interval], Interval, (a) => justifyHours(a)),
   pure<[I]>('justify_days', [Interval], Interval, (a) => justifyDays(a)),
   pure<[I]>('justify_interval', [Interval], Interval, (a) => justifyDays(justifyHours(a))),
   pure<[Int]>('isfinite', [Timestamp], Bool, (a) => !isInfinite(a)),
   pure<[Int]>('isfinite', [TimestampTz], Bool, (a) => !isInfinite(a), { preferred: true }),
-  pure<[number]>('isfinite', [Date], Bool, (a) => !isInfinite(a)),
+  pure<[number]>('isfinite', [Day], Bool, (a) => !isInfinite(a)),
   contextual('cluster_logical_timestamp', [], Decimal, 'volatile', (ctx) => DecimalValue.of(BigInt(ctx.logicalTimestamp) * 10n ** 13n, 10)),
   contextual('follower_read_timestamp', [], TimestampTz, 'volatile', (ctx) => ctx.statementTimestamp - FOLLOWER_LAG_MICROS),
   contextual('experimental_follower_read_timestamp', [], TimestampTz, 'volatile', (ctx) => ctx.statementTimestamp - FOLLOWER_LAG_MICROS),

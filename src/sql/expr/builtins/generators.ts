@@ -6,7 +6,7 @@ import { type Datum, type Interval as IntervalValue, Json } from '../../../catal
 import { addInterval, addIntervalInZone } from '../../../catalog/datetime.ts';
 import type { JsonValue } from '../../../catalog/json.ts';
 import type { ColumnType } from '../../../catalog/type.ts';
-import { Int8, Interval, Jsonb, String, Timestamp, TimestampTz } from '../define.ts';
+import { Int8, Interval, Jsonb, Text, Timestamp, TimestampTz } from '../define.ts';
 import type { EvalContext } from '../evalContext.ts';
 import { addInt, type Int } from '../intArithmetic.ts';
 import { isArray, isObject, jsonText } from '../jsonPath.ts';
@@ -14,7 +14,13 @@ import type { GeneratorOverload, Param } from '../overload.ts';
 import { zoneOf } from '../sessionZone.ts';
 import { splitByRegex } from './string.ts';
 
-function one(name: string, params: readonly Param[], type: ColumnType, rows: (args: readonly Datum[], ctx: EvalContext) => Iterable<Datum>, column = name): GeneratorOverload {
+function one(
+  name: string,
+  params: readonly Param[],
+  type: ColumnType,
+  rows: (args: readonly Datum[], ctx: EvalContext) => Iterable<Datum>,
+  column = name,
+): GeneratorOverload {
   return {
     name,
     params,
@@ -46,12 +52,16 @@ function* timeSeries(start: Int, end: Int, step: IntervalValue, add: (at: Int, b
 
 function elements(value: JsonValue, name: string): readonly JsonValue[] {
   if (isArray(value)) return value;
-  throw new StatementError(SqlState.InvalidParameterValue, `cannot be called on ${isObject(value) ? 'a non-array' : 'a scalar'}`, { detail: `in ${name}()` });
+  throw new StatementError(SqlState.InvalidParameterValue, `cannot be called on ${isObject(value) ? 'a non-array' : 'a scalar'}`, {
+    detail: `in ${name}()`,
+  });
 }
 
 function members(value: JsonValue, name: string): ReadonlyMap<string, JsonValue> {
   if (isObject(value)) return value;
-  throw new StatementError(SqlState.InvalidParameterValue, `cannot be called on ${isArray(value) ? 'an array' : 'a scalar'}`, { detail: `in ${name}()` });
+  throw new StatementError(SqlState.InvalidParameterValue, `cannot be called on ${isArray(value) ? 'an array' : 'a scalar'}`, {
+    detail: `in ${name}()`,
+  });
 }
 
 const json = (args: readonly Datum[]): JsonValue => (args[0] as Json).value;
@@ -64,7 +74,7 @@ function jsonGenerators(prefix: string): GeneratorOverload[] {
     name,
     params: [Jsonb],
     columns: () => [
-      { name: 'key', type: String },
+      { name: 'key', type: Text },
       { name: 'value', type },
     ],
     volatility: 'immutable',
@@ -74,10 +84,10 @@ function jsonGenerators(prefix: string): GeneratorOverload[] {
   });
   return [
     one(arrayElements, [Jsonb], Jsonb, (args) => elements(json(args), arrayElements).map((item) => new Json(item)), 'value'),
-    one(arrayTexts, [Jsonb], String, (args) => elements(json(args), arrayTexts).map(jsonText), 'value'),
-    one(keys, [Jsonb], String, (args) => [...members(json(args), keys).keys()].map(utf8Encode)),
+    one(arrayTexts, [Jsonb], Text, (args) => elements(json(args), arrayTexts).map(jsonText), 'value'),
+    one(keys, [Jsonb], Text, (args) => [...members(json(args), keys).keys()].map(utf8Encode)),
     each(`${prefix}_each`, Jsonb, (value) => new Json(value)),
-    each(`${prefix}_each_text`, String, jsonText),
+    each(`${prefix}_each_text`, Text, jsonText),
   ];
 }
 
@@ -85,7 +95,7 @@ function jsonGenerators(prefix: string): GeneratorOverload[] {
 const unnest: GeneratorOverload = {
   name: 'unnest',
   params: ['anyarray'],
-  columns: ([array]) => [{ name: 'unnest', type: array?.element ?? String }],
+  columns: ([array]) => [{ name: 'unnest', type: array?.element ?? Text }],
   volatility: 'immutable',
   rows: function* (_, [array]) {
     for (const item of array as readonly Datum[]) yield [item];
@@ -95,7 +105,7 @@ const unnest: GeneratorOverload = {
 const unnestMany = (count: number): GeneratorOverload => ({
   name: 'unnest',
   params: Array.from({ length: count }, () => 'any' as const),
-  columns: (types) => types.map((type) => ({ name: 'unnest', type: type.element ?? String })),
+  columns: (types) => types.map((type) => ({ name: 'unnest', type: type.element ?? Text })),
   volatility: 'immutable',
   nullable: true,
   rows: function* (_, args) {
@@ -115,11 +125,13 @@ export const generatorFunctions: readonly GeneratorOverload[] = [
     timeSeries(start as Int, end as Int, step as IntervalValue, (at, by) => addIntervalInZone(at, by, zoneOf(ctx))),
   ),
   one('generate_subscripts', ['anyarray'], Int8, ([array]) => (array as readonly Datum[]).map((_, i) => i + 1)),
-  one('generate_subscripts', ['anyarray', Int8], Int8, ([array, dimension]) => (dimension === 1 ? (array as readonly Datum[]).map((_, i) => i + 1) : [])),
+  one('generate_subscripts', ['anyarray', Int8], Int8, ([array, dimension]) =>
+    dimension === 1 ? (array as readonly Datum[]).map((_, i) => i + 1) : [],
+  ),
   unnest,
   unnestMany(2),
   unnestMany(3),
-  one('regexp_split_to_table', [String, String], String, ([text, pattern]) =>
+  one('regexp_split_to_table', [Text, Text], Text, ([text, pattern]) =>
     splitByRegex(utf8Decode(text as ByteString), utf8Decode(pattern as ByteString)).map(utf8Encode),
   ),
   ...jsonGenerators('json'),

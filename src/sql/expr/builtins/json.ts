@@ -5,7 +5,7 @@ import { SqlState } from '../../../base/sqlState.ts';
 import { type Datum, Json } from '../../../catalog/datum.ts';
 import { formatJson, jsonObject, type JsonValue } from '../../../catalog/json.ts';
 import { textFunction } from '../castFunction.ts';
-import { Bool, Int8, Jsonb, pure, String, StringArray } from '../define.ts';
+import { Bool, Int8, Jsonb, pure, Text, StringArray } from '../define.ts';
 import { followPath, isArray, isObject, jsonDatum, jsonText, jsonTypeOf, pathOf } from '../jsonPath.ts';
 import type { EvalFn, Overload } from '../overload.ts';
 import { toJson } from '../toJson.ts';
@@ -97,8 +97,10 @@ function insertPath(value: JsonValue, path: readonly string[], inserted: JsonVal
   const [step, ...rest] = path;
   if (step === undefined) return value;
   if (isObject(value)) {
-    if (rest.length > 0) return new Map([...value].map(([key, item]) => [key, key === step ? insertPath(item, rest, inserted, after) : item]));
-    if (value.has(step)) throw new StatementError(SqlState.InvalidParameterValue, 'cannot replace existing key', { hint: 'use jsonb_set to replace a value' });
+    if (rest.length > 0)
+      return new Map([...value].map(([key, item]) => [key, key === step ? insertPath(item, rest, inserted, after) : item]));
+    if (value.has(step))
+      throw new StatementError(SqlState.InvalidParameterValue, 'cannot replace existing key', { hint: 'use jsonb_set to replace a value' });
     return jsonObject([...value, [step, inserted]]);
   }
   if (isArray(value)) {
@@ -132,7 +134,7 @@ function stripNulls(value: JsonValue): JsonValue {
 }
 
 const path = (name: string, returns: typeof Jsonb, finish: (value: JsonValue | undefined) => Datum): Overload =>
-  pure(name, [Jsonb], returns, (json, ...steps) => finish(followPath((json as Json).value, steps.map(text))), { variadic: String });
+  pure(name, [Jsonb], returns, (json, ...steps) => finish(followPath((json as Json).value, steps.map(text))), { variadic: Text });
 
 function lengthOf(value: JsonValue): number {
   if (isArray(value)) return value.length;
@@ -166,23 +168,50 @@ export const jsonFunctions: readonly Overload[] = [
   convertOne('to_jsonb'),
   convertOne('array_to_json'),
   convertOne('row_to_json'),
-  ...both('typeof', (name) => [pure<[Json]>(name, [Jsonb], String, (a) => jsonTypeOf(a.value) as ByteString)]),
+  ...both('typeof', (name) => [pure<[Json]>(name, [Jsonb], Text, (a) => jsonTypeOf(a.value) as ByteString)]),
   ...both('array_length', (name) => [pure<[Json]>(name, [Jsonb], Int8, (a) => lengthOf(a.value))]),
   ...both('extract_path', (name) => [path(name, Jsonb, jsonDatum)]),
-  ...both('extract_path_text', (name) => [path(name, String, jsonText)]),
+  ...both('extract_path_text', (name) => [path(name, Text, jsonText)]),
   ...both('strip_nulls', (name) => [pure<[Json]>(name, [Jsonb], Jsonb, (a) => new Json(stripNulls(a.value)))]),
   ...both('set', (name) => [
-    pure<[Json, Datum, Json]>(name, [Jsonb, StringArray, Jsonb], Jsonb, (a, at, to) => new Json(setPath(a.value, steps(at), to.value, true))),
-    pure<[Json, Datum, Json, boolean]>(name, [Jsonb, StringArray, Jsonb, Bool], Jsonb, (a, at, to, create) => new Json(setPath(a.value, steps(at), to.value, create))),
+    pure<[Json, Datum, Json]>(
+      name,
+      [Jsonb, StringArray, Jsonb],
+      Jsonb,
+      (a, at, to) => new Json(setPath(a.value, steps(at), to.value, true)),
+    ),
+    pure<[Json, Datum, Json, boolean]>(
+      name,
+      [Jsonb, StringArray, Jsonb, Bool],
+      Jsonb,
+      (a, at, to, create) => new Json(setPath(a.value, steps(at), to.value, create)),
+    ),
   ]),
   ...both('insert', (name) => [
-    pure<[Json, Datum, Json]>(name, [Jsonb, StringArray, Jsonb], Jsonb, (a, at, item) => new Json(insertPath(a.value, steps(at), item.value, false))),
-    pure<[Json, Datum, Json, boolean]>(name, [Jsonb, StringArray, Jsonb, Bool], Jsonb, (a, at, item, after) => new Json(insertPath(a.value, steps(at), item.value, after))),
+    pure<[Json, Datum, Json]>(
+      name,
+      [Jsonb, StringArray, Jsonb],
+      Jsonb,
+      (a, at, item) => new Json(insertPath(a.value, steps(at), item.value, false)),
+    ),
+    pure<[Json, Datum, Json, boolean]>(
+      name,
+      [Jsonb, StringArray, Jsonb, Bool],
+      Jsonb,
+      (a, at, item, after) => new Json(insertPath(a.value, steps(at), item.value, after)),
+    ),
   ]),
-  ...both('remove_path', (name) => [pure<[Json, Datum]>(name, [Jsonb, StringArray], Jsonb, (a, at) => new Json(withoutPath(a.value, steps(at))))]),
+  ...both('remove_path', (name) => [
+    pure<[Json, Datum]>(name, [Jsonb, StringArray], Jsonb, (a, at) => new Json(withoutPath(a.value, steps(at)))),
+  ]),
   ...both('object', (name) => [
-    pure<[readonly Datum[]]>(name, [StringArray], Jsonb, (list) => objectOf(list.filter((_, i) => i % 2 === 0), list.filter((_, i) => i % 2 === 1))),
+    pure<[readonly Datum[]]>(name, [StringArray], Jsonb, (list) =>
+      objectOf(
+        list.filter((_, i) => i % 2 === 0),
+        list.filter((_, i) => i % 2 === 1),
+      ),
+    ),
     pure<[readonly Datum[], readonly Datum[]]>(name, [StringArray, StringArray], Jsonb, objectOf),
   ]),
-  pure<[Json]>('jsonb_pretty', [Jsonb], String, (a) => utf8Encode(pretty(a.value))),
+  pure<[Json]>('jsonb_pretty', [Jsonb], Text, (a) => utf8Encode(pretty(a.value))),
 ];

@@ -9,7 +9,7 @@ import type { Overload } from '../overload.ts';
 
 type D = DecimalValue;
 
-const float = (name: string, fn: (a: number) => number): Overload => pure<[number]>(name, [Float8], Float8, fn);
+const float = (name: string, fn: (a: number) => number): Overload => pure<[number]>(name, [Float8], Float8, fn, { preferred: true });
 const decimal = (name: string, fn: (a: D) => D): Overload => pure<[D]>(name, [Decimal], Decimal, fn);
 
 function halfEven(value: number): number {
@@ -48,11 +48,7 @@ function widthBucket(value: D, low: D, high: D, count: Int): number {
   return at.times(DecimalValue.fromInt(count)).dividedBy(width).floor().toNumber() + 1;
 }
 
-const ceil = [
-  float('ceil', Math.ceil),
-  decimal('ceil', (a) => a.ceil()),
-  pure<[Int]>('ceil', [Int8], Float8, (a) => Number(a)),
-];
+const ceil = [float('ceil', Math.ceil), decimal('ceil', (a) => a.ceil()), pure<[Int]>('ceil', [Int8], Float8, (a) => Number(a))];
 const power = [
   pure<[Int, Int]>('power', [Int8, Int8], Int8, powInt),
   pure<[number, number]>('power', [Float8, Float8], Float8, (a, b) => a ** b),
@@ -72,7 +68,7 @@ export const mathFunctions: readonly Overload[] = [
   float('round', halfEven),
   decimal('round', (a) => a.withScale(0)),
   pure<[number, Int]>('round', [Float8, Int8], Float8, roundFloat),
-  pure<[D, Int]>('round', [Decimal, Int8], Decimal, (a, digits) => a.withScale(clampScale(digits))),
+  pure<[D, Int]>('round', [Decimal, Int8], Decimal, (a, digits) => a.withScale(clampScale(digits)), { preferred: true }),
   float('trunc', Math.trunc),
   decimal('trunc', (a) => a.truncated()),
   pure<[D, Int]>('trunc', [Decimal, Int8], Decimal, (a, digits) => a.truncated(clampScale(digits))),

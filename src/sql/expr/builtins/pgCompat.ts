@@ -5,7 +5,7 @@
 import { type Bytes as ByteString, utf8Decode, utf8Encode } from '../../../base/bytes.ts';
 import type { Datum } from '../../../catalog/datum.ts';
 import { pgTypeName, type ColumnType, Type, typeOfOid } from '../../../catalog/type.ts';
-import { Bool, contextual, Int8, Oid, String } from '../define.ts';
+import { Bool, contextual, Int8, Oid, Text } from '../define.ts';
 import type { EvalContext } from '../evalContext.ts';
 import type { EvalFn, Overload, Param } from '../overload.ts';
 
@@ -43,14 +43,20 @@ function privilegeChecks(name: string, kind: 'table' | 'schema' | 'database'): O
     text(privileges)
       .split(',')
       .some((privilege) => ctx.hasPrivilege(user, kind, isOid ? Number(object) : text(object), privilege.trim().toUpperCase()));
-  return [String, Oid].flatMap((objectType) => {
+  return [Text, Oid].flatMap((objectType) => {
     const isOid = objectType === Oid;
     const preferred = !isOid;
     return [
-      stable(name, [objectType, String], Bool, (ctx, object, privileges) => holds(ctx, ctx.session.user, object as Datum, isOid, privileges as Datum), { preferred }),
       stable(
         name,
-        [String, objectType, String],
+        [objectType, Text],
+        Bool,
+        (ctx, object, privileges) => holds(ctx, ctx.session.user, object as Datum, isOid, privileges as Datum),
+        { preferred },
+      ),
+      stable(
+        name,
+        [Text, objectType, Text],
         Bool,
         (ctx, user, object, privileges) => holds(ctx, text(user), object as Datum, isOid, privileges as Datum),
         { preferred },
@@ -63,34 +69,40 @@ function privilegeChecks(name: string, kind: 'table' | 'schema' | 'database'): O
 const getExpr: EvalFn = (_, expression) => expression as Datum;
 
 export const pgCompatFunctions: readonly Overload[] = [
-  stable('format_type', [Oid, Int8], String, formatType, { nullable: true }),
-  stable('pg_get_expr', [String, Oid], String, getExpr),
-  stable('pg_get_expr', [String, Oid, Bool], String, getExpr),
-  stable('pg_get_indexdef', [Oid], String, (ctx, oid) => spoken(ctx.catalog.indexDefinition(Number(oid), 0))),
-  stable('pg_get_indexdef', [Oid, Int8, Bool], String, (ctx, oid, column) => spoken(ctx.catalog.indexDefinition(Number(oid), Number(column)))),
-  stable('pg_get_constraintdef', [Oid], String, (ctx, oid) => spoken(ctx.catalog.constraintDefinition(Number(oid)))),
-  stable('pg_get_constraintdef', [Oid, Bool], String, (ctx, oid) => spoken(ctx.catalog.constraintDefinition(Number(oid)))),
-  stable('pg_get_viewdef', [Oid], String, (ctx, oid) => spoken(ctx.catalog.viewDefinition(Number(oid)))),
-  stable('pg_get_viewdef', [Oid, Bool], String, (ctx, oid) => spoken(ctx.catalog.viewDefinition(Number(oid)))),
-  stable('pg_get_serial_sequence', [String, String], String, (ctx, table, column) => spoken(ctx.catalog.serialSequence(text(table), text(column)))),
-  stable('pg_get_userbyid', [Oid], String, (ctx, oid) => utf8Encode(ctx.catalog.userName(Number(oid)) ?? `unknown (OID=${oid})`)),
-  stable('pg_get_function_result', [Oid], String, () => null),
-  stable('pg_get_function_identity_arguments', [Oid], String, () => null),
-  stable('pg_get_partkeydef', [Oid], String, () => null),
-  stable('pg_table_is_visible', [Oid], Bool, (ctx, oid) => (ctx.catalog.relationName(Number(oid)) === undefined ? null : ctx.catalog.isRelationVisible(Number(oid)))),
+  stable('format_type', [Oid, Int8], Text, formatType, { nullable: true }),
+  stable('pg_get_expr', [Text, Oid], Text, getExpr),
+  stable('pg_get_expr', [Text, Oid, Bool], Text, getExpr),
+  stable('pg_get_indexdef', [Oid], Text, (ctx, oid) => spoken(ctx.catalog.indexDefinition(Number(oid), 0))),
+  stable('pg_get_indexdef', [Oid, Int8, Bool], Text, (ctx, oid, column) =>
+    spoken(ctx.catalog.indexDefinition(Number(oid), Number(column))),
+  ),
+  stable('pg_get_constraintdef', [Oid], Text, (ctx, oid) => spoken(ctx.catalog.constraintDefinition(Number(oid)))),
+  stable('pg_get_constraintdef', [Oid, Bool], Text, (ctx, oid) => spoken(ctx.catalog.constraintDefinition(Number(oid)))),
+  stable('pg_get_viewdef', [Oid], Text, (ctx, oid) => spoken(ctx.catalog.viewDefinition(Number(oid)))),
+  stable('pg_get_viewdef', [Oid, Bool], Text, (ctx, oid) => spoken(ctx.catalog.viewDefinition(Number(oid)))),
+  stable('pg_get_serial_sequence', [Text, Text], Text, (ctx, table, column) =>
+    spoken(ctx.catalog.serialSequence(text(table), text(column))),
+  ),
+  stable('pg_get_userbyid', [Oid], Text, (ctx, oid) => utf8Encode(ctx.catalog.userName(Number(oid)) ?? `unknown (OID=${oid})`)),
+  stable('pg_get_function_result', [Oid], Text, () => null),
+  stable('pg_get_function_identity_arguments', [Oid], Text, () => null),
+  stable('pg_get_partkeydef', [Oid], Text, () => null),
+  stable('pg_table_is_visible', [Oid], Bool, (ctx, oid) =>
+    ctx.catalog.relationName(Number(oid)) === undefined ? null : ctx.catalog.isRelationVisible(Number(oid)),
+  ),
   stable('pg_type_is_visible', [Oid], Bool, (_, oid) => (typeOfOid(Number(oid)) ? true : null)),
   stable('pg_function_is_visible', [Oid], Bool, () => null),
   stable('pg_opclass_is_visible', [Oid], Bool, () => null),
   stable('pg_collation_is_visible', [Oid], Bool, () => null),
-  stable('to_regclass', [String], Type.RegClass, (ctx, name) => ctx.catalog.relationOid(text(name)) ?? null),
-  stable('to_regnamespace', [String], Type.RegNamespace, (ctx, name) => ctx.catalog.schemaOid(text(name)) ?? null),
-  stable('obj_description', [Oid], String, (ctx, oid) => spoken(ctx.catalog.comment(Number(oid), 0))),
-  stable('obj_description', [Oid, String], String, (ctx, oid) => spoken(ctx.catalog.comment(Number(oid), 0))),
-  stable('col_description', [Oid, Int8], String, (ctx, oid, column) => spoken(ctx.catalog.comment(Number(oid), Number(column)))),
-  stable('shobj_description', [Oid, String], String, () => null),
-  stable('pg_encoding_to_char', [Int8], String, (_, encoding) => (Number(encoding) === 6 ? ('UTF8' as ByteString) : null)),
-  stable('pg_client_encoding', [], String, () => 'UTF8' as ByteString),
-  stable('getdatabaseencoding', [], String, () => 'UTF8' as ByteString),
+  stable('to_regclass', [Text], Type.RegClass, (ctx, name) => ctx.catalog.relationOid(text(name)) ?? null),
+  stable('to_regnamespace', [Text], Type.RegNamespace, (ctx, name) => ctx.catalog.schemaOid(text(name)) ?? null),
+  stable('obj_description', [Oid], Text, (ctx, oid) => spoken(ctx.catalog.comment(Number(oid), 0))),
+  stable('obj_description', [Oid, Text], Text, (ctx, oid) => spoken(ctx.catalog.comment(Number(oid), 0))),
+  stable('col_description', [Oid, Int8], Text, (ctx, oid, column) => spoken(ctx.catalog.comment(Number(oid), Number(column)))),
+  stable('shobj_description', [Oid, Text], Text, () => null),
+  stable('pg_encoding_to_char', [Int8], Text, (_, encoding) => (Number(encoding) === 6 ? ('UTF8' as ByteString) : null)),
+  stable('pg_client_encoding', [], Text, () => 'UTF8' as ByteString),
+  stable('getdatabaseencoding', [], Text, () => 'UTF8' as ByteString),
   stable('pg_my_temp_schema', [], Oid, () => 0),
   stable('pg_is_other_temp_schema', [Oid], Bool, () => false),
   ...privilegeChecks('has_table_privilege', 'table'),

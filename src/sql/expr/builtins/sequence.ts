@@ -5,7 +5,7 @@
 import { type Bytes as ByteString, utf8Decode } from '../../../base/bytes.ts';
 import type { Datum } from '../../../catalog/datum.ts';
 import { Type } from '../../../catalog/type.ts';
-import { Bool, Int8, String } from '../define.ts';
+import { Bool, Int8, Text } from '../define.ts';
 import type { EvalContext, SequenceRef } from '../evalContext.ts';
 import type { Int } from '../intArithmetic.ts';
 import type { Overload, Param } from '../overload.ts';
@@ -17,7 +17,7 @@ function onSequence(name: string, params: readonly Param[], run: Run): Overload[
   return [
     {
       name,
-      params: [String, ...params],
+      params: [Text, ...params],
       returns: Int8,
       volatility: 'volatile',
       preferred: true,

@@ -4,12 +4,12 @@
  */
 import { createHash } from 'node:crypto';
 
-import { type Bytes as ByteString, toBuffer, utf8Decode, utf8Encode } from '../../../base/bytes.ts';
+import { type Bytes as ByteString, fromBuffer, toBuffer, utf8Decode, utf8Encode } from '../../../base/bytes.ts';
 import { StatementError } from '../../../base/errors.ts';
 import { SqlState } from '../../../base/sqlState.ts';
 import type { Datum } from '../../../catalog/datum.ts';
 import { textFunction } from '../castFunction.ts';
-import { alias, Bool, Bytes, Int8, pure, String, StringArray, VarBit } from '../define.ts';
+import { alias, Bool, Bytes, Int8, pure, Text, StringArray, VarBit } from '../define.ts';
 import type { Int } from '../intArithmetic.ts';
 import type { Overload } from '../overload.ts';
 import { compileRegex } from '../regex.ts';
@@ -34,7 +34,8 @@ function checkSize(bytes: number): void {
 
 /** The part from `start` (1-based, may lie before the string) of `length` characters. 22011-like 22023 for a negative length. */
 function slice(source: ByteString, start: Int, length: Int | undefined, isBytes: boolean): ByteString {
-  if (length !== undefined && length < 0) throw new StatementError(SqlState.InvalidParameterValue, `negative substring length ${length} not allowed`);
+  if (length !== undefined && length < 0)
+    throw new StatementError(SqlState.InvalidParameterValue, `negative substring length ${length} not allowed`);
   const all = isBytes ? source : characters(source);
   const from = Number(start) - 1;
   const to = length === undefined ? all.length : from + Number(length);
@@ -64,8 +65,8 @@ function trim(source: ByteString, chars: ByteString, left: boolean, right: boole
 
 function trims(name: string, left: boolean, right: boolean): Overload[] {
   return [
-    pure<[ByteString]>(name, [String], String, (a) => trim(a, ' \t\n\r\v\f' as ByteString, left, right)),
-    pure<[ByteString, ByteString]>(name, [String, String], String, (a, chars) => trim(a, chars, left, right)),
+    pure<[ByteString]>(name, [Text], Text, (a) => trim(a, ' \t\n\r\v\f' as ByteString, left, right)),
+    pure<[ByteString, ByteString]>(name, [Text, Text], Text, (a, chars) => trim(a, chars, left, right)),
   ];
 }
 
@@ -112,7 +113,7 @@ const digest = (algorithm: string) => (source: ByteString) => createHash(algorit
 
 function hashes(name: string, algorithm = name): Overload[] {
   const hash = digest(algorithm);
-  return [pure<[ByteString]>(name, [String], String, hash, { preferred: true }), pure<[ByteString]>(name, [Bytes], String, hash)];
+  return [pure<[ByteString]>(name, [Text], Text, hash, { preferred: true }), pure<[ByteString]>(name, [Bytes], Text, hash)];
 }
 
 /** FNV-1 and FNV-1a over bytes, as BigInt: they are for sharding small keys. */
@@ -149,13 +150,13 @@ function decode(source: string, format: string): ByteString {
   switch (format.toLowerCase()) {
     case 'hex':
       if (source.length % 2 !== 0 || !/^[0-9a-fA-F]*$/.test(source)) throw invalid('hex');
-      return Buffer.from(source, 'hex').latin1Slice() as ByteString;
+      return fromBuffer(Buffer.from(source, 'hex'));
     case 'base64':
       if (!/^[A-Za-z0-9+/]*={0,2}$/.test(source) || source.length % 4 !== 0) throw invalid('base64');
-      return Buffer.from(source, 'base64').latin1Slice() as ByteString;
+      return fromBuffer(Buffer.from(source, 'base64'));
     case 'escape':
       return utf8Encode(source).replace(/\\(\\|[0-3][0-7]{2})/g, (_, code: string) =>
-        code === '\\' ? '\\' : globalThis.String.fromCharCode(Number.parseInt(code, 8)),
+        code === '\\' ? '\\' : String.fromCharCode(Number.parseInt(code, 8)),
       ) as ByteString;
     default:
       throw new StatementError(SqlState.InvalidParameterValue, "only 'hex', 'escape', and 'base64' formats are supported for decode()");
@@ -179,10 +180,12 @@ function regexpReplace(source: string, pattern: string, replacement: string, fla
   let out = '';
   let at = 0;
   while (matcher.find()) {
-    out += source.slice(at, matcher.start()) + replacement.replace(/\\(\\|&|\d)/g, (_, ref: string) => {
-      if (ref === '\\') return '\\';
-      return (ref === '&' ? matcher.group() : Number(ref) <= matcher.groupCount() ? matcher.group(Number(ref)) : '') ?? '';
-    });
+    out +=
+      source.slice(at, matcher.start()) +
+      replacement.replace(/\\(\\|&|\d)/g, (_, ref: string) => {
+        if (ref === '\\') return '\\';
+        return (ref === '&' ? matcher.group() : Number(ref) <= matcher.groupCount() ? matcher.group(Number(ref)) : '') ?? '';
+      });
     at = matcher.end();
     if (!flags.includes('g')) break;
   }
@@ -205,19 +208,21 @@ function regexpExtract(source: string, pattern: string): Datum {
 }
 
 const length = [
-  pure<[ByteString]>('length', [String], Int8, (a) => characters(a).length, { preferred: true }),
+  pure<[ByteString]>('length', [Text], Int8, (a) => characters(a).length, { preferred: true }),
   pure<[ByteString]>('length', [Bytes], Int8, (a) => a.length),
   pure<[ByteString]>('length', [VarBit], Int8, (a) => a.length),
 ];
 const substring = [
-  pure<[ByteString, Int]>('substring', [String, Int8], String, (a, from) => slice(a, from, undefined, false), { preferred: true }),
-  pure<[ByteString, Int, Int]>('substring', [String, Int8, Int8], String, (a, from, count) => slice(a, from, count, false), { preferred: true }),
-  pure<[ByteString, ByteString]>('substring', [String, String], String, (a, pattern) => regexpExtract(text(a), text(pattern))),
+  pure<[ByteString, Int]>('substring', [Text, Int8], Text, (a, from) => slice(a, from, undefined, false), { preferred: true }),
+  pure<[ByteString, Int, Int]>('substring', [Text, Int8, Int8], Text, (a, from, count) => slice(a, from, count, false), {
+    preferred: true,
+  }),
+  pure<[ByteString, ByteString]>('substring', [Text, Text], Text, (a, pattern) => regexpExtract(text(a), text(pattern))),
   pure<[ByteString, Int]>('substring', [Bytes, Int8], Bytes, (a, from) => slice(a, from, undefined, true)),
   pure<[ByteString, Int, Int]>('substring', [Bytes, Int8, Int8], Bytes, (a, from, count) => slice(a, from, count, true)),
 ];
 const strpos = [
-  pure<[ByteString, ByteString]>('strpos', [String, String], Int8, position, { preferred: true }),
+  pure<[ByteString, ByteString]>('strpos', [Text, Text], Int8, position, { preferred: true }),
   pure<[ByteString, ByteString]>('strpos', [Bytes, Bytes], Int8, (a, b) => a.indexOf(b) + 1),
 ];
 
@@ -226,12 +231,13 @@ const anyText = (name: string, params: Overload['params'], join: (parts: (string
   name,
   params,
   variadic: 'any',
-  returns: String,
+  returns: Text,
   volatility: 'stable',
   nullable: true,
   specialize: (types) => {
     const speak = types.map(textFunction);
-    return (ctx, ...args) => join(args.map((arg, i) => (arg === null ? null : ((speak[i] as (d: Datum, c: typeof ctx) => ByteString)(arg, ctx) as string))));
+    return (ctx, ...args) =>
+      join(args.map((arg, i) => (arg === null ? null : ((speak[i] as (d: Datum, c: typeof ctx) => ByteString)(arg, ctx) as string))));
   },
 });
 
@@ -269,94 +275,104 @@ export const stringFunctions: readonly Overload[] = [
   ...length,
   ...alias('char_length', length.slice(0, 1)),
   ...alias('character_length', length.slice(0, 1)),
-  pure<[ByteString]>('octet_length', [String], Int8, (a) => a.length, { preferred: true }),
+  pure<[ByteString]>('octet_length', [Text], Int8, (a) => a.length, { preferred: true }),
   pure<[ByteString]>('octet_length', [Bytes], Int8, (a) => a.length),
-  pure<[ByteString]>('bit_length', [String], Int8, (a) => a.length * 8, { preferred: true }),
+  pure<[ByteString]>('bit_length', [Text], Int8, (a) => a.length * 8, { preferred: true }),
   pure<[ByteString]>('bit_length', [Bytes], Int8, (a) => a.length * 8),
-  pure<[ByteString]>('lower', [String], String, (a) => utf8Encode(text(a).toLowerCase())),
-  pure<[ByteString]>('upper', [String], String, (a) => utf8Encode(text(a).toUpperCase())),
-  pure<[ByteString]>('initcap', [String], String, (a) => utf8Encode(initcap(text(a)))),
+  pure<[ByteString]>('lower', [Text], Text, (a) => utf8Encode(text(a).toLowerCase())),
+  pure<[ByteString]>('upper', [Text], Text, (a) => utf8Encode(text(a).toUpperCase())),
+  pure<[ByteString]>('initcap', [Text], Text, (a) => utf8Encode(initcap(text(a)))),
   ...substring,
   ...alias('substr', substring),
   ...trims('btrim', true, true),
   ...trims('ltrim', true, false),
   ...trims('rtrim', false, true),
-  pure<[ByteString, Int]>('lpad', [String, Int8], String, (a, n) => pad(a, n, ' ' as ByteString, 'left')),
-  pure<[ByteString, Int, ByteString]>('lpad', [String, Int8, String], String, (a, n, fill) => pad(a, n, fill, 'left')),
-  pure<[ByteString, Int]>('rpad', [String, Int8], String, (a, n) => pad(a, n, ' ' as ByteString, 'right')),
-  pure<[ByteString, Int, ByteString]>('rpad', [String, Int8, String], String, (a, n, fill) => pad(a, n, fill, 'right')),
-  pure<[ByteString, Int]>('left', [String, Int8], String, (a, n) => head(a, n, false), { preferred: true }),
+  pure<[ByteString, Int]>('lpad', [Text, Int8], Text, (a, n) => pad(a, n, ' ' as ByteString, 'left')),
+  pure<[ByteString, Int, ByteString]>('lpad', [Text, Int8, Text], Text, (a, n, fill) => pad(a, n, fill, 'left')),
+  pure<[ByteString, Int]>('rpad', [Text, Int8], Text, (a, n) => pad(a, n, ' ' as ByteString, 'right')),
+  pure<[ByteString, Int, ByteString]>('rpad', [Text, Int8, Text], Text, (a, n, fill) => pad(a, n, fill, 'right')),
+  pure<[ByteString, Int]>('left', [Text, Int8], Text, (a, n) => head(a, n, false), { preferred: true }),
   pure<[ByteString, Int]>('left', [Bytes, Int8], Bytes, (a, n) => head(a, n, true)),
-  pure<[ByteString, Int]>('right', [String, Int8], String, (a, n) => tail(a, n, false), { preferred: true }),
+  pure<[ByteString, Int]>('right', [Text, Int8], Text, (a, n) => tail(a, n, false), { preferred: true }),
   pure<[ByteString, Int]>('right', [Bytes, Int8], Bytes, (a, n) => tail(a, n, true)),
-  pure<[ByteString, ByteString, ByteString]>('replace', [String, String, String], String, (a, from, to) => {
+  pure<[ByteString, ByteString, ByteString]>('replace', [Text, Text, Text], Text, (a, from, to) => {
     if (from === '') return a;
     checkSize(a.length + (a.split(from).length - 1) * to.length);
     return a.replaceAll(from, () => to) as ByteString;
   }),
-  pure<[ByteString, ByteString, ByteString]>('translate', [String, String, String], String, (a, from, to) =>
+  pure<[ByteString, ByteString, ByteString]>('translate', [Text, Text, Text], Text, (a, from, to) =>
     utf8Encode(translate(text(a), text(from), text(to))),
   ),
-  pure<[ByteString, ByteString, Int, Int]>('overlay', [String, String, Int8, Int8], String, (a, b, from, count) =>
+  pure<[ByteString, ByteString, Int, Int]>('overlay', [Text, Text, Int8, Int8], Text, (a, b, from, count) =>
     utf8Encode(text(slice(a, 1, Number(from) - 1, false)) + text(b) + text(slice(a, Number(from) + Number(count), undefined, false))),
   ),
-  pure<[ByteString, ByteString, Int]>('overlay', [String, String, Int8], String, (a, b, from) =>
-    utf8Encode(text(slice(a, 1, Number(from) - 1, false)) + text(b) + text(slice(a, Number(from) + characters(b).length, undefined, false))),
+  pure<[ByteString, ByteString, Int]>('overlay', [Text, Text, Int8], Text, (a, b, from) =>
+    utf8Encode(
+      text(slice(a, 1, Number(from) - 1, false)) + text(b) + text(slice(a, Number(from) + characters(b).length, undefined, false)),
+    ),
   ),
-  pure<[ByteString]>('reverse', [String], String, (a) => utf8Encode(Array.from(text(a)).reverse().join(''))),
-  pure<[ByteString, Int]>('repeat', [String, Int8], String, (a, count) => {
+  pure<[ByteString]>('reverse', [Text], Text, (a) => utf8Encode(Array.from(text(a)).reverse().join(''))),
+  pure<[ByteString, Int]>('repeat', [Text, Int8], Text, (a, count) => {
     const times = Math.max(0, Number(count));
     checkSize(a.length * times);
     return a.repeat(times) as ByteString;
   }),
   anyText('concat', [], (parts) => parts.filter((part) => part !== null).join('') as ByteString),
-  anyText('concat_ws', [String], ([separator, ...parts]) =>
+  anyText('concat_ws', [Text], ([separator, ...parts]) =>
     separator === null ? null : (parts.filter((part) => part !== null).join(separator) as ByteString),
   ),
-  anyText('format', [String], ([template, ...args]) => (template === null || template === undefined ? null : utf8Encode(format(utf8Decode(template as ByteString), args)))),
-  pure<[ByteString, ByteString, Int]>('split_part', [String, String, Int8], String, splitPart),
+  anyText('format', [Text], ([template, ...args]) =>
+    template === null || template === undefined ? null : utf8Encode(format(utf8Decode(template as ByteString), args)),
+  ),
+  pure<[ByteString, ByteString, Int]>('split_part', [Text, Text, Int8], Text, splitPart),
   ...strpos,
   ...alias('position', strpos),
-  pure<[ByteString, ByteString]>('starts_with', [String, String], Bool, (a, prefix) => a.startsWith(prefix)),
+  pure<[ByteString, ByteString]>('starts_with', [Text, Text], Bool, (a, prefix) => a.startsWith(prefix)),
   ...hashes('md5'),
   ...hashes('sha1'),
   ...hashes('sha224'),
   ...hashes('sha256'),
   ...hashes('sha384'),
   ...hashes('sha512'),
-  pure<[ByteString]>('fnv32', [String], Int8, (a) => fnv(a, 32, false)),
-  pure<[ByteString]>('fnv32a', [String], Int8, (a) => fnv(a, 32, true)),
-  pure<[ByteString]>('fnv64', [String], Int8, (a) => fnv(a, 64, false)),
-  pure<[ByteString]>('fnv64a', [String], Int8, (a) => fnv(a, 64, true)),
-  pure<[ByteString, ByteString]>('encode', [Bytes, String], String, (a, how) => encode(a, text(how))),
-  pure<[ByteString, ByteString]>('decode', [String, String], Bytes, (a, how) => decode(text(a), text(how))),
-  pure<[Int]>('to_hex', [Int8], String, (a) => BigInt.asUintN(64, BigInt(a)).toString(16) as ByteString, { preferred: true }),
-  pure<[ByteString]>('to_hex', [Bytes], String, (a) => encode(a, 'hex')),
-  pure<[ByteString]>('to_hex', [String], String, (a) => encode(a, 'hex')),
-  pure<[ByteString]>('ascii', [String], Int8, (a) => {
+  pure<[ByteString]>('fnv32', [Text], Int8, (a) => fnv(a, 32, false)),
+  pure<[ByteString]>('fnv32a', [Text], Int8, (a) => fnv(a, 32, true)),
+  pure<[ByteString]>('fnv64', [Text], Int8, (a) => fnv(a, 64, false)),
+  pure<[ByteString]>('fnv64a', [Text], Int8, (a) => fnv(a, 64, true)),
+  pure<[ByteString, ByteString]>('encode', [Bytes, Text], Text, (a, how) => encode(a, text(how))),
+  pure<[ByteString, ByteString]>('decode', [Text, Text], Bytes, (a, how) => decode(text(a), text(how))),
+  pure<[Int]>('to_hex', [Int8], Text, (a) => BigInt.asUintN(64, BigInt(a)).toString(16) as ByteString, { preferred: true }),
+  pure<[ByteString]>('to_hex', [Bytes], Text, (a) => encode(a, 'hex')),
+  pure<[ByteString]>('to_hex', [Text], Text, (a) => encode(a, 'hex')),
+  pure<[ByteString]>('ascii', [Text], Int8, (a) => {
     const code = text(a).codePointAt(0);
     if (code === undefined) throw new StatementError(SqlState.InvalidParameterValue, 'the input string must not be empty');
     return code;
   }),
-  pure<[Int]>('chr', [Int8], String, (code) => {
+  pure<[Int]>('chr', [Int8], Text, (code) => {
     if (code < 1 || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff)) {
       throw new StatementError(SqlState.InvalidParameterValue, `input value must be a character's code, not ${code}`);
     }
-    return utf8Encode(globalThis.String.fromCodePoint(Number(code)));
+    return utf8Encode(String.fromCodePoint(Number(code)));
   }),
-  pure<[ByteString]>('quote_ident', [String], String, (a) => utf8Encode(quoteIdentifier(text(a)))),
-  pure<[ByteString]>('quote_literal', [String], String, (a) => utf8Encode(quoteLiteral(text(a)))),
-  pure<[ByteString | null]>('quote_nullable', [String], String, (a) => (a === null ? ('NULL' as ByteString) : utf8Encode(quoteLiteral(text(a)))), {
-    nullable: true,
-  }),
-  pure<[ByteString, ByteString]>('regexp_extract', [String, String], String, (a, pattern) => regexpExtract(text(a), text(pattern))),
-  pure<[ByteString, ByteString, ByteString]>('regexp_replace', [String, String, String], String, (a, pattern, to) =>
+  pure<[ByteString]>('quote_ident', [Text], Text, (a) => utf8Encode(quoteIdentifier(text(a)))),
+  pure<[ByteString]>('quote_literal', [Text], Text, (a) => utf8Encode(quoteLiteral(text(a)))),
+  pure<[ByteString | null]>(
+    'quote_nullable',
+    [Text],
+    Text,
+    (a) => (a === null ? ('NULL' as ByteString) : utf8Encode(quoteLiteral(text(a)))),
+    {
+      nullable: true,
+    },
+  ),
+  pure<[ByteString, ByteString]>('regexp_extract', [Text, Text], Text, (a, pattern) => regexpExtract(text(a), text(pattern))),
+  pure<[ByteString, ByteString, ByteString]>('regexp_replace', [Text, Text, Text], Text, (a, pattern, to) =>
     utf8Encode(regexpReplace(text(a), text(pattern), text(to), '')),
   ),
-  pure<[ByteString, ByteString, ByteString, ByteString]>('regexp_replace', [String, String, String, String], String, (a, pattern, to, flags) =>
+  pure<[ByteString, ByteString, ByteString, ByteString]>('regexp_replace', [Text, Text, Text, Text], Text, (a, pattern, to, flags) =>
     utf8Encode(regexpReplace(text(a), text(pattern), text(to), text(flags))),
   ),
-  pure<[ByteString, ByteString]>('regexp_split_to_array', [String, String], StringArray, (a, pattern) =>
+  pure<[ByteString, ByteString]>('regexp_split_to_array', [Text, Text], StringArray, (a, pattern) =>
     splitByRegex(text(a), text(pattern)).map(utf8Encode),
   ),
 ];
@@ -376,4 +392,3 @@ export function splitByRegex(source: string, pattern: string): string[] {
   parts.push(source.slice(at));
   return parts;
 }
-

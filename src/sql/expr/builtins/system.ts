@@ -7,14 +7,14 @@ import { SqlState } from '../../../base/sqlState.ts';
 import type { Datum, Decimal } from '../../../catalog/datum.ts';
 import { arrayOf, type ColumnType, familyName, Type } from '../../../catalog/type.ts';
 import { parseConstant } from '../castFunction.ts';
-import { alias, Bool, Bytes, contextual, Int8, pure, String, Uuid } from '../define.ts';
+import { alias, Bool, Bytes, contextual, Int8, pure, Text, Uuid } from '../define.ts';
 import type { EvalContext } from '../evalContext.ts';
 import type { EvalFn, Overload } from '../overload.ts';
 
 const text = (bytes: Datum): string => utf8Decode(bytes as ByteString);
 const spoken = (value: string | undefined): Datum => (value === undefined ? null : utf8Encode(value));
 
-function session(name: string, read: (ctx: EvalContext) => string | undefined, type: ColumnType = String): Overload {
+function session(name: string, read: (ctx: EvalContext) => string | undefined, type: ColumnType = Text): Overload {
   return contextual(name, [], type, 'stable', (ctx) => spoken(read(ctx)));
 }
 
@@ -60,9 +60,9 @@ export const systemFunctions: readonly Overload[] = [
   ...alias('user', currentUser),
   ...alias('session_user', currentUser),
   ...alias('current_role', currentUser),
-  contextual('current_setting', [String], String, 'stable', currentSetting),
-  contextual('current_setting', [String, Bool], String, 'stable', currentSetting),
-  contextual('set_config', [String, String, Bool], String, 'volatile', (ctx, name, value, isLocal) => {
+  contextual('current_setting', [Text], Text, 'stable', currentSetting),
+  contextual('current_setting', [Text, Bool], Text, 'stable', currentSetting),
+  contextual('set_config', [Text, Text, Bool], Text, 'volatile', (ctx, name, value, isLocal) => {
     ctx.session.setVariable(text(name as Datum).toLowerCase(), text(value as Datum), isLocal === true);
     return value as Datum;
   }),
@@ -70,15 +70,16 @@ export const systemFunctions: readonly Overload[] = [
   contextual('uuid_v4', [], Bytes, 'volatile', (ctx) => ctx.uuid()),
   contextual('uuid_generate_v4', [], Uuid, 'volatile', (ctx) => ctx.uuid()),
   contextual('unique_rowid', [], Int8, 'volatile', (ctx) => ctx.uniqueRowId()),
-  pure<[ByteString]>('to_uuid', [String], Bytes, uuidFromText),
-  pure<[ByteString]>('from_uuid', [Bytes], String, (bytes) => {
-    if (bytes.length !== 16) throw new StatementError(SqlState.InvalidParameterValue, `uuid: UUID must be exactly 16 bytes long, got ${bytes.length} bytes`);
+  pure<[ByteString]>('to_uuid', [Text], Bytes, uuidFromText),
+  pure<[ByteString]>('from_uuid', [Bytes], Text, (bytes) => {
+    if (bytes.length !== 16)
+      throw new StatementError(SqlState.InvalidParameterValue, `uuid: UUID must be exactly 16 bytes long, got ${bytes.length} bytes`);
     return uuidText(bytes);
   }),
   {
     name: 'pg_typeof',
     params: ['any'],
-    returns: String,
+    returns: Text,
     volatility: 'stable',
     nullable: true,
     specialize: ([type]) => {
@@ -90,8 +91,8 @@ export const systemFunctions: readonly Overload[] = [
   contextual('crdb_internal.cluster_id', [], Uuid, 'stable', (ctx) => uuidFromText(utf8Encode(ctx.clusterId))),
   session('crdb_internal.cluster_name', () => ''),
   session('crdb_internal.node_executable_version', () => '21.1'),
-  contextual('crdb_internal.force_error', [String, String], Int8, 'volatile', forceError),
-  contextual('crdb_internal.notice', [String], Int8, 'volatile', (ctx, message) => {
+  contextual('crdb_internal.force_error', [Text, Text], Int8, 'volatile', forceError),
+  contextual('crdb_internal.notice', [Text], Int8, 'volatile', (ctx, message) => {
     ctx.notice(text(message as Datum));
     return 0;
   }),

@@ -70,9 +70,18 @@ export const arithmeticOperators: readonly Overload[] = [
   ints('^', powInt),
   floats('^', (a, b) => a ** b),
   ...decimals('^', decimalPower),
-  ints('&', bitwise((a, b) => a & b)),
-  ints('|', bitwise((a, b) => a | b)),
-  ints('#', bitwise((a, b) => a ^ b)),
+  ints(
+    '&',
+    bitwise((a, b) => a & b),
+  ),
+  ints(
+    '|',
+    bitwise((a, b) => a | b),
+  ),
+  ints(
+    '#',
+    bitwise((a, b) => a ^ b),
+  ),
   ints('<<', (a, b) => shiftInt(a, b, 'left')),
   ints('>>', (a, b) => shiftInt(a, b, 'right')),
   bits('&', (a, b) => a & b),

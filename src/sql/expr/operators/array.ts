@@ -7,7 +7,8 @@ import type { EvalFn, Overload } from '../overload.ts';
 
 type List = readonly Datum[] | null;
 
-const arrayType = (type: ColumnType | undefined): ColumnType | undefined => (type?.family === 'array' && type.element?.family !== 'unknown' ? type : undefined);
+const arrayType = (type: ColumnType | undefined): ColumnType | undefined =>
+  type?.family === 'array' && type.element?.family !== 'unknown' ? type : undefined;
 
 /** NULL array counts as empty beside a value; NULL || NULL is NULL. */
 const concat: EvalFn = (_, a, b) => {
@@ -21,7 +22,10 @@ const elementTest = (types: readonly ColumnType[]): ((a: Datum, b: Datum) => boo
   return (a, b) => test(a, b) === true;
 };
 
-function listOperator(name: string, decide: (a: readonly Datum[], b: readonly Datum[], same: (a: Datum, b: Datum) => boolean) => boolean): Overload {
+function listOperator(
+  name: string,
+  decide: (a: readonly Datum[], b: readonly Datum[], same: (a: Datum, b: Datum) => boolean) => boolean,
+): Overload {
   return {
     name,
     params: ['anyarray', 'anyarray'],
@@ -68,4 +72,3 @@ export const arrayOperators: readonly Overload[] = [
   listOperator('<@', (a, b, same) => contains(b, a, same)),
   listOperator('&&', (a, b, same) => a.some((item) => b.some((other) => same(item, other)))),
 ];
-

@@ -6,7 +6,8 @@ import { jsonOperators } from './json.ts';
 import { temporalOperators } from './temporal.ts';
 import { textOperators } from './text.ts';
 
-const byName = (overloads: readonly Overload[]): ReadonlyMap<string, readonly Overload[]> => Map.groupBy(overloads, (overload) => overload.name);
+const byName = (overloads: readonly Overload[]): ReadonlyMap<string, readonly Overload[]> =>
+  Map.groupBy(overloads, (overload) => overload.name);
 
 const BINARY = byName([...arithmeticOperators, ...temporalOperators, ...textOperators, ...jsonOperators, ...arrayOperators]);
 const UNARY = byName(unaryOperators);

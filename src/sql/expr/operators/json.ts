@@ -4,7 +4,7 @@ import { StatementError } from '../../../base/errors.ts';
 import { SqlState } from '../../../base/sqlState.ts';
 import { type Datum, Json } from '../../../catalog/datum.ts';
 import { jsonObject, type JsonValue } from '../../../catalog/json.ts';
-import { Bool, Int8, Jsonb, pure, String, StringArray } from '../define.ts';
+import { Bool, Int8, Jsonb, pure, Text, StringArray } from '../define.ts';
 import type { Int } from '../intArithmetic.ts';
 import { followPath, hasKey, isArray, isObject, itemOf, jsonContains, jsonDatum, jsonText, memberOf, pathOf } from '../jsonPath.ts';
 import type { Overload } from '../overload.ts';
@@ -51,25 +51,25 @@ export function withoutPath(value: JsonValue, path: readonly string[]): JsonValu
 const texts = (array: Steps): string[] => array.filter((item) => item !== null).map((item) => utf8Decode(item as Bytes));
 
 export const jsonOperators: readonly Overload[] = [
-  pure<[Json, Bytes]>('->', [Jsonb, String], Jsonb, (a, key) => jsonDatum(memberOf(a.value, utf8Decode(key))), { preferred: true }),
+  pure<[Json, Bytes]>('->', [Jsonb, Text], Jsonb, (a, key) => jsonDatum(memberOf(a.value, utf8Decode(key))), { preferred: true }),
   pure<[Json, Int]>('->', [Jsonb, Int8], Jsonb, (a, index) => jsonDatum(itemOf(a.value, Number(index)))),
-  pure<[Json, Bytes]>('->>', [Jsonb, String], String, (a, key) => jsonText(memberOf(a.value, utf8Decode(key))), { preferred: true }),
-  pure<[Json, Int]>('->>', [Jsonb, Int8], String, (a, index) => jsonText(itemOf(a.value, Number(index)))),
+  pure<[Json, Bytes]>('->>', [Jsonb, Text], Text, (a, key) => jsonText(memberOf(a.value, utf8Decode(key))), { preferred: true }),
+  pure<[Json, Int]>('->>', [Jsonb, Int8], Text, (a, index) => jsonText(itemOf(a.value, Number(index)))),
   pure<[Json, Steps]>('#>', [Jsonb, StringArray], Jsonb, (a, steps) => {
     const path = pathOf(steps);
     return path ? jsonDatum(followPath(a.value, path)) : null;
   }),
-  pure<[Json, Steps]>('#>>', [Jsonb, StringArray], String, (a, steps) => {
+  pure<[Json, Steps]>('#>>', [Jsonb, StringArray], Text, (a, steps) => {
     const path = pathOf(steps);
     return path ? jsonText(followPath(a.value, path)) : null;
   }),
   pure<[Json, Json]>('@>', [Jsonb, Jsonb], Bool, (a, b) => jsonContains(a.value, b.value)),
   pure<[Json, Json]>('<@', [Jsonb, Jsonb], Bool, (a, b) => jsonContains(b.value, a.value)),
-  pure<[Json, Bytes]>('?', [Jsonb, String], Bool, (a, key) => hasKey(a.value, utf8Decode(key))),
+  pure<[Json, Bytes]>('?', [Jsonb, Text], Bool, (a, key) => hasKey(a.value, utf8Decode(key))),
   pure<[Json, Steps]>('?|', [Jsonb, StringArray], Bool, (a, keys) => texts(keys).some((key) => hasKey(a.value, key))),
   pure<[Json, Steps]>('?&', [Jsonb, StringArray], Bool, (a, keys) => texts(keys).every((key) => hasKey(a.value, key))),
   pure<[Json, Json]>('||', [Jsonb, Jsonb], Jsonb, (a, b) => new Json(concat(a.value, b.value))),
-  pure<[Json, Bytes]>('-', [Jsonb, String], Jsonb, (a, key) => new Json(withoutKeys(a.value, [utf8Decode(key)])), { preferred: true }),
+  pure<[Json, Bytes]>('-', [Jsonb, Text], Jsonb, (a, key) => new Json(withoutKeys(a.value, [utf8Decode(key)])), { preferred: true }),
   pure<[Json, Int]>('-', [Jsonb, Int8], Jsonb, (a, index) => new Json(withoutIndex(a.value, Number(index)))),
   pure<[Json, Steps]>('-', [Jsonb, StringArray], Jsonb, (a, keys) => new Json(withoutKeys(a.value, texts(keys)))),
 ];

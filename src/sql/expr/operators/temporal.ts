@@ -4,10 +4,10 @@
  */
 import { StatementError } from '../../../base/errors.ts';
 import { SqlState } from '../../../base/sqlState.ts';
-import { Decimal as DecimalValue, Interval as IntervalValue, TimeTz as TimeTzValue } from '../../../catalog/datum.ts';
+import { type Decimal as DecimalValue, Interval as IntervalValue, TimeTz as TimeTzValue } from '../../../catalog/datum.ts';
 import { addInterval, addIntervalInZone, fromLocal, isInfinite, joinMicros } from '../../../catalog/datetime.ts';
 import { MICROS_PER_DAY } from '../../../catalog/interval.ts';
-import { contextual, Date, Decimal, Float8, Int8, Interval, pure, Time, Timestamp, TimestampTz, TimeTz } from '../define.ts';
+import { contextual, Day, Decimal, Float8, Int8, Interval, pure, Time, Timestamp, TimestampTz, TimeTz } from '../define.ts';
 import { divisionByZero, type Int } from '../intArithmetic.ts';
 import type { Overload } from '../overload.ts';
 import { zoneOf } from '../sessionZone.ts';
@@ -55,11 +55,13 @@ const divideInterval = (a: I, b: number): I => {
 };
 
 export const temporalOperators: readonly Overload[] = [
-  ...commuted(pure<[number, Int]>('+', [Date, Int8], Date, shiftDate)),
-  ...commuted(pure<[number, I]>('+', [Date, Interval], Timestamp, (a, b) => addInterval(dateToMicros(a), b))),
-  ...commuted(pure<[number, number]>('+', [Date, Time], Timestamp, (a, b) => (isInfinite(a) ? a : joinMicros(a, b)))),
+  ...commuted(pure<[number, Int]>('+', [Day, Int8], Day, shiftDate)),
+  ...commuted(pure<[number, I]>('+', [Day, Interval], Timestamp, (a, b) => addInterval(dateToMicros(a), b))),
+  ...commuted(pure<[number, number]>('+', [Day, Time], Timestamp, (a, b) => (isInfinite(a) ? a : joinMicros(a, b)))),
   ...commuted(
-    pure<[number, TimeTzValue]>('+', [Date, TimeTz], TimestampTz, (a, b) => (isInfinite(a) ? a : joinMicros(a, b.micros - b.offsetSeconds * 1e6))),
+    pure<[number, TimeTzValue]>('+', [Day, TimeTz], TimestampTz, (a, b) =>
+      isInfinite(a) ? a : joinMicros(a, b.micros - b.offsetSeconds * 1e6),
+    ),
   ),
   ...commuted(pure<[Int, I]>('+', [Timestamp, Interval], Timestamp, addInterval)),
   ...commuted(
@@ -71,16 +73,21 @@ export const temporalOperators: readonly Overload[] = [
   ),
   pure<[I, I]>('+', [Interval, Interval], Interval, (a, b) => a.plus(b)),
 
-  pure<[number, Int]>('-', [Date, Int8], Date, (a, b) => shiftDate(a, -Number(b))),
-  pure<[number, number]>('-', [Date, Date], Int8, (a, b) => {
+  pure<[number, Int]>('-', [Day, Int8], Day, (a, b) => shiftDate(a, -Number(b))),
+  pure<[number, number]>('-', [Day, Day], Int8, (a, b) => {
     if (isInfinite(a) || isInfinite(b)) throw new StatementError(SqlState.DatetimeFieldOverflow, 'cannot subtract infinite dates');
     return a - b;
   }),
-  pure<[number, number]>('-', [Date, Time], Timestamp, (a, b) => (isInfinite(a) ? a : joinMicros(a, -b))),
-  pure<[number, I]>('-', [Date, Interval], Timestamp, (a, b) => addInterval(dateToMicros(a), b.negated())),
+  pure<[number, number]>('-', [Day, Time], Timestamp, (a, b) => (isInfinite(a) ? a : joinMicros(a, -b))),
+  pure<[number, I]>('-', [Day, Interval], Timestamp, (a, b) => addInterval(dateToMicros(a), b.negated())),
   pure<[number, number]>('-', [Time, Time], Interval, (a, b) => new IntervalValue(0, 0, a - b)),
   pure<[number, I]>('-', [Time, Interval], Time, (a, b) => wrapTime(a, -BigInt(b.micros))),
-  pure<[TimeTzValue, I]>('-', [TimeTz, Interval], TimeTz, (a, b) => new TimeTzValue(wrapTime(a.micros, -BigInt(b.micros)), a.offsetSeconds)),
+  pure<[TimeTzValue, I]>(
+    '-',
+    [TimeTz, Interval],
+    TimeTz,
+    (a, b) => new TimeTzValue(wrapTime(a.micros, -BigInt(b.micros)), a.offsetSeconds),
+  ),
   pure<[Int, Int]>('-', [Timestamp, Timestamp], Interval, differenceOf),
   pure<[Int, Int]>('-', [TimestampTz, TimestampTz], Interval, differenceOf),
   contextual('-', [Timestamp, TimestampTz], Interval, 'stable', (ctx, a, b) => differenceOf(fromLocal(a as Int, zoneOf(ctx)), b as Int)),
@@ -97,4 +104,3 @@ export const temporalOperators: readonly Overload[] = [
   pure<[I, Int]>('/', [Interval, Int8], Interval, (a, b) => divideInterval(a, Number(b))),
   pure<[I, number]>('/', [Interval, Float8], Interval, divideInterval),
 ];
-
