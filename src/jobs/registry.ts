@@ -43,6 +43,8 @@ export interface JobTypeOptions extends Partial<RetryLimits> {
   readonly pausepoints?: readonly string[];
   /** False: CANCEL is refused. */
   readonly isCancelable?: boolean;
+  /** True: the system starts such jobs by itself, and SHOW JOBS leaves them out. */
+  readonly isAutomatic?: boolean;
 }
 
 export type ResumerFactory = (details: Json) => Resumer;
@@ -51,6 +53,7 @@ interface JobType {
   readonly make: ResumerFactory;
   readonly limits: RetryLimits;
   readonly isCancelable: boolean;
+  readonly isAutomatic: boolean;
 }
 
 export interface JobRegistryOptions {
@@ -101,6 +104,7 @@ export class JobRegistry {
       make,
       limits: { attemptsMax: options.attemptsMax ?? Number.POSITIVE_INFINITY, whenExhausted: options.whenExhausted ?? 'fail' },
       isCancelable: options.isCancelable ?? true,
+      isAutomatic: options.isAutomatic ?? false,
     });
   }
 
@@ -231,6 +235,17 @@ export class JobRegistry {
       signal?.addEventListener('abort', onAbort, { once: true });
       this.#wake(id);
     });
+  }
+
+  isAutomatic(type: string): boolean {
+    return this.#types.get(type)?.isAutomatic ?? false;
+  }
+
+  /** Gives a job to another user, in the caller's transaction. Throws 42704. */
+  async changeOwner(txn: Txn, id: JobId, user: string): Promise<void> {
+    const record = await this.table.read(txn, id, { validated: true });
+    if (!record) throw unknownJob(id);
+    await this.table.write(txn, { ...record, user });
   }
 
   /** Ids of the jobs that run on a node now. */

@@ -17,6 +17,7 @@ import { type ColumnDescriptor, columnByName, PRIMARY_INDEX_ID, type Privilege, 
 import { checkPrivilege, ownerPrivileges, withGrant } from '../catalog/privileges.ts';
 import type { CatalogSnapshot } from '../catalog/snapshot.ts';
 import { type ColumnType, Type } from '../catalog/type.ts';
+import { rolesOf } from '../catalog/users.ts';
 import type { KvReader, Txn } from '../kv/kv.ts';
 
 /** Where the tables are: `database.schema.prefix`, names as stored. */
@@ -61,7 +62,8 @@ export async function findUserfileTables(
   const tables = lookUp(snapshot, host);
   if ('commit' in reader) catalog.noteReads(reader, snapshot.dependencies);
   if (!tables) return undefined;
-  for (const table of [tables.files, tables.payload]) checkPrivilege(user, table, privilege);
+  const roles = await rolesOf(reader, user);
+  for (const table of [tables.files, tables.payload]) checkPrivilege(roles, table, privilege);
   return tables;
 }
 
@@ -72,7 +74,7 @@ export async function ensureUserfileTables(catalog: Catalog, txn: Txn, host: Use
   const snapshot = await catalog.snapshot(txn);
   const database = snapshot.requireDatabase(host.database);
   const schema = snapshot.requireSchema(database, host.schema);
-  checkPrivilege(user, database, 'CREATE');
+  checkPrivilege(await rolesOf(txn, user), database, 'CREATE');
   const firstId = await catalog.allocateIds(2);
   const create = (id: number, name: string, columns: readonly (readonly [string, ColumnType])[], keyCount: number): TableDescriptor => {
     if (snapshot.lookup(database.id, schema.id, name) !== undefined) throw notUserfile(name);

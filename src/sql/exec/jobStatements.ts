@@ -2,8 +2,8 @@
  * Job statements: SHOW JOBS, PAUSE / RESUME / CANCEL JOB and ALTER JOB OWNER, as hooks over the
  * job registry. They run in the statement's transaction: a request takes effect when it commits.
  *
- * Who may: admin everything; VIEWJOB and CONTROLJOB are role options; users without see their own
- * jobs only, and nobody but admin controls an admin's job.
+ * Who may: admin everything; VIEWJOB (see) and CONTROLJOB (see and control) are role options; users
+ * without them see their own jobs only, and nobody but admin controls an admin's job.
  * Lives elsewhere: the rows (jobs/showJobs.ts), what a request does (jobs/transitions.ts).
  */
 import { utf8Encode } from '../../base/bytes.ts';
@@ -14,6 +14,7 @@ import type { Datum } from '../../catalog/datum.ts';
 import { isAdmin } from '../../catalog/privileges.ts';
 import { systemTable } from '../../catalog/systemRows.ts';
 import { arrayOf, type ColumnType, Type } from '../../catalog/type.ts';
+import { requireUser, rolesOf } from '../../catalog/users.ts';
 import type { JobId, JobRecord } from '../../jobs/job.ts';
 import { type JobRegistry, unknownJob } from '../../jobs/registry.ts';
 import { JOB_COLUMNS, type JobRow, jobRow, showJobs } from '../../jobs/showJobs.ts';
@@ -59,7 +60,7 @@ async function runShowJobs(context: StatementContext, stmt: ShowJobs, registry: 
     throw new StatementError(SqlState.FeatureNotSupported, `SHOW JOBS WITH ${stmt.options[0]?.name.toUpperCase()} is not supported yet`);
   }
   const canViewAll = await hasJobOption(context, 'VIEWJOB', 'CONTROLJOB');
-  const isVisible = (record: JobRecord) => record.user === context.user || (canViewAll && (isAdmin(context.user) || !isAdmin(record.user)));
+  const isVisible = (record: JobRecord) => canViewAll || record.user === context.user;
   const view = {
     isLiveIn: (nodeId: number, epoch: number) => context.engine.kv.cluster.isLiveIn(nodeId, epoch),
     isAutomatic: (type: string) => registry.isAutomatic(type),
@@ -97,6 +98,7 @@ async function runControlJobs(context: StatementContext, stmt: ControlJobs, regi
   if (!(await hasJobOption(context, 'CONTROLJOB'))) {
     throw new StatementError(SqlState.InsufficientPrivilege, `user ${context.user} does not have CONTROLJOB privilege`);
   }
+  const isAdminHere = await isAdminUser(context, context.user);
   const reason = stmt.reason && (await context.evalString(stmt.reason));
   const records = await selectJobs(context, jobs, registry);
   if (jobs.type === 'ids' && records.length < jobs.ids.length) throw unknownJob(await firstMissing(context, jobs.ids, records));
@@ -104,7 +106,7 @@ async function runControlJobs(context: StatementContext, stmt: ControlJobs, regi
   const isGroup = jobs.type === 'schedule' || jobs.type === 'schedules' || jobs.type === 'allOfType';
   let count = 0;
   for (const record of records) {
-    if (isAdmin(record.user) && !isAdmin(context.user)) {
+    if (!isAdminHere && (await isAdminUser(context, record.user))) {
       if (isGroup) continue;
       throw new StatementError(SqlState.InsufficientPrivilege, `only admins can control jobs owned by other admins`, {
         detail: `job ${record.id}`,
@@ -133,12 +135,10 @@ async function runAlterJobOwner(context: StatementContext, stmt: AlterJobOwner, 
   const owner = stmt.owner.text;
   const record = await registry.get(id, context.txn);
   if (!record) throw unknownJob(id);
-  if (!isAdmin(context.user)) {
+  if (!(await isAdminUser(context, context.user))) {
     throw new StatementError(SqlState.InsufficientPrivilege, `only admins may change the owner of job ${id}`);
   }
-  if (!isAdmin(owner) && !(await systemTable('users').get(context.txn, owner))) {
-    throw new StatementError(SqlState.UndefinedObject, `role/user "${owner}" does not exist`);
-  }
+  await requireUser(context.txn, owner);
   await registry.changeOwner(context.txn, id, owner);
   return { tag: 'ALTER JOB OWNER' };
 }
@@ -204,11 +204,16 @@ async function firstMissing(context: StatementContext, exprs: readonly Expr[], f
 
 /** True for admin, and for users with one of the role options. */
 async function hasJobOption(context: StatementContext, ...options: readonly string[]): Promise<boolean> {
-  if (isAdmin(context.user)) return true;
+  if (await isAdminUser(context, context.user)) return true;
   for (const option of options) {
     if (await systemTable('role_options').get(context.txn, context.user, option)) return true;
   }
   return false;
+}
+
+/** True for root, admin, and members of admin at any depth. */
+async function isAdminUser(context: StatementContext, user: string): Promise<boolean> {
+  return isAdmin(user) || isAdmin(await rolesOf(context.txn, user));
 }
 
 function rowDatums(row: JobRow): Datum[] {
