@@ -15,7 +15,7 @@ import { parseTypeName } from './grammar/types.ts';
 import { tokenize } from './lexer.ts';
 import { T } from './tokens.ts';
 
-export { type SplitText, splitStatements } from './splitStatements.ts';
+export { type SplitStatement, type SplitText, splitStatements } from './splitStatements.ts';
 export { firstWords } from './grammar/families.ts';
 export { allKeywords, columnNameKeywords, functionNameKeywords, reservedKeywords, unreservedKeywords } from './keywords.ts';
 
@@ -51,11 +51,18 @@ export function parseStatements(sql: string): ParsedStatement[] {
       const end = cursor.peek(-1).endOffset;
       statements.push({ ast, sql: sql.slice(start, end), placeholderCount: cursor.placeholderMax, start });
     }
+  } catch (error) {
+    throw outOfStack(cursor, error);
   } finally {
     // The nodes hold no tokens: a large text must not live on in the shared cursor.
     cursor.reset('', []);
   }
   return statements;
+}
+
+/** A caller deep in the stack may leave less of it than NESTING_MAX reckons with: 54001 all the same. */
+function outOfStack(cursor: Cursor, error: unknown): unknown {
+  return error instanceof RangeError ? cursor.tooDeep() : error;
 }
 
 function parseWhole<R>(sql: string, parse: (c: Cursor) => R): R {
@@ -65,6 +72,8 @@ function parseWhole<R>(sql: string, parse: (c: Cursor) => R): R {
     const result = parse(cursor);
     if (!cursor.at(T.EOF)) throw cursor.error();
     return result;
+  } catch (error) {
+    throw outOfStack(cursor, error);
   } finally {
     cursor.reset('', []);
   }

@@ -4,50 +4,64 @@
  */
 import { isVarveError } from '../../base/errors.ts';
 import { scan, UnterminatedError } from './lexer.ts';
-import { T } from './tokens.ts';
+import { type SqlToken, T } from './tokens.ts';
 
-/** What a text holds, for the shell: whole statements, and what is left over. */
+export interface SplitStatement {
+  /** The statement without its semicolon and the white space and comments around it. */
+  readonly sql: string;
+  /** False for a last statement that no semicolon ends. */
+  readonly terminated: boolean;
+  /** Where `sql` starts in the text, and where the next statement may start. */
+  readonly start: number;
+  readonly end: number;
+}
+
 export interface SplitText {
-  /** Statements that a semicolon ends; text without it. */
-  readonly statements: readonly { readonly sql: string; readonly start: number; readonly end: number }[];
-  /** What follows the last semicolon, white space and comments aside. Empty: the input is complete. */
+  /** In order; empty statements are left out. */
+  readonly statements: readonly SplitStatement[];
+  /** A last piece that ends inside a literal or comment, from the start of its statement; else empty. */
   readonly rest: string;
-  /** Why the rest cannot be run yet: it is inside a literal or comment. */
+  /** What `rest` is inside of. */
   readonly openAt: 'string' | 'identifier' | 'comment' | 'dollarString' | undefined;
 }
 
 /**
- * Cuts a text at its semicolons without parsing it: any statement passes, a wrong one too. Never
- * throws on user input, malformed literals count as the end of the text.
+ * Cuts a text at its semicolons. Never throws: a malformed literal counts as terminated text, as
+ * running it gives the error message. Cost: one lexer pass, two when the text ends in a literal.
  */
 export function splitStatements(sql: string): SplitText {
-  let openAt: SplitText['openAt'];
-  let tokens: ReturnType<typeof scan>;
   try {
-    tokens = scan(sql);
+    return { statements: cut(sql, scan(sql)), rest: '', openAt: undefined };
   } catch (error) {
-    if (error instanceof UnterminatedError) {
-      // Everything before the open literal is whole: cut there, and leave the rest.
-      openAt = error.what;
-      const head = splitStatements(sql.slice(0, error.pos));
-      return { statements: head.statements, rest: sql.slice(head.statements.at(-1)?.end ?? 0).trimStart(), openAt };
-    }
-    if (!isVarveError(error)) throw error;
-    const position = (error.location?.position ?? 1) - 1;
-    const head = splitStatements(sql.slice(0, position));
-    return { statements: head.statements, rest: sql.slice(head.statements.at(-1)?.end ?? 0).trimStart(), openAt: undefined };
+    const isOpen = error instanceof UnterminatedError;
+    if (!isOpen && !isVarveError(error)) throw error;
+    // Everything before the place is whole: what has no semicolon there belongs to the last piece.
+    const place = isOpen ? error.pos : (error.location?.position ?? 1) - 1;
+    const whole = splitStatements(sql.slice(0, place)).statements.filter((statement) => statement.terminated);
+    const start = whole.at(-1)?.end ?? 0;
+    const rest = sql.slice(start).trimStart();
+    if (isOpen) return { statements: whole, rest, openAt: error.what };
+    return {
+      statements: [...whole, { sql: rest, terminated: true, start: sql.length - rest.length, end: sql.length }],
+      rest: '',
+      openAt: undefined,
+    };
   }
-  const statements: { sql: string; start: number; end: number }[] = [];
+}
+
+function cut(sql: string, tokens: readonly SqlToken[]): SplitStatement[] {
+  const statements: SplitStatement[] = [];
   let start = -1;
   let last = 0;
   for (const token of tokens) {
-    if (token.type === T.Semicolon) {
-      if (start >= 0) statements.push({ sql: sql.slice(start, last), start, end: token.endOffset });
-      start = -1;
-    } else if (token.type !== T.EOF) {
+    const ends = token.type === T.Semicolon || token.type === T.EOF;
+    if (!ends) {
       if (start < 0) start = token.startOffset;
       last = token.endOffset;
+    } else if (start >= 0) {
+      statements.push({ sql: sql.slice(start, last), terminated: token.type === T.Semicolon, start, end: token.endOffset });
+      start = -1;
     }
   }
-  return { statements, rest: start < 0 ? '' : sql.slice(start, last), openAt };
+  return statements;
 }

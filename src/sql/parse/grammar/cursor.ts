@@ -123,11 +123,15 @@ export class Cursor {
   }
 
   enter(): void {
-    if (++this.depth > NESTING_MAX) throw tooDeep(this.source, this.pos, NESTING_MAX);
+    if (++this.depth > NESTING_MAX) throw this.tooDeep();
   }
 
   leave(): void {
     this.depth--;
+  }
+
+  tooDeep(): StatementError {
+    return tooDeep(this.source, this.pos, NESTING_MAX);
   }
 
   chainTooLong(): StatementError {
