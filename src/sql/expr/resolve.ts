@@ -43,60 +43,64 @@ export function resolveOverload<C extends Candidate>(
   desired: ColumnType | undefined,
 ): Resolution<C> {
   const untyped = args.map(untypedOf);
-  const typed: (TypedExpr | undefined)[] = args.map(() => undefined);
-  let left = overloads.filter((overload) => arityFits(overload, args.length));
-
-  for (const [i, ast] of args.entries()) {
-    if (untyped[i] === undefined) typed[i] = typer(ast, soleParamType(left, i));
-  }
-  left = left.filter(
-    (overload) => typed.every((arg, i) => arg === undefined || fits(overload, i, arg.type)) && wildcardsAgree(overload, typed),
-  );
-  if (desired && left.length > 1) {
-    left = preferred(left, (overload) => typeof overload.returns === 'object' && typesEquivalent(overload.returns, desired));
-  }
-  if (desired && left.length > 1 && typed.every((arg) => arg === undefined)) {
-    left = preferred(left, (overload) => overload.params.every((param) => typeof param === 'object' && typesEquivalent(param, desired)));
-  }
+  const reachable = overloads.filter((overload) => arityFits(overload, args.length));
+  const typed = args.map((ast, i) => (untyped[i] === undefined ? typer(ast, soleParamType(reachable, i)) : undefined));
+  const takesTyped = (overload: C) =>
+    typed.every((arg, i) => arg === undefined || fits(overload, i, arg.type)) && wildcardsAgree(overload, typed);
   const agreed = agreedType(typed);
-  if (agreed && left.length > 1 && untyped.some((kind) => kind === 'number' || kind === 'string')) {
-    left = preferred(left, (overload) =>
-      args.every((ast, i) => isConstant(untyped[i]) === false || (fits(overload, i, agreed) && canBecome(ast, agreed, typer))),
-    );
-  }
-  if (left.length > 1) {
-    left = preferred(left, (overload) =>
-      args.every((ast, i) => !isConstant(untyped[i]) || untyped[i] === 'null' || fits(overload, i, typer(ast).type)),
-    );
-  }
-  if (left.length > 1 || untyped.includes('string') || untyped.includes('number')) {
-    left = left.filter((overload) =>
-      args.every((ast, i) => !isConstant(untyped[i]) || untyped[i] === 'null' || canFill(overload, i, ast, typer)),
-    );
-    // A single overload tells its constants what to be, and the literal's own error says best why it cannot.
-    const only = overloads.filter((overload) => arityFits(overload, args.length));
-    if (left.length === 0 && only.length === 1 && typed.every((arg, i) => arg === undefined || fits(only[0] as C, i, arg.type)))
-      left = only;
-  }
-  if (agreed && left.length > 1 && (untyped.includes('placeholder') || untyped.includes('null'))) {
-    left = preferred(left, (overload) =>
-      args.every((_, i) => untyped[i] === undefined || isConstant(untyped[i], false) || fits(overload, i, agreed)),
-    );
-  }
-  if (left.length > 1) left = preferred(left, (overload) => overload.preferred === true);
-  // With nothing but NULLs and constants any of the overloads gives the same: take the first that takes text, else the first.
-  if (left.length > 1 && untyped.every((kind) => kind === 'null')) left = left.slice(0, 1);
+  const neighbours = agreed ?? agreedType(args.map((ast, i) => (isLiteral(untyped[i]) ? typer(ast) : undefined)));
 
-  const overload = left[0];
+  /** True when each argument of these kinds passes the test. */
+  const each = (kinds: readonly Untyped[], test: (ast: Expr, i: number) => boolean) =>
+    args.every((ast, i) => !kinds.includes(untyped[i]) || test(ast, i));
+  const returnsDesired = (overload: C) =>
+    desired !== undefined && typeof overload.returns === 'object' && typesEquivalent(overload.returns, desired);
+  const takesDesired = (overload: C) =>
+    desired !== undefined &&
+    typed.every((arg) => arg === undefined) &&
+    overload.params.every((param) => typeof param === 'object' && typesEquivalent(param, desired));
+  const followsTyped = (overload: C) =>
+    agreed !== undefined && each(LITERALS, (ast, i) => fits(overload, i, agreed) && canBecome(ast, agreed, typer));
+  const isNatural = (overload: C) => each(LITERALS, (ast, i) => fits(overload, i, typer(ast).type));
+  const isPossible = (overload: C) => each(LITERALS, (ast, i) => canFill(overload, i, ast, typer));
+  const followsNeighbours = (overload: C) =>
+    neighbours !== undefined && each(['placeholder', 'null'], (_, i) => fits(overload, i, neighbours));
+
+  let left = narrowed(reachable.filter(takesTyped), [returnsDesired, takesDesired, followsTyped, isNatural]);
+  const [only] = reachable;
+  const isOnly = reachable.length === 1 && only !== undefined && takesTyped(only);
+  // A single overload tells its constants what to be, and the literal's own error says best why it cannot.
+  if (!isOnly) left = left.filter(isPossible);
+  left = narrowed(left, [followsNeighbours, (overload) => overload.preferred === true]);
+  // Of NULLs alone every overload makes NULL.
+  if (untyped.every((kind) => kind === 'null')) left = left.slice(0, 1);
+
+  const [overload] = left;
   if (overload === undefined || left.length > 1) {
     return { kind: overload === undefined ? 'none' : 'ambiguous', args: args.map((ast, i) => typed[i] ?? typer(ast)) };
   }
   const element = elementOf(overload, typed);
-  const complete = args.map(
-    (ast, i) => typed[i] ?? typer(ast, concrete(overload, i, element) ?? (untyped[i] === 'placeholder' ? agreed : undefined)),
-  );
+  const wish = (i: number) => concrete(overload, i, element) ?? (untyped[i] === 'placeholder' ? neighbours : undefined);
+  const complete = args.map((ast, i) => typed[i] ?? typer(ast, wish(i)));
   const isSound = complete.every((arg, i) => fits(overload, i, arg.type)) && wildcardsAgree(overload, complete);
-  return { kind: isSound ? 'found' : 'none', ...(isSound ? { overload } : {}), args: complete } as Resolution<C>;
+  return isSound ? { kind: 'found', overload, args: complete } : { kind: 'none', args: complete };
+}
+
+const LITERALS: readonly Untyped[] = ['number', 'string'];
+
+function isLiteral(kind: Untyped): boolean {
+  return LITERALS.includes(kind);
+}
+
+/** Applies preferences in order while there is a choice: each keeps what it accepts, unless that is nothing. */
+function narrowed<C>(candidates: readonly C[], preferences: readonly ((candidate: C) => boolean)[]): C[] {
+  let left = [...candidates];
+  for (const accepts of preferences) {
+    if (left.length <= 1) break;
+    const kept = left.filter(accepts);
+    if (kept.length > 0) left = kept;
+  }
+  return left;
 }
 
 function arityFits(overload: Candidate, count: number): boolean {
@@ -161,16 +165,6 @@ function concrete(overload: Candidate, index: number, element: ColumnType | unde
   const param = paramAt(overload, index);
   if (typeof param === 'object') return param;
   return param === 'anyelement' ? element : undefined;
-}
-
-/** Keeps what `wanted` accepts, unless that is nothing. */
-function preferred<C>(candidates: readonly C[], wanted: (candidate: C) => boolean): C[] {
-  const kept = candidates.filter(wanted);
-  return kept.length > 0 ? kept : [...candidates];
-}
-
-function isConstant(kind: Untyped, orNull = true): boolean {
-  return kind === 'number' || kind === 'string' || (orNull && kind === 'null');
 }
 
 function agreedType(typed: readonly (TypedExpr | undefined)[]): ColumnType | undefined {
