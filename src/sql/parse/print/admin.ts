@@ -311,7 +311,7 @@ function withOptions(options: readonly Option[], o: PrintOptions): string {
     if (!uriOptions.has(name)) return `${label} = ${printExpr(value, o)}`;
     return `${label} = ${value.kind === 'tuple' ? `(${value.elements.map((uri) => uriText(uri, o)).join(', ')})` : uriText(value, o)}`;
   };
-  return ` WITH OPTIONS (${options.map(one).join(', ')})`;
+  return ` WITH ${options.map(one).join(', ')}`;
 }
 
 // ---- SHOW ---------------------------------------------------------------------------------------
