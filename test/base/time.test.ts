@@ -1,0 +1,221 @@
+/** Time: durations, moments, the hybrid clock, the manual clock and how it knows that all is quiet. */
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { sleep } from '../../src/base/clock.ts';
+import { formatDuration, parseDuration } from '../../src/base/duration.ts';
+import { isVarveError } from '../../src/base/errors.ts';
+import { Hlc } from '../../src/base/hlc.ts';
+import { Activity } from '../../src/base/idle.ts';
+import { ManualClock, momentToMicros } from '../../src/base/manualClock.ts';
+import { SystemClock } from '../../src/base/systemClock.ts';
+import type { Timestamp } from '../../src/base/timestamp.ts';
+import { formatDecimal, formatForError, formatUtc, parseDecimal, timestamp } from '../../src/base/timestamp.ts';
+
+function codeOf(work: () => unknown): string {
+  try {
+    work();
+  } catch (error) {
+    if (isVarveError(error)) return error.code;
+    throw error;
+  }
+  return 'no error';
+}
+
+async function codeOfAsync(work: Promise<unknown>): Promise<string> {
+  return work.then(
+    () => 'no error',
+    (error) => error.code,
+  );
+}
+
+const durations = suite('durations');
+
+durations('are read in every form that people write', () => {
+  for (const [text, micros] of [
+    ['25h', 90_000_000_000],
+    ['90s', 90_000_000],
+    ['1h30m', 5_400_000_000],
+    ['2 days', 172_800_000_000],
+    ['10ms', 10_000],
+    ['4h0m0s', 14_400_000_000],
+    ['1.5h', 5_400_000_000],
+    ['0.1s', 100_000],
+    ['5µs', 5],
+    ['1500ns', 1],
+    ['1 week 1 hour', 608_400_000_000],
+    ['-10s', -10_000_000],
+    ['0', 0],
+  ] as const) {
+    assert.is(parseDuration(text), micros, text);
+  }
+  for (const text of ['', '25', 'h', '1 month', '1h x', '--1s', '1e3s', '99999999999999h']) {
+    assert.is(
+      codeOf(() => parseDuration(text)),
+      '22023',
+      text,
+    );
+  }
+});
+
+durations('print as settings show them, and read back', () => {
+  for (const text of ['4h0m0s', '25h0m0s', '1m30.5s', '10ms', '1.5ms', '250µs', '0s', '-1h0m0s', '59.999999s']) {
+    assert.is(formatDuration(parseDuration(text)), text);
+  }
+});
+
+durations.run();
+
+const timestamps = suite('timestamps');
+
+timestamps('print in three forms and read back from one', () => {
+  const ts = timestamp(1_763_639_999_123_456);
+  assert.is(formatDecimal(ts), '1763639999123456000.0000000000');
+  assert.is(formatForError(ts), '1763639999.123456000,0');
+  assert.is(formatUtc(ts), '2025-11-20 11:59:59.123456+00:00');
+  assert.is(parseDecimal(formatDecimal(ts)), ts);
+  assert.is(parseDecimal('1763639999123456999'), ts);
+  assert.is(parseDecimal('x'), undefined);
+  assert.is(parseDecimal('99999999999999999999'), undefined);
+});
+
+timestamps('moments are text, dates or microseconds', () => {
+  assert.is(momentToMicros('1970-01-01T00:00:01.000002Z'), 1_000_002);
+  assert.is(momentToMicros('1970-01-02'), 86_400_000_000);
+  assert.is(momentToMicros('1970-01-01 02:00:00+01'), 3_600_000_000);
+  assert.is(momentToMicros('1970-01-01 02:00+01:30'), 1_800_000_000);
+  assert.is(momentToMicros(new Date(5)), 5000);
+  assert.is(momentToMicros(7), 7);
+  for (const text of ['yesterday', '2026-13-01', '1969-12-31'])
+    assert.is(
+      codeOf(() => momentToMicros(text)),
+      '22007',
+    );
+});
+
+timestamps.run();
+
+const clocks = suite('clocks');
+
+clocks('the hybrid clock is unique, never behind physical time, and above what it was forwarded to', async () => {
+  const clock = new ManualClock(1000);
+  const hlc = new Hlc(clock);
+  assert.equal([hlc.now(), hlc.now(), hlc.last()], [1000, 1001, 1001]);
+  await clock.advance('1ms');
+  assert.is(hlc.now(), 2000);
+  hlc.forward(5000 as Timestamp);
+  hlc.forward(10 as Timestamp);
+  assert.is(hlc.last(), 5000);
+  assert.is(hlc.now(), 5001);
+  assert.is(new Hlc(clock, 9000 as Timestamp).now(), 9001);
+});
+
+clocks('timers fire in order of due time, then of creation, at their own time', async () => {
+  const clock = new ManualClock(0);
+  const log: string[] = [];
+  const note = (name: string) => () => log.push(`${name}@${clock.nowMicros()}`);
+  clock.setTimer(20, note('b'));
+  clock.setTimer(10, note('a'));
+  clock.setTimer(20, note('c'));
+  const cancelled = clock.setTimer(15, note('never'));
+  clock.setTimer(10, () => clock.setTimer(5, note('nested')));
+  clock.setTimer(31, note('later'));
+  cancelled.cancel();
+  cancelled.cancel();
+  assert.is(clock.nextDue(), 10);
+  await clock.advance(30);
+  assert.equal(log, ['a@10', 'nested@15', 'b@20', 'c@20']);
+  assert.is(clock.nowMicros(), 30);
+  await clock.set(31);
+  assert.is(log.at(-1), 'later@31');
+});
+
+clocks('time waits for what a timer has started', async () => {
+  const clock = new ManualClock(0);
+  const log: string[] = [];
+  clock.setTimer(10, () => {
+    clock.activity.during('slow work', async () => {
+      for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
+      log.push(`worked@${clock.nowMicros()}`);
+    });
+  });
+  clock.setTimer(20, () => log.push(`next@${clock.nowMicros()}`));
+  await clock.advance('1s');
+  assert.equal(log, ['worked@10', 'next@20']);
+});
+
+clocks('an effect that waits for the clock does not hold it', async () => {
+  const clock = new ManualClock(0);
+  const log: string[] = [];
+  const job = clock.activity.during('job', async () => {
+    for (let i = 0; i < 3; i++) {
+      await clock.activity.suspend(sleep(clock, 10));
+      log.push(`woke@${clock.nowMicros()}`);
+    }
+  });
+  const statement = clock.activity.during('statement', () => clock.activity.suspend(clock.advance('1ms')));
+  await Promise.all([job, statement]);
+  assert.equal(log, ['woke@10', 'woke@20', 'woke@30']);
+  assert.is(clock.activity.busy, 0);
+});
+
+clocks('calls queue, and time never goes back', async () => {
+  const clock = new ManualClock('2026-01-01');
+  const start = clock.nowMicros();
+  await Promise.all([clock.advance(5), clock.advance(7)]);
+  assert.is(clock.nowMicros(), start + 12);
+  assert.is(await codeOfAsync(clock.set('2025-12-31')), '55000');
+  assert.is(await codeOfAsync(clock.advance('-1s')), '22023');
+  assert.is(await codeOfAsync(clock.advance(1)), 'no error');
+});
+
+clocks('a sleep ends with its signal', async () => {
+  const clock = new ManualClock(0);
+  const controller = new AbortController();
+  const asleep = sleep(clock, 10, controller.signal);
+  controller.abort(new Error('stop'));
+  assert.is(await asleep.catch((error) => error.message), 'stop');
+  assert.is(clock.nextDue(), undefined);
+});
+
+clocks('the system clock gives whole microseconds near the wall clock, and fires and cancels timers', async () => {
+  const clock = new SystemClock();
+  assert.ok(Number.isSafeInteger(clock.nowMicros()));
+  assert.ok(Math.abs(clock.nowMicros() - Date.now() * 1000) < 2_000_000);
+  let fired = 0;
+  clock.setTimer(40 * 86_400_000_000, () => fired++).cancel();
+  clock.setTimer(0, () => fired++).cancel();
+  // Unref'd timers do not keep the process alive, so something else must while this one is awaited.
+  const keepAlive = setInterval(() => {}, 1000);
+  await new Promise<void>((resolve) => clock.setTimer(1, resolve));
+  clearInterval(keepAlive);
+  assert.is(fired, 0);
+});
+
+clocks.run();
+
+const activity = suite('activity');
+
+activity('settled waits for effects begun while it waits', async () => {
+  const all = new Activity();
+  const log: string[] = [];
+  const endFirst = all.begin('first');
+  const settled = all.settled().then(() => log.push('settled'));
+  setImmediate(() => {
+    const endSecond = all.begin('second');
+    log.push(all.names().join());
+    endFirst();
+    endFirst();
+    setImmediate(() => {
+      log.push(`busy ${all.busy}`);
+      endSecond();
+    });
+  });
+  await settled;
+  assert.equal(log, ['first,second', 'busy 1', 'settled']);
+});
+
+activity('suspending more than has begun is a bug', async () => {
+  assert.is(await codeOfAsync(new Activity().suspend(Promise.resolve())), 'XX000');
+});
+
+activity.run();
