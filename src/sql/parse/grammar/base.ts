@@ -31,7 +31,7 @@ export type Hole = (typeof holes)[number];
 export interface GrammarRecorder {
   terminal(name: string): void;
   rule(name: string): void;
-  option(body: () => void): void;
+  optional(body: () => void): void;
   repetition(body: () => void): void;
   list(body: () => void): void;
   alternatives(bodies: (() => void)[]): void;
@@ -55,6 +55,8 @@ export abstract class FamilyParser {
   recorder: GrammarRecorder | undefined = undefined;
   /** The rules by name, for the recorder. */
   readonly rules = new Map<string, () => unknown>();
+  /** Parsers whose rules this one calls. */
+  readonly parts: FamilyParser[] = [];
 
   constructor(c: Cursor) {
     this.c = c;
@@ -88,7 +90,7 @@ export abstract class FamilyParser {
   /** Consumes the token if it stands here. */
   protected has(type: TokenType): boolean {
     if (this.recorder === undefined) return this.c.accept(type);
-    this.recorder.option(() => this.tok(type));
+    this.recorder.optional(() => this.tok(type));
     return true;
   }
 
@@ -99,7 +101,7 @@ export abstract class FamilyParser {
       for (const type of types) this.c.expect(type);
       return true;
     }
-    this.recorder.option(() => this.toks(...types));
+    this.recorder.optional(() => this.toks(...types));
     return true;
   }
 
@@ -119,7 +121,7 @@ export abstract class FamilyParser {
   protected when<R>(lead: Lead, body: () => R): R | undefined {
     if (this.recorder !== undefined) {
       let result: R | undefined;
-      this.recorder.option(() => {
+      this.recorder.optional(() => {
         this.skip(lead);
         result = body();
       });

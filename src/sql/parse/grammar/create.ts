@@ -217,7 +217,7 @@ export class CreateParser extends TableDefParser {
   /** A name, unless the token stands here. */
   private nameBefore(stop: (typeof T)['LParen']): Name | undefined {
     if (this.recorder !== undefined) {
-      this.recorder.option(() => this.name());
+      this.recorder.optional(() => this.name());
       return undefined;
     }
     return this.c.at(stop) ? undefined : this.c.name();

@@ -130,7 +130,6 @@ export class DmlParser extends QueryParser {
 
   /** The changed table; the word after it is no alias. */
   private target1(stop: Lead) {
-    this.sources.recorder = this.recorder;
     const bareAlias = this.recorder !== undefined || !this.stopsAfterTable(stop);
     return this.sources.tableRef(bareAlias);
   }

@@ -49,7 +49,7 @@ export class JobsParser extends FamilyParser {
 
   private optionalQuery(): JobSelection | undefined {
     if (this.recorder !== undefined) {
-      this.recorder.option(() => this.query());
+      this.recorder.optional(() => this.query());
       return undefined;
     }
     return atQuery(this.c) || this.c.at(T.LParen) ? { type: 'select', query: this.query() } : undefined;

@@ -21,6 +21,7 @@ export class QueryParser extends FamilyParser {
   constructor(c: Cursor) {
     super(c);
     this.sources = new TableSourceParser(c);
+    this.parts.push(this.sources);
   }
 
   statement(): Statement {
@@ -203,7 +204,6 @@ export class QueryParser extends FamilyParser {
 
   /** A table source with its joins. */
   source() {
-    if (this.recorder !== undefined) this.sources.recorder = this.recorder;
     return this.sources.source();
   }
 
@@ -252,7 +252,7 @@ export class QueryParser extends FamilyParser {
 
   private bareLabel() {
     if (this.recorder !== undefined) {
-      this.recorder.option(() => this.label());
+      this.recorder.optional(() => this.label());
       return undefined;
     }
     return isBareLabel(this.c.token) ? this.c.label() : undefined;

@@ -351,7 +351,7 @@ export class SessionParser extends FamilyParser {
 
   private copyValue(): Expr | undefined {
     if (this.recorder !== undefined) {
-      this.recorder.option(() => this.expr());
+      this.recorder.optional(() => this.expr());
       return undefined;
     }
     const { c } = this;

@@ -15,6 +15,7 @@ export class ShowParser extends FamilyParser {
   constructor(c: Cursor) {
     super(c);
     this.access = new AccessParser(c);
+    this.parts.push(this.access);
   }
 
   readonly statement = this.rule('show', (): Statement => {
@@ -145,8 +146,7 @@ export class ShowParser extends FamilyParser {
         [
           T.ON,
           () => {
-            this.access.recorder = this.recorder;
-            const target = this.recorder === undefined ? this.access.grantTarget() : undefined;
+            const target = this.access.grantTarget();
             return { what: 'grants', target, grantees: this.when(T.FOR, roles) ?? [] };
           },
         ],

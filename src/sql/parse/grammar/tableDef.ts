@@ -122,7 +122,7 @@ export abstract class TableDefParser extends FamilyParser {
 
   private optionalName(): Name | undefined {
     if (this.recorder !== undefined) {
-      this.recorder.option(() => this.name());
+      this.recorder.optional(() => this.name());
       return undefined;
     }
     return this.c.atName() ? this.c.name() : undefined;

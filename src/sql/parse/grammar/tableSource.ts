@@ -267,7 +267,7 @@ export class TableSourceParser extends FamilyParser {
 
   private alias(bareAlias: boolean): TableAlias | undefined {
     if (this.recorder !== undefined) {
-      this.recorder.option(() => {
+      this.recorder.optional(() => {
         this.has(T.AS);
         this.name();
         this.optionalParenList(() => this.name());
