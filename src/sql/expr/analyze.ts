@@ -170,7 +170,7 @@ function analyze(analysis: Analysis, node: ast.Expr, desired: ColumnType | undef
       return castTo(expr, type);
     }
     case 'collate':
-      throw notSupported(`COLLATE ${node.locale} is not supported`, node.pos);
+      return collate(analysis, node, desired);
     case 'field':
       return field(analysis, node);
     case 'subscript':
@@ -330,16 +330,30 @@ function unary(analysis: Analysis, node: ast.UnaryExpr, desired: ColumnType | un
 
 function binary(analysis: Analysis, node: ast.BinaryExpr, desired: ColumnType | undefined): TypedExpr {
   const { op } = node;
-  if (op === 'and' || op === 'or') {
-    return {
-      kind: op,
-      type: Type.Bool,
-      left: boolOperand(analysis, node.left, op.toUpperCase()),
-      right: boolOperand(analysis, node.right, op.toUpperCase()),
-    };
-  }
+  if (op === 'and' || op === 'or') return logic(analysis, node, op);
   if (isComparison(op)) return analyzeComparison(analysis, op, node.left, node.right, node.pos);
   return analyzeBinary(analysis, node, desired);
+}
+
+/**
+ * AND and OR chains become balanced trees: the same terms in the same order, so the same meaning, but
+ * thousands of them (a list of ids spelled out with OR) cost no deep recursion later.
+ */
+function logic(analysis: Analysis, node: ast.BinaryExpr, op: 'and' | 'or'): TypedExpr {
+  const terms: ast.Expr[] = [];
+  let rest: ast.Expr = node;
+  while (rest.kind === 'binary' && rest.op === op) {
+    terms.push(rest.right);
+    rest = rest.left;
+  }
+  terms.push(rest);
+  const typed = terms.reverse().map((term) => boolOperand(analysis, term, op.toUpperCase()));
+  const join = (from: number, to: number): TypedExpr => {
+    if (to - from === 1) return typed[from] as TypedExpr;
+    const middle = (from + to + 1) >> 1;
+    return { kind: op, type: Type.Bool, left: join(from, middle), right: join(middle, to) };
+  };
+  return join(0, typed.length);
 }
 
 function caseExpr(analysis: Analysis, node: ast.CaseExpr, desired: ColumnType | undefined): TypedExpr {
@@ -400,6 +414,16 @@ function subscript(analysis: Analysis, node: ast.SubscriptExpr): TypedExpr {
     });
   }
   return { kind: 'subscript', type: element, operand, index };
+}
+
+/** Strings compare by their bytes, which is what the collations `default`, `C` and `POSIX` ask for; there are no others. */
+function collate(analysis: Analysis, node: ast.CollateExpr, desired: ColumnType | undefined): TypedExpr {
+  if (!/^(?:pg_catalog\.)?(?:default|c|posix)$/i.test(node.locale)) throw notSupported(`COLLATE ${node.locale} is not supported`, node.pos);
+  const operand = analysis.type(node.operand, desired ?? Type.String);
+  if (operand.type.family === 'string' || operand.type.family === 'unknown') return operand;
+  throw new StatementError(SqlState.DatatypeMismatch, `incompatible type for COLLATE: ${familyName(operand.type)}`, {
+    location: { position: node.pos + 1 },
+  });
 }
 
 function field(analysis: Analysis, node: ast.FieldExpr): TypedExpr {

@@ -138,8 +138,16 @@ export function visitExpr(expr: TypedExpr, visit: (expr: TypedExpr) => boolean |
 
 /** The terms of a conjunction, left to right: what must each be true. */
 export function conjunctsOf(expr: TypedExpr): TypedExpr[] {
-  if (expr.kind !== 'and') return [expr];
-  return [...conjunctsOf(expr.left), ...conjunctsOf(expr.right)];
+  const terms: TypedExpr[] = [];
+  const collect = (node: TypedExpr): void => {
+    if (node.kind !== 'and') terms.push(node);
+    else {
+      collect(node.left);
+      collect(node.right);
+    }
+  };
+  collect(expr);
+  return terms;
 }
 
 /** Moves column positions: `moved(old)` is the new index. */

@@ -151,6 +151,17 @@ test('placeholders take the type of what they meet, and keep it', () => {
   );
 });
 
+test('as many terms as the parser takes can be typed, folded and run', () => {
+  const terms = Array.from({ length: 1900 }, (_, i) => `i = ${i + 100}`);
+  assert.is(compileExpr(analyzed([...terms, 'i = 7'].join(' OR '), columns))(row, testEvalContext()), true);
+  const all = analyzed(terms.map((term) => `NOT (${term})`).join(' AND '), columns);
+  assert.is(conjunctsOf(all).length, terms.length);
+  assert.is(compileExpr(all)(row, testEvalContext()), true);
+  const sum = analyzed(`i${' + 1'.repeat(1900)}`, columns);
+  assert.is(compileExpr(sum)(row, testEvalContext()), 1907);
+  assert.is(formatExpr(analyzed(`1${' + 1'.repeat(1900)}`)), '1901');
+});
+
 test('upper layers register functions under their own schema', async () => {
   const functions = new FunctionRegistry(builtinFunctions());
   const advanced: Datum[] = [];

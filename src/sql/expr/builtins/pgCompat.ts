@@ -65,6 +65,18 @@ function privilegeChecks(name: string, kind: 'table' | 'schema' | 'database'): O
   });
 }
 
+/** `8192 bytes`, `10 MB`: whole numbers of the largest unit that leaves at least ten of it. */
+function prettySize(bytes: number): string {
+  const units = ['bytes', 'kB', 'MB', 'GB', 'TB', 'PB'];
+  let size = bytes;
+  let unit = 0;
+  while (Math.abs(size) >= 10240 && unit < units.length - 1) {
+    size /= 1024;
+    unit++;
+  }
+  return `${Math.round(size)} ${units[unit]}`;
+}
+
 /** pg_get_expr(text, relation): stored expressions are SQL text already. */
 const getExpr: EvalFn = (_, expression) => expression as Datum;
 
@@ -100,6 +112,7 @@ export const pgCompatFunctions: readonly Overload[] = [
   stable('obj_description', [Oid, Text], Text, (ctx, oid) => spoken(ctx.catalog.comment(Number(oid), 0))),
   stable('col_description', [Oid, Int8], Text, (ctx, oid, column) => spoken(ctx.catalog.comment(Number(oid), Number(column)))),
   stable('shobj_description', [Oid, Text], Text, () => null),
+  contextual('pg_size_pretty', [Int8], Text, 'immutable', (_, bytes) => utf8Encode(prettySize(Number(bytes)))),
   stable('pg_encoding_to_char', [Int8], Text, (_, encoding) => (Number(encoding) === 6 ? ('UTF8' as ByteString) : null)),
   stable('pg_client_encoding', [], Text, () => 'UTF8' as ByteString),
   stable('getdatabaseencoding', [], Text, () => 'UTF8' as ByteString),
