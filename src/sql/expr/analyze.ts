@@ -34,7 +34,7 @@ import {
   typePair,
 } from './analyzeOperator.ts';
 import { canCast } from './castFunction.ts';
-import { invalidCast, mustBeBool, notSupported } from './errors.ts';
+import { invalidCast, mustBeBool, notSupported, tooComplex } from './errors.ts';
 import { foldConstants } from './fold.ts';
 import { numberConstant, plainType, stringConstant, untypedKind } from './literals.ts';
 import { undeterminedPlaceholder } from './placeholders.ts';
@@ -43,10 +43,17 @@ import type { TypedExpr } from './typedExpr.ts';
 
 /**
  * The typed form of an expression. Throws the errors of names (42703, 42702, 42P01, 42883), of types
- * (22023, 42804, 42846, 22P02), 42P18 for a placeholder nothing types, 0A000 for what is not supported.
+ * (22023, 42804, 42846, 22P02), 42P18 for a placeholder nothing types, 54001 for an expression nested too
+ * deep, 0A000 for what is not supported.
  */
 export function analyzeExpr(node: ast.Expr, ctx: AnalyzeContext, desired?: ColumnType): TypedExpr {
-  return foldConstants(analysisOf(ctx).type(node, desired));
+  try {
+    return foldConstants(analysisOf(ctx).type(node, desired));
+  } catch (error) {
+    // The engine's own stack is the limit: nothing has been changed yet, so running out of it does no harm.
+    if (error instanceof RangeError) throw tooComplex(node.pos);
+    throw error;
+  }
 }
 
 /** As analyzeExpr, for a condition. 42804 `argument of WHERE must be type bool, not type int`. */

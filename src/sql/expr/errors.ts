@@ -58,3 +58,10 @@ export function notSupported(message: string, pos: number): StatementError {
 export function invalidCast(from: ColumnType, to: ColumnType, pos: number): StatementError {
   return new StatementError(SqlState.CannotCoerce, `invalid cast: ${familyName(from)} -> ${familyName(to)}`, at(pos));
 }
+
+export function tooComplex(pos: number): StatementError {
+  return new StatementError(SqlState.StatementTooComplex, 'expression is nested too deeply', {
+    ...at(pos),
+    hint: 'split the statement, or write long lists with IN or an array',
+  });
+}
