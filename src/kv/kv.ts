@@ -259,8 +259,11 @@ export interface Kv {
    * below a touched table's GC threshold (not when `unchecked`: for reading what is known to be kept).
    */
   at(ts: Timestamp, options?: { readonly unchecked?: boolean }): KvReader;
-  /** Runs `fn` in a transaction and commits; runs it again on 40001, with backoff on the clock from the third attempt. */
+  /** Runs `fn` in a transaction and commits; runs it again on 40001, after backoff(). */
   run<T>(fn: (txn: Txn) => Promise<T>, options?: RunOptions): Promise<T>;
+
+  /** What run() waits before the attempt after `attempt` (from 1); for those who run a transaction again themselves. */
+  backoff(attempt: number, signal?: AbortSignal): Promise<void>;
 
   /** Returns the function that removes it. Hooks run in the order of their registration. */
   addCommitHook(span: Span, hook: CommitHook): () => void;

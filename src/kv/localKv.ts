@@ -56,6 +56,8 @@ const ATTEMPTS_MAX = 50;
 /** So many attempts follow each other at once; later ones wait on the clock. */
 const IMMEDIATE_ATTEMPTS = 5;
 const BACKOFF_MICROS_MAX = 100_000;
+/** At most 2^6 turns of the event loop are let pass. */
+const BACKOFF_EXPONENT_MAX = 6;
 
 /** A new, empty cluster. */
 export function openKv(options: KvOptions): Kv {
@@ -141,11 +143,17 @@ class LocalKv implements Kv, KvCore {
         txn.rollback();
         if (!isVarveError(error) || error.code !== SqlState.SerializationFailure || attempt >= attemptsMax) throw error;
       }
-      // Each refused commit means that another one succeeded, so trying again at once makes progress;
-      // on a clock that moves only when told a wait might never end.
-      if (attempt < IMMEDIATE_ATTEMPTS || this.clock.isManual) await this.executor.yield();
-      else await sleep(this.clock, Math.min(1_000 * 2 ** (attempt - IMMEDIATE_ATTEMPTS), BACKOFF_MICROS_MAX), options.signal);
+      await this.backoff(attempt, options.signal);
     }
+  }
+
+  async backoff(attempt: number, signal?: AbortSignal): Promise<void> {
+    // Chance parts transactions that would otherwise meet again in step; time passes only for the
+    // unlucky, and never on a clock that moves when told, where the wait might have no end.
+    const turns = this.ids.randomInt8() % 2 ** Math.min(attempt, BACKOFF_EXPONENT_MAX);
+    for (let i = 0; i <= turns; i++) await this.executor.yield();
+    if (attempt < IMMEDIATE_ATTEMPTS || this.clock.isManual) return;
+    await sleep(this.clock, Math.min(1_000 * 2 ** (attempt - IMMEDIATE_ATTEMPTS), BACKOFF_MICROS_MAX), signal);
   }
 
   addCommitHook(span: Span, hook: CommitHook): () => void {

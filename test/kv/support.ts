@@ -19,9 +19,7 @@ export interface TestKv {
 }
 
 /** `sliceCount`: how many looks at the clock a time slice has; small numbers make long work interleave. */
-export function makeKv(
-  options: { localities?: string[]; sliceCount?: number; seed?: number; slicedCommitKeysMin?: number } = {},
-): TestKv {
+export function makeKv(options: { localities?: string[]; sliceCount?: number; seed?: number; slicedCommitKeysMin?: number } = {}): TestKv {
   const clock = new ManualClock('2026-11-20T00:00:00Z');
   const kv = openKv({
     clock,
