@@ -15,7 +15,7 @@ import type { Bytes } from '../base/bytes.ts';
 import { prefixEnd } from '../base/span.ts';
 import type { Timestamp } from '../base/timestamp.ts';
 import type { KvCore } from './core.ts';
-import { snapshotTimestamp } from './core.ts';
+import { snapshotTimestamp, underWay } from './core.ts';
 import { firstAtOrAfter } from './hooks.ts';
 import { indexOfKey } from './indexOfKey.ts';
 import type { CommittedWrites } from './kv.ts';
@@ -30,15 +30,14 @@ const PREVALIDATED_READS_MIN = 2_000;
 
 /** Commits a transaction that has writes, or functions that may write. Throws 40001, or what a hook or function threw, with nothing applied. */
 export async function commitTxn(core: KvCore, txn: LocalTxn): Promise<void> {
-  // In a loop of its own, not a helper: nothing may come between the last look and the step below.
-  while (core.publication !== undefined) await core.publication.published;
+  for (let large = underWay(core); large !== undefined; large = underWay(core)) await large.published;
   if (txn.reads.size >= PREVALIDATED_READS_MIN) {
     // Validates at a new snapshot and lets others run: the step below then asks about few changes.
     const ts = snapshotTimestamp(core);
     validate(core, txn);
     txn.reads.rebase(ts);
     await core.executor.yield();
-    while (core.publication !== undefined) await core.publication.published;
+    for (let large = underWay(core); large !== undefined; large = underWay(core)) await large.published;
   }
   validate(core, txn);
   const ts = core.hlc.now();

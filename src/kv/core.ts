@@ -37,6 +37,14 @@ export interface KvCore {
   publication: Publication | undefined;
 }
 
+/**
+ * The large commit under way, if any. Whoever commits or ingests loops over it in place: between the
+ * last look and its own step nothing may come, not even the turn that a helper's promise takes.
+ */
+export function underWay(core: KvCore): Publication | undefined {
+  return core.publication;
+}
+
 /** A timestamp for a new snapshot: everything committed so far is at or below it, and no later commit will be. */
 export function snapshotTimestamp(core: KvCore): Timestamp {
   if (core.publication !== undefined) return prevTimestamp(core.publication.commitTimestamp);

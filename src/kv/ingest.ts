@@ -7,11 +7,12 @@ import type { Bytes } from '../base/bytes.ts';
 import type { Timestamp } from '../base/timestamp.ts';
 import { VersionBatch } from '../mvcc/versionBatch.ts';
 import type { KvCore } from './core.ts';
+import { underWay } from './core.ts';
 import type { IngestOptions, IngestRun } from './kv.ts';
 
 /** Returns the timestamp of arrival, which is also the versions' own where the run brings none. */
 export async function ingestRun(core: KvCore, run: IngestRun, options: IngestOptions): Promise<Timestamp> {
-  while (core.publication !== undefined) await core.publication.published;
+  for (let large = underWay(core); large !== undefined; large = underWay(core)) await large.published;
   const arrival = core.hlc.now();
   const { keys, values, timestamps } = run;
   assert(
