@@ -21,6 +21,7 @@
  *
  * Keys must be flat strings, as KeyWriter makes them; a rope compares by a slow call each time.
  */
+import { assert } from '../base/assert.ts';
 import type { Bytes } from '../base/bytes.ts';
 import type { Span } from '../base/span.ts';
 import type { Timestamp } from '../base/timestamp.ts';
@@ -81,7 +82,7 @@ export class VersionTree {
     return index < node.keys.length && node.keys[index] === key ? node.heads[index] : undefined;
   }
 
-  /** Puts a new version on top of the key's chain and returns it; its `older` is what was there. One descent. */
+  /** Puts a new version on top of the key's chain and returns it; its `older` is what was there, and older it must be. One descent. */
   push(key: Bytes, ts: Timestamp, value: Bytes | null): Version {
     this.#insert(key, ts, value, undefined);
     return this.#pushed as Version;
@@ -132,7 +133,10 @@ export class VersionTree {
     const index = lowerBound(keys, key);
     if (index < keys.length && keys[index] === key) {
       this.placedKey = keys[index] as Bytes;
-      this.#pushed = head ?? new Version(ts, value, heads[index]);
+      const old = heads[index] as Version;
+      // Asked first: the message would cost more than the write.
+      if (head === undefined && old.ts >= ts) assert(false, `write at @${ts} over a version at @${old.ts}`);
+      this.#pushed = head ?? new Version(ts, value, old);
       heads[index] = this.#pushed;
       return undefined;
     }

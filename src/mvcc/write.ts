@@ -34,12 +34,9 @@ export function apply(state: StoreState, ts: Timestamp, batch: WriteBatch, from:
     const bytes = value === null ? key.length : key.length + value.length;
     if (old === undefined) {
       stats.totalKeys++;
-    } else {
-      assert(old.ts < ts, `write at @${ts} over a version at @${old.ts}`);
-      if (old.value !== null) {
-        stats.liveKeys--;
-        stats.liveBytes -= key.length + old.value.length;
-      }
+    } else if (old.value !== null) {
+      stats.liveKeys--;
+      stats.liveBytes -= key.length + old.value.length;
     }
     if (value === null) {
       stats.tombstones++;
@@ -72,7 +69,7 @@ export function ingest(state: StoreState, run: VersionBatch, arrival: Timestamp)
       const ts = timestamps[i] as Timestamp;
       const value = values[i] as Bytes | null;
       assert(head === undefined || head.ts < ts, 'ingested run out of timestamp order');
-      assert(ts <= arrival, `version at @${ts} ingested at @${arrival}`);
+      assert(ts <= arrival, 'ingested version later than its arrival');
       const supersedes = head !== undefined || value === null;
       head = new Version(ts, value, head);
       if (supersedes) history.push({ key, version: head });
