@@ -13,8 +13,11 @@ import type { Expr, IndexName, Name, ObjectName, OrderItem, SelectStatement, Sta
 import { syntaxError, syntaxErrorSaying, tooDeep, unimplemented } from '../errors.ts';
 import { nameClass, type SqlToken, T, type TokenType } from '../tokens.ts';
 
-/** How deep parentheses, subqueries, CASE and the like may nest. A quarter of what the default stack bears. */
-export const NESTING_MAX = 200;
+/**
+ * How deep constructs may nest; a parenthesis counts for two, a subquery for three. Subqueries, the
+ * worst for the stack, overflow Node's default one at about 1,000.
+ */
+export const NESTING_MAX = 400;
 /** How many operators may follow each other at one level: such a chain is as deep a tree. */
 export const CHAIN_MAX = 2000;
 

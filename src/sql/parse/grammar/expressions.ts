@@ -193,7 +193,7 @@ function parseSpecial(c: Cursor, left: Expr, power: number): Expr | undefined {
       c.index++;
       return { kind: 'isNull', negated: token.type === T.NOTNULL, operand: left, pos };
     case T.OPERATOR:
-      throw c.unimplemented('OPERATOR(...) syntax');
+      return parseQualifiedOperator(c, left);
     case T.NOT: {
       const after = c.peek(1).type;
       if (after !== T.LIKE && after !== T.ILIKE && after !== T.SIMILAR && after !== T.IN && after !== T.BETWEEN) return undefined;
@@ -203,6 +203,22 @@ function parseSpecial(c: Cursor, left: Expr, power: number): Expr | undefined {
     default:
       return parseLikeFamily(c, left, false, pos);
   }
+}
+
+/** `a OPERATOR(pg_catalog.~) b`, as psql writes it: the operator itself, whatever the schema. */
+function parseQualifiedOperator(c: Cursor, left: Expr): Expr {
+  c.expect(T.OPERATOR);
+  c.expect(T.LParen);
+  while (c.atName()) {
+    c.index++;
+    c.expect(T.Dot);
+  }
+  const { type, startOffset: pos } = c.token;
+  const op = binaryOps[type.index];
+  if (op === undefined || op === 'and' || op === 'or') throw c.error();
+  c.index++;
+  c.expect(T.RParen);
+  return tryQuantified(c, left, op, pos) ?? { kind: 'binary', op, left, right: parseExpr(c, Power.concat + 1), pos };
 }
 
 function parseLikeFamily(c: Cursor, operand: Expr, negated: boolean, pos: number): Expr {
