@@ -41,13 +41,13 @@ export async function writeCheckpoint(
   return name;
 }
 
-/** The newest readable checkpoint of a job in a directory; undefined when there is none. Storage errors pass through. */
+/** The newest readable checkpoint of a job in a directory; undefined when there is none; `name` is its file. Storage errors pass through. */
 export async function readNewestCheckpoint(
   storage: ExternalStorage,
   directory: string,
   owner: { readonly clusterId: string; readonly jobId: string },
   signal?: AbortSignal,
-): Promise<Checkpoint | undefined> {
+): Promise<(Checkpoint & { readonly name: string }) | undefined> {
   for (const name of await listCheckpoints(storage, directory, signal)) {
     let bytes: Buffer;
     try {
@@ -57,7 +57,7 @@ export async function readNewestCheckpoint(
       throw error;
     }
     const checkpoint = await decodeCheckpoint(bytes, name).catch(() => undefined);
-    if (checkpoint?.clusterId === owner.clusterId && checkpoint.jobId === owner.jobId) return checkpoint;
+    if (checkpoint?.clusterId === owner.clusterId && checkpoint.jobId === owner.jobId) return { ...checkpoint, name };
   }
   return undefined;
 }

@@ -25,8 +25,8 @@ const IN_FLIGHT_MAX = 3;
 export interface DataFileOptions {
   readonly executor: Executor;
   readonly signal?: AbortSignal;
-  /** Stops asking for runs once this much is stored; every run that was taken is in the file. */
-  readonly fileTargetBytes?: number;
+  /** Kept up to date while the file is written: what a source looks at that ends when the file is large enough. */
+  readonly progress?: { storedBytes: number };
   /** Raw size at which a block is closed; for tests. */
   readonly blockTargetBytes?: number;
 }
@@ -67,7 +67,7 @@ export async function writeDataFile(
 
 /** The file's bytes in pieces. `totals` is complete when the last piece has been delivered. */
 async function* encodeFile(runs: AsyncIterable<VersionRun>, options: DataFileOptions, totals: Totals): AsyncGenerator<Buffer> {
-  const { executor, fileTargetBytes = Number.POSITIVE_INFINITY } = options;
+  const { executor, progress } = options;
   const encoder = new BlockEncoder(options.blockTargetBytes ?? BLOCK_TARGET_BYTES);
   const inFlight: Promise<StoredBlock & { info: Omit<BlockInfo, 'offset'> }>[] = [];
   const blocks: BlockInfo[] = [];
@@ -95,6 +95,7 @@ async function* encodeFile(runs: AsyncIterable<VersionRun>, options: DataFileOpt
     const block = await (inFlight.shift() as (typeof inFlight)[number]);
     blocks.push({ offset, ...block.info });
     offset += FRAME_BYTES + block.content.length;
+    if (progress) progress.storedBytes = offset;
     blocksCrc = crc32(crcBytes(block.crc), blocksCrc);
     return [block.header, block.content];
   };
@@ -108,7 +109,6 @@ async function* encodeFile(runs: AsyncIterable<VersionRun>, options: DataFileOpt
       if (inFlight.length >= IN_FLIGHT_MAX) yield* await nextBlock();
       if (executor.shouldYield()) await executor.yield();
     }
-    if (offset >= fileTargetBytes) break;
   }
   if (encoder.entryCount > 0) startBlock();
   while (inFlight.length > 0) yield* await nextBlock();

@@ -1,0 +1,139 @@
+/**
+ * Backup destination: where a new layer goes, and which layers it stands on. Reads only.
+ *
+ *   T1  an implicit end time whose directory is taken moves on to the next free hundredth of a
+ *       second, for a directory is all that tells layers apart; an explicit one is refused
+ *   T2  an incremental continues the newest layer of its chain, after proof that the chain has no
+ *       holes: what cannot be restored is not appended to
+ */
+import { StateError, StatementError, type VarveError } from '../base/errors.ts';
+import { SqlState } from '../base/sqlState.ts';
+import type { Timestamp } from '../base/timestamp.ts';
+import { formatUtc } from '../base/timestamp.ts';
+import type { ExternalStorage } from '../storage/externalStorage.ts';
+
+import type { Chain } from './chain.ts';
+import { loadChain, newestLayer, pathTo } from './chain.ts';
+import { DIRECTORY_STEP_MICROS, directoryTime, fullDirectory, incrementalDirectory, isDirectoryTaken, readLatest } from './collection.ts';
+import type { CoveredSpan } from './coverage.ts';
+import { proveCoverage } from './coverage.ts';
+import type { Layer } from './manifest.ts';
+
+/** What the statement said after INTO. */
+export type DestinationRequest =
+  | { readonly type: 'new' }
+  | { readonly type: 'latest' }
+  /** A full's directory, as parseSubdirectory gives it. */
+  | { readonly type: 'subdir'; readonly full: string };
+
+/** The layers an incremental stands on. */
+export interface PriorLayers {
+  readonly full: string;
+  readonly newest: Layer;
+  /** What the chain covers. */
+  readonly covered: readonly CoveredSpan[];
+}
+
+/** Undefined for a new full. 58P01 when there is no such backup, XX001 when its chain is damaged. */
+export async function findPriorLayers(
+  storage: ExternalStorage,
+  request: DestinationRequest,
+  signal?: AbortSignal,
+): Promise<PriorLayers | undefined> {
+  if (request.type === 'new') return undefined;
+  const full = request.type === 'latest' ? await readLatest(storage, signal) : request.full;
+  const chain: Chain = await loadChain(storage, full, signal);
+  const newest = newestLayer(chain);
+  const path = pathTo(chain, newest);
+  return { full, newest, covered: proveCoverage(path, `invalid previous backups (${path.map((layer) => layer.directory).join(', ')}): `) };
+}
+
+/** A free directory, and the end time that goes with it. */
+export interface FreeDirectory {
+  readonly directory: string;
+  readonly endTime: Timestamp;
+}
+
+/**
+ * The directory for a layer that ends at `endTime`, or at the next hundredth whose directory is free
+ * when the time was not asked for. `isReserved` says of a directory that a job will write there.
+ * 58P02 when an explicit time's directory is taken.
+ */
+export async function findFreeDirectory(
+  storage: ExternalStorage,
+  full: string | undefined,
+  endTime: Timestamp,
+  options: { readonly isExplicit: boolean; readonly isReserved: (directory: string) => boolean; readonly signal?: AbortSignal },
+): Promise<FreeDirectory> {
+  for (let time = endTime; ; time = (directoryTime(time) + DIRECTORY_STEP_MICROS) as Timestamp) {
+    const directory = full === undefined ? fullDirectory(time) : incrementalDirectory(full, time);
+    const isFree = !options.isReserved(directory) && !(await isDirectoryTaken(storage, directory, options.signal));
+    if (isFree) return { directory, endTime: time };
+    if (options.isExplicit) {
+      throw new StateError(
+        SqlState.DuplicateFile,
+        `a backup that ends at ${formatUtc(endTime)} has the directory "${directory}", which is taken`,
+        {
+          detail: `in "${storage.uri}"`,
+          hint: 'ask for another time (directories are a hundredth of a second apart), or leave AS OF SYSTEM TIME out',
+        },
+      );
+    }
+  }
+}
+
+/** What of a statement the layer before it must fit. */
+export interface LayerRequest {
+  readonly clusterId: string;
+  /** The cluster that this one was forked from. */
+  readonly forkedFrom: string | undefined;
+  readonly scope: string;
+  /** Ids and names of what was asked for. */
+  readonly requested: readonly { readonly id: number; readonly name: string }[];
+  /** Of the ids that the layer before was asked for: those that do not exist any more. */
+  readonly goneIds: ReadonlySet<number>;
+  /** Undefined when the end time is not known yet: then it is after everything. */
+  readonly endTime: Timestamp | undefined;
+}
+
+/** Throws unless a layer may follow `prior`: same cluster, same targets, a later end. 22023, 55000. */
+export function checkContinues(prior: PriorLayers, request: LayerRequest): void {
+  const { manifest, directory } = prior.newest;
+  if (manifest.clusterId !== request.clusterId) {
+    const isParent = manifest.clusterId === request.forkedFrom;
+    throw new StateError(SqlState.ObjectNotInPrerequisiteState, 'previous backup was taken by another cluster', {
+      detail: `layer "${directory}" is of cluster ${manifest.clusterId}${isParent ? ', from which this one was forked' : ''}; this is ${request.clusterId}`,
+      hint: 'start a chain of your own: BACKUP ... INTO without LATEST IN, in a collection of your own',
+    });
+  }
+  if (manifest.scope !== request.scope) {
+    throw wrongTargets(`previous backup is of ${manifest.scope}, this one of ${request.scope}`, manifest.targets);
+  }
+  const before = new Set(manifest.targetIds);
+  for (const { id, name } of request.requested) {
+    if (before.has(id)) continue;
+    const what = request.scope === 'databases' ? 'the complete database' : 'table';
+    throw wrongTargets(`previous backup does not contain ${what} "${name}"`, manifest.targets);
+  }
+  const asked = new Set(request.requested.map(({ id }) => id));
+  const missing = manifest.targetIds.filter((id) => !asked.has(id) && !request.goneIds.has(id));
+  if (missing.length > 0) {
+    throw wrongTargets('requested targets leave out some of the previous backup', manifest.targets);
+  }
+  if (request.endTime !== undefined && request.endTime <= manifest.endTime) {
+    throw new StatementError(
+      SqlState.InvalidParameterValue,
+      `AS OF SYSTEM TIME ${formatUtc(request.endTime)} is not after the end of the previous backup`,
+      {
+        detail: `layer "${directory}" ends at ${formatUtc(manifest.endTime)}`,
+      },
+    );
+  }
+}
+
+function wrongTargets(message: string, targets: readonly string[]): VarveError {
+  return new StatementError(SqlState.InvalidParameterValue, message, {
+    detail: `the chain holds ${targets.join(', ')}`,
+    hint: 'an incremental backup has the targets of its chain; take a new full backup for others: BACKUP ... INTO',
+  });
+}

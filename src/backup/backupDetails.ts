@@ -1,0 +1,84 @@
+/**
+ * Backup details: what planning decided, once, as the job's record keeps it. The job does the rest
+ * from this alone, on any node, any number of times.
+ *
+ *   D1  nothing here depends on when or where the job runs
+ *   D2  descriptors are not here but ids: the catalog is read again at endTime, which protection keeps
+ */
+import { assert } from '../base/assert.ts';
+import type { Bytes } from '../base/bytes.ts';
+import { fromBuffer, toHex } from '../base/bytes.ts';
+import type { Span } from '../base/span.ts';
+import type { Timestamp } from '../base/timestamp.ts';
+import type { Json } from '../jobs/job.ts';
+
+import type { BackupScope, LayerKind, ParentLayer } from './manifest.ts';
+
+export const BACKUP_JOB_TYPE = 'BACKUP';
+
+export interface BackupDetails {
+  /** As the user gave it, secrets included: details are not shown. */
+  readonly uri: string;
+  readonly user: string;
+  /** Within the collection. */
+  readonly directory: string;
+  readonly kind: LayerKind;
+  readonly layerId: string;
+  readonly scope: BackupScope;
+  readonly targets: readonly string[];
+  readonly targetIds: readonly number[];
+  readonly completeDatabaseIds: readonly number[];
+  /** Every descriptor of the backup as of endTime, ascending. */
+  readonly descriptorIds: readonly number[];
+  readonly startTime: Timestamp;
+  readonly endTime: Timestamp;
+  readonly revisionHistory: boolean;
+  readonly revisionStartTime: Timestamp;
+  readonly spans: readonly Span[];
+  readonly introducedSpans: readonly Span[];
+  readonly parent: ParentLayer | undefined;
+  /** Protection records to release at the end. */
+  readonly protectionIds: readonly string[];
+}
+
+export function detailsToJson(details: BackupDetails): Json {
+  const { spans, introducedSpans, parent, ...rest } = details;
+  return {
+    ...rest,
+    format: 1,
+    parent: parent === undefined ? null : { ...parent },
+    spans: spans.map(spanToJson),
+    introducedSpans: introducedSpans.map(spanToJson),
+  };
+}
+
+/** Reads what detailsToJson made. */
+export function detailsFromJson(json: Json): BackupDetails {
+  const { format, spans, introducedSpans, parent, ...rest } = json as unknown as Omit<
+    BackupDetails,
+    'spans' | 'introducedSpans' | 'parent'
+  > & {
+    format: number;
+    spans: SpanJson[];
+    introducedSpans: SpanJson[];
+    parent: ParentLayer | null;
+  };
+  assert(format === 1, `details of a backup job have format ${format}`);
+  return {
+    ...rest,
+    parent: parent ?? undefined,
+    spans: spans.map(spanFromJson),
+    introducedSpans: introducedSpans.map(spanFromJson),
+  };
+}
+
+type SpanJson = readonly [key: string, endKey: string];
+
+function spanToJson(span: Span): SpanJson {
+  return [toHex(span.key), toHex(span.endKey)];
+}
+
+function spanFromJson([key, endKey]: SpanJson): Span {
+  const bytes = (hex: string): Bytes => fromBuffer(Buffer.from(hex, 'hex'));
+  return { key: bytes(key), endKey: bytes(endKey) };
+}

@@ -1,0 +1,323 @@
+/**
+ * Backup job: from the record that planning wrote to a finished layer, or to nothing.
+ *
+ *   lock -> export (files, checkpoints) -> confirm files -> manifest, checksum -> LATEST -> clean up
+ *
+ *   J1  success means restorable: each file's stored bytes were read back and compared before the
+ *       manifest named it, and the manifest was read back before the job ends
+ *   J2  any step may be the last one of a coordinator; the next one finds in the storage what is
+ *       done (lock, checkpoint, manifest) and goes on from there
+ *   J3  before lock, manifest, LATEST and deletes the claim is checked, so a coordinator that was
+ *       taken for dead does no harm; data files carry the claim's epoch in their names
+ *   J4  after a failure or a cancel nothing that this job wrote is left, nor anybody else's touched
+ *
+ * Beside each durable write stands a pausepoint. Lives elsewhere: what is exported and from when
+ * (backupPlanning.ts), the workers (exportLayer.ts), who owns the directory (directoryClaim.ts).
+ */
+import { assert } from '../base/assert.ts';
+import { mergeSpans, subtractSpans } from '../base/span.ts';
+import type { Timestamp } from '../base/timestamp.ts';
+import type { Catalog } from '../catalog/catalog.ts';
+import type { Descriptor } from '../catalog/descriptor.ts';
+import type { ProtectedRecords } from '../catalog/protectedRecords.ts';
+import type { JobContext, JobOutcome, Resumer } from '../jobs/job.ts';
+import type { JobRegistry } from '../jobs/registry.ts';
+import type { Kv, Txn } from '../kv/kv.ts';
+import type { ClusterNode } from '../kv/nodeActor.ts';
+import type { ExternalStorage, StorageFactory } from '../storage/externalStorage.ts';
+
+import type { BackupDetails } from './backupDetails.ts';
+import { descriptorHistory } from './backupSpans.ts';
+import { readNewestCheckpoint, writeCheckpoint } from './checkpoint.ts';
+import {
+  dataFileName,
+  dataFilePrefix,
+  latestName,
+  listCheckpoints,
+  lockName,
+  MANIFEST_CHECKSUM_NAME,
+  MANIFEST_NAME,
+  writeLatest,
+} from './collection.ts';
+import { intervalsOf } from './coverage.ts';
+import { verifyStoredFile } from './dataFileReader.ts';
+import type { Claimant } from './directoryClaim.ts';
+import { checkAlone, storedManifest, writeLock } from './directoryClaim.ts';
+import type { ExportProgress } from './exportLayer.ts';
+import { exportLayer } from './exportLayer.ts';
+import type { EntryCounts, Manifest } from './manifest.ts';
+import { countsOf, isMissing, readManifest, writeManifest } from './manifest.ts';
+
+/** In the order in which a backup comes to them; the last two while it is undone. */
+export const BACKUP_PAUSEPOINTS = Object.freeze([
+  'backup.beforeLock',
+  'backup.afterLock',
+  'backup.beforeExport',
+  'backup.afterFirstExport',
+  'backup.afterExport',
+  'backup.beforeManifest',
+  'backup.afterManifest',
+  'backup.beforeLatest',
+  'backup.afterLatest',
+  'backup.afterCleanup',
+  'backup.beforeRevert',
+  'backup.afterRevert',
+] as const);
+
+/** Failed attempts in a row without progress: with the registry's backoff about a quarter of an hour. */
+export const BACKUP_ATTEMPTS_MAX = 6;
+
+/** The export's share of the whole: confirming and finishing take the rest. */
+const EXPORT_FRACTION = 0.95;
+
+export interface BackupJobDeps {
+  readonly kv: Kv;
+  readonly catalog: Catalog;
+  readonly protections: ProtectedRecords;
+  readonly jobs: JobRegistry;
+  readonly storage: StorageFactory;
+  readonly settings: BackupSettings;
+}
+
+/** Present values of the cluster settings that govern backups. */
+export interface BackupSettings {
+  /** bulkio.backup.file_size. */
+  fileSizeBytes(): number;
+  /** bulkio.backup.checkpoint_interval. */
+  checkpointIntervalMicros(): number;
+}
+
+/** What a succeeded job's record keeps for the waiting statement. */
+export interface BackupResult extends EntryCounts {
+  readonly [name: string]: number;
+}
+
+export class BackupResumer implements Resumer {
+  readonly #deps: BackupJobDeps;
+  readonly #details: BackupDetails;
+  /** Counts data files of this claim, over all its attempts. */
+  #fileNumber = 0;
+
+  constructor(deps: BackupJobDeps, details: BackupDetails) {
+    this.#deps = deps;
+    this.#details = details;
+  }
+
+  async resume(ctx: JobContext): Promise<JobOutcome> {
+    const storage = this.#open(ctx.node);
+    try {
+      const manifest = (await this.#finishedManifest(storage, ctx)) ?? (await this.#writeLayer(storage, ctx));
+      await this.#writeLatest(storage, ctx);
+      await this.#cleanUp(storage, ctx, manifest);
+      const { rows, indexEntries, dataBytes } = manifest.entryCounts;
+      return { result: { rows, indexEntries, dataBytes }, inFinalTxn: (txn) => this.#releaseProtections(txn) };
+    } finally {
+      await storage.close();
+    }
+  }
+
+  async onFailOrCancel(ctx: JobContext): Promise<JobOutcome> {
+    await ctx.pausepoint('backup.beforeRevert');
+    const storage = this.#open(ctx.node);
+    try {
+      if (storage.capabilities.delete && storage.capabilities.list) await this.#deleteEverything(storage, ctx);
+    } finally {
+      await storage.close();
+    }
+    await ctx.pausepoint('backup.afterRevert');
+    return { inFinalTxn: (txn) => this.#releaseProtections(txn) };
+  }
+
+  #open(node: ClusterNode): ExternalStorage {
+    return this.#deps.storage.open(this.#details.uri, { user: this.#details.user, nodeId: node.id });
+  }
+
+  #claimant(ctx: JobContext): Claimant {
+    return { clusterId: this.#deps.kv.clusterId, jobId: String(ctx.jobId), nodeId: ctx.node.id };
+  }
+
+  /** This job's own manifest, complete with its checksum: a coordinator before came that far. */
+  async #finishedManifest(storage: ExternalStorage, ctx: JobContext): Promise<Manifest | undefined> {
+    try {
+      const { manifest } = await readManifest(storage, this.#details.directory, ctx.signal);
+      return this.#isOwn(manifest, ctx) ? manifest : undefined;
+    } catch (error) {
+      if (isMissing(error)) return undefined;
+      throw error;
+    }
+  }
+
+  #isOwn(manifest: Manifest, ctx: JobContext): boolean {
+    return manifest.jobId === String(ctx.jobId) && manifest.clusterId === this.#deps.kv.clusterId;
+  }
+
+  // ---- resume -----------------------------------------------------------------------------------
+
+  async #writeLayer(storage: ExternalStorage, ctx: JobContext): Promise<Manifest> {
+    const { directory } = this.#details;
+    const claimant = this.#claimant(ctx);
+    await ctx.pausepoint('backup.beforeLock');
+    await ctx.checkClaim();
+    await writeLock(storage, directory, claimant, ctx.signal);
+    await ctx.pausepoint('backup.afterLock');
+    await checkAlone(storage, directory, claimant, this.#deps.jobs, ctx.signal);
+
+    const progress = await this.#export(storage, ctx);
+    await ctx.pausepoint('backup.afterExport');
+    for (const file of progress.files) await verifyStoredFile(storage, `${directory}/${file.path}`, file, ctx.signal);
+    const manifest = await this.#makeManifest(ctx, progress);
+
+    await ctx.pausepoint('backup.beforeManifest');
+    await ctx.checkClaim();
+    await checkAlone(storage, directory, claimant, this.#deps.jobs, ctx.signal);
+    await writeManifest(storage, directory, manifest, ctx.signal);
+    await ctx.pausepoint('backup.afterManifest');
+    return manifest;
+  }
+
+  async #export(storage: ExternalStorage, ctx: JobContext): Promise<ExportProgress> {
+    const { kv, settings } = this.#deps;
+    const details = this.#details;
+    const owner = { clusterId: kv.clusterId, jobId: String(ctx.jobId) };
+    const found = await readNewestCheckpoint(storage, details.directory, owner, ctx.signal);
+    const done: ExportProgress = found ?? { files: [], emptySpans: [] };
+    await ctx.pausepoint('backup.beforeExport');
+
+    const storages = new Map<number, ExternalStorage>();
+    let checkpointAt = Number.NEGATIVE_INFINITY;
+    let isFirst = true;
+    try {
+      return await exportLayer({
+        kv,
+        details,
+        done,
+        fileTargetBytes: settings.fileSizeBytes(),
+        signal: ctx.signal,
+        newFileName: () => dataFileName(String(ctx.jobId), ctx.claimEpoch, ++this.#fileNumber),
+        storageFor: (node) => {
+          const opened = storages.get(node.id) ?? this.#open(node);
+          storages.set(node.id, opened);
+          return opened;
+        },
+        onProgress: async (progress, fraction) => {
+          const now = kv.clock.nowMicros();
+          if (now - checkpointAt >= settings.checkpointIntervalMicros()) {
+            await this.#checkpoint(storage, ctx, progress, fraction * EXPORT_FRACTION);
+            checkpointAt = now;
+          } else {
+            await ctx.setFraction(fraction * EXPORT_FRACTION);
+          }
+          if (isFirst) {
+            isFirst = false;
+            await ctx.pausepoint('backup.afterFirstExport');
+          }
+        },
+      });
+    } finally {
+      for (const opened of storages.values()) await opened.close();
+    }
+  }
+
+  /** The new checkpoint first, then the older ones go: there is always one. */
+  async #checkpoint(storage: ExternalStorage, ctx: JobContext, progress: ExportProgress, fraction: number): Promise<void> {
+    const { kv } = this.#deps;
+    const { directory } = this.#details;
+    const own = { clusterId: kv.clusterId, jobId: String(ctx.jobId), claimEpoch: ctx.claimEpoch, time: kv.hlc.now() };
+    await ctx.checkClaim();
+    const name = await writeCheckpoint(storage, directory, { ...own, ...progress }, ctx.signal);
+    await ctx.checkpoint({ progress: { checkpoint: name, files: progress.files.length }, fractionCompleted: fraction });
+    if (!storage.capabilities.delete) return;
+    for (const older of await listCheckpoints(storage, directory, ctx.signal)) if (older !== name) await storage.delete(older);
+  }
+
+  async #makeManifest(ctx: JobContext, progress: ExportProgress): Promise<Manifest> {
+    const { kv } = this.#deps;
+    const { endTime, revisionHistory, revisionStartTime, descriptorIds, completeDatabaseIds } = this.#details;
+    const { uri: _uri, user: _user, directory: _directory, descriptorIds: _ids, protectionIds: _held, ...facts } = this.#details;
+    const byKey = [...progress.files].sort((a, b) => (firstKey(a) < firstKey(b) ? -1 : 1));
+    const scope = { databaseIds: completeDatabaseIds, ids: descriptorIds };
+    const manifest: Manifest = {
+      ...facts,
+      clusterId: kv.clusterId,
+      jobId: String(ctx.jobId),
+      descriptors: await this.#descriptors(endTime, descriptorIds),
+      descriptorChanges: revisionHistory ? await descriptorHistory(kv, scope, revisionStartTime, endTime) : [],
+      files: byKey,
+      emptySpans: progress.emptySpans,
+      entryCounts: countsOf(progress.files),
+    };
+    const held = mergeSpans(intervalsOf(manifest).map(({ span }) => span));
+    assert(subtractSpans(manifest.spans, held).length === 0, 'an export left out a part of the spans');
+    return manifest;
+  }
+
+  async #descriptors(at: Timestamp, ids: readonly number[]): Promise<Descriptor[]> {
+    const snapshot = await this.#deps.catalog.snapshot(this.#deps.kv.at(at));
+    return ids.map((id) => {
+      const descriptor = snapshot.byId(id);
+      assert(descriptor !== undefined, `descriptor ${id} is not in the catalog as of ${at}`);
+      return descriptor;
+    });
+  }
+
+  async #writeLatest(storage: ExternalStorage, ctx: JobContext): Promise<void> {
+    if (this.#details.kind !== 'full') return;
+    await ctx.pausepoint('backup.beforeLatest');
+    await ctx.checkClaim();
+    await writeLatest(storage, this.#details.directory, this.#details.endTime, ctx.signal);
+    await ctx.pausepoint('backup.afterLatest');
+  }
+
+  /** Removes what only a job under way needs: files of attempts that came to nothing, checkpoints, the lock. */
+  async #cleanUp(storage: ExternalStorage, ctx: JobContext, manifest: Manifest): Promise<void> {
+    const { directory } = this.#details;
+    if (storage.capabilities.delete && storage.capabilities.list) {
+      await ctx.checkClaim();
+      const named = new Set(manifest.files.map((file) => `${directory}/${file.path}`));
+      for (const name of await this.#ownDataFiles(storage, ctx)) if (!named.has(name)) await storage.delete(name);
+      for (const name of await listCheckpoints(storage, directory, ctx.signal)) await storage.delete(name);
+      await storage.delete(lockName(directory, String(ctx.jobId)));
+    }
+    await ctx.pausepoint('backup.afterCleanup');
+  }
+
+  async #ownDataFiles(storage: ExternalStorage, ctx: JobContext): Promise<string[]> {
+    return await storage.list(`${this.#details.directory}/${dataFilePrefix(String(ctx.jobId))}`, { signal: ctx.signal });
+  }
+
+  // ---- onFailOrCancel ---------------------------------------------------------------------------
+
+  /** Pointer, manifest, data, checkpoints, and the lock last: whoever comes in between sees a layer whole or none (J4). */
+  async #deleteEverything(storage: ExternalStorage, ctx: JobContext): Promise<void> {
+    const { directory, kind, endTime } = this.#details;
+    const jobId = String(ctx.jobId);
+    await ctx.checkClaim();
+    const manifest = await storedManifest(storage, directory, ctx.signal);
+    // Without a manifest there is neither checksum nor pointer: they come after it, and go before it.
+    if (manifest !== undefined && this.#isOwn(manifest, ctx)) {
+      if (kind === 'full') await storage.delete(latestName(endTime));
+      await storage.delete(`${directory}/${MANIFEST_CHECKSUM_NAME}`);
+      await storage.delete(`${directory}/${MANIFEST_NAME}`);
+    }
+    for (const name of await this.#ownDataFiles(storage, ctx)) await storage.delete(name);
+    const owner = { clusterId: this.#deps.kv.clusterId, jobId };
+    // Each look finds the newest of this job's checkpoints, until there is none.
+    for (;;) {
+      const checkpoint = await readNewestCheckpoint(storage, directory, owner, ctx.signal);
+      if (checkpoint === undefined) break;
+      await storage.delete(checkpoint.name);
+    }
+    await storage.delete(lockName(directory, jobId));
+  }
+
+  async #releaseProtections(txn: Txn): Promise<void> {
+    const { protections } = this.#deps;
+    for (const id of this.#details.protectionIds) {
+      if ((await protections.get(txn, id)) !== undefined) await protections.release(txn, id);
+    }
+  }
+}
+
+function firstKey(file: Manifest['files'][number]): string {
+  return file.parts[0]?.span.key ?? '';
+}

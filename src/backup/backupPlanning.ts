@@ -1,0 +1,294 @@
+/**
+ * Backup planning: what a BACKUP statement asks for, to the details of a job. Runs once; what it
+ * decides never changes. Reads catalog and destination, writes the job and its protection only.
+ *
+ *   N1  the job and its protected timestamps commit in one transaction: a layer whose start is not
+ *       readable any more has no job, and a job's history cannot be collected under it
+ *   N2  tables that continue are protected from the layer's start, introduced ones from its end
+ *   N3  a full with revision history starts at the highest GC threshold of its tables; an attempt
+ *       that GC overtakes takes a later one
+ */
+import { StatementError } from '../base/errors.ts';
+import { tableOfKey } from '../kv/indexOfKey.ts';
+import type { Span } from '../base/span.ts';
+import { subtractSpans } from '../base/span.ts';
+import { SqlState } from '../base/sqlState.ts';
+import type { Timestamp } from '../base/timestamp.ts';
+import { formatDecimal, formatForError, MIN_TIMESTAMP } from '../base/timestamp.ts';
+import { MICROS_PER_SECOND } from '../base/duration.ts';
+import type { Catalog, NameContext } from '../catalog/catalog.ts';
+import { quoteLiteral } from '../catalog/names.ts';
+import { checkPrivilege, type Grantees } from '../catalog/privileges.ts';
+import type { ProtectedRecords } from '../catalog/protectedRecords.ts';
+import type { CatalogSnapshot } from '../catalog/snapshot.ts';
+import { HistoryGoneError } from '../gc/thresholds.ts';
+import { isTerminal } from '../jobs/jobMachine.ts';
+import type { JobRegistry } from '../jobs/registry.ts';
+import type { Kv, Txn } from '../kv/kv.ts';
+import type { BackupTargets as TargetsAst } from '../sql/parse/ast.ts';
+import type { ExternalStorage, StorageFactory } from '../storage/externalStorage.ts';
+
+import type { DestinationRequest, PriorLayers } from './backupDestination.ts';
+import { checkContinues, findFreeDirectory, findPriorLayers } from './backupDestination.ts';
+import type { BackupDetails } from './backupDetails.ts';
+import { BACKUP_JOB_TYPE, detailsFromJson, detailsToJson } from './backupDetails.ts';
+import { descriptorHistory, introducedSpans, spansOfDescriptors, spansOfHistory } from './backupSpans.ts';
+import type { ResolvedTargets } from './backupTargets.ts';
+import { resolveTargets } from './backupTargets.ts';
+import type { DescriptorChange } from './manifest.ts';
+
+export interface BackupPlanningDeps {
+  readonly kv: Kv;
+  readonly catalog: Catalog;
+  readonly protections: ProtectedRecords;
+  readonly jobs: JobRegistry;
+  readonly storage: StorageFactory;
+}
+
+/** A BACKUP statement with its expressions evaluated. */
+export interface BackupRequest {
+  readonly targets: TargetsAst;
+  readonly destination: DestinationRequest;
+  readonly uri: string;
+  /** AS OF SYSTEM TIME. */
+  readonly asOf: Timestamp | undefined;
+  readonly revisionHistory: boolean;
+  readonly detached: boolean;
+  readonly user: string;
+  /** Every name the user goes by. */
+  readonly grantees: Grantees;
+  readonly names: NameContext;
+  readonly signal?: AbortSignal;
+}
+
+// Each attempt leaves GC more time to overtake; after the last one something else is wrong.
+const LOWER_BOUND_MARGINS_MICROS = [0, MICROS_PER_SECOND, 10 * MICROS_PER_SECOND];
+
+/**
+ * Plans a backup and writes its job and protection through `commit`, which runs the function in a
+ * transaction: the statement's own one (detached, in an explicit transaction), or one that commits
+ * at once. Returns the job's id.
+ */
+export async function planBackup(
+  deps: BackupPlanningDeps,
+  request: BackupRequest,
+  commit: (write: (txn: Txn) => Promise<void>) => Promise<void>,
+): Promise<number> {
+  const storage = deps.storage.open(request.uri, { user: request.user, nodeId: deps.kv.cluster.anyLiveNode().id });
+  try {
+    for (let attempt = 0; ; attempt++) {
+      const plan = await makePlan(deps, request, storage, LOWER_BOUND_MARGINS_MICROS[attempt] ?? 0);
+      try {
+        await commit((txn) => writeJob(deps, request, plan, txn));
+        return plan.jobId;
+      } catch (error) {
+        const isOvertaken = error instanceof HistoryGoneError && plan.hasMovingStart && attempt + 1 < LOWER_BOUND_MARGINS_MICROS.length;
+        if (!isOvertaken) throw error instanceof HistoryGoneError ? protectionError(error) : error;
+      }
+    }
+  } finally {
+    await storage.close();
+  }
+}
+
+/** A protection that the job needs. */
+interface Hold {
+  readonly id: string;
+  readonly ts: Timestamp;
+  readonly tableIds: readonly number[];
+}
+
+interface BackupPlan {
+  readonly jobId: number;
+  readonly details: BackupDetails;
+  readonly holds: readonly Hold[];
+  /** The start is where GC stands, and can be chosen again. */
+  readonly hasMovingStart: boolean;
+}
+
+async function makePlan(
+  deps: BackupPlanningDeps,
+  request: BackupRequest,
+  storage: ExternalStorage,
+  marginMicros: number,
+): Promise<BackupPlan> {
+  const { kv } = deps;
+  const { signal, revisionHistory } = request;
+  const prior = await findPriorLayers(storage, request.destination, signal);
+  // A chain that cannot be continued is said before anything else is looked at.
+  const wanted = request.asOf ?? kv.hlc.now();
+  const isReserved = await reservedDirectories(deps, request.uri);
+  const { directory, endTime } = await findFreeDirectory(storage, prior?.full, firstEnd(wanted, prior, request), {
+    isExplicit: request.asOf !== undefined,
+    isReserved,
+    signal,
+  });
+  // The end may have moved beyond the clock: from now on nothing commits at or below it.
+  kv.hlc.forward(endTime);
+  const snapshot = await snapshotAt(deps, endTime);
+  const targets = resolveTargets(snapshot, request.targets, request.names);
+  for (const descriptor of targets.requested) checkPrivilege(request.grantees, descriptor, 'BACKUP');
+  if (prior) {
+    checkContinues(prior, {
+      clusterId: kv.clusterId,
+      forkedFrom: kv.forkedFrom,
+      scope: targets.scope,
+      requested: targets.requested,
+      goneIds: new Set(prior.newest.manifest.targetIds.filter((id) => !isPublic(snapshot, id))),
+      endTime: request.asOf,
+    });
+  }
+  const startTime = prior?.newest.manifest.endTime ?? MIN_TIMESTAMP;
+  const liveSpans = spansOfDescriptors(targets.descriptors);
+  checkReadable(kv, liveSpans, endTime);
+
+  const bound = revisionHistory ? lowerBound(kv, targets, startTime, endTime, marginMicros) : endTime;
+  const history = revisionHistory ? await historyOf(deps, targets, bound, endTime) : [];
+  const spans = revisionHistory ? spansOfHistory([...history, ...asChanges(targets)]) : liveSpans;
+  const introduced = prior ? introducedSpans(spans, prior.covered, startTime) : [];
+  const holdStart = prior ? startTime : bound;
+  const holds = makeHolds(deps, spans, introduced, holdStart, endTime);
+  const parent = prior && { directory: prior.newest.directory, endTime: startTime, manifestSha256: prior.newest.manifestSha256 };
+  return {
+    jobId: deps.jobs.newJobId(),
+    holds,
+    hasMovingStart: revisionHistory && !prior,
+    details: {
+      uri: request.uri,
+      user: request.user,
+      directory,
+      kind: prior ? 'incremental' : 'full',
+      layerId: kv.ids.uuid(),
+      scope: targets.scope,
+      targets: targets.names,
+      targetIds: targets.requested.map(({ id }) => id),
+      completeDatabaseIds: targets.completeDatabaseIds,
+      descriptorIds: targets.descriptors.map(({ id }) => id),
+      startTime,
+      endTime,
+      revisionHistory,
+      revisionStartTime: bound,
+      spans,
+      introducedSpans: introduced,
+      parent,
+      protectionIds: holds.map(({ id }) => id),
+    },
+  };
+}
+
+/** An implicit end is after the chain's, whatever the clock says. */
+function firstEnd(wanted: Timestamp, prior: PriorLayers | undefined, request: BackupRequest): Timestamp {
+  if (!prior || request.asOf !== undefined) return wanted;
+  return Math.max(wanted, prior.newest.manifest.endTime + 1) as Timestamp;
+}
+
+/** Directories of this collection that unfinished jobs will write to, or do. */
+async function reservedDirectories(deps: BackupPlanningDeps, uri: string): Promise<(directory: string) => boolean> {
+  const taken = new Set<string>();
+  for (const record of await deps.jobs.list()) {
+    if (record.type !== BACKUP_JOB_TYPE || isTerminal(record.status)) continue;
+    const details = detailsFromJson(record.details);
+    if (details.uri === uri) taken.add(details.directory);
+  }
+  return (directory) => taken.has(directory);
+}
+
+async function snapshotAt(deps: BackupPlanningDeps, time: Timestamp): Promise<CatalogSnapshot> {
+  return await deps.catalog.snapshot(deps.kv.at(time));
+}
+
+function isPublic(snapshot: CatalogSnapshot, id: number): boolean {
+  return snapshot.byId(id)?.state === 'PUBLIC';
+}
+
+/** Throws 72000 when a table of the spans is not readable at `time`. */
+function checkReadable(kv: Kv, spans: readonly Span[], time: Timestamp): void {
+  for (const id of tableIdsOf(spans)) kv.gc.thresholds.check(id, time);
+}
+
+/** The earliest time that a layer with revision history holds. */
+function lowerBound(kv: Kv, targets: ResolvedTargets, startTime: Timestamp, endTime: Timestamp, marginMicros: number): Timestamp {
+  if (startTime > 0) return startTime;
+  let bound = 0;
+  for (const descriptor of targets.descriptors) {
+    if (descriptor.kind === 'table') bound = Math.max(bound, kv.gc.thresholds.of(descriptor.id) + 1);
+  }
+  return Math.min(endTime, Math.max(1, bound + marginMicros)) as Timestamp;
+}
+
+async function historyOf(deps: BackupPlanningDeps, targets: ResolvedTargets, from: Timestamp, to: Timestamp): Promise<DescriptorChange[]> {
+  const ids = targets.descriptors.map(({ id }) => id);
+  return await descriptorHistory(deps.kv, { databaseIds: targets.completeDatabaseIds, ids }, from, to);
+}
+
+function asChanges(targets: ResolvedTargets): DescriptorChange[] {
+  return targets.descriptors.map((descriptor) => ({ id: descriptor.id, time: descriptor.modificationTime, descriptor }));
+}
+
+/** One record for the tables that continue, one for those that are new (N2). */
+function makeHolds(
+  deps: BackupPlanningDeps,
+  spans: readonly Span[],
+  introduced: readonly Span[],
+  start: Timestamp,
+  end: Timestamp,
+): Hold[] {
+  const continuing: number[] = [];
+  const fresh: number[] = [];
+  for (const id of tableIdsOf(spans)) {
+    const own = spans.filter((span) => tableOfKey(span.key) === id);
+    const isNew = subtractSpans(own, introduced).length === 0;
+    (isNew ? fresh : continuing).push(id);
+  }
+  const holds: Hold[] = [];
+  if (continuing.length > 0) holds.push({ id: deps.kv.ids.uuid(), ts: start, tableIds: continuing });
+  if (fresh.length > 0) holds.push({ id: deps.kv.ids.uuid(), ts: end, tableIds: fresh });
+  return holds;
+}
+
+/** Ids of the tables whose keys are in sorted spans, ascending. Spans may touch and be merged across tables. */
+function tableIdsOf(spans: readonly Span[]): number[] {
+  return [...new Set(spans.flatMap((span) => tableOfKey(span.key) ?? []))];
+}
+
+/** The job's record and its protections (N1). May run again after a 40001. */
+async function writeJob(deps: BackupPlanningDeps, request: BackupRequest, plan: BackupPlan, txn: Txn): Promise<void> {
+  const { jobId, details, holds } = plan;
+  for (const { id, ts, tableIds } of holds) {
+    await deps.protections.protect(txn, { id, ts, metaType: 'jobs', meta: String(jobId), target: { kind: 'objects', ids: tableIds } });
+  }
+  await deps.jobs.create(txn, {
+    id: jobId,
+    type: BACKUP_JOB_TYPE,
+    description: describe(deps, request, details),
+    user: request.user,
+    details: detailsToJson(details),
+  });
+}
+
+/** The statement with directory and end time filled in, and secrets taken out. */
+function describe(deps: BackupPlanningDeps, request: BackupRequest, details: BackupDetails): string {
+  const full = details.kind === 'full' ? details.directory : details.directory.split('/').slice(1, 4).join('/');
+  const targets =
+    details.scope === 'tables'
+      ? `TABLE ${details.targets.join(', ')}`
+      : `DATABASE ${details.targets.map((name) => name.replace(/^DATABASE /, '')).join(', ')}`;
+  const uri = String(deps.storage.open(request.uri, { user: request.user, nodeId: 1 }).uri);
+  const options = [...(details.revisionHistory ? ['revision_history = true'] : []), ...(request.detached ? ['detached'] : [])];
+  const suffix = options.length > 0 ? ` WITH OPTIONS (${options.join(', ')})` : '';
+  return `BACKUP ${targets} INTO ${quoteLiteral(`/${full}`)} IN ${quoteLiteral(uri)} AS OF SYSTEM TIME '${formatDecimal(details.endTime)}'${suffix}`;
+}
+
+/** The 72000 of a start that cannot be protected any more, in the words of a backup. */
+function protectionError(error: HistoryGoneError): StatementError {
+  const { tableId, timestamp, threshold } = error;
+  return new StatementError(
+    SqlState.SnapshotTooOld,
+    `protected ts verification error: range span: /Table/${tableId}: batch timestamp ${formatForError(timestamp)} must be after replica GC threshold ${formatForError(threshold)}`,
+    {
+      detail: error.detail,
+      hint: 'take a full backup; for later ones raise gc.ttlseconds, back up more often, or hold the time with varve_internal.protect_timestamp(target, timestamp)',
+      cause: error,
+    },
+  );
+}

@@ -1,0 +1,118 @@
+/**
+ * Backup targets: the names in a BACKUP statement to descriptors, in the catalog as of the end time.
+ *
+ * A database brings everything in it. A table brings itself, the database and schema it lies in,
+ * and the user types of its columns, but nothing else that it refers to. Tables that are OFFLINE
+ * (being restored or imported) are refused where they are named, and left out of databases and
+ * wildcards; so are dropped ones.
+ */
+import { StatementError } from '../base/errors.ts';
+import { SqlState } from '../base/sqlState.ts';
+import type { NameContext, ResolvedSchema } from '../catalog/catalog.ts';
+import type { DatabaseDescriptor, Descriptor, TableDescriptor } from '../catalog/descriptor.ts';
+import { quoteName, quoteNames } from '../catalog/names.ts';
+import type { CatalogSnapshot } from '../catalog/snapshot.ts';
+import type { BackupTargets as TargetsAst } from '../sql/parse/ast.ts';
+import type { TablePattern } from '../sql/parse/ast.ts';
+
+import type { BackupScope } from './manifest.ts';
+
+export interface ResolvedTargets {
+  readonly scope: BackupScope;
+  /** As the manifest and the job's description name them. */
+  readonly names: readonly string[];
+  /** What privileges are asked for: databases, or tables. Ascending by id. */
+  readonly requested: readonly (DatabaseDescriptor | TableDescriptor)[];
+  readonly completeDatabaseIds: readonly number[];
+  /** Everything whose descriptor is backed up, ascending by id. */
+  readonly descriptors: readonly Descriptor[];
+}
+
+/** Throws 3D000, 3F000, 42P01 for unknown names, 55000 for an offline table, 0A000 for targets that are not supported. */
+export function resolveTargets(snapshot: CatalogSnapshot, targets: TargetsAst, context: NameContext): ResolvedTargets {
+  switch (targets.type) {
+    case 'databases':
+      return resolveDatabases(
+        snapshot,
+        targets.names.map((name) => name.text),
+      );
+    case 'tables':
+      return resolveTables(snapshot, targets.patterns, context);
+    case 'cluster':
+      throw new StatementError(SqlState.FeatureNotSupported, 'BACKUP of the whole cluster is not supported yet', {
+        hint: 'name the databases: BACKUP DATABASE a, b INTO ...',
+      });
+    case 'systemUsers':
+      throw new StatementError(SqlState.FeatureNotSupported, 'BACKUP SYSTEM USERS is not supported', {
+        hint: 'BACKUP TABLE system.users INTO ...',
+      });
+  }
+}
+
+function resolveDatabases(snapshot: CatalogSnapshot, names: readonly string[]): ResolvedTargets {
+  const databases = [...new Map(names.map((name) => [name, snapshot.requireDatabase(name)])).values()].sort(byId);
+  const descriptors: Descriptor[] = [...databases];
+  for (const database of databases) {
+    for (const schema of snapshot.schemasOf(database)) if (schema.descriptor) descriptors.push(schema.descriptor);
+    descriptors.push(...snapshot.tablesOf(database.id), ...snapshot.typesOf(database.id));
+  }
+  return {
+    scope: 'databases',
+    names: databases.map((database) => `DATABASE ${quoteName(database.name)}`),
+    requested: databases,
+    completeDatabaseIds: databases.map((database) => database.id),
+    descriptors: descriptors.sort(byId),
+  };
+}
+
+function resolveTables(snapshot: CatalogSnapshot, patterns: readonly TablePattern[], context: NameContext): ResolvedTargets {
+  const tables = new Map<number, TableDescriptor>();
+  for (const pattern of patterns) {
+    const parts = pattern.parts.map((name) => name.text);
+    const found = pattern.star ? tablesMatching(snapshot, parts, context) : [snapshot.requireTable(parts, context).descriptor];
+    for (const table of found) tables.set(table.id, table);
+  }
+  const requested = [...tables.values()].sort(byId);
+  const descriptors = new Map<number, Descriptor>();
+  const add = (descriptor: Descriptor | undefined) => {
+    if (descriptor) descriptors.set(descriptor.id, descriptor);
+  };
+  for (const table of requested) {
+    add(table);
+    add(snapshot.databaseById(table.parentId));
+    add(snapshot.byId(table.schemaId));
+    for (const type of snapshot.typesOf(table.parentId)) if (type.referencedByIds.includes(table.id)) add(type);
+  }
+  return {
+    scope: 'tables',
+    names: requested.map((table) => quoteNames(snapshot.fullName(table))),
+    requested,
+    completeDatabaseIds: [],
+    descriptors: [...descriptors.values()].sort(byId),
+  };
+}
+
+/** `*`, `x.*`: schema x of the current database first, else database x; `db.schema.*`. 42P01 when nothing matches. */
+function tablesMatching(snapshot: CatalogSnapshot, parts: readonly string[], context: NameContext): TableDescriptor[] {
+  const found = schemasMatching(snapshot, parts, context).flatMap(({ database, id }) => snapshot.tablesOf(database.id, { schemaId: id }));
+  if (found.length === 0) {
+    throw new StatementError(SqlState.UndefinedTable, `no tables match ${[...parts.map(quoteName), '*'].join('.')}`);
+  }
+  return found;
+}
+
+function schemasMatching(snapshot: CatalogSnapshot, parts: readonly string[], context: NameContext): ResolvedSchema[] {
+  const [first, second] = parts;
+  const current = context.currentDatabase === '' ? undefined : snapshot.database(context.currentDatabase);
+  if (first === undefined) {
+    const database = current ?? snapshot.requireDatabase(context.currentDatabase);
+    return context.searchPath.flatMap((name) => snapshot.schema(database, name) ?? []);
+  }
+  if (second !== undefined) return [snapshot.requireSchema(snapshot.requireDatabase(first), second)];
+  const schema = current && snapshot.schema(current, first);
+  return schema ? [schema] : snapshot.schemasOf(snapshot.requireDatabase(first));
+}
+
+function byId(a: Descriptor, b: Descriptor): number {
+  return a.id - b.id;
+}

@@ -1,0 +1,92 @@
+/**
+ * Directory claim: one job writes a layer's directory, and everybody can see which.
+ *
+ *   L1  the lock's name carries the job id, so locks of two jobs are two files: each writes its own
+ *       first and looks for others then. Two that race see each other, and neither goes on
+ *   L2  a lock whose job is terminal or unknown to its own cluster holds nothing, and is removed
+ *   L3  what another job or cluster wrote is never removed, a dead lock excepted
+ */
+import { StateError } from '../base/errors.ts';
+import { isVarveError } from '../base/errors.ts';
+import { SqlState } from '../base/sqlState.ts';
+import { isTerminal } from '../jobs/jobMachine.ts';
+import type { JobRegistry } from '../jobs/registry.ts';
+import type { ExternalStorage } from '../storage/externalStorage.ts';
+
+import { decodeLock, encodeLock, listLocks, lockName, MANIFEST_NAME } from './collection.ts';
+import type { Manifest } from './manifest.ts';
+import { decodeManifest, isMissing } from './manifest.ts';
+
+export interface Claimant {
+  readonly clusterId: string;
+  readonly jobId: string;
+  readonly nodeId: number;
+}
+
+/** Writes the claimant's lock, unless it is there. */
+export async function writeLock(storage: ExternalStorage, directory: string, claimant: Claimant, signal?: AbortSignal): Promise<void> {
+  const content = encodeLock({ clusterId: claimant.clusterId, jobId: claimant.jobId, node: claimant.nodeId });
+  try {
+    // Without conditional create, the name alone keeps two jobs apart.
+    await storage.write(lockName(directory, claimant.jobId), content, { signal, ifAbsent: storage.capabilities.conditionalCreate });
+  } catch (error) {
+    // This job's own, from a claim before; or one of the same id from another cluster, which checkAlone will see.
+    if (!isVarveError(error) || error.code !== SqlState.DuplicateFile) throw error;
+  }
+}
+
+/** Throws 55006 naming the other job when another one that is not terminal holds the directory, 58P02 when it holds a finished layer. */
+export async function checkAlone(
+  storage: ExternalStorage,
+  directory: string,
+  claimant: Claimant,
+  jobs: JobRegistry,
+  signal?: AbortSignal,
+): Promise<void> {
+  for (const jobId of await listLocks(storage, directory, signal)) {
+    const name = lockName(directory, jobId);
+    const lock = await readLock(storage, name, signal);
+    if (lock === 'gone') continue;
+    const isOfThisCluster = lock?.clusterId === claimant.clusterId;
+    if (isOfThisCluster && jobId === claimant.jobId) continue;
+    const record = isOfThisCluster ? await jobs.get(Number(jobId)) : undefined;
+    if (isOfThisCluster && (record === undefined || isTerminal(record.status))) {
+      if (storage.capabilities.delete) await storage.delete(name);
+      continue;
+    }
+    throw new StateError(SqlState.ObjectInUse, `backup directory "${directory}" is in use by job ${jobId}`, {
+      detail: isOfThisCluster
+        ? `the job is ${record?.status}`
+        : `the job is of another cluster: ${lock?.clusterId ?? 'its lock cannot be read'}`,
+      hint: isOfThisCluster
+        ? 'wait for that job, or cancel it'
+        : `if that cluster is gone, delete the file "${name}" by hand and try again`,
+    });
+  }
+  const manifest = await storedManifest(storage, directory, signal);
+  if (manifest !== undefined && (manifest.jobId !== claimant.jobId || manifest.clusterId !== claimant.clusterId)) {
+    throw new StateError(SqlState.DuplicateFile, `backup directory "${directory}" holds a backup already`, {
+      detail: `job ${manifest.jobId} of cluster ${manifest.clusterId} wrote it`,
+    });
+  }
+}
+
+async function readLock(storage: ExternalStorage, name: string, signal?: AbortSignal) {
+  try {
+    return decodeLock(await storage.read(name, { signal }));
+  } catch (error) {
+    if (isMissing(error)) return 'gone' as const;
+    throw error;
+  }
+}
+
+/** The manifest in a directory, with its checksum file or without; undefined when there is none. XX001 when it is damaged. */
+export async function storedManifest(storage: ExternalStorage, directory: string, signal?: AbortSignal): Promise<Manifest | undefined> {
+  const file = `${directory}/${MANIFEST_NAME}`;
+  try {
+    return await decodeManifest(Buffer.from(await storage.read(file, { signal })), file);
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,229 @@
+/**
+ * Export layer: all of a layer's data files, by workers beside the leaseholders.
+ *
+ *   W1  work is cut at today's range bounds and given to the leaseholder's node; what a node that
+ *       stops had under way goes to whoever holds the lease then
+ *   W2  a unit is done when its file is stored whole; done work is never done again (onProgress
+ *       makes it durable)
+ *   W3  the first failure stops all workers, and is thrown once they have stopped
+ */
+import { assert } from '../base/assert.ts';
+import type { Span } from '../base/span.ts';
+import { mergeSpans, subtractSpans } from '../base/span.ts';
+import type { Kv } from '../kv/kv.ts';
+import type { ClusterNode } from '../kv/nodeActor.ts';
+import type { ExternalStorage } from '../storage/externalStorage.ts';
+
+import type { BackupDetails } from './backupDetails.ts';
+import type { ExportUnit } from './exportFile.ts';
+import { exportFile, WorkerLostError } from './exportFile.ts';
+import type { ManifestFile, SpanInterval } from './manifest.ts';
+
+/** Two encode while a third waits for storage: what a thread pool of four keeps busy. */
+const WORKERS_MAX = 3;
+/** Units of one file at most: a file of very many tiny spans would make a failure expensive. */
+const UNITS_PER_FILE_MAX = 1000;
+
+/** What has been stored so far. */
+export interface ExportProgress {
+  readonly files: readonly ManifestFile[];
+  readonly emptySpans: readonly SpanInterval[];
+}
+
+export interface ExportLayerOptions {
+  readonly kv: Kv;
+  readonly details: BackupDetails;
+  readonly done: ExportProgress;
+  readonly fileTargetBytes: number;
+  readonly signal: AbortSignal;
+  /** A new name of a data file, within the layer's directory. */
+  readonly newFileName: () => string;
+  /** The storage as a node sees it. The caller closes it. */
+  readonly storageFor: (node: ClusterNode) => ExternalStorage;
+  /** Called after each finished file, one call at a time. `fraction` is of the bytes there are. */
+  readonly onProgress: (progress: ExportProgress, fraction: number) => Promise<void>;
+}
+
+/** Exports what of the layer's spans is not done yet; returns everything. */
+export async function exportLayer(options: ExportLayerOptions): Promise<ExportProgress> {
+  const work = new Work(options);
+  await work.run();
+  return work.progress;
+}
+
+class Work {
+  readonly #options: ExportLayerOptions;
+  readonly #files: ManifestFile[];
+  readonly #emptySpans: SpanInterval[];
+  /** In key order. */
+  #pending: ExportUnit[];
+  #underWay = 0;
+  readonly #totalBytes: number;
+  #pendingBytes = 0;
+  readonly #stop = new AbortController();
+  readonly #signal: AbortSignal;
+  #reporting: Promise<void> = Promise.resolve();
+  /** Workers that found nothing to do while others may give work back. */
+  #idle: (() => void)[] = [];
+
+  constructor(options: ExportLayerOptions) {
+    this.#options = options;
+    this.#files = [...options.done.files];
+    this.#emptySpans = [...options.done.emptySpans];
+    this.#signal = AbortSignal.any([options.signal, this.#stop.signal]);
+    const { details } = options;
+    this.#totalBytes = this.#bytesOf(details.spans);
+    this.#pending = remainingUnits(details, options.done);
+  }
+
+  get progress(): ExportProgress {
+    return { files: [...this.#files], emptySpans: [...this.#emptySpans] };
+  }
+
+  async run(): Promise<void> {
+    this.#cutAtRanges();
+    const failures: unknown[] = [];
+    const workers = Array.from({ length: WORKERS_MAX }, async () => {
+      try {
+        await this.#work();
+      } catch (error) {
+        failures.push(error);
+        this.#stop.abort(error);
+        this.#wakeIdle();
+      }
+    });
+    await Promise.all(workers);
+    // What the others say after the first stop is an echo of it.
+    if (failures.length > 0) throw failures[0];
+    await this.#reporting;
+  }
+
+  async #work(): Promise<void> {
+    for (;;) {
+      this.#signal.throwIfAborted();
+      const bundle = this.#take();
+      if (bundle !== undefined) {
+        await this.#exportBundle(bundle.node, bundle.units);
+      } else if (this.#underWay > 0) {
+        await new Promise<void>((resolve) => this.#idle.push(resolve));
+      } else {
+        this.#wakeIdle();
+        return;
+      }
+    }
+  }
+
+  /** Neighbouring work of one leaseholder: of the node that holds the first pending unit. */
+  #take(): { node: ClusterNode; units: ExportUnit[] } | undefined {
+    const first = this.#pending[0];
+    if (first === undefined) return undefined;
+    const node = this.#nodeOf(first);
+    const share = this.#totalBytes / WORKERS_MAX;
+    const units: ExportUnit[] = [];
+    let bytes = 0;
+    while (units.length < UNITS_PER_FILE_MAX) {
+      const next = this.#pending[0];
+      if (next === undefined || this.#nodeOf(next) !== node) break;
+      // Enough for one file, or for a fair share: the next worker takes up the rest.
+      if (units.length > 0 && bytes >= Math.min(share, this.#options.fileTargetBytes)) break;
+      bytes += this.#bytesOf([next.span]);
+      units.push(next);
+      this.#pending.shift();
+    }
+    this.#underWay++;
+    return { node, units };
+  }
+
+  async #exportBundle(node: ClusterNode, units: readonly ExportUnit[]): Promise<void> {
+    const { kv, details, fileTargetBytes } = this.#options;
+    const { epoch } = node;
+    const storage = this.#options.storageFor(node);
+    let rest = units;
+    try {
+      while (rest.length > 0) {
+        const path = this.#options.newFileName();
+        const exported = await exportFile(rest, {
+          kv,
+          executor: kv.executor,
+          storage,
+          name: `${details.directory}/${path}`,
+          allVersions: details.revisionHistory,
+          targetBytes: fileTargetBytes,
+          isAlive: () => kv.cluster.isLiveIn(node.id, epoch),
+          signal: this.#signal,
+        });
+        rest = exported.rest;
+        this.#emptySpans.push(...exported.emptySpans);
+        if (exported.file) this.#files.push({ path, locality: '', ...exported.file });
+        await this.#report();
+      }
+    } catch (error) {
+      if (!(error instanceof WorkerLostError)) throw error;
+      this.#giveBack(rest);
+    } finally {
+      this.#underWay--;
+      this.#wakeIdle();
+    }
+  }
+
+  #giveBack(units: readonly ExportUnit[]): void {
+    this.#pending = [...this.#pending, ...units].sort((a, b) => (a.span.key < b.span.key ? -1 : 1));
+    this.#cutAtRanges();
+  }
+
+  /** Cuts pending work at range bounds; what has no range has no data (W1). */
+  #cutAtRanges(): void {
+    const { kv } = this.#options;
+    const cut: ExportUnit[] = [];
+    for (const unit of this.#pending) {
+      const ranges = kv.rangesOf(unit.span);
+      for (const { span } of ranges) cut.push({ ...unit, span });
+      const rangeless = subtractSpans([unit.span], mergeSpans(ranges.map(({ span }) => span)));
+      for (const span of rangeless) this.#emptySpans.push({ ...unit, span });
+    }
+    this.#pending = cut;
+    this.#pendingBytes = this.#bytesOf(cut.map(({ span }) => span));
+  }
+
+  #nodeOf(unit: ExportUnit): ClusterNode {
+    const { cluster } = this.#options.kv;
+    const holder = this.#options.kv.rangesOf(unit.span)[0]?.leaseholder ?? 0;
+    const node = cluster.nodes[holder - 1];
+    return node?.isLive ? node : cluster.anyLiveNode();
+  }
+
+  #bytesOf(spans: readonly Span[]): number {
+    let bytes = 0;
+    for (const span of spans) for (const range of this.#options.kv.rangesOf(span)) bytes += range.sizeBytes;
+    return bytes;
+  }
+
+  /** Reports queue behind one another; each waits for its own. */
+  async #report(): Promise<void> {
+    const report = this.#reporting.then(async () => {
+      this.#signal.throwIfAborted();
+      this.#pendingBytes = this.#bytesOf(this.#pending.map(({ span }) => span));
+      const fraction = this.#totalBytes === 0 ? 1 : 1 - this.#pendingBytes / this.#totalBytes;
+      await this.#options.onProgress(this.progress, Math.max(0, fraction));
+    });
+    this.#reporting = report.catch(() => {});
+    await report;
+  }
+
+  #wakeIdle(): void {
+    for (const wake of this.#idle.splice(0)) wake();
+  }
+}
+
+/** What of the layer's spans no finished file and no empty span holds; in key order. */
+export function remainingUnits(details: BackupDetails, done: ExportProgress): ExportUnit[] {
+  const finished = mergeSpans([...done.files.flatMap((file) => file.parts), ...done.emptySpans].map(({ span }) => span));
+  const { startTime, endTime, introducedSpans } = details;
+  const continuing = subtractSpans(details.spans, introducedSpans);
+  const units = [
+    ...subtractSpans(continuing, finished).map((span) => ({ span, startTime, endTime })),
+    ...subtractSpans(introducedSpans, finished).map((span) => ({ span, startTime: 0 as typeof startTime, endTime })),
+  ];
+  assert(startTime < endTime, 'a layer ends after it starts');
+  return units.sort((a, b) => (a.span.key < b.span.key ? -1 : 1));
+}

@@ -1,0 +1,44 @@
+/**
+ * Register backup: gives the SQL engine its backup statements and the job registry its job type.
+ */
+import type { Catalog } from '../catalog/catalog.ts';
+import type { ProtectedRecords } from '../catalog/protectedRecords.ts';
+import type { ClusterSettings } from '../catalog/settings.ts';
+import type { JobRegistry } from '../jobs/registry.ts';
+import type { Kv } from '../kv/kv.ts';
+import type { StatementHooks } from '../sql/exec/statement.ts';
+import type { Backup, ShowBackup, ShowBackups } from '../sql/parse/ast.ts';
+import type { StorageFactory } from '../storage/externalStorage.ts';
+
+import { BACKUP_JOB_TYPE, detailsFromJson } from './backupDetails.ts';
+import { BACKUP_ATTEMPTS_MAX, BACKUP_PAUSEPOINTS, BackupResumer } from './backupJob.ts';
+import { backupHook } from './backupStatement.ts';
+import { showBackupHook, showBackupsHook } from './showBackup.ts';
+
+export interface BackupDeps {
+  readonly kv: Kv;
+  readonly catalog: Catalog;
+  readonly engine: { readonly statements: StatementHooks };
+  readonly jobs: JobRegistry;
+  readonly storage: StorageFactory;
+  readonly protections: ProtectedRecords;
+  readonly settings: ClusterSettings;
+}
+
+/** Before the registry starts. */
+export function registerBackup(deps: BackupDeps): void {
+  const { settings, jobs } = deps;
+  const { statements } = deps.engine;
+  statements.register<Backup>('backup', backupHook(deps));
+  statements.register<ShowBackups>('showBackups', showBackupsHook(deps));
+  statements.register<ShowBackup>('showBackup', showBackupHook(deps));
+  const backupSettings = {
+    fileSizeBytes: () => settings.number('bulkio.backup.file_size'),
+    checkpointIntervalMicros: () => settings.number('bulkio.backup.checkpoint_interval'),
+  };
+  jobs.register(
+    BACKUP_JOB_TYPE,
+    { pausepoints: BACKUP_PAUSEPOINTS, attemptsMax: BACKUP_ATTEMPTS_MAX, whenExhausted: 'fail' },
+    (details) => new BackupResumer({ ...deps, settings: backupSettings }, detailsFromJson(details)),
+  );
+}

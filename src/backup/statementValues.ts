@@ -1,0 +1,113 @@
+/**
+ * Statement values: what the backup statements share in reading their locations and options.
+ */
+import { StatementError } from '../base/errors.ts';
+import { SqlState } from '../base/sqlState.ts';
+import { type Grantees, isAdmin } from '../catalog/privileges.ts';
+import { rolesOf } from '../catalog/users.ts';
+import type { StatementContext } from '../sql/exec/statement.ts';
+import type { Expr, Option, UriList } from '../sql/parse/ast.ts';
+import { ParsedUri } from '../storage/uri.ts';
+
+/** The text of a location, subdirectory or option value. 22023 for NULL, or for an empty text. */
+export async function requireText(context: StatementContext, expr: Expr, what: string): Promise<string> {
+  const text = await context.evalString(expr);
+  if (text === undefined || text === '') {
+    throw new StatementError(SqlState.InvalidParameterValue, `${what} must not be ${text === undefined ? 'NULL' : 'empty'}`, {
+      location: { position: expr.pos + 1 },
+    });
+  }
+  return text;
+}
+
+/** The one location of a statement. 0A000 for a list: locality-aware collections are not supported yet. */
+export async function requireUri(context: StatementContext, uris: UriList): Promise<string> {
+  const [first, second] = uris;
+  if (first === undefined || second !== undefined) {
+    throw new StatementError(SqlState.FeatureNotSupported, 'locality-aware backups to several locations are not supported yet', {
+      hint: 'name one location',
+    });
+  }
+  const uri = await requireText(context, first, 'the location of a backup');
+  const parsed = ParsedUri.parse(uri);
+  if (parsed.locality !== undefined && parsed.locality !== 'default') {
+    throw new StatementError(SqlState.FeatureNotSupported, 'locality-aware backups to several locations are not supported yet', {
+      detail: `COCKROACH_LOCALITY in "${parsed}"`,
+    });
+  }
+  return uri;
+}
+
+/** Every name that the user goes by. */
+export async function granteesOf(context: StatementContext): Promise<Grantees> {
+  return await rolesOf(context.txn, context.user);
+}
+
+/** Throws 42501 when a location is for administrators only: the server's own files. */
+export function checkLocationAccess(uri: string, grantees: Grantees): void {
+  const parsed = ParsedUri.parse(uri);
+  if (parsed.scheme === 'nodelocal' && !isAdmin(grantees)) {
+    throw new StatementError(SqlState.InsufficientPrivilege, `only users with the admin role are allowed to access nodelocal locations`, {
+      detail: `"${parsed}" lies in the server's own files`,
+    });
+  }
+}
+
+/** Options that exist elsewhere and not here yet: each is refused by name. */
+const NOT_SUPPORTED: ReadonlySet<string> = new Set([
+  'encryption_passphrase',
+  'kms',
+  'incremental_location',
+  'execution locality',
+  'include_all_virtual_clusters',
+  'include_all_secondary_tenants',
+  'updates_cluster_monitoring_metrics',
+  'strict storage locality',
+  'revision stream',
+  'include_deprecated_interleaves',
+  'encryption_info_dir',
+  'skip size',
+  'debug_dump_metadata_sst',
+  'revision start time',
+]);
+
+/** The options by name. 42601 for one given twice or unknown, 0A000 for one that is not supported. */
+export function readOptions(statement: string, options: readonly Option[], known: readonly string[]): ReadonlyMap<string, Option> {
+  const found = new Map<string, Option>();
+  for (const option of options) {
+    const location = { position: option.pos + 1 };
+    if (found.has(option.name)) {
+      throw new StatementError(SqlState.SyntaxError, `option ${option.name} is given twice`, { location });
+    }
+    if (!known.includes(option.name)) {
+      if (NOT_SUPPORTED.has(option.name)) {
+        throw new StatementError(SqlState.FeatureNotSupported, `${statement} option ${option.name} is not supported yet`, { location });
+      }
+      throw new StatementError(SqlState.SyntaxError, `unknown ${statement} option "${option.name}"`, {
+        location,
+        hint: `options are ${known.join(', ')}`,
+      });
+    }
+    found.set(option.name, option);
+  }
+  return found;
+}
+
+/** A switch: absent is false, a bare name true. 22023 for NULL. */
+export async function readSwitch(context: StatementContext, option: Option | undefined): Promise<boolean> {
+  if (option === undefined) return false;
+  if (option.value === undefined) return true;
+  const value = await context.evalBool(option.value);
+  if (value === undefined) throw new StatementError(SqlState.InvalidParameterValue, `option ${option.name} must not be NULL`);
+  return value;
+}
+
+/** The same without running anything, for a statement's columns: an expression other than a literal counts as true. */
+export function looksOn(options: readonly Option[], name: string): boolean {
+  const option = options.find((candidate) => candidate.name === name);
+  if (option === undefined) return false;
+  const { value } = option;
+  if (value?.kind === 'boolean') return value.value;
+  if (value?.kind === 'string') return !['false', 'f', 'off', 'no', '0'].includes(value.value.toLowerCase());
+  return true;
+}
