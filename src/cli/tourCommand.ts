@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { ManualClock } from '../base/manualClock.ts';
-import { open } from '../server/database.ts';
+import { Database } from '../server/database.ts';
 import type { Command } from './command.ts';
 import { embeddedClient } from './embeddedClient.ts';
 import { Narrator } from './tour/narrator.ts';
@@ -21,7 +21,7 @@ export const tourCommand: Command = {
   async run(_flags, io) {
     const externalIoDir = await mkdtemp(join(tmpdir(), 'varve-tour-'));
     const clock = new ManualClock(START);
-    const db = await open({ clock, externalIoDir, nodes: LOCALITIES.length, localities: LOCALITIES });
+    const db = await Database.open({ clock, externalIoDir, nodes: LOCALITIES.length, localities: LOCALITIES });
     try {
       const client = embeddedClient(db);
       const narrator = new Narrator(io, client);

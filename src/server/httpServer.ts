@@ -3,7 +3,7 @@
  *
  * Answers GET and HEAD only, holds no state, and never shows more of a failure than its message.
  */
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 import { formatPrometheus, type MetricCollector, PROMETHEUS_CONTENT_TYPE } from './prometheusText.ts';
@@ -29,7 +29,7 @@ interface Answer {
   readonly body: string;
 }
 
-function answer(url: URL, options: HttpServerOptions): Answer {
+async function answer(url: URL, options: HttpServerOptions): Promise<Answer> {
   switch (url.pathname) {
     case '/health': {
       const ready = options.isReady();
@@ -37,33 +37,35 @@ function answer(url: URL, options: HttpServerOptions): Answer {
         return { status: 503, contentType: 'application/json', body: '{"error":"node is not ready"}\n' };
       return { status: 200, contentType: 'application/json', body: '{}\n' };
     }
-    case '/_status/vars':
-      return {
-        status: 200,
-        contentType: PROMETHEUS_CONTENT_TYPE,
-        body: formatPrometheus(options.collectors.flatMap((collect) => [...collect()])),
-      };
+    case '/_status/vars': {
+      const metrics = await Promise.all(options.collectors.map((collect) => collect()));
+      return { status: 200, contentType: PROMETHEUS_CONTENT_TYPE, body: formatPrometheus(metrics.flatMap((some) => [...some])) };
+    }
     default:
       return { status: 404, contentType: 'text/plain; charset=utf-8', body: 'not found; try /health or /_status/vars\n' };
+  }
+}
+
+/** The answer to a request; never rejects. */
+async function respond(request: IncomingMessage, options: HttpServerOptions): Promise<Answer> {
+  if (request.method !== 'GET' && request.method !== 'HEAD') {
+    return { status: 405, contentType: 'text/plain; charset=utf-8', body: 'method not allowed\n' };
+  }
+  try {
+    return await answer(new URL(request.url ?? '/', 'http://localhost'), options);
+  } catch (error) {
+    return { status: 500, contentType: 'text/plain; charset=utf-8', body: `${(error as Error).message}\n` };
   }
 }
 
 /** Listens. Rejects with the system's error when the address is taken. */
 export function startHttpServer(options: HttpServerOptions): Promise<RunningHttpServer> {
   const server: Server = createServer((request, response) => {
-    let result: Answer;
-    if (request.method !== 'GET' && request.method !== 'HEAD') {
-      response.setHeader('Allow', 'GET, HEAD');
-      result = { status: 405, contentType: 'text/plain; charset=utf-8', body: 'method not allowed\n' };
-    } else {
-      try {
-        result = answer(new URL(request.url ?? '/', 'http://localhost'), options);
-      } catch (error) {
-        result = { status: 500, contentType: 'text/plain; charset=utf-8', body: `${(error as Error).message}\n` };
-      }
-    }
-    response.writeHead(result.status, { 'Content-Type': result.contentType, 'Content-Length': Buffer.byteLength(result.body) });
-    response.end(request.method === 'HEAD' ? undefined : result.body);
+    void respond(request, options).then(({ status, contentType, body }) => {
+      if (status === 405) response.setHeader('Allow', 'GET, HEAD');
+      response.writeHead(status, { 'Content-Type': contentType, 'Content-Length': Buffer.byteLength(body) });
+      response.end(request.method === 'HEAD' ? undefined : body);
+    });
   });
   return new Promise((resolve, reject) => {
     server.once('error', reject);

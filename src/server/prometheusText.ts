@@ -22,7 +22,7 @@ export interface Metric {
 }
 
 /** Asked at each scrape. */
-export type MetricCollector = () => Iterable<Metric>;
+export type MetricCollector = () => Iterable<Metric> | Promise<Iterable<Metric>>;
 
 export const PROMETHEUS_CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 

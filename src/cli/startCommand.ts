@@ -1,0 +1,125 @@
+/**
+ * `varve start`: a server, until SIGINT or SIGTERM.
+ *
+ * On a loopback address it lets everybody in without a password, and says so. On any other address
+ * it refuses to start: TLS and passwords are not there yet, and an open database on a network is an
+ * accident, not a default.
+ */
+import { rm, writeFile } from 'node:fs/promises';
+import { isIPv4, isIPv6 } from 'node:net';
+import { resolve } from 'node:path';
+
+import { ManualClock } from '../base/manualClock.ts';
+import { SystemClock } from '../base/systemClock.ts';
+import { VERSION } from '../base/version.ts';
+import { Database } from '../server/database.ts';
+import { startHttpServer } from '../server/httpServer.ts';
+import { databaseMetrics } from '../server/metrics.ts';
+import { startPgServer } from '../server/pgwire/pgServer.ts';
+import { UsageError } from './cliError.ts';
+import type { Command } from './command.ts';
+import type { FlagDefinitions } from './flags.ts';
+
+const FLAGS: FlagDefinitions = {
+  'listen-addr': {
+    type: 'string',
+    value: 'HOST:PORT',
+    default: '127.0.0.1:26257',
+    help: 'address for SQL clients; port 0 picks a free one',
+  },
+  'http-addr': {
+    type: 'string',
+    value: 'HOST:PORT',
+    default: '127.0.0.1:8080',
+    help: 'address of /health and /_status/vars; port 0 picks a free one',
+  },
+  'external-io-dir': { type: 'string', value: 'DIR', default: 'extern', help: 'directory of nodelocal:// files, or "disabled"' },
+  nodes: { type: 'string', value: 'N', help: 'nodes of the cluster (default 1, or one for each --locality)' },
+  locality: {
+    type: 'string',
+    value: 'TIERS',
+    multiple: true,
+    help: 'locality of the next node, such as region=us-east,zone=a; repeatable',
+  },
+  clock: { type: 'string', value: 'KIND', default: 'system', help: 'system, or manual: it moves by varve_internal.advance_clock only' },
+  'clock-start': { type: 'string', value: 'TIME', help: 'where a manual clock starts (default now)' },
+  'listening-url-file': { type: 'string', value: 'FILE', help: 'write the connection URL here once the server listens' },
+  memory: { type: 'string', value: 'SIZE', help: 'memory for data, such as 2GiB' },
+  insecure: { type: 'boolean', help: 'accepted for CockroachDB scripts; loopback needs none' },
+};
+
+const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
+
+export const startCommand: Command = {
+  name: 'start',
+  summary: 'start a server',
+  usage: 'varve start [flags]',
+  flags: FLAGS,
+  async run(flags, io) {
+    if (flags.positionals.length > 0) throw new UsageError(`unexpected argument "${flags.positionals[0]}"`);
+    const sqlAddress = flags.address('listen-addr', '127.0.0.1', 26257);
+    const httpAddress = flags.address('http-addr', '127.0.0.1', 8080);
+    for (const { host } of [sqlAddress, httpAddress]) refuseOpenAddress(host);
+    const localities = flags.all('locality');
+    const nodes = flags.integer('nodes', 1, 64) ?? Math.max(1, localities.length);
+    if (localities.length > nodes)
+      throw new UsageError(`${localities.length} localities for ${nodes} nodes`, 'give each node one --locality at most');
+    const kind = flags.text('clock');
+    if (kind !== 'system' && kind !== 'manual') throw new UsageError(`unknown clock "${kind}": want system or manual`);
+    const system = new SystemClock();
+    const clock = kind === 'manual' ? new ManualClock(flags.text('clock-start') ?? system.nowMicros()) : system;
+    const directory = flags.text('external-io-dir') ?? 'extern';
+    const externalIoDir = directory === 'disabled' ? undefined : resolve(directory);
+
+    // From here on a signal ends the server in order, also while it starts.
+    const stopped = new Promise<NodeJS.Signals>((done) => {
+      for (const signal of SIGNALS) process.once(signal, () => done(signal));
+    });
+    const database = await Database.open({ clock, nodes, localities, ...(externalIoDir === undefined ? {} : { externalIoDir }) });
+    const pg = await startPgServer(database, sqlAddress);
+    const http = await startHttpServer({
+      ...httpAddress,
+      isReady: () => database.kv.cluster.liveNodes().length > 0,
+      collectors: [() => databaseMetrics(database, pg.connectionCount)],
+    });
+    const url = `postgresql://root@${urlHost(pg.host)}:${pg.port}/defaultdb?sslmode=disable`;
+    const urlFile = flags.text('listening-url-file');
+    if (urlFile !== undefined) await writeFile(urlFile, `${url}\n`);
+    const facts: readonly (readonly [string, string])[] = [
+      ['version', `Varve ${VERSION}`],
+      ['sql', url],
+      ['http', `http://${urlHost(http.host)}:${http.port}`],
+      ['external I/O path', externalIoDir ?? 'disabled'],
+      ['clock', kind],
+      [
+        'nodes',
+        database.kv.cluster.nodes.map((node) => `${node.id}${localities[node.id - 1] ? ` (${localities[node.id - 1]})` : ''}`).join(', '),
+      ],
+      ['clusterID', database.kv.clusterId],
+    ];
+    io.out(`Varve is running; stop it with Ctrl-C.\n${facts.map(([name, value]) => `${`${name}:`.padEnd(20)}${value}`).join('\n')}\n`);
+    io.err('WARNING: every user may connect without a password: the server is for this machine only, and all data is in memory.\n');
+
+    const signal = await stopped;
+    io.out(`${signal} received, stopping\n`);
+    await http.close();
+    await pg.close();
+    await database.close();
+    if (urlFile !== undefined) await rm(urlFile, { force: true });
+    return 0;
+  },
+};
+
+function urlHost(host: string): string {
+  return isIPv6(host) ? `[${host}]` : host;
+}
+
+/** Throws unless the address is a loopback one. */
+function refuseOpenAddress(host: string): void {
+  const isLoopback = host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'));
+  if (isLoopback) return;
+  throw new UsageError(
+    `${host} can be reached from other machines, and this version has neither TLS nor passwords`,
+    'listen on 127.0.0.1 or [::1], and let an SSH tunnel carry connections from elsewhere',
+  );
+}

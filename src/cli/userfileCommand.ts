@@ -1,0 +1,137 @@
+/**
+ * `varve userfile upload|list|get|delete`: files in SQL tables, over a SQL connection.
+ *
+ * Source: CockroachDB documentation, pages "cockroach userfile upload, list, get, delete".
+ */
+import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { basename, dirname, join, posix, relative, sep } from 'node:path';
+
+import { UsageError } from './cliError.ts';
+import type { Command, CommandIo } from './command.ts';
+import type { FlagDefinitions } from './flags.ts';
+import type { SqlClient } from './sqlClient.ts';
+import { connectWire, DEFAULT_URL } from './wireClient.ts';
+
+const FLAGS: FlagDefinitions = {
+  url: { type: 'string', value: 'URL', env: 'COCKROACH_URL', default: DEFAULT_URL, help: 'server to use' },
+  user: { type: 'string', short: 'u', value: 'NAME', help: 'user of the connection (default root)' },
+  recursive: { type: 'boolean', short: 'r', help: 'upload a directory with all files below it' },
+};
+
+export const userfileCommand: Command = {
+  name: 'userfile',
+  summary: 'upload, list, get and delete userfiles',
+  usage: 'varve userfile upload SOURCE [DESTINATION] | list [PATTERN] | get [PATTERN] [LOCAL] | delete PATTERN',
+  flags: FLAGS,
+  async run(flags, io) {
+    const [action, ...args] = flags.positionals;
+    const actions: Record<string, (client: SqlClient) => Promise<void>> = {
+      upload: (client) => upload(client, io, args, flags.isSet('recursive')),
+      list: (client) => list(client, io, args),
+      ls: (client) => list(client, io, args),
+      get: (client) => get(client, io, args),
+      delete: (client) => remove(client, io, args),
+      rm: (client) => remove(client, io, args),
+    };
+    const run = actions[action ?? ''];
+    if (!run) throw new UsageError(`unknown action "${action ?? ''}": want upload, list, get or delete`);
+    const url = new URL(flags.text('url') ?? DEFAULT_URL);
+    const user = flags.text('user');
+    if (user !== undefined) url.username = user;
+    const client = await connectWire(url.href);
+    try {
+      await run(client);
+      return 0;
+    } finally {
+      await client.close();
+    }
+  },
+};
+
+/** A destination or pattern as a URI: bare paths belong to the default host. */
+function asUri(text: string): string {
+  if (text.startsWith('userfile://')) return text;
+  const path = text.replace(/^\/+/, '');
+  if (posix.normalize(path) !== path && path !== '') {
+    throw new UsageError(`path "${text}" is not normalised`, 'remove empty, "." and ".." segments');
+  }
+  return `userfile:///${path}`;
+}
+
+async function upload(client: SqlClient, io: CommandIo, args: readonly string[], recursive: boolean): Promise<void> {
+  const [source, destination, extra] = args;
+  if (source === undefined || extra !== undefined) throw new UsageError('upload wants SOURCE and at most one DESTINATION');
+  const info = await stat(source);
+  if (info.isDirectory() && !recursive) throw new UsageError(`${source} is a directory`, 'upload it with --recursive');
+  if (!info.isDirectory()) {
+    const uri = asUri(
+      destination === undefined || destination === ''
+        ? basename(source)
+        : destination.endsWith('/')
+          ? destination + basename(source)
+          : destination,
+    );
+    return uploadFile(client, io, source, uri);
+  }
+  // As rsync: without a trailing slash the directory's own name becomes part of the destination.
+  const base = [destination ?? '', source.endsWith('/') ? '' : basename(source)].filter(Boolean).join('/');
+  const entries = await readdir(source, { recursive: true, withFileTypes: true });
+  for (const entry of entries.filter((candidate) => candidate.isFile())) {
+    const path = relative(source, join(entry.parentPath, entry.name)).split(sep).join('/');
+    io.out(`uploading: ${path}\n`);
+    await uploadFile(client, io, join(source, path), asUri([base.replace(/\/$/, ''), path].filter(Boolean).join('/')));
+  }
+}
+
+async function uploadFile(client: SqlClient, io: CommandIo, source: string, uri: string): Promise<void> {
+  const result = await client.runWith('SELECT varve_internal.userfile_upload($1::STRING, $2::BYTES)', [uri, await readFile(source)]);
+  io.out(`successfully uploaded to ${result.rows[0]?.[0]}\n`);
+}
+
+/** The URIs that a pattern means: everything without one, a file, all below a directory, or a glob in which `*` stays within a name unless it stands alone. */
+async function matching(client: SqlClient, pattern: string | undefined): Promise<string[]> {
+  const uri = asUri(pattern ?? '');
+  const at = uri.search(/[*?[]/);
+  const fixed = at < 0 ? uri : uri.slice(0, uri.lastIndexOf('/', at) + 1);
+  const location = fixed === 'userfile:///' ? fixed : fixed.replace(/\/$/, '');
+  const result = await client.runWith('SELECT unnest(varve_internal.userfile_list($1::STRING))', [location]);
+  const found = result.rows.map((row) => row[0] ?? '');
+  if (at < 0) return found;
+  const glob = pathOf(uri);
+  return glob === '*' ? found : found.filter((candidate) => posix.matchesGlob(pathOf(candidate), glob));
+}
+
+function pathOf(uri: string): string {
+  return uri.replace(/^userfile:\/\/[^/]*\//, '');
+}
+
+async function list(client: SqlClient, io: CommandIo, args: readonly string[]): Promise<void> {
+  if (args.length > 1) throw new UsageError('list wants at most one PATTERN');
+  for (const uri of await matching(client, args[0])) io.out(`${uri}\n`);
+}
+
+async function get(client: SqlClient, io: CommandIo, args: readonly string[]): Promise<void> {
+  if (args.length > 2) throw new UsageError('get wants at most PATTERN and LOCAL');
+  const uris = await matching(client, args[0]);
+  if (uris.length === 0) throw new Error(`no files matched ${args[0] ?? 'the storage'}`);
+  const [first = ''] = uris;
+  const isOne = uris.length === 1 && (args[0] === undefined || pathOf(asUri(args[0])) === pathOf(first));
+  for (const uri of uris) {
+    const target = isOne ? (args[1] ?? basename(pathOf(uri))) : join(args[1] ?? '.', pathOf(uri));
+    const result = await client.runWith("SELECT encode(varve_internal.userfile_get($1::STRING), 'base64')", [uri]);
+    await mkdir(dirname(target), { recursive: true });
+    await writeFile(target, Buffer.from(result.rows[0]?.[0] ?? '', 'base64'));
+    io.out(`downloaded ${uri} to ${target}\n`);
+  }
+}
+
+async function remove(client: SqlClient, io: CommandIo, args: readonly string[]): Promise<void> {
+  const [pattern, extra] = args;
+  if (pattern === undefined || extra !== undefined) throw new UsageError('delete wants one PATTERN');
+  const uris = await matching(client, pattern);
+  if (uris.length === 0) throw new Error(`no files matched ${pattern}`);
+  for (const uri of uris) {
+    await client.runWith('SELECT varve_internal.userfile_delete($1::STRING)', [uri]);
+    io.out(`deleted ${uri}\n`);
+  }
+}

@@ -1,0 +1,178 @@
+/**
+ * Database: one cluster, wired. The only place that knows every part.
+ *
+ * `open` builds the layers from the bottom up (kv, catalog, SQL, jobs, storage, backup, restore) over
+ * one clock, one executor and one source of randomness, and gives them to each other. What a part
+ * needs of another it gets as an argument here; no layer finds its neighbour by itself.
+ *
+ * Lives elsewhere: what users of the library call (client.ts), sockets (pgwire/, httpServer.ts).
+ */
+import { randomBytes } from 'node:crypto';
+import { resolve } from 'node:path';
+
+import type { Clock } from '../base/clock.ts';
+import { type Executor, PoolExecutor } from '../base/executor.ts';
+import { Activity } from '../base/idle.ts';
+import { Ids } from '../base/ids.ts';
+import { ManualClock } from '../base/manualClock.ts';
+import { type Random, seededRandom } from '../base/random.ts';
+import { SystemClock } from '../base/systemClock.ts';
+import { VERSION } from '../base/version.ts';
+import { openKv } from '../kv/localKv.ts';
+import type { Kv } from '../kv/kv.ts';
+import { type CatalogServices, openCatalog } from '../catalog/bootstrap.ts';
+import type { ClusterSettings } from '../catalog/settings.ts';
+import type { ExternalStorage } from '../storage/externalStorage.ts';
+import { MemoryFiles, openMemory } from '../storage/memory.ts';
+import { openNodelocal } from '../storage/nodelocal.ts';
+import { StorageRegistry } from '../storage/registry.ts';
+import { openUserfile } from '../storage/userfile.ts';
+import { systemJobTable } from '../jobs/jobTable.ts';
+import { JobRegistry } from '../jobs/registry.ts';
+import { SqlEngine } from '../sql/exec/engine.ts';
+import { registerJobStatements } from '../sql/exec/jobStatements.ts';
+import type { Session, SessionOptions } from '../sql/exec/session.ts';
+import { registerBackup } from '../backup/registerBackup.ts';
+import { registerRestore } from '../restore/registerRestore.ts';
+import { registerInternals } from './internals.ts';
+import { registerUserfileFunctions } from './userfileFunctions.ts';
+
+export interface DatabaseOptions {
+  /** Default: the machine's. A ManualClock moves only when told. */
+  readonly clock?: Clock;
+  /** Nodes of the cluster; default 1, or one for each of `localities`. */
+  readonly nodes?: number;
+  /** One a node: `region=us-east,zone=a`. Nodes without one have no locality. */
+  readonly localities?: readonly string[];
+  /** Where nodelocal:// files are; a path, relative to the working directory. Undefined refuses nodelocal. */
+  readonly externalIoDir?: string;
+  /** Decides every id and random value; default: drawn from the system. */
+  readonly seed?: string;
+  /** Default: the thread pool, in slices of a few milliseconds. */
+  readonly executor?: Executor;
+  /** Goes around every storage adapter: fault injection. */
+  readonly wrapStorage?: (storage: ExternalStorage) => ExternalStorage;
+}
+
+interface Parts {
+  readonly kv: Kv;
+  readonly services: CatalogServices;
+  readonly random: Random;
+  readonly options: DatabaseOptions;
+  /** mem:// files; forks share them, as they share the disk. */
+  readonly memoryFiles: MemoryFiles;
+  readonly isFork: boolean;
+}
+
+export class Database {
+  readonly kv: Kv;
+  readonly services: CatalogServices;
+  readonly jobs: JobRegistry;
+  readonly storage: StorageRegistry;
+  readonly engine: SqlEngine;
+  readonly #parts: Parts;
+  #isClosed = false;
+
+  private constructor(parts: Parts) {
+    const { kv, services, random } = parts;
+    const { catalog, zones, settings, sequences, protections } = services;
+    this.#parts = parts;
+    this.kv = kv;
+    this.services = services;
+    this.jobs = new JobRegistry({ kv, table: systemJobTable, settings: jobSettings(settings) });
+    this.storage = this.#openers();
+    this.engine = new SqlEngine({ kv, catalog, zones, settings, sequences, random: random.fork('sql'), version: VERSION });
+    const { jobs, storage, engine } = this;
+    registerJobStatements(engine.statements, jobs);
+    const deps = { kv, catalog, engine, jobs, storage, protections, settings };
+    registerBackup(deps);
+    registerRestore(deps);
+    registerInternals({ engine, protections, clock: kv.clock });
+    registerUserfileFunctions(engine.functions, storage);
+  }
+
+  static async open(options: DatabaseOptions = {}): Promise<Database> {
+    const clock = options.clock ?? new SystemClock();
+    const activity = clock instanceof ManualClock ? clock.activity : new Activity();
+    const executor = options.executor ?? new PoolExecutor({ activity });
+    const random = seededRandom(options.seed ?? randomBytes(16).toString('hex'));
+    const nodes = options.nodes ?? Math.max(1, options.localities?.length ?? 0);
+    const localities = Array.from({ length: nodes }, (_, index) => options.localities?.[index] ?? '');
+    const kv = openKv({ clock, executor, activity, ids: new Ids(random.fork('ids'), clock), localities });
+    const services = await openCatalog(kv);
+    return Database.#start({ kv, services, random, options: { ...options, clock }, memoryFiles: new MemoryFiles(), isFork: false });
+  }
+
+  static async #start(parts: Parts): Promise<Database> {
+    const database = new Database(parts);
+    await database.jobs.start({ pauseAll: parts.isFork });
+    parts.kv.gc.start();
+    return database;
+  }
+
+  #openers(): StorageRegistry {
+    const { kv, services, options, memoryFiles, random } = this.#parts;
+    const storage = new StorageRegistry({
+      retry: { clock: kv.clock, random: random.fork('retry') },
+      ...(options.wrapStorage ? { wrap: options.wrapStorage } : {}),
+    });
+    const externalIoDir = options.externalIoDir === undefined ? undefined : resolve(options.externalIoDir);
+    storage.register('mem', (uri) => openMemory(uri, memoryFiles));
+    storage.register('nodelocal', (uri, context) =>
+      openNodelocal(uri, context, { externalIoDir, hasNode: (id) => kv.cluster.nodes.some((node) => node.id === id) }),
+    );
+    storage.register('userfile', (uri, context) => openUserfile(uri, context, kv, services.catalog));
+    return storage;
+  }
+
+  get clock(): Clock {
+    return this.kv.clock;
+  }
+
+  /** A client's session; close() it when the client goes. */
+  newSession(options: SessionOptions = {}): Session {
+    return this.engine.newSession(options);
+  }
+
+  /**
+   * A database of its own with everything this one holds, sharing every version. Its cluster id, HLC
+   * and (manual) clock are its own and start at this one's time; its jobs come paused.
+   * Cost: microseconds a store, whatever the number of rows.
+   */
+  async fork(): Promise<Database> {
+    const kv = this.kv.fork();
+    const services = await openCatalog(kv, this.services);
+    const { random, options } = this.#parts;
+    return Database.#start({
+      ...this.#parts,
+      kv,
+      services,
+      random: random.fork(`fork ${kv.clusterId}`),
+      options: { ...options, clock: kv.clock },
+      isFork: true,
+    });
+  }
+
+  /** Ends sessions, lets go of running jobs, stops timers. Harmless when called again. */
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.engine.close();
+    this.jobs.close();
+    this.services.close();
+    this.kv.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+function jobSettings(settings: ClusterSettings) {
+  return {
+    pausepoints: () => settings.text('jobs.debug.pausepoints'),
+    retryInitialDelayMicros: () => settings.number('jobs.registry.retry.initial_delay'),
+    retryMaxDelayMicros: () => settings.number('jobs.registry.retry.max_delay'),
+    retentionMicros: () => settings.number('jobs.retention_time'),
+  };
+}

@@ -1,0 +1,375 @@
+/**
+ * Connection: one client of the Postgres protocol, from its first byte to its last.
+ *
+ * Messages are handled strictly one after another. Answers gather in a buffer that is flushed when
+ * the client waits for it (ReadyForQuery, Flush) or when it has grown large; while the socket is
+ * full, the next message is not looked at, so a slow client slows itself only.
+ *
+ *   P1  every query cycle ends with exactly one ReadyForQuery
+ *   P2  after an error in the extended protocol everything up to Sync is skipped
+ *   P3  bytes that are not the protocol end the connection, never the server
+ *
+ * Lives elsewhere: bytes to messages (frontendMessages.ts), messages to bytes (backendMessages.ts),
+ * datums on the wire (wireValues.ts), listening and cancel keys (pgServer.ts).
+ * Source: PostgreSQL documentation, "Message Flow".
+ */
+import type { Socket } from 'node:net';
+
+import { isVarveError, StateError, StatementError, VarveError } from '../../base/errors.ts';
+import { SqlState } from '../../base/sqlState.ts';
+import { requireTimeZone } from '../../catalog/datetime.ts';
+import type { Datum } from '../../catalog/datum.ts';
+import type { TextContext } from '../../catalog/datumText.ts';
+import { type ColumnType, typeOfOid } from '../../catalog/type.ts';
+import type { Session, SessionOptions } from '../../sql/exec/session.ts';
+import type { Notice, ResultColumn } from '../../sql/exec/statement.ts';
+import { MessageWriter, type ReportFields } from './backendMessages.ts';
+import { type FrontendMessage, MessageReader, type WireFormat } from './frontendMessages.ts';
+import { startupSession } from './startup.ts';
+import { decodeParameter, describeColumns, formatAt, rowEncoder } from './wireValues.ts';
+
+/** What a connection asks of the server it belongs to. */
+export interface ConnectionHost {
+  /** Opens a session, or throws what the client is told before the connection ends (3D000 for an unknown database). */
+  openSession(options: SessionOptions): Promise<Session>;
+  /** Registers a connection that can be cancelled; returns its keys. */
+  register(connection: Connection): { processId: number; secretKey: number };
+  /** A CancelRequest; wrong keys do nothing, and nothing is answered. */
+  cancel(processId: number, secretKey: number): void;
+  unregister(connection: Connection): void;
+}
+
+/** Answers are flushed at this size even when the client has not asked. */
+const FLUSH_BYTES = 64 * 1024;
+
+/** Ends the connection after the message it carries. */
+class FatalError extends Error {
+  readonly error: unknown;
+  constructor(error: unknown) {
+    super('fatal');
+    this.error = error;
+  }
+}
+
+export class Connection {
+  readonly #socket: Socket;
+  readonly #host: ConnectionHost;
+  readonly #reader = new MessageReader();
+  readonly #writer = new MessageWriter();
+  readonly #portalFormats = new Map<string, readonly WireFormat[]>();
+  #session: Session | undefined;
+  #abort = new AbortController();
+  #isPumping = false;
+  #isSkipping = false;
+  #isEnded = false;
+
+  constructor(socket: Socket, host: ConnectionHost) {
+    this.#socket = socket;
+    this.#host = host;
+    socket.setNoDelay(true);
+    socket.setKeepAlive(true);
+    socket.on('data', (chunk) => {
+      this.#reader.push(chunk);
+      void this.#pump();
+    });
+    socket.on('error', () => this.#end());
+    socket.on('close', () => this.#end());
+  }
+
+  get session(): Session | undefined {
+    return this.#session;
+  }
+
+  /** Cancels the statement that runs, if one does. */
+  cancel(): void {
+    this.#abort.abort(new StateError(SqlState.QueryCanceled, 'query execution canceled'));
+  }
+
+  /** Tells the client why, and ends the connection: the server goes down. */
+  shutDown(): void {
+    if (this.#isEnded) return;
+    if (this.#session) {
+      this.#writer.errorResponse(
+        reportOf(new StateError(SqlState.AdminShutdown, 'terminating connection due to administrator command'), 'FATAL'),
+      );
+      this.#socket.write(this.#writer.take());
+    }
+    this.#end();
+  }
+
+  #end(): void {
+    if (this.#isEnded) return;
+    this.#isEnded = true;
+    this.#abort.abort(new StateError(SqlState.ConnectionFailure, 'the client went away'));
+    this.#host.unregister(this);
+    this.#session?.close();
+    this.#socket.end();
+    this.#socket.destroySoon();
+  }
+
+  /** Handles what has arrived, one message after another. */
+  async #pump(): Promise<void> {
+    if (this.#isPumping) return;
+    this.#isPumping = true;
+    try {
+      for (let message = this.#reader.next(); message && !this.#isEnded; message = this.#reader.next()) {
+        await this.#handle(message);
+        if (this.#writer.length >= FLUSH_BYTES) await this.#flush();
+      }
+    } catch (error) {
+      const cause = error instanceof FatalError ? error.error : error;
+      if (!this.#isEnded) {
+        this.#writer.errorResponse(reportOf(cause, 'FATAL'));
+        await this.#flush();
+      }
+      this.#end();
+    } finally {
+      this.#isPumping = false;
+    }
+  }
+
+  /** Sends what has gathered; waits while the client does not take it. */
+  async #flush(): Promise<void> {
+    if (this.#writer.length === 0 || this.#isEnded) return;
+    if (this.#socket.write(this.#writer.take())) return;
+    await new Promise<void>((resolve) => {
+      const done = () => {
+        this.#socket.off('drain', done);
+        this.#socket.off('close', done);
+        resolve();
+      };
+      this.#socket.on('drain', done);
+      this.#socket.on('close', done);
+    });
+  }
+
+  async #handle(message: FrontendMessage): Promise<void> {
+    switch (message.type) {
+      case 'startup':
+      case 'sslRequest':
+      case 'gssEncRequest':
+      case 'cancelRequest':
+        return await this.#handleStartup(message);
+      case 'terminate':
+        return this.#end();
+      case 'query':
+        this.#isSkipping = false;
+        return await this.#simpleQuery(message.sql);
+      case 'sync':
+        this.#isSkipping = false;
+        return await this.#sync();
+      default:
+        if (this.#isSkipping) return;
+        return await this.#extended(message);
+    }
+  }
+
+  async #handleStartup(message: FrontendMessage & { type: 'startup' | 'sslRequest' | 'gssEncRequest' | 'cancelRequest' }): Promise<void> {
+    if (message.type === 'cancelRequest') {
+      this.#host.cancel(message.processId, message.secretKey);
+      return this.#end();
+    }
+    if (message.type !== 'startup') {
+      // No TLS here: the client goes on in plain text, or leaves.
+      this.#writer.rawByte('N');
+      return await this.#flush();
+    }
+    let session: Session;
+    try {
+      session = await this.#host.openSession({ ...startupSession(message.parameters), clientAddress: this.#socket.remoteAddress ?? '' });
+    } catch (error) {
+      throw new FatalError(error);
+    }
+    if (this.#isEnded) return session.close();
+    this.#session = session;
+    this.#writer.authenticationOk();
+    for (const [name, value] of session.vars.reported()) this.#writer.parameterStatus(name, value);
+    session.vars.onReport = (name, value) => this.#writer.parameterStatus(name, value);
+    const { processId, secretKey } = this.#host.register(this);
+    this.#writer.backendKeyData(processId, secretKey);
+    await this.#ready();
+  }
+
+  #requireSession(): Session {
+    if (!this.#session) throw new VarveError(SqlState.ProtocolViolation, 'message before start-up');
+    return this.#session;
+  }
+
+  async #ready(): Promise<void> {
+    this.#writer.readyForQuery(this.#requireSession().transactionStatus);
+    await this.#flush();
+  }
+
+  #wireContext(): TextContext {
+    const { vars } = this.#requireSession();
+    return {
+      timeZone: requireTimeZone(vars.get('timezone')),
+      intervalStyle: vars.get('intervalstyle') as TextContext['intervalStyle'],
+      byteaOutput: vars.get('bytea_output') as TextContext['byteaOutput'],
+    };
+  }
+
+  // ---- simple protocol ------------------------------------------------------------------------
+
+  async #simpleQuery(sql: string): Promise<void> {
+    const session = this.#requireSession();
+    this.#portalFormats.delete('');
+    this.#freshSignal();
+    let count = 0;
+    try {
+      const results = await session.execute(sql, {
+        signal: this.#abort.signal,
+        onResult: (result) => {
+          count++;
+          this.#notices(result.notices);
+          if (result.columns) {
+            this.#writer.rowDescription(describeColumns(result.columns, []));
+            this.#rows(result.columns, result.rows, []);
+          }
+          this.#writer.commandComplete(result.tag);
+        },
+      });
+      if (results.length === 0 && count === 0) this.#writer.emptyQueryResponse();
+    } catch (error) {
+      this.#writer.errorResponse(reportOf(error, 'ERROR'));
+    }
+    await this.#ready();
+  }
+
+  #freshSignal(): void {
+    if (this.#abort.signal.aborted) this.#abort = new AbortController();
+  }
+
+  #rows(columns: readonly ResultColumn[], rows: readonly Datum[][], formats: readonly WireFormat[]): void {
+    const encode = rowEncoder(columns, formats, this.#wireContext());
+    for (const row of rows) this.#writer.dataRow(encode(row));
+  }
+
+  #notices(notices: readonly Notice[]): void {
+    for (const notice of notices) {
+      const severity = notice.severity === 'WARNING' ? 'WARNING' : 'NOTICE';
+      this.#writer.noticeResponse({ severity, code: notice.code, message: notice.message, detail: notice.detail, hint: notice.hint });
+    }
+  }
+
+  // ---- extended protocol ----------------------------------------------------------------------
+
+  async #extended(message: FrontendMessage): Promise<void> {
+    try {
+      await this.#extendedStep(message);
+    } catch (error) {
+      if (!isVarveError(error) && !(error instanceof Error)) throw error;
+      this.#isSkipping = true;
+      this.#writer.errorResponse(reportOf(error, 'ERROR'));
+      // A client that pipelines nothing waits for Sync's answer; one that sent Flush sees the error now.
+      await this.#flush();
+    }
+  }
+
+  async #extendedStep(message: FrontendMessage): Promise<void> {
+    const session = this.#requireSession();
+    switch (message.type) {
+      case 'parse': {
+        const types = message.parameterOids.map((oid) => parameterType(oid));
+        await session.prepare(message.name, message.sql, types);
+        return this.#writer.parseComplete();
+      }
+      case 'bind': {
+        const prepared = session.preparedStatement(message.statement);
+        const { parameterTypes } = prepared;
+        if (message.parameters.length !== parameterTypes.length) {
+          throw new VarveError(
+            SqlState.ProtocolViolation,
+            `bind message supplies ${message.parameters.length} parameters, but prepared statement "${message.statement}" requires ${parameterTypes.length}`,
+          );
+        }
+        const context = this.#wireContext();
+        const values = message.parameters.map((bytes, index) =>
+          bytes === null
+            ? null
+            : decodeParameter(parameterTypes[index] as ColumnType, formatAt(message.parameterFormats, index), bytes, context),
+        );
+        session.bind(message.portal, message.statement, values);
+        this.#portalFormats.set(message.portal, message.resultFormats);
+        return this.#writer.bindComplete();
+      }
+      case 'describe': {
+        const { columns, parameterTypes } =
+          message.what === 'statement' ? session.preparedStatement(message.name) : session.portal(message.name).prepared;
+        if (message.what === 'statement') this.#writer.parameterDescription(parameterTypes.map((type) => type.oid));
+        if (!columns) return this.#writer.noData();
+        const formats = message.what === 'portal' ? (this.#portalFormats.get(message.name) ?? []) : [];
+        return this.#writer.rowDescription(describeColumns(columns, formats));
+      }
+      case 'execute': {
+        this.#freshSignal();
+        const { columns } = session.portal(message.portal).prepared;
+        const result = await session.executePortal(message.portal, message.maxRows, this.#abort.signal);
+        this.#notices(result.notices);
+        if (columns) this.#rows(columns, result.rows, this.#portalFormats.get(message.portal) ?? []);
+        if (result.suspended) return this.#writer.portalSuspended();
+        return result.tag === undefined ? this.#writer.emptyQueryResponse() : this.#writer.commandComplete(result.tag);
+      }
+      case 'close':
+        if (message.what === 'statement') session.deallocate(message.name);
+        else {
+          await session.closePortal(message.name);
+          this.#portalFormats.delete(message.name);
+        }
+        return this.#writer.closeComplete();
+      case 'flush':
+        return await this.#flush();
+      case 'functionCall':
+        throw new StatementError(SqlState.FeatureNotSupported, 'function calls through the protocol are not supported', {
+          hint: 'call the function in a SELECT',
+        });
+      case 'copyData':
+      case 'copyDone':
+      case 'copyFail':
+        // What a client still had under way when its COPY failed; the protocol says to drop it.
+        return;
+      default:
+        throw new FatalError(new VarveError(SqlState.ProtocolViolation, `unexpected message "${message.type}"`));
+    }
+  }
+
+  async #sync(): Promise<void> {
+    try {
+      await this.#requireSession().sync();
+    } catch (error) {
+      this.#writer.errorResponse(reportOf(error, 'ERROR'));
+    }
+    await this.#ready();
+  }
+}
+
+/** 0 and the OID of "unknown" leave the type to inference. */
+function parameterType(oid: number): ColumnType | undefined {
+  if (oid === 0 || oid === 705) return undefined;
+  const type = typeOfOid(oid);
+  if (!type) throw new StatementError(SqlState.UndefinedObject, `unknown oid type: ${oid}`);
+  return type;
+}
+
+/** Any error as the fields of a report; what is not Varve's own is a bug, and says so. */
+export function reportOf(error: unknown, severity: 'ERROR' | 'FATAL'): ReportFields {
+  if (!isVarveError(error)) {
+    return {
+      severity,
+      code: SqlState.InternalError,
+      message: `internal error: ${error instanceof Error ? error.message : String(error)}`,
+      hint: 'this is a bug in Varve',
+    };
+  }
+  return {
+    severity,
+    code: error.code,
+    message: error.message,
+    detail: error.detail,
+    hint: error.hint,
+    position: error.location?.position,
+    table: error.table,
+    column: error.column,
+    constraint: error.constraint,
+  };
+}

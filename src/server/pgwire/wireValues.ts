@@ -1,0 +1,64 @@
+/**
+ * Datums on the wire: result columns described, rows encoded, parameters decoded.
+ *
+ * A STRING datum is UTF-8 already, so its text form is the datum itself; everything else goes
+ * through the catalog's text and binary forms. Encoders are chosen once a result, not once a row.
+ */
+import { type Bytes, utf8Decode, utf8Encode } from '../../base/bytes.ts';
+import type { Datum } from '../../catalog/datum.ts';
+import { binaryDecoder, binaryEncoder } from '../../catalog/datumBinary.ts';
+import { formatter, parseDatum, type TextContext } from '../../catalog/datumText.ts';
+import { type ColumnType, typlenOf, typmodOf } from '../../catalog/type.ts';
+import type { ResultColumn } from '../../sql/exec/statement.ts';
+import type { FieldDescription } from './backendMessages.ts';
+import type { WireFormat } from './frontendMessages.ts';
+
+/** One format stands for all columns; none means text. */
+export function formatAt(formats: readonly WireFormat[], index: number): WireFormat {
+  return (formats.length === 1 ? formats[0] : formats[index]) ?? 'text';
+}
+
+export function describeColumns(columns: readonly ResultColumn[], formats: readonly WireFormat[]): FieldDescription[] {
+  return columns.map((column, index) => ({
+    name: column.name,
+    tableOid: column.tableId ?? 0,
+    columnId: column.columnId ?? 0,
+    typeOid: column.type.oid,
+    typeSize: typlenOf(column.type),
+    typeModifier: typmodOf(column.type),
+    format: formatAt(formats, index),
+  }));
+}
+
+type Encode = (datum: Datum) => Bytes;
+
+function encoderOf(type: ColumnType, format: WireFormat, context: TextContext): Encode {
+  if (format === 'binary') return binaryEncoder(type);
+  if (type.family === 'string') return (datum) => datum as Bytes;
+  const format_ = formatter(type);
+  return (datum) => utf8Encode(format_(datum, context));
+}
+
+/** A closure from a row to its wire values; the array it returns is reused by the next call. */
+export function rowEncoder(
+  columns: readonly ResultColumn[],
+  formats: readonly WireFormat[],
+  context: TextContext,
+): (row: readonly Datum[]) => readonly (Bytes | null)[] {
+  const encoders = columns.map((column, index) => encoderOf(column.type, formatAt(formats, index), context));
+  const values: (Bytes | null)[] = new Array(columns.length).fill(null);
+  return (row) => {
+    for (let index = 0; index < encoders.length; index++) {
+      const datum = row[index];
+      values[index] = datum === null || datum === undefined ? null : (encoders[index] as Encode)(datum);
+    }
+    return values;
+  };
+}
+
+/** A parameter's bytes as a datum. 22P02 or 22P03 when they are not a value of the type, 22021 for bad UTF-8. */
+export function decodeParameter(type: ColumnType, format: WireFormat, bytes: Bytes, context: TextContext): Datum {
+  if (format === 'binary') return binaryDecoder(type)(bytes);
+  if (type.family === 'string') return utf8Encode(utf8Decode(bytes));
+  return parseDatum(type, utf8Decode(bytes), context);
+}
