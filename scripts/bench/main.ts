@@ -11,10 +11,11 @@ import { parseArgs } from 'node:util';
 
 import { cases as backupFileCases } from './backupFile.ts';
 import type { BenchCase, BenchRow } from './bench.ts';
+import { cases as kvCases } from './kv.ts';
 import { cases as mvccCases } from './mvcc.ts';
 
 /** Every case, in the order of the table. A new file of cases is added here. */
-const CASES: readonly BenchCase[] = [...mvccCases, ...backupFileCases];
+const CASES: readonly BenchCase[] = [...mvccCases, ...kvCases, ...backupFileCases];
 const DEFAULT_ROWS = [200_000, 1_000_000];
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { rows: { type: 'string' } } });

@@ -14,14 +14,27 @@
 import type { Bytes } from '../base/bytes.ts';
 import { prefixEnd } from '../base/span.ts';
 import type { Timestamp } from '../base/timestamp.ts';
+import { applyWrites } from './applyWrites.ts';
 import type { KvCore } from './core.ts';
 import { snapshotTimestamp, underWay } from './core.ts';
 import { firstAtOrAfter } from './hooks.ts';
 import { indexOfKey } from './indexOfKey.ts';
-import type { CommittedWrites } from './kv.ts';
+import type { CommittedWrites, Isolation } from './kv.ts';
 import { publish } from './publish.ts';
+import type { ReadSet } from './readSet.ts';
 import { readSetExpiredError, refreshError, writeTooOldError } from './retryErrors.ts';
-import type { LocalTxn } from './txn.ts';
+import type { WriteBuffer } from './writeBuffer.ts';
+
+/** What committing needs of a transaction. */
+export interface Committing {
+  readonly isolation: Isolation;
+  readonly readTimestamp: Timestamp;
+  readonly reads: ReadSet;
+  readonly buffer: WriteBuffer;
+  readonly beforeCommitFns: readonly ((commitTimestamp: Timestamp) => void)[];
+  /** The writes stand at `ts`, or there were none after all. */
+  applied(ts: Timestamp): void;
+}
 
 /** From so many keys on a commit is applied in slices: below, applying takes a few milliseconds. */
 export const SLICED_COMMIT_KEYS_MIN_DEFAULT = 10_000;
@@ -29,7 +42,7 @@ export const SLICED_COMMIT_KEYS_MIN_DEFAULT = 10_000;
 const PREVALIDATED_READS_MIN = 2_000;
 
 /** Commits a transaction that has writes, or functions that may write. Throws 40001, or what a hook or function threw, with nothing applied. */
-export async function commitTxn(core: KvCore, txn: LocalTxn): Promise<void> {
+export async function commitTxn(core: KvCore, txn: Committing): Promise<void> {
   for (let large = underWay(core); large !== undefined; large = underWay(core)) await large.published;
   if (txn.reads.size >= PREVALIDATED_READS_MIN) {
     // Validates at a new snapshot and lets others run: the step below then asks about few changes.
@@ -56,17 +69,6 @@ export async function commitTxn(core: KvCore, txn: LocalTxn): Promise<void> {
   core.gc.noteGarbage();
 }
 
-/** Applies writes [from, to), store by store. Stores that are missing are made. */
-export function applyWrites(core: KvCore, writes: CommittedWrites, ts: Timestamp, from: number, to: number): void {
-  const { keys } = writes;
-  for (let start = from; start < to; ) {
-    const entry = core.keyspace.ensure(keys[start] as Bytes);
-    const inStore = (keys[to - 1] as Bytes) < entry.span.endKey ? to : Math.min(to, firstAtOrAfter(keys, entry.span.endKey));
-    entry.store.apply(ts, writes, start, inStore);
-    start = inStore;
-  }
-}
-
 /** Throws XX001 when a key belongs to no index: after this, applying cannot fail. */
 function checkKeys(core: KvCore, keys: readonly Bytes[]): void {
   for (let i = 0; i < keys.length; ) {
@@ -77,7 +79,7 @@ function checkKeys(core: KvCore, keys: readonly Bytes[]): void {
 }
 
 /** Throws 40001 unless everything read still holds; for a snapshot transaction, unless nothing it writes is newer than its snapshot. */
-function validate(core: KvCore, txn: LocalTxn): void {
+function validate(core: KvCore, txn: Committing): void {
   const { keyspace, gc } = core;
   const oldest = txn.reads.oldest();
   if (oldest !== undefined) {

@@ -21,7 +21,6 @@ import type { Ids } from '../base/ids.ts';
 import type { GcController } from '../gc/gcController.ts';
 import type { StoreStats } from '../mvcc/stats.ts';
 import type { Cluster } from './cluster.ts';
-import type { LockInfo } from './lockTable.ts';
 import type { RangeInfo, Ranges } from './ranges.ts';
 
 export type Isolation = 'serializable' | 'snapshot' | 'read committed';
@@ -76,6 +75,14 @@ export interface LockOptions {
   readonly wait?: LockWait;
   /** Ends the wait; the call rejects with the signal's reason. */
   readonly signal?: AbortSignal;
+}
+
+/** A row of the lock table, for people. */
+export interface LockInfo {
+  readonly key: Bytes;
+  readonly strength: LockStrength;
+  readonly holders: readonly string[];
+  readonly waiters: readonly string[];
 }
 
 declare const savepointBrand: unique symbol;

@@ -18,27 +18,8 @@ import type { Bytes } from '../base/bytes.ts';
 import { StateError } from '../base/errors.ts';
 import { SqlState } from '../base/sqlState.ts';
 import { deadlockError } from './retryErrors.ts';
-import type { LockStrength, LockWait } from './kv.ts';
-
-/** A transaction as the lock table sees it. */
-export interface LockOwner {
-  readonly id: string;
-  readonly name: string;
-  /** Keys held, in the order of acquisition; the table fills and empties it. */
-  readonly lockedKeys: Bytes[];
-  /** What it waits for; the table sets it. */
-  waitingFor: LockRequest | undefined;
-}
-
-export interface LockRequest {
-  readonly owner: LockOwner;
-  readonly key: Bytes;
-  readonly strength: LockStrength;
-  readonly isUpgrade: boolean;
-  readonly grant: () => void;
-  /** Ends the wait without the lock. */
-  readonly refuse: (reason: unknown) => void;
-}
+import type { LockInfo, LockStrength, LockWait } from './kv.ts';
+import type { LockOwner, LockRequest } from './lockOwner.ts';
 
 /** A key that is shared or waited for. */
 class LockQueue {
@@ -66,14 +47,6 @@ class LockQueue {
 
 function conflicts(a: LockStrength, b: LockStrength): boolean {
   return a === 'exclusive' || b === 'exclusive';
-}
-
-/** A row of the lock table, for people. */
-export interface LockInfo {
-  readonly key: Bytes;
-  readonly strength: LockStrength;
-  readonly holders: readonly string[];
-  readonly waiters: readonly string[];
 }
 
 export class LockTable {

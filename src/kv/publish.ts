@@ -7,7 +7,7 @@
  */
 import { assert } from '../base/assert.ts';
 import type { Timestamp } from '../base/timestamp.ts';
-import { applyWrites } from './commit.ts';
+import { applyWrites } from './applyWrites.ts';
 import type { KvCore } from './core.ts';
 import type { CommittedWrites } from './kv.ts';
 

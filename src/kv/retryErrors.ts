@@ -8,7 +8,7 @@ import { prettyKey } from '../base/prettyKey.ts';
 import { SqlState } from '../base/sqlState.ts';
 import type { Timestamp } from '../base/timestamp.ts';
 import { formatForError } from '../base/timestamp.ts';
-import type { LockOwner, LockRequest } from './lockTable.ts';
+import type { LockOwner, LockRequest } from './lockOwner.ts';
 
 const PREFIX = 'restart transaction: TransactionRetryWithProtoRefreshError:';
 const HINT = 'run the whole transaction again; it saw data that another one has changed since';

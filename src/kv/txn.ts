@@ -21,7 +21,7 @@ import { commitTxn } from './commit.ts';
 import type { KvCore } from './core.ts';
 import { snapshotTimestamp } from './core.ts';
 import type { Isolation, LockOptions, Priority, ReadOptions, Savepoint, ScanOptions, ScanResult, Txn, TxnOptions, TxnState } from './kv.ts';
-import type { LockOwner, LockRequest } from './lockTable.ts';
+import type { LockOwner, LockRequest } from './lockOwner.ts';
 import { scanOverlay } from './overlay.ts';
 import { ReadSet } from './readSet.ts';
 import { refreshError, writeTooOldError } from './retryErrors.ts';

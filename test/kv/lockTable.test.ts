@@ -7,7 +7,7 @@ import { isVarveError } from '../../src/base/errors.ts';
 import { nextTurn } from '../../src/base/idle.ts';
 import { seededRandom } from '../../src/base/random.ts';
 import type { LockStrength } from '../../src/kv/kv.ts';
-import type { LockOwner } from '../../src/kv/lockTable.ts';
+import type { LockOwner } from '../../src/kv/lockOwner.ts';
 import { LockTable } from '../../src/kv/lockTable.ts';
 import { failure, key, makeKv } from './support.ts';
 
