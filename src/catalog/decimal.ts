@@ -76,7 +76,10 @@ export class Decimal {
     return parsed.scale < 0 ? parsed.withScale(0) : parsed;
   }
 
-  /** Reads `12.30`, `1e-7`, `NaN`, `Infinity`, `-inf`, with blanks around; undefined when it is no number. Keeps the scale as written. */
+  /**
+   * Reads `12.30`, `1e-7`, `NaN`, `Infinity`, `-inf`, with blanks around; undefined when it is no number.
+   * Keeps the scale as written. Throws 22003 beyond EXPONENT_MAX; what is nearer to zero than that is zero.
+   */
   static parse(text: string): Decimal | undefined {
     const trimmed = text.trim();
     const match = DECIMAL_TEXT.exec(trimmed);
@@ -90,7 +93,9 @@ export class Decimal {
     if (whole === '' && fraction === '') return undefined;
     const scale = fraction.length - (exponent === undefined ? 0 : Number(exponent));
     const coefficient = BigInt(whole + fraction);
-    return new Decimal('finite', sign === '-' ? -coefficient : coefficient, scale);
+    const parsed = new Decimal('finite', sign === '-' ? -coefficient : coefficient, scale);
+    // An exponent in the text can name a number that no arithmetic should ever write out.
+    return exponent === undefined && trimmed.length <= EXPONENT_MAX ? parsed : parsed.checked();
   }
 
   get isNaN(): boolean {

@@ -65,7 +65,7 @@ export function numberConstant(ast: NumberLiteral, negative: boolean, desired: C
   const fitsInt = whole !== undefined && whole >= INT8_MIN && whole <= INT8_MAX;
   switch (desired?.family) {
     case 'float':
-      return { kind: 'const', type: Type.Float8, value: decimal.toNumber() };
+      return { kind: 'const', type: Type.Float8, value: floatOf(decimal) };
     case 'decimal':
       return { kind: 'const', type: Type.Decimal, value: decimal };
     case 'oid':
@@ -79,6 +79,12 @@ export function numberConstant(ast: NumberLiteral, negative: boolean, desired: C
   }
   if (ast.isInteger && fitsInt) return { kind: 'const', type: Type.Int8, value: canonicalInt(whole) };
   return { kind: 'const', type: Type.Decimal, value: decimal };
+}
+
+function floatOf(decimal: Decimal): number {
+  const value = decimal.toNumber();
+  if (Number.isFinite(value)) return value;
+  throw new StatementError(SqlState.NumericValueOutOfRange, 'numeric constant out of float64 range');
 }
 
 function parseNumber(text: string): Decimal {

@@ -7,7 +7,6 @@ import * as assert from 'uvu/assert';
 
 import { utf8Encode } from '../../../src/base/bytes.ts';
 import { isVarveError } from '../../../src/base/errors.ts';
-import { SqlState } from '../../../src/base/sqlState.ts';
 import type { Datum } from '../../../src/catalog/datum.ts';
 import { type ColumnType, Type } from '../../../src/catalog/type.ts';
 import { builtinFunctions } from '../../../src/sql/expr/builtins/index.ts';
@@ -153,19 +152,12 @@ test('placeholders take the type of what they meet, and keep it', () => {
 });
 
 test('as many terms as the parser takes can be typed, folded and run', () => {
-  const terms = Array.from({ length: 1900 }, (_, i) => `i = ${i + 100}`);
+  const terms = Array.from({ length: 900 }, (_, i) => `i = ${i + 100}`);
   assert.is(compileExpr(analyzed([...terms, 'i = 7'].join(' OR '), columns))(row, testEvalContext()), true);
   const all = analyzed(terms.map((term) => `NOT (${term})`).join(' AND '), columns);
   assert.is(conjunctsOf(all).length, terms.length);
   assert.is(compileExpr(all)(row, testEvalContext()), true);
-  const sum = (count: number) => analyzed(`i${' + 1'.repeat(count)}`, columns);
-  assert.is(compileExpr(sum(300))(row, testEvalContext()), 307);
-  // How deep a chain of operators may go depends on the stack: deep enough, or a clear error.
-  try {
-    assert.is(compileExpr(sum(1900))(row, testEvalContext()), 1907);
-  } catch (error) {
-    assert.ok(isVarveError(error) && error.code === SqlState.StatementTooComplex, String(error));
-  }
+  assert.is(compileExpr(analyzed(`i${' + 1'.repeat(900)}`, columns))(row, testEvalContext()), 907);
 });
 
 test('upper layers register functions under their own schema', async () => {

@@ -16,6 +16,7 @@ import { Bool, Bytes, Decimal, Float8, Int8, Interval, Jsonb, Text } from '../de
 import type { EvalContext } from '../evalContext.ts';
 import type { Int } from '../intArithmetic.ts';
 import type { AggregateOverload, AggregateState, Param } from '../overload.ts';
+import { joinAll } from '../resultSize.ts';
 import { toJson } from '../toJson.ts';
 
 type D = DecimalValue;
@@ -218,7 +219,7 @@ function joining(name: string, type: ColumnType, hasSeparator: boolean): Aggrega
           if (parts.length > 0 && separator !== null) parts.push(separator as string);
           parts.push(value as string);
         },
-        result: () => (parts.length === 0 ? null : (parts.join('') as ByteString)),
+        result: () => (parts.length === 0 ? null : (joinAll(parts, '') as ByteString)),
       };
     },
   };

@@ -13,9 +13,7 @@ import { alias, Bool, Bytes, Int8, pure, Text, StringArray, VarBit } from '../de
 import type { Int } from '../intArithmetic.ts';
 import type { Overload } from '../overload.ts';
 import { compileRegex } from '../regex.ts';
-
-/** The longest string a function makes: lpad and repeat must not exhaust the heap. */
-const RESULT_BYTES_MAX = 64 * 1024 * 1024;
+import { checkResultSize, joinAll } from '../resultSize.ts';
 
 const text = (bytes: Datum): string => utf8Decode(bytes as ByteString);
 const isAscii = (bytes: ByteString, decoded: string): boolean => decoded === (bytes as string);
@@ -25,12 +23,6 @@ const characters = (bytes: ByteString): ArrayLike<string> & { slice(start?: numb
   return isAscii(bytes, decoded) ? decoded : Array.from(decoded);
 };
 const joined = (part: unknown): ByteString => (typeof part === 'string' ? (part as ByteString) : utf8Encode((part as string[]).join('')));
-
-function checkSize(bytes: number): void {
-  if (bytes > RESULT_BYTES_MAX) {
-    throw new StatementError(SqlState.ProgramLimitExceeded, `requested length too large, exceeds ${RESULT_BYTES_MAX} bytes`);
-  }
-}
 
 /** The part from `start` (1-based, may lie before the string) of `length` characters. 22011-like 22023 for a negative length. */
 function slice(source: ByteString, start: Int, length: Int | undefined, isBytes: boolean): ByteString {
@@ -44,7 +36,7 @@ function slice(source: ByteString, start: Int, length: Int | undefined, isBytes:
 
 function pad(source: ByteString, length: Int, fill: ByteString, side: 'left' | 'right'): ByteString {
   const wanted = Number(length);
-  checkSize(wanted);
+  checkResultSize(wanted);
   const own = Array.from(utf8Decode(source));
   if (wanted <= own.length) return utf8Encode(own.slice(0, Math.max(0, wanted)).join(''));
   const filler = Array.from(utf8Decode(fill));
@@ -252,7 +244,7 @@ function format(template: string, args: readonly (string | null)[]): string {
     const decoded = value === null ? null : utf8Decode(value as ByteString);
     const shown = spoken(kind, decoded);
     const size = Math.abs(Number(width ?? 0));
-    checkSize(size);
+    checkResultSize(size);
     return width?.startsWith('-') ? shown.padEnd(size) : shown.padStart(size);
   });
 }
@@ -297,7 +289,7 @@ export const stringFunctions: readonly Overload[] = [
   pure<[ByteString, Int]>('right', [Bytes, Int8], Bytes, (a, n) => tail(a, n, true)),
   pure<[ByteString, ByteString, ByteString]>('replace', [Text, Text, Text], Text, (a, from, to) => {
     if (from === '') return a;
-    checkSize(a.length + (a.split(from).length - 1) * to.length);
+    checkResultSize(a.length + (a.split(from).length - 1) * to.length);
     return a.replaceAll(from, () => to) as ByteString;
   }),
   pure<[ByteString, ByteString, ByteString]>('translate', [Text, Text, Text], Text, (a, from, to) =>
@@ -314,12 +306,25 @@ export const stringFunctions: readonly Overload[] = [
   pure<[ByteString]>('reverse', [Text], Text, (a) => utf8Encode(Array.from(text(a)).reverse().join(''))),
   pure<[ByteString, Int]>('repeat', [Text, Int8], Text, (a, count) => {
     const times = Math.max(0, Number(count));
-    checkSize(a.length * times);
+    checkResultSize(a.length * times);
     return a.repeat(times) as ByteString;
   }),
-  anyText('concat', [], (parts) => parts.filter((part) => part !== null).join('') as ByteString),
+  anyText(
+    'concat',
+    [],
+    (parts) =>
+      joinAll(
+        parts.filter((part) => part !== null),
+        '',
+      ) as ByteString,
+  ),
   anyText('concat_ws', [Text], ([separator, ...parts]) =>
-    separator === null ? null : (parts.filter((part) => part !== null).join(separator) as ByteString),
+    separator === null
+      ? null
+      : (joinAll(
+          parts.filter((part) => part !== null),
+          separator,
+        ) as ByteString),
   ),
   anyText('format', [Text], ([template, ...args]) =>
     template === null || template === undefined ? null : utf8Encode(format(utf8Decode(template as ByteString), args)),

@@ -9,6 +9,7 @@ import { textFunction } from '../castFunction.ts';
 import { Bool, Bytes, pure, Text, VarBit } from '../define.ts';
 import type { EvalFn, Overload } from '../overload.ts';
 import { compileRegex, regexFinds, similarToRegex } from '../regex.ts';
+import { joinTwo } from '../resultSize.ts';
 import { likeMatcher, parseLikePattern } from '../likeMatcher.ts';
 
 type Matcher = (text: ByteString) => boolean;
@@ -83,9 +84,9 @@ function spoken(type: ColumnType): Overload[] {
 }
 
 export const textOperators: readonly Overload[] = [
-  pure<[ByteString, ByteString]>('||', [Text, Text], Text, (a, b) => (a + b) as ByteString, { preferred: true }),
-  pure<[ByteString, ByteString]>('||', [Bytes, Bytes], Bytes, (a, b) => (a + b) as ByteString),
-  pure<[ByteString, ByteString]>('||', [VarBit, VarBit], VarBit, (a, b) => (a + b) as ByteString),
+  pure<[ByteString, ByteString]>('||', [Text, Text], Text, joinTwo, { preferred: true }),
+  pure<[ByteString, ByteString]>('||', [Bytes, Bytes], Bytes, joinTwo),
+  pure<[ByteString, ByteString]>('||', [VarBit, VarBit], VarBit, joinTwo),
   ...SPOKEN.flatMap(spoken),
   pattern('LIKE', like),
   pattern('LIKE ESCAPE', like, true),
