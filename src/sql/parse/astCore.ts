@@ -43,7 +43,7 @@ export interface TablePattern {
   readonly pos: number;
 }
 
-/** `t@i`: `index` is absent when only the index's own name was given and then `table` is that name (see `indexOnly`). */
+/** `t@i`, or `i` alone with `table` absent: then the planner looks for the table that has it. */
 export interface IndexName {
   readonly table: ObjectName | undefined;
   readonly index: Name;
@@ -196,6 +196,7 @@ export type BinaryOp =
   | '->>'
   | '#>'
   | '#>>'
+  | '#-'
   | '@>'
   | '<@'
   | '?'

@@ -112,7 +112,6 @@ export type TableElement = ColumnDef | TableConstraint | IndexDef | FamilyDef | 
 export interface ColumnDef {
   readonly kind: 'columnDef';
   readonly name: Name;
-  /** Absent only in ALTER TABLE forms that allow it; CREATE TABLE always has one. */
   readonly type: TypeName;
   /** NOT VISIBLE. */
   readonly hidden: boolean;

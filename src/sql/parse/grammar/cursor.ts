@@ -19,7 +19,7 @@ import { nameClass, type SqlToken, T, type TokenType } from '../tokens.ts';
  */
 export const NESTING_MAX = 400;
 /** How many operators may follow each other at one level: such a chain is as deep a tree. */
-export const CHAIN_MAX = 2000;
+export const CHAIN_MAX = 1000;
 
 /** What plain code needs from the statement grammars. */
 export interface NestedParsers {

@@ -6,7 +6,7 @@
  * weakest first:
  *
  *    1 OR   2 AND   3 NOT   4 IS, ISNULL   5 < > = <= >= <>   6 LIKE IN BETWEEN ~   7 @> <@ ? && and so on
- *    8 || -> ->> #> #>>   9 |   10 #   11 &   12 << >>   13 + -   14 * / // %   15 ^   16 AT TIME ZONE
+ *    8 || -> ->> #> #>> #-   9 |   10 #   11 &   12 << >>   13 + -   14 * / // %   15 ^   16 AT TIME ZONE
  *   17 COLLATE   18 unary - + ~   19 [ ] . :: :::
  *
  * Levels 5 and 6 do not associate: `a < b < c` is an error. Lives elsewhere: operands (primary.ts),
@@ -65,6 +65,7 @@ const ops: [string, BinaryOp, number][] = [
   ['ArrowText', '->>', Power.concat],
   ['HashArrow', '#>', Power.concat],
   ['HashArrowText', '#>>', Power.concat],
+  ['HashMinus', '#-', Power.concat],
   ['Pipe', '|', Power.bitOr],
   ['Hash', '#', Power.bitXor],
   ['Amp', '&', Power.bitAnd],

@@ -3,7 +3,7 @@
  *
  * Round trip: parsing what is printed gives an equal tree, positions aside.
  */
-import type { CallExpr, Expr, FrameBound, Option, OrderItem, SelectStatement, WindowSpec } from '../ast.ts';
+import type { BinaryExpr, CallExpr, Expr, FrameBound, Option, OrderItem, SelectStatement, WindowSpec } from '../ast.ts';
 import { toHex } from '../../../base/bytes.ts';
 import { binaryPower, Power } from '../grammar/expressions.ts';
 import { printName, printObjectName, printOption, printType, quoteFunctionName, quoteName, quoteString } from './names.ts';
@@ -91,11 +91,8 @@ function printBare(expr: Expr, o: PrintOptions): string {
       // Two minus signs in a row would begin a comment.
       return operand.startsWith(expr.op) ? `${expr.op} ${operand}` : `${expr.op}${operand}`;
     }
-    case 'binary': {
-      const power = binaryPower[expr.op];
-      const associates = power !== Power.comparison && power !== Power.like;
-      return `${p(expr.left, associates ? power : power + 1)} ${expr.op.toUpperCase()} ${p(expr.right, power + 1)}`;
-    }
+    case 'binary':
+      return printBinary(expr, o);
     case 'like': {
       const escapeClause = expr.escape === undefined ? '' : ` ESCAPE ${p(expr.escape, Power.like + 1)}`;
       return `${p(expr.operand, Power.like + 1)} ${negation(expr.negated)}${likeWords[expr.op]} ${p(expr.pattern, Power.like + 1)}${escapeClause}`;
@@ -162,6 +159,19 @@ function printBare(expr: Expr, o: PrintOptions): string {
     case 'subquery':
       return query(expr.query);
   }
+}
+
+/** A chain of operators of one power, however long: its left spine is walked, not recursed into. */
+function printBinary(expr: BinaryExpr, o: PrintOptions): string {
+  const power = binaryPower[expr.op];
+  const associates = power !== Power.comparison && power !== Power.like;
+  const parts: string[] = [];
+  let left: Expr = expr;
+  do {
+    parts.push(` ${left.op.toUpperCase()} ${printExpr(left.right, o, power + 1)}`);
+    left = left.left;
+  } while (associates && left.kind === 'binary' && binaryPower[left.op] === power && o.replace?.(left) === undefined);
+  return printExpr(left, o, associates ? power : power + 1) + parts.reverse().join('');
 }
 
 /** Names that are called though the word is reserved, or begins no other call. */
