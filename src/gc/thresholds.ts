@@ -129,7 +129,7 @@ export class Thresholds {
     const moved = {
       ttl: `the table keeps history for gc.ttlseconds = ${ttlSeconds}`,
       protection: `protection ${explanation.oldestProtection?.id} keeps history from its own time on only`,
-      settled: 'GC, or a shorter gc.ttlseconds than now, has moved the threshold there',
+      settled: 'a shorter gc.ttlseconds than now, or the removal of dropped data, has moved the threshold there',
       catalog: `schemas are kept as long as the oldest table's history`,
     }[explanation.reason];
     return new HistoryGoneError(
@@ -186,7 +186,12 @@ export class Thresholds {
     if (limit > state.settled) this.#settleAt(tableId, limit);
   }
 
-  /** Forgets a table whose data is gone. Its id is never used again. */
+  /** A dropped table's data is gone since `at`: no earlier time is readable any more, whatever its TTL was. */
+  closeHistory(tableId: number, at: Timestamp): void {
+    this.#settleAt(tableId, at);
+  }
+
+  /** Forgets a table that was never public and starts over. */
   forget(tableId: number): void {
     this.#tables.delete(tableId);
   }

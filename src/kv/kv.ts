@@ -282,8 +282,12 @@ export interface Kv {
   exportSpan(span: Span, start: Timestamp, end: Timestamp, options: ExportOptions): Promise<ExportPiece>;
   /** Bulk into indexes that have never been public. Returns the timestamp under which the arrival is logged. */
   ingest(run: IngestRun, options?: IngestOptions): Promise<Timestamp>;
-  /** Drops every store of a table, and its threshold. For ids that are not, or never more, public. */
-  clearTable(tableId: number): void;
+  /**
+   * Drops every store of a table. For ids that are not, or never more, public. Its history is gone:
+   * reads at times up to now are refused from here on, so an old descriptor never finds an empty
+   * table. `neverPublic` forgets the threshold instead, for a restore that starts over.
+   */
+  clearTable(tableId: number, options?: { readonly neverPublic?: boolean }): void;
   clearIndex(tableId: number, indexId: number): void;
   /** Today's ranges that overlap a span, in key order, clipped to it. */
   rangesOf(span: Span): RangeInfo[];

@@ -172,13 +172,14 @@ class LocalKv implements Kv, KvCore {
     return ingestRun(this, run, options);
   }
 
-  clearTable(tableId: number): void {
+  clearTable(tableId: number, options: { readonly neverPublic?: boolean } = {}): void {
     this.publication?.finishNow();
     for (const entry of this.keyspace.storesOfTable(tableId)) {
       this.keyspace.drop(entry);
       this.ranges.drop(entry.span);
     }
-    this.gc.thresholds.forget(tableId);
+    if (options.neverPublic) this.gc.thresholds.forget(tableId);
+    else this.gc.thresholds.closeHistory(tableId, this.hlc.now());
   }
 
   clearIndex(tableId: number, indexId: number): void {
