@@ -339,7 +339,24 @@ function binary(analysis: Analysis, node: ast.BinaryExpr, desired: ColumnType | 
   const { op } = node;
   if (op === 'and' || op === 'or') return logic(analysis, node, op);
   if (isComparison(op)) return analyzeComparison(analysis, op, node.left, node.right, node.pos);
-  return analyzeBinary(analysis, node, desired);
+  return operatorChain(analysis, node, desired);
+}
+
+/** a + b + c + ... from the left: a long chain is typed step by step, not by recursion into its left side. */
+function operatorChain(analysis: Analysis, node: ast.BinaryExpr, desired: ColumnType | undefined): TypedExpr {
+  const chain = [node];
+  for (let left = node.left; left.kind === 'binary' && isOverloaded(left.op); left = left.left) chain.push(left);
+  let known: { node: ast.Expr; expr: TypedExpr } | undefined;
+  const stepwise: Analysis = {
+    ...analysis,
+    type: (part, wish) => (part === known?.node ? known.expr : analysis.type(part, wish)),
+  };
+  for (const step of chain.reverse()) known = { node: step, expr: analyzeBinary(stepwise, step, step === node ? desired : undefined) };
+  return (known as { expr: TypedExpr }).expr;
+}
+
+function isOverloaded(op: ast.BinaryOp): boolean {
+  return op !== 'and' && op !== 'or' && !isComparison(op);
 }
 
 /**

@@ -319,7 +319,7 @@ export const stringFunctions: readonly Overload[] = [
       ) as ByteString,
   ),
   anyText('concat_ws', [Text], ([separator, ...parts]) =>
-    separator === null
+    separator === null || separator === undefined
       ? null
       : (joinAll(
           parts.filter((part) => part !== null),
