@@ -25,7 +25,7 @@
  *
  * Lives elsewhere: text forms (datumText.ts), binary forms (datumBinary.ts), casts (cast.ts), encoding (rowCodec.ts).
  */
-import type { Bytes } from '../base/bytes.ts';
+import { type Bytes, utf8Encode } from '../base/bytes.ts';
 import { StatementError } from '../base/errors.ts';
 import { SqlState } from '../base/sqlState.ts';
 
@@ -107,8 +107,8 @@ export function compareDatums(type: ColumnType): Compare {
     case 'bit':
       return compareBytes;
     case 'enum': {
-      const ranks = new Map((type.members ?? []).map((member, i) => [member, i]));
-      return (a, b) => (ranks.get(a as string) ?? -1) - (ranks.get(b as string) ?? -1);
+      const ranks = new Map((type.members ?? []).map((member, i) => [utf8Encode(member), i]));
+      return (a, b) => (ranks.get(a as Bytes) ?? -1) - (ranks.get(b as Bytes) ?? -1);
     }
     case 'interval':
       return (a, b) => (a as Interval).compare(b as Interval);

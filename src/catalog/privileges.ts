@@ -42,7 +42,7 @@ export function hasPrivilege(user: Grantees, privileges: Privileges, privilege: 
   });
 }
 
-/** Throws 42501 unless the user has the privilege. System tables give even root only what they grant. */
+/** Throws 42501 unless the user has the privilege. */
 export function checkPrivilege(user: Grantees, desc: Descriptor, privilege: Privilege): void {
   if (hasPrivilege(user, desc.privileges, privilege)) return;
   const shown = typeof user === 'string' ? user : ([...user][0] ?? '');

@@ -64,7 +64,7 @@ export class Sequences {
   }
 
   /** The next value, committed at once. 2200H beyond the bound of a sequence that does not cycle; 42809 when it is none. */
-  nextval(desc: TableDescriptor): Promise<number | bigint> {
+  async nextval(desc: TableDescriptor): Promise<number | bigint> {
     const options = optionsOf(desc);
     return this.#inLine(desc.id, () =>
       this.#kv.run(async (txn) => {
@@ -79,7 +79,7 @@ export class Sequences {
   }
 
   /** Makes `value` the last one handed out, or with `isCalled` false the next one. Committed at once. 22003 out of bounds. */
-  setval(desc: TableDescriptor, value: number | bigint, isCalled = true): Promise<void> {
+  async setval(desc: TableDescriptor, value: number | bigint, isCalled = true): Promise<void> {
     const options = optionsOf(desc);
     const wanted = BigInt(value);
     if (wanted < BigInt(options.minValue) || wanted > BigInt(options.maxValue)) {

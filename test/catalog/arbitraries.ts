@@ -30,7 +30,7 @@ export const STORABLE_TYPES: readonly ColumnType[] = [
   Type.VarBit,
   Type.Oid,
   Type.Jsonb,
-  enumOf(60, 'mood', ['sad', 'ok', 'happy']),
+  enumOf(60, 'mood', ['sad', 'ok', 'glücklich']),
   arrayOf(Type.Int8),
   arrayOf(Type.String),
   arrayOf(Type.Decimal),
