@@ -73,6 +73,7 @@ export class GcController {
   #configs: SpanConfigs;
   #stopListening: () => void;
   #running: Promise<GcResult> | undefined;
+  readonly #afterRun = new Set<(result: GcResult) => void | Promise<void>>();
 
   constructor(options: GcControllerOptions) {
     this.#options = options;
@@ -140,6 +141,15 @@ export class GcController {
     if (this.#actor.getSnapshot().value === 'idle') this.#actor.send({ type: 'gc.garbage' });
   }
 
+  /**
+   * Work at the end of each run, before it counts as done: removing dropped tables whose time has
+   * come. In the order of registration; must not throw. Returns the function that removes it.
+   */
+  addAfterRun(work: (result: GcResult) => void | Promise<void>): () => void {
+    this.#afterRun.add(work);
+    return () => this.#afterRun.delete(work);
+  }
+
   /** Collects now, up to the present thresholds. A call during a run waits for that run, then runs again. */
   async runGc(): Promise<GcResult> {
     while (this.#running !== undefined) await this.#running;
@@ -204,17 +214,24 @@ export class GcController {
         }
       }
     }
-    return { removedVersions, removedBytes, thresholds };
+    const result = { removedVersions, removedBytes, thresholds };
+    for (const work of this.#afterRun) await work(result);
+    return result;
   }
 
-  /** Whether some table holds garbage that no protection pins, so that waiting will free it. */
+  /** Whether some table holds garbage, or was dropped, and no protection pins it, so that waiting will free it. */
   #hasWaitingGarbage(): boolean {
-    const { stores } = this.#options;
-    for (const tableId of stores.tableIds()) {
-      const stats = emptyStats();
-      for (const store of stores.storesOf(tableId)) addStats(stats, store.stats());
-      if (garbageBytes(stats) > 0 && this.thresholds.explain(tableId).reason !== 'protection') return true;
+    for (const tableId of this.thresholds.tableIds()) {
+      const isDropped = this.thresholds.configOf(tableId).droppedAt !== undefined;
+      if (!isDropped && this.#garbageBytesOf(tableId) === 0) continue;
+      if (this.thresholds.explain(tableId).reason !== 'protection') return true;
     }
     return false;
+  }
+
+  #garbageBytesOf(tableId: number): number {
+    let bytes = 0;
+    for (const store of this.#options.stores.storesOf(tableId)) bytes += garbageBytes(store.stats());
+    return bytes;
   }
 }
