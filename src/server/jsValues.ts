@@ -1,0 +1,68 @@
+/**
+ * Datums as the values a JavaScript program expects, and back as parameters.
+ *
+ *   INT          number, or bigint beyond 2^53        FLOAT        number
+ *   DECIMAL      string, exact                         BOOL         boolean
+ *   STRING       string                                BYTES        Buffer
+ *   TIMESTAMP(TZ) Date (milliseconds)                  JSONB        parsed
+ *   arrays       arrays                                the rest     string, as SQL prints it
+ */
+import { type Bytes, fromBuffer, toBuffer, utf8Decode, utf8Encode } from '../base/bytes.ts';
+import { StatementError } from '../base/errors.ts';
+import { SqlState } from '../base/sqlState.ts';
+import { requireTimeZone } from '../catalog/datetime.ts';
+import type { Datum } from '../catalog/datum.ts';
+import { formatDatum, parseDatum } from '../catalog/datumText.ts';
+import { type ColumnType, elementOf } from '../catalog/type.ts';
+
+/** A value of a row, or a parameter. */
+// biome-ignore lint/suspicious/noExplicitAny: rows are typed by the caller's SQL, which TypeScript cannot see
+export type JsValue = any;
+
+export function datumToJs(type: ColumnType, datum: Datum, timeZone: string): JsValue {
+  if (datum === null) return null;
+  switch (type.family) {
+    case 'bool':
+    case 'float':
+    case 'int':
+    case 'oid':
+      return datum;
+    case 'string':
+      return utf8Decode(datum as Bytes);
+    case 'bytes':
+      return toBuffer(datum as Bytes);
+    case 'timestamp':
+    case 'timestamptz':
+      return new Date(Math.floor(Number(datum) / 1000));
+    case 'jsonb':
+      return JSON.parse(formatDatum(type, datum));
+    case 'array':
+      return (datum as readonly Datum[]).map((element) => datumToJs(elementOf(type), element, timeZone));
+    default:
+      return formatDatum(type, datum, { timeZone: requireTimeZone(timeZone) });
+  }
+}
+
+/** A JavaScript value as a datum of a parameter's type. 22023 for what has no such form, 22P02 for text that is not one. */
+export function jsToDatum(type: ColumnType, value: JsValue): Datum {
+  if (value === null || value === undefined) return null;
+  if (type.family === 'array' && Array.isArray(value)) return value.map((element) => jsToDatum(elementOf(type), element));
+  if (type.family === 'jsonb') return parseDatum(type, typeof value === 'string' ? value : JSON.stringify(value));
+  if (value instanceof Date) return parseDatum(type, value.toISOString());
+  if (value instanceof Uint8Array) {
+    if (type.family === 'bytes') return fromBuffer(value);
+    throw new StatementError(SqlState.InvalidParameterValue, `a Buffer is no value of type ${type.family}`);
+  }
+  switch (typeof value) {
+    case 'string':
+      return type.family === 'string' ? utf8Encode(value) : parseDatum(type, value);
+    case 'number':
+    case 'bigint':
+    case 'boolean':
+      return type.family === 'string' ? utf8Encode(String(value)) : parseDatum(type, String(value));
+    default:
+      throw new StatementError(SqlState.InvalidParameterValue, `a JavaScript ${typeof value} is no SQL value`, {
+        hint: 'pass a string, number, bigint, boolean, Date, Buffer, array, or null',
+      });
+  }
+}

@@ -1,0 +1,241 @@
+/**
+ * Varve: a database as a program uses it. What `open()` gives.
+ *
+ * Everything goes through SQL: `backup` and `restore` write the statement and run it, so the library
+ * can do nothing that a client cannot. `query` and `sql` share one session, as one connection would;
+ * `connect()` opens another.
+ */
+import type { Clock } from '../base/clock.ts';
+import type { Datum } from '../catalog/datum.ts';
+import { quoteLiteral, quoteName } from '../catalog/names.ts';
+import { sqlTypeName } from '../catalog/type.ts';
+import type { GcExplanation } from '../gc/gcController.ts';
+import { splitName } from '../sql/exec/catalogLookup.ts';
+import type { Notice, ResultColumn } from '../sql/exec/statement.ts';
+import type { Session, SessionOptions } from '../sql/exec/session.ts';
+import { Database, type DatabaseOptions } from './database.ts';
+import { JobHandle } from './jobHandle.ts';
+import { datumToJs, type JsValue, jsToDatum } from './jsValues.ts';
+import { type RunningPgServer, startPgServer } from './pgwire/pgServer.ts';
+
+export type OpenOptions = DatabaseOptions;
+
+export interface QueryResult {
+  readonly rows: Record<string, JsValue>[];
+  readonly columns: readonly { readonly name: string; readonly type: string }[];
+  /** Rows returned or affected. */
+  readonly rowCount: number;
+  /** `INSERT 0 1`, `CREATE TABLE`. */
+  readonly tag: string;
+  readonly notices: readonly Notice[];
+}
+
+/** What to back up or restore: databases, or tables as `db.table` or `db.schema.table`; quoting as in SQL. */
+export type Targets =
+  | { readonly database: string }
+  | { readonly databases: readonly string[] }
+  | { readonly table: string }
+  | { readonly tables: readonly string[] };
+
+export interface BackupOptions {
+  /** The collection's URI. */
+  readonly into: string;
+  readonly targets: Targets;
+  /** Appends an incremental: `true` to the newest full backup, or to the one of this subdirectory. */
+  readonly incremental?: boolean | string;
+  readonly revisionHistory?: boolean;
+  /** Any AS OF SYSTEM TIME value. */
+  readonly asOf?: string | Date;
+}
+
+export interface RestoreOptions {
+  readonly from: string;
+  readonly targets: Targets;
+  /** Default: the newest full backup and all its incrementals. */
+  readonly subdirectory?: string;
+  readonly asOf?: string | Date;
+  readonly intoDb?: string;
+  readonly newDbName?: string;
+}
+
+/** One session: statements run one after another and share a transaction. */
+export class Client {
+  readonly session: Session;
+
+  constructor(session: Session) {
+    this.session = session;
+  }
+
+  /**
+   * Runs SQL. With parameters exactly one statement; without, any number, and the result is the
+   * last one's. Throws a VarveError with SQLSTATE, detail and hint.
+   */
+  async query(sql: string, parameters?: readonly JsValue[]): Promise<QueryResult> {
+    const { session } = this;
+    const timeZone = () => session.vars.get('timezone');
+    if (!parameters || parameters.length === 0) {
+      const result = (await session.execute(sql)).at(-1);
+      if (!result) return { rows: [], columns: [], rowCount: 0, tag: '', notices: [] };
+      return toResult(result.columns, result.rows, result.tag, result.rowCount, result.notices, timeZone());
+    }
+    const prepared = await session.prepare('', sql);
+    session.bind(
+      '',
+      '',
+      parameters.map((value, index) => {
+        const type = prepared.parameterTypes[index];
+        return type ? jsToDatum(type, value) : null;
+      }),
+    );
+    const result = await session.executePortal('');
+    return toResult(prepared.columns, result.rows, result.tag ?? '', undefined, result.notices, timeZone());
+  }
+
+  /** query() as a template: each value becomes a parameter, never text. */
+  sql(strings: TemplateStringsArray, ...values: readonly JsValue[]): Promise<QueryResult> {
+    const text = strings.reduce((sql, piece, index) => `${sql}$${index}${piece}`);
+    return this.query(text, values);
+  }
+
+  close(): void {
+    this.session.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+function toResult(
+  columns: readonly ResultColumn[] | undefined,
+  rows: readonly (readonly Datum[])[],
+  tag: string,
+  rowCount: number | undefined,
+  notices: readonly Notice[],
+  timeZone: string,
+): QueryResult {
+  const shown = columns ?? [];
+  return {
+    rows: rows.map((row) =>
+      Object.fromEntries(shown.map((column, index) => [column.name, datumToJs(column.type, row[index] ?? null, timeZone)])),
+    ),
+    columns: shown.map((column) => ({ name: column.name, type: sqlTypeName(column.type) })),
+    rowCount: rowCount ?? Number(/(\d+)$/.exec(tag)?.[1] ?? rows.length),
+    tag,
+    notices,
+  };
+}
+
+export class Varve {
+  readonly database: Database;
+  readonly #client: Client;
+
+  private constructor(database: Database) {
+    this.database = database;
+    this.#client = new Client(database.newSession());
+  }
+
+  static async open(options: OpenOptions = {}): Promise<Varve> {
+    return new Varve(await Database.open(options));
+  }
+
+  get clock(): Clock {
+    return this.database.clock;
+  }
+
+  query(sql: string, parameters?: readonly JsValue[]): Promise<QueryResult> {
+    return this.#client.query(sql, parameters);
+  }
+
+  sql(strings: TemplateStringsArray, ...values: readonly JsValue[]): Promise<QueryResult> {
+    return this.#client.sql(strings, ...values);
+  }
+
+  /** A session of its own; close it when done. */
+  connect(options: SessionOptions = {}): Client {
+    return new Client(this.database.newSession(options));
+  }
+
+  /** Starts a backup and returns its job; `await job.wait()` for its end. */
+  async backup(options: BackupOptions): Promise<JobHandle> {
+    const into =
+      options.incremental === undefined || options.incremental === false
+        ? ''
+        : options.incremental === true
+          ? 'LATEST IN '
+          : `${quoteLiteral(options.incremental)} IN `;
+    const settings = ['detached', ...(options.revisionHistory ? ['revision_history'] : [])];
+    return await this.#start(
+      `BACKUP ${targetsText(options.targets)} INTO ${into}${quoteLiteral(options.into)}${asOfText(options.asOf)} WITH ${settings.join(', ')}`,
+    );
+  }
+
+  /** Starts a restore and returns its job. */
+  async restore(options: RestoreOptions): Promise<JobHandle> {
+    const from = options.subdirectory === undefined ? 'LATEST' : quoteLiteral(options.subdirectory);
+    const settings = [
+      'detached',
+      ...(options.intoDb === undefined ? [] : [`into_db = ${quoteLiteral(options.intoDb)}`]),
+      ...(options.newDbName === undefined ? [] : [`new_db_name = ${quoteLiteral(options.newDbName)}`]),
+    ];
+    return await this.#start(
+      `RESTORE ${targetsText(options.targets)} FROM ${from} IN ${quoteLiteral(options.from)}${asOfText(options.asOf)} WITH ${settings.join(', ')}`,
+    );
+  }
+
+  async #start(statement: string): Promise<JobHandle> {
+    const client = this.connect();
+    try {
+      const { rows } = await client.query(statement);
+      return new JobHandle(this.database, Number(rows[0]?.['job_id']));
+    } finally {
+      client.close();
+    }
+  }
+
+  /** A job by id, such as one that a statement WITH detached returned. */
+  job(id: number): JobHandle {
+    return new JobHandle(this.database, id);
+  }
+
+  /**
+   * A database of its own that starts where this one stands: same rows and history, its own future.
+   * Its jobs come paused; on a manual clock it has a clock of its own. Cost: microseconds a table.
+   */
+  async fork(): Promise<Varve> {
+    return new Varve(await this.database.fork());
+  }
+
+  /** Why a table's history reaches back as far as it does: TTL, threshold, protections, bytes. Throws 42P01. */
+  async explainGc(table: string): Promise<GcExplanation> {
+    const snapshot = await this.database.services.catalog.current();
+    const { descriptor } = snapshot.requireTable(splitName(table), this.#client.session.names);
+    return this.database.kv.gc.explain(descriptor.id);
+  }
+
+  /** Listens for Postgres clients on a loopback address; port 0 (the default) picks a free one. */
+  async listen(options: { host?: string; port?: number } = {}): Promise<RunningPgServer & { readonly url: string }> {
+    const server = await startPgServer(this.database, { host: options.host ?? '127.0.0.1', port: options.port ?? 0 });
+    return Object.assign(server, { url: `postgresql://root@${server.host}:${server.port}/defaultdb?sslmode=disable` });
+  }
+
+  async close(): Promise<void> {
+    await this.database.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+function targetsText(targets: Targets): string {
+  if ('database' in targets) return `DATABASE ${quoteName(targets.database)}`;
+  if ('databases' in targets) return `DATABASE ${targets.databases.map(quoteName).join(', ')}`;
+  const tables = 'table' in targets ? [targets.table] : targets.tables;
+  return `TABLE ${tables.map((table) => splitName(table).map(quoteName).join('.')).join(', ')}`;
+}
+
+function asOfText(asOf: string | Date | undefined): string {
+  if (asOf === undefined) return '';
+  return ` AS OF SYSTEM TIME ${quoteLiteral(asOf instanceof Date ? asOf.toISOString() : asOf)}`;
+}
