@@ -1,0 +1,132 @@
+/**
+ * What every level promises: a read sees exactly the committed state of the read timestamp with the
+ * transaction's own writes over it, also in transactions that fail later; and what each level
+ * validates at commit.
+ */
+import fc from 'fast-check';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+
+import { utf8Decode } from '../../src/base/bytes.ts';
+import { isVarveError } from '../../src/base/errors.ts';
+import type { Isolation, Txn } from '../../src/kv/kv.ts';
+import { failure, key, makeKv, put, rows, value } from './support.ts';
+
+const LEVELS: readonly Isolation[] = ['serializable', 'snapshot', 'read committed'];
+const NAMES = ['a', 'b', 'c', 'd'];
+
+const isolation = suite('kv: isolation levels');
+
+const step = fc.record({
+  slot: fc.integer({ min: 0, max: 2 }),
+  kind: fc.constantFrom('get', 'get', 'put', 'put', 'put', 'commit', 'refresh', 'nextStatement', 'rollback'),
+  name: fc.constantFrom(...NAMES),
+  text: fc.nat(99).map(String),
+});
+
+isolation('reads are of one snapshot, and at snapshot isolation the first committer of a key wins', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.constantFrom(...LEVELS), fc.array(step, { minLength: 10, maxLength: 60 }), async (level, steps) => {
+      const { kv } = makeKv({ sliceCount: 0, slicedCommitKeysMin: 3 });
+      interface Open {
+        readonly txn: Txn;
+        readonly own: Map<string, string>;
+      }
+      const committed: { at: number; readAt: number; own: Map<string, string> }[] = [];
+      const ends: Promise<void>[] = [];
+      const slots: (Open | undefined)[] = [];
+      /** Every read with what it must have been; checked when all commits are known. */
+      const reads: { ts: number; own: Map<string, string>; name: string; found: string }[] = [];
+      for (const { slot, kind, name, text } of steps) {
+        const open: Open = slots[slot] ?? { txn: kv.begin({ isolation: level }), own: new Map() };
+        slots[slot] = open;
+        const { txn, own } = open;
+        if (kind === 'get') {
+          const [found] = await txn.get([key(name)]);
+          reads.push({ ts: txn.readTimestamp, own: new Map(own), name, found: found === undefined ? '' : utf8Decode(found) });
+        } else if (kind === 'put') {
+          txn.write([key(name)], [value(text)]);
+          own.set(name, text);
+        } else if (kind === 'refresh') {
+          txn.refresh();
+        } else if (kind === 'nextStatement') {
+          txn.nextStatement();
+        } else {
+          slots[slot] = undefined;
+          if (kind === 'rollback') {
+            txn.rollback();
+            continue;
+          }
+          const readAt = txn.readTimestamp;
+          const ended = txn.commit().then(
+            (at) => void committed.push({ at, readAt, own }),
+            (error) => assert.ok(isVarveError(error) && error.code === '40001', String(error)),
+          );
+          ends.push(ended);
+          await Promise.resolve();
+        }
+      }
+      await Promise.all(ends);
+      committed.sort((x, y) => x.at - y.at || y.own.size - x.own.size);
+      for (const { ts, own, name, found } of reads) {
+        const seen = committed.filter((commit) => commit.at <= ts && commit.own.has(name)).at(-1);
+        assert.is(found, own.get(name) ?? seen?.own.get(name) ?? '', `${level}: ${name} at ${ts}`);
+      }
+      if (level !== 'snapshot') return;
+      for (const { at, readAt, own } of committed) {
+        const rival = committed.find((other) => other.at > readAt && other.at < at && [...own.keys()].some((name) => other.own.has(name)));
+        assert.is(rival, undefined, 'two overlapping transactions wrote one key');
+      }
+    }),
+    { numRuns: 400 },
+  );
+});
+
+isolation('constraint reads and noted reads are validated at every level, plain reads at serializable only', async () => {
+  const cases: [how: string, read: (txn: Txn) => unknown, refusedAt: readonly Isolation[]][] = [
+    ['plain get', (txn) => txn.get([key('r')]), ['serializable']],
+    ['plain scan', (txn) => txn.scan({ key: key('r'), endKey: key('s') }), ['serializable']],
+    ['validated get', (txn) => txn.get([key('r')], { validated: true }), LEVELS],
+    ['validated scan of nothing', (txn) => txn.scan({ key: key('q'), endKey: key('s') }, { validated: true }), LEVELS],
+    ['noted key', (txn) => txn.noteRead(key('r')), LEVELS],
+    ['noted span', (txn) => txn.noteReadSpan({ key: key('q'), endKey: key('s') }), LEVELS],
+  ];
+  for (const [how, read, refusedAt] of cases) {
+    for (const level of LEVELS) {
+      const { kv } = makeKv();
+      const txn = kv.begin({ isolation: level });
+      await read(txn);
+      txn.write([key('w')], [value('1')]);
+      await put(kv, { r: '1' });
+      const code = refusedAt.includes(level) ? '40001' : undefined;
+      const found = await txn.commit().then(
+        () => undefined,
+        (error) => error.code,
+      );
+      assert.is(found, code, `${how} at ${level}`);
+    }
+  }
+});
+
+isolation('without writes nothing is validated, and the commit stands at the read timestamp', async () => {
+  const { kv } = makeKv();
+  await put(kv, { a: '1' });
+  const txn = kv.begin();
+  assert.is(await rows(txn), 'a=1');
+  await put(kv, { a: '2' });
+  assert.is(await txn.commit(), txn.readTimestamp);
+  assert.is(txn.state, 'committed');
+  assert.is((await failure(txn.get([key('a')]))).code, '25P01');
+});
+
+isolation('an unchecked reader may look below the threshold, a checked one may not', async () => {
+  const { kv, clock } = makeKv();
+  await put(kv, { a: '1' });
+  const early = kv.hlc.now();
+  await clock.advance('5h');
+  assert.is((await failure(rows(kv.at(early)))).code, '72000');
+  assert.is(await rows(kv.at(early, { unchecked: true })), 'a=1');
+  // A table that never had data has a threshold too: the answer does not depend on it.
+  assert.is((await failure(kv.at(early).get([key('200:x')]))).code, '72000');
+});
+isolation.run();
