@@ -2,10 +2,11 @@
  * The engine's own virtual tables, schema by schema.
  */
 import type { VirtualTables } from '../../plan/virtualTable.ts';
+import { crdbInternalTables } from './crdbInternal.ts';
+import { informationSchemaTables } from './informationSchema.ts';
+import { pgCatalogTables } from './pgCatalog.ts';
 
 /** Adds pg_catalog, information_schema and crdb_internal to an engine's registry. */
 export function registerVirtualTables(tables: VirtualTables): void {
-  for (const table of VIRTUAL_TABLES) tables.register(table);
+  for (const table of [...pgCatalogTables, ...informationSchemaTables, ...crdbInternalTables]) tables.register(table);
 }
-
-const VIRTUAL_TABLES: readonly Parameters<VirtualTables['register']>[0][] = [];
