@@ -152,6 +152,36 @@ readSet('collapsing bounds it, and never loses a read', () => {
   assert.is(reads.firstChange(keyspace)?.key, numberKey(59_998));
 });
 
+readSet('spans that touch or overlap become one, and all of it counts', () => {
+  const pieces: [from: number, to: number][][] = [
+    [
+      [0, 5],
+      [5, 10],
+    ],
+    [
+      [0, 6],
+      [3, 10],
+    ],
+    [
+      [5, 10],
+      [0, 5],
+    ],
+    [
+      [0, 10],
+      [3, 4],
+    ],
+  ];
+  for (const list of pieces) {
+    for (let n = 0; n < 12; n++) {
+      const keyspace = new Keyspace(() => {});
+      const reads = new ReadSet();
+      for (const [from, to] of list) reads.addSpan({ key: numberKey(from), endKey: numberKey(to) }, timestamp(5));
+      keyspace.ensure(numberKey(n)).store.apply(timestamp(6), { keys: [numberKey(n)], values: [null] });
+      assert.is(reads.firstChange(keyspace) !== undefined, n < 10, `${JSON.stringify(list)}: ${n}`);
+    }
+  }
+});
+
 readSet('each read is validated from its own time on', () => {
   const keyspace = new Keyspace(() => {});
   const apply = (k: Bytes, ts: number) => keyspace.ensure(k).store.apply(timestamp(ts), { keys: [k], values: [null] });

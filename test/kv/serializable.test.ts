@@ -118,7 +118,7 @@ serializable('committed transactions equal a serial run in commit order', async 
   let refusedCount = 0;
   await fc.assert(
     fc.asyncProperty(schedule, async (lines) => {
-      const { kv } = makeKv({ sliceCount: 1, slicedCommitKeysMin: 3 });
+      const { kv } = makeKv({ sliceCount: 0, slicedCommitKeysMin: 3 });
       const slots: (History | undefined)[] = [];
       const all: History[] = [];
       for (const { slot, action: todo } of [...lines, ...[0, 1, 2, 3].map((slot) => ({ slot, action: { kind: 'commit' as const } }))]) {
