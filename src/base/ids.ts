@@ -2,9 +2,11 @@
  * Ids: names for things, from the seeded source and the clock, so a simulated run repeats exactly.
  *
  * Job and row ids are INT8: microseconds of the clock, raised so that each is above the one
- * before, hence unique in a cluster, ordered by creation, and a safe integer. Names follow the
- * scheme of hyperid: a prefix drawn once and a counter, which is unique without drawing again.
+ * before, hence unique in a cluster, ordered by creation, and a safe integer. Names are hyperid's
+ * counter under a prefix of our own: hyperid draws its prefix from the system, a seed draws ours.
  */
+import hyperid from 'hyperid';
+
 import { toBuffer, toHex } from './bytes.ts';
 import type { Clock } from './clock.ts';
 import type { Random } from './random.ts';
@@ -13,7 +15,7 @@ export class Ids {
   readonly #random: Random;
   readonly #clock: Clock;
   readonly #prefix: string;
-  #count = 0;
+  readonly #next = hyperid({ urlSafe: true, maxInt: Number.MAX_SAFE_INTEGER });
   #lastInt8 = 0;
 
   constructor(random: Random, clock: Clock) {
@@ -42,6 +44,7 @@ export class Ids {
 
   /** A short name of URL-safe chars, unique here. */
   name(): string {
-    return `${this.#prefix}-${this.#count++}`;
+    const counted = this.#next();
+    return this.#prefix + counted.slice(counted.lastIndexOf('-'));
   }
 }
