@@ -47,7 +47,7 @@ neverForget('reads are right or refused, and refused exactly below the threshold
   let refusedCount = 0;
   let removedCount = 0;
   await fc.assert(
-    fc.asyncProperty(fc.array(action, { minLength: 20, maxLength: 80 }), async (actions) => {
+    fc.asyncProperty(fc.array(action, { minLength: 20, maxLength: 80, size: 'max' }), async (actions) => {
       let { kv, clock } = makeKv();
       let ttlSeconds = 2;
       let configVersion = 0;

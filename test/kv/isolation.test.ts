@@ -26,7 +26,7 @@ const step = fc.record({
 
 isolation('reads are of one snapshot, and at snapshot isolation the first committer of a key wins', async () => {
   await fc.assert(
-    fc.asyncProperty(fc.constantFrom(...LEVELS), fc.array(step, { minLength: 10, maxLength: 60 }), async (level, steps) => {
+    fc.asyncProperty(fc.constantFrom(...LEVELS), fc.array(step, { minLength: 10, maxLength: 60, size: 'max' }), async (level, steps) => {
       const { kv } = makeKv({ sliceCount: 0, slicedCommitKeysMin: 3 });
       interface Open {
         readonly txn: Txn;

@@ -184,7 +184,7 @@ forks('forks of forks never see each other, whatever each writes and collects', 
     { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom('fork' as const, 'gc' as const, 'advance' as const), side: fc.nat(5) }) },
   );
   await fc.assert(
-    fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 40 }), async (steps) => {
+    fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 40, size: 'max' }), async (steps) => {
       const sides = [{ ...makeKv(), model: new Map<string, string>() }];
       for (const todo of steps) {
         const side = sides[todo.side % sides.length];

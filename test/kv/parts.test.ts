@@ -38,7 +38,7 @@ const ranges = suite('kv: ranges');
 ranges('splits and merges keep ranges sorted, disjoint and tiling', () => {
   const step = fc.record({ kind: fc.constantFrom('split', 'merge', 'drop', 'create'), n: fc.nat(20), table: fc.constantFrom(106, 107) });
   fc.assert(
-    fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+    fc.property(fc.array(step, { maxLength: 60, size: 'max' }), (steps) => {
       const found = new Ranges(
         () => [{ nodeId: 1, epoch: 1 }],
         () => 1000,
@@ -86,7 +86,7 @@ buffer('equals a plain map with copies as savepoints', () => {
     { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom('mark' as const, 'undo' as const, 'release' as const, 'sort' as const) }) },
   );
   fc.assert(
-    fc.property(fc.array(step, { maxLength: 120 }), (steps) => {
+    fc.property(fc.array(step, { maxLength: 120, size: 'max' }), (steps) => {
       const found = new WriteBuffer();
       let model = new Map<Bytes, Bytes | null>();
       const marks: { mark: number; copy: Map<Bytes, Bytes | null> }[] = [];

@@ -61,7 +61,7 @@ const action: fc.Arbitrary<Action> = fc.oneof(
     arbitrary: fc.record({ kind: fc.constantFrom('rollback' as const, 'refresh' as const, 'savepoint' as const, 'rollbackTo' as const) }),
   },
 );
-const schedule = fc.array(fc.record({ slot: fc.integer({ min: 0, max: 3 }), action }), { minLength: 10, maxLength: 60 });
+const schedule = fc.array(fc.record({ slot: fc.integer({ min: 0, max: 3 }), action }), { minLength: 10, maxLength: 60, size: 'max' });
 
 function scanned(map: ReadonlyMap<string, string>, scan: Extract<Action, { kind: 'scan' }>): string {
   const names = [...map.keys()].filter((candidate) => scan.from <= candidate && candidate < scan.to).sort();
