@@ -1,0 +1,254 @@
+/**
+ * Backups end to end below SQL: what a chain holds at any time equals what a reader sees at that
+ * time, whatever stops the job on its way; and a job that fails or is canceled leaves nothing.
+ */
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+
+import type { VarveError } from '../../src/base/errors.ts';
+import { seededRandom } from '../../src/base/random.ts';
+import type { Timestamp } from '../../src/base/timestamp.ts';
+import { BACKUP_PAUSEPOINTS } from '../../src/backup/backupJob.ts';
+import { restorableIntervals, loadChain } from '../../src/backup/chain.ts';
+import { readLatest } from '../../src/backup/collection.ts';
+import { isTerminal } from '../../src/jobs/jobMachine.ts';
+import { FaultInjector } from '../../src/storage/faulty.ts';
+import type { HarnessOptions } from './harness.ts';
+import { COLLECTION, Harness } from './harness.ts';
+
+const test = suite('backup');
+
+const FULL = `BACKUP DATABASE bank INTO '${COLLECTION}'`;
+const INCREMENTAL = `BACKUP DATABASE bank INTO LATEST IN '${COLLECTION}' WITH revision_history`;
+const T = 'bank.t';
+
+async function bank(options: HarnessOptions = {}): Promise<Harness> {
+  const harness = await Harness.open(options);
+  await harness.createDatabase('bank');
+  await harness.createTable(T);
+  await harness.createTable('bank.u');
+  await harness.put(T, new Map(Array.from({ length: 30 }, (_, i) => [i, `row ${i}`])));
+  await harness.put('bank.u', new Map([[1, 'u']]));
+  await harness.clock.advance('1s');
+  return harness;
+}
+
+async function assertRestorable(harness: Harness, time?: Timestamp): Promise<void> {
+  for (const table of [T, 'bank.u']) {
+    const back = await harness.readBack(table, time);
+    assert.equal([...back.data], [...(await harness.liveData(table, back.time))], `${table} as of ${back.time}`);
+  }
+}
+
+function protectionCount(harness: Harness): number {
+  return harness.kv.gc.protections.size;
+}
+
+/** Runs until the job is terminal, letting time pass for its retries. */
+async function finish(harness: Harness, id: number): Promise<string> {
+  for (let minutes = 0; minutes < 600; minutes += 10) {
+    await harness.clock.activity.settled();
+    const record = await harness.jobs.get(id);
+    if (record && (isTerminal(record.status) || record.status === 'paused')) return record.status;
+    await harness.clock.advance('10m');
+  }
+  throw new Error(`job ${id} does not end: ${(await harness.jobs.get(id))?.status}`);
+}
+
+async function start(harness: Harness, sql: string): Promise<number> {
+  const separator = sql.includes(' WITH ') ? ', detached' : ' WITH detached';
+  const { rows } = await harness.run(`${sql}${separator}`);
+  return rows[0]?.['job_id'] as number;
+}
+
+test('a full and an incremental bring back every moment that they say they can', async () => {
+  const harness = await bank();
+  const { rows } = await harness.run(FULL);
+  assert.equal(Object.keys(rows[0] ?? {}), ['job_id', 'status', 'fraction_completed', 'rows', 'index_entries', 'bytes']);
+  assert.is(rows[0]?.['rows'], 31);
+  assert.is(rows[0]?.['index_entries'], 31);
+  await assertRestorable(harness);
+  await harness.put(
+    T,
+    new Map([
+      [1, 'changed'],
+      [2, null],
+      [100, 'new'],
+    ]),
+  );
+  await harness.clock.advance('1s');
+  await harness.run(INCREMENTAL);
+  await assertRestorable(harness);
+  assert.is(protectionCount(harness), 0);
+  assert.ok(!(await harness.fileNames()).some((name) => /LOCK|CHECKPOINT/.test(name)));
+  harness.close();
+});
+
+for (const [what, sql] of [
+  ['full', FULL],
+  ['incremental', INCREMENTAL],
+] as const) {
+  test(`${what}: the coordinator's node stops at each pausepoint, and another finishes`, async () => {
+    for (const point of BACKUP_PAUSEPOINTS.filter((name) => !name.includes('Revert'))) {
+      if (what === 'incremental' && point.includes('Latest')) continue;
+      const harness = await bank({ nodes: 3 });
+      if (what === 'incremental') await harness.run(FULL);
+      await harness.put(T, new Map([[3, `at ${point}`]]));
+      let stops = 0;
+      harness.jobs.pausepoints.setHook((name, ctx) => {
+        if (name === point && stops++ === 0) harness.kv.cluster.stopNode(ctx.node.id);
+      });
+      const id = await start(harness, sql);
+      assert.is(await finish(harness, id), 'succeeded', point);
+      assert.ok(stops >= 1, `${point} was reached`);
+      await assertRestorable(harness);
+      const leftovers = (await harness.fileNames()).filter((name) => /LOCK|CHECKPOINT/.test(name));
+      assert.equal(leftovers, [], point);
+      await assertOnlyNamedFiles(harness);
+      assert.is(protectionCount(harness), 0, point);
+      harness.close();
+    }
+  });
+
+  test(`${what}: a cancel at each pausepoint leaves nothing`, async () => {
+    for (const point of BACKUP_PAUSEPOINTS) {
+      if (what === 'incremental' && point.includes('Latest')) continue;
+      const harness = await bank({ nodes: 2 });
+      if (what === 'incremental') await harness.run(FULL);
+      await harness.put(T, new Map([[3, `at ${point}`]]));
+      const before = await harness.fileNames();
+      // The two pausepoints of reverting are reached by a cancel before them; there the node stops.
+      const isRevert = point.includes('Revert');
+      let reached = false;
+      harness.jobs.pausepoints.setHook(async (name, ctx) => {
+        if (name === (isRevert ? 'backup.afterFirstExport' : point)) await harness.jobs.cancel(ctx.jobId);
+        if (isRevert && name === point && !reached) harness.kv.cluster.stopNode(ctx.node.id);
+        if (name === point) reached = true;
+      });
+      const id = await start(harness, sql);
+      assert.is(await finish(harness, id), 'canceled', point);
+      assert.ok(reached, point);
+      assert.equal(await harness.fileNames(), before, point);
+      assert.is(protectionCount(harness), 0, point);
+      // And the next one works.
+      harness.jobs.pausepoints.setHook(undefined);
+      await harness.clock.advance('1s');
+      await harness.run(sql);
+      await assertRestorable(harness);
+      harness.close();
+    }
+  });
+
+  test(`${what}: paused at each pausepoint it goes on after RESUME`, async () => {
+    for (const point of BACKUP_PAUSEPOINTS.filter((name) => !name.includes('Revert'))) {
+      if (what === 'incremental' && point.includes('Latest')) continue;
+      const harness = await bank();
+      if (what === 'incremental') await harness.run(FULL);
+      await harness.put(T, new Map([[3, `at ${point}`]]));
+      harness.pausepoints = point;
+      const id = await start(harness, sql);
+      assert.is(await finish(harness, id), 'paused', point);
+      // History goes on expiring while it is paused; what the backup needs is held.
+      await harness.put(T, new Map([[3, 'after the end']]));
+      await harness.clock.advance('30h');
+      harness.pausepoints = '';
+      await harness.jobs.resume(id);
+      assert.is(await finish(harness, id), 'succeeded', point);
+      const back = await harness.readBack(T);
+      assert.match(await harness.showRows(T, back.data), `3=at ${point}`);
+      harness.close();
+    }
+  });
+}
+
+/** Every data file of the collection is named by a manifest. */
+async function assertOnlyNamedFiles(harness: Harness): Promise<void> {
+  const named = new Set<string>();
+  for (const layer of await loadChain(harness.collection, await readLatest(harness.collection))) {
+    for (const file of layer.manifest.files) named.add(`${layer.directory}/${file.path}`);
+  }
+  const data = (await harness.fileNames()).filter((name) => name.includes('/data/'));
+  assert.equal(data, [...named].sort());
+}
+
+test('the n-th storage call fails: the job goes on by a retry, or fails and leaves nothing', async () => {
+  for (const isRetryable of [true, false]) {
+    for (let nth = 1, calls = Number.POSITIVE_INFINITY; nth <= calls; nth++) {
+      const random = seededRandom(nth);
+      let injector: FaultInjector | undefined;
+      const harness = await bank({ wrap: (storage) => injector?.wrap(storage) ?? storage });
+      await harness.run(FULL);
+      const before = await harness.fileNames();
+      await harness.put(T, new Map([[1, 'x']]));
+      const plan = { random, clock: harness.clock, activity: harness.clock.activity };
+      injector = new FaultInjector({ ...plan, rules: [{ nth, count: 1, action: { kind: 'fail', isRetryable, after: nth % 2 === 0 } }] });
+      // Planning's calls are the statement's own: it reports, and nothing was made.
+      const id = await start(harness, INCREMENTAL).catch((error: VarveError) => error);
+      if (typeof id !== 'number') {
+        assert.is(id.code, '58030');
+        assert.equal(await harness.fileNames(), before);
+      } else {
+        const status = await finish(harness, id);
+        if (isRetryable) assert.is(status, 'succeeded', `call ${nth}`);
+        if (status === 'succeeded') await assertRestorable(harness);
+        else {
+          assert.is(status, 'failed', `call ${nth}: ${JSON.stringify(injector.log.at(-1))}`);
+          assert.equal(await harness.fileNames(), before, `call ${nth}`);
+        }
+      }
+      assert.is(protectionCount(harness), 0, `call ${nth}`);
+      calls = injector.log.length;
+      harness.close();
+    }
+  }
+});
+
+test('a file that was stored wrong, or a manifest, never makes a success', async () => {
+  for (const kind of ['truncate', 'corrupt'] as const) {
+    for (const name of [/data\//, /BACKUP_MANIFEST$/, /BACKUP_MANIFEST-CHECKSUM$/]) {
+      let injector: FaultInjector | undefined;
+      const harness = await bank({ wrap: (storage) => injector?.wrap(storage) ?? storage });
+      const action = kind === 'truncate' ? ({ kind, keepBytes: 10 } as const) : ({ kind } as const);
+      const rules = [{ operations: ['write'] as const, name, count: 1, action }];
+      injector = new FaultInjector({ rules, random: seededRandom(7), clock: harness.clock, activity: harness.clock.activity });
+      const id = await start(harness, FULL);
+      const status = await finish(harness, id);
+      assert.is.not(status, 'succeeded', `${kind} ${name}`);
+      assert.is((await harness.jobs.get(id))?.error?.code, 'XX001', `${kind} ${name}`);
+      harness.close();
+    }
+  }
+});
+
+test('random chains: any restorable moment reads back as it was', async () => {
+  for (let seed = 0; seed < 25; seed++) {
+    const random = seededRandom(`chain ${seed}`);
+    const harness = await bank({ seed: `chain ${seed}`, nodes: 1 + random.int(3) });
+    let backups = 0;
+    for (let step = 0; step < 14; step++) {
+      await harness.clock.advance(`${1 + random.int(20)}s`);
+      const choice = random.int(10);
+      if (choice < 6 || backups === 0) {
+        const rows = Array.from(
+          { length: 1 + random.int(5) },
+          () => [random.int(40), random.int(4) === 0 ? null : `v${random.int(9)}`] as const,
+        );
+        await harness.put(random.int(3) === 0 ? 'bank.u' : T, new Map(rows));
+      }
+      if (choice >= 6 || step === 3) {
+        const history = random.int(3) > 0 ? ' WITH revision_history' : '';
+        const into = backups === 0 || random.int(6) === 0 ? 'INTO' : 'INTO LATEST IN';
+        await harness.run(`BACKUP DATABASE bank ${into} '${COLLECTION}'${history}`);
+        backups++;
+      }
+    }
+    const chain = await loadChain(harness.collection, await readLatest(harness.collection));
+    for (const { from, to } of restorableIntervals(chain)) {
+      await assertRestorable(harness, to);
+      for (let i = 0; i < 4 && from < to; i++) await assertRestorable(harness, (from + random.int(to - from + 1)) as Timestamp);
+    }
+    harness.close();
+  }
+});
+
+test.run();
