@@ -133,6 +133,7 @@ export class GcController {
   close(): void {
     this.stop();
     this.#stopListening();
+    this.thresholds.close();
     this.#actor.stop();
   }
 

@@ -86,6 +86,11 @@ export class Thresholds {
     this.#stopListening = configs.onBeforeChange(() => this.settleAll());
   }
 
+  /** Stops listening to the configurations, which may outlive a fork that went by them. */
+  close(): void {
+    this.#stopListening();
+  }
+
   /** Every table with data or a configuration, ascending. */
   tableIds(): number[] {
     return [...new Set([...this.#storedTableIds(), ...this.#configs.tableIds()])].sort((a, b) => a - b);
