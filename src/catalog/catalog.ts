@@ -135,6 +135,12 @@ export class Catalog {
     for (const { parentId, schemaId, name } of dependencies.names.values()) txn.noteRead(namespaceKey(parentId, schemaId, name));
   }
 
+  /** As noteReads, for what stands on all descriptors and names: a list of tables, a backup of a database. */
+  noteAllReads(txn: Txn): void {
+    txn.noteReadSpan(DESCRIPTOR_SPAN);
+    txn.noteReadSpan(NAMESPACE_SPAN);
+  }
+
   /** Takes the locks of descriptors and names that are about to change, so that schema changes queue instead of failing. */
   async lock(txn: Txn, ids: readonly number[], names: readonly { parentId: number; schemaId: number; name: string }[] = []): Promise<void> {
     const keys = [...ids.map(descriptorKey), ...names.map((n) => namespaceKey(n.parentId, n.schemaId, n.name))];

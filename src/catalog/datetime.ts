@@ -149,7 +149,8 @@ function namedZone(name: string): TimeZone | undefined {
   } catch {
     return undefined;
   }
-  // Zone rules change at whole quarters of an hour, and a cached quarter saves the slow Intl call.
+  // Zone rules change at whole quarters of an hour, and a cached quarter saves the slow Intl call. The
+  // exception are changes from local mean time, before about 1920: they seem some minutes early.
   const cache = new Map<number, number>();
   const offsetAt = (utcSeconds: number): number => {
     const quarter = Math.floor(utcSeconds / 900);

@@ -11,29 +11,17 @@ const PLAIN_NAME = /^[a-z_][a-z0-9_$]*$/;
 const RESERVED: ReadonlySet<string> = new Set(
   (
     'all analyse analyze and any array as asc asymmetric both case cast check collate column concurrently constraint create ' +
-    'current_catalog current_date current_role current_schema current_time current_timestamp current_user default deferrable desc ' +
-    'distinct do else end except false family fetch for foreign from grant group having in index initially intersect into lateral ' +
-    'leading limit localtime localtimestamp not nothing null offset on only or order placing primary references returning select ' +
-    'session_user some symmetric table then to trailing true union unique user using variadic view virtual when where window with ' +
-    'work interval between bigint bit boolean char character coalesce dec decimal exists extract float greatest if iferror ifnull ' +
-    'int integer isnull least nullif numeric out overlay position precision real row setof smallint string substring time timestamp ' +
-    'timestamptz treat trim values varbit varchar notnull is ilike like similar natural left right inner outer full cross join ' +
-    'overlaps isolation'
-  ).split(' '),
-);
-
-// Function-like and type names: reserved for functions, usable as column names without quotes.
-const USABLE: ReadonlySet<string> = new Set(
-  (
-    'interval between bigint bit boolean char character coalesce dec decimal exists extract float greatest if iferror ifnull int ' +
-    'integer least nullif numeric out overlay position precision real row setof smallint string substring time timestamp timestamptz ' +
-    'treat trim values varbit varchar'
+    'cross current_catalog current_date current_role current_schema current_time current_timestamp current_user default deferrable ' +
+    'desc distinct do else end except false family fetch for foreign from full grant group having ilike in index initially inner ' +
+    'intersect into is isnull isolation join lateral leading left like limit localtime localtimestamp natural not notnull null ' +
+    'offset on only or order outer overlaps placing primary references returning right select session_user similar some symmetric ' +
+    'table then to trailing true union unique user using variadic view virtual when where window with work'
   ).split(' '),
 );
 
 /** The name as SQL: bare when it reads back unchanged, else in double quotes. */
 export function quoteName(name: string): string {
-  if (PLAIN_NAME.test(name) && (!RESERVED.has(name) || USABLE.has(name))) return name;
+  if (PLAIN_NAME.test(name) && !RESERVED.has(name)) return name;
   return `"${name.replaceAll('"', '""')}"`;
 }
 

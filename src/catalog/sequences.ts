@@ -63,23 +63,27 @@ export class Sequences {
     this.#kv = kv;
   }
 
-  /** The next value, committed at once. 2200H beyond the bound of a sequence that does not cycle; 42809 when it is none. */
-  async nextval(desc: TableDescriptor): Promise<number | bigint> {
+  /**
+   * The next value, committed at once; of a sequence that `txn` itself has made, inside `txn`.
+   * 2200H beyond the bound of a sequence that does not cycle; 42809 when it is none.
+   */
+  async nextval(desc: TableDescriptor, txn?: Txn): Promise<number | bigint> {
     const options = optionsOf(desc);
-    return this.#inLine(desc.id, () =>
-      this.#kv.run(async (txn) => {
-        const key = sequenceKey(desc.id);
-        const [stored] = await txn.get([key], { validated: true });
-        if (stored === undefined) throw new StatementError(SqlState.UndefinedTable, `relation "${desc.name}" does not exist`);
-        const value = nextValue(desc.name, options, BigInt(decodeSequenceValue(stored)));
-        txn.write([key], [encodeSequenceValue(value)]);
-        return value;
-      }),
-    );
+    const advance = async (inside: Txn): Promise<number | bigint | undefined> => {
+      const key = sequenceKey(desc.id);
+      const [stored] = await inside.get([key], { validated: true });
+      if (stored === undefined) return undefined;
+      const value = nextValue(desc.name, options, BigInt(decodeSequenceValue(stored)));
+      inside.write([key], [encodeSequenceValue(value)]);
+      return value;
+    };
+    const value = (await this.#inLine(desc.id, () => this.#kv.run(advance))) ?? (txn && (await advance(txn)));
+    if (value === undefined) throw new StatementError(SqlState.UndefinedTable, `relation "${desc.name}" does not exist`);
+    return value;
   }
 
-  /** Makes `value` the last one handed out, or with `isCalled` false the next one. Committed at once. 22003 out of bounds. */
-  async setval(desc: TableDescriptor, value: number | bigint, isCalled = true): Promise<void> {
+  /** Makes `value` the last one handed out, or with `isCalled` false the next one. Committed as nextval is. 22003 out of bounds. */
+  async setval(desc: TableDescriptor, value: number | bigint, isCalled = true, txn?: Txn): Promise<void> {
     const options = optionsOf(desc);
     const wanted = BigInt(value);
     if (wanted < BigInt(options.minValue) || wanted > BigInt(options.maxValue)) {
@@ -88,12 +92,14 @@ export class Sequences {
         `value ${wanted} is out of bounds for sequence "${desc.name}" (${options.minValue}..${options.maxValue})`,
       );
     }
-    const last = canonicalInt(isCalled ? wanted : wanted - BigInt(options.increment));
-    return this.#inLine(desc.id, () =>
-      this.#kv.run(async (txn) => {
-        txn.write([sequenceKey(desc.id)], [encodeSequenceValue(last)]);
-      }),
-    );
+    const last = encodeSequenceValue(canonicalInt(isCalled ? wanted : wanted - BigInt(options.increment)));
+    const set = async (inside: Txn): Promise<boolean> => {
+      const [stored] = await inside.get([sequenceKey(desc.id)], { validated: true });
+      if (stored !== undefined) inside.write([sequenceKey(desc.id)], [last]);
+      return stored !== undefined;
+    };
+    const isSet = (await this.#inLine(desc.id, () => this.#kv.run(set))) || (txn !== undefined && (await set(txn)));
+    if (!isSet) throw new StatementError(SqlState.UndefinedTable, `relation "${desc.name}" does not exist`);
   }
 
   #inLine<T>(sequenceId: number, fn: () => Promise<T>): Promise<T> {

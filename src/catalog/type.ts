@@ -217,6 +217,8 @@ export function sqlTypeName(type: ColumnType): string {
       if (type.precision === undefined) return 'DECIMAL';
       return type.scale ? `DECIMAL(${type.precision},${type.scale})` : `DECIMAL(${type.precision})`;
     case 'string': {
+      // A bare CHAR is CHAR(1), so one without bound needs another name.
+      if (type.variant === 'CHAR' && type.width === undefined) return 'BPCHAR';
       const name = type.variant ?? 'STRING';
       const isImplied = type.width === undefined || (type.width === 1 && (name === 'CHAR' || name === '"char"'));
       return isImplied ? name : `${name}(${type.width})`;

@@ -2,7 +2,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 
 import { isVarveError } from '../../src/base/errors.ts';
-import { prettySpan } from '../../src/base/prettyKey.ts';
+import { prettyKey, prettySpan } from '../../src/base/prettyKey.ts';
 import { MIN_TIMESTAMP, type Timestamp } from '../../src/base/timestamp.ts';
 import type { NameContext } from '../../src/catalog/catalog.ts';
 import { DEFAULTDB_ID, PUBLIC_SCHEMA_ID, type Privilege } from '../../src/catalog/descriptor.ts';
@@ -10,6 +10,10 @@ import { checkPrivilege, hasPrivilege, ownerPrivileges, privilegesOf, withGrant,
 import { initializeSequence, readSequence, sequenceOptions } from '../../src/catalog/sequences.ts';
 import { formatByteSize, parseSetting, printSetting, requireSetting, SETTINGS } from '../../src/catalog/settings.ts';
 import { systemTable } from '../../src/catalog/systemRows.ts';
+import { systemTables } from '../../src/catalog/systemTables.ts';
+import { Decimal } from '../../src/catalog/datum.ts';
+import { quoteLiteral, quoteName, quoteNames } from '../../src/catalog/names.ts';
+import { indexSpan } from '../../src/catalog/rowCodec.ts';
 import { resolveTargets, type TargetPattern, targetSpans } from '../../src/catalog/targets.ts';
 import { Type } from '../../src/catalog/type.ts';
 import { createUser, dropUser, grantRole, listUsers, normalizeUserName, revokeRole, rolesOf } from '../../src/catalog/users.ts';
@@ -386,6 +390,104 @@ targets('names and wildcards resolve as a BACKUP needs them', async () => {
 
 targets.run();
 
+const names = suite('names');
+
+names('are quoted only where they must be', () => {
+  for (const [name, sql] of [
+    ['plain_1', 'plain_1'],
+    ['Upper', '"Upper"'],
+    ['with space', '"with space"'],
+    ['a"b', '"a""b"'],
+    ['select', '"select"'],
+    ['primary', '"primary"'],
+    ['1st', '"1st"'],
+    ['', '""'],
+  ] as const) {
+    assert.is(quoteName(name), sql);
+  }
+  assert.is(quoteNames(['db', 'public', 'T']), 'db.public."T"');
+  assert.is(quoteLiteral("it's"), "'it''s'");
+  assert.is(quoteLiteral("a\n\\'"), "e'a\\n\\\\\\''");
+});
+
+names.run();
+
+const rows = suite('system rows');
+
+rows('plain values go in and come out; indexes are kept', async () => {
+  const { kv } = await testCluster();
+  const jobs = systemTable('jobs');
+  const job = {
+    id: 7,
+    status: 'running',
+    created: 1_780_000_000_000_000,
+    payload: { description: 'é', list: [1, null, { 10: 'x', 9: 'y' }] },
+    progress: null,
+    created_by_type: 'user',
+    created_by_id: null,
+    claim_session_id: null,
+    claim_instance_id: 1,
+    num_runs: null,
+    last_run: null,
+  };
+  await kv.run((txn) => jobs.upsert(txn, job));
+  assert.equal(await jobs.get(kv.at(kv.reading()), 7), job);
+  const entries = async () => {
+    const { keys } = await kv.at(kv.reading()).scan(indexSpan(jobs.desc, jobs.desc.indexes[0] as never));
+    return keys.map(prettyKey);
+  };
+  assert.equal(await entries(), ['/Table/15/2/"running"/2026-05-28T20:26:40Z/7/0']);
+  assert.ok(await kv.run((txn) => jobs.update(txn, [7], { status: 'succeeded' })));
+  assert.equal(await entries(), ['/Table/15/2/"succeeded"/2026-05-28T20:26:40Z/7/0']);
+  assert.not(await kv.run((txn) => jobs.update(txn, [8], { status: 'failed' })));
+  assert.ok(await kv.run((txn) => jobs.delete(txn, 7)));
+  assert.equal(await entries(), []);
+  assert.not(await kv.run((txn) => jobs.delete(txn, 7)));
+  await rejects(
+    kv.run((txn) => jobs.upsert(txn, { ...job, nope: 1 })),
+    'XX000',
+    /no column nope/,
+  );
+  await rejects(
+    kv.run((txn) => jobs.upsert(txn, { ...job, status: null })),
+    'XX000',
+    /null in system.jobs.status/,
+  );
+});
+
+rows('every system table takes a row and gives it back', async () => {
+  const { kv } = await testCluster();
+  const uuid = '8b6e1a30-0000-4000-8000-00000000000a';
+  const sample: Record<string, unknown> = {
+    int: 5,
+    string: 'text',
+    bool: true,
+    bytes: 'b',
+    uuid,
+    timestamp: 1,
+    timestamptz: 2,
+    jsonb: [1],
+    array: ['x'],
+  };
+  for (const name of Object.keys(systemTables) as (keyof typeof systemTables)[]) {
+    // Rows that the catalog and GC read as their own are tested where they belong.
+    if (['descriptor', 'namespace', 'zones', 'settings', 'protected_ts_records'].includes(name)) continue;
+    const table = systemTable(name);
+    const row = Object.fromEntries(
+      table.desc.columns.map((column) => [
+        column.name,
+        column.type.family === 'decimal' ? Decimal.of(125n, 2) : sample[column.type.family],
+      ]),
+    );
+    await kv.run((txn) => table.upsert(txn, row));
+    const key = table.desc.primaryIndex.columnIds.map((id) => row[table.desc.columns[id - 1]?.name ?? '']);
+    const back = await table.get(kv.at(kv.reading()), ...key);
+    assert.equal(Object.entries(back ?? {}).map(String), Object.entries(row).map(String), name);
+  }
+});
+
+rows.run();
+
 const sequences = suite('sequences');
 
 sequences('values are handed out once, in order, whatever the callers do', async () => {
@@ -419,6 +521,17 @@ sequences('values are handed out once, in order, whatever the callers do', async
   await cluster.sequences.nextval(short);
   await cluster.sequences.nextval(short);
   await rejects(cluster.sequences.nextval(short), '2200H', /reached maximum value of sequence "s" \(2\)/);
+
+  // One that its own transaction has made: nobody else can see it yet.
+  const own = { ...plain, id: 900, name: 'own' };
+  const txn = kv.begin();
+  await rejects(cluster.sequences.nextval(own, txn), '42P01');
+  initializeSequence(txn, own.id, own.sequence);
+  assert.is(await cluster.sequences.nextval(own, txn), 1);
+  await cluster.sequences.setval(own, 10, true, txn);
+  assert.is(await cluster.sequences.nextval(own, txn), 11);
+  txn.rollback();
+  await rejects(cluster.sequences.nextval(own), '42P01');
 
   const large = await make({ start: 2n ** 63n - 2n });
   assert.is(await cluster.sequences.nextval(large), 2n ** 63n - 2n);

@@ -8,16 +8,16 @@ import { type CatalogServices, openCatalog } from '../../src/catalog/bootstrap.t
 import { type ColumnDescriptor, type IndexDescriptor, PUBLIC_SCHEMA_ID, type TableDescriptor } from '../../src/catalog/descriptor.ts';
 import { ownerPrivileges } from '../../src/catalog/privileges.ts';
 import type { ColumnType } from '../../src/catalog/type.ts';
-import type { Kv } from '../../src/kv/kv.ts';
+import type { Kv, KvOptions } from '../../src/kv/kv.ts';
 import { openKv } from '../../src/kv/localKv.ts';
 
 export interface TestCluster extends CatalogServices {
   readonly clock: ManualClock;
 }
 
-export function testKv(): { kv: Kv; clock: ManualClock } {
+export function testKv(options: Partial<KvOptions> = {}): { kv: Kv; clock: ManualClock } {
   const clock = new ManualClock('2026-11-20T00:00:00Z');
-  const kv = openKv({ clock, activity: clock.activity, executor: new InlineExecutor(), ids: new Ids(seededRandom(1), clock) });
+  const kv = openKv({ clock, activity: clock.activity, executor: new InlineExecutor(), ids: new Ids(seededRandom(1), clock), ...options });
   return { kv, clock };
 }
 
