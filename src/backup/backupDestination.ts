@@ -88,8 +88,8 @@ export interface LayerRequest {
   /** The cluster that this one was forked from. */
   readonly forkedFrom: string | undefined;
   readonly scope: string;
-  /** Ids and names of what was asked for. */
-  readonly requested: readonly { readonly id: number; readonly name: string }[];
+  /** Ids and names of what was asked for; `fullName` as the manifest's targets have it. */
+  readonly requested: readonly { readonly id: number; readonly name: string; readonly fullName: string }[];
   /** Of the ids that the layer before was asked for: those that do not exist any more. */
   readonly goneIds: ReadonlySet<number>;
   /** Undefined when the end time is not known yet: then it is after everything. */
@@ -110,8 +110,9 @@ export function checkContinues(prior: PriorLayers, request: LayerRequest): void 
     throw wrongTargets(`previous backup is of ${manifest.scope}, this one of ${request.scope}`, manifest.targets);
   }
   const before = new Set(manifest.targetIds);
-  for (const { id, name } of request.requested) {
-    if (before.has(id)) continue;
+  for (const { id, name, fullName } of request.requested) {
+    // TRUNCATE gives a table another id; under the same name it goes on, exported from the beginning.
+    if (before.has(id) || (request.scope === 'tables' && manifest.targets.includes(fullName))) continue;
     const what = request.scope === 'databases' ? 'the complete database' : 'table';
     throw wrongTargets(`previous backup does not contain ${what} "${name}"`, manifest.targets);
   }

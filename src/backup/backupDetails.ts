@@ -30,6 +30,8 @@ export interface BackupDetails {
   readonly completeDatabaseIds: readonly number[];
   /** Every descriptor of the backup as of endTime, ascending. */
   readonly descriptorIds: readonly number[];
+  /** With revision history: what else the layer tells of, such as tables that a TRUNCATE has replaced. */
+  readonly historyIds: readonly number[];
   readonly startTime: Timestamp;
   readonly endTime: Timestamp;
   readonly revisionHistory: boolean;

@@ -232,10 +232,10 @@ export class BackupResumer implements Resumer {
 
   async #makeManifest(ctx: JobContext, progress: ExportProgress): Promise<Manifest> {
     const { kv } = this.#deps;
-    const { endTime, revisionHistory, revisionStartTime, descriptorIds, completeDatabaseIds } = this.#details;
-    const { uri: _uri, user: _user, directory: _directory, descriptorIds: _ids, protectionIds: _held, ...facts } = this.#details;
+    const { endTime, revisionHistory, revisionStartTime, descriptorIds, historyIds, completeDatabaseIds } = this.#details;
+    const { uri: _, user: _1, directory: _2, descriptorIds: _3, historyIds: _4, protectionIds: _5, ...facts } = this.#details;
     const byKey = [...progress.files].sort((a, b) => (firstKey(a) < firstKey(b) ? -1 : 1));
-    const scope = { databaseIds: completeDatabaseIds, ids: descriptorIds };
+    const scope = { databaseIds: completeDatabaseIds, ids: historyIds };
     const manifest: Manifest = {
       ...facts,
       clusterId: kv.clusterId,

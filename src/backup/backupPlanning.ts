@@ -14,10 +14,10 @@ import type { Span } from '../base/span.ts';
 import { subtractSpans } from '../base/span.ts';
 import { SqlState } from '../base/sqlState.ts';
 import type { Timestamp } from '../base/timestamp.ts';
-import { formatDecimal, formatForError, MIN_TIMESTAMP } from '../base/timestamp.ts';
+import { formatDecimal, formatForError, formatUtc, MIN_TIMESTAMP } from '../base/timestamp.ts';
 import { MICROS_PER_SECOND } from '../base/duration.ts';
 import type { Catalog, NameContext } from '../catalog/catalog.ts';
-import { quoteLiteral } from '../catalog/names.ts';
+import { quoteLiteral, quoteNames } from '../catalog/names.ts';
 import { checkPrivilege, type Grantees } from '../catalog/privileges.ts';
 import type { ProtectedRecords } from '../catalog/protectedRecords.ts';
 import type { CatalogSnapshot } from '../catalog/snapshot.ts';
@@ -32,7 +32,7 @@ import type { DestinationRequest, PriorLayers } from './backupDestination.ts';
 import { checkContinues, findFreeDirectory, findPriorLayers } from './backupDestination.ts';
 import type { BackupDetails } from './backupDetails.ts';
 import { BACKUP_JOB_TYPE, detailsFromJson, detailsToJson } from './backupDetails.ts';
-import { descriptorHistory, introducedSpans, spansOfDescriptors, spansOfHistory } from './backupSpans.ts';
+import { descriptorHistory, introducedSpans, spansOfDescriptors, spansOfHistory, vanishedTables } from './backupSpans.ts';
 import type { ResolvedTargets } from './backupTargets.ts';
 import { resolveTargets } from './backupTargets.ts';
 import type { DescriptorChange } from './manifest.ts';
@@ -83,7 +83,7 @@ export async function planBackup(
         return plan.jobId;
       } catch (error) {
         const isOvertaken = error instanceof HistoryGoneError && plan.hasMovingStart && attempt + 1 < LOWER_BOUND_MARGINS_MICROS.length;
-        if (!isOvertaken) throw error instanceof HistoryGoneError ? protectionError(error) : error;
+        if (!isOvertaken) throw error instanceof HistoryGoneError ? protectionError(error, deps.catalog.currentNow()) : error;
       }
     }
   } finally {
@@ -133,7 +133,7 @@ async function makePlan(
       clusterId: kv.clusterId,
       forkedFrom: kv.forkedFrom,
       scope: targets.scope,
-      requested: targets.requested,
+      requested: targets.requested.map((one, i) => ({ id: one.id, name: one.name, fullName: targets.names[i] ?? '' })),
       goneIds: new Set(prior.newest.manifest.targetIds.filter((id) => !isPublic(snapshot, id))),
       endTime: request.asOf,
     });
@@ -142,8 +142,9 @@ async function makePlan(
   const liveSpans = spansOfDescriptors(targets.descriptors);
   checkReadable(kv, liveSpans, endTime);
 
-  const bound = revisionHistory ? lowerBound(kv, targets, startTime, endTime, marginMicros) : endTime;
-  const history = revisionHistory ? await historyOf(deps, targets, bound, endTime) : [];
+  const told = revisionHistory ? await tellHistory(deps, targets, prior, endTime, marginMicros) : undefined;
+  const bound = told?.from ?? endTime;
+  const history = told?.changes ?? [];
   const spans = revisionHistory ? spansOfHistory([...history, ...asChanges(targets)]) : liveSpans;
   const introduced = prior ? introducedSpans(spans, prior.covered, startTime) : [];
   const holdStart = prior ? startTime : bound;
@@ -164,6 +165,7 @@ async function makePlan(
       targetIds: targets.requested.map(({ id }) => id),
       completeDatabaseIds: targets.completeDatabaseIds,
       descriptorIds: targets.descriptors.map(({ id }) => id),
+      historyIds: revisionHistory ? historyIdsOf(targets, prior) : [],
       startTime,
       endTime,
       revisionHistory,
@@ -206,19 +208,52 @@ function checkReadable(kv: Kv, spans: readonly Span[], time: Timestamp): void {
   for (const id of tableIdsOf(spans)) kv.gc.thresholds.check(id, time);
 }
 
-/** The earliest time that a layer with revision history holds. */
-function lowerBound(kv: Kv, targets: ResolvedTargets, startTime: Timestamp, endTime: Timestamp, marginMicros: number): Timestamp {
-  if (startTime > 0) return startTime;
+/** The history of a layer: from when on it can be told, and the versions of descriptors in it (N3). */
+async function tellHistory(
+  deps: BackupPlanningDeps,
+  targets: ResolvedTargets,
+  prior: PriorLayers | undefined,
+  endTime: Timestamp,
+  marginMicros: number,
+): Promise<{ from: Timestamp; changes: DescriptorChange[] }> {
+  const today = await deps.catalog.current();
+  const scope = { databaseIds: targets.completeDatabaseIds, ids: historyIdsOf(targets, prior) };
+  let from = prior ? prior.newest.manifest.endTime : lowerBound(deps.kv, targets, endTime, marginMicros);
+  for (;;) {
+    const changes = await descriptorHistory(deps.kv, scope, from, endTime);
+    const vanished = vanishedTables(changes, (id) => today.byId(id) !== undefined);
+    const [first] = vanished;
+    if (first !== undefined && prior) {
+      throw new StatementError(
+        SqlState.SnapshotTooOld,
+        `the history of table "${first.name}" (${first.id}) since the previous backup is gone`,
+        {
+          detail: `it was dropped at ${formatUtc(first.until)}, and its data was collected when its gc.ttlseconds had passed`,
+          hint: 'take a full backup, or an incremental one without revision_history; to keep history longer, raise gc.ttlseconds',
+        },
+      );
+    }
+    // Dropped tables may have a later threshold than those that are left; beyond it they are not told of.
+    const readable = prior ? [] : tableIdsOf(spansOfHistory(changes)).map((id) => deps.kv.gc.thresholds.of(id) + 1);
+    const later = Math.min(endTime, Math.max(from, ...readable, ...vanished.map(({ until }) => until))) as Timestamp;
+    if (later === from) return { from, changes };
+    from = later;
+  }
+}
+
+/** What a layer's history is about: everything backed up, and what the layer before was of. */
+function historyIdsOf(targets: ResolvedTargets, prior: PriorLayers | undefined): number[] {
+  const before = prior?.newest.manifest.descriptors.map(({ id }) => id) ?? [];
+  return [...new Set([...targets.descriptors.map(({ id }) => id), ...before])].sort((a, b) => a - b);
+}
+
+/** The highest GC threshold of the tables: from there on every one of them can be read. */
+function lowerBound(kv: Kv, targets: ResolvedTargets, endTime: Timestamp, marginMicros: number): Timestamp {
   let bound = 0;
   for (const descriptor of targets.descriptors) {
     if (descriptor.kind === 'table') bound = Math.max(bound, kv.gc.thresholds.of(descriptor.id) + 1);
   }
   return Math.min(endTime, Math.max(1, bound + marginMicros)) as Timestamp;
-}
-
-async function historyOf(deps: BackupPlanningDeps, targets: ResolvedTargets, from: Timestamp, to: Timestamp): Promise<DescriptorChange[]> {
-  const ids = targets.descriptors.map(({ id }) => id);
-  return await descriptorHistory(deps.kv, { databaseIds: targets.completeDatabaseIds, ids }, from, to);
 }
 
 function asChanges(targets: ResolvedTargets): DescriptorChange[] {
@@ -255,6 +290,8 @@ function tableIdsOf(spans: readonly Span[]): number[] {
 async function writeJob(deps: BackupPlanningDeps, request: BackupRequest, plan: BackupPlan, txn: Txn): Promise<void> {
   const { jobId, details, holds } = plan;
   for (const { id, ts, tableIds } of holds) {
+    // The commit checks this again, with the catalog's own tables; here the user's are the ones to name.
+    for (const tableId of tableIds) deps.kv.gc.thresholds.check(tableId, ts);
     await deps.protections.protect(txn, { id, ts, metaType: 'jobs', meta: String(jobId), target: { kind: 'objects', ids: tableIds } });
   }
   await deps.jobs.create(txn, {
@@ -280,13 +317,15 @@ function describe(deps: BackupPlanningDeps, request: BackupRequest, details: Bac
 }
 
 /** The 72000 of a start that cannot be protected any more, in the words of a backup. */
-function protectionError(error: HistoryGoneError): StatementError {
+function protectionError(error: HistoryGoneError, snapshot: CatalogSnapshot | undefined): StatementError {
   const { tableId, timestamp, threshold } = error;
+  const table = snapshot?.tableById(tableId);
+  const name = table && snapshot ? `table ${quoteNames(snapshot.fullName(table))} (${tableId}):` : `table ${tableId}:`;
   return new StatementError(
     SqlState.SnapshotTooOld,
     `protected ts verification error: range span: /Table/${tableId}: batch timestamp ${formatForError(timestamp)} must be after replica GC threshold ${formatForError(threshold)}`,
     {
-      detail: error.detail,
+      detail: error.detail?.replace(`table ${tableId}:`, name),
       hint: 'take a full backup; for later ones raise gc.ttlseconds, back up more often, or hold the time with varve_internal.protect_timestamp(target, timestamp)',
       cause: error,
     },

@@ -97,3 +97,29 @@ const PIECE_BYTES = 1 << 20;
 export function spansOfHistory(history: readonly DescriptorChange[]): Span[] {
   return spansOfDescriptors(history.flatMap(({ descriptor }) => descriptor ?? []));
 }
+
+/** A table that stood in a history, and of which nothing is left in the catalog of today. */
+export interface VanishedTable {
+  readonly id: number;
+  readonly name: string;
+  /** From here on it was not PUBLIC any more. */
+  readonly until: Timestamp;
+}
+
+/**
+ * Tables of a history whose dropped data was collected already: their part of the history cannot be
+ * told. `exists` looks into the catalog of today, where a dropped table stays as long as its data does.
+ */
+export function vanishedTables(history: readonly DescriptorChange[], exists: (id: number) => boolean): VanishedTable[] {
+  const vanished = new Map<number, VanishedTable>();
+  const open = new Map<number, string>();
+  for (const { id, time, descriptor } of history) {
+    if (descriptor?.kind === 'table' && descriptor.state === 'PUBLIC' && hasData(descriptor)) {
+      open.set(id, descriptor.name);
+    } else if (open.has(id) && !exists(id)) {
+      vanished.set(id, { id, name: open.get(id) ?? '', until: time });
+      open.delete(id);
+    }
+  }
+  return [...vanished.values()];
+}

@@ -24,6 +24,9 @@ const WORKERS_MAX = 3;
 /** Units of one file at most: a file of very many tiny spans would make a failure expensive. */
 const UNITS_PER_FILE_MAX = 1000;
 
+/** A worker takes at least this much, so that small tables share files. */
+const SHARE_BYTES_MIN = 8 << 20;
+
 /** What has been stored so far. */
 export interface ExportProgress {
   readonly files: readonly ManifestFile[];
@@ -113,23 +116,22 @@ class Work {
     }
   }
 
-  /** Neighbouring work of one leaseholder: of the node that holds the first pending unit. */
+  /** Work of one leaseholder, in key order: of the node that holds the first pending unit. */
   #take(): { node: ClusterNode; units: ExportUnit[] } | undefined {
     const first = this.#pending[0];
     if (first === undefined) return undefined;
     const node = this.#nodeOf(first);
-    const share = this.#totalBytes / WORKERS_MAX;
+    // Enough for one file, or for a fair share: the next worker takes up the rest. A small layer is one file a node.
+    const share = Math.max(SHARE_BYTES_MIN, Math.min(this.#totalBytes / WORKERS_MAX, this.#options.fileTargetBytes));
     const units: ExportUnit[] = [];
+    const left: ExportUnit[] = [];
     let bytes = 0;
-    while (units.length < UNITS_PER_FILE_MAX) {
-      const next = this.#pending[0];
-      if (next === undefined || this.#nodeOf(next) !== node) break;
-      // Enough for one file, or for a fair share: the next worker takes up the rest.
-      if (units.length > 0 && bytes >= Math.min(share, this.#options.fileTargetBytes)) break;
-      bytes += this.#bytesOf([next.span]);
-      units.push(next);
-      this.#pending.shift();
+    for (const unit of this.#pending) {
+      const isMine = bytes < share && units.length < UNITS_PER_FILE_MAX && this.#nodeOf(unit) === node;
+      (isMine ? units : left).push(unit);
+      if (isMine) bytes += this.#bytesOf([unit.span]);
     }
+    this.#pending = left;
     this.#underWay++;
     return { node, units };
   }

@@ -145,6 +145,27 @@ export class Harness {
     });
   }
 
+  /** As TRUNCATE: a copy of the table with another id takes the name. The table before is `old/NAME`. */
+  async truncateTable(name: string): Promise<void> {
+    const { catalog } = this.services;
+    const id = await catalog.allocateIds(1);
+    await this.kv.run(async (txn) => {
+      const table = await this.#table(name, txn);
+      catalog.writeDescriptor(txn, { ...table, state: 'DROP', dropTime: this.kv.reading() });
+      catalog.writeDescriptor(txn, { ...table, id, version: 1 });
+      catalog.writeName(txn, table.parentId, table.schemaId, table.name, id);
+    });
+    this.#tables.set(`old/${name}`, this.tableId(name));
+    this.#tables.set(name, id);
+  }
+
+  /** Removes a dropped table and its data, as is done when its TTL has passed. */
+  async collectTable(name: string): Promise<void> {
+    const id = this.tableId(name);
+    await this.kv.run(async (txn) => this.services.catalog.deleteDescriptor(txn, id));
+    this.kv.clearTable(id);
+  }
+
   /** Rows by id; null deletes. */
   async put(name: string, rows: ReadonlyMap<number, string | null>): Promise<Timestamp> {
     const table = await this.#table(name, this.kv.at(this.kv.reading()));
