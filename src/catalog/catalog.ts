@@ -23,7 +23,7 @@ import { MIN_TIMESTAMP, type Timestamp } from '../base/timestamp.ts';
 import type { CommittedWrites, Kv, KvReader, Txn } from '../kv/kv.ts';
 
 import { Content, DESCRIPTOR_SPAN, descriptorKey, NAMESPACE_SPAN, namespaceKey } from './catalogContent.ts';
-import { type DatabaseDescriptor, type Descriptor, PUBLIC_SCHEMA_ID } from './descriptor.ts';
+import { type DatabaseDescriptor, type Descriptor, PUBLIC_SCHEMA_ID, SYSTEM_DATABASE_ID } from './descriptor.ts';
 import { encodeDescriptor } from './descriptorCodec.ts';
 import { ownerPrivileges } from './privileges.ts';
 import { advanceCounter } from './sequences.ts';
@@ -57,8 +57,6 @@ export class Catalog {
   readonly #removeHooks: (() => void)[];
   readonly #listeners = new Set<() => void>();
   readonly #listenersBefore = new Set<() => void>();
-  /** Set when a commit arrived out of order: the states must be read again. */
-  #isStale = false;
   #versions = 0;
   #ownVersions = 0;
 
@@ -113,6 +111,9 @@ export class Catalog {
    */
   async snapshot(reader: KvReader | Txn): Promise<CatalogSnapshot> {
     const at = reader.readTimestamp;
+    // A historical time may have a commit under way below it: a read at that time waits for it, and
+    // keeps later ones above. Whether the time is still kept is for the reads of the data to say.
+    if (!isTxn(reader)) await this.kv.at(at, { unchecked: true }).get([descriptorKey(SYSTEM_DATABASE_ID)]);
     const content = this.#recent(at) ?? (await this.#older(at));
     const own = this.#own.get(reader);
     if (own === undefined || own.size === 0) return new CatalogSnapshot(content, at);
@@ -122,9 +123,9 @@ export class Catalog {
     return new CatalogSnapshot(content.applied(--this.#ownVersions, rows), at);
   }
 
-  /** As snapshot, when nothing has to be waited for: no own changes, and a recent time. */
+  /** As snapshot for a transaction, when nothing has to be waited for: no own changes, and a recent time. Undefined otherwise. */
   snapshotNow(reader: KvReader | Txn): CatalogSnapshot | undefined {
-    if (this.#own.has(reader)) return undefined;
+    if (!isTxn(reader) || this.#own.has(reader)) return undefined;
     const content = this.#recent(reader.readTimestamp);
     return content && new CatalogSnapshot(content, reader.readTimestamp);
   }
@@ -219,7 +220,6 @@ export class Catalog {
   }
 
   #recent(at: Timestamp): Content | undefined {
-    if (this.#isStale) return undefined;
     for (let i = this.#states.length - 1; i >= 0; i--) {
       const state = this.#states[i] as State;
       if (state.from <= at) return state.content;
@@ -245,7 +245,7 @@ export class Catalog {
   }
 
   #load(): Promise<void> {
-    if (this.#states.length > 0 && !this.#isStale) return Promise.resolve();
+    if (this.#states.length > 0) return Promise.resolve();
     this.#loading ??= this.#loadFirst().finally(() => {
       this.#loading = undefined;
     });
@@ -260,18 +260,17 @@ export class Catalog {
     const pending = this.#pending;
     this.#pending = [];
     this.#states = [{ from, content }];
-    this.#isStale = false;
     for (const { writes, at } of pending) if (at > from) this.#applyCommit(writes, at);
   }
 
   #applyCommit(writes: CommittedWrites, at: Timestamp): void {
     for (const listener of this.#listenersBefore) listener();
     const last = this.#states.at(-1);
-    if (this.#loading) this.#pending.push({ writes, at });
-    if (last !== undefined && at < last.from) {
-      // A commit below one already seen (a large one, applied in slices): read the rows again rather than guess.
-      this.#isStale = true;
-    } else if (last !== undefined) {
+    if (last === undefined) {
+      if (this.#loading) this.#pending.push({ writes, at });
+    } else {
+      // kv applies commits in the order of their timestamps, large ones too.
+      assert(at >= last.from, `commit at ${at} after one at ${last.from}`);
       const content = last.content.applied(++this.#versions, { ...writes, timestamps: at });
       // Both hooks run for one commit; it makes one state.
       if (last.from === at) this.#states.pop();
@@ -280,6 +279,10 @@ export class Catalog {
     }
     for (const listener of this.#listeners) listener();
   }
+}
+
+function isTxn(reader: KvReader | Txn): reader is Txn {
+  return 'commit' in reader;
 }
 
 export function newDatabase(id: number, name: string, owner: string): DatabaseDescriptor {

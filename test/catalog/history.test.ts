@@ -7,6 +7,7 @@ import * as assert from 'uvu/assert';
 
 import { utf8Decode } from '../../src/base/bytes.ts';
 import { isVarveError } from '../../src/base/errors.ts';
+import { InlineExecutor } from '../../src/base/executor.ts';
 import { seededRandom } from '../../src/base/random.ts';
 import type { Timestamp } from '../../src/base/timestamp.ts';
 import { openCatalog } from '../../src/catalog/bootstrap.ts';
@@ -16,6 +17,17 @@ import { systemTable } from '../../src/catalog/systemRows.ts';
 import { Type } from '../../src/catalog/type.ts';
 import type { Kv } from '../../src/kv/kv.ts';
 import { testKv, testTable } from './support.ts';
+
+/** Yields at every opportunity, for real: other work runs in between. */
+class YieldingExecutor extends InlineExecutor {
+  override shouldYield(): boolean {
+    return true;
+  }
+
+  override async yield(): Promise<void> {
+    for (let turn = 0; turn < 10; turn++) await Promise.resolve();
+  }
+}
 
 const history = suite('catalog history');
 
@@ -97,5 +109,62 @@ for (const seed of [1, 2, 3, 4, 5]) {
     kv.close();
   });
 }
+
+history('what commits while the catalog is first read is not lost', async () => {
+  const { kv } = testKv();
+  const services = await openCatalog(kv);
+  // A kv whose scans answer only after a table has been created meanwhile.
+  let isSlow = true;
+  let created = 0;
+  const slow: Kv = new Proxy(kv, {
+    get: (target, property) => {
+      if (property !== 'at') {
+        const value = Reflect.get(target, property, target) as unknown;
+        return typeof value === 'function' ? value.bind(target) : value;
+      }
+      return (ts: Timestamp, options?: { unchecked?: boolean }) => {
+        const reader = target.at(ts, options);
+        const scan = async (...args: Parameters<typeof reader.scan>) => {
+          const result = await reader.scan(...args);
+          if (isSlow) await create(`meanwhile${created++}`);
+          return result;
+        };
+        return { readTimestamp: ts, get: reader.get.bind(reader), scan };
+      };
+    },
+  });
+  const create = async (name: string) => {
+    const id = await services.catalog.allocateIds(1);
+    await kv.run(async (txn) => {
+      services.catalog.writeDescriptor(txn, testTable(id, name, columns, ['id']));
+      services.catalog.writeName(txn, DEFAULTDB_ID, PUBLIC_SCHEMA_ID, name, id);
+    });
+  };
+  const catalog = new Catalog(slow);
+  const snapshot = await catalog.current();
+  isSlow = false;
+  assert.equal(snapshot.tablesOf(DEFAULTDB_ID).length, 2);
+  assert.equal(fromSnapshot(snapshot), await fromRows(kv, kv.reading()));
+  catalog.close();
+  services.close();
+});
+
+history('a reader above a large commit under way waits for it', async () => {
+  const { kv } = testKv({ slicedCommitKeysMin: 4, executor: new YieldingExecutor() });
+  const services = await openCatalog(kv);
+  const id = await services.catalog.allocateIds(30);
+  const txn = kv.begin();
+  for (let i = 0; i < 30; i++) {
+    services.catalog.writeDescriptor(txn, testTable(id + i, `t${i}`, columns, ['id']));
+    services.catalog.writeName(txn, DEFAULTDB_ID, PUBLIC_SCHEMA_ID, `t${i}`, id + i);
+  }
+  const committed = txn.commit();
+  for (let turn = 0; turn < 3; turn++) await Promise.resolve();
+  const reader = kv.at(kv.reading());
+  const seen = (await services.catalog.snapshot(reader)).tablesOf(DEFAULTDB_ID).length;
+  const ts = await committed;
+  assert.is(seen, reader.readTimestamp >= ts ? 30 : 0);
+  services.close();
+});
 
 history.run();

@@ -4,6 +4,7 @@ import * as assert from 'uvu/assert';
 
 import type { Bytes } from '../../src/base/bytes.ts';
 import { toHex, utf8Encode } from '../../src/base/bytes.ts';
+import { indexPrefix, KeyReader } from '../../src/base/keycode.ts';
 import { prettyKey, prettySpan } from '../../src/base/prettyKey.ts';
 import { compareDatums, compareNullable, type Datum, Decimal } from '../../src/catalog/datum.ts';
 import { allIndexes, MVCC_TIMESTAMP_COLUMN_ID, TABLE_OID_COLUMN_ID, type TableDescriptor } from '../../src/catalog/descriptor.ts';
@@ -312,6 +313,18 @@ rows('random tables: keys sort as the key columns do, and constraints cut exactl
     }),
     { numRuns: 300 },
   );
+});
+
+rows('times before 1970 keep their nanoseconds within the second, as CockroachDB has them', () => {
+  const desc = testTable(58, 'm', [{ name: 'at', type: Type.Timestamp }], ['at']);
+  for (const [micros, seconds, nanos] of [
+    [-1, -1, 999_999_000],
+    [-9_007_199_254_740_993n, -9_007_199_255, 259_007_000],
+    [9_007_199_254_740_993n, 9_007_199_254, 740_993_000],
+  ] as const) {
+    const { keys } = encode(desc, [micros]);
+    assert.equal(new KeyReader(keys[0], indexPrefix(58, 1).length).time(), { seconds, nanos });
+  }
 });
 
 rows('spans of constraints, in readable form', () => {
