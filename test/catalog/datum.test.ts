@@ -260,6 +260,11 @@ text('comparison: NaN first, strings by UTF-8 bytes, mixed integers by value', (
   };
   order(Type.Float8, null, Number.NaN, -Infinity, -1, 0, 1, Infinity);
   order(Type.Int8, -(2n ** 63n), -5, 0, 2 ** 53 - 1, 2n ** 60n);
+  order(
+    Type.Interval,
+    ...['-1 mon', '29 days 23:59:59', '1 mon', '30 days 00:00:01', '1 year'].map((interval) => parseDatum(Type.Interval, interval)),
+  );
+  assert.is(compareDatums(Type.Interval)(parseDatum(Type.Interval, '1 mon'), parseDatum(Type.Interval, '30 days')), 0);
   order(Type.String, utf8Encode('Z'), utf8Encode('a'), utf8Encode('\uffff'), utf8Encode('\u{1f600}'));
   order(
     Type.Jsonb,
