@@ -145,17 +145,15 @@ function planTable(ctx: PlanContext, source: TableRef, frame: Frame, ctes: Commo
     const hidden = relation.table.columns.map((column) => column.hidden === true);
     return { node, columns: scopeColumns(columns, table, source.alias, (i) => hidden[i] ?? false) };
   }
-  return planTableScan(ctx, source, relation.table, relation.schema, relation.database, frame);
+  return planTableScan(source, relation.table, relation.schema, relation.database);
 }
 
 /** A scan of a whole table under its alias, with hidden and system columns in its scope. */
 export function planTableScan(
-  ctx: PlanContext,
   source: Pick<TableRef, 'alias' | 'hint' | 'pos'>,
   desc: ScanNode['table'],
   schema: string,
   database: string,
-  _frame: Frame,
 ): { node: ScanNode; columns: ScopeColumn[] } {
   if (desc.view) throw new StatementError(SqlState.FeatureNotSupported, `views are not supported yet: "${desc.name}"`);
   const shape = tableShape(desc);

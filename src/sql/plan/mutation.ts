@@ -352,7 +352,7 @@ function writeSource(
   ctes: CommonTables | undefined,
 ): { table: TableDescriptor; node: PlanNode; scope: SelectScope } {
   const { table, schema, database } = ctx.env.resolveTable(ref.name);
-  const scan = planTableScan(ctx, ref, table, schema, database, frame);
+  const scan = planTableScan(ref, table, schema, database);
   const own: PlanNode = { ...scan.node, forWrite: true };
   if (others.length === 0) return { table, node: own, scope: new SelectScope(scan.columns, frame) };
   const rest = planFrom(ctx, others, frame, ctes);

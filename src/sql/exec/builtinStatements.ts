@@ -1,0 +1,77 @@
+/**
+ * The statements that sql itself runs besides queries and row changes, in one list: each is a hook
+ * like those of the layers above.
+ */
+import type {
+  AlterDatabase,
+  AlterIndex,
+  AlterRelation,
+  AlterSchema,
+  AlterSequence,
+  AlterTable,
+  CommentOn,
+  CreateDatabase,
+  CreateIndex,
+  CreateSchema,
+  CreateSequence,
+  CreateTable,
+  CreateTableAs,
+  DropDatabase,
+  DropIndex,
+  DropRelation,
+  DropSchema,
+  Statement,
+  Truncate,
+} from '../parse/ast.ts';
+import type { RunContext } from './context.ts';
+import { alterTable } from './ddl/alterTable.ts';
+import { SchemaChange } from './ddl/common.ts';
+import { createTable } from './ddl/createTable.ts';
+import { createTableAs } from './ddl/createTableAs.ts';
+import { alterDatabase, alterRelation, alterSchema, commentOn, createDatabase, createSchema } from './ddl/databases.ts';
+import { dropDatabase, dropRelation, dropSchema, truncate } from './ddl/drop.ts';
+import { alterIndex, createIndex, dropIndex } from './ddl/indexes.ts';
+import { alterSequence, createSequence } from './ddl/sequences.ts';
+import { registerExplain } from './explain.ts';
+import { registerSettingStatements } from './settingStatements.ts';
+import { registerShowStatements } from './show.ts';
+import type { StatementHooks } from './statement.ts';
+import { statementName } from './tags.ts';
+import { registerUserStatements } from './userStatements.ts';
+
+export function registerBuiltinStatements(hooks: StatementHooks): void {
+  /** A schema change: no rows, its own name as tag. */
+  const ddl = <S extends Statement>(kind: S['kind'], run: (change: SchemaChange, stmt: S) => Promise<unknown>): void => {
+    hooks.register<S>(kind, {
+      columns: () => undefined,
+      run: async (context, stmt) => {
+        const change = await SchemaChange.begin(context as RunContext);
+        await run(change, stmt);
+        change.note();
+        return { tag: statementName(stmt) };
+      },
+    });
+  };
+  ddl<CreateDatabase>('createDatabase', createDatabase);
+  ddl<AlterDatabase>('alterDatabase', alterDatabase);
+  ddl<DropDatabase>('dropDatabase', dropDatabase);
+  ddl<CreateSchema>('createSchema', createSchema);
+  ddl<AlterSchema>('alterSchema', alterSchema);
+  ddl<DropSchema>('dropSchema', dropSchema);
+  ddl<CreateTable>('createTable', createTable);
+  ddl<CreateTableAs>('createTableAs', createTableAs);
+  ddl<AlterTable>('alterTable', alterTable);
+  for (const kind of ['dropTable', 'dropView', 'dropSequence'] as const) ddl<DropRelation>(kind, dropRelation);
+  ddl<Truncate>('truncate', truncate);
+  ddl<CreateIndex>('createIndex', createIndex);
+  ddl<DropIndex>('dropIndex', dropIndex);
+  ddl<AlterIndex>('alterIndex', alterIndex);
+  ddl<CreateSequence>('createSequence', createSequence);
+  ddl<AlterSequence>('alterSequence', alterSequence);
+  ddl<AlterRelation>('alterRelation', alterRelation);
+  ddl<CommentOn>('commentOn', commentOn);
+  registerSettingStatements(hooks);
+  registerShowStatements(hooks);
+  registerUserStatements(hooks);
+  registerExplain(hooks);
+}

@@ -1,0 +1,478 @@
+/**
+ * ALTER TABLE: each action turns the descriptor into the next one; what needs the rows reads or
+ * rewrites them in the statement's transaction, under the same argument as CREATE INDEX (indexes.ts).
+ */
+import { ConstraintError, StateError, StatementError } from '../../../base/errors.ts';
+import { SqlState } from '../../../base/sqlState.ts';
+import { prefixSpan } from '../../../base/span.ts';
+import { tablePrefix } from '../../../base/keycode.ts';
+import type { Datum } from '../../../catalog/datum.ts';
+import { allIndexes, type CheckDescriptor, columnByName, type ColumnDescriptor, type TableDescriptor, updated } from '../../../catalog/descriptor.ts';
+import { requireCast } from '../../../catalog/cast.ts';
+import { typesEquivalent } from '../../../catalog/type.ts';
+import { analyzeBool } from '../../expr/analyze.ts';
+import { compileExpr } from '../../expr/compile.ts';
+import { parseExpression } from '../../parse/parse.ts';
+import type { AlterTable, AlterTableAction, Name } from '../../parse/ast.ts';
+import { wholeScan, validateForeignKey } from '../foreignKeys.ts';
+import { compileReadOnly } from '../operators.ts';
+import { collect } from '../run.ts';
+import { type RowChange, rowAnalysis, tableWriter } from '../tableWriter.ts';
+import type { SchemaChange } from './common.ts';
+import { TableBuilder } from './createTable.ts';
+import { moveRelation, renameRelation, setOwner } from './databases.ts';
+import { fillIndex, removeIndex } from './indexes.ts';
+import { renameInText, storeDefault } from './storedExpr.ts';
+
+export async function alterTable(change: SchemaChange, stmt: AlterTable): Promise<void> {
+  const found = change.relation(stmt.name, 'any', stmt.ifExists);
+  if (!found) return;
+  const { id } = found.descriptor;
+  const isRename = stmt.actions.every((action) => action.type === 'rename' || action.type === 'setSchema' || action.type === 'owner');
+  if (!isRename && (found.descriptor.sequence || found.descriptor.view)) {
+    throw new StatementError(SqlState.WrongObjectType, `"${found.descriptor.name}" is not a table`);
+  }
+  change.check(found.descriptor, 'CREATE');
+  for (const action of stmt.actions) {
+    const table = change.snapshot.tableById(id);
+    if (table) await apply(change, table, action);
+  }
+}
+
+function requireColumn(table: TableDescriptor, name: Name): ColumnDescriptor {
+  const column = columnByName(table, name.text);
+  if (!column || column.state !== 'public') throw new StatementError(SqlState.UndefinedColumn, `column "${name.text}" does not exist`);
+  return column;
+}
+
+async function rowsOf(change: SchemaChange, table: TableDescriptor): Promise<Datum[][]> {
+  return collect(compileReadOnly(wholeScan(table))(change.context.newRun(0, 0)));
+}
+
+async function isEmpty(change: SchemaChange, table: TableDescriptor): Promise<boolean> {
+  const result = await change.txn.scan(prefixSpan(tablePrefix(table.id)), { limit: 1, validated: true });
+  return result.keys.length === 0;
+}
+
+async function apply(change: SchemaChange, table: TableDescriptor, action: AlterTableAction): Promise<void> {
+  const builder = new TableBuilder(change, table);
+  switch (action.type) {
+    case 'addColumn':
+      return addColumn(change, table, action);
+    case 'dropColumn':
+      return dropColumn(change, table, action);
+    case 'setDefault': {
+      const column = requireColumn(table, action.column);
+      if (column.computeExpr !== undefined) {
+        throw new StatementError(SqlState.SyntaxError, `column "${column.name}" of relation "${table.name}" is a computed column`);
+      }
+      const stored = storeDefault(change, action.expr, column.type, column.name);
+      const isNull = action.expr.kind === 'null';
+      builder.replaceColumn(column.id, {
+        defaultExpr: isNull ? undefined : stored.text,
+        usesSequenceIds: stored.sequenceIds.length > 0 ? stored.sequenceIds : undefined,
+      });
+      builder.noteSequences(column.id, stored.sequenceIds);
+      await change.write(builder.table);
+      return builder.writeReferences();
+    }
+    case 'dropDefault':
+      builder.replaceColumn(requireColumn(table, action.column).id, { defaultExpr: undefined, usesSequenceIds: undefined });
+      return change.write(builder.table);
+    case 'setOnUpdate': {
+      const column = requireColumn(table, action.column);
+      builder.replaceColumn(column.id, { onUpdateExpr: storeDefault(change, action.expr, column.type, column.name, 'ON UPDATE').text });
+      return change.write(builder.table);
+    }
+    case 'dropOnUpdate':
+      builder.replaceColumn(requireColumn(table, action.column).id, { onUpdateExpr: undefined });
+      return change.write(builder.table);
+    case 'setNotNull':
+      return setNotNull(change, table, requireColumn(table, action.column));
+    case 'dropNotNull': {
+      const column = requireColumn(table, action.column);
+      if (table.primaryIndex.columnIds.includes(column.id)) {
+        throw new StatementError(SqlState.InvalidTableDefinition, `column "${column.name}" is in a primary index`);
+      }
+      builder.replaceColumn(column.id, { nullable: true });
+      return change.write(builder.table);
+    }
+    case 'setVisible':
+      builder.replaceColumn(requireColumn(table, action.column).id, { hidden: action.visible ? undefined : true });
+      return change.write(builder.table);
+    case 'dropStored': {
+      const column = requireColumn(table, action.column);
+      if (column.computeExpr === undefined) {
+        throw new StatementError(SqlState.InvalidColumnDefinition, `column "${column.name}" is not a computed column`);
+      }
+      builder.replaceColumn(column.id, { computeExpr: undefined });
+      return change.write(builder.table);
+    }
+    case 'setType':
+      return setType(change, table, action);
+    case 'renameColumn':
+      return renameColumn(change, table, action);
+    case 'addConstraint':
+      return addConstraint(change, table, action);
+    case 'dropConstraint':
+      return dropConstraint(change, table, action);
+    case 'renameConstraint':
+      return renameConstraint(change, table, action);
+    case 'validateConstraint':
+      return validateConstraint(change, table, action.constraint);
+    case 'alterPrimaryKey':
+      return alterPrimaryKey(change, table, action);
+    case 'setStorageParams':
+      for (const param of action.params) {
+        builder.storageParam(param, await change.context.evalDatum(param.value ?? { kind: 'boolean', value: true, pos: 0 }));
+      }
+      return change.write(builder.table);
+    case 'resetStorageParams': {
+      const params = Object.fromEntries(Object.entries(table.storageParams ?? {}).filter(([name]) => !action.names.includes(name)));
+      builder.set({ storageParams: params });
+      if (action.names.includes('exclude_data_from_backup')) builder.set({ excludeDataFromBackup: undefined });
+      return change.write(builder.table);
+    }
+    case 'rename':
+      return renameRelation(change, table, action.newName);
+    case 'setSchema': {
+      const database = change.snapshot.databaseById(table.parentId);
+      if (!database) return;
+      return moveRelation(change, table, change.snapshot.requireSchema(database, action.schema.text).id, table.name);
+    }
+    case 'owner':
+      return setOwner(change, table, action.owner);
+    default:
+      throw new StatementError(SqlState.FeatureNotSupported, 'splitting and scattering ranges by statement is not supported yet');
+  }
+}
+
+type Action<T extends AlterTableAction['type']> = Extract<AlterTableAction, { type: T }>;
+
+async function addColumn(change: SchemaChange, table: TableDescriptor, action: Action<'addColumn'>): Promise<void> {
+  const existing = columnByName(table, action.column.name.text);
+  if (existing) {
+    if (action.ifNotExists) return;
+    throw new StatementError(SqlState.DuplicateColumn, `column "${existing.name}" of relation "${table.name}" already exists`);
+  }
+  const builder = new TableBuilder(change, table);
+  const indexesBefore = new Set(table.indexes.map((index) => index.id));
+  await builder.addElements([action.column]);
+  builder.finish();
+  await change.write(builder.table);
+  await builder.writeReferences();
+  const next = builder.table;
+  const column = columnByName(next, action.column.name.text);
+  if (!column) return;
+  const needsValue = column.defaultExpr !== undefined || column.computeExpr !== undefined;
+  if (needsValue) await backfillColumn(change, table, next, column);
+  else if (!column.nullable && !(await isEmpty(change, next))) throw nullsPresent(column);
+  for (const index of next.indexes) if (!indexesBefore.has(index.id)) await fillIndex(change, next, index);
+  for (const check of next.checks) if (!table.checks.some((known) => known.id === check.id)) await validateCheck(change, next, check);
+}
+
+function nullsPresent(column: ColumnDescriptor): ConstraintError {
+  return new ConstraintError(SqlState.NotNullViolation, `null value in column "${column.name}" violates not-null constraint`, { column: column.name });
+}
+
+/** Rewrites every row with the new column's default, or its computed value. */
+async function backfillColumn(change: SchemaChange, before: TableDescriptor, table: TableDescriptor, column: ColumnDescriptor): Promise<void> {
+  const run = change.context.newRun(0, 0);
+  const { engine } = change.context;
+  const rows = await rowsOf(change, before);
+  const position = table.columns.findIndex((one) => one.id === column.id);
+  const writer = tableWriter(table, engine.functions);
+  const queue = await engine.constraintQueue(change.context);
+  const changes: RowChange[] = [];
+  for (const row of rows) {
+    const old = row.slice(0, before.columns.length);
+    old.splice(position, 0, null);
+    const next = old.slice();
+    if (column.computeExpr === undefined) next[position] = await engine.defaultOf(table, column.id, run);
+    writer.prepare(next, run);
+    changes.push({ old, next });
+  }
+  // Indexes over the new column are filled afterwards, from the rows as they then are.
+  const plain = { ...table, indexes: table.indexes.filter((index) => before.indexes.some((known) => known.id === index.id)) };
+  await tableWriter(plain, engine.functions).update(changes, run, queue);
+  await queue.settle(run);
+}
+
+async function dropColumn(change: SchemaChange, table: TableDescriptor, action: Action<'dropColumn'>): Promise<void> {
+  const column = columnByName(table, action.column.text);
+  if (!column) {
+    if (action.ifExists) return;
+    throw new StatementError(SqlState.UndefinedColumn, `column "${action.column.text}" does not exist`);
+  }
+  if (change.context.session.vars.isOn('sql_safe_updates')) {
+    throw new StatementError(SqlState.Warning, 'rejected (sql_safe_updates = true): ALTER TABLE DROP COLUMN will remove all data in that column');
+  }
+  if (table.primaryIndex.columnIds.includes(column.id)) {
+    throw new StatementError(SqlState.InvalidColumnReference, `column "${column.name}" is referenced by the primary key`);
+  }
+  const computed = table.columns.find((one) => one.computeExpr !== undefined && mentions(one.computeExpr, column.name));
+  if (computed) {
+    throw new StateError(SqlState.InvalidColumnReference, `column "${column.name}" is referenced by computed column "${computed.name}"`);
+  }
+  for (const index of table.indexes) {
+    if (![...index.columnIds, ...index.storeColumnIds].includes(column.id) && !(index.predicate && mentions(index.predicate, column.name))) continue;
+    await removeIndex(change, table, index, action.behavior === 'cascade');
+  }
+  for (const fk of table.foreignKeys) {
+    if (!fk.columnIds.includes(column.id)) continue;
+    await dropForeignKey(change, change.snapshot.tableById(table.id) ?? table, fk.id);
+  }
+  const current = change.snapshot.tableById(table.id) ?? table;
+  for (const id of current.referencedByIds) {
+    const child = change.snapshot.tableById(id);
+    if (child?.foreignKeys.some((fk) => fk.referencedTableId === table.id && fk.referencedColumnIds.includes(column.id))) {
+      throw new StateError(SqlState.DependentObjectsStillExist, `"${column.name}" is referenced by foreign key from table "${child.name}"`);
+    }
+  }
+  await change.write(
+    updated(current, {
+      columns: current.columns.filter((one) => one.id !== column.id),
+      families: current.families.map((family) => ({ ...family, columnIds: family.columnIds.filter((id) => id !== column.id) })),
+      checks: current.checks.filter((check) => !check.columnIds.includes(column.id)),
+    }),
+  );
+  for (const id of column.ownsSequenceIds ?? []) {
+    const sequence = change.snapshot.tableById(id);
+    if (!sequence) continue;
+    await change.deleteName(sequence.parentId, sequence.schemaId, sequence.name);
+    await change.write(updated(sequence, { state: 'DROP' }));
+  }
+}
+
+function mentions(expr: string, name: string): boolean {
+  return renameInText(expr, name, `${name}_`) !== renameInText(expr, name, name);
+}
+
+async function setNotNull(change: SchemaChange, table: TableDescriptor, column: ColumnDescriptor): Promise<void> {
+  if (!column.nullable) return;
+  const position = table.columns.indexOf(column);
+  for (const row of await rowsOf(change, table)) {
+    if (row[position] === null) {
+      throw new ConstraintError(SqlState.CheckViolation, `validation of NOT NULL constraint failed: validation of column "${column.name}" NOT NULL failed on row`, {
+        column: column.name,
+        table: table.name,
+      });
+    }
+  }
+  const builder = new TableBuilder(change, table);
+  builder.replaceColumn(column.id, { nullable: false });
+  await change.write(builder.table);
+}
+
+async function setType(change: SchemaChange, table: TableDescriptor, action: Action<'setType'>): Promise<void> {
+  const column = requireColumn(table, action.column);
+  const { type } = change.columnType(action.newType);
+  const builder = new TableBuilder(change, table);
+  builder.replaceColumn(column.id, { type });
+  const isIndexed = allIndexes(table).some((index) => [...index.columnIds, ...index.storeColumnIds].includes(column.id));
+  if (action.using || (isIndexed && !typesEquivalent(column.type, type))) {
+    throw new StatementError(SqlState.FeatureNotSupported, `ALTER COLUMN TYPE from ${column.type.family} to ${type.family} with USING or on an indexed column is not supported yet`);
+  }
+  const rows = await rowsOf(change, table);
+  const cast = requireCast(column.type, type, 'assignment');
+  const position = table.columns.indexOf(column);
+  const run = change.context.newRun(0, 0);
+  const before = tableWriter(table, change.context.engine.functions);
+  const after = tableWriter(builder.table, change.context.engine.functions);
+  const queue = await change.context.engine.constraintQueue(change.context);
+  const next = rows.map((row) => {
+    const copy = row.slice(0, table.columns.length);
+    const value = copy[position] as Datum;
+    copy[position] = value === null ? null : cast(value, {});
+    return copy;
+  });
+  await before.delete(rows, run, queue);
+  await change.write(builder.table);
+  await after.insert(next, run, queue);
+}
+
+async function renameColumn(change: SchemaChange, table: TableDescriptor, action: Action<'renameColumn'>): Promise<void> {
+  const column = requireColumn(table, action.column);
+  const to = action.newName.text;
+  if (to === column.name) return;
+  if (columnByName(table, to)) throw new StatementError(SqlState.DuplicateColumn, `column "${to}" of relation "${table.name}" already exists`);
+  const rename = (text: string): string => renameInText(text, column.name, to);
+  await change.write(
+    updated(table, {
+      columns: table.columns.map((one) => ({
+        ...one,
+        ...(one.id === column.id && { name: to }),
+        ...(one.computeExpr !== undefined && { computeExpr: rename(one.computeExpr) }),
+      })),
+      checks: table.checks.map((check) => (check.columnIds.includes(column.id) ? { ...check, expr: rename(check.expr) } : check)),
+      indexes: table.indexes.map((index) => (index.predicate === undefined ? index : { ...index, predicate: rename(index.predicate) })),
+    }),
+  );
+}
+
+async function addConstraint(change: SchemaChange, table: TableDescriptor, action: Action<'addConstraint'>): Promise<void> {
+  const { constraint } = action;
+  const builder = new TableBuilder(change, table);
+  const name = constraint.name?.text;
+  if (action.ifNotExists && name !== undefined && constraintNames(table).includes(name)) return;
+  switch (constraint.kind) {
+    case 'check': {
+      const check = builder.addCheck(name, constraint.expr, !action.notValid);
+      if (!action.notValid) await validateCheck(change, builder.table, check);
+      return change.write(builder.table);
+    }
+    case 'foreignKey': {
+      const fk = builder.addForeignKey(name, constraint.columns, constraint.reference, !action.notValid);
+      await change.write(builder.table);
+      await builder.writeReferences();
+      if (!action.notValid) {
+        const queue = await change.context.engine.constraintQueue(change.context);
+        await validateForeignKey(builder.table, fk, queue, change.context.newRun(0, 0));
+      }
+      return;
+    }
+    case 'unique': {
+      const index = builder.addIndex({ ...constraint, unique: true, isConstraint: true });
+      await change.write(builder.table);
+      return fillIndex(change, builder.table, index);
+    }
+    case 'primaryKey':
+      return alterPrimaryKey(change, table, { columns: constraint.columns, name });
+  }
+}
+
+/**
+ * ADD PRIMARY KEY over a hidden rowid, or ALTER PRIMARY KEY: every row moves to its new key. The
+ * old key stays as a unique index unless it was the hidden rowid.
+ */
+async function alterPrimaryKey(
+  change: SchemaChange,
+  table: TableDescriptor,
+  action: { readonly columns: Action<'alterPrimaryKey'>['columns']; readonly name?: string },
+): Promise<void> {
+  const oldKey = table.primaryIndex;
+  const only = oldKey.columnIds.length === 1 ? table.columns.find((column) => column.id === oldKey.columnIds[0]) : undefined;
+  const isRowId = only?.hidden === true && only.defaultExpr === 'unique_rowid()';
+  if (action.name !== undefined && !isRowId) {
+    throw new StatementError(SqlState.InvalidTableDefinition, `multiple primary keys for table "${table.name}" are not allowed`);
+  }
+  const builder = new TableBuilder(change, table);
+  const { columnIds, directions } = builder.keyColumns(action.columns);
+  for (const id of columnIds) {
+    const column = table.columns.find((one) => one.id === id);
+    if (column?.nullable && !isRowId) {
+      throw new StatementError(SqlState.InvalidTableDefinition, `cannot use nullable column "${column.name}" in primary key`);
+    }
+    builder.replaceColumn(id, { nullable: false });
+  }
+  builder.set({ primaryIndex: { ...oldKey, name: action.name ?? oldKey.name, columnIds, directions } });
+  builder.set({
+    indexes: builder.table.indexes.map((index) => ({
+      ...index,
+      keySuffixColumnIds: columnIds.filter((id) => !index.columnIds.includes(id)),
+      storeColumnIds: index.storeColumnIds.filter((id) => !columnIds.includes(id)),
+    })),
+  });
+  if (!isRowId) {
+    builder.addIndex({
+      name: undefined,
+      unique: true,
+      columns: oldKey.columnIds.map((id) => {
+        const column = table.columns.find((one) => one.id === id);
+        return { expr: { kind: 'column', parts: [{ text: column?.name ?? '', pos: 0 }], pos: 0 }, descending: false, nulls: undefined, pos: 0 };
+      }),
+      storing: [],
+      where: undefined,
+    });
+  }
+  builder.finish();
+  const rows = await rowsOf(change, table);
+  const run = change.context.newRun(0, 0);
+  const { functions } = change.context.engine;
+  const queue = await change.context.engine.constraintQueue(change.context);
+  // Neither side's foreign keys are touched: the same rows come back.
+  const bare = (desc: TableDescriptor): TableDescriptor => ({ ...desc, foreignKeys: [], referencedByIds: [] });
+  await tableWriter(bare(table), functions).delete(rows, run, queue);
+  await change.write(builder.table);
+  const writer = tableWriter(bare(builder.table), functions);
+  const next = rows.map((row) => row.slice(0, table.columns.length));
+  for (const row of next) writer.prepare(row, run);
+  await writer.insert(next, run, queue);
+}
+
+function constraintNames(table: TableDescriptor): string[] {
+  return [table.primaryIndex, ...table.checks, ...table.foreignKeys, ...table.indexes.filter((index) => index.unique)].map((one) => one.name);
+}
+
+async function validateCheck(change: SchemaChange, table: TableDescriptor, check: CheckDescriptor): Promise<void> {
+  const test = compileExpr(analyzeBool(parseExpression(check.expr), rowAnalysis(table, change.context.engine.functions, 'CHECK')));
+  const run = change.context.newRun(0, 0);
+  for (const row of await rowsOf(change, table)) {
+    if (test(row, run.eval) === false) {
+      throw new ConstraintError(SqlState.CheckViolation, `validation of CHECK "${check.expr}" failed on row`, { constraint: check.name, table: table.name });
+    }
+  }
+}
+
+async function dropForeignKey(change: SchemaChange, table: TableDescriptor, id: number): Promise<void> {
+  const fk = table.foreignKeys.find((one) => one.id === id);
+  if (!fk) return;
+  const foreignKeys = table.foreignKeys.filter((one) => one.id !== id);
+  const isStillReferring = foreignKeys.some((one) => one.referencedTableId === fk.referencedTableId);
+  if (fk.referencedTableId === table.id) {
+    const referencedByIds = isStillReferring ? table.referencedByIds : table.referencedByIds.filter((one) => one !== table.id);
+    await change.write(updated(table, { foreignKeys, referencedByIds }));
+    return;
+  }
+  await change.write(updated(table, { foreignKeys }));
+  const parent = change.snapshot.tableById(fk.referencedTableId);
+  if (parent && !isStillReferring) {
+    await change.write(updated(parent, { referencedByIds: parent.referencedByIds.filter((one) => one !== table.id) }));
+  }
+}
+
+async function dropConstraint(change: SchemaChange, table: TableDescriptor, action: Action<'dropConstraint'>): Promise<void> {
+  const name = action.constraint.text;
+  const check = table.checks.find((one) => one.name === name);
+  if (check) return change.write(updated(table, { checks: table.checks.filter((one) => one.id !== check.id) }));
+  const fk = table.foreignKeys.find((one) => one.name === name);
+  if (fk) return dropForeignKey(change, table, fk.id);
+  const index = table.indexes.find((one) => one.unique && one.name === name);
+  if (index) {
+    throw new StatementError(SqlState.FeatureNotSupported, `unimplemented: cannot drop UNIQUE constraint "${name}" using ALTER TABLE DROP CONSTRAINT, use DROP INDEX CASCADE instead`);
+  }
+  if (table.primaryIndex.name === name) {
+    throw new StatementError(SqlState.FeatureNotSupported, 'dropping the primary key without adding another in its place is not supported yet');
+  }
+  if (action.ifExists) return;
+  throw new StatementError(SqlState.UndefinedObject, `constraint "${name}" of relation "${table.name}" does not exist`);
+}
+
+async function renameConstraint(change: SchemaChange, table: TableDescriptor, action: Action<'renameConstraint'>): Promise<void> {
+  const [from, to] = [action.constraint.text, action.newName.text];
+  const names = constraintNames(table);
+  if (!names.includes(from)) throw new StatementError(SqlState.UndefinedObject, `constraint "${from}" of relation "${table.name}" does not exist`);
+  if (names.includes(to)) throw new StatementError(SqlState.DuplicateObject, `duplicate constraint name: "${to}"`);
+  const rename = <T extends { readonly name: string }>(one: T): T => (one.name === from ? { ...one, name: to } : one);
+  await change.write(
+    updated(table, {
+      checks: table.checks.map(rename),
+      foreignKeys: table.foreignKeys.map(rename),
+      indexes: table.indexes.map((index) => (index.unique ? rename(index) : index)),
+      primaryIndex: rename(table.primaryIndex),
+    }),
+  );
+}
+
+async function validateConstraint(change: SchemaChange, table: TableDescriptor, constraint: Name): Promise<void> {
+  const check = table.checks.find((one) => one.name === constraint.text);
+  if (check) {
+    await validateCheck(change, table, check);
+    return change.write(updated(table, { checks: table.checks.map((one) => (one.id === check.id ? { ...one, validated: true } : one)) }));
+  }
+  const fk = table.foreignKeys.find((one) => one.name === constraint.text);
+  if (!fk) throw new StatementError(SqlState.UndefinedObject, `constraint "${constraint.text}" of relation "${table.name}" does not exist`);
+  const queue = await change.context.engine.constraintQueue(change.context);
+  await validateForeignKey(table, fk, queue, change.context.newRun(0, 0));
+  return change.write(updated(table, { foreignKeys: table.foreignKeys.map((one) => (one.id === fk.id ? { ...one, validated: true } : one)) }));
+}

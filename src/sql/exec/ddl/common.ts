@@ -1,0 +1,167 @@
+/**
+ * What schema changes share: a view of the catalog inside the transaction, locks on what changes,
+ * and writing descriptors so that later parts of the same statement see them.
+ *
+ *   C1  everything a change looked up, found or not, joins the transaction's read set
+ *   C2  a descriptor or name is locked before it is written
+ */
+import { StatementError } from '../../../base/errors.ts';
+import { SqlState } from '../../../base/sqlState.ts';
+import type { Bytes } from '../../../base/bytes.ts';
+import type { CatalogDependencies, CatalogSnapshot, ResolvedObject, ResolvedSchema } from '../../../catalog/catalog.ts';
+import type { DatabaseDescriptor, Descriptor, TableDescriptor } from '../../../catalog/descriptor.ts';
+import { describeKind } from '../../../catalog/descriptor.ts';
+import { checkPrivilege, isAdmin } from '../../../catalog/privileges.ts';
+import { resolveTypeName } from '../../../catalog/typeName.ts';
+import { arrayOf, type ColumnType, enumOf } from '../../../catalog/type.ts';
+import { rolesOf } from '../../../catalog/users.ts';
+import type { Txn } from '../../../kv/kv.ts';
+import type { ObjectName, TypeName } from '../../parse/ast.ts';
+import type { RunContext } from '../context.ts';
+
+export const partsOf = (name: ObjectName): string[] => name.parts.map((part) => part.text);
+
+/** One schema-changing statement. */
+export class SchemaChange {
+  readonly context: RunContext;
+  readonly txn: Txn;
+  #snapshot: CatalogSnapshot & { readonly dependencies: CatalogDependencies };
+  readonly roles: ReadonlySet<string>;
+
+  private constructor(context: RunContext, snapshot: CatalogSnapshot, roles: ReadonlySet<string>) {
+    this.context = context;
+    this.txn = context.txn;
+    this.#snapshot = snapshot.tracked();
+    this.roles = roles;
+  }
+
+  static async begin(context: RunContext): Promise<SchemaChange> {
+    const snapshot = await context.catalog();
+    const roles = isAdmin(context.user) ? new Set([context.user]) : await rolesOf(context.reader, context.user);
+    return new SchemaChange(context, snapshot, roles);
+  }
+
+  get snapshot(): CatalogSnapshot {
+    return this.#snapshot;
+  }
+
+  /** Notes what was looked up and takes a snapshot with this statement's own writes. */
+  async refresh(): Promise<void> {
+    this.note();
+    this.#snapshot = (await this.context.catalog()).tracked();
+  }
+
+  note(): void {
+    this.context.engine.catalog.noteReads(this.txn, this.#snapshot.dependencies);
+  }
+
+  /** Writes descriptors under their locks, and goes on with a snapshot that has them. */
+  async write(...descriptors: readonly Descriptor[]): Promise<void> {
+    const { catalog } = this.context.engine;
+    await catalog.lock(
+      this.txn,
+      descriptors.map((descriptor) => descriptor.id),
+    );
+    for (const descriptor of descriptors) catalog.writeDescriptor(this.txn, descriptor);
+    await this.refresh();
+  }
+
+  async writeName(parentId: number, schemaId: number, name: string, id: number): Promise<void> {
+    const { catalog } = this.context.engine;
+    await catalog.lock(this.txn, [], [{ parentId, schemaId, name }]);
+    catalog.writeName(this.txn, parentId, schemaId, name, id);
+  }
+
+  async deleteName(parentId: number, schemaId: number, name: string): Promise<void> {
+    const { catalog } = this.context.engine;
+    await catalog.lock(this.txn, [], [{ parentId, schemaId, name }]);
+    catalog.deleteName(this.txn, parentId, schemaId, name);
+  }
+
+  allocateId(): Promise<number> {
+    return this.context.engine.catalog.allocateIds(1);
+  }
+
+  /** Keys that lie under a transaction's write buffer in one go. */
+  writeKeys(keys: readonly Bytes[], values: readonly (Bytes | null)[]): void {
+    this.txn.write(keys, values);
+  }
+
+  /** The relation of a name; 42P01, or undefined with `ifExists`. 42809 when it is of another kind. */
+  relation(name: ObjectName, kind: 'table' | 'sequence' | 'view' | 'any', ifExists = false): ResolvedObject | undefined {
+    const parts = partsOf(name);
+    const found = ifExists ? this.#snapshot.resolveTable(parts, this.context.names) : this.#snapshot.requireTable(parts, this.context.names);
+    if (!found) return undefined;
+    const actual = found.descriptor.sequence ? 'sequence' : found.descriptor.view ? 'view' : 'table';
+    if (kind !== 'any' && actual !== kind) {
+      throw new StatementError(SqlState.WrongObjectType, `"${found.descriptor.name}" is not a ${kind}`);
+    }
+    return found;
+  }
+
+  table(name: ObjectName): TableDescriptor {
+    const found = this.relation(name, 'table');
+    if (!found) throw new StatementError(SqlState.UndefinedTable, `relation "${partsOf(name).join('.')}" does not exist`);
+    return found.descriptor;
+  }
+
+  database(name: string): DatabaseDescriptor {
+    if (name === '') throw new StatementError(SqlState.SyntaxError, 'empty database name');
+    return this.#snapshot.requireDatabase(name);
+  }
+
+  /** Where a new object goes, and whether the name is taken there. */
+  target(name: ObjectName): { schema: ResolvedSchema; name: string; taken: Descriptor | undefined } {
+    const target = this.#snapshot.resolveTarget(partsOf(name), this.context.names);
+    if (target.schema.database.name === 'system') {
+      throw new StatementError(SqlState.InsufficientPrivilege, `user ${this.context.user} does not have CREATE privilege on database system`);
+    }
+    this.check(target.schema.descriptor ?? target.schema.database, 'CREATE');
+    const id = this.#snapshot.lookup(target.schema.database.id, target.schema.id, target.name);
+    return { ...target, taken: id === undefined ? undefined : this.#snapshot.byId(id) };
+  }
+
+  check(descriptor: Descriptor, privilege: Parameters<typeof checkPrivilege>[2]): void {
+    checkPrivilege(this.roles, descriptor, privilege);
+  }
+
+  /** 42501 unless the user is in admin. `what` completes "only users with the admin role are allowed to". */
+  requireAdmin(what: string): void {
+    if (!isAdmin(this.roles)) {
+      throw new StatementError(SqlState.InsufficientPrivilege, `only users with the admin role are allowed to ${what}`);
+    }
+  }
+
+  /** The type of a column, built in or user-defined. 42704. */
+  columnType(name: TypeName): { type: ColumnType; isSerial: boolean } {
+    if (name.collation !== undefined) throw new StatementError(SqlState.FeatureNotSupported, 'collated strings are not supported yet');
+    const last = name.name.parts.at(-1)?.text ?? '';
+    const parts = partsOf(name.name);
+    if (parts.length === 1 || parts[0] === 'pg_catalog') {
+      const width = this.context.session.vars.get('default_int_size') === '4' && (last === 'int' || last === 'integer') ? 'int4' : last;
+      const resolved = resolveTypeName({ name: width, args: name.args, arrayDimensions: name.isArray ? 1 : 0 });
+      if (resolved) return resolved;
+    }
+    const user = this.#snapshot.resolveType(parts, this.context.names);
+    if (!user) {
+      throw new StatementError(SqlState.UndefinedObject, `type "${parts.join('.')}" does not exist`, { location: { position: name.pos + 1 } });
+    }
+    const type = enumOf(user.descriptor.id, user.descriptor.name, user.descriptor.members);
+    return { type: name.isArray ? arrayOf(type) : type, isSerial: false };
+  }
+}
+
+/** `relation "t" already exists`, by what holds the name. */
+export function alreadyExists(descriptor: Descriptor | undefined, name: string): StatementError {
+  if (descriptor?.kind === 'type') return new StatementError(SqlState.DuplicateObject, `type "${name}" already exists`);
+  return new StatementError(SqlState.DuplicateRelation, `relation "${name}" already exists`);
+}
+
+/** A name not in `taken`: `base`, else base1, base2, ... */
+export function freeName(base: string, taken: Iterable<string>): string {
+  const set = new Set(taken);
+  if (!set.has(base)) return base;
+  for (let i = 1; ; i++) if (!set.has(`${base}${i}`)) return `${base}${i}`;
+}
+
+export { describeKind };

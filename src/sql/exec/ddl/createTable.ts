@@ -1,0 +1,618 @@
+/**
+ * CREATE TABLE: column and constraint definitions to a descriptor.
+ *
+ * Elements are taken in order: columns first, then families, keys, indexes and checks, then foreign
+ * keys, since each needs what came before. The same builders serve ALTER TABLE.
+ */
+import { StatementError } from '../../../base/errors.ts';
+import { SqlState } from '../../../base/sqlState.ts';
+import { MIN_TIMESTAMP } from '../../../base/timestamp.ts';
+import type { ResolvedSchema } from '../../../catalog/catalog.ts';
+import { isKeyable } from '../../../catalog/columnCodec.ts';
+import {
+  allIndexes,
+  type CheckDescriptor,
+  type ColumnDescriptor,
+  columnByName,
+  type FamilyDescriptor,
+  type ForeignKeyAction,
+  type ForeignKeyDescriptor,
+  type IndexDescriptor,
+  PRIMARY_INDEX_ID,
+  type TableDescriptor,
+  updated,
+} from '../../../catalog/descriptor.ts';
+import { ownerPrivileges } from '../../../catalog/privileges.ts';
+import { initializeSequence, sequenceOptions } from '../../../catalog/sequences.ts';
+import { type ColumnType, sqlTypeName, Type, typesEquivalent } from '../../../catalog/type.ts';
+import type {
+  ColumnDef,
+  ColumnQualifier,
+  CreateTable,
+  ForeignKeyReference,
+  IndexElement,
+  Name,
+  Option,
+  ReferentialAction,
+  TableConstraint,
+  TableElement,
+} from '../../parse/ast.ts';
+import { alreadyExists, freeName, partsOf, type SchemaChange } from './common.ts';
+import { nextvalText, storeComputed, storeCondition, storeDefault } from './storedExpr.ts';
+import { sequenceDescriptor } from './sequences.ts';
+
+/** CREATE TABLE; false when IF NOT EXISTS found the name taken. */
+export async function createTable(change: SchemaChange, stmt: CreateTable): Promise<TableDescriptor | undefined> {
+  if (stmt.temporary) throw new StatementError(SqlState.FeatureNotSupported, 'temporary tables are not supported yet');
+  const { schema, name, taken } = change.target(stmt.name);
+  if (taken) {
+    if (stmt.ifNotExists) {
+      change.context.notice(`relation "${name}" already exists, skipping`);
+      return undefined;
+    }
+    throw alreadyExists(taken, name);
+  }
+  const id = await change.allocateId();
+  const builder = new TableBuilder(change, emptyTable(id, name, schema, change.context.user));
+  for (const param of stmt.storageParams) builder.storageParam(param, await change.context.evalDatum(param.value ?? { kind: 'boolean', value: true, pos: 0 }));
+  await builder.addElements(stmt.elements);
+  builder.finish();
+  return publishTable(change, builder, schema);
+}
+
+/** Writes a new table with what hangs on it: its name, the tables it refers to, its sequences. */
+export async function publishTable(change: SchemaChange, builder: TableBuilder, schema: ResolvedSchema): Promise<TableDescriptor> {
+  const { table } = builder;
+  await change.writeName(schema.database.id, schema.id, table.name, table.id);
+  await change.write(table);
+  await builder.writeReferences();
+  return table;
+}
+
+export function emptyTable(id: number, name: string, schema: ResolvedSchema, owner: string): TableDescriptor {
+  return {
+    kind: 'table',
+    id,
+    name,
+    parentId: schema.database.id,
+    schemaId: schema.id,
+    version: 1,
+    modificationTime: MIN_TIMESTAMP,
+    state: 'PUBLIC',
+    privileges: ownerPrivileges(owner),
+    columns: [],
+    nextColumnId: 1,
+    families: [],
+    nextFamilyId: 0,
+    primaryIndex: {
+      id: PRIMARY_INDEX_ID,
+      name: `${name}_pkey`,
+      unique: true,
+      columnIds: [],
+      directions: [],
+      storeColumnIds: [],
+      keySuffixColumnIds: [],
+      state: 'public',
+    },
+    indexes: [],
+    nextIndexId: PRIMARY_INDEX_ID + 1,
+    checks: [],
+    foreignKeys: [],
+    referencedByIds: [],
+    dependedOnByIds: [],
+    nextConstraintId: 1,
+    createTime: MIN_TIMESTAMP,
+  };
+}
+
+const ACTIONS: Readonly<Record<ReferentialAction, ForeignKeyAction>> = {
+  noAction: 'NO ACTION',
+  restrict: 'RESTRICT',
+  cascade: 'CASCADE',
+  setNull: 'SET NULL',
+  setDefault: 'SET DEFAULT',
+};
+
+type Indexed = Extract<TableConstraint, { kind: 'primaryKey' | 'unique' }>;
+
+/** A table under construction, or under change. */
+export class TableBuilder {
+  readonly change: SchemaChange;
+  table: TableDescriptor;
+  /** Tables that this one came to refer to. */
+  readonly #referenced = new Set<number>();
+  readonly #sequences = new Map<number, number>();
+  #hasPrimaryKey = false;
+  readonly #families: { name: string | undefined; columns: string[] }[] = [];
+
+  constructor(change: SchemaChange, table: TableDescriptor) {
+    this.change = change;
+    this.table = table;
+    this.#hasPrimaryKey = table.primaryIndex.columnIds.length > 0;
+  }
+
+  set(changes: Partial<Omit<TableDescriptor, 'kind' | 'id'>>): void {
+    this.table = updated(this.table, changes);
+  }
+
+  async addElements(elements: readonly TableElement[]): Promise<void> {
+    const computed: { column: ColumnDef; qualifier: Extract<ColumnQualifier, { type: 'computed' }> }[] = [];
+    for (const element of elements) {
+      if (element.kind === 'columnDef') {
+        const qualifier = element.qualifiers.find((candidate) => candidate.type === 'computed');
+        await this.addColumn(element);
+        if (qualifier?.type === 'computed') computed.push({ column: element, qualifier });
+      }
+      if (element.kind === 'likeTable') await this.#like(element);
+    }
+    // A computed column may name any other one.
+    for (const { column, qualifier } of computed) this.setComputed(column.name.text, qualifier.expr, qualifier.stored);
+    for (const element of elements) if (element.kind === 'familyDef') this.#addFamily(element.name?.text, element.columns);
+    for (const element of elements) if (element.kind === 'primaryKey') this.setPrimaryKey(element);
+    for (const element of elements) if (element.kind === 'columnDef') this.#columnKeys(element);
+    if (!this.#hasPrimaryKey) await this.#addRowId();
+    for (const element of elements) {
+      if (element.kind === 'unique') this.addIndex({ ...element, unique: true, isConstraint: true });
+      else if (element.kind === 'indexDef') {
+        if (element.inverted) throw new StatementError(SqlState.FeatureNotSupported, 'inverted indexes are not supported yet');
+        this.addIndex(element);
+      }
+    }
+    for (const element of elements) {
+      if (element.kind === 'columnDef') {
+        for (const qualifier of element.qualifiers) if (qualifier.type === 'unique') this.#uniqueColumn(element, qualifier);
+      }
+    }
+    for (const element of elements) {
+      if (element.kind === 'check') this.addCheck(element.name?.text, element.expr);
+      if (element.kind === 'columnDef') {
+        for (const qualifier of element.qualifiers) if (qualifier.type === 'check') this.addCheck(qualifier.name?.text, qualifier.expr);
+      }
+    }
+    for (const element of elements) {
+      if (element.kind === 'foreignKey') this.addForeignKey(element.name?.text, element.columns, element.reference);
+      if (element.kind === 'columnDef') {
+        for (const qualifier of element.qualifiers) {
+          if (qualifier.type === 'references') this.addForeignKey(qualifier.name?.text, [element.name], qualifier.reference);
+        }
+      }
+    }
+  }
+
+  /** Settles families: columns in none join the first. */
+  finish(): void {
+    const families: FamilyDescriptor[] = [...this.table.families];
+    let { nextFamilyId } = this.table;
+    for (const wanted of this.#families) {
+      const columnIds = wanted.columns.map((name) => this.column(name).id);
+      const name = wanted.name ?? freeName(`fam_${nextFamilyId}_${wanted.columns.join('_')}`, families.map((family) => family.name));
+      const known = families.findIndex((family) => family.name === name);
+      if (known >= 0) {
+        const family = families[known] as FamilyDescriptor;
+        families[known] = { ...family, columnIds: [...family.columnIds, ...columnIds] };
+      } else {
+        families.push({ id: nextFamilyId++, name, columnIds });
+      }
+    }
+    this.#families.length = 0;
+    if (families.length === 0) families.push({ id: nextFamilyId++, name: 'primary', columnIds: [] });
+    const assigned = new Set(families.flatMap((family) => family.columnIds));
+    const rest = this.table.columns.filter((column) => !assigned.has(column.id) && !column.isVirtual).map((column) => column.id);
+    const [first] = families;
+    if (first && rest.length > 0) families[0] = { ...first, columnIds: [...first.columnIds, ...rest] };
+    // Primary key columns live in family 0, whatever family they were named in.
+    const keyIds = this.table.primaryIndex.columnIds;
+    const settled = families.map((family, i) => {
+      const own = family.columnIds.filter((id) => i === 0 || !keyIds.includes(id));
+      const moved = i === 0 ? keyIds.filter((id) => !own.includes(id)) : [];
+      return { ...family, columnIds: [...moved, ...own] };
+    });
+    this.set({ families: settled, nextFamilyId });
+  }
+
+  column(name: string): ColumnDescriptor {
+    const column = columnByName(this.table, name);
+    if (!column) throw new StatementError(SqlState.UndefinedColumn, `column "${name}" does not exist`);
+    return column;
+  }
+
+  replaceColumn(id: number, changes: Partial<ColumnDescriptor>): void {
+    this.set({ columns: this.table.columns.map((column) => (column.id === id ? { ...column, ...changes } : column)) });
+  }
+
+  // ---- columns --------------------------------------------------------------------------------
+
+  async addColumn(def: ColumnDef): Promise<ColumnDescriptor> {
+    const name = def.name.text;
+    if (columnByName(this.table, name)) throw new StatementError(SqlState.DuplicateColumn, `duplicate column name: "${name}"`);
+    const { type, isSerial } = this.change.columnType(def.type);
+    const has = (kind: ColumnQualifier['type']) => def.qualifiers.some((qualifier) => qualifier.type === kind);
+    if (has('null') && has('notNull')) {
+      throw new StatementError(SqlState.SyntaxError, `conflicting NULL/NOT NULL declarations for column "${name}"`);
+    }
+    if (has('collate')) throw new StatementError(SqlState.FeatureNotSupported, 'collated strings are not supported yet');
+    const id = this.table.nextColumnId;
+    let column: ColumnDescriptor = {
+      id,
+      name,
+      type,
+      nullable: !has('notNull') && !has('primaryKey') && !isSerial && !has('identity'),
+      state: 'public',
+      ...(def.hidden && { hidden: true }),
+    };
+    for (const qualifier of def.qualifiers) {
+      if (qualifier.type === 'default') {
+        if (isSerial) throw new StatementError(SqlState.InvalidTableDefinition, `SERIAL column "${name}" cannot have a default value`);
+        if (column.defaultExpr !== undefined) throw new StatementError(SqlState.SyntaxError, `multiple default values specified for column "${name}"`);
+        const stored = storeDefault(this.change, qualifier.expr, type, name);
+        column = { ...column, defaultExpr: stored.text, ...(stored.sequenceIds.length > 0 && { usesSequenceIds: stored.sequenceIds }) };
+        for (const sequence of stored.sequenceIds) this.#sequences.set(sequence, id);
+      } else if (qualifier.type === 'onUpdate') {
+        column = { ...column, onUpdateExpr: storeDefault(this.change, qualifier.expr, type, name, 'ON UPDATE').text };
+      } else if (qualifier.type === 'identity') {
+        column = await this.#withSequence(column, qualifier.options.length > 0 ? qualifier.options : []);
+        column = { ...column, generatedAsIdentity: qualifier.always ? 'always' : 'by default' };
+      } else if (qualifier.type === 'family') {
+        this.#addFamily(qualifier.family?.text, [def.name]);
+      }
+    }
+    if (isSerial) column = await this.#serial(column);
+    if (column.type.family === 'unknown') throw new StatementError(SqlState.InvalidTableDefinition, `column "${name}" has no type`);
+    this.set({ columns: [...this.table.columns, column], nextColumnId: id + 1 });
+    return column;
+  }
+
+  /** SERIAL by the session's serial_normalization. */
+  async #serial(column: ColumnDescriptor): Promise<ColumnDescriptor> {
+    const mode = this.change.context.session.vars.get('serial_normalization');
+    if (mode === 'rowid' || mode === 'unordered_rowid') return { ...column, type: Type.Int8, defaultExpr: 'unique_rowid()' };
+    return this.#withSequence(column, []);
+  }
+
+  async #withSequence(column: ColumnDescriptor, _options: readonly unknown[]): Promise<ColumnDescriptor> {
+    const { change, table } = this;
+    const database = change.snapshot.databaseById(table.parentId);
+    const schema = database && change.snapshot.schemaById(database, table.schemaId);
+    if (!schema) throw new StatementError(SqlState.InvalidSchemaName, 'unknown schema');
+    const base = `${table.name}_${column.name}_seq`;
+    let name = base;
+    for (let i = 1; change.snapshot.lookup(schema.database.id, schema.id, name) !== undefined; i++) name = `${base}${i}`;
+    const id = await change.allocateId();
+    const options = sequenceOptions({ ownedBy: { tableId: table.id, columnId: column.id } });
+    const sequence = { ...sequenceDescriptor(id, name, schema, change.context.user, options), dependedOnByIds: [table.id] };
+    await change.writeName(schema.database.id, schema.id, name, id);
+    await change.write(sequence);
+    initializeSequence(change.txn, id, options);
+    return { ...column, defaultExpr: nextvalText(id), usesSequenceIds: [id], ownsSequenceIds: [id] };
+  }
+
+  setComputed(name: string, expr: Parameters<typeof storeComputed>[1], stored: boolean): void {
+    const column = this.column(name);
+    if (!stored) throw new StatementError(SqlState.FeatureNotSupported, 'virtual computed columns are not supported yet');
+    if (column.defaultExpr !== undefined) {
+      throw new StatementError(SqlState.InvalidTableDefinition, 'computed columns cannot have default values');
+    }
+    this.replaceColumn(column.id, { computeExpr: storeComputed(this.change, expr, this.table, column.type) });
+  }
+
+  async #addRowId(): Promise<void> {
+    if (this.change.context.session.vars.isOn('require_explicit_primary_keys')) {
+      throw new StatementError(SqlState.InvalidTableDefinition, `no primary key specified for table ${this.table.name} (require_explicit_primary_keys = true)`);
+    }
+    const id = this.table.nextColumnId;
+    const name = freeName('rowid', this.table.columns.map((column) => column.name));
+    const column: ColumnDescriptor = {
+      id,
+      name,
+      type: Type.Int8,
+      nullable: false,
+      defaultExpr: 'unique_rowid()',
+      hidden: true,
+      state: 'public',
+    };
+    this.set({
+      columns: [...this.table.columns, column],
+      nextColumnId: id + 1,
+      primaryIndex: { ...this.table.primaryIndex, columnIds: [id], directions: ['ASC'] },
+    });
+    this.#hasPrimaryKey = true;
+  }
+
+  /** LIKE: the other table's columns, and what INCLUDING asks for. */
+  async #like(element: Extract<TableElement, { kind: 'likeTable' }>): Promise<void> {
+    const source = this.change.table(element.table);
+    const includes = (what: string): boolean => {
+      let isOn = false;
+      for (const option of element.options) if (option.what === what || option.what === 'all') isOn = option.including;
+      return isOn;
+    };
+    for (const column of source.columns) {
+      if (column.hidden) continue;
+      const id = this.table.nextColumnId;
+      const copy: ColumnDescriptor = {
+        id,
+        name: column.name,
+        type: column.type,
+        nullable: column.nullable,
+        state: 'public',
+        ...(includes('defaults') && column.defaultExpr !== undefined && { defaultExpr: column.defaultExpr }),
+        ...(includes('generated') && column.computeExpr !== undefined && { computeExpr: column.computeExpr }),
+      };
+      this.set({ columns: [...this.table.columns, copy], nextColumnId: id + 1 });
+    }
+    const idOf = (oldId: number): number => this.column(source.columns.find((column) => column.id === oldId)?.name ?? '').id;
+    if (includes('constraints')) {
+      const checks = source.checks.map((check, i) => ({ ...check, id: this.table.nextConstraintId + i, columnIds: check.columnIds.map(idOf) }));
+      this.set({ checks: [...this.table.checks, ...checks], nextConstraintId: this.table.nextConstraintId + checks.length });
+    }
+    if (includes('indexes') && source.primaryIndex.columnIds.every((id) => !source.columns.find((column) => column.id === id)?.hidden)) {
+      this.set({
+        primaryIndex: { ...this.table.primaryIndex, columnIds: source.primaryIndex.columnIds.map(idOf), directions: source.primaryIndex.directions },
+      });
+      this.#hasPrimaryKey = true;
+      for (const index of source.indexes) {
+        this.#pushIndex(index.name.replace(source.name, this.table.name), index.unique, index.columnIds.map(idOf), index.directions, index.storeColumnIds.map(idOf), index.isConstraint === true, index.predicate);
+      }
+    }
+  }
+
+  #addFamily(name: string | undefined, columns: readonly Name[]): void {
+    const known = name === undefined ? undefined : this.#families.find((family) => family.name === name);
+    if (known) known.columns.push(...columns.map((column) => column.text));
+    else this.#families.push({ name, columns: columns.map((column) => column.text) });
+  }
+
+  // ---- keys and indexes -----------------------------------------------------------------------
+
+  #columnKeys(def: ColumnDef): void {
+    for (const qualifier of def.qualifiers) {
+      if (qualifier.type !== 'primaryKey') continue;
+      this.setPrimaryKey({
+        kind: 'primaryKey',
+        name: qualifier.name,
+        columns: [elementOf(def.name)],
+        storing: [],
+        where: undefined,
+        pos: def.pos,
+      });
+    }
+  }
+
+  #uniqueColumn(def: ColumnDef, qualifier: ColumnQualifier): void {
+    this.addIndex({ name: qualifier.name, unique: true, columns: [elementOf(def.name)], storing: [], where: undefined, isConstraint: true });
+  }
+
+  keyColumns(elements: readonly IndexElement[]): { columnIds: number[]; directions: ('ASC' | 'DESC')[] } {
+    const columnIds: number[] = [];
+    for (const { expr } of elements) {
+      if (expr.kind !== 'column' || expr.parts.length !== 1) {
+        throw new StatementError(SqlState.FeatureNotSupported, 'only simple columns are supported as index elements');
+      }
+      const name = expr.parts[0]?.text ?? '';
+      const column = columnByName(this.table, name);
+      if (!column) throw new StatementError(SqlState.UndefinedColumn, `column "${name}" does not exist`);
+      if (!isKeyable(column.type)) {
+        throw new StatementError(SqlState.FeatureNotSupported, `column ${column.name} is of type ${sqlTypeName(column.type).toLowerCase()} and thus is not indexable`);
+      }
+      if (columnIds.includes(column.id)) {
+        throw new StatementError(SqlState.DuplicateColumn, `index contains duplicate column "${name}"`);
+      }
+      columnIds.push(column.id);
+    }
+    return { columnIds, directions: elements.map((element) => (element.descending ? 'DESC' : 'ASC')) };
+  }
+
+  setPrimaryKey(element: Indexed): void {
+    if (this.#hasPrimaryKey) {
+      throw new StatementError(SqlState.InvalidTableDefinition, `multiple primary keys for table "${this.table.name}" are not allowed`);
+    }
+    const { columnIds, directions } = this.keyColumns(element.columns);
+    for (const id of columnIds) this.replaceColumn(id, { nullable: false });
+    const name = element.name?.text ?? `${this.table.name}_pkey`;
+    this.set({ primaryIndex: { ...this.table.primaryIndex, name, columnIds, directions } });
+    this.#hasPrimaryKey = true;
+  }
+
+  addIndex(element: {
+    readonly name: Name | undefined;
+    readonly unique: boolean;
+    readonly columns: readonly IndexElement[];
+    readonly storing: readonly Name[];
+    readonly where: Indexed['where'];
+    readonly isConstraint?: boolean;
+    readonly state?: IndexDescriptor['state'];
+  }): IndexDescriptor {
+    const { columnIds, directions } = this.keyColumns(element.columns);
+    const storing = element.storing.map((name) => this.column(name.text).id);
+    for (const id of storing) {
+      if (columnIds.includes(id) || this.table.primaryIndex.columnIds.includes(id)) {
+        throw new StatementError(SqlState.DuplicateColumn, `index already contains column "${this.table.columns.find((column) => column.id === id)?.name}"`);
+      }
+    }
+    const names = allIndexes(this.table).map((index) => index.name);
+    const columnNames = columnIds.map((id) => this.table.columns.find((column) => column.id === id)?.name ?? '');
+    const base = `${this.table.name}_${columnNames.join('_')}_${element.unique ? 'key' : 'idx'}`;
+    const name = element.name?.text ?? freeName(base, names);
+    if (names.includes(name)) {
+      throw new StatementError(SqlState.DuplicateRelation, `index with name "${name}" already exists`);
+    }
+    const predicate = element.where && storeCondition(this.change, element.where, this.table, 'INDEX PREDICATE').text;
+    return this.#pushIndex(name, element.unique, columnIds, directions, storing, element.isConstraint === true, predicate, element.state);
+  }
+
+  #pushIndex(
+    name: string,
+    unique: boolean,
+    columnIds: readonly number[],
+    directions: IndexDescriptor['directions'],
+    storeColumnIds: readonly number[],
+    isConstraint: boolean,
+    predicate: string | undefined,
+    state: IndexDescriptor['state'] = 'public',
+  ): IndexDescriptor {
+    const index: IndexDescriptor = {
+      id: this.table.nextIndexId,
+      name,
+      unique,
+      columnIds,
+      directions,
+      storeColumnIds,
+      keySuffixColumnIds: this.table.primaryIndex.columnIds.filter((id) => !columnIds.includes(id)),
+      state,
+      ...(isConstraint && { isConstraint }),
+      ...(predicate !== undefined && { predicate }),
+    };
+    this.set({ indexes: [...this.table.indexes, index], nextIndexId: index.id + 1 });
+    return index;
+  }
+
+  // ---- constraints ----------------------------------------------------------------------------
+
+  #constraintNames(): string[] {
+    const { table } = this;
+    return [...table.checks, ...table.foreignKeys, ...table.indexes.filter((index) => index.unique), table.primaryIndex].map((one) => one.name);
+  }
+
+  #constraintName(given: string | undefined, base: string): string {
+    if (given === undefined) return freeName(base, this.#constraintNames());
+    if (this.#constraintNames().includes(given)) {
+      throw new StatementError(SqlState.DuplicateObject, `duplicate constraint name: "${given}"`);
+    }
+    return given;
+  }
+
+  addCheck(given: string | undefined, expr: Parameters<typeof storeCondition>[1], validated = true): CheckDescriptor {
+    const { text, columnIds } = storeCondition(this.change, expr, this.table, 'CHECK');
+    const names = columnIds.map((id) => this.table.columns.find((column) => column.id === id)?.name);
+    const name = this.#constraintName(given, ['check', ...names].join('_'));
+    const check: CheckDescriptor = { id: this.table.nextConstraintId, name, expr: text, columnIds, validated };
+    this.set({ checks: [...this.table.checks, check], nextConstraintId: check.id + 1 });
+    return check;
+  }
+
+  addForeignKey(given: string | undefined, columns: readonly Name[], reference: ForeignKeyReference, validated = true): ForeignKeyDescriptor {
+    const { change } = this;
+    const isSelf = partsOf(reference.table).length === 1 && reference.table.parts[0]?.text === this.table.name && !change.snapshot.tableById(this.table.id);
+    const target = isSelf ? this.table : change.table(reference.table);
+    const own = target.id === this.table.id ? this.table : target;
+    if (own.id !== this.table.id) change.check(own, 'SELECT');
+    const columnIds = columns.map((name) => {
+      const column = columnByName(this.table, name.text);
+      if (!column) throw new StatementError(SqlState.UndefinedColumn, `column "${name.text}" does not exist`);
+      return column.id;
+    });
+    const referencedIds =
+      reference.columns.length > 0
+        ? reference.columns.map((name) => {
+            const column = columnByName(own, name.text);
+            if (!column) throw new StatementError(SqlState.UndefinedColumn, `column "${name.text}" does not exist`);
+            return column.id;
+          })
+        : [...own.primaryIndex.columnIds].slice(0, Math.max(own.primaryIndex.columnIds.length, columnIds.length));
+    if (referencedIds.length !== columnIds.length) {
+      throw new StatementError(SqlState.SyntaxError, `${columnIds.length} columns must reference exactly ${columnIds.length} columns in referenced table (found ${referencedIds.length})`);
+    }
+    columnIds.forEach((id, i) => {
+      const from = this.table.columns.find((column) => column.id === id) as ColumnDescriptor;
+      const to = own.columns.find((column) => column.id === referencedIds[i]) as ColumnDescriptor;
+      if (!typesEquivalent(from.type, to.type)) {
+        throw new StatementError(
+          SqlState.DatatypeMismatch,
+          `type of "${from.name}" (${lower(from.type)}) does not match foreign key "${own.name}"."${to.name}" (${lower(to.type)})`,
+        );
+      }
+    });
+    const isUnique = allIndexes(own).some(
+      (index) => index.unique && index.predicate === undefined && index.columnIds.length === referencedIds.length && index.columnIds.every((id) => referencedIds.includes(id)),
+    );
+    if (!isUnique) {
+      const names = referencedIds.map((id) => own.columns.find((column) => column.id === id)?.name).join(', ');
+      throw new StatementError(
+        SqlState.InvalidForeignKey,
+        `there is no unique constraint matching given keys for referenced table ${own.name}`,
+        { detail: `no unique index on (${names})` },
+      );
+    }
+    const columnNames = columns.map((name) => name.text).join('_');
+    // The name as CockroachDB 21.1 gives it when PostgreSQL's own form is not asked for.
+    const name = this.#constraintName(given, `${this.table.name}_${columnNames}_fkey`);
+    const onDelete = ACTIONS[reference.onDelete];
+    const onUpdate = ACTIONS[reference.onUpdate];
+    for (const action of [onDelete, onUpdate]) this.#checkAction(action, columnIds);
+    const fk: ForeignKeyDescriptor = {
+      id: this.table.nextConstraintId,
+      name,
+      columnIds,
+      referencedTableId: own.id,
+      referencedColumnIds: referencedIds,
+      onDelete,
+      onUpdate,
+      match: reference.match === 'full' ? 'FULL' : 'SIMPLE',
+      validated,
+    };
+    this.set({ foreignKeys: [...this.table.foreignKeys, fk], nextConstraintId: fk.id + 1 });
+    if (own.id === this.table.id) {
+      if (!this.table.referencedByIds.includes(this.table.id)) {
+        this.set({ referencedByIds: [...this.table.referencedByIds, this.table.id].sort((a, b) => a - b) });
+      }
+    } else {
+      this.#referenced.add(own.id);
+    }
+    return fk;
+  }
+
+  #checkAction(action: ForeignKeyAction, columnIds: readonly number[]): void {
+    for (const id of columnIds) {
+      const column = this.table.columns.find((candidate) => candidate.id === id);
+      if (!column || column.nullable) continue;
+      if (action === 'SET NULL') {
+        throw new StatementError(SqlState.InvalidForeignKey, `cannot add a SET NULL cascading action on column "${column.name}" which has a NOT NULL constraint`);
+      }
+      if (action === 'SET DEFAULT' && column.defaultExpr === undefined) {
+        throw new StatementError(SqlState.InvalidForeignKey, `cannot add a SET DEFAULT cascading action on column "${column.name}" which has a NOT NULL constraint and a NULL default expression`);
+      }
+    }
+  }
+
+  storageParam(option: Option, value: { readonly value: unknown }): void {
+    if (option.name === 'exclude_data_from_backup') {
+      this.set({ excludeDataFromBackup: value.value === true || value.value === 'true' || value.value === 'on' });
+      return;
+    }
+    const known = ['fillfactor', 'autovacuum_enabled', 'schema_locked', 'sql_stats_automatic_collection_enabled'];
+    if (!known.includes(option.name)) {
+      throw new StatementError(SqlState.InvalidParameterValue, `invalid storage parameter "${option.name}"`);
+    }
+    this.set({ storageParams: { ...this.table.storageParams, [option.name]: String(value.value) } });
+  }
+
+  /** Notes this table in those it refers to and in the sequences its defaults read. */
+  async writeReferences(): Promise<void> {
+    const { change, table } = this;
+    for (const id of this.#referenced) {
+      const other = change.snapshot.tableById(id);
+      if (other && !other.referencedByIds.includes(table.id)) {
+        await change.write(updated(other, { referencedByIds: [...other.referencedByIds, table.id].sort((a, b) => a - b) }));
+      }
+    }
+    this.#referenced.clear();
+    for (const id of this.#sequences.keys()) {
+      const sequence = change.snapshot.tableById(id);
+      if (sequence && !sequence.dependedOnByIds.includes(table.id)) {
+        await change.write(updated(sequence, { dependedOnByIds: [...sequence.dependedOnByIds, table.id].sort((a, b) => a - b) }));
+      }
+    }
+    this.#sequences.clear();
+  }
+
+  /** A default was set outside addColumn. */
+  noteSequences(columnId: number, ids: readonly number[]): void {
+    for (const id of ids) this.#sequences.set(id, columnId);
+  }
+}
+
+const lower = (type: ColumnType): string => sqlTypeName(type).toLowerCase();
+
+export function elementOf(name: Name): IndexElement {
+  return { expr: { kind: 'column', parts: [name], pos: name.pos }, descending: false, nulls: undefined, pos: name.pos };
+}

@@ -1,0 +1,204 @@
+/**
+ * Databases and schemas: CREATE, ALTER; owners and comments of anything.
+ */
+import { StatementError } from '../../../base/errors.ts';
+import { SqlState } from '../../../base/sqlState.ts';
+import { MIN_TIMESTAMP } from '../../../base/timestamp.ts';
+import { type Descriptor, indexByName, type SchemaDescriptor, type TableDescriptor, updated } from '../../../catalog/descriptor.ts';
+import { ownerPrivileges } from '../../../catalog/privileges.ts';
+import { requireUser } from '../../../catalog/users.ts';
+import type { AlterDatabase, AlterRelation, AlterSchema, CommentOn, CreateDatabase, CreateSchema, Name, ObjectName } from '../../parse/ast.ts';
+import { alreadyExists, partsOf, type SchemaChange } from './common.ts';
+
+export async function createDatabase(change: SchemaChange, stmt: CreateDatabase): Promise<void> {
+  const name = stmt.name.text;
+  if (name === '') throw new StatementError(SqlState.SyntaxError, 'empty database name');
+  for (const option of stmt.options) {
+    const value = option.value ? await change.context.evalString(option.value).catch(() => undefined) : undefined;
+    if (option.name === 'encoding' && value !== undefined && !/^utf-?8$/i.test(value)) {
+      throw new StatementError(SqlState.FeatureNotSupported, `unsupported encoding: ${value}`);
+    }
+    if ((option.name === 'lc_collate' || option.name === 'lc_ctype') && value !== undefined && value !== 'C.UTF-8' && value !== 'C') {
+      throw new StatementError(SqlState.FeatureNotSupported, `unsupported ${option.name === 'lc_collate' ? 'collation' : 'character classification'}: ${value}`);
+    }
+    if (option.name === 'template' && value !== undefined && value !== 'template0') {
+      throw new StatementError(SqlState.FeatureNotSupported, `unsupported template: ${value}`);
+    }
+  }
+  const taken = change.snapshot.lookup(0, 0, name) !== undefined;
+  change.note();
+  if (taken) {
+    if (stmt.ifNotExists) {
+      change.context.notice(`database "${name}" already exists, skipping`);
+      return;
+    }
+    throw new StatementError(SqlState.DuplicateDatabase, `database "${name}" already exists`);
+  }
+  if (![...change.roles].some((role) => role === 'root' || role === 'admin')) {
+    throw new StatementError(SqlState.InsufficientPrivilege, 'permission denied to create database');
+  }
+  const owner = stmt.options.find((option) => option.name === 'owner')?.value;
+  const ownerName = owner ? ((await change.context.evalString(owner)) ?? change.context.user) : change.context.user;
+  await change.context.engine.catalog.createDatabase(change.txn, { name, owner: ownerName });
+}
+
+export async function alterDatabase(change: SchemaChange, stmt: AlterDatabase): Promise<void> {
+  const database = change.database(stmt.name.text);
+  if (database.name === 'system') throw new StatementError(SqlState.InsufficientPrivilege, 'cannot alter the system database');
+  const { action } = stmt;
+  switch (action.type) {
+    case 'rename': {
+      const name = action.newName.text;
+      if (name === '') throw new StatementError(SqlState.SyntaxError, 'empty database name');
+      change.check(database, 'DROP');
+      if (name === database.name) return;
+      if (change.snapshot.lookup(0, 0, name) !== undefined) {
+        throw new StatementError(SqlState.DuplicateDatabase, `the new database name "${name}" already exists`);
+      }
+      await change.deleteName(0, 0, database.name);
+      await change.writeName(0, 0, name, database.id);
+      await change.write(updated(database, { name }));
+      return;
+    }
+    case 'owner':
+      await setOwner(change, database, action.owner);
+      return;
+    default:
+      throw new StatementError(SqlState.FeatureNotSupported, 'ALTER DATABASE SET and RESET are not supported yet');
+  }
+}
+
+export async function setOwner(change: SchemaChange, descriptor: Descriptor, owner: Name): Promise<void> {
+  await requireUser(change.txn, owner.text);
+  const isOwner = change.roles.has(descriptor.privileges.owner);
+  if (!isOwner && !change.roles.has('admin') && !change.roles.has('root')) {
+    throw new StatementError(SqlState.InsufficientPrivilege, `must be owner of ${descriptor.kind} ${descriptor.name}`);
+  }
+  await change.write({ ...descriptor, privileges: { ...descriptor.privileges, owner: owner.text } });
+}
+
+export async function createSchema(change: SchemaChange, stmt: CreateSchema): Promise<void> {
+  const parts = stmt.name ? partsOf(stmt.name) : [stmt.owner?.text ?? ''];
+  const name = parts.at(-1) ?? '';
+  const database = change.database(parts.length > 1 ? (parts[0] ?? '') : change.context.names.currentDatabase);
+  change.check(database, 'CREATE');
+  if (name.startsWith('pg_')) {
+    throw new StatementError(SqlState.ReservedName, `unacceptable schema name "${name}"`, { detail: 'The prefix "pg_" is reserved for system schemas.' });
+  }
+  if (change.snapshot.schema(database, name) || change.context.engine.virtualTables.hasSchema(name)) {
+    if (stmt.ifNotExists) {
+      change.context.notice(`schema "${name}" already exists, skipping`);
+      return;
+    }
+    throw new StatementError(SqlState.DuplicateSchema, `schema "${name}" already exists`);
+  }
+  if (stmt.owner) await requireUser(change.txn, stmt.owner.text);
+  const id = await change.allocateId();
+  const schema: SchemaDescriptor = {
+    kind: 'schema',
+    id,
+    name,
+    parentId: database.id,
+    version: 1,
+    modificationTime: MIN_TIMESTAMP,
+    state: 'PUBLIC',
+    privileges: ownerPrivileges(stmt.owner?.text ?? change.context.user),
+  };
+  await change.writeName(database.id, 0, name, id);
+  await change.write(schema);
+}
+
+export async function alterSchema(change: SchemaChange, stmt: AlterSchema): Promise<void> {
+  const parts = partsOf(stmt.name);
+  const database = change.database(parts.length > 1 ? (parts[0] ?? '') : change.context.names.currentDatabase);
+  const schema = change.snapshot.requireSchema(database, parts.at(-1) ?? '');
+  if (!schema.descriptor) throw new StatementError(SqlState.InsufficientPrivilege, `cannot modify schema "${schema.name}"`);
+  if (stmt.action.type === 'owner') {
+    await setOwner(change, schema.descriptor, stmt.action.owner);
+    return;
+  }
+  const name = stmt.action.newName.text;
+  if (change.snapshot.schema(database, name)) throw new StatementError(SqlState.DuplicateSchema, `schema "${name}" already exists`);
+  await change.deleteName(database.id, 0, schema.name);
+  await change.writeName(database.id, 0, name, schema.id);
+  await change.write(updated(schema.descriptor, { name }));
+}
+
+/** RENAME TO of a table, view or sequence; a qualified name must stay in the database. */
+export async function renameRelation(change: SchemaChange, table: TableDescriptor, newName: ObjectName): Promise<void> {
+  change.check(table, 'DROP');
+  const database = change.snapshot.databaseById(table.parentId);
+  const own = database && change.snapshot.schemaById(database, table.schemaId);
+  if (!database || !own) return;
+  const parts = partsOf(newName);
+  const name = parts.at(-1) ?? '';
+  if (name === '') throw new StatementError(SqlState.SyntaxError, 'empty table name');
+  const schema = parts.length > 1 ? change.snapshot.resolveTarget(parts, change.context.names).schema : own;
+  if (schema.database.id !== database.id) {
+    throw new StatementError(SqlState.FeatureNotSupported, 'cannot change the database of a relation with RENAME TO');
+  }
+  await moveRelation(change, table, schema.id, name);
+}
+
+export async function moveRelation(change: SchemaChange, table: TableDescriptor, schemaId: number, name: string): Promise<void> {
+  if (schemaId === table.schemaId && name === table.name) return;
+  if (change.snapshot.lookup(table.parentId, schemaId, name) !== undefined) throw alreadyExists(undefined, name);
+  await change.deleteName(table.parentId, table.schemaId, table.name);
+  await change.writeName(table.parentId, schemaId, name, table.id);
+  await change.write(updated(table, { name, schemaId }));
+}
+
+export async function alterRelation(change: SchemaChange, stmt: AlterRelation): Promise<void> {
+  const found = change.relation(stmt.name, stmt.relation, stmt.ifExists);
+  if (!found) return;
+  const { descriptor, schema } = found;
+  switch (stmt.action.type) {
+    case 'rename':
+      return renameRelation(change, descriptor, stmt.action.newName);
+    case 'owner':
+      return setOwner(change, descriptor, stmt.action.owner);
+    case 'setSchema':
+      return moveRelation(change, descriptor, change.snapshot.requireSchema(schema.database, stmt.action.schema.text).id, descriptor.name);
+  }
+}
+
+export async function commentOn(change: SchemaChange, stmt: CommentOn): Promise<void> {
+  const comment = stmt.comment === '' ? undefined : stmt.comment;
+  const parts = partsOf(stmt.name);
+  const last = parts.at(-1) ?? '';
+  switch (stmt.on) {
+    case 'database': {
+      await change.write(updated(change.database(last), { comment }));
+      return;
+    }
+    case 'schema': {
+      const database = change.database(parts.length > 1 ? (parts[0] ?? '') : change.context.names.currentDatabase);
+      const schema = change.snapshot.requireSchema(database, last);
+      if (schema.descriptor) await change.write(updated(schema.descriptor, { comment }));
+      return;
+    }
+    case 'table': {
+      await change.write(updated(change.table(stmt.name), { comment }));
+      return;
+    }
+    case 'column': {
+      const table = change.table({ parts: stmt.name.parts.slice(0, -1), pos: stmt.name.pos });
+      if (!table.columns.some((column) => column.name === last)) {
+        throw new StatementError(SqlState.UndefinedColumn, `column "${last}" does not exist`);
+      }
+      await change.write(updated(table, { columns: table.columns.map((column) => (column.name === last ? { ...column, comment } : column)) }));
+      return;
+    }
+    case 'index': {
+      const table = stmt.index?.table ? change.table(stmt.index.table) : undefined;
+      const index = table && stmt.index && indexByName(table, stmt.index.index.text);
+      if (!table || !index) throw new StatementError(SqlState.UndefinedObject, `index "${stmt.index?.index.text}" does not exist`);
+      const commented = { ...index, comment };
+      if (index.id === table.primaryIndex.id) await change.write(updated(table, { primaryIndex: commented }));
+      else await change.write(updated(table, { indexes: table.indexes.map((one) => (one.id === index.id ? commented : one)) }));
+      return;
+    }
+    default:
+      throw new StatementError(SqlState.FeatureNotSupported, `COMMENT ON ${stmt.on.toUpperCase()} is not supported yet`);
+  }
+}

@@ -1,0 +1,267 @@
+/**
+ * DROP and TRUNCATE.
+ *
+ * A dropped table keeps its descriptor in state DROP, and its data, until the GC TTL has passed, so
+ * that history stays readable; its name is free at once. TRUNCATE gives the table new ids: the old
+ * one is dropped, a copy with the next id takes its name and references. `collectDropped` clears
+ * what has outlived its TTL.
+ */
+import { StateError, StatementError } from '../../../base/errors.ts';
+import { SqlState } from '../../../base/sqlState.ts';
+import { MIN_TIMESTAMP, type Timestamp } from '../../../base/timestamp.ts';
+import type { ResolvedSchema } from '../../../catalog/catalog.ts';
+import type { DatabaseDescriptor, TableDescriptor, TypeDescriptor } from '../../../catalog/descriptor.ts';
+import { PUBLIC_SCHEMA_ID, updated } from '../../../catalog/descriptor.ts';
+import type { DropBehavior, DropDatabase, DropRelation, DropSchema, Truncate } from '../../parse/ast.ts';
+import type { SqlEngine } from '../engine.ts';
+import { describeKind, partsOf, type SchemaChange } from './common.ts';
+
+/** Ids that go in the same statement: references among them hinder nothing. */
+type Doomed = ReadonlySet<number>;
+
+const nameOf = (change: SchemaChange, id: number): string => change.snapshot.byId(id)?.name ?? `[${id}]`;
+
+/** Takes a relation out of sight: name gone, state DROP, references to it and from it gone. */
+async function dropOne(change: SchemaChange, table: TableDescriptor, behavior: DropBehavior, doomed: Doomed): Promise<void> {
+  const current = change.snapshot.tableById(table.id) ?? table;
+  if (current.state === 'DROP') return;
+  await dropReferences(change, current, behavior, doomed);
+  const latest = change.snapshot.tableById(table.id) ?? current;
+  await change.deleteName(latest.parentId, latest.schemaId, latest.name);
+  await change.write(updated(latest, { state: 'DROP', offlineReason: undefined }));
+  for (const column of latest.columns) {
+    for (const id of column.ownsSequenceIds ?? []) {
+      const sequence = change.snapshot.tableById(id);
+      if (sequence && sequence.state !== 'DROP') await dropOne(change, sequence, 'cascade', new Set([...doomed, id]));
+    }
+  }
+}
+
+async function dropReferences(change: SchemaChange, table: TableDescriptor, behavior: DropBehavior, doomed: Doomed): Promise<void> {
+  for (const id of table.referencedByIds) {
+    if (id === table.id || doomed.has(id)) continue;
+    const child = change.snapshot.tableById(id);
+    if (!child || child.state === 'DROP') continue;
+    if (behavior !== 'cascade') {
+      throw new StateError(SqlState.DependentObjectsStillExist, `"${table.name}" is referenced by foreign key from table "${child.name}"`, {
+        hint: 'use DROP ... CASCADE to drop the constraint too',
+      });
+    }
+    await change.write(updated(child, { foreignKeys: child.foreignKeys.filter((fk) => fk.referencedTableId !== table.id) }));
+  }
+  for (const fk of table.foreignKeys) {
+    if (fk.referencedTableId === table.id || doomed.has(fk.referencedTableId)) continue;
+    const parent = change.snapshot.tableById(fk.referencedTableId);
+    if (parent && parent.state !== 'DROP') {
+      await change.write(updated(parent, { referencedByIds: parent.referencedByIds.filter((id) => id !== table.id) }));
+    }
+  }
+  for (const id of table.dependedOnByIds) {
+    if (doomed.has(id)) continue;
+    const user = change.snapshot.tableById(id);
+    if (!user || user.state === 'DROP') continue;
+    if (table.sequence?.ownedBy?.tableId === id && behavior === 'cascade') continue;
+    if (behavior !== 'cascade') {
+      throw new StateError(SqlState.DependentObjectsStillExist, `cannot drop ${describeKind(table)} ${table.name} because other objects depend on it`, {
+        hint: `table "${user.name}" uses it`,
+      });
+    }
+    const columns = user.columns.map((column) => {
+      if (!column.usesSequenceIds?.includes(table.id)) return column;
+      const { defaultExpr: _default, usesSequenceIds: _uses, ...rest } = column;
+      return rest;
+    });
+    await change.write(updated(user, { columns }));
+  }
+  for (const column of table.columns) {
+    for (const id of column.usesSequenceIds ?? []) {
+      const sequence = change.snapshot.tableById(id);
+      if (sequence && sequence.state !== 'DROP') {
+        await change.write(updated(sequence, { dependedOnByIds: sequence.dependedOnByIds.filter((user) => user !== table.id) }));
+      }
+    }
+  }
+}
+
+export async function dropRelation(change: SchemaChange, stmt: DropRelation): Promise<void> {
+  const kind = stmt.kind === 'dropTable' ? 'table' : stmt.kind === 'dropView' ? 'view' : 'sequence';
+  const found: TableDescriptor[] = [];
+  for (const name of stmt.names) {
+    const relation = change.relation(name, kind, stmt.ifExists);
+    if (!relation) {
+      change.context.notice(`relation "${partsOf(name).join('.')}" does not exist, skipping`);
+      continue;
+    }
+    change.check(relation.descriptor, 'DROP');
+    found.push(relation.descriptor);
+  }
+  const doomed = new Set(found.map((table) => table.id));
+  for (const table of found) await dropOne(change, table, stmt.behavior, doomed);
+}
+
+/** Everything of some tables at once, for DROP SCHEMA and DROP DATABASE. */
+async function dropAll(change: SchemaChange, tables: readonly TableDescriptor[], types: readonly TypeDescriptor[]): Promise<void> {
+  const doomed = new Set(tables.map((table) => table.id));
+  for (const table of tables) await dropOne(change, table, 'cascade', doomed);
+  const { catalog } = change.context.engine;
+  for (const type of types) {
+    await change.deleteName(type.parentId, type.schemaId, type.name);
+    await catalog.lock(change.txn, [type.id]);
+    catalog.deleteDescriptor(change.txn, type.id);
+  }
+}
+
+async function dropSchemaDescriptor(change: SchemaChange, schema: ResolvedSchema): Promise<void> {
+  const { catalog } = change.context.engine;
+  await change.deleteName(schema.database.id, 0, schema.name);
+  if (schema.id !== PUBLIC_SCHEMA_ID) {
+    await catalog.lock(change.txn, [schema.id]);
+    catalog.deleteDescriptor(change.txn, schema.id);
+  }
+}
+
+export async function dropSchema(change: SchemaChange, stmt: DropSchema): Promise<void> {
+  for (const name of stmt.names) {
+    const parts = partsOf(name);
+    const database = change.database(parts.length > 1 ? (parts[0] ?? '') : change.context.names.currentDatabase);
+    const schemaName = parts.at(-1) ?? '';
+    const schema = change.snapshot.schema(database, schemaName);
+    if (!schema) {
+      if (stmt.ifExists) continue;
+      throw new StatementError(SqlState.InvalidSchemaName, `unknown schema "${schemaName}"`);
+    }
+    if (schema.id === PUBLIC_SCHEMA_ID) throw new StatementError(SqlState.InvalidSchemaName, `cannot drop schema "${schemaName}"`);
+    if (schema.descriptor) change.check(schema.descriptor, 'DROP');
+    const tables = change.snapshot.tablesOf(database.id, { schemaId: schema.id });
+    const types = change.snapshot.typesOf(database.id).filter((type) => type.schemaId === schema.id);
+    if (tables.length + types.length > 0 && stmt.behavior !== 'cascade') {
+      throw new StateError(SqlState.DependentObjectsStillExist, `schema "${schemaName}" is not empty and CASCADE was not specified`);
+    }
+    await dropAll(change, tables, types);
+    await dropSchemaDescriptor(change, schema);
+    await change.refresh();
+  }
+}
+
+export async function dropDatabase(change: SchemaChange, stmt: DropDatabase): Promise<void> {
+  const name = stmt.name.text;
+  if (name === '') throw new StatementError(SqlState.SyntaxError, 'empty database name');
+  const database: DatabaseDescriptor | undefined = change.snapshot.database(name);
+  if (!database) {
+    if (stmt.ifExists) return;
+    throw new StatementError(SqlState.InvalidCatalogName, `database "${name}" does not exist`);
+  }
+  if (database.name === 'system') throw new StatementError(SqlState.InsufficientPrivilege, 'user root does not have DROP privilege on database system');
+  change.check(database, 'DROP');
+  const { session } = change.context;
+  if (session.vars.isOn('sql_safe_updates') && stmt.behavior === undefined) {
+    throw new StatementError(SqlState.Warning, 'rejected (sql_safe_updates = true): DROP DATABASE on non-empty database without explicit CASCADE');
+  }
+  const tables = change.snapshot.tablesOf(database.id, { anyState: true }).filter((table) => table.state !== 'DROP');
+  const offline = tables.find((table) => table.state === 'OFFLINE');
+  if (offline) {
+    throw new StateError(SqlState.ObjectNotInPrerequisiteState, `cannot drop a database with OFFLINE tables, ensure ${offline.name} is dropped or made public before dropping database ${name}`);
+  }
+  const types = change.snapshot.typesOf(database.id);
+  if (stmt.behavior === 'restrict' && tables.length + types.length > 0) {
+    throw new StateError(SqlState.DependentObjectsStillExist, `database "${name}" is not empty and RESTRICT was specified`);
+  }
+  await dropAll(change, tables, types);
+  for (const schema of change.snapshot.schemasOf(database)) await dropSchemaDescriptor(change, schema);
+  const { catalog } = change.context.engine;
+  await change.deleteName(0, 0, name);
+  await catalog.lock(change.txn, [database.id]);
+  catalog.deleteDescriptor(change.txn, database.id);
+  change.note();
+}
+
+/** TRUNCATE: new ids for data and indexes; the old data goes with a dropped descriptor of its own. */
+export async function truncate(change: SchemaChange, stmt: Truncate): Promise<void> {
+  const tables = new Map<number, TableDescriptor>();
+  const add = (table: TableDescriptor): void => {
+    if (tables.has(table.id)) return;
+    tables.set(table.id, table);
+    for (const id of table.referencedByIds) {
+      const child = change.snapshot.tableById(id);
+      if (!child || child.state === 'DROP' || tables.has(id)) continue;
+      if (stmt.behavior === 'cascade') add(child);
+    }
+  };
+  for (const name of stmt.tables) {
+    const table = change.table(name);
+    change.check(table, 'DROP');
+    add(table);
+  }
+  for (const table of tables.values()) {
+    const child = table.referencedByIds.find((id) => !tables.has(id) && change.snapshot.tableById(id)?.state !== 'DROP');
+    if (child !== undefined) {
+      throw new StateError(SqlState.DependentObjectsStillExist, `"${table.name}" is referenced by foreign key from table "${nameOf(change, child)}"`, {
+        hint: 'use TRUNCATE ... CASCADE',
+      });
+    }
+  }
+  const newIds = new Map<number, number>();
+  for (const id of tables.keys()) newIds.set(id, await change.allocateId());
+  const renewed = (id: number): number => newIds.get(id) ?? id;
+  for (const table of tables.values()) {
+    const current = change.snapshot.tableById(table.id) ?? table;
+    const id = renewed(table.id);
+    const copy: TableDescriptor = {
+      ...current,
+      id,
+      version: 1,
+      modificationTime: MIN_TIMESTAMP,
+      createTime: MIN_TIMESTAMP,
+      referencedByIds: current.referencedByIds.map(renewed).sort((a, b) => a - b),
+      foreignKeys: current.foreignKeys.map((fk) => ({ ...fk, referencedTableId: renewed(fk.referencedTableId) })),
+    };
+    await change.writeName(current.parentId, current.schemaId, current.name, id);
+    await change.write(updated(current, { state: 'DROP' }), copy);
+    await renewReferences(change, current, renewed);
+  }
+}
+
+/** What refers to a truncated table by id and is not truncated itself. */
+async function renewReferences(change: SchemaChange, table: TableDescriptor, renewed: (id: number) => number): Promise<void> {
+  const id = renewed(table.id);
+  const replaced = (ids: readonly number[]): number[] => ids.map((one) => (one === table.id ? id : one)).sort((a, b) => a - b);
+  for (const fk of table.foreignKeys) {
+    if (renewed(fk.referencedTableId) !== fk.referencedTableId) continue;
+    const parent = change.snapshot.tableById(fk.referencedTableId);
+    if (parent) await change.write(updated(parent, { referencedByIds: replaced(parent.referencedByIds) }));
+  }
+  const sequences = new Set(table.columns.flatMap((column) => [...(column.usesSequenceIds ?? []), ...(column.ownsSequenceIds ?? [])]));
+  for (const sequenceId of sequences) {
+    const sequence = change.snapshot.tableById(sequenceId);
+    if (!sequence?.sequence) continue;
+    const { ownedBy } = sequence.sequence;
+    await change.write(
+      updated(sequence, {
+        dependedOnByIds: replaced(sequence.dependedOnByIds),
+        sequence: { ...sequence.sequence, ...(ownedBy?.tableId === table.id && { ownedBy: { ...ownedBy, tableId: id } }) },
+      }),
+    );
+  }
+}
+
+/**
+ * Clears dropped tables whose data no read may see any more: state DROP since before the table's GC
+ * threshold. Removes descriptor and data; gives the ids. For a GC step to call after a run.
+ */
+export async function collectDropped(engine: SqlEngine): Promise<number[]> {
+  const { kv, catalog } = engine;
+  const snapshot = await catalog.current();
+  const collected: number[] = [];
+  for (const descriptor of snapshot.all()) {
+    if (descriptor.kind !== 'table' || descriptor.state !== 'DROP') continue;
+    const threshold: Timestamp = kv.gc.thresholds.settle(descriptor.id);
+    if (descriptor.modificationTime > threshold) continue;
+    await kv.run(async (txn) => {
+      await catalog.lock(txn, [descriptor.id]);
+      catalog.deleteDescriptor(txn, descriptor.id);
+    });
+    kv.clearTable(descriptor.id);
+    collected.push(descriptor.id);
+  }
+  return collected;
+}

@@ -1,0 +1,130 @@
+/**
+ * CREATE INDEX, DROP INDEX, ALTER INDEX RENAME.
+ *
+ * An index on a table with rows is filled in the statement's own transaction: the scan of the table
+ * is in its read set, and validated at every isolation level, so a row that changes before the
+ * commit fails it, and implicit statements run again. Other transactions that write the table stand
+ * on its old descriptor and fail at their commit.
+ */
+import type { Bytes } from '../../../base/bytes.ts';
+import { StateError, StatementError } from '../../../base/errors.ts';
+import { SqlState } from '../../../base/sqlState.ts';
+import { allIndexes, type IndexDescriptor, indexByName, type TableDescriptor, updated } from '../../../catalog/descriptor.ts';
+import type { AlterIndex, CreateIndex, DropIndex, IndexName } from '../../parse/ast.ts';
+import { wholeScan } from '../foreignKeys.ts';
+import { compileReadOnly } from '../operators.ts';
+import { tableWriter } from '../tableWriter.ts';
+import type { SchemaChange } from './common.ts';
+import { TableBuilder } from './createTable.ts';
+
+/** Writes the entries of an index for every row there is. 23505 when two rows share a unique key. */
+export async function fillIndex(change: SchemaChange, table: TableDescriptor, index: IndexDescriptor): Promise<void> {
+  const run = change.context.newRun(0, 0);
+  const writer = tableWriter(table, change.context.engine.functions);
+  const seen = new Map<Bytes, true>();
+  for await (const rows of compileReadOnly(wholeScan(table))(run)) {
+    const { keys, values } = writer.entriesOf(index, rows, run, seen);
+    change.txn.write(keys, values);
+  }
+}
+
+export async function createIndex(change: SchemaChange, stmt: CreateIndex): Promise<void> {
+  const table = change.table(stmt.table);
+  change.check(table, 'CREATE');
+  if (stmt.inverted || stmt.method === 'gin' || stmt.method === 'gist') {
+    throw new StatementError(SqlState.FeatureNotSupported, 'inverted indexes are not supported yet');
+  }
+  if (stmt.name && indexByName(table, stmt.name.text)) {
+    if (stmt.ifNotExists) {
+      change.context.notice(`index "${stmt.name.text}" already exists, skipping`);
+      return;
+    }
+    throw new StatementError(SqlState.DuplicateRelation, `index with name "${stmt.name.text}" already exists`);
+  }
+  const builder = new TableBuilder(change, table);
+  const index = builder.addIndex(stmt);
+  await change.write(builder.table);
+  await fillIndex(change, builder.table, index);
+}
+
+/** The table and index of a name; undefined with `ifExists`. A bare index name is looked for in the search path's tables. */
+export function findIndex(change: SchemaChange, name: IndexName, ifExists: boolean): { table: TableDescriptor; index: IndexDescriptor } | undefined {
+  const wanted = name.index.text;
+  const missing = (): undefined => {
+    if (ifExists) return undefined;
+    throw new StatementError(SqlState.UndefinedObject, `index "${wanted}" does not exist`);
+  };
+  if (name.table) {
+    const relation = change.relation(name.table, 'table', ifExists);
+    const index = relation && indexByName(relation.descriptor, wanted);
+    return relation && index ? { table: relation.descriptor, index } : missing();
+  }
+  const database = change.snapshot.database(change.context.names.currentDatabase);
+  const found: { table: TableDescriptor; index: IndexDescriptor }[] = [];
+  for (const table of database ? change.snapshot.tablesOf(database.id) : []) {
+    const index = indexByName(table, wanted);
+    if (index) found.push({ table, index });
+  }
+  if (found.length > 1) {
+    throw new StatementError(SqlState.AmbiguousAlias, `index name "${wanted}" is ambiguous (found in ${found.map(({ table }) => table.name).join(' and ')})`);
+  }
+  return found[0] ?? missing();
+}
+
+export async function dropIndex(change: SchemaChange, stmt: DropIndex): Promise<void> {
+  for (const name of stmt.indexes) {
+    const found = findIndex(change, name, stmt.ifExists);
+    if (!found) continue;
+    const { table, index } = found;
+    change.check(table, 'CREATE');
+    if (index.id === table.primaryIndex.id) {
+      throw new StatementError(SqlState.FeatureNotSupported, `cannot drop the primary index of a table using DROP INDEX`);
+    }
+    if (index.isConstraint && stmt.behavior !== 'cascade') {
+      throw new StateError(SqlState.DependentObjectsStillExist, `index "${index.name}" is in use as unique constraint`, {
+        hint: 'use CASCADE if you really want to drop it.',
+      });
+    }
+    await removeIndex(change, table, index, stmt.behavior === 'cascade');
+  }
+}
+
+/** Takes an index out of the descriptor. Its store goes with the table's collection. */
+export async function removeIndex(change: SchemaChange, table: TableDescriptor, index: IndexDescriptor, cascade: boolean): Promise<void> {
+  if (index.unique) await releaseReferences(change, table, index, cascade);
+  const current = change.snapshot.tableById(table.id) ?? table;
+  await change.write(updated(current, { indexes: current.indexes.filter((one) => one.id !== index.id) }));
+}
+
+/** Foreign keys that only this unique index serves hinder its removal, or go with it. */
+async function releaseReferences(change: SchemaChange, table: TableDescriptor, index: IndexDescriptor, cascade: boolean): Promise<void> {
+  const serves = (candidate: IndexDescriptor, ids: readonly number[]): boolean =>
+    candidate.unique && candidate.columnIds.length === ids.length && candidate.columnIds.every((id) => ids.includes(id));
+  for (const childId of table.referencedByIds) {
+    const child = change.snapshot.tableById(childId);
+    for (const fk of child?.foreignKeys ?? []) {
+      if (!child || fk.referencedTableId !== table.id || !serves(index, fk.referencedColumnIds)) continue;
+      if (allIndexes(table).some((other) => other.id !== index.id && serves(other, fk.referencedColumnIds))) continue;
+      if (!cascade) {
+        throw new StateError(SqlState.DependentObjectsStillExist, `"${table.name}" is referenced by foreign key from table "${child.name}"`);
+      }
+      const current = change.snapshot.tableById(childId) ?? child;
+      await change.write(updated(current, { foreignKeys: current.foreignKeys.filter((one) => one.id !== fk.id) }));
+    }
+  }
+}
+
+export async function alterIndex(change: SchemaChange, stmt: AlterIndex): Promise<void> {
+  const found = findIndex(change, stmt.index, stmt.ifExists);
+  if (!found) return;
+  if (stmt.action.type !== 'rename') throw new StatementError(SqlState.FeatureNotSupported, 'ALTER INDEX SPLIT AT is not supported yet');
+  const { table, index } = found;
+  const name = stmt.action.newName.text;
+  if (name !== index.name && indexByName(table, name)) {
+    throw new StatementError(SqlState.DuplicateRelation, `index name "${name}" already exists`);
+  }
+  const renamed = { ...index, name };
+  if (index.id === table.primaryIndex.id) await change.write(updated(table, { primaryIndex: renamed }));
+  else await change.write(updated(table, { indexes: table.indexes.map((one) => (one.id === index.id ? renamed : one)) }));
+}
+

@@ -1,0 +1,185 @@
+/**
+ * Stored expressions: the SQL text that a descriptor keeps of a DEFAULT, a CHECK, a computed column or an
+ * index predicate.
+ *
+ * The text is made from the typed form, constants annotated with their types (`0:::INT8`), so that
+ * it means the same whatever is the session that reads it. Sequences are named by id
+ * (`nextval(52::REGCLASS)`), so that renaming one breaks nothing; SHOW CREATE prints their names.
+ */
+import { StatementError } from '../../../base/errors.ts';
+import { SqlState } from '../../../base/sqlState.ts';
+import { type Bytes, utf8Decode } from '../../../base/bytes.ts';
+import { formatDatum } from '../../../catalog/datumText.ts';
+import { quoteLiteral, quoteName } from '../../../catalog/names.ts';
+import type { TableDescriptor } from '../../../catalog/descriptor.ts';
+import { type ColumnType, familyName, sqlTypeName, typesEquivalent } from '../../../catalog/type.ts';
+import { analyzeBool, analyzeExpr } from '../../expr/analyze.ts';
+import { canCast } from '../../expr/castFunction.ts';
+import { formatExpr } from '../../expr/formatExpr.ts';
+import { traits } from '../../expr/traits.ts';
+import type { TypedConst, TypedExpr } from '../../expr/typedExpr.ts';
+import { mapExpr, visitExpr } from '../../expr/walk.ts';
+import { parseExpression } from '../../parse/parse.ts';
+import { printExpr } from '../../parse/printer.ts';
+import type { Expr } from '../../parse/ast.ts';
+import { splitName } from '../catalogLookup.ts';
+import { rowAnalysis } from '../tableWriter.ts';
+import type { SchemaChange } from './common.ts';
+
+const CONST_BASE = 1_000_000;
+const TIME_CALLS = new Set(['now', 'current_timestamp', 'transaction_timestamp', 'statement_timestamp', 'clock_timestamp', 'localtimestamp']);
+
+function constText({ type, value }: TypedConst): string {
+  if (value === null) return 'NULL';
+  switch (type.family) {
+    case 'bool':
+      return value === true ? 'true' : 'false';
+    case 'int':
+      return Number(value) < 0 ? `(${value}):::INT8` : `${value}:::INT8`;
+    case 'decimal':
+    case 'float': {
+      const text = formatDatum(type, value);
+      const typeName = type.family === 'decimal' ? 'DECIMAL' : 'FLOAT8';
+      if (!/^-?\d+(?:\.\d+)?(?:e[+-]?\d+)?$/i.test(text)) return `'${text}':::${typeName}`;
+      return text.startsWith('-') ? `(${text}):::${typeName}` : `${text}:::${typeName}`;
+    }
+    case 'string':
+      return `${quoteLiteral(utf8Decode(value as Bytes))}:::STRING`;
+    case 'array':
+    case 'tuple':
+      return formatExpr({ kind: 'const', type, value });
+    default:
+      return `${quoteLiteral(formatDatum(type, value))}:::${sqlTypeName(type)}`;
+  }
+}
+
+function typedText(expr: TypedExpr): string {
+  const constants: string[] = [];
+  const marked = mapExpr(expr, (node) => {
+    if (node.kind !== 'const') return undefined;
+    constants.push(constText(node));
+    return { kind: 'column', type: node.type, index: CONST_BASE + constants.length - 1, name: '' };
+  });
+  const names = new Map<number, string>();
+  visitExpr(expr, (node) => {
+    if (node.kind === 'column') names.set(node.index, node.name);
+  });
+  const text = formatExpr(marked, (index) =>
+    index >= CONST_BASE ? (constants[index - CONST_BASE] as string) : quoteName(names.get(index) ?? `column${index}`),
+  );
+  return expr.kind === 'call' && TIME_CALLS.has(expr.overload.name) ? `${text}:::${sqlTypeName(expr.type)}` : text;
+}
+
+/** The typed text when it reads back, else the text as written. */
+function settled(ast: Expr, typed: TypedExpr, readBack: (text: string) => void): string {
+  const text = typedText(typed);
+  try {
+    readBack(text);
+    return text;
+  } catch {
+    return printExpr(ast);
+  }
+}
+
+export interface StoredDefault {
+  readonly text: string;
+  readonly sequenceIds: readonly number[];
+}
+
+/** A DEFAULT or ON UPDATE expression for a column. 42804 when it does not fit, 42P10 when it names columns. */
+export function storeDefault(change: SchemaChange, ast: Expr, type: ColumnType, columnName: string, clause = 'DEFAULT'): StoredDefault {
+  const sequences = resolveSequences(change, ast);
+  const { functions } = change.context.engine;
+  const context = { ...rowAnalysis(EMPTY_TABLE, functions, clause), scope: undefined, session: change.context.session.values };
+  const typed = analyzeExpr(sequences.expr, context, type);
+  if (!canCast(typed.type, type, 'assignment') && !typesEquivalent(typed.type, type) && typed.type.family !== 'unknown') {
+    throw new StatementError(
+      SqlState.DatatypeMismatch,
+      `expected ${clause} expression to have type ${familyName(type)}, but '${printExpr(ast)}' has type ${familyName(typed.type)}`,
+      { column: columnName },
+    );
+  }
+  const text =
+    sequences.ids.length > 0
+      ? printExpr(sequences.expr)
+      : settled(ast, typed, (candidate) => void analyzeExpr(parseExpression(candidate), context, type));
+  return { text, sequenceIds: sequences.ids };
+}
+
+const EMPTY_TABLE = { id: 0, name: '', columns: [], primaryIndex: { columnIds: [] } } as unknown as TableDescriptor;
+
+/** Replaces sequence names in nextval calls by ids. */
+function resolveSequences(change: SchemaChange, ast: Expr): { expr: Expr; ids: number[] } {
+  const ids: number[] = [];
+  const visit = (node: Expr): Expr => {
+    if (node.kind === 'call' && node.name.parts.at(-1)?.text.toLowerCase() === 'nextval') {
+      const [arg] = node.args;
+      const inner = arg?.kind === 'cast' || arg?.kind === 'annotate' ? arg.operand : arg;
+      if (inner?.kind !== 'string') return node;
+      const { descriptor } = change.snapshot.requireTable(splitName(inner.value), change.context.names);
+      if (!descriptor.sequence) throw new StatementError(SqlState.WrongObjectType, `"${descriptor.name}" is not a sequence`);
+      ids.push(descriptor.id);
+      return { ...node, args: [sequenceArgument(descriptor.id)] };
+    }
+    if (node.kind === 'cast') return { ...node, operand: visit(node.operand) };
+    if (node.kind === 'call') return { ...node, args: node.args.map(visit) };
+    if (node.kind === 'binary') return { ...node, left: visit(node.left), right: visit(node.right) };
+    return node;
+  };
+  return { expr: visit(ast), ids };
+}
+
+function sequenceArgument(id: number): Expr {
+  return parseExpression(`${id}::REGCLASS`);
+}
+
+/** The DEFAULT of a column that reads a sequence. */
+export function nextvalText(sequenceId: number): string {
+  return `nextval(${sequenceId}::REGCLASS)`;
+}
+
+export interface StoredCondition {
+  readonly text: string;
+  readonly columnIds: readonly number[];
+}
+
+/** A CHECK or index predicate over a table's columns. 42804 unless boolean; no subqueries, no volatile functions in predicates. */
+export function storeCondition(change: SchemaChange, ast: Expr, table: TableDescriptor, clause: string): StoredCondition {
+  const context = { ...rowAnalysis(table, change.context.engine.functions, clause), session: change.context.session.values };
+  const typed = analyzeBool(ast, context);
+  const columnIds = [...traits(typed).columns].map((position) => table.columns[position]?.id ?? 0).filter((id) => id > 0);
+  const text = settled(ast, typed, (candidate) => void analyzeBool(parseExpression(candidate), context));
+  return { text, columnIds: columnIds.sort((a, b) => a - b) };
+}
+
+/** A computed column's expression. 42804 when its type does not fit. */
+export function storeComputed(change: SchemaChange, ast: Expr, table: TableDescriptor, type: ColumnType): string {
+  const context = { ...rowAnalysis(table, change.context.engine.functions, 'STORED COMPUTED COLUMN'), session: change.context.session.values };
+  const typed = analyzeExpr(ast, context, type);
+  if (!typesEquivalent(typed.type, type) && typed.type.family !== 'unknown' && !canCast(typed.type, type, 'assignment')) {
+    throw new StatementError(
+      SqlState.DatatypeMismatch,
+      `expected STORED COMPUTED COLUMN expression to have type ${familyName(type)}, but '${printExpr(ast)}' has type ${familyName(typed.type)}`,
+    );
+  }
+  if (traits(typed).volatility !== 'immutable') {
+    throw new StatementError(SqlState.InvalidTableDefinition, `context-dependent operators are not allowed in STORED COMPUTED COLUMN`);
+  }
+  return settled(ast, typed, (candidate) => void analyzeExpr(parseExpression(candidate), context, type));
+}
+
+/** Rewrites a stored text after a column was renamed. */
+export function renameInText(text: string, from: string, to: string): string {
+  const visit = (node: unknown): unknown => {
+    if (Array.isArray(node)) return node.map(visit);
+    if (typeof node !== 'object' || node === null) return node;
+    const record = node as Record<string, unknown>;
+    if (record['kind'] === 'column') {
+      const column = node as Extract<Expr, { kind: 'column' }>;
+      const parts = column.parts.map((part, i) => (i === column.parts.length - 1 && part.text === from ? { ...part, text: to } : part));
+      return { ...column, parts };
+    }
+    return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, visit(value)]));
+  };
+  return printExpr(visit(parseExpression(text)) as Expr);
+}

@@ -1,0 +1,324 @@
+/**
+ * SET, RESET, SHOW of variables; cluster settings; zones; USE, DISCARD, PREPARE and their kin.
+ */
+import { type Bytes, utf8Decode, utf8Encode } from '../../base/bytes.ts';
+import { StatementError } from '../../base/errors.ts';
+import { SqlState } from '../../base/sqlState.ts';
+import { formatDatum } from '../../catalog/datumText.ts';
+import type { Datum } from '../../catalog/datum.ts';
+import { quoteName } from '../../catalog/names.ts';
+import { printSetting, requireSetting } from '../../catalog/settings.ts';
+import { type ColumnType, Type } from '../../catalog/type.ts';
+import { configureZone, discardZone, parentValue, rangeZone, type ZoneTarget, ZoneSet } from '../../catalog/zones.ts';
+import { inherit, type ZoneConfig, zoneSetting, zoneVariable } from '../../catalog/zoneConfig.ts';
+import { indexByName } from '../../catalog/descriptor.ts';
+import { analyzeExpr, coerceTo } from '../expr/analyze.ts';
+import { compileAsync } from '../expr/compileAsync.ts';
+import { Placeholders } from '../expr/placeholders.ts';
+import type {
+  ConfigureZone,
+  Deallocate,
+  Discard,
+  Execute,
+  Expr,
+  Prepare,
+  ResetVariable,
+  SetClusterSetting,
+  SetTransaction,
+  SetVariable,
+  ShowClusterSetting,
+  ShowVariable,
+  ShowZone,
+  Use,
+  ZoneTarget as AstZoneTarget,
+} from '../parse/ast.ts';
+import { printStatement } from '../parse/printer.ts';
+import type { RunContext } from './context.ts';
+import { SchemaChange } from './ddl/common.ts';
+import type { HookResult, ResultColumn, StatementContext, StatementHooks } from './statement.ts';
+
+const text = (value: string): Datum => utf8Encode(value);
+const textColumn = (name: string): ResultColumn => ({ name, type: Type.String });
+
+/** The text of a value given to SET: bare words as they are, lists joined with commas. */
+async function settingText(context: StatementContext, values: readonly Expr[], variable: string): Promise<string> {
+  const parts: string[] = [];
+  for (const value of values) {
+    if (value.kind === 'column' && value.parts.length === 1) {
+      const name = value.parts[0]?.text ?? '';
+      parts.push(variable === 'search_path' ? quoteName(name) : name);
+      continue;
+    }
+    const { type, value: datum } = await context.evalDatum(value);
+    if (datum === null) throw new StatementError(SqlState.InvalidParameterValue, `invalid value for parameter "${variable}": NULL`);
+    const shown = type.family === 'string' ? utf8Decode(datum as Bytes) : type.family === 'bool' ? (datum ? 'on' : 'off') : formatDatum(type, datum);
+    parts.push(variable === 'search_path' && type.family === 'string' && values.length > 1 ? quoteName(shown) : shown);
+  }
+  return parts.join(', ');
+}
+
+async function setVariable(context: StatementContext, stmt: SetVariable): Promise<HookResult> {
+  const { session } = context;
+  const [first] = stmt.values;
+  if (first?.kind === 'default') {
+    session.vars.reset(stmt.variable);
+    return { tag: 'SET' };
+  }
+  let value = await settingText(context, stmt.values, stmt.variable);
+  if (stmt.variable === 'database' && value !== '') {
+    (await context.catalog()).requireDatabase(value);
+  }
+  if (stmt.variable === 'timezone' && first?.kind === 'number') value = first.text;
+  session.setVariable(stmt.variable, value, stmt.scope === 'local');
+  return { tag: 'SET' };
+}
+
+async function setTransaction(context: StatementContext, stmt: SetTransaction): Promise<HookResult> {
+  const { session } = context;
+  const change = await session.resolveModes(stmt.modes);
+  if (stmt.session) {
+    if (change.isolation) session.vars.set('default_transaction_isolation', change.isolation);
+    if (change.priority) session.vars.set('default_transaction_priority', change.priority);
+    if (change.readOnly !== undefined) session.vars.set('default_transaction_read_only', change.readOnly ? 'on' : 'off');
+    return { tag: 'SET SESSION CHARACTERISTICS' };
+  }
+  session.setTransactionModes(change);
+  return { tag: 'SET TRANSACTION' };
+}
+
+// ---- cluster settings -------------------------------------------------------------------------
+
+async function setClusterSetting(context: RunContext, stmt: SetClusterSetting): Promise<HookResult> {
+  const change = await SchemaChange.begin(context);
+  change.requireAdmin('SET CLUSTER SETTING');
+  if (context.inExplicitTransaction) {
+    throw new StatementError(SqlState.ActiveSqlTransaction, 'SET CLUSTER SETTING cannot be used inside a transaction');
+  }
+  const { settings } = context.engine;
+  if (stmt.value.kind === 'default') {
+    await settings.reset(context.txn, stmt.setting);
+    return { tag: 'SET CLUSTER SETTING' };
+  }
+  const isWord = stmt.value.kind === 'column' && stmt.value.parts.length === 1;
+  const { type, value } = isWord ? { type: Type.String, value: text(stmt.value.parts[0]?.text ?? '') } : await context.evalDatum(stmt.value);
+  if (value === null) throw new StatementError(SqlState.InvalidParameterValue, `invalid cluster setting argument: NULL`);
+  const plain = type.family === 'bool' ? value === true : type.family === 'string' ? utf8Decode(value as Bytes) : formatDatum(type, value);
+  await settings.set(context.txn, stmt.setting, plain);
+  return { tag: 'SET CLUSTER SETTING' };
+}
+
+function settingColumns(stmt: ShowClusterSetting): ResultColumn[] {
+  if (stmt.list) {
+    return [textColumn('variable'), textColumn('value'), textColumn('setting_type'), { name: 'public', type: Type.Bool }, textColumn('description')];
+  }
+  const setting = requireSetting(stmt.setting ?? '');
+  const types: Partial<Record<string, ColumnType>> = { b: Type.Bool, i: Type.Int8, f: Type.Float8 };
+  return [{ name: setting.name, type: types[setting.type] ?? Type.String }];
+}
+
+function showClusterSetting(context: RunContext, stmt: ShowClusterSetting): HookResult {
+  const { settings } = context.engine;
+  if (stmt.list) {
+    const shown = settings.list();
+    const rows = shown.map(({ setting, value }): Datum[] => [
+      text(setting.name),
+      text(printSetting(setting, value)),
+      text(setting.type),
+      true,
+      text(setting.description),
+    ]);
+    return { tag: `SHOW CLUSTER SETTINGS ${rows.length}`, rows };
+  }
+  const setting = requireSetting(stmt.setting ?? '');
+  const value = settings.get(setting.name);
+  const isPlain = setting.type === 'b' || setting.type === 'i' || setting.type === 'f';
+  return { tag: 'SHOW 1', rows: [[isPlain ? (value as Datum) : text(printSetting(setting, value))]] };
+}
+
+// ---- zones ------------------------------------------------------------------------------------
+
+function zoneTarget(change: SchemaChange, target: AstZoneTarget): ZoneTarget {
+  switch (target.type) {
+    case 'range':
+      return rangeZone(target.name.text);
+    case 'database':
+      return { kind: 'database', id: change.database(target.name.text).id };
+    case 'table':
+      return { kind: 'table', id: change.table(target.name).id };
+    case 'index': {
+      const name = target.index.index.text;
+      if (!target.index.table) throw new StatementError(SqlState.SyntaxError, 'index name must be given with its table: table@index');
+      const table = change.table(target.index.table);
+      const index = indexByName(table, name);
+      if (!index) throw new StatementError(SqlState.UndefinedObject, `index "${name}" does not exist`);
+      return { kind: 'index', id: table.id, indexId: index.id };
+    }
+    case 'partition':
+      throw new StatementError(SqlState.FeatureNotSupported, 'partitions are not supported');
+  }
+}
+
+async function runConfigureZone(context: RunContext, stmt: ConfigureZone): Promise<HookResult> {
+  const change = await SchemaChange.begin(context);
+  const target = zoneTarget(change, stmt.target);
+  if (target.kind === 'range') change.requireAdmin('alter range zones');
+  else {
+    const descriptor = change.snapshot.byId(target.id);
+    if (descriptor) change.check(descriptor, 'ZONECONFIG');
+  }
+  change.note();
+  if (stmt.discard) {
+    await discardZone(context.txn, change.snapshot, target);
+    return { tag: 'CONFIGURE ZONE 1', rowCount: 1 };
+  }
+  const zones = await ZoneSet.read(context.txn, change.snapshot);
+  let wanted: ZoneConfig = {};
+  for (const option of stmt.settings) {
+    if (!option.value) {
+      wanted = inherit(parentValue(zones, target, zoneVariable(option.name).field), wanted);
+      continue;
+    }
+    const { type, value } = await context.evalDatum(option.value);
+    if (value === null) throw new StatementError(SqlState.InvalidParameterValue, `unsupported NULL value for "${option.name}"`);
+    const plain = type.family === 'string' ? utf8Decode(value as Bytes) : (value as number | bigint | boolean);
+    wanted = inherit(zoneSetting(option.name, plain), wanted);
+  }
+  await configureZone(context.txn, change.snapshot, target, wanted);
+  return { tag: 'CONFIGURE ZONE 1', rowCount: 1 };
+}
+
+async function showZone(context: RunContext, stmt: ShowZone): Promise<HookResult> {
+  const snapshot = await context.catalog();
+  const zones = await ZoneSet.read(context.reader, snapshot);
+  const shown = stmt.target ? [zones.show(zoneTarget(await SchemaChange.begin(context), stmt.target))] : zones.showAll();
+  return { tag: `SHOW ZONE CONFIGURATION ${shown.length}`, rows: shown.map((zone) => [text(zone.target), text(zone.rawConfigSql)]) };
+}
+
+// ---- prepared statements ----------------------------------------------------------------------
+
+async function prepare(context: RunContext, stmt: Prepare): Promise<HookResult> {
+  const change = await SchemaChange.begin(context);
+  const types = stmt.types.map((name) => change.columnType(name).type);
+  await context.session.prepareParsed(stmt.name.text, stmt.statement, printStatement(stmt.statement), types, countPlaceholders(stmt.statement));
+  return { tag: 'PREPARE' };
+}
+
+function countPlaceholders(node: unknown): number {
+  if (typeof node !== 'object' || node === null) return 0;
+  const own = (node as { kind?: string; index?: number }).kind === 'placeholder' ? ((node as { index?: number }).index ?? 0) : 0;
+  return Object.values(node).reduce<number>((most, child) => Math.max(most, countPlaceholders(child)), own);
+}
+
+async function execute(context: RunContext, stmt: Execute): Promise<HookResult> {
+  const prepared = context.session.preparedStatement(stmt.name.text);
+  if (!prepared.statement) return { tag: 'EXECUTE' };
+  const types = prepared.parameterTypes;
+  if (stmt.args.length !== types.length) {
+    throw new StatementError(
+      SqlState.SyntaxError,
+      `wrong number of parameters for prepared statement "${prepared.name}": expected ${types.length}, got ${stmt.args.length}`,
+    );
+  }
+  const values: Datum[] = [];
+  for (const [i, arg] of stmt.args.entries()) {
+    const type = types[i] as ColumnType;
+    const typed = analyzeExpr(
+      arg,
+      {
+        scope: undefined,
+        functions: context.engine.functions,
+        placeholders: new Placeholders(),
+        subqueries: undefined,
+        clause: 'EXECUTE',
+        allowAggregates: false,
+        allowGenerators: false,
+        session: context.session.values,
+      },
+      type,
+    );
+    values.push(await compileAsync(coerceTo(typed, type, `$${i + 1}`))([], context.newRun(0, 0).eval));
+  }
+  const result = await context.session.runNested(context, prepared.statement.ast, values, types);
+  return { tag: result.tag, rows: stmt.discardRows ? [] : result.rows, rowCount: result.rowCount };
+}
+
+// ---- registration -----------------------------------------------------------------------------
+
+const none = (): undefined => undefined;
+
+export function registerSettingStatements(hooks: StatementHooks): void {
+  hooks.register<SetVariable>('setVariable', { isReadOnly: true, columns: none, run: setVariable });
+  hooks.register<ResetVariable>('resetVariable', {
+    isReadOnly: true,
+    columns: none,
+    run: async (context, stmt) => {
+      if (stmt.variable === undefined || stmt.variable === 'all') context.session.vars.resetAll();
+      else context.session.vars.reset(stmt.variable);
+      return { tag: 'RESET' };
+    },
+  });
+  hooks.register<SetTransaction>('setTransaction', { isReadOnly: true, columns: none, run: setTransaction });
+  hooks.register<Use>('use', {
+    isReadOnly: true,
+    columns: none,
+    run: async (context, stmt) => {
+      const name = (await context.evalString(stmt.database)) ?? '';
+      if (name !== '') (await context.catalog()).requireDatabase(name);
+      context.session.setVariable('database', name, false);
+      return { tag: 'SET' };
+    },
+  });
+  hooks.register<ShowVariable>('showVariable', {
+    isReadOnly: true,
+    columns: (stmt) => (stmt.variable === 'all' ? [textColumn('variable'), textColumn('value')] : [textColumn(stmt.variable)]),
+    run: async (context, stmt) => {
+      if (stmt.variable !== 'all') return { tag: 'SHOW', rows: [[text(context.session.showVariable(stmt.variable))]] };
+      return { tag: 'SHOW', rows: context.session.vars.entries().map(([name, value]) => [text(name), text(value)]) };
+    },
+  });
+  hooks.register<SetClusterSetting>('setClusterSetting', { columns: none, run: (context, stmt) => setClusterSetting(context as RunContext, stmt) });
+  hooks.register<ShowClusterSetting>('showClusterSetting', {
+    isReadOnly: true,
+    columns: settingColumns,
+    run: async (context, stmt) => showClusterSetting(context as RunContext, stmt),
+  });
+  hooks.register<ConfigureZone>('configureZone', { columns: none, run: (context, stmt) => runConfigureZone(context as RunContext, stmt) });
+  hooks.register<ShowZone>('showZone', {
+    isReadOnly: true,
+    columns: () => [textColumn('target'), textColumn('raw_config_sql')],
+    run: (context, stmt) => showZone(context as RunContext, stmt),
+  });
+  hooks.register<Prepare>('prepare', { isReadOnly: true, columns: none, run: (context, stmt) => prepare(context as RunContext, stmt) });
+  hooks.register<Execute>('execute', {
+    isReadOnly: true,
+    columns: (stmt, context) => context.session.preparedStatement(stmt.name.text).columns,
+    run: (context, stmt) => execute(context as RunContext, stmt),
+  });
+  hooks.register<Deallocate>('deallocate', {
+    isReadOnly: true,
+    columns: none,
+    run: async (context, stmt) => {
+      if (!stmt.name) {
+        context.session.deallocateAll();
+        return { tag: 'DEALLOCATE ALL' };
+      }
+      context.session.preparedStatement(stmt.name.text);
+      context.session.deallocate(stmt.name.text);
+      return { tag: 'DEALLOCATE' };
+    },
+  });
+  hooks.register<Discard>('discard', {
+    isReadOnly: true,
+    columns: none,
+    run: async (context, stmt) => {
+      if (stmt.what === 'all') {
+        if (context.inExplicitTransaction) {
+          throw new StatementError(SqlState.ActiveSqlTransaction, 'DISCARD ALL cannot run inside a transaction block');
+        }
+        context.session.discardAll();
+      }
+      if (stmt.what === 'sequences') context.session.forgetSequences();
+      return { tag: `DISCARD ${stmt.what.toUpperCase()}` };
+    },
+  });
+}

@@ -1,0 +1,349 @@
+/**
+ * SHOW of catalog and cluster, with CockroachDB's columns and order of rows.
+ */
+import { StatementError } from '../../base/errors.ts';
+import { SqlState } from '../../base/sqlState.ts';
+import type { Datum } from '../../catalog/datum.ts';
+import { allIndexes, type DatabaseDescriptor, type Grant, type IndexDescriptor, type TableDescriptor } from '../../catalog/descriptor.ts';
+import { quoteName } from '../../catalog/names.ts';
+import { tableSpan } from '../../catalog/rowCodec.ts';
+import { arrayOf, type ColumnType, sqlTypeName, Type } from '../../catalog/type.ts';
+import { listUsers } from '../../catalog/users.ts';
+import { formatLocality } from '../../kv/locality.ts';
+import type { ObjectName, Show } from '../parse/ast.ts';
+import type { RunContext } from './context.ts';
+import { constraintsOf } from './catalogLookup.ts';
+import { partsOf, SchemaChange } from './ddl/common.ts';
+import { constraintText, createSequenceText, createTableText, displayExpr } from './showCreate.ts';
+import type { HookResult, ResultColumn, StatementHooks } from './statement.ts';
+import { columns, text, textOrNull } from './virtual/support.ts';
+
+type Of<W extends Show['what']> = Extract<Show, { what: W }>;
+
+const asColumns = (spec: Parameters<typeof columns>[0]): ResultColumn[] => columns(spec).map(({ name, type }) => ({ name, type }));
+const T = Type;
+
+function columnsOf(stmt: Show): ResultColumn[] {
+  const comment: Readonly<Record<string, ColumnType>> = 'withComment' in stmt && stmt.withComment ? { comment: T.String } : {};
+  switch (stmt.what) {
+    case 'databases':
+      return asColumns({ database_name: T.String, owner: T.Name, ...comment });
+    case 'schemas':
+      return asColumns({ schema_name: T.String, owner: T.Name, ...comment });
+    case 'tables':
+      return asColumns({ schema_name: T.String, table_name: T.String, type: T.String, owner: T.Name, estimated_row_count: T.Int8, locality: T.String, ...comment });
+    case 'sequences':
+      return asColumns({ sequence_schema: T.String, sequence_name: T.String });
+    case 'types':
+      return asColumns({ schema: T.String, name: T.String, owner: T.Name });
+    case 'enums':
+      return asColumns({ schema: T.String, name: T.String, values: arrayOf(T.String), owner: T.Name });
+    case 'columns':
+      return asColumns({
+        column_name: T.String,
+        data_type: T.String,
+        is_nullable: T.Bool,
+        column_default: T.String,
+        generation_expression: T.String,
+        indices: arrayOf(T.String),
+        is_hidden: T.Bool,
+        ...comment,
+      });
+    case 'indexes':
+    case 'databaseIndexes':
+      return asColumns({
+        table_name: T.String,
+        index_name: T.String,
+        non_unique: T.Bool,
+        seq_in_index: T.Int8,
+        column_name: T.String,
+        direction: T.String,
+        storing: T.Bool,
+        implicit: T.Bool,
+        ...comment,
+      });
+    case 'constraints':
+      return asColumns({ table_name: T.String, constraint_name: T.String, constraint_type: T.String, details: T.String, validated: T.Bool });
+    case 'create':
+      return asColumns({ [stmt.object === 'any' ? 'table_name' : `${stmt.object}_name`]: T.String, create_statement: T.String });
+    case 'createAll':
+      return asColumns({ create_statement: T.String });
+    case 'users':
+    case 'roles':
+      return asColumns({ username: T.String, options: T.String, member_of: arrayOf(T.String) });
+    case 'locality':
+      return asColumns({ locality: T.String });
+    case 'savepointStatus':
+      return asColumns({ savepoint_name: T.String, is_initial_savepoint: T.Bool });
+    case 'transactionStatus':
+      return asColumns({ 'TRANSACTION STATUS': T.String });
+    case 'sessions':
+      return asColumns({ node_id: T.Int8, session_id: T.String, user_name: T.String, client_address: T.String, application_name: T.String, active_queries: T.String, session_start: T.Timestamp });
+    case 'grants':
+      return asColumns({ database_name: T.String, schema_name: T.String, relation_name: T.String, grantee: T.String, privilege_type: T.String, is_grantable: T.Bool });
+    case 'grantsOnRole':
+      return asColumns({ role_name: T.String, member: T.String, is_admin: T.Bool });
+    case 'ranges':
+      return asColumns({ start_key: T.String, end_key: T.String, range_id: T.Int8, range_size_mb: T.Float8, lease_holder: T.Int8, lease_holder_locality: T.String });
+    default:
+      throw new StatementError(SqlState.FeatureNotSupported, `SHOW ${stmt.what.toUpperCase()} is not supported yet`);
+  }
+}
+
+async function databaseOf(context: RunContext, from: ObjectName | undefined): Promise<{ database: DatabaseDescriptor; schema: string | undefined }> {
+  const snapshot = await context.catalog();
+  const parts = from ? partsOf(from) : [];
+  if (parts.length === 0) {
+    if (context.names.currentDatabase === '') throw new StatementError(SqlState.InvalidCatalogName, 'no database specified');
+    return { database: snapshot.requireDatabase(context.names.currentDatabase), schema: undefined };
+  }
+  if (parts.length > 1) return { database: snapshot.requireDatabase(parts[0] ?? ''), schema: parts[1] };
+  const name = parts[0] ?? '';
+  const database = snapshot.database(name);
+  if (database) return { database, schema: undefined };
+  const current = snapshot.database(context.names.currentDatabase);
+  if (current && snapshot.schema(current, name)) return { database: current, schema: name };
+  throw new StatementError(SqlState.InvalidCatalogName, `target database or schema does not exist`);
+}
+
+async function relationsIn(context: RunContext, from: ObjectName | undefined): Promise<{ schema: string; table: TableDescriptor }[]> {
+  const snapshot = await context.catalog();
+  const { database, schema } = await databaseOf(context, from);
+  const list = snapshot.tablesOf(database.id).map((table) => ({ schema: snapshot.schemaById(database, table.schemaId)?.name ?? 'public', table }));
+  const filtered = schema === undefined ? list : list.filter((one) => one.schema === schema);
+  return filtered.sort((a, b) => (a.schema === b.schema ? (a.table.name < b.table.name ? -1 : 1) : a.schema < b.schema ? -1 : 1));
+}
+
+async function rowsOf(context: RunContext, stmt: Show): Promise<Datum[][]> {
+  const snapshot = await context.catalog();
+  const withComment = (stmt_: { withComment: boolean }, comment: string | undefined): Datum[] => (stmt_.withComment ? [textOrNull(comment)] : []);
+  switch (stmt.what) {
+    case 'databases':
+      return snapshot.allDatabases().map((one) => [text(one.name), text(one.privileges.owner), ...withComment(stmt, one.comment)]);
+    case 'schemas': {
+      const { database } = await databaseOf(context, stmt.from);
+      const rows: Datum[][] = context.engine.virtualTables.schemas().map((name) => [text(name), null, ...withComment(stmt, undefined)]);
+      for (const schema of snapshot.schemasOf(database)) {
+        const owner = schema.descriptor?.privileges.owner ?? 'admin';
+        rows.push([text(schema.name), text(owner), ...withComment(stmt, schema.descriptor?.comment)]);
+      }
+      return rows.sort((a, b) => ((a[0] as string) < (b[0] as string) ? -1 : 1));
+    }
+    case 'tables':
+      return (await relationsIn(context, stmt.from)).map(({ schema, table }) => [
+        text(schema),
+        text(table.name),
+        text(table.sequence ? 'sequence' : table.view ? 'view' : 'table'),
+        text(table.privileges.owner),
+        table.sequence || table.view ? 0 : context.engine.kv.stats(tableSpan(table)).liveKeys / Math.max(1, table.families.length + table.indexes.length),
+        null,
+        ...withComment(stmt, table.comment),
+      ].map((value, i) => (i === 4 ? Math.round(Number(value)) : (value as Datum))));
+    case 'sequences':
+      return (await relationsIn(context, stmt.from)).filter(({ table }) => table.sequence).map(({ schema, table }) => [text(schema), text(table.name)]);
+    case 'types':
+    case 'enums': {
+      const { database } = await databaseOf(context, stmt.from);
+      return snapshot.typesOf(database.id).map((type) => {
+        const schema = text(snapshot.schemaById(database, type.schemaId)?.name ?? 'public');
+        const owner = text(type.privileges.owner);
+        return stmt.what === 'types' ? [schema, text(type.name), owner] : [schema, text(type.name), type.members.map(text), owner];
+      });
+    }
+    case 'columns':
+      return showColumns(await SchemaChange.begin(context), stmt);
+    case 'indexes': {
+      const change = await SchemaChange.begin(context);
+      return indexRows(change.table(stmt.table), stmt.withComment);
+    }
+    case 'databaseIndexes': {
+      const relations = await relationsIn(context, stmt.database);
+      return relations.filter(({ table }) => !table.sequence && !table.view).flatMap(({ table }) => indexRows(table, stmt.withComment));
+    }
+    case 'constraints': {
+      const change = await SchemaChange.begin(context);
+      const table = change.table(stmt.table);
+      const types = { p: 'PRIMARY KEY', u: 'UNIQUE', c: 'CHECK', f: 'FOREIGN KEY' } as const;
+      return constraintsOf(table)
+        .sort((a, b) => (a.name < b.name ? -1 : 1))
+        .map((one) => {
+          const validated = table.foreignKeys.find((fk) => one.type === 'f' && fk.id === one.id)?.validated ?? table.checks.find((check) => one.type === 'c' && check.id === one.id)?.validated ?? true;
+          return [text(table.name), text(one.name), text(types[one.type]), text(constraintText(table, one.type, one.id, snapshot)), validated];
+        });
+    }
+    case 'create':
+      return showCreate(await SchemaChange.begin(context), stmt);
+    case 'createAll':
+      return (await relationsIn(context, undefined))
+        .filter(({ table }) => !table.view)
+        .sort((a, b) => a.table.id - b.table.id)
+        .map(({ table }) => [text(`${table.sequence ? createSequenceText(table, snapshot) : createTableText(table, snapshot)};`)]);
+    case 'users':
+    case 'roles':
+      return (await listUsers(context.reader)).map((user) => [text(user.username), text(user.options.join(', ')), user.memberOf.map(text)]);
+    case 'locality': {
+      const node = context.engine.kv.cluster.node(context.session.nodeId);
+      return [[text(formatLocality(node.locality))]];
+    }
+    case 'savepointStatus':
+      return (context.session.transaction?.savepointNames() ?? []).map((name, i) => [text(name), i === 0]);
+    case 'transactionStatus':
+      return [[text(context.session.transactionState)]];
+    case 'sessions':
+      return context.engine
+        .sessions()
+        .map((session) => [
+          session.nodeId, text(session.id), text(session.user), text(session.clientAddress ?? ''), text(session.vars.get('application_name')),
+          text(session.activeQuery), session.startedAt,
+        ]);
+    case 'grants':
+      return showGrants(await SchemaChange.begin(context), stmt);
+    case 'grantsOnRole': {
+      const wanted = new Set(stmt.roles.map((role) => role.text));
+      const members = new Set(stmt.members.map((member) => member.text));
+      return (await listUsers(context.reader)).flatMap((user) =>
+        user.memberOf
+          .filter((role) => (wanted.size === 0 || wanted.has(role)) && (members.size === 0 || members.has(user.username)))
+          .map((role): Datum[] => [text(role), text(user.username), role === 'admin' && user.username === 'root']),
+      );
+    }
+    case 'ranges':
+      return showRanges(await SchemaChange.begin(context), stmt);
+    default:
+      throw new StatementError(SqlState.FeatureNotSupported, `SHOW ${stmt.what.toUpperCase()} is not supported yet`);
+  }
+}
+
+function showColumns(change: SchemaChange, stmt: Extract<Show, { what: 'columns' | 'indexes' }>): Datum[][] {
+  const relation = change.relation(stmt.table, 'any');
+  const table = relation?.descriptor;
+  if (!table) return [];
+  const indexes = table.sequence || table.view ? [] : allIndexes(table);
+  return table.columns
+    .filter((column) => column.state === 'public')
+    .map((column) => [
+      text(column.name),
+      text(sqlTypeName(column.type)),
+      column.nullable,
+      column.defaultExpr === undefined ? null : text(displayExpr(column.defaultExpr, change.snapshot)),
+      text(column.computeExpr ?? ''),
+      indexes
+        .filter((index) => index.id === table.primaryIndex.id || [...index.columnIds, ...index.keySuffixColumnIds, ...index.storeColumnIds].includes(column.id))
+        .map((index) => index.name)
+        .sort()
+        .map(text),
+      column.hidden === true,
+      ...(stmt.withComment ? [textOrNull(column.comment)] : []),
+    ]);
+}
+
+function indexRows(table: TableDescriptor, withComment: boolean): Datum[][] {
+  const nameOf = (id: number): Datum => text(table.columns.find((column) => column.id === id)?.name ?? `[${id}]`);
+  const rows: Datum[][] = [];
+  const add = (index: IndexDescriptor, ids: readonly number[], start: number, kind: 'key' | 'storing' | 'implicit'): void => {
+    ids.forEach((id, i) => {
+      const direction = kind === 'storing' ? 'N/A' : kind === 'key' ? (index.directions[i] ?? 'ASC') : 'ASC';
+      const row: Datum[] = [text(table.name), text(index.name), !index.unique, start + i + 1, nameOf(id), text(direction), kind === 'storing', kind === 'implicit'];
+      rows.push(withComment ? [...row, textOrNull(index.comment)] : row);
+    });
+  };
+  const sorted = [...allIndexes(table)].sort((a, b) => (a.name < b.name ? -1 : 1));
+  for (const index of sorted) {
+    add(index, index.columnIds, 0, 'key');
+    const isPrimary = index.id === table.primaryIndex.id;
+    const stored = isPrimary ? table.columns.map((column) => column.id).filter((id) => !index.columnIds.includes(id)) : index.storeColumnIds;
+    add(index, stored, index.columnIds.length, 'storing');
+    add(index, index.keySuffixColumnIds, index.columnIds.length + stored.length, 'implicit');
+  }
+  return rows;
+}
+
+function showCreate(change: SchemaChange, stmt: Of<'create'>): Datum[][] {
+  const { snapshot } = change;
+  if (stmt.object === 'database') {
+    const database = change.database(stmt.name.parts.at(-1)?.text ?? '');
+    return [[text(database.name), text(`CREATE DATABASE ${quoteName(database.name)}`)]];
+  }
+  if (stmt.object === 'schema' || stmt.object === 'type') {
+    throw new StatementError(SqlState.FeatureNotSupported, `SHOW CREATE ${stmt.object.toUpperCase()} is not supported yet`);
+  }
+  const relation = change.relation(stmt.name, stmt.object === 'any' ? 'any' : stmt.object);
+  const table = relation?.descriptor;
+  if (!table) return [];
+  const shown = stmt.name.parts.map((part) => quoteName(part.text)).join('.');
+  if (table.sequence) return [[text(shown), text(createSequenceText(table, snapshot))]];
+  return [[text(shown), text(createTableText(table, snapshot))]];
+}
+
+function showGrants(change: SchemaChange, stmt: Of<'grants'>): Datum[][] {
+  const { snapshot } = change;
+  const wanted = new Set(stmt.grantees.map((grantee) => grantee.text));
+  const rows: Datum[][] = [];
+  const add = (database: string, schema: string | undefined, relation: string | undefined, grants: readonly Grant[]): void => {
+    for (const grant of grants) {
+      if (wanted.size > 0 && !wanted.has(grant.grantee)) continue;
+      for (const privilege of grant.privileges) {
+        const isGrantable = grant.grantOption?.includes(privilege) ?? false;
+        rows.push([text(database), textOrNull(schema), textOrNull(relation), text(grant.grantee), text(privilege), isGrantable]);
+      }
+    }
+  };
+  const addTable = (table: TableDescriptor): void => {
+    const [database, schema] = snapshot.fullName(table);
+    add(database ?? '', schema, table.name, table.privileges.grants);
+  };
+  const { target } = stmt;
+  if (target?.type === 'table') {
+    for (const pattern of target.patterns) {
+      if (pattern.star) {
+        const database = change.database(pattern.parts[0]?.text ?? change.context.names.currentDatabase);
+        for (const table of snapshot.tablesOf(database.id)) addTable(table);
+      } else {
+        const relation = change.relation({ parts: pattern.parts, pos: pattern.pos }, 'any');
+        if (relation) addTable(relation.descriptor);
+      }
+    }
+  } else if (target?.type === 'database') {
+    for (const name of target.names) {
+      const database = change.database(name.parts.at(-1)?.text ?? '');
+      add(database.name, undefined, undefined, database.privileges.grants);
+    }
+  } else if (target) {
+    throw new StatementError(SqlState.FeatureNotSupported, `SHOW GRANTS ON ${target.type.toUpperCase()} is not supported yet`);
+  } else {
+    const database = change.database(change.context.names.currentDatabase);
+    add(database.name, undefined, undefined, database.privileges.grants);
+    for (const table of snapshot.tablesOf(database.id)) addTable(table);
+  }
+  return rows;
+}
+
+function showRanges(change: SchemaChange, stmt: Of<'ranges'>): Datum[][] {
+  const { target } = stmt;
+  const { kv } = change.context.engine;
+  const tables: TableDescriptor[] = [];
+  if (target.type === 'table') tables.push(change.table(target.name));
+  else if (target.type === 'database') tables.push(...change.snapshot.tablesOf(change.database(target.name?.text ?? change.context.names.currentDatabase).id));
+  else throw new StatementError(SqlState.FeatureNotSupported, 'SHOW RANGES is supported FROM TABLE and FROM DATABASE');
+  return tables.flatMap((table) =>
+    kv.rangesOf(tableSpan(table)).map((range): Datum[] => [
+      null,
+      null,
+      range.rangeId,
+      Math.round((range.sizeBytes / 1e6) * 1000) / 1000,
+      range.leaseholder,
+      text(formatLocality(kv.cluster.node(range.leaseholder).locality)),
+    ]),
+  );
+}
+
+export function registerShowStatements(hooks: StatementHooks): void {
+  hooks.register<Show>('show', {
+    isReadOnly: true,
+    columns: columnsOf,
+    run: async (context, stmt): Promise<HookResult> => {
+      const rows = await rowsOf(context as RunContext, stmt);
+      return { tag: `SHOW ${rows.length}`, rows };
+    },
+  });
+}

@@ -1,0 +1,113 @@
+/**
+ * SHOW CREATE: descriptors as CockroachDB prints them, and the definitions of single parts.
+ */
+import type { CatalogSnapshot } from '../../catalog/catalog.ts';
+import type { ColumnDescriptor, ForeignKeyDescriptor, IndexDescriptor, TableDescriptor } from '../../catalog/descriptor.ts';
+import { quoteLiteral, quoteName, quoteNames } from '../../catalog/names.ts';
+import { sqlTypeName } from '../../catalog/type.ts';
+
+const nameOf = (table: TableDescriptor, id: number): string => quoteName(table.columns.find((column) => column.id === id)?.name ?? `[${id}]`);
+const namesOf = (table: TableDescriptor, ids: readonly number[]): string => ids.map((id) => nameOf(table, id)).join(', ');
+const keyOf = (table: TableDescriptor, index: IndexDescriptor): string =>
+  index.columnIds.map((id, i) => `${nameOf(table, id)} ${index.directions[i] ?? 'ASC'}`).join(', ');
+
+/** A stored expression with sequences by name, as users write it. */
+export function displayExpr(text: string, snapshot: CatalogSnapshot): string {
+  return text.replaceAll(/\((\d+)::REGCLASS\)/g, (whole, id: string) => {
+    const sequence = snapshot.tableById(Number(id));
+    return sequence ? `(${quoteLiteral(quoteNames(snapshot.fullName(sequence).slice(1)))}::REGCLASS)` : whole;
+  });
+}
+
+export function columnText(column: ColumnDescriptor, snapshot: CatalogSnapshot): string {
+  const parts = [quoteName(column.name), sqlTypeName(column.type)];
+  if (column.hidden) parts.push('NOT VISIBLE');
+  parts.push(column.nullable ? 'NULL' : 'NOT NULL');
+  if (column.generatedAsIdentity) parts.push(`GENERATED ${column.generatedAsIdentity.toUpperCase()} AS IDENTITY`);
+  else if (column.defaultExpr !== undefined) parts.push(`DEFAULT ${displayExpr(column.defaultExpr, snapshot)}`);
+  if (column.onUpdateExpr !== undefined) parts.push(`ON UPDATE ${column.onUpdateExpr}`);
+  if (column.computeExpr !== undefined) parts.push(`AS (${column.computeExpr}) ${column.isVirtual ? 'VIRTUAL' : 'STORED'}`);
+  return parts.join(' ');
+}
+
+function foreignKeyTail(fk: ForeignKeyDescriptor): string {
+  const match = fk.match === 'FULL' ? ' MATCH FULL' : '';
+  const onDelete = fk.onDelete === 'NO ACTION' ? '' : ` ON DELETE ${fk.onDelete}`;
+  const onUpdate = fk.onUpdate === 'NO ACTION' ? '' : ` ON UPDATE ${fk.onUpdate}`;
+  return `${match}${onDelete}${onUpdate}${fk.validated ? '' : ' NOT VALID'}`;
+}
+
+function referencedName(table: TableDescriptor, fk: ForeignKeyDescriptor, snapshot: CatalogSnapshot): string {
+  const parent = fk.referencedTableId === table.id ? table : snapshot.tableById(fk.referencedTableId);
+  if (!parent) return `[${fk.referencedTableId}]`;
+  const full = snapshot.fullName(parent);
+  return quoteNames(parent.parentId === table.parentId ? full.slice(1) : full);
+}
+
+export function foreignKeyText(table: TableDescriptor, fk: ForeignKeyDescriptor, snapshot: CatalogSnapshot): string {
+  const parent = fk.referencedTableId === table.id ? table : snapshot.tableById(fk.referencedTableId);
+  const columns = parent ? namesOf(parent, fk.referencedColumnIds) : '';
+  return `FOREIGN KEY (${namesOf(table, fk.columnIds)}) REFERENCES ${referencedName(table, fk, snapshot)}(${columns})${foreignKeyTail(fk)}`;
+}
+
+function storingText(table: TableDescriptor, index: IndexDescriptor): string {
+  return index.storeColumnIds.length > 0 ? ` STORING (${namesOf(table, index.storeColumnIds)})` : '';
+}
+
+/** `CREATE UNIQUE INDEX i ON db.public.t USING btree (a ASC)`, as pg_indexes shows it. */
+export function indexText(table: TableDescriptor, index: IndexDescriptor, tableName: string): string {
+  const where = index.predicate === undefined ? '' : ` WHERE (${index.predicate})`;
+  return `CREATE ${index.unique ? 'UNIQUE ' : ''}INDEX ${quoteName(index.name)} ON ${tableName} USING btree (${keyOf(table, index)})${storingText(table, index)}${where}`;
+}
+
+/** A constraint's definition, as SHOW CONSTRAINTS and pg_get_constraintdef print it. */
+export function constraintText(table: TableDescriptor, type: 'p' | 'u' | 'c' | 'f', id: number, snapshot: CatalogSnapshot): string {
+  if (type === 'c') {
+    const check = table.checks.find((candidate) => candidate.id === id);
+    return `CHECK ((${check?.expr ?? ''}))${check?.validated === false ? ' NOT VALID' : ''}`;
+  }
+  if (type === 'f') {
+    const fk = table.foreignKeys.find((candidate) => candidate.id === id);
+    return fk ? foreignKeyText(table, fk, snapshot) : '';
+  }
+  const index = type === 'p' ? table.primaryIndex : table.indexes.find((candidate) => candidate.id === id);
+  if (!index) return '';
+  return `${type === 'p' ? 'PRIMARY KEY' : 'UNIQUE'} (${keyOf(table, index)})`;
+}
+
+/** SHOW CREATE TABLE. `name`: how the statement is to call it. */
+export function createTableText(table: TableDescriptor, snapshot: CatalogSnapshot, name = quoteNames(snapshot.fullName(table).slice(1))): string {
+  const lines: string[] = table.columns.filter((column) => column.state === 'public').map((column) => columnText(column, snapshot));
+  lines.push(`CONSTRAINT ${quoteName(table.primaryIndex.name)} PRIMARY KEY (${keyOf(table, table.primaryIndex)})`);
+  for (const fk of table.foreignKeys) lines.push(`CONSTRAINT ${quoteName(fk.name)} ${foreignKeyText(table, fk, snapshot)}`);
+  for (const index of table.indexes) {
+    const where = index.predicate === undefined ? '' : ` WHERE ${index.predicate}`;
+    lines.push(`${index.unique ? 'UNIQUE ' : ''}INDEX ${quoteName(index.name)} (${keyOf(table, index)})${storingText(table, index)}${where}`);
+  }
+  const families = table.families.filter((family) => table.families.length > 1 || family.name !== 'primary' || family.columnIds.length > 0);
+  for (const family of families) lines.push(`FAMILY ${quoteName(family.name)} (${namesOf(table, family.columnIds)})`);
+  for (const check of table.checks) {
+    lines.push(`CONSTRAINT ${quoteName(check.name)} CHECK (${check.expr})${check.validated ? '' : ' NOT VALID'}`);
+  }
+  const params: string[] = [];
+  if (table.excludeDataFromBackup) params.push('exclude_data_from_backup = true');
+  for (const [key, value] of Object.entries(table.storageParams ?? {})) params.push(`${key} = ${value}`);
+  const tail = params.length > 0 ? ` WITH (${params.join(', ')})` : '';
+  const comments: string[] = [];
+  if (table.comment !== undefined) comments.push(`COMMENT ON TABLE ${name} IS ${quoteLiteral(table.comment)}`);
+  for (const column of table.columns) {
+    if (column.comment !== undefined) comments.push(`COMMENT ON COLUMN ${name}.${quoteName(column.name)} IS ${quoteLiteral(column.comment)}`);
+  }
+  for (const index of table.indexes) {
+    if (index.comment !== undefined) comments.push(`COMMENT ON INDEX ${name}@${quoteName(index.name)} IS ${quoteLiteral(index.comment)}`);
+  }
+  return [`CREATE TABLE ${name} (\n\t${lines.join(',\n\t')}\n)${tail}`, ...comments].join(';\n');
+}
+
+export function createSequenceText(table: TableDescriptor, snapshot: CatalogSnapshot): string {
+  const options = table.sequence;
+  const name = quoteNames(snapshot.fullName(table).slice(1));
+  if (!options) return `CREATE SEQUENCE ${name}`;
+  const cache = options.cacheSize === '1' ? '' : ` CACHE ${options.cacheSize}`;
+  return `CREATE SEQUENCE ${name} MINVALUE ${options.minValue} MAXVALUE ${options.maxValue} INCREMENT ${options.increment} START ${options.start}${cache}`;
+}

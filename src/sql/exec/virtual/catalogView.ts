@@ -1,0 +1,116 @@
+/**
+ * CatalogView: what one statement's virtual tables see of the catalog: the databases they read, and of
+ * those the relations that the user may know of.
+ */
+import type { CatalogSnapshot, ResolvedSchema } from '../../../catalog/catalog.ts';
+import {
+  allIndexes,
+  type DatabaseDescriptor,
+  type Descriptor,
+  type IndexDescriptor,
+  isTable,
+  type TableDescriptor,
+  type TypeDescriptor,
+} from '../../../catalog/descriptor.ts';
+import { isAdmin, PUBLIC_ROLE } from '../../../catalog/privileges.ts';
+import { rolesOf } from '../../../catalog/users.ts';
+import type { VirtualTable } from '../../plan/virtualTable.ts';
+import { schemaOid } from '../catalogLookup.ts';
+import type { StatementContext } from '../statement.ts';
+
+/** A table, view or sequence with where it stands. */
+export interface Relation {
+  readonly table: TableDescriptor;
+  readonly database: DatabaseDescriptor;
+  readonly schemaName: string;
+  readonly schemaOid: number;
+}
+
+/** What one statement sees of the catalog: one database, or all when it names none. */
+export class CatalogView {
+  readonly context: StatementContext;
+  readonly snapshot: CatalogSnapshot;
+  /** The database read, or every one. */
+  readonly databases: readonly DatabaseDescriptor[];
+  /** The user and the roles it is in. */
+  readonly roles: ReadonlySet<string>;
+
+  private constructor(context: StatementContext, snapshot: CatalogSnapshot, databases: readonly DatabaseDescriptor[], roles: ReadonlySet<string>) {
+    this.context = context;
+    this.snapshot = snapshot;
+    this.databases = databases;
+    this.roles = roles;
+  }
+
+  static async open(context: StatementContext, database: string | undefined): Promise<CatalogView> {
+    const snapshot = await context.catalog();
+    const one = database ? snapshot.database(database) : undefined;
+    const databases = one ? [one] : database ? [] : snapshot.allDatabases();
+    const roles = isAdmin(context.user) ? new Set([context.user]) : await rolesOf(context.reader, context.user);
+    return new CatalogView(context, snapshot, databases, roles);
+  }
+
+  /** Public tables, views and sequences that the user may know of, by database and id. */
+  *relations(): Generator<Relation> {
+    for (const database of this.databases) {
+      for (const table of this.snapshot.tablesOf(database.id)) {
+        if (!this.canSee(table)) continue;
+        const schemaName = this.snapshot.schemaById(database, table.schemaId)?.name ?? 'public';
+        yield { table, database, schemaName, schemaOid: schemaOid(database.id, table.schemaId) };
+      }
+    }
+  }
+
+  *tables(): Generator<Relation> {
+    for (const relation of this.relations()) if (isTable(relation.table)) yield relation;
+  }
+
+  *views(): Generator<Relation> {
+    for (const relation of this.relations()) if (relation.table.view) yield relation;
+  }
+
+  *sequences(): Generator<Relation> {
+    for (const relation of this.relations()) if (relation.table.sequence) yield relation;
+  }
+
+  /** Indexes that statements use, with their tables. */
+  *indexes(): Generator<Relation & { readonly index: IndexDescriptor }> {
+    for (const relation of this.tables()) {
+      for (const index of allIndexes(relation.table)) if (index.state === 'public') yield { ...relation, index };
+    }
+  }
+
+  *schemas(): Generator<ResolvedSchema> {
+    for (const database of this.databases) yield* this.snapshot.schemasOf(database);
+  }
+
+  *types(): Generator<TypeDescriptor> {
+    for (const database of this.databases) yield* this.snapshot.typesOf(database.id);
+  }
+
+  /** Every virtual table, for the tables that list tables. */
+  get virtualTables(): readonly VirtualTable[] {
+    return this.context.engine.virtualTables.all();
+  }
+
+  get virtualSchemas(): readonly string[] {
+    return this.context.engine.virtualTables.schemas();
+  }
+
+  /** True for owners, admins, and holders of any privilege on it. */
+  canSee(descriptor: Descriptor): boolean {
+    const { owner, grants } = descriptor.privileges;
+    if (isAdmin(this.roles) || this.roles.has(owner)) return true;
+    return grants.some((grant) => grant.grantee === PUBLIC_ROLE || this.roles.has(grant.grantee));
+  }
+
+  /** The oid of a virtual table of pg_catalog: what classid columns hold. */
+  classOid(name: string): number {
+    return this.context.engine.virtualTables.get('pg_catalog', name)?.oid ?? 0;
+  }
+}
+
+/** Owner of a schema: public belongs to its database's. */
+export function schemaOwner(schema: ResolvedSchema): string {
+  return (schema.descriptor ?? schema.database).privileges.owner;
+}

@@ -1,0 +1,66 @@
+/**
+ * How virtual tables are written: columns as a record of types, rows as records of plain values.
+ *
+ * A row names what it fills; the rest is NULL, so a table has PostgreSQL's full shape while its rows
+ * say only what Varve knows. Text is a JavaScript string here and becomes a datum in one place.
+ *
+ * Lives elsewhere: what rows are made from (catalogView.ts).
+ */
+import { utf8Encode } from '../../../base/bytes.ts';
+import type { Datum } from '../../../catalog/datum.ts';
+import type { ColumnType } from '../../../catalog/type.ts';
+import type { VirtualTable } from '../../plan/virtualTable.ts';
+import { CatalogView } from './catalogView.ts';
+
+export type VirtualTableDefinition = Omit<VirtualTable, 'oid'>;
+type Columns = Readonly<Record<string, ColumnType>>;
+
+/** A plain value: text as a JavaScript string (also in arrays), anything else as its datum. */
+export type Cell = string | Datum | undefined | readonly string[];
+export type Cells<C> = { readonly [Name in keyof C]?: Cell };
+
+/** The maker of one schema's tables: `inSchema('pg_catalog')('pg_am', { oid: Type.Oid }, (view) => [{ oid: 1 }])`. */
+export function inSchema(schema: string) {
+  return <const C extends Columns>(
+    name: string,
+    columns: C,
+    rows: (view: CatalogView) => Iterable<Cells<NoInfer<C>>> | Promise<Iterable<Cells<NoInfer<C>>>>,
+    comment?: string,
+  ): VirtualTableDefinition => {
+    const names = Object.entries(columns).map(([column, type]) => ({ name: column, type, toDatum: converter(type) }));
+    return {
+      schema,
+      name,
+      columns: names.map((column) => ({ name: column.name, type: column.type })),
+      ...(comment !== undefined && { comment }),
+      async rows(context, database) {
+        const view = await CatalogView.open(context, database);
+        const datums: Datum[][] = [];
+        for (const row of await rows(view)) datums.push(names.map((column) => column.toDatum(row[column.name])));
+        return datums;
+      },
+    };
+  };
+}
+
+/** Tables that exist so that queries on them work, and never hold a row. */
+export function emptyTables(schema: string, tables: Readonly<Record<string, Columns>>): VirtualTableDefinition[] {
+  const table = inSchema(schema);
+  return Object.entries(tables).map(([name, columns]) => table(name, columns, () => []));
+}
+
+function converter(type: ColumnType): (cell: Cell) => Datum {
+  if (type.family === 'string') return (cell) => (cell === undefined || cell === null ? null : utf8Encode(cell as string));
+  if (type.family === 'array' && type.element?.family === 'string') {
+    return (cell) => (cell === undefined || cell === null ? null : (cell as readonly string[]).map(utf8Encode));
+  }
+  return (cell) => (cell === undefined ? null : (cell as Datum));
+}
+
+export const yesNo = (value: boolean): string => (value ? 'YES' : 'NO');
+
+/** A 64-bit value kept as decimal text, as a datum. */
+export function intOfText(text: string): number | bigint {
+  const value = BigInt(text);
+  return Number.isSafeInteger(Number(value)) ? Number(value) : value;
+}

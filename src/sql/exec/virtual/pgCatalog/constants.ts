@@ -1,0 +1,26 @@
+/**
+ * Numbers that several tables of pg_catalog must agree on.
+ */
+import type { ColumnType } from '../../../../catalog/type.ts';
+import { hashOid } from '../../catalogLookup.ts';
+
+/** pg_am: how every index is kept. PostgreSQL's own oid for btree, which is also what pg_get_indexdef prints. */
+export const INDEX_ACCESS_METHOD = 403;
+export const TABLE_ACCESS_METHOD = 2;
+/** pg_collation: `default` and `C`, PostgreSQL's oids. Text compares by code point. */
+export const DEFAULT_COLLATION = 100;
+export const C_COLLATION = 950;
+export const DEFAULT_TABLESPACE = 1663;
+/** pg_language: functions are built in. */
+export const INTERNAL_LANGUAGE = 12;
+/** UTF8 in PostgreSQL's numbering of encodings. */
+export const UTF8_ENCODING = 6;
+
+/** The collation of a type's values; 0 for types without one. */
+export function collationOf(type: ColumnType | undefined): number {
+  const base = type?.family === 'array' ? type.element : type;
+  if (base?.family !== 'string' || base.variant === '"char"') return 0;
+  return base.variant === 'NAME' ? C_COLLATION : DEFAULT_COLLATION;
+}
+
+export const defaultOid = (tableId: number, columnId: number): number => hashOid('default', tableId, columnId);
