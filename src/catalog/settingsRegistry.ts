@@ -109,6 +109,7 @@ export const SETTINGS: readonly SettingDefinition[] = Object.freeze(
     bool('feature.backup.enabled', true, 'set to false to refuse BACKUP'),
     bool('feature.restore.enabled', true, 'set to false to refuse RESTORE'),
     bool('feature.schema_change.enabled', true, 'set to false to refuse schema changes'),
+    text('jobs.debug.pausepoints', '', 'names of pause points, separated by commas, at which jobs pause themselves'),
     duration('jobs.registry.interval.adopt', 30 * SECOND, 'time between two looks for jobs that nobody runs'),
     duration('jobs.registry.interval.cancel', 10 * SECOND, 'time between two looks for jobs to be canceled'),
     duration('jobs.registry.interval.gc', HOUR, 'time between two removals of old job records'),
