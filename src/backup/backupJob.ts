@@ -15,6 +15,7 @@
  * (backupPlanning.ts), the workers (exportLayer.ts), who owns the directory (directoryClaim.ts).
  */
 import { assert } from '../base/assert.ts';
+import { StorageError } from '../base/errors.ts';
 import { mergeSpans, subtractSpans } from '../base/span.ts';
 import type { Timestamp } from '../base/timestamp.ts';
 import type { Catalog } from '../catalog/catalog.ts';
@@ -67,6 +68,9 @@ export const BACKUP_PAUSEPOINTS = Object.freeze([
 /** Failed attempts in a row without progress: with the registry's backoff about a quarter of an hour. */
 export const BACKUP_ATTEMPTS_MAX = 6;
 
+/** Below BACKUP_ATTEMPTS_MAX, at which the registry would give up in its own way. */
+const REVERT_ATTEMPTS_MAX = 4;
+
 /** The export's share of the whole: confirming and finishing take the rest. */
 const EXPORT_FRACTION = 0.95;
 
@@ -97,6 +101,7 @@ export class BackupResumer implements Resumer {
   readonly #details: BackupDetails;
   /** Counts data files of this claim, over all its attempts. */
   #fileNumber = 0;
+  #revertAttempts = 0;
 
   constructor(deps: BackupJobDeps, details: BackupDetails) {
     this.#deps = deps;
@@ -121,6 +126,10 @@ export class BackupResumer implements Resumer {
     const storage = this.#open(ctx.node);
     try {
       if (storage.capabilities.delete && storage.capabilities.list) await this.#deleteEverything(storage, ctx);
+    } catch (error) {
+      // A storage that is gone for good must not hold history for good: the files stay, the protection goes.
+      if (!(error instanceof StorageError) || (error.isRetryable && ++this.#revertAttempts < REVERT_ATTEMPTS_MAX)) throw error;
+      await ctx.checkpoint({ runningStatus: `files are left in "${storage.uri}": ${error.message}` });
     } finally {
       await storage.close();
     }

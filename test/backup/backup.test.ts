@@ -220,6 +220,22 @@ test('a file that was stored wrong, or a manifest, never makes a success', async
   }
 });
 
+test('a storage that cannot be written any more ends the job, says what is left, and holds no history', async () => {
+  for (const isRetryable of [true, false]) {
+    let injector: FaultInjector | undefined;
+    const harness = await bank({ wrap: (storage) => injector?.wrap(storage) ?? storage });
+    const rules = [{ operations: ['write', 'delete'] as const, nth: 3, action: { kind: 'fail', isRetryable } as const }];
+    injector = new FaultInjector({ rules, random: seededRandom(1), clock: harness.clock, activity: harness.clock.activity });
+    const id = await start(harness, FULL);
+    assert.is(await finish(harness, id), 'failed');
+    const record = await harness.jobs.get(id);
+    assert.is(record?.error?.code, '58030');
+    assert.match(record?.runningStatus ?? '', 'files are left in "mem://bucket/c"');
+    assert.is(protectionCount(harness), 0);
+    harness.close();
+  }
+});
+
 test('random chains: any restorable moment reads back as it was', async () => {
   for (let seed = 0; seed < 25; seed++) {
     const random = seededRandom(`chain ${seed}`);
