@@ -1,0 +1,62 @@
+/**
+ * Backup catalog: the descriptors that a layer holds, as of a moment, in the shape of a catalog
+ * snapshot, so that names in a RESTORE resolve by the same rules as everywhere else.
+ *
+ *   B1  at the layer's end time it is what the manifest calls `descriptors`; inside a layer with
+ *       revision history it is, of each object, the newest change at or below that moment
+ *   B2  only PUBLIC objects are there: what was offline, dropped or being added then is not restored
+ */
+import type { Timestamp } from '../base/timestamp.ts';
+import type { Descriptor } from '../catalog/descriptor.ts';
+import { type CatalogContent, CatalogSnapshot, type NameEntry, nameKey } from '../catalog/snapshot.ts';
+
+import type { Manifest } from '../backup/manifest.ts';
+
+/** The PUBLIC descriptors of a layer as of `time`, ascending by id. The layer holds that moment (chain.ts, H3). */
+export function descriptorsAt(manifest: Manifest, time: Timestamp): Descriptor[] {
+  const descriptors = time === manifest.endTime ? manifest.descriptors : newestChanges(manifest, time);
+  return descriptors.filter((descriptor) => descriptor.state === 'PUBLIC').sort((a, b) => a.id - b.id);
+}
+
+function newestChanges(manifest: Manifest, time: Timestamp): Descriptor[] {
+  const newest = new Map<number, Descriptor | undefined>();
+  // Ascending by time, so the last one at or below the moment stays.
+  for (const change of manifest.descriptorChanges) if (change.time <= time) newest.set(change.id, change.descriptor);
+  return [...newest.values()].filter((descriptor) => descriptor !== undefined);
+}
+
+/** The catalog as of `time`, as far as the layer holds it. */
+export function backupSnapshot(manifest: Manifest, time: Timestamp): CatalogSnapshot {
+  return new CatalogSnapshot(new BackupContent(descriptorsAt(manifest, time)), time);
+}
+
+class BackupContent implements CatalogContent {
+  /** A backup's content stands alone: nothing is cached by it. */
+  readonly version = -1;
+  readonly #descriptors: ReadonlyMap<number, Descriptor>;
+  readonly #names = new Map<string, NameEntry>();
+
+  constructor(descriptors: readonly Descriptor[]) {
+    this.#descriptors = new Map(descriptors.map((descriptor) => [descriptor.id, descriptor]));
+    for (const { id, name, parentId, ...rest } of descriptors) {
+      const schemaId = 'schemaId' in rest ? rest.schemaId : 0;
+      this.#names.set(nameKey(parentId, schemaId, name), { parentId, schemaId, name, id });
+    }
+  }
+
+  descriptorOf(id: number): Descriptor | undefined {
+    return this.#descriptors.get(id);
+  }
+
+  ids(): Iterable<number> {
+    return this.#descriptors.keys();
+  }
+
+  idOf(parentId: number, schemaId: number, name: string): number | undefined {
+    return this.#names.get(nameKey(parentId, schemaId, name))?.id;
+  }
+
+  *names(parentId: number, schemaId: number): Generator<NameEntry> {
+    for (const entry of this.#names.values()) if (entry.parentId === parentId && entry.schemaId === schemaId) yield entry;
+  }
+}

@@ -1,0 +1,266 @@
+/**
+ * Id rewrites: a backup's descriptors as the descriptors to create: under new ids, with every
+ * reference between them moved along, and references out of the restore refused or left out.
+ *
+ *   R1  databases, schemas, types, tables and sequences get new ids; columns, families, indexes and
+ *       constraints keep theirs, so that rows fit without a change of their values
+ *   R2  a reference is kept only when both ends are restored: a foreign key never points at a table
+ *       that was there before. What points *to* a restored table from one that is not is left out;
+ *       what a restored table itself needs must be restored too, or be given up by a skip option
+ *   R3  a schema change under way at the restored time counts as not begun: its indexes and columns
+ *       are left out
+ *   R4  the restoring user owns everything; grants are not restored
+ *
+ * What is made is OFFLINE and version 1. Lives elsewhere: keys (keyRewriter.ts), writing it all
+ * (publish.ts).
+ */
+import { assert } from '../base/assert.ts';
+import { StatementError } from '../base/errors.ts';
+import { SqlState } from '../base/sqlState.ts';
+import { MIN_TIMESTAMP } from '../base/timestamp.ts';
+import type {
+  ColumnDescriptor,
+  DatabaseDescriptor,
+  Descriptor,
+  ForeignKeyDescriptor,
+  SchemaDescriptor,
+  TableDescriptor,
+  TypeDescriptor,
+} from '../catalog/descriptor.ts';
+import { PUBLIC_SCHEMA_ID } from '../catalog/descriptor.ts';
+import { ownerPrivileges } from '../catalog/privileges.ts';
+import type { CatalogSnapshot } from '../catalog/snapshot.ts';
+import type { ColumnType } from '../catalog/type.ts';
+import { arrayOf, enumOf } from '../catalog/type.ts';
+
+import type { RestoreTargets } from './restoreTargets.ts';
+import { rewriteSequenceIds } from './sequenceRefs.ts';
+
+/** Why an object cannot be used yet, as errors show it. */
+export const OFFLINE_REASON = 'restoring';
+
+export interface SkipOptions {
+  readonly foreignKeys: boolean;
+  readonly sequences: boolean;
+  readonly sequenceOwners: boolean;
+}
+
+export interface RewriteOptions {
+  readonly owner: string;
+  readonly skip: SkipOptions;
+  /** The name of the restored database, for new_db_name. */
+  readonly newDatabaseName?: string | undefined;
+  /** The backup's catalog, for names in errors. */
+  readonly backup: CatalogSnapshot;
+}
+
+/** Ids of the backup to ids here. */
+export interface IdMap {
+  /** Everything that is created. */
+  readonly created: ReadonlyMap<number, number>;
+  /** What is here already and stands for a part of the backup: the database that tables go into, its schemas and types. */
+  readonly existing: ReadonlyMap<number, number>;
+}
+
+/**
+ * New descriptors for those of `targets` that are created, ascending by id. Throws 22023 naming what
+ * is missing and the option that gives it up, 0A000 for views.
+ */
+export function rewriteDescriptors(targets: RestoreTargets, ids: IdMap, options: RewriteOptions): Descriptor[] {
+  const rewriter = new Rewriter(targets, ids, options);
+  const isCreated = (descriptor: Descriptor) => ids.created.has(descriptor.id);
+  return [
+    ...targets.databases.map((database) => rewriter.database(database)),
+    ...targets.schemas.filter(isCreated).map((schema) => rewriter.schema(schema)),
+    ...targets.types.filter(isCreated).map((type) => rewriter.type(type)),
+    ...targets.tables.map((table) => rewriter.table(table)),
+  ].sort((a, b) => a.id - b.id);
+}
+
+class Rewriter {
+  readonly #ids: IdMap;
+  readonly #options: RewriteOptions;
+  readonly #tables: ReadonlyMap<number, TableDescriptor>;
+
+  constructor(targets: RestoreTargets, ids: IdMap, options: RewriteOptions) {
+    this.#ids = ids;
+    this.#options = options;
+    this.#tables = new Map(targets.tables.map((table) => [table.id, table]));
+  }
+
+  #id(id: number): number {
+    if (id === PUBLIC_SCHEMA_ID) return id;
+    const found = this.#ids.created.get(id) ?? this.#ids.existing.get(id);
+    assert(found !== undefined, `descriptor ${id} has no new id`);
+    return found;
+  }
+
+  #base<D extends Descriptor>(descriptor: D): Pick<D, 'id' | 'version' | 'modificationTime' | 'state' | 'offlineReason' | 'privileges'> {
+    return {
+      id: this.#id(descriptor.id),
+      version: 1,
+      modificationTime: MIN_TIMESTAMP,
+      state: 'OFFLINE',
+      offlineReason: OFFLINE_REASON,
+      privileges: ownerPrivileges(this.#options.owner),
+    };
+  }
+
+  database(database: DatabaseDescriptor): DatabaseDescriptor {
+    return { ...database, ...this.#base(database), name: this.#options.newDatabaseName ?? database.name };
+  }
+
+  schema(schema: SchemaDescriptor): SchemaDescriptor {
+    return { ...schema, ...this.#base(schema), parentId: this.#id(schema.parentId) };
+  }
+
+  type(type: TypeDescriptor): TypeDescriptor {
+    return {
+      ...type,
+      ...this.#base(type),
+      parentId: this.#id(type.parentId),
+      schemaId: this.#id(type.schemaId),
+      referencedByIds: this.#restored(type.referencedByIds),
+    };
+  }
+
+  table(source: TableDescriptor): TableDescriptor {
+    if (source.view !== undefined) {
+      throw new StatementError(SqlState.FeatureNotSupported, `RESTORE of views is not supported yet: "${source.name}"`);
+    }
+    const table = withoutUnfinished(source);
+    return {
+      ...table,
+      ...this.#base(table),
+      parentId: this.#id(table.parentId),
+      schemaId: this.#id(table.schemaId),
+      columns: table.columns.map((column) => this.#column(table, column)),
+      foreignKeys: table.foreignKeys.flatMap((key) => this.#foreignKey(table, key)),
+      referencedByIds: this.#restored(table.referencedByIds).filter((id) => this.#stillReferences(id, source)),
+      dependedOnByIds: this.#restored(table.dependedOnByIds),
+      ...(table.sequence && { sequence: this.#sequence(table) }),
+      createTime: MIN_TIMESTAMP,
+    };
+  }
+
+  /** New ids of those tables that are restored, ascending. */
+  #restored(ids: readonly number[]): number[] {
+    return [...new Set(ids)]
+      .filter((id) => this.#tables.has(id))
+      .map((id) => this.#id(id))
+      .sort((a, b) => a - b);
+  }
+
+  /** A table whose unfinished foreign key was left out does not refer any more. */
+  #stillReferences(newId: number, referenced: TableDescriptor): boolean {
+    for (const table of this.#tables.values()) {
+      if (this.#id(table.id) !== newId) continue;
+      return withoutUnfinished(table).foreignKeys.some((key) => key.referencedTableId === referenced.id);
+    }
+    return false;
+  }
+
+  #column(table: TableDescriptor, column: ColumnDescriptor): ColumnDescriptor {
+    const { usesSequenceIds = [], ownsSequenceIds = [], ...kept } = column;
+    const uses = this.#sequences(table, column, usesSequenceIds);
+    const owned = ownsSequenceIds.filter((id) => this.#isOwnerKept(id, `table "${table.name}" without the sequence it owns,`));
+    const { defaultExpr, ...withoutDefault } = kept;
+    const isDefaultLost = uses.length < usesSequenceIds.length;
+    return {
+      ...withoutDefault,
+      type: this.#type(column.type),
+      ...(defaultExpr !== undefined &&
+        !isDefaultLost && { defaultExpr: uses.length > 0 ? rewriteSequenceIds(defaultExpr, this.#ids.created) : defaultExpr }),
+      ...(uses.length > 0 && !isDefaultLost && { usesSequenceIds: uses.map((id) => this.#id(id)) }),
+      ...(owned.length > 0 && { ownsSequenceIds: owned.map((id) => this.#id(id)) }),
+    };
+  }
+
+  /** Those of the sequences that are restored. */
+  #sequences(table: TableDescriptor, column: ColumnDescriptor, ids: readonly number[]): number[] {
+    const missing = ids.find((id) => !this.#tables.has(id));
+    if (missing !== undefined && !this.#options.skip.sequences) {
+      throw this.#missing(
+        `cannot restore table "${table.name}" without referenced sequence ${this.#nameOf(missing)}`,
+        `the default of column "${column.name}" uses it`,
+        'skip_missing_sequences',
+      );
+    }
+    return ids.filter((id) => this.#tables.has(id));
+  }
+
+  /** False when the other end of an ownership is given up. */
+  #isOwnerKept(id: number, what: string): boolean {
+    if (this.#tables.has(id)) return true;
+    if (this.#options.skip.sequenceOwners) return false;
+    throw this.#missing(`cannot restore ${what} ${this.#nameOf(id)}`, undefined, 'skip_missing_sequence_owners');
+  }
+
+  #nameOf(id: number): string {
+    const descriptor = this.#options.backup.byId(id);
+    return descriptor === undefined ? `[${id}]` : `"${descriptor.name}"`;
+  }
+
+  #missing(message: string, detail: string | undefined, option: string): StatementError {
+    return new StatementError(SqlState.InvalidParameterValue, `${message} (or "${option}" option)`, {
+      ...(detail !== undefined && { detail }),
+      hint: `restore it in the same statement, or give it up: WITH ${option}`,
+    });
+  }
+
+  #foreignKey(table: TableDescriptor, key: ForeignKeyDescriptor): ForeignKeyDescriptor[] {
+    if (this.#tables.has(key.referencedTableId)) return [{ ...key, referencedTableId: this.#id(key.referencedTableId) }];
+    if (this.#options.skip.foreignKeys) return [];
+    throw this.#missing(
+      `cannot restore table "${table.name}" without referenced table ${this.#nameOf(key.referencedTableId)}`,
+      `foreign key "${key.name}" refers to it`,
+      'skip_missing_foreign_keys',
+    );
+  }
+
+  #sequence(table: TableDescriptor): TableDescriptor['sequence'] {
+    const { ownedBy, ...options } = table.sequence as NonNullable<TableDescriptor['sequence']>;
+    if (ownedBy === undefined || !this.#isOwnerKept(ownedBy.tableId, `sequence "${table.name}" without the table that owns it,`))
+      return options;
+    const owner = this.#tables.get(ownedBy.tableId) as TableDescriptor;
+    const hasColumn = withoutUnfinished(owner).columns.some((column) => column.id === ownedBy.columnId);
+    return hasColumn ? { ...options, ownedBy: { ...ownedBy, tableId: this.#id(ownedBy.tableId) } } : options;
+  }
+
+  #type(type: ColumnType): ColumnType {
+    if (type.element !== undefined) {
+      const element = this.#type(type.element);
+      return element === type.element ? type : arrayOf(element);
+    }
+    if (type.typeId === undefined) return type;
+    return enumOf(this.#id(type.typeId), type.name ?? '', type.members ?? []);
+  }
+}
+
+/** The table without what a schema change had not finished: indexes and columns that are not public (R3). */
+export function withoutUnfinished(table: TableDescriptor): TableDescriptor {
+  const indexes = table.indexes.filter((index) => index.state === 'public');
+  const keyed = new Set(
+    [table.primaryIndex, ...indexes].flatMap((index) => [...index.columnIds, ...index.keySuffixColumnIds, ...index.storeColumnIds]),
+  );
+  // A column that a public index holds has its values: it counts as public.
+  const columns = table.columns
+    .filter((column) => column.state === 'public' || keyed.has(column.id))
+    .map((column) => (column.state === 'public' ? column : { ...column, state: 'public' as const }));
+  if (
+    indexes.length === table.indexes.length &&
+    columns.length === table.columns.length &&
+    columns.every((column, i) => column === table.columns[i])
+  )
+    return table;
+  const kept = new Set(columns.map((column) => column.id));
+  const isKept = (id: number) => kept.has(id);
+  return {
+    ...table,
+    indexes,
+    columns,
+    families: table.families.map((family) => ({ ...family, columnIds: family.columnIds.filter(isKept) })),
+    checks: table.checks.filter((check) => check.columnIds.every(isKept)),
+    foreignKeys: table.foreignKeys.filter((key) => key.columnIds.every(isKept)),
+  };
+}

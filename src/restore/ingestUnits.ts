@@ -1,0 +1,206 @@
+/**
+ * Ingest units: the data of a restore, unit after unit in key order, into stores that nobody can see yet.
+ *
+ *   I1  every row gets the one timestamp that planning chose, so a piece that is ingested again, after
+ *       a crash between ingest and checkpoint, changes nothing
+ *   I2  keys are done in ascending order: one key says how far the work has come
+ *   I3  a file is opened when the unit before its first one begins, and closed after its last
+ *
+ * One stream of work suffices: reading and decompressing run ahead beside it (fileCursor.ts), and
+ * decoding, merging and ingesting share the one main thread anyway.
+ */
+import { assert } from '../base/assert.ts';
+import type { Bytes } from '../base/bytes.ts';
+import type { Timestamp } from '../base/timestamp.ts';
+import { indexOfKey } from '../kv/indexOfKey.ts';
+import type { Kv } from '../kv/kv.ts';
+import type { ExternalStorage } from '../storage/externalStorage.ts';
+
+import type { EntryCounts } from '../backup/manifest.ts';
+
+import { FileCursor } from './fileCursor.ts';
+import type { KeyRewriter } from './keyRewriter.ts';
+import { mergeUnit } from './mergeUnit.ts';
+import { isUsedWhole, type LayerFile, type RestoreUnit, unitBytes, unitsAfter } from './spanCovering.ts';
+
+/** Rows of one ingested run: two or three milliseconds of the main thread. */
+const RUN_ROWS_MAX = 4096;
+const RUN_BYTES_MAX = 1 << 20;
+/** The last byte of a row's first key: column family 0. */
+const FAMILY_ZERO = 0x88;
+
+/** How far the work has come. */
+export interface IngestProgress extends EntryCounts {
+  /** In the backup's keys: everything at or below is ingested. Undefined at the start. */
+  readonly doneKey: Bytes | undefined;
+}
+
+/** An index as the backup keys it, and where its rows go. */
+export interface RestoredIndex {
+  readonly rewriter: KeyRewriter;
+  readonly newTableId: number;
+  readonly isPrimary: boolean;
+}
+
+export interface IngestUnitsOptions {
+  readonly kv: Kv;
+  readonly storage: ExternalStorage;
+  readonly units: readonly RestoreUnit[];
+  readonly done: IngestProgress;
+  /** As of when. */
+  readonly time: Timestamp;
+  /** The timestamp of every ingested row. */
+  readonly at: Timestamp;
+  /** The restored index that a backup's table and index id stand for. */
+  readonly indexOf: (tableId: number, indexId: number) => RestoredIndex | undefined;
+  /** Bytes of rows between two calls of onProgress. */
+  readonly checkpointBytes: number;
+  readonly signal: AbortSignal;
+  /** Called after each ingested run, before it counts as done anywhere. */
+  readonly onRun: (newTableId: number) => Promise<void>;
+  /** Makes progress durable. `fraction` is of the bytes to read. */
+  readonly onProgress: (progress: IngestProgress, fraction: number) => Promise<void>;
+}
+
+/** Ingests what of `units` (sorted) is not done yet, and returns the final counts. */
+export async function ingestUnits(options: IngestUnitsOptions): Promise<IngestProgress> {
+  const work = new IngestWork(options);
+  try {
+    return await work.run();
+  } finally {
+    await work.close();
+  }
+}
+
+class IngestWork {
+  readonly #options: IngestUnitsOptions;
+  readonly #units: readonly RestoreUnit[];
+  readonly #cursors = new Map<LayerFile, FileCursor>();
+  /** Index of the last unit that uses a file. */
+  readonly #lastUse = new Map<LayerFile, number>();
+  readonly #wholeFiles: ReadonlySet<LayerFile>;
+  readonly #totalBytes: number;
+  #finishedBytes = 0;
+  #progress: IngestProgress;
+  #bytesAtCheckpoint: number;
+
+  constructor(options: IngestUnitsOptions) {
+    this.#options = options;
+    this.#progress = options.done;
+    this.#bytesAtCheckpoint = options.done.dataBytes;
+    this.#totalBytes = options.units.reduce((sum, unit) => sum + unitBytes(unit), 0);
+    this.#units = unitsAfter(options.units, options.done.doneKey);
+    this.#finishedBytes = this.#totalBytes - this.#units.reduce((sum, unit) => sum + unitBytes(unit), 0);
+    this.#units.forEach((unit, i) => {
+      for (const file of unit.files) this.#lastUse.set(file, i);
+    });
+    this.#wholeFiles = new Set([...this.#lastUse.keys()].filter((file) => isUsedWhole(file, this.#units)));
+  }
+
+  async run(): Promise<IngestProgress> {
+    for (const [i, unit] of this.#units.entries()) {
+      this.#open(unit);
+      const next = this.#units[i + 1];
+      if (next) this.#open(next);
+      await this.#ingest(unit);
+      this.#finishedBytes += unitBytes(unit);
+      for (const file of unit.files) {
+        if (this.#lastUse.get(file) !== i) continue;
+        await this.#cursors.get(file)?.finish();
+        this.#cursors.delete(file);
+      }
+    }
+    return this.#progress;
+  }
+
+  async close(): Promise<void> {
+    for (const cursor of this.#cursors.values()) await cursor.close();
+    this.#cursors.clear();
+  }
+
+  #open(unit: RestoreUnit): void {
+    const { storage, kv, signal } = this.#options;
+    for (const file of unit.files) {
+      if (this.#cursors.has(file)) continue;
+      this.#cursors.set(file, new FileCursor(file, this.#wholeFiles.has(file), { storage, executor: kv.executor, signal }));
+    }
+  }
+
+  async #ingest(unit: RestoreUnit): Promise<void> {
+    const { tableId, indexId } = indexOfKey(unit.span.key);
+    const index = this.#options.indexOf(tableId, indexId);
+    assert(index !== undefined, `a unit of index ${tableId}/${indexId}, which is not restored`);
+    const cursors = unit.files.map((file) => this.#cursors.get(file) as FileCursor);
+    // Together, so that the first reads of many layers do not wait for one another.
+    await Promise.all(cursors.map((cursor) => cursor.enter(unit.span)));
+    const run = new RunBuilder(index, (finished) => this.#flush(index, finished));
+    await mergeUnit(cursors, this.#options.time, run);
+    await run.drain();
+  }
+
+  async #flush(index: RestoredIndex, run: FinishedRun): Promise<void> {
+    const { kv, at, signal, checkpointBytes } = this.#options;
+    signal.throwIfAborted();
+    await kv.ingest({ keys: run.keys, values: run.values }, { at });
+    await this.#options.onRun(index.newTableId);
+    const { rows, indexEntries, dataBytes } = this.#progress;
+    this.#progress = {
+      doneKey: run.lastKey,
+      rows: rows + (index.isPrimary ? run.rowCount : 0),
+      indexEntries: indexEntries + (index.isPrimary ? 0 : run.keys.length),
+      dataBytes: dataBytes + run.dataBytes,
+    };
+    if (this.#progress.dataBytes - this.#bytesAtCheckpoint >= checkpointBytes) {
+      this.#bytesAtCheckpoint = this.#progress.dataBytes;
+      await this.#options.onProgress(this.#progress, this.#fraction());
+    }
+    if (kv.executor.shouldYield()) await kv.executor.yield();
+  }
+
+  #fraction(): number {
+    return this.#totalBytes === 0 ? 1 : this.#finishedBytes / this.#totalBytes;
+  }
+}
+
+interface FinishedRun {
+  readonly keys: readonly Bytes[];
+  readonly values: readonly Bytes[];
+  readonly lastKey: Bytes;
+  readonly rowCount: number;
+  readonly dataBytes: number;
+}
+
+/** Collects rows of one index under their new keys. */
+class RunBuilder {
+  readonly #index: RestoredIndex;
+  readonly #flush: (run: FinishedRun) => Promise<void>;
+  #keys: Bytes[] = [];
+  #values: Bytes[] = [];
+  #lastKey = '' as Bytes;
+  #rowCount = 0;
+  #dataBytes = 0;
+
+  constructor(index: RestoredIndex, flush: (run: FinishedRun) => Promise<void>) {
+    this.#index = index;
+    this.#flush = flush;
+  }
+
+  add(key: Bytes, value: Bytes): boolean {
+    this.#keys.push(this.#index.rewriter.rewrite(key));
+    this.#values.push(value);
+    this.#lastKey = key;
+    this.#dataBytes += key.length + value.length;
+    if (key.charCodeAt(key.length - 1) === FAMILY_ZERO) this.#rowCount++;
+    return this.#keys.length < RUN_ROWS_MAX && this.#dataBytes < RUN_BYTES_MAX;
+  }
+
+  async drain(): Promise<void> {
+    if (this.#keys.length === 0) return;
+    const run = { keys: this.#keys, values: this.#values, lastKey: this.#lastKey, rowCount: this.#rowCount, dataBytes: this.#dataBytes };
+    this.#keys = [];
+    this.#values = [];
+    this.#rowCount = 0;
+    this.#dataBytes = 0;
+    await this.#flush(run);
+  }
+}

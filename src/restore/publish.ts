@@ -1,0 +1,147 @@
+/**
+ * Publish: a restore's descriptors written OFFLINE at its begin, made PUBLIC at its end, or removed.
+ *
+ *   offline   writeOffline: rows and names are there, so nobody else can take a name; nothing can be used
+ *   public    publish: all of it in one transaction, which is also the one that ends the job
+ *   removed   removeOffline, then the data
+ *
+ *   P1  each step may run again after a crash and then changes nothing
+ *   P2  removal touches only rows and names of this restore's own ids, which nobody else ever had
+ */
+import { StateError, StatementError } from '../base/errors.ts';
+import { SqlState } from '../base/sqlState.ts';
+import type { Catalog, CatalogDependencies, CatalogSnapshot } from '../catalog/catalog.ts';
+import type { Descriptor } from '../catalog/descriptor.ts';
+import { describeKind, PUBLIC_SCHEMA_ID, updated } from '../catalog/descriptor.ts';
+import type { Kv, Txn } from '../kv/kv.ts';
+
+import type { RestoreDetails } from './restoreDetails.ts';
+
+interface NamePlace {
+  readonly parentId: number;
+  readonly schemaId: number;
+  readonly name: string;
+}
+
+/** Where a descriptor's name stands. */
+export function nameOf(descriptor: Descriptor): NamePlace {
+  const schemaId = descriptor.kind === 'table' || descriptor.kind === 'type' ? descriptor.schemaId : 0;
+  return { parentId: descriptor.parentId, schemaId, name: descriptor.name };
+}
+
+/** Throws 42P04, 42P07, 42P06 or 42710 when a name is taken by another id; 3D000 or 3F000 when a parent is not there. */
+export function checkNames(snapshot: CatalogSnapshot, descriptors: readonly Descriptor[]): void {
+  const created = new Set(descriptors.map(({ id }) => id));
+  for (const descriptor of descriptors) {
+    const { parentId, schemaId, name } = nameOf(descriptor);
+    const taken = snapshot.lookup(parentId, schemaId, name);
+    if (taken !== undefined && taken !== descriptor.id) throw nameTaken(snapshot, descriptor);
+    if (parentId !== 0 && !created.has(parentId) && snapshot.databaseById(parentId)?.state !== 'PUBLIC') {
+      throw new StatementError(SqlState.InvalidCatalogName, `the database that "${name}" is restored into has been dropped`);
+    }
+    if (schemaId !== 0 && schemaId !== PUBLIC_SCHEMA_ID && !created.has(schemaId) && snapshot.byId(schemaId)?.state !== 'PUBLIC') {
+      throw new StatementError(SqlState.InvalidSchemaName, `the schema that "${name}" is restored into has been dropped`);
+    }
+  }
+}
+
+function nameTaken(snapshot: CatalogSnapshot, descriptor: Descriptor): StatementError {
+  const { name } = descriptor;
+  if (descriptor.kind === 'database') {
+    return new StatementError(SqlState.DuplicateDatabase, `database "${name}" already exists`, {
+      hint: 'restore it under another name WITH new_db_name, or drop or rename the one that is there',
+    });
+  }
+  if (descriptor.kind === 'schema') return new StatementError(SqlState.DuplicateSchema, `schema "${name}" already exists`);
+  const place = snapshot.databaseById(descriptor.parentId)?.name ?? `[${descriptor.parentId}]`;
+  const [code, what] = descriptor.kind === 'type' ? [SqlState.DuplicateObject, 'type'] : [SqlState.DuplicateRelation, 'relation'];
+  return new StatementError(code, `${what} "${name}" already exists`, {
+    detail: `in database "${place}", where this ${describeKind(descriptor)} would be restored`,
+    hint: 'a restore never goes over existing data: drop or rename what is there, or restore WITH into_db',
+  });
+}
+
+/** Writes descriptors and names, after a check that the names are free. */
+export async function writeOffline(catalog: Catalog, txn: Txn, details: RestoreDetails): Promise<void> {
+  const { descriptors } = details;
+  const snapshot = await lockedSnapshot(catalog, txn, descriptors);
+  checkNames(snapshot, descriptors);
+  for (const descriptor of descriptors) {
+    // A coordinator before this one came that far (P1).
+    if (snapshot.byId(descriptor.id) !== undefined) continue;
+    const { parentId, schemaId, name } = nameOf(descriptor);
+    catalog.writeDescriptor(txn, descriptor);
+    catalog.writeName(txn, parentId, schemaId, name, descriptor.id);
+    if (descriptor.kind === 'database') catalog.writeName(txn, descriptor.id, 0, 'public', PUBLIC_SCHEMA_ID);
+  }
+  catalog.noteReads(txn, snapshot.dependencies);
+}
+
+/**
+ * Makes everything PUBLIC. Reads of the new tables below the commit are refused from then on: what
+ * they held then is not here. 3D000 or 3F000 when what the tables go into is gone.
+ */
+export async function publish(kv: Kv, catalog: Catalog, txn: Txn, details: RestoreDetails): Promise<void> {
+  const { descriptors } = details;
+  const snapshot = await lockedSnapshot(catalog, txn, [...descriptors, ...usedTypes(await catalog.snapshot(txn), details)]);
+  checkNames(snapshot, descriptors);
+  for (const { id } of descriptors) {
+    const offline = snapshot.byId(id);
+    if (offline?.state !== 'OFFLINE') {
+      throw new StateError(
+        SqlState.ObjectNotInPrerequisiteState,
+        `descriptor ${id} of the restore is ${offline?.state ?? 'gone'}, not OFFLINE`,
+      );
+    }
+    catalog.writeDescriptor(txn, updated(offline, { state: 'PUBLIC', offlineReason: undefined }));
+  }
+  for (const { typeId, tableIds } of details.typeUses) {
+    const type = snapshot.typeById(typeId);
+    if (type?.state !== 'PUBLIC') {
+      throw new StateError(SqlState.ObjectNotInPrerequisiteState, `type ${typeId}, which restored tables use, has been dropped`);
+    }
+    const referencedByIds = [...new Set([...type.referencedByIds, ...tableIds])].sort((a, b) => a - b);
+    catalog.writeDescriptor(txn, updated(type, { referencedByIds }));
+  }
+  catalog.noteReads(txn, snapshot.dependencies);
+  txn.beforeCommit((commitTimestamp) => {
+    for (const [, newId] of details.tableIds) kv.gc.thresholds.raise(newId, (commitTimestamp - 1) as typeof commitTimestamp);
+  });
+}
+
+/** Removes what writeOffline wrote, as far as it is there. */
+export async function removeOffline(catalog: Catalog, txn: Txn, details: RestoreDetails): Promise<void> {
+  const { descriptors } = details;
+  const snapshot = await lockedSnapshot(catalog, txn, descriptors);
+  for (const descriptor of descriptors) {
+    const { parentId, schemaId, name } = nameOf(descriptor);
+    if (snapshot.lookup(parentId, schemaId, name) === descriptor.id) catalog.deleteName(txn, parentId, schemaId, name);
+    if (descriptor.kind === 'database' && snapshot.lookup(descriptor.id, 0, 'public') !== undefined) {
+      catalog.deleteName(txn, descriptor.id, 0, 'public');
+    }
+    if (snapshot.byId(descriptor.id) !== undefined) catalog.deleteDescriptor(txn, descriptor.id);
+  }
+  catalog.noteReads(txn, snapshot.dependencies);
+}
+
+/** Drops the data of every table that removeOffline removed. */
+export function clearData(kv: Kv, details: RestoreDetails): void {
+  for (const [, newId] of details.tableIds) kv.clearTable(newId);
+}
+
+function usedTypes(snapshot: CatalogSnapshot, details: RestoreDetails): Descriptor[] {
+  return details.typeUses.flatMap(({ typeId }) => snapshot.typeById(typeId) ?? []);
+}
+
+async function lockedSnapshot(
+  catalog: Catalog,
+  txn: Txn,
+  descriptors: readonly Descriptor[],
+): Promise<CatalogSnapshot & { readonly dependencies: CatalogDependencies }> {
+  await catalog.lock(
+    txn,
+    descriptors.map(({ id }) => id),
+    descriptors.map(nameOf),
+  );
+  return (await catalog.snapshot(txn)).tracked();
+}

@@ -1,0 +1,37 @@
+/**
+ * Register restore: gives the SQL engine its RESTORE statement and the job registry its job type.
+ */
+import type { Catalog } from '../catalog/catalog.ts';
+import type { ClusterSettings } from '../catalog/settings.ts';
+import type { JobRegistry } from '../jobs/registry.ts';
+import type { Kv } from '../kv/kv.ts';
+import type { StatementHooks } from '../sql/exec/statement.ts';
+import type { Restore } from '../sql/parse/ast.ts';
+import type { StorageFactory } from '../storage/externalStorage.ts';
+
+import { detailsFromJson, RESTORE_JOB_TYPE } from './restoreDetails.ts';
+import { CHECKPOINT_BYTES, RESTORE_ATTEMPTS_MAX, RESTORE_PAUSEPOINTS, RestoreResumer } from './restoreJob.ts';
+import { restoreHook } from './restoreStatement.ts';
+
+export interface RestoreDeps {
+  readonly kv: Kv;
+  readonly catalog: Catalog;
+  readonly engine: { readonly statements: StatementHooks };
+  readonly jobs: JobRegistry;
+  readonly storage: StorageFactory;
+  readonly settings: ClusterSettings;
+  /** Bytes of rows between two checkpoints of a job; default 32 MiB. */
+  readonly restoreCheckpointBytes?: number;
+}
+
+/** Before the registry starts. */
+export function registerRestore(deps: RestoreDeps): void {
+  const { kv, catalog, storage, jobs } = deps;
+  deps.engine.statements.register<Restore>('restore', restoreHook(deps));
+  const jobDeps = { kv, catalog, storage, checkpointBytes: deps.restoreCheckpointBytes ?? CHECKPOINT_BYTES };
+  jobs.register(
+    RESTORE_JOB_TYPE,
+    { pausepoints: RESTORE_PAUSEPOINTS, attemptsMax: RESTORE_ATTEMPTS_MAX, whenExhausted: 'pause' },
+    (details) => new RestoreResumer(jobDeps, detailsFromJson(details)),
+  );
+}

@@ -1,0 +1,193 @@
+/**
+ * Restore job: from the record that planning wrote to public objects, or to nothing.
+ *
+ *   descriptors OFFLINE -> data (units, checkpoints) -> everything PUBLIC, together with the job's end
+ *
+ *   J1  nobody sees a part of it: objects become usable all at once, in the transaction that makes the
+ *       job succeed
+ *   J2  any step may be the last one of a coordinator; the next one goes on from the checkpoint, and
+ *       what it does again changes nothing (publish.ts P1, ingestUnits.ts I1)
+ *   J3  after a failure or a cancel neither name, descriptor nor data is left
+ *   J4  no protected timestamp is needed: the restored rows are live versions, which GC never takes
+ *
+ * Beside each durable write stands a pausepoint. Lives elsewhere: what is restored (restorePlanning.ts),
+ * the data (ingestUnits.ts), the catalog's rows (publish.ts).
+ */
+import { CorruptionError } from '../base/errors.ts';
+import { indexPrefix } from '../base/keycode.ts';
+import type { Span } from '../base/span.ts';
+import { SqlState } from '../base/sqlState.ts';
+import type { Catalog } from '../catalog/catalog.ts';
+import { allIndexes, type TableDescriptor } from '../catalog/descriptor.ts';
+import type { JobContext, JobOutcome, Resumer } from '../jobs/job.ts';
+import type { Kv } from '../kv/kv.ts';
+import type { ExternalStorage, StorageFactory } from '../storage/externalStorage.ts';
+
+import type { Layer } from '../backup/manifest.ts';
+import { readManifest } from '../backup/manifest.ts';
+
+import type { IngestProgress, RestoredIndex } from './ingestUnits.ts';
+import { ingestUnits } from './ingestUnits.ts';
+import { KeyRewriter } from './keyRewriter.ts';
+import { clearData, publish, removeOffline, writeOffline } from './publish.ts';
+import type { RestoreDetails } from './restoreDetails.ts';
+import { progressFromJson, progressToJson } from './restoreDetails.ts';
+import { restoredSpans } from './restoredSpans.ts';
+import { coverSpans } from './spanCovering.ts';
+
+/** In the order in which a restore comes to them; the last three while it is undone. */
+export const RESTORE_PAUSEPOINTS = Object.freeze([
+  'restore.beforeDescriptors',
+  'restore.afterDescriptors',
+  'restore.beforeIngest',
+  'restore.afterFirstIngest',
+  'restore.afterFirstCheckpoint',
+  'restore.afterIngest',
+  'restore.beforePublish',
+  'restore.beforeRevert',
+  'restore.afterDescriptorsRemoved',
+  'restore.afterRevert',
+] as const);
+
+/** Failed attempts in a row without progress, before the job pauses itself. */
+export const RESTORE_ATTEMPTS_MAX = 6;
+/** Bytes of rows between checkpoints: a fraction of a second of work to do again. */
+export const CHECKPOINT_BYTES = 32 << 20;
+/** The data's share of the whole. */
+const INGEST_FRACTION = 0.98;
+
+export interface RestoreJobDeps {
+  readonly kv: Kv;
+  readonly catalog: Catalog;
+  readonly storage: StorageFactory;
+  readonly checkpointBytes: number;
+}
+
+/** What a succeeded job's record keeps for the waiting statement. */
+export interface RestoreResult {
+  readonly rows: number;
+  readonly indexEntries: number;
+  readonly dataBytes: number;
+  readonly [name: string]: number;
+}
+
+export class RestoreResumer implements Resumer {
+  readonly #deps: RestoreJobDeps;
+  readonly #details: RestoreDetails;
+
+  constructor(deps: RestoreJobDeps, details: RestoreDetails) {
+    this.#deps = deps;
+    this.#details = details;
+  }
+
+  async resume(ctx: JobContext): Promise<JobOutcome> {
+    const { kv, catalog } = this.#deps;
+    const details = this.#details;
+    await ctx.pausepoint('restore.beforeDescriptors');
+    await ctx.txn((txn) => writeOffline(catalog, txn, details));
+    await ctx.pausepoint('restore.afterDescriptors');
+    const { rows, indexEntries, dataBytes } = details.schemaOnly ? progressFromJson(null) : await this.#ingest(ctx);
+    await ctx.pausepoint('restore.beforePublish');
+    const result: RestoreResult = { rows, indexEntries, dataBytes };
+    return { result, inFinalTxn: (txn) => publish(kv, catalog, txn, details) };
+  }
+
+  async onFailOrCancel(ctx: JobContext): Promise<undefined> {
+    const { kv, catalog } = this.#deps;
+    await ctx.pausepoint('restore.beforeRevert');
+    await ctx.txn((txn) => removeOffline(catalog, txn, this.#details));
+    await ctx.pausepoint('restore.afterDescriptorsRemoved');
+    await ctx.checkClaim();
+    clearData(kv, this.#details);
+    await ctx.pausepoint('restore.afterRevert');
+    return undefined;
+  }
+
+  async #ingest(ctx: JobContext): Promise<IngestProgress> {
+    const { kv, storage: factory, checkpointBytes } = this.#deps;
+    const details = this.#details;
+    const storage = factory.open(details.uri, { user: details.user, nodeId: ctx.node.id });
+    let isFirstRun = true;
+    let isFirstCheckpoint = true;
+    const onProgress = async (progress: IngestProgress, fraction: number) => {
+      await ctx.checkpoint({ progress: progressToJson(progress), fractionCompleted: fraction * INGEST_FRACTION });
+      if (isFirstCheckpoint) await ctx.pausepoint('restore.afterFirstCheckpoint');
+      isFirstCheckpoint = false;
+    };
+    try {
+      const layers = await this.#layers(storage, ctx);
+      const indexes = this.#indexes();
+      await ctx.pausepoint('restore.beforeIngest');
+      const progress = await ingestUnits({
+        kv,
+        storage,
+        units: coverSpans(this.#spans(), layers, details.time),
+        done: progressFromJson(ctx.progress),
+        time: details.time,
+        at: details.ingestTime,
+        indexOf: (tableId, indexId) => indexes.get(`${tableId}/${indexId}`),
+        checkpointBytes,
+        signal: ctx.signal,
+        onRun: async (newTableId) => {
+          this.#undoIfRemoved(newTableId, ctx);
+          if (isFirstRun) await ctx.pausepoint('restore.afterFirstIngest');
+          isFirstRun = false;
+        },
+        onProgress,
+      });
+      await onProgress(progress, 1);
+      await ctx.pausepoint('restore.afterIngest');
+      return progress;
+    } finally {
+      await storage.close();
+    }
+  }
+
+  /**
+   * An ingest waits for a large commit under way; meanwhile the claim can go to another node, and the
+   * job can be canceled there. What came in after the data was cleared goes again.
+   */
+  #undoIfRemoved(newTableId: number, ctx: JobContext): void {
+    if (ctx.signal.aborted && this.#deps.catalog.currentNow()?.byId(newTableId) === undefined) this.#deps.kv.clearTable(newTableId);
+  }
+
+  /** The layers that planning chose, unchanged since. */
+  async #layers(storage: ExternalStorage, ctx: JobContext): Promise<Layer[]> {
+    const layers: Layer[] = [];
+    for (const { directory, manifestSha256 } of this.#details.layers) {
+      const layer = await readManifest(storage, directory, ctx.signal);
+      if (layer.manifestSha256 !== manifestSha256) {
+        throw new CorruptionError(SqlState.DataCorrupted, `backup layer "${directory}" has changed since the restore was planned`, {
+          detail: `its manifest's SHA-256 was ${manifestSha256} and is ${layer.manifestSha256}`,
+          file: directory,
+        });
+      }
+      layers.push(layer);
+    }
+    return layers;
+  }
+
+  *#tables(): Generator<{ oldId: number; table: TableDescriptor }> {
+    const byId = new Map(this.#details.descriptors.map((descriptor) => [descriptor.id, descriptor]));
+    for (const [oldId, newId] of this.#details.tableIds) {
+      const table = byId.get(newId);
+      if (table?.kind === 'table') yield { oldId, table };
+    }
+  }
+
+  #spans(): Span[] {
+    return restoredSpans([...this.#tables()]);
+  }
+
+  /** By `<old table id>/<index id>`. */
+  #indexes(): ReadonlyMap<string, RestoredIndex> {
+    const indexes = new Map<string, RestoredIndex>();
+    for (const { oldId, table } of this.#tables()) {
+      for (const { id } of allIndexes(table)) {
+        const rewriter = new KeyRewriter(indexPrefix(oldId, id), indexPrefix(table.id, id));
+        indexes.set(`${oldId}/${id}`, { rewriter, newTableId: table.id, isPrimary: id === table.primaryIndex.id });
+      }
+    }
+    return indexes;
+  }
+}

@@ -1,0 +1,254 @@
+/**
+ * Restore planning: what a RESTORE statement asks for, to the details of a job. Runs once; what it
+ * decides never changes. Reads the collection and the catalog, writes the job's record only.
+ *
+ *   N1  the layers that reach the requested time are chosen, and proved to hold every version of
+ *       every span that is restored, before anything is written
+ *   N2  new ids are drawn last: a restore that cannot go has used none
+ *   N3  names are checked here, so that the statement fails at once, and again under locks when the
+ *       job writes them (publish.ts)
+ */
+import { StatementError } from '../base/errors.ts';
+import { SqlState } from '../base/sqlState.ts';
+import type { Timestamp } from '../base/timestamp.ts';
+import { formatDecimal } from '../base/timestamp.ts';
+import type { Catalog, NameContext } from '../catalog/catalog.ts';
+import type { DatabaseDescriptor, Descriptor, TypeDescriptor } from '../catalog/descriptor.ts';
+import { PUBLIC_SCHEMA_ID, SYSTEM_DATABASE_ID } from '../catalog/descriptor.ts';
+import { quoteLiteral, quoteName } from '../catalog/names.ts';
+import { checkPrivilege, type Grantees, hasPrivilege, isAdmin } from '../catalog/privileges.ts';
+import type { CatalogSnapshot } from '../catalog/snapshot.ts';
+import type { JobRegistry } from '../jobs/registry.ts';
+import type { Kv, Txn } from '../kv/kv.ts';
+import type { BackupTargets } from '../sql/parse/ast.ts';
+import type { ExternalStorage, StorageFactory } from '../storage/externalStorage.ts';
+
+import { type ChosenLayers, chooseLayers, loadChain } from '../backup/chain.ts';
+import { readLatest } from '../backup/collection.ts';
+import { proveCoverage, requireSpan } from '../backup/coverage.ts';
+import type { Layer } from '../backup/manifest.ts';
+
+import { backupSnapshot } from './backupCatalog.ts';
+import { type IdMap, rewriteDescriptors, type SkipOptions } from './idRewrites.ts';
+import { checkNames } from './publish.ts';
+import { detailsToJson, RESTORE_JOB_TYPE, type RestoreDetails, type TypeUse } from './restoreDetails.ts';
+import { restoredSpans, type RestoredTable } from './restoredSpans.ts';
+import { resolveRestoreTargets, type RestoreTargets, typeIdsOf } from './restoreTargets.ts';
+
+export interface RestorePlanningDeps {
+  readonly kv: Kv;
+  readonly catalog: Catalog;
+  readonly jobs: JobRegistry;
+  readonly storage: StorageFactory;
+}
+
+/** A RESTORE statement with its expressions evaluated. */
+export interface RestoreRequest {
+  readonly targets: BackupTargets;
+  /** The targets as SQL, for the job's description. */
+  readonly targetsText: string;
+  /** A full's directory, as parseSubdirectory gives it; undefined: the newest. */
+  readonly full: string | undefined;
+  readonly uri: string;
+  /** AS OF SYSTEM TIME. */
+  readonly asOf: Timestamp | undefined;
+  readonly intoDb: string | undefined;
+  readonly newDbName: string | undefined;
+  readonly skip: SkipOptions;
+  readonly schemaOnly: boolean;
+  /** The options as SQL, for the job's description. */
+  readonly optionTexts: readonly string[];
+  readonly user: string;
+  /** Every name the user goes by, and whether it may create databases. */
+  readonly grantees: Grantees;
+  readonly mayCreateDatabases: boolean;
+  readonly names: NameContext;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Plans a restore and writes its job through `commit`, which runs the function in a transaction: the
+ * statement's own one (detached, in an explicit transaction), or one that commits at once. Returns
+ * the job's id. 58P01, XX001 for what is wrong with the backup, 22023 for a time that it does not
+ * hold, and what restoreTargets.ts, idRewrites.ts and publish.ts throw.
+ */
+export async function planRestore(
+  deps: RestorePlanningDeps,
+  request: RestoreRequest,
+  commit: (write: (txn: Txn) => Promise<void>) => Promise<void>,
+): Promise<number> {
+  const storage = deps.storage.open(request.uri, { user: request.user, nodeId: deps.kv.cluster.anyLiveNode().id });
+  try {
+    const { details, full } = await makeDetails(deps, request, storage);
+    const jobId = deps.jobs.newJobId();
+    const description = describe(request, full, String(storage.uri));
+    await commit(async (txn) => {
+      await deps.jobs.create(txn, { id: jobId, type: RESTORE_JOB_TYPE, description, user: request.user, details: detailsToJson(details) });
+    });
+    return jobId;
+  } finally {
+    await storage.close();
+  }
+}
+
+async function makeDetails(
+  deps: RestorePlanningDeps,
+  request: RestoreRequest,
+  storage: ExternalStorage,
+): Promise<{ details: RestoreDetails; full: string }> {
+  const { kv, catalog } = deps;
+  const { signal } = request;
+  const full = request.full ?? (await readLatest(storage, signal));
+  const { layers, time } = chooseLayers(await loadChain(storage, full, signal), request.asOf);
+  const last = layers.at(-1) as Layer;
+  const backup = backupSnapshot(last.manifest, time);
+  const targets = resolveRestoreTargets(backup, last.manifest, request.targets, request.names);
+
+  const here = await catalog.current();
+  const place = findPlace(here, targets, request);
+  checkPrivileges(place, request);
+  const options = { owner: request.user, skip: request.skip, newDatabaseName: request.newDbName, backup };
+  // Under any ids at first: what is wrong with references or names shows before ids are drawn (N2).
+  const ownIds = new Map(place.created.map(({ id }) => [id, -id]));
+  const tables = targets.tables.map((table) => table.id);
+  const trial = rewriteDescriptors(targets, { created: ownIds, existing: place.existing }, options);
+  checkNames(here, trial);
+  if (!request.schemaOnly) proveRestorable({ layers, time }, trial, tables, ownIds);
+
+  const firstId = await catalog.allocateIds(place.created.length);
+  const created = new Map(place.created.map(({ id }, i) => [id, firstId + i]));
+  const ids: IdMap = { created, existing: place.existing };
+  return {
+    full,
+    details: {
+      uri: request.uri,
+      user: request.user,
+      layers: layers.map(({ directory, manifestSha256 }) => ({ directory, manifestSha256 })),
+      time,
+      ingestTime: kv.hlc.now(),
+      descriptors: rewriteDescriptors(targets, ids, options),
+      tableIds: tables.map((oldId) => [oldId, created.get(oldId) as number] as const),
+      typeUses: typeUsesOf(targets, ids),
+      schemaOnly: request.schemaOnly,
+    },
+  };
+}
+
+/** XX001 unless the layers hold the data of every restored index (N1). */
+function proveRestorable(
+  { layers, time }: ChosenLayers,
+  trial: readonly Descriptor[],
+  oldIds: readonly number[],
+  ownIds: ReadonlyMap<number, number>,
+): void {
+  const covered = proveCoverage(layers);
+  const byId = new Map(trial.map((descriptor) => [descriptor.id, descriptor]));
+  const tables = oldIds.flatMap((oldId): RestoredTable[] => {
+    const table = byId.get(ownIds.get(oldId) as number);
+    return table?.kind === 'table' ? [{ oldId, table }] : [];
+  });
+  const directory = layers.at(-1)?.directory ?? '';
+  for (const span of restoredSpans(tables)) requireSpan(covered, span, time, directory);
+}
+
+/** What is created, and what of the target database stands for a part of the backup. */
+interface Place {
+  /** Ascending by id. */
+  readonly created: readonly Descriptor[];
+  readonly existing: ReadonlyMap<number, number>;
+  /** Where restored tables go; empty for a restore of databases. */
+  readonly databases: readonly DatabaseDescriptor[];
+}
+
+function findPlace(here: CatalogSnapshot, targets: RestoreTargets, request: RestoreRequest): Place {
+  const { databases, schemas, types, tables, parents } = targets;
+  const existing = new Map<number, number>();
+  const into = parents.map((parent) => {
+    const database = targetDatabase(here, request.intoDb ?? parent.name, request.intoDb !== undefined);
+    existing.set(parent.id, database.id);
+    return database;
+  });
+  const databaseOf = (oldId: number) => into[parents.findIndex(({ id }) => id === oldId)];
+  for (const schema of schemas) {
+    const database = databaseOf(schema.parentId);
+    const found = database && here.schema(database, schema.name);
+    if (found) existing.set(schema.id, found.id);
+  }
+  for (const type of types) {
+    const database = databaseOf(type.parentId);
+    const found = database && existingType(here, type, database, existing);
+    if (found) existing.set(type.id, found.id);
+  }
+  const created = [...databases, ...schemas, ...types, ...tables].filter(({ id }) => !existing.has(id)).sort((a, b) => a.id - b.id);
+  return { created, existing, databases: [...new Set(into)] };
+}
+
+function targetDatabase(here: CatalogSnapshot, name: string, isNamed: boolean): DatabaseDescriptor {
+  const database = here.database(name);
+  if (database?.id === SYSTEM_DATABASE_ID) {
+    throw new StatementError(SqlState.InsufficientPrivilege, 'tables cannot be restored into the system database', {
+      hint: 'restore them into another one: WITH into_db = ...',
+    });
+  }
+  if (database !== undefined) return database;
+  throw new StatementError(SqlState.InvalidCatalogName, `a database named "${name}" needs to exist to restore tables into it`, {
+    hint: isNamed
+      ? `CREATE DATABASE ${quoteName(name)}`
+      : `CREATE DATABASE ${quoteName(name)}, or name another database: WITH into_db = ...`,
+  });
+}
+
+/** The type of the same name in the target database. 42710 when it is another. */
+function existingType(
+  here: CatalogSnapshot,
+  type: TypeDescriptor,
+  database: DatabaseDescriptor,
+  existing: ReadonlyMap<number, number>,
+): TypeDescriptor | undefined {
+  const schemaId = type.schemaId === PUBLIC_SCHEMA_ID ? PUBLIC_SCHEMA_ID : existing.get(type.schemaId);
+  const id = schemaId === undefined ? undefined : here.lookup(database.id, schemaId, type.name);
+  const found = id === undefined ? undefined : here.typeById(id);
+  if (found === undefined) return undefined;
+  const isSame = found.members.length === type.members.length && found.members.every((member, i) => member === type.members[i]);
+  if (isSame && found.state === 'PUBLIC') return found;
+  throw new StatementError(
+    SqlState.DuplicateObject,
+    `type "${type.name}" in database "${database.name}" is not compatible with the one of the backup`,
+    {
+      detail: `members are ${found.members.join(', ')}; in the backup they are ${type.members.join(', ')}`,
+      hint: 'drop or rename the type, or restore WITH into_db',
+    },
+  );
+}
+
+function checkPrivileges(place: Place, { grantees, mayCreateDatabases, user }: RestoreRequest): void {
+  if (isAdmin(grantees)) return;
+  for (const database of place.databases) {
+    // CREATE is what it took before there was RESTORE.
+    if (!hasPrivilege(grantees, database.privileges, 'CREATE')) checkPrivilege(grantees, database, 'RESTORE');
+  }
+  if (place.databases.length === 0 && !mayCreateDatabases) {
+    throw new StatementError(SqlState.InsufficientPrivilege, 'only users with the CREATEDB privilege can restore databases', {
+      detail: `user ${user} has neither it nor the admin role`,
+    });
+  }
+}
+
+/** Types that are here already, and the new tables that come to use them. */
+function typeUsesOf(targets: RestoreTargets, { created, existing }: IdMap): TypeUse[] {
+  const uses = new Map<number, number[]>();
+  for (const table of targets.tables) {
+    for (const oldTypeId of typeIdsOf(table)) {
+      const typeId = existing.get(oldTypeId);
+      if (typeId !== undefined) uses.set(typeId, [...(uses.get(typeId) ?? []), created.get(table.id) as number]);
+    }
+  }
+  return [...uses].map(([typeId, tableIds]) => ({ typeId, tableIds }));
+}
+
+/** The statement with its directory filled in, and secrets taken out. */
+function describe(request: RestoreRequest, full: string, redactedUri: string): string {
+  const asOf = request.asOf === undefined ? '' : ` AS OF SYSTEM TIME '${formatDecimal(request.asOf)}'`;
+  const options = request.optionTexts.length > 0 ? ` WITH OPTIONS (${request.optionTexts.join(', ')})` : '';
+  return `RESTORE ${request.targetsText} FROM ${quoteLiteral(`/${full}`)} IN ${quoteLiteral(redactedUri)}${asOf}${options}`;
+}

@@ -1,0 +1,202 @@
+/**
+ * RESTORE: the statement. Evaluates what the user wrote, refuses what does not go, has the restore
+ * planned, and waits for the job unless it is detached.
+ *
+ * The job outlives the statement: a client that goes away, or cancels, leaves it running.
+ */
+import { utf8Encode } from '../base/bytes.ts';
+import { StateError, StatementError } from '../base/errors.ts';
+import { SqlState } from '../base/sqlState.ts';
+import { quoteLiteral } from '../catalog/names.ts';
+import type { ClusterSettings } from '../catalog/settings.ts';
+import { systemTable } from '../catalog/systemRows.ts';
+import { Type } from '../catalog/type.ts';
+import { requireSucceeded } from '../jobs/registry.ts';
+import type { HookResult, ResultColumn, StatementContext, StatementHook } from '../sql/exec/statement.ts';
+import type { BackupTargets, Option, Restore } from '../sql/parse/ast.ts';
+import { printName } from '../sql/parse/printer.ts';
+
+import { parseSubdirectory } from '../backup/collection.ts';
+import { checkLocationAccess, granteesOf, looksOn, readOptions, readSwitch, requireText, requireUri } from '../backup/statementValues.ts';
+
+import type { RestoreResult } from './restoreJob.ts';
+import type { RestorePlanningDeps } from './restorePlanning.ts';
+import { planRestore } from './restorePlanning.ts';
+
+export interface RestoreStatementDeps extends RestorePlanningDeps {
+  readonly settings: ClusterSettings;
+}
+
+const SWITCHES = [
+  'skip_missing_foreign_keys',
+  'skip_missing_sequences',
+  'skip_missing_sequence_owners',
+  'skip_missing_views',
+  'schema_only',
+  'detached',
+] as const;
+const TEXTS = ['into_db', 'new_db_name'] as const;
+
+/** Options that exist in CockroachDB and not here yet. */
+const NOT_SUPPORTED: ReadonlySet<string> = new Set([
+  'skip_missing_udfs',
+  'skip_localities_check',
+  'remove_regions',
+  'strip_localities',
+  'verify_backup_table_data',
+  'debug_pause_on',
+  'unsafe_restore_incompatible_version',
+  'virtual_cluster',
+  'virtual_cluster_name',
+  'tenant',
+  'tenant_name',
+  'experimental deferred copy',
+  'experimental copy',
+  'grants',
+]);
+
+const DETACHED_COLUMNS: readonly ResultColumn[] = [{ name: 'job_id', type: Type.Int8 }];
+
+const RESULT_COLUMNS: readonly ResultColumn[] = [
+  { name: 'job_id', type: Type.Int8 },
+  { name: 'status', type: Type.String },
+  { name: 'fraction_completed', type: Type.Float8 },
+  { name: 'rows', type: Type.Int8 },
+  { name: 'index_entries', type: Type.Int8 },
+  { name: 'bytes', type: Type.Int8 },
+];
+
+export function restoreHook(deps: RestoreStatementDeps): StatementHook<Restore> {
+  return {
+    columns: (stmt) => (looksOn(stmt.options, 'detached') ? DETACHED_COLUMNS : RESULT_COLUMNS),
+    run: (context, stmt) => runRestore(deps, context, stmt),
+    ownTransaction: true,
+  };
+}
+
+async function runRestore(deps: RestoreStatementDeps, context: StatementContext, stmt: Restore): Promise<HookResult> {
+  if (!deps.settings.bool('feature.restore.enabled')) {
+    throw new StateError(SqlState.ObjectNotInPrerequisiteState, 'feature RESTORE was disabled by the database administrator', {
+      hint: 'SET CLUSTER SETTING feature.restore.enabled = true allows it',
+    });
+  }
+  const options = await readRestoreOptions(context, stmt);
+  if (context.inExplicitTransaction && !options.on.has('detached')) {
+    throw new StatementError(
+      SqlState.ActiveSqlTransaction,
+      'RESTORE cannot be used inside a multi-statement transaction without DETACHED option',
+      { hint: 'add WITH detached: the job starts when the transaction commits' },
+    );
+  }
+  const grantees = await granteesOf(context);
+  const { full, uri } = await readSource(context, stmt);
+  checkLocationAccess(uri, grantees);
+  const jobId = await planRestore(
+    deps,
+    {
+      targets: stmt.targets,
+      targetsText: targetsText(stmt.targets),
+      full,
+      uri,
+      asOf: stmt.asOf && (await context.resolveAsOf(stmt.asOf.expr)),
+      intoDb: options.texts.get('into_db'),
+      newDbName: options.texts.get('new_db_name'),
+      skip: {
+        foreignKeys: options.on.has('skip_missing_foreign_keys'),
+        sequences: options.on.has('skip_missing_sequences'),
+        sequenceOwners: options.on.has('skip_missing_sequence_owners'),
+      },
+      schemaOnly: options.on.has('schema_only'),
+      optionTexts: [...[...options.texts].map(([name, text]) => `${name} = ${quoteLiteral(text)}`), ...options.on],
+      user: context.user,
+      grantees,
+      mayCreateDatabases: (await systemTable('role_options').get(context.txn, context.user, 'CREATEDB')) !== undefined,
+      names: context.names,
+      signal: context.signal,
+    },
+    async (write) => {
+      if (context.inExplicitTransaction) await write(context.txn);
+      else await deps.kv.run(write, { name: 'create restore job' });
+    },
+  );
+  if (options.on.has('detached')) return { tag: 'RESTORE', rows: [[jobId]], rowCount: 1 };
+  const record = requireSucceeded(await deps.jobs.wait(jobId, { signal: context.signal }));
+  const { rows, indexEntries, dataBytes } = record.result as RestoreResult;
+  return { tag: 'RESTORE', rows: [[jobId, utf8Encode('succeeded'), 1, rows, indexEntries, dataBytes]], rowCount: 1 };
+}
+
+interface RestoreOptions {
+  /** Switches that are on. */
+  readonly on: ReadonlySet<string>;
+  readonly texts: ReadonlyMap<string, string>;
+}
+
+/** 42601 for an unknown or repeated option, 0A000 for one that is not supported, 22023 for one that does not fit the targets. */
+async function readRestoreOptions(context: StatementContext, stmt: Restore): Promise<RestoreOptions> {
+  for (const option of stmt.options) refuseUnsupported(option);
+  const given = readOptions('RESTORE', stmt.options, [...TEXTS, ...SWITCHES]);
+  const on = new Set<string>();
+  for (const name of SWITCHES) if (await readSwitch(context, given.get(name))) on.add(name);
+  const texts = new Map<string, string>();
+  for (const name of TEXTS) {
+    const option = given.get(name);
+    if (option === undefined) continue;
+    if (option.value === undefined) {
+      throw new StatementError(SqlState.SyntaxError, `option ${name} needs a value`, { location: { position: option.pos + 1 } });
+    }
+    texts.set(name, await requireText(context, option.value, `option ${name}`));
+  }
+  const { targets } = stmt;
+  if (texts.has('into_db') && targets.type === 'databases') {
+    throw new StatementError(SqlState.InvalidParameterValue, 'option into_db is for tables: a database is restored under its own name', {
+      hint: 'use new_db_name to give it another one',
+    });
+  }
+  if (texts.has('new_db_name') && (targets.type !== 'databases' || targets.names.length !== 1)) {
+    throw new StatementError(SqlState.InvalidParameterValue, 'option new_db_name can only be used when restoring a single database', {
+      hint: targets.type === 'tables' ? 'use into_db to restore tables into another database' : 'restore one database a statement',
+    });
+  }
+  return { on, texts };
+}
+
+function refuseUnsupported({ name, pos }: Option): void {
+  if (!NOT_SUPPORTED.has(name)) return;
+  throw new StatementError(SqlState.FeatureNotSupported, `RESTORE option ${name} is not supported yet`, {
+    location: { position: pos + 1 },
+  });
+}
+
+async function readSource(context: StatementContext, { source }: Restore): Promise<{ full: string | undefined; uri: string }> {
+  switch (source.type) {
+    case 'latest':
+      return { full: undefined, uri: await requireUri(context, source.uris) };
+    case 'subdir': {
+      const text = await requireText(context, source.subdir, 'the subdirectory of a backup');
+      // LATEST may come as a value too, from a placeholder.
+      const full = text.toLowerCase() === 'latest' ? undefined : parseSubdirectory(text);
+      return { full, uri: await requireUri(context, source.uris) };
+    }
+    case 'layers':
+      throw new StatementError(
+        SqlState.FeatureNotSupported,
+        'RESTORE ... FROM a list of layers is not supported: it was removed from CockroachDB in v25.1',
+        {
+          hint: "name the collection: RESTORE ... FROM LATEST IN 'uri'",
+        },
+      );
+  }
+}
+
+function targetsText(targets: BackupTargets): string {
+  switch (targets.type) {
+    case 'databases':
+      return `DATABASE ${targets.names.map((name) => printName(name)).join(', ')}`;
+    case 'tables':
+      return `TABLE ${targets.patterns
+        .map(({ parts, star }) => [...parts.map((part) => printName(part)), ...(star ? ['*'] : [])].join('.'))
+        .join(', ')}`;
+    default:
+      return '';
+  }
+}
