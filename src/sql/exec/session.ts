@@ -13,6 +13,7 @@
  * Lives elsewhere: the transaction's states (transaction.ts), what each statement does
  * (builtinStatements.ts, ../plan/), the wire protocol (server).
  */
+import { utf8Encode } from '../../base/bytes.ts';
 import { StateError, StatementError, isVarveError } from '../../base/errors.ts';
 import { SqlState } from '../../base/sqlState.ts';
 import type { Timestamp } from '../../base/timestamp.ts';
@@ -102,6 +103,9 @@ interface OpenPortal extends Portal {
 }
 
 const IMPLICIT_ATTEMPTS_MAX = 50;
+
+/** Statements that read no data: SET TRANSACTION may still follow them. */
+const SETTINGS: ReadonlySet<string> = new Set(['setTransaction', 'setVariable', 'resetVariable', 'showVariable', 'use']);
 
 export class Session {
   readonly engine: SqlEngine;
@@ -454,7 +458,7 @@ export class Session {
       await this.#applyAsOf(statement, context);
       context = this.#newContext(this.#transaction, placeholders, types);
     }
-    this.#transaction.statementCount++;
+    if (!SETTINGS.has(statement.ast.kind)) this.#transaction.statementCount++;
     return context;
   }
 
@@ -612,6 +616,14 @@ export class Session {
         case 'savepoint':
           this.#requireTransaction().savepoint(ast.name.text);
           return done('SAVEPOINT');
+        case 'show':
+          // Asking for the state is allowed in every state.
+          if (ast.what !== 'transactionStatus' || !this.#transaction || this.#transaction.isImplicit || this.#transaction.isOpen) return undefined;
+          return {
+            ...done('SHOW TRANSACTION STATUS'),
+            columns: [{ name: 'TRANSACTION STATUS', type: Type.String }],
+            rows: [[utf8Encode(this.transactionState)]],
+          };
         case 'releaseSavepoint': {
           const transaction = this.#requireTransaction();
           await transaction.release(ast.name.text);

@@ -6,6 +6,7 @@
  *
  * Lives elsewhere: what rows are made from (catalogView.ts).
  */
+import { assert } from '../../../base/assert.ts';
 import { utf8Encode } from '../../../base/bytes.ts';
 import type { Datum } from '../../../catalog/datum.ts';
 import type { ColumnType } from '../../../catalog/type.ts';
@@ -36,7 +37,11 @@ export function inSchema(schema: string) {
       async rows(context, database) {
         const view = await CatalogView.open(context, database);
         const datums: Datum[][] = [];
-        for (const row of await rows(view)) datums.push(names.map((column) => column.toDatum(row[column.name])));
+        for (const row of await rows(view)) {
+          // The type checker lets a generator yield members that are no columns.
+          for (const member of Object.keys(row)) assert(member in columns, `${schema}.${name} has no column ${member}`);
+          datums.push(names.map((column) => column.toDatum(row[column.name])));
+        }
         return datums;
       },
     };

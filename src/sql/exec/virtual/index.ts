@@ -4,7 +4,7 @@
 import type { VirtualTables } from '../../plan/virtualTable.ts';
 import { crdbInternalTables } from './crdbInternal.ts';
 import { informationSchemaTables } from './informationSchema.ts';
-import { pgCatalogTables } from './pgCatalog.ts';
+import { pgCatalogTables } from './pgCatalog/index.ts';
 
 /** Adds pg_catalog, information_schema and crdb_internal to an engine's registry. */
 export function registerVirtualTables(tables: VirtualTables): void {
