@@ -26,7 +26,10 @@ function examplesOf(file: string, text: string): Example[] {
   }));
 }
 
-const pages = ['README.md', ...(await readdir(join(root, 'docs'))).filter((name) => name.endsWith('.md')).map((name) => join('docs', name))];
+const pages = [
+  'README.md',
+  ...(await readdir(join(root, 'docs'))).filter((name) => name.endsWith('.md')).map((name) => join('docs', name)),
+];
 const examples = (await Promise.all(pages.map(async (page) => examplesOf(page, await readFile(join(root, page), 'utf8'))))).flat();
 
 test('there are examples', () => {

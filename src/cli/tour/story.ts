@@ -14,6 +14,7 @@ import type { Narrator } from './narrator.ts';
 const ROWS = 10_000;
 const TRANSFERS = 500;
 const COLLECTION = 'nodelocal://1/bank';
+const COPIES = 'nodelocal://1/copies';
 
 export interface TourParts {
   readonly client: SqlClient;
@@ -85,19 +86,23 @@ export async function tellStory({ client, clock, narrator, nodes }: TourParts): 
   );
 
   narrator.chapter('25 hours later: an incremental backup is refused');
-  narrator.say('Old versions are kept for gc.ttlseconds (4 hours here), and an incremental needs them back to its base.');
-  await clock.advance('25h');
-  await narrator.runRefused(`BACKUP DATABASE bank INTO LATEST IN '${COLLECTION}' WITH revision_history`, '72000');
-
-  narrator.chapter('What a protected timestamp changes');
-  await narrator.run(`BACKUP DATABASE bank_before INTO '${COLLECTION}2'`);
-  await narrator.run("SELECT varve_internal.protect_timestamp('bank_before', cluster_logical_timestamp()) AS record");
-  await narrator.run('SELECT * FROM varve_internal.protected_timestamps');
+  await narrator.run(`BACKUP DATABASE bank_before INTO '${COPIES}'`);
   await narrator.run('UPDATE bank_before.bank SET balance = balance + 1 WHERE id < 100');
   await clock.advance('25h');
-  narrator.say('\nAnother 25 hours have passed, and this time the history is still there:');
-  await narrator.run(`BACKUP DATABASE bank_before INTO LATEST IN '${COLLECTION}2' WITH revision_history`);
-  await narrator.run("RESTORE DATABASE bank_before FROM LATEST IN 'nodelocal://1/bank2' WITH new_db_name = 'bank_again'");
+  narrator.say(
+    '\n25 hours have passed on the clock. Old versions are kept for gc.ttlseconds, 4 hours here; an incremental needs them back to its base:',
+  );
+  await narrator.runRefused(`BACKUP DATABASE bank_before INTO LATEST IN '${COPIES}'`, '72000');
+
+  narrator.chapter('What a protected timestamp changes');
+  await narrator.run("SELECT varve_internal.protect_timestamp('bank_before', cluster_logical_timestamp()) AS record");
+  await narrator.run('SELECT id, protected_time, meta_type, meta, target FROM varve_internal.protected_timestamps');
+  await narrator.run(`BACKUP DATABASE bank_before INTO '${COPIES}'`);
+  await narrator.run('UPDATE bank_before.bank SET balance = balance + 1 WHERE id < 100');
+  await clock.advance('25h');
+  narrator.say('\nAnother 25 hours, and this time the history is still there:');
+  await narrator.run(`BACKUP DATABASE bank_before INTO LATEST IN '${COPIES}'`);
+  await narrator.run(`RESTORE DATABASE bank_before FROM LATEST IN '${COPIES}' WITH new_db_name = 'bank_again'`);
   const source = await client.run(fingerprintQuery('bank_before.bank'));
   const copy = await narrator.run(fingerprintQuery('bank_again.bank'));
   narrator.prove('the second copy equals its source', JSON.stringify(source.rows) === JSON.stringify(copy.rows));
