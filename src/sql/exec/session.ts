@@ -103,6 +103,7 @@ interface OpenPortal extends Portal {
 }
 
 const IMPLICIT_ATTEMPTS_MAX = 50;
+const NOTHING = (): void => {};
 
 /** Statements that read no data: SET TRANSACTION may still follow them. */
 const SETTINGS: ReadonlySet<string> = new Set(['setTransaction', 'setVariable', 'resetVariable', 'showVariable', 'use']);
@@ -195,16 +196,19 @@ export class Session {
 
   /** How unqualified names are resolved. */
   get names(): NameContext {
-    const database = this.vars.get('database');
-    const path = this.vars.get('search_path');
-    if (!this.#names || this.#names.currentDatabase !== database || this.#namesPath !== path) {
-      this.#namesPath = path;
+    if (!this.#names || this.#varsVersion !== this.vars.version) {
+      this.#varsVersion = this.vars.version;
+      const database = this.vars.get('database');
+      const path = this.vars.get('search_path');
+      this.#planKey = [database, path, this.#user, this.vars.get('timezone'), this.vars.get('sql_safe_updates'), this.vars.get('default_int_size')].join('/');
       const searchPath = splitSearchPath(path).map((name) => (name === '$user' ? this.#user : name));
       this.#names = { currentDatabase: database, searchPath };
     }
     return this.#names;
   }
-  #namesPath = '';
+  #varsVersion = -1;
+  /** The settings that plans depend on. */
+  #planKey = '';
 
   // ---- transaction state ----------------------------------------------------------------------
 
@@ -400,7 +404,7 @@ export class Session {
 
   #linkSignal(signal: AbortSignal | undefined): () => void {
     if (this.#abort.signal.aborted) this.#abort = new AbortController();
-    if (!signal) return () => {};
+    if (!signal) return NOTHING;
     const onAbort = () => this.cancel();
     if (signal.aborted) onAbort();
     else signal.addEventListener('abort', onAbort, { once: true });
@@ -435,8 +439,9 @@ export class Session {
   }
 
   #startTimeout(): () => void {
-    const millis = Number(this.vars.get('statement_timeout'));
-    if (!(millis > 0)) return () => {};
+    const text = this.vars.get('statement_timeout');
+    if (text === '0') return NOTHING;
+    const millis = Number(text);
     const timer: Timer = this.engine.kv.clock.setTimer(millis * 1000, () => this.cancel('query execution canceled due to statement timeout'));
     return () => timer.cancel();
   }
@@ -516,8 +521,7 @@ export class Session {
   #openPlan(plan: CachedPlan, ast: Statement, context: RunContext): Cursor {
     const { compiled } = plan;
     if (compiled.plan.mutates) context.transaction.checkWritable(statementName(ast));
-    const txn = context.transaction.kvTxn;
-    if (txn) this.engine.catalog.noteReads(txn, plan.dependencies);
+    context.transaction.noteCatalog(plan.dependencies, compiled.plan.mutates, this.engine.catalog);
     const run = context.newRun(compiled.plan.slotCount, compiled.plan.cteCount);
     const { columns } = compiled.plan;
     const isRowChange = ast.kind !== 'select';
@@ -533,7 +537,10 @@ export class Session {
   async #openHook(ast: Statement, context: RunContext): Promise<Cursor> {
     const hook = this.engine.statements.get(ast.kind);
     if (!hook) throw new StatementError(SqlState.FeatureNotSupported, `${statementName(ast)} is not supported yet`);
-    if (hook.isReadOnly !== true) context.transaction.checkWritable(statementName(ast));
+    if (hook.isReadOnly !== true) {
+      context.transaction.checkWritable(statementName(ast));
+      context.transaction.flushCatalog(this.engine.catalog);
+    }
     const columns = hook.columns(ast, context);
     const result = await hook.run(context, ast);
     const rows = result.rows ?? [];
@@ -549,9 +556,9 @@ export class Session {
   /** Plans a statement, or finds its plan; its names join the transaction's reads when it runs. */
   async #planFor(statement: CachedStatement, context: RunContext, given: readonly (ColumnType | undefined)[]): Promise<CachedPlan> {
     const snapshot = await context.catalog();
-    const { names } = this;
-    const types = given.map((type) => type?.oid ?? 0).join(',');
-    const key = `${snapshot.version}/${names.currentDatabase}/${this.#namesPath}/${this.#user}/${this.vars.get('timezone')}/${this.vars.get('sql_safe_updates')}/${types}`;
+    void this.names;
+    const types = given.length === 0 ? '' : given.map((type) => type?.oid ?? 0).join(',');
+    const key = `${snapshot.version}/${types}/${this.#planKey}`;
     const known = statement.plans.get(key);
     if (known) return known;
     const tracked = snapshot.tracked();
@@ -653,6 +660,7 @@ export class Session {
     const options = { ...this.#defaults(), ...(await this.resolveModes(modes)) };
     if (this.#transaction) {
       this.#transaction.setOptions(options);
+      this.#transaction.flushCatalog(this.engine.catalog);
       this.#transaction.isImplicit = false;
     } else {
       this.#transaction = new SessionTransaction(this.engine.kv, options, false);

@@ -201,6 +201,8 @@ const unknown = (name: string): StatementError =>
 /** The variables of one session: texts by name, with the defaults the client connected with. */
 export class SessionVars {
   readonly #values = new Map<string, string>();
+  /** Grows with every change: what is derived from the variables can be kept until then. */
+  version = 0;
   readonly #defaults: Map<string, string>;
   /** Called with (protocol spelling, text) when a reported variable changes. */
   onReport: ((name: string, value: string) => void) | undefined;
@@ -214,12 +216,13 @@ export class SessionVars {
   /** Sets the value that RESET goes back to, whether or not SET may change it. 42704 when unknown. */
   setDefault(name: string, value: string): void {
     const spec = this.spec(name);
+    this.version++;
     this.#defaults.set(spec.name, spec.normalize?.(value, spec.name) ?? value);
   }
 
   /** The variable's row; 42704 when there is none. */
   spec(name: string): SessionVarSpec {
-    const spec = sessionVarSpecs.get(name.toLowerCase());
+    const spec = sessionVarSpecs.get(name) ?? sessionVarSpecs.get(name.toLowerCase());
     if (!spec) throw unknown(name);
     return spec;
   }
@@ -254,6 +257,7 @@ export class SessionVars {
     if (!spec.normalize) {
       throw new StatementError(SqlState.CantChangeRuntimeParam, `parameter "${spec.name}" cannot be changed`);
     }
+    this.version++;
     this.#values.delete(spec.name);
     if (spec.reportedAs) this.onReport?.(spec.reportedAs, this.get(spec.name));
   }
@@ -271,6 +275,7 @@ export class SessionVars {
     for (const name of new Set([...this.#values.keys(), ...saved.keys()])) {
       const value = saved.get(name);
       if (value === this.#values.get(name)) continue;
+      this.version++;
       if (value === undefined) this.#values.delete(name);
       else this.#values.set(name, value);
       const spec = this.spec(name);
@@ -290,6 +295,7 @@ export class SessionVars {
 
   #write(spec: SessionVarSpec, text: string): void {
     const before = this.get(spec.name);
+    this.version++;
     this.#values.set(spec.name, text);
     if (spec.reportedAs && before !== text) this.onReport?.(spec.reportedAs, text);
   }

@@ -18,6 +18,7 @@
 import { StateError, StatementError, isVarveError } from '../../base/errors.ts';
 import { SqlState } from '../../base/sqlState.ts';
 import type { Timestamp } from '../../base/timestamp.ts';
+import type { Catalog, CatalogDependencies } from '../../catalog/catalog.ts';
 import type { Isolation, Kv, KvReader, Priority, Savepoint, Txn } from '../../kv/kv.ts';
 
 /** The savepoint that the client-side retry protocol uses. */
@@ -44,6 +45,7 @@ export class SessionTransaction {
   #txn: Txn | undefined;
   #reader: KvReader;
   #savepoints: NamedSavepoint[] = [];
+  readonly #unnoted: CatalogDependencies[] = [];
   #status: 'open' | 'aborted' | 'restartWait' | 'commitWait' = 'open';
   /** True until BEGIN makes it explicit. */
   isImplicit: boolean;
@@ -108,6 +110,26 @@ export class SessionTransaction {
   }
   get kvTxn(): Txn | undefined {
     return this.#txn;
+  }
+
+  /**
+   * Notes what a plan stands on in the read set. An implicit transaction that only reads commits
+   * without validation, so there it waits until something is written.
+   */
+  noteCatalog(dependencies: CatalogDependencies, mutates: boolean, catalog: Catalog): void {
+    if (!this.#txn) return;
+    if (this.isImplicit && !mutates && !this.#txn.hasWrites) {
+      this.#unnoted.push(dependencies);
+      return;
+    }
+    this.flushCatalog(catalog);
+    catalog.noteReads(this.#txn, dependencies);
+  }
+
+  /** Notes what has waited. */
+  flushCatalog(catalog: Catalog): void {
+    if (this.#txn) for (const dependencies of this.#unnoted) catalog.noteReads(this.#txn, dependencies);
+    this.#unnoted.length = 0;
   }
 
   /** SET TRANSACTION, or BEGIN over an implicit transaction. AS OF and isolation only before anything was read. */

@@ -65,7 +65,7 @@ function planSource(
 ): PlannedSource {
   switch (source.kind) {
     case 'table':
-      return withOrdinality(source, planTable(ctx, source, frame, ctes));
+      return withOrdinality(source, planTable(ctx, source, ctes));
     case 'subquerySource': {
       const isLateral = source.lateral && left !== undefined;
       const inner = isLateral ? new Frame(new SelectScope(left.columns, frame)) : new Frame(frame.outer);
@@ -118,7 +118,7 @@ function isApplied(source: PlannedSource): boolean {
 
 // ---- tables -----------------------------------------------------------------------------------
 
-function planTable(ctx: PlanContext, source: TableRef, frame: Frame, ctes: CommonTables | undefined): PlannedSource {
+function planTable(ctx: PlanContext, source: TableRef, ctes: CommonTables | undefined): PlannedSource {
   const only = source.name.parts.length === 1 ? source.name.parts[0] : undefined;
   const cte = only && findCommonTable(ctes, only.text);
   if (cte) {
