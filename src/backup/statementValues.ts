@@ -1,6 +1,8 @@
 /**
  * Statement values: what the backup statements share in reading their locations and options.
  */
+import type { Bytes } from '../base/bytes.ts';
+import { utf8Decode } from '../base/bytes.ts';
 import { StatementError } from '../base/errors.ts';
 import { SqlState } from '../base/sqlState.ts';
 import { type Grantees, isAdmin } from '../catalog/privileges.ts';
@@ -93,14 +95,28 @@ export function readOptions(statement: string, options: readonly Option[], known
   return found;
 }
 
-/** A switch: absent is false, a bare name true. 22023 for NULL. */
+/** A switch: absent is false, a bare name true; a BOOL, or a STRING that reads as one. 22023 for anything else. */
 export async function readSwitch(context: StatementContext, option: Option | undefined): Promise<boolean> {
   if (option === undefined) return false;
   if (option.value === undefined) return true;
-  const value = await context.evalBool(option.value);
-  if (value === undefined) throw new StatementError(SqlState.InvalidParameterValue, `option ${option.name} must not be NULL`);
-  return value;
+  const { type, value } = await context.evalDatum(option.value);
+  if (typeof value === 'boolean') return value;
+  // A placeholder comes as text.
+  const word =
+    type.family === 'string' && value !== null
+      ? utf8Decode(value as Bytes)
+          .trim()
+          .toLowerCase()
+      : '';
+  if (ON_WORDS.includes(word)) return true;
+  if (OFF_WORDS.includes(word)) return false;
+  throw new StatementError(SqlState.InvalidParameterValue, `option ${option.name} is true or false`, {
+    location: { position: option.pos + 1 },
+  });
 }
+
+const ON_WORDS = ['true', 't', 'on', 'yes', '1'];
+const OFF_WORDS = ['false', 'f', 'off', 'no', '0'];
 
 /** The same without running anything, for a statement's columns: an expression other than a literal counts as true. */
 export function looksOn(options: readonly Option[], name: string): boolean {
@@ -108,6 +124,6 @@ export function looksOn(options: readonly Option[], name: string): boolean {
   if (option === undefined) return false;
   const { value } = option;
   if (value?.kind === 'boolean') return value.value;
-  if (value?.kind === 'string') return !['false', 'f', 'off', 'no', '0'].includes(value.value.toLowerCase());
+  if (value?.kind === 'string') return !OFF_WORDS.includes(value.value.trim().toLowerCase());
   return true;
 }

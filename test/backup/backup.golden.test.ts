@@ -26,6 +26,7 @@ import { createUser } from '../../src/catalog/users.ts';
 import type { GoldenCommand, GoldenHandler } from '../support/golden.ts';
 import { goldenSuite } from '../support/golden.ts';
 import { Harness, START } from './harness.ts';
+import { maskText } from './maskText.ts';
 
 goldenSuite('backup', async () => {
   const harness = await Harness.open({ nodes: 2 });
@@ -225,19 +226,6 @@ function describe({ code, message, detail, hint }: VarveError | JobError): strin
   return lines.join('\n');
 }
 
-const START_SECONDS = Date.parse(START) / 1000;
-
-/** Takes out what depends on how often the clock was asked: parts of seconds, ids. */
 function mask(text: string): string {
-  const relative = (seconds: number) => `@${seconds - START_SECONDS}s`;
-  return text
-    .replace(/\b(\d{10})\d{9}\.0{10}/g, (_, seconds) => relative(Number(seconds)))
-    .replace(/\b(\d{10})\.\d{9},0/g, (_, seconds) => relative(Number(seconds)))
-    .replace(/(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)\.\d{6}\+00:00/g, (_, day, clock) => relative(Date.parse(`${day}T${clock}Z`) / 1000))
-    .replace(/(\d+)\.\d+s too early/g, '$1s too early')
-    .replace(/\d+µs too early/g, '<µs> too early')
-    .replace(/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g, '<uuid>')
-    .replace(/\b[0-9a-f]{64}\b/g, '<sha256>')
-    .replace(/(CHECKPOINT|LATEST)-[0-9a-f]{16}/g, '$1-<descending>')
-    .replace(/\b\d{16}\b/g, '<job>');
+  return maskText(text, START);
 }

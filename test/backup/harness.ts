@@ -274,7 +274,11 @@ export class Harness {
       signal: new AbortController().signal,
       session: { names: { currentDatabase: 'bank', searchPath: ['public'] }, nodeId: 1 } as unknown as StatementContext['session'],
       evalString: text,
-      evalBool: async (expr) => (expr.kind === 'boolean' ? expr.value : expr.kind === 'string' ? expr.value === 'true' : undefined),
+      evalDatum: async (expr) => {
+        if (expr.kind === 'boolean') return { type: Type.Bool, value: expr.value };
+        const value = await text(expr);
+        return { type: Type.String, value: value === undefined ? null : utf8Encode(value) };
+      },
       // `'-10s'`, or microseconds since the epoch.
       resolveAsOf: async (expr) => {
         const value = await text(expr);
