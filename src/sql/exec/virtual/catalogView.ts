@@ -35,7 +35,12 @@ export class CatalogView {
   /** The user and the roles it is in. */
   readonly roles: ReadonlySet<string>;
 
-  private constructor(context: StatementContext, snapshot: CatalogSnapshot, databases: readonly DatabaseDescriptor[], roles: ReadonlySet<string>) {
+  private constructor(
+    context: StatementContext,
+    snapshot: CatalogSnapshot,
+    databases: readonly DatabaseDescriptor[],
+    roles: ReadonlySet<string>,
+  ) {
     this.context = context;
     this.snapshot = snapshot;
     this.databases = databases;

@@ -31,7 +31,14 @@ export const crdbInternalTables: readonly Table[] = [
         if (table.kind !== 'table') continue;
         const [database, schema] = snapshot.fullName(table);
         rows.push([
-          table.id, table.parentId, text(table.name), textOrNull(database), table.version, table.modificationTime, text(table.state), textOrNull(schema),
+          table.id,
+          table.parentId,
+          text(table.name),
+          textOrNull(database),
+          table.version,
+          table.modificationTime,
+          text(table.state),
+          textOrNull(schema),
           null,
         ]);
       }
@@ -42,7 +49,10 @@ export const crdbInternalTables: readonly Table[] = [
     schema: 'crdb_internal',
     name: 'databases',
     columns: columns({ id: Type.Int8, name: Type.String, owner: Type.Name }),
-    rows: async (context) => (await context.catalog()).allDatabases().map((database): Datum[] => [database.id, text(database.name), text(database.privileges.owner)]),
+    rows: async (context) =>
+      (await context.catalog())
+        .allDatabases()
+        .map((database): Datum[] => [database.id, text(database.name), text(database.privileges.owner)]),
   },
   {
     schema: 'crdb_internal',
@@ -51,7 +61,13 @@ export const crdbInternalTables: readonly Table[] = [
     rows: (context) =>
       context.engine.settings
         .list()
-        .map(({ setting, value }): Datum[] => [text(setting.name), text(printSetting(setting, value)), text(setting.type), true, text(setting.description)]),
+        .map(({ setting, value }): Datum[] => [
+          text(setting.name),
+          text(printSetting(setting, value)),
+          text(setting.type),
+          true,
+          text(setting.description),
+        ]),
   },
   {
     schema: 'crdb_internal',
@@ -99,9 +115,13 @@ export const crdbInternalTables: readonly Table[] = [
       context.engine
         .sessions()
         .map((session): Datum[] => [
-          session.nodeId, text(session.id), text(session.user), text(session.clientAddress ?? ''), text(session.vars.get('application_name')),
-          text(session.activeQuery), session.startedAt,
+          session.nodeId,
+          text(session.id),
+          text(session.user),
+          text(session.clientAddress ?? ''),
+          text(session.vars.get('application_name')),
+          text(session.activeQuery),
+          session.startedAt,
         ]),
   },
 ];
-

@@ -125,7 +125,8 @@ export const informationSchemaTables: readonly Table[] = [
       for (const one of snapshot.allDatabases()) {
         if (database !== undefined && one.name !== database) continue;
         for (const name of context.engine.virtualTables.schemas()) rows.push([text(one.name), text(name), null, null, yesNo(false)]);
-        for (const schema of snapshot.schemasOf(one)) rows.push([text(one.name), text(schema.name), null, null, yesNo(schema.descriptor !== undefined)]);
+        for (const schema of snapshot.schemasOf(one))
+          rows.push([text(one.name), text(schema.name), null, null, yesNo(schema.descriptor !== undefined)]);
       }
       return rows;
     },
@@ -153,7 +154,15 @@ export const informationSchemaTables: readonly Table[] = [
         const notNull = table.sequence ? [] : table.columns.filter((column) => !column.nullable);
         for (const column of notNull) named.push({ name: `${table.schemaId}_${table.id}_${column.id}_not_null`, type: 'CHECK' });
         return named.map((one): Datum[] => [
-          catalog, text(schema), text(one.name), catalog, text(schema), text(table.name), text(one.type), yesNo(false), yesNo(false),
+          catalog,
+          text(schema),
+          text(one.name),
+          catalog,
+          text(schema),
+          text(table.name),
+          text(one.type),
+          yesNo(false),
+          yesNo(false),
         ]);
       });
     },
@@ -182,7 +191,14 @@ export const informationSchemaTables: readonly Table[] = [
               const column = table.columns.find((candidate) => candidate.id === id);
               const catalog = text(owner.name);
               return [
-                catalog, text(schema), text(constraint.name), catalog, text(schema), text(table.name), text(column?.name ?? ''), i + 1,
+                catalog,
+                text(schema),
+                text(constraint.name),
+                catalog,
+                text(schema),
+                text(table.name),
+                text(column?.name ?? ''),
+                i + 1,
                 constraint.type === 'f' ? i + 1 : null,
               ];
             }),
@@ -211,8 +227,15 @@ export const informationSchemaTables: readonly Table[] = [
         if (!options) return [];
         return [
           [
-            text(owner.name), text(schema), text(table.name), text('bigint'), text(options.start), text(options.minValue), text(options.maxValue),
-            text(options.increment), yesNo(false),
+            text(owner.name),
+            text(schema),
+            text(table.name),
+            text('bigint'),
+            text(options.start),
+            text(options.minValue),
+            text(options.maxValue),
+            text(options.increment),
+            yesNo(false),
           ],
         ];
       });

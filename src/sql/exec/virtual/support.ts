@@ -26,7 +26,10 @@ export interface Relation {
 }
 
 /** Public relations of a database (or of all), with their schemas' names. */
-export async function relations(context: StatementContext, database: string | undefined): Promise<{ snapshot: CatalogSnapshot; list: Relation[] }> {
+export async function relations(
+  context: StatementContext,
+  database: string | undefined,
+): Promise<{ snapshot: CatalogSnapshot; list: Relation[] }> {
   const snapshot = await context.catalog();
   const databases = database === undefined ? snapshot.allDatabases() : [snapshot.database(database)].filter((one) => one !== undefined);
   const list: Relation[] = [];

@@ -303,14 +303,10 @@ const pgDescription = table(
   },
 );
 
-const pgShdescription = table(
-  'pg_shdescription',
-  { objoid: Type.Oid, classoid: Type.Oid, description: Type.String },
-  function* (view) {
-    for (const { id, comment } of view.snapshot.allDatabases()) {
-      if (comment !== undefined) yield { objoid: id, classoid: view.classOid('pg_database'), description: comment };
-    }
-  },
-);
+const pgShdescription = table('pg_shdescription', { objoid: Type.Oid, classoid: Type.Oid, description: Type.String }, function* (view) {
+  for (const { id, comment } of view.snapshot.allDatabases()) {
+    if (comment !== undefined) yield { objoid: id, classoid: view.classOid('pg_database'), description: comment };
+  }
+});
 
 export const constraintTables = [pgConstraint, pgDepend, pgDescription, pgRewrite, pgSequence, pgSequences, pgShdescription];

@@ -8,8 +8,21 @@ const TextArray = arrayOf(Type.String);
 const OidArray = arrayOf(Type.Oid);
 
 export const emptyPgTables = emptyTables('pg_catalog', {
-  pg_aggregate: { aggfnoid: Type.RegProc, aggkind: Type.QChar, aggnumdirectargs: Type.Int2, aggtransfn: Type.RegProc, aggfinalfn: Type.RegProc },
-  pg_cast: { oid: Type.Oid, castsource: Type.Oid, casttarget: Type.Oid, castfunc: Type.Oid, castcontext: Type.QChar, castmethod: Type.QChar },
+  pg_aggregate: {
+    aggfnoid: Type.RegProc,
+    aggkind: Type.QChar,
+    aggnumdirectargs: Type.Int2,
+    aggtransfn: Type.RegProc,
+    aggfinalfn: Type.RegProc,
+  },
+  pg_cast: {
+    oid: Type.Oid,
+    castsource: Type.Oid,
+    casttarget: Type.Oid,
+    castfunc: Type.Oid,
+    castcontext: Type.QChar,
+    castmethod: Type.QChar,
+  },
   pg_conversion: {
     oid: Type.Oid,
     conname: Type.Name,

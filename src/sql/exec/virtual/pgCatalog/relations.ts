@@ -238,7 +238,14 @@ const pgAttribute = table(
     }
     for (const virtual of view.virtualTables) {
       for (const [i, column] of virtual.columns.entries()) {
-        yield { ...attribute(column.type), attrelid: virtual.oid, attname: column.name, attnum: i + 1, attnotnull: false, atthasdef: false };
+        yield {
+          ...attribute(column.type),
+          attrelid: virtual.oid,
+          attname: column.name,
+          attnum: i + 1,
+          attnotnull: false,
+          atthasdef: false,
+        };
       }
     }
   },

@@ -230,7 +230,12 @@ const pgStatActivity = table(
   function* (view) {
     for (const session of visibleSessions(view)) {
       const { inet, port } = splitAddress(session.clientAddress);
-      const idle = session.transactionStatus === 'T' ? 'idle in transaction' : session.transactionStatus === 'E' ? 'idle in transaction (aborted)' : 'idle';
+      const idle =
+        session.transactionStatus === 'T'
+          ? 'idle in transaction'
+          : session.transactionStatus === 'E'
+            ? 'idle in transaction (aborted)'
+            : 'idle';
       yield {
         datid: view.snapshot.database(session.database)?.id,
         datname: session.database,

@@ -36,7 +36,9 @@ const CATEGORIES: Readonly<Partial<Record<ColumnType['family'], string>>> = {
 };
 
 /** The types that a category prefers when a literal could be several. */
-const PREFERRED: ReadonlySet<number> = new Set([Type.Bool, Type.Float8, Type.String, Type.TimestampTz, Type.Interval, Type.Inet, Type.VarBit, Type.Oid].map((type) => type.oid));
+const PREFERRED: ReadonlySet<number> = new Set(
+  [Type.Bool, Type.Float8, Type.String, Type.TimestampTz, Type.Interval, Type.Inet, Type.VarBit, Type.Oid].map((type) => type.oid),
+);
 
 const POLYMORPHIC = { any: 2276, anyarray: 2277, anyelement: 2283 } as const;
 
@@ -72,7 +74,15 @@ function typeRow(type: ColumnType) {
 function ioFunctions(type: ColumnType) {
   const base = type.family === 'array' ? 'array_' : type.family === 'enum' ? 'enum_' : pgTypname(type);
   const named = (suffix: string) => procOid(`${base}${suffix}`, 0);
-  return { typinput: named('in'), typoutput: named('out'), typreceive: named('recv'), typsend: named('send'), typmodin: 0, typmodout: 0, typanalyze: 0 };
+  return {
+    typinput: named('in'),
+    typoutput: named('out'),
+    typreceive: named('recv'),
+    typsend: named('send'),
+    typmodin: 0,
+    typmodout: 0,
+    typanalyze: 0,
+  };
 }
 
 const procOid = (name: string, overload: number): number => hashOid('function', name, overload);
@@ -233,7 +243,12 @@ const pgCollation = table(
     collversion: Type.String,
   },
   () => {
-    const common = { collnamespace: virtualSchemaOid('pg_catalog'), collowner: userOid(NODE_USER), collisdeterministic: true, collencoding: -1 };
+    const common = {
+      collnamespace: virtualSchemaOid('pg_catalog'),
+      collowner: userOid(NODE_USER),
+      collisdeterministic: true,
+      collencoding: -1,
+    };
     return [
       { ...common, oid: DEFAULT_COLLATION, collname: 'default', collprovider: 'd', collcollate: '', collctype: '' },
       { ...common, oid: C_COLLATION, collname: 'C', collprovider: 'c', collcollate: 'C', collctype: 'C' },
