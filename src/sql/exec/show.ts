@@ -4,9 +4,9 @@
 import { StatementError } from '../../base/errors.ts';
 import { SqlState } from '../../base/sqlState.ts';
 import type { Datum } from '../../catalog/datum.ts';
-import { allIndexes, type DatabaseDescriptor, type Grant, type IndexDescriptor, type TableDescriptor } from '../../catalog/descriptor.ts';
+import { allIndexes, type DatabaseDescriptor, type Grant, indexById, type IndexDescriptor, type TableDescriptor } from '../../catalog/descriptor.ts';
 import { quoteName } from '../../catalog/names.ts';
-import { tableSpan } from '../../catalog/rowCodec.ts';
+import { indexSpan, tableSpan } from '../../catalog/rowCodec.ts';
 import { arrayOf, type ColumnType, sqlTypeName, Type } from '../../catalog/type.ts';
 import { listUsers } from '../../catalog/users.ts';
 import { formatLocality } from '../../kv/locality.ts';
@@ -135,7 +135,7 @@ async function rowsOf(context: RunContext, stmt: Show): Promise<Datum[][]> {
         text(table.name),
         text(table.sequence ? 'sequence' : table.view ? 'view' : 'table'),
         text(table.privileges.owner),
-        table.sequence || table.view ? 0 : context.engine.kv.stats(tableSpan(table)).liveKeys / Math.max(1, table.families.length + table.indexes.length),
+        table.sequence || table.view ? 0 : context.engine.kv.stats(indexSpan(table, table.primaryIndex)).liveKeys / Math.max(1, table.families.length),
         null,
         ...withComment(stmt, table.comment),
       ].map((value, i) => (i === 4 ? Math.round(Number(value)) : (value as Datum))));
@@ -326,7 +326,7 @@ function showRanges(change: SchemaChange, stmt: Of<'ranges'>): Datum[][] {
   else if (target.type === 'database') tables.push(...change.snapshot.tablesOf(change.database(target.name?.text ?? change.context.names.currentDatabase).id));
   else throw new StatementError(SqlState.FeatureNotSupported, 'SHOW RANGES is supported FROM TABLE and FROM DATABASE');
   return tables.flatMap((table) =>
-    kv.rangesOf(tableSpan(table)).map((range): Datum[] => [
+    kv.rangesOf(tableSpan(table)).filter((range) => indexById(table, range.indexId)).map((range): Datum[] => [
       null,
       null,
       range.rangeId,

@@ -270,7 +270,12 @@ function planAssignments(
       }
       throw new StatementError(SqlState.SyntaxError, `source for a multiple-column UPDATE item must be a sub-SELECT or ROW() expression`);
     }
-    const typed = ctx.analyze(value, scope, { clause: 'UPDATE SET', commonTables: ctes });
+    const typed = ctx.rowSubquery(
+      value.query,
+      scope,
+      ctes,
+      columns.map((target) => target.column.type),
+    );
     const fields = typed.type.family === 'tuple' ? (typed.type.fields ?? []) : [typed.type];
     checkCount(columns.length, fields.length);
     columns.forEach((target, index) => {

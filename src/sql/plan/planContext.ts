@@ -9,7 +9,7 @@ import { StatementError } from '../../base/errors.ts';
 import { SqlState } from '../../base/sqlState.ts';
 import type { TableDescriptor } from '../../catalog/descriptor.ts';
 import type { ColumnType } from '../../catalog/type.ts';
-import { Type } from '../../catalog/type.ts';
+import { tupleOf, Type } from '../../catalog/type.ts';
 import type { Expr, ObjectName, SelectStatement, Statement, TypeName } from '../parse/ast.ts';
 import { analyzeBool, analyzeExpr } from '../expr/analyze.ts';
 import type { PlaceholderTypes } from '../expr/scope.ts';
@@ -143,6 +143,14 @@ export class PlanContext {
     const slot = this.slotCount++;
     this.prelude.push({ kind: 'slot', slot, plan });
     return { plan, slot };
+  }
+
+  /** A subquery of one row with several columns, as a tuple: `SET (a, b) = (SELECT ...)`. */
+  rowSubquery(query: SelectStatement, scope: SelectScope, ctes: CommonTables | undefined, desired: readonly ColumnType[]): TypedExpr {
+    const { plan, slot } = this.#planSubquery(query, 'scalar', scope, ctes, desired);
+    const types = plan.columns.map((column) => column.type);
+    const [only] = types;
+    return { kind: 'subquery', type: types.length === 1 && only ? only : tupleOf(types), plan, slot };
   }
 
   /** A LIMIT or OFFSET: a row independent INT. */

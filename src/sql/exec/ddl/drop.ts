@@ -11,7 +11,8 @@ import { SqlState } from '../../../base/sqlState.ts';
 import { MIN_TIMESTAMP, type Timestamp } from '../../../base/timestamp.ts';
 import type { ResolvedSchema } from '../../../catalog/catalog.ts';
 import type { DatabaseDescriptor, TableDescriptor, TypeDescriptor } from '../../../catalog/descriptor.ts';
-import { PUBLIC_SCHEMA_ID, updated } from '../../../catalog/descriptor.ts';
+import { indexById, MAX_SYSTEM_ID, PUBLIC_SCHEMA_ID, updated } from '../../../catalog/descriptor.ts';
+import { tableSpan } from '../../../catalog/rowCodec.ts';
 import type { DropBehavior, DropDatabase, DropRelation, DropSchema, Truncate } from '../../parse/ast.ts';
 import type { SqlEngine } from '../engine.ts';
 import { describeKind, partsOf, type SchemaChange } from './common.ts';
@@ -245,17 +246,25 @@ async function renewReferences(change: SchemaChange, table: TableDescriptor, ren
 }
 
 /**
- * Clears dropped tables whose data no read may see any more: state DROP since before the table's GC
- * threshold. Removes descriptor and data; gives the ids. For a GC step to call after a run.
+ * Clears what was dropped and what no read may see any more: tables in state DROP, and indexes that
+ * their table no longer has, since before the table's GC threshold. Gives the ids of the tables that
+ * went. For a GC step to call after a run.
  */
 export async function collectDropped(engine: SqlEngine): Promise<number[]> {
   const { kv, catalog } = engine;
   const snapshot = await catalog.current();
   const collected: number[] = [];
   for (const descriptor of snapshot.all()) {
-    if (descriptor.kind !== 'table' || descriptor.state !== 'DROP') continue;
+    if (descriptor.kind !== 'table' || descriptor.id <= MAX_SYSTEM_ID) continue;
     const threshold: Timestamp = kv.gc.thresholds.settle(descriptor.id);
     if (descriptor.modificationTime > threshold) continue;
+    if (descriptor.state !== 'DROP') {
+      for (const { indexId } of kv.rangesOf(tableSpan(descriptor))) {
+        const isHeld = indexById(descriptor, indexId) !== undefined || descriptor.sequence !== undefined || descriptor.state !== 'PUBLIC';
+        if (!isHeld) kv.clearIndex(descriptor.id, indexId);
+      }
+      continue;
+    }
     await kv.run(async (txn) => {
       await catalog.lock(txn, [descriptor.id]);
       catalog.deleteDescriptor(txn, descriptor.id);
