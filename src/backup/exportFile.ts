@@ -39,6 +39,9 @@ export interface ExportFileOptions {
   /** False once the worker's node is gone: its work is thrown away. */
   readonly isAlive: () => boolean;
   readonly signal: AbortSignal;
+  /** Sizes of pieces and blocks; for tests. */
+  readonly pieceBytes?: number;
+  readonly blockTargetBytes?: number;
 }
 
 export interface ExportedFile {
@@ -66,8 +69,13 @@ export async function exportFile(units: readonly ExportUnit[], options: ExportFi
     yield first.value as ExportPiece;
     yield* pieces;
   }
-  const { executor, signal } = options;
-  const written = await writeDataFile(options.storage, options.name, all(), { executor, signal, progress: walk.progress });
+  const { executor, signal, blockTargetBytes } = options;
+  const written = await writeDataFile(options.storage, options.name, all(), {
+    executor,
+    signal,
+    blockTargetBytes,
+    progress: walk.progress,
+  });
   return {
     file: { sizeBytes: written.sizeBytes, sha256: written.sha256, parts: walk.parts },
     emptySpans: walk.emptySpans,
@@ -89,7 +97,7 @@ class Walk {
 
   /** Pieces with something in them, in order. */
   async *pieces(): AsyncGenerator<ExportPiece> {
-    const { kv, allVersions, targetBytes, isAlive, signal } = this.#options;
+    const { kv, allVersions, targetBytes, isAlive, signal, pieceBytes: maxBytes = PIECE_BYTES } = this.#options;
     for (let unit = this.rest[0]; unit !== undefined; unit = this.rest[0]) {
       const { span, startTime, endTime } = unit;
       const counter = new Counter(span);
@@ -97,7 +105,7 @@ class Walk {
       do {
         signal.throwIfAborted();
         if (!isAlive()) throw new WorkerLostError();
-        const piece: ExportPiece = await kv.exportSpan(span, startTime, endTime, { allVersions, maxBytes: PIECE_BYTES, resume });
+        const piece: ExportPiece = await kv.exportSpan(span, startTime, endTime, { allVersions, maxBytes, resume });
         resume = piece.resume;
         counter.add(piece);
         if (piece.keys.length > 0) yield piece;
