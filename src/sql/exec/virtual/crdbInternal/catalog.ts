@@ -3,8 +3,16 @@
  *
  * These list every database's objects, also offline and dropped ones: they are for operators.
  */
+import { quoteName, quoteNames } from '../../../../catalog/names.ts';
 import { timestampToDecimal } from '../../../../catalog/protectedRecords.ts';
-import { allIndexes, columnById, type Descriptor, describeKind, type TableDescriptor } from '../../../../catalog/descriptor.ts';
+import {
+  allIndexes,
+  columnById,
+  type Descriptor,
+  describeKind,
+  publicColumns,
+  type TableDescriptor,
+} from '../../../../catalog/descriptor.ts';
 import { sqlTypeName, Type } from '../../../../catalog/type.ts';
 import { RANGE_ZONE_IDS, type ZoneTarget, ZoneSet } from '../../../../catalog/zones.ts';
 import { zoneSql } from '../../../../catalog/zoneConfig.ts';
@@ -182,8 +190,10 @@ const createStatements = table(
 
 function createText(relation: TableDescriptor, view: CatalogView): string {
   if (relation.sequence) return createSequenceText(relation, view.snapshot);
-  if (relation.view) return createViewText(relation, view.snapshot);
-  return createTableText(relation, view.snapshot);
+  if (!relation.view) return createTableText(relation, view.snapshot);
+  const name = quoteNames(view.snapshot.fullName(relation).slice(1));
+  const columns = publicColumns(relation).map((column) => quoteName(column.name));
+  return `CREATE ${relation.view.isMaterialized ? 'MATERIALIZED ' : ''}VIEW ${name} (${columns.join(', ')}) AS ${relation.view.query}`;
 }
 
 // ---- zones --------------------------------------------------------------------------------------

@@ -69,7 +69,13 @@ const gossipLiveness = table(
 
 const nodeBuildInfo = table('node_build_info', { node_id: Type.Int8, field: Type.String, value: Type.String }, (view) => {
   const { engine, session } = view.context;
-  const info = { Name: 'Varve', ClusterID: engine.kv.clusterId, Organization: '', Build: `Varve ${engine.version}`, Version: engine.version };
+  const info = {
+    Name: 'Varve',
+    ClusterID: engine.kv.clusterId,
+    Organization: '',
+    Build: `Varve ${engine.version}`,
+    Version: engine.version,
+  };
   return Object.entries(info).map(([field, value]) => ({ node_id: session.nodeId, field, value }));
 });
 

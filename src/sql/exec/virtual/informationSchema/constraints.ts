@@ -1,7 +1,13 @@
 /**
  * information_schema: constraints, keys and indexes.
  */
-import { allIndexes, type ColumnDescriptor, columnById, type ForeignKeyDescriptor, type TableDescriptor } from '../../../../catalog/descriptor.ts';
+import {
+  allIndexes,
+  type ColumnDescriptor,
+  columnById,
+  type ForeignKeyDescriptor,
+  type TableDescriptor,
+} from '../../../../catalog/descriptor.ts';
 import { Type } from '../../../../catalog/type.ts';
 import { type ConstraintInfo, constraintsOf } from '../../catalogLookup.ts';
 import type { CatalogView, Relation } from '../catalogView.ts';

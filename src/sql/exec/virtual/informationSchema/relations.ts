@@ -186,7 +186,12 @@ const columns = table(
       }
     }
     for (const virtual of view.virtualTables) {
-      const where = { table_catalog: catalogOf(view), table_schema: virtual.schema, table_name: virtual.name, udt_catalog: catalogOf(view) };
+      const where = {
+        table_catalog: catalogOf(view),
+        table_schema: virtual.schema,
+        table_name: virtual.name,
+        udt_catalog: catalogOf(view),
+      };
       for (const [i, column] of virtual.columns.entries()) {
         yield {
           ...where,
