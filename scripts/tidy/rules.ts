@@ -7,6 +7,7 @@ import type { SourceFile, Violation } from './source.ts';
 
 /** Third-party packages, and the sockets and timers of Node, with the paths in src that may import them. */
 export const PACKAGES: Readonly<Record<string, RegExp>> = {
+  re2js: /^src\/sql\/expr\//,
   'sorted-btree': /^src\/kv\/writeBuffer/,
   xstate: /(?:Machine|Actor)\.ts$|^src\/(?:kv\/cluster|jobs\/registry|gc\/gcQueue|server\/server)\.ts$/,
   undici: /^src\/storage\//,
