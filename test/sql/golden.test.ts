@@ -97,6 +97,9 @@ function table(result: StatementResult | undefined, withTypes: boolean): string 
   const widths = header.map((name, i) => Math.max(name.length, ...rows.map((row) => (row[i] ?? '').length)));
   const hasLongText = rows.some((row) => row.some((value) => value.includes('\n')));
   const line = (cells: readonly string[]): string =>
-    cells.map((cell, i) => (hasLongText ? cell : cell.padEnd(widths[i] ?? 0))).join('  ').trimEnd();
+    cells
+      .map((cell, i) => (hasLongText ? cell : cell.padEnd(widths[i] ?? 0)))
+      .join('  ')
+      .trimEnd();
   return [line(header), ...rows.map(line)].join('\n');
 }

@@ -22,7 +22,8 @@ export function hashOid(kind: string, ...parts: readonly (number | string)[]): n
   return hash >>> 0;
 }
 
-export const schemaOid = (databaseId: number, schemaId: number): number => (schemaId === PUBLIC_SCHEMA_ID ? hashOid('schema', databaseId, schemaId) : schemaId);
+export const schemaOid = (databaseId: number, schemaId: number): number =>
+  schemaId === PUBLIC_SCHEMA_ID ? hashOid('schema', databaseId, schemaId) : schemaId;
 export const virtualSchemaOid = (name: string): number => hashOid('virtual schema', name);
 export const indexOid = (tableId: number, indexId: number): number => hashOid('index', tableId, indexId);
 export const constraintOid = (kind: string, tableId: number, id: number): number => hashOid(`constraint ${kind}`, tableId, id);
@@ -63,13 +64,34 @@ export function constraintsOf(table: TableDescriptor): ConstraintInfo[] {
   }
   for (const index of table.indexes) {
     if (!index.unique) continue;
-    found.push({ oid: constraintOid('u', table.id, index.id), name: index.name, type: 'u', id: index.id, columnIds: index.columnIds, index });
+    found.push({
+      oid: constraintOid('u', table.id, index.id),
+      name: index.name,
+      type: 'u',
+      id: index.id,
+      columnIds: index.columnIds,
+      index,
+    });
   }
   for (const check of table.checks) {
-    found.push({ oid: constraintOid('c', table.id, check.id), name: check.name, type: 'c', id: check.id, columnIds: check.columnIds, index: undefined });
+    found.push({
+      oid: constraintOid('c', table.id, check.id),
+      name: check.name,
+      type: 'c',
+      id: check.id,
+      columnIds: check.columnIds,
+      index: undefined,
+    });
   }
   for (const fk of table.foreignKeys) {
-    found.push({ oid: constraintOid('f', table.id, fk.id), name: fk.name, type: 'f', id: fk.id, columnIds: fk.columnIds, index: undefined });
+    found.push({
+      oid: constraintOid('f', table.id, fk.id),
+      name: fk.name,
+      type: 'f',
+      id: fk.id,
+      columnIds: fk.columnIds,
+      index: undefined,
+    });
   }
   return found;
 }
@@ -89,9 +111,7 @@ export class SnapshotLookup implements CatalogLookup {
     const parts = splitName(name);
     const [first = '', second = ''] = parts;
     const virtual =
-      parts.length === 1
-        ? this.#virtual.get('pg_catalog', first)
-        : this.#virtual.get(parts.at(-2) ?? '', parts.at(-1) ?? second);
+      parts.length === 1 ? this.#virtual.get('pg_catalog', first) : this.#virtual.get(parts.at(-2) ?? '', parts.at(-1) ?? second);
     if (virtual) return virtual.oid;
     return this.#snapshot.resolveTable(parts, this.#names)?.descriptor.id;
   }

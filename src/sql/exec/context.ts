@@ -273,7 +273,8 @@ class ContextSequences implements SequenceOperations {
     const snapshot = await this.#context.catalog();
     const descriptor =
       'id' in ref ? snapshot.tableById(ref.id) : snapshot.requireTable(splitName(ref.name), this.#context.names).descriptor;
-    if (!descriptor) throw new StatementError(SqlState.UndefinedTable, `relation ${'id' in ref ? `[${ref.id}]` : `"${ref.name}"`} does not exist`);
+    if (!descriptor)
+      throw new StatementError(SqlState.UndefinedTable, `relation ${'id' in ref ? `[${ref.id}]` : `"${ref.name}"`} does not exist`);
     if (!descriptor.sequence) throw new StatementError(SqlState.WrongObjectType, `"${descriptor.name}" is not a sequence`);
     return descriptor;
   }
@@ -295,7 +296,10 @@ class ContextSequences implements SequenceOperations {
     const descriptor = await this.#resolve(ref);
     const value = this.#context.session.sequenceValue(descriptor.id);
     if (value === undefined) {
-      throw new StatementError(SqlState.ObjectNotInPrerequisiteState, `currval(): currval of sequence "${descriptor.name}" is not yet defined in this session`);
+      throw new StatementError(
+        SqlState.ObjectNotInPrerequisiteState,
+        `currval(): currval of sequence "${descriptor.name}" is not yet defined in this session`,
+      );
     }
     return value;
   }
@@ -309,7 +313,8 @@ class ContextSequences implements SequenceOperations {
 
   async lastval(): Promise<number | bigint> {
     const value = this.#context.session.lastSequenceValue();
-    if (value === undefined) throw new StatementError(SqlState.ObjectNotInPrerequisiteState, 'lastval(): lastval is not yet defined in this session');
+    if (value === undefined)
+      throw new StatementError(SqlState.ObjectNotInPrerequisiteState, 'lastval(): lastval is not yet defined in this session');
     return value;
   }
 }

@@ -111,8 +111,8 @@ function compileSubquery(plan: PlannedSubquery): (run: Run) => Promise<Datum> {
 
 async function foldRows(plan: PlannedSubquery, batches: Batches): Promise<Datum> {
   const isSingle = plan.columns.length === 1;
-  const valueOf = (row: Datum[]): Datum => (isSingle ? (row[0] as Datum) : row.slice(0, plan.columns.length));
-  if (plan.form === 'array') return (await collect(batches)).map(valueOf);
+  const datumOf = (row: Datum[]): Datum => (isSingle ? (row[0] as Datum) : row.slice(0, plan.columns.length));
+  if (plan.form === 'array') return (await collect(batches)).map(datumOf);
   let first: Datum[] | undefined;
   for await (const batch of batches) {
     if (plan.form === 'exists') return true;
@@ -122,7 +122,7 @@ async function foldRows(plan: PlannedSubquery, batches: Batches): Promise<Datum>
     first = batch[0];
   }
   if (plan.form === 'exists') return false;
-  return first ? valueOf(first) : null;
+  return first ? datumOf(first) : null;
 }
 
 /** Runs a correlated subquery for one row: `EvalContext.runSubquery` of this run. */

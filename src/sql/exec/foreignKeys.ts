@@ -107,7 +107,9 @@ export class ConstraintQueue {
 
   async #act({ table, verb, changes }: Incoming, run: Run): Promise<void> {
     for (const { child, fk } of this.#referencing(table)) {
-      const affected = changes.filter((change) => change.next === undefined || differ(table, fk.referencedColumnIds, change.old, change.next));
+      const affected = changes.filter(
+        (change) => change.next === undefined || differ(table, fk.referencedColumnIds, change.old, change.next),
+      );
       const keys = affected.map((change) => keyOf(table, fk.referencedColumnIds, change.old));
       const wanted = affected.filter((_, i) => !(keys[i] as KeyRow).includes(null));
       if (wanted.length === 0) continue;
@@ -116,7 +118,12 @@ export class ConstraintQueue {
         this.#finalChecks.push(() => this.#checkChildren(table, child, fk, verb, wanted, run));
         continue;
       }
-      const rows = await this.#childRows(child, fk, wanted.map((change) => keyOf(table, fk.referencedColumnIds, change.old)), run);
+      const rows = await this.#childRows(
+        child,
+        fk,
+        wanted.map((change) => keyOf(table, fk.referencedColumnIds, change.old)),
+        run,
+      );
       if (rows.length === 0) continue;
       const writer = tableWriter(child, this.#functions);
       if (action === 'CASCADE' && verb === 'delete') {
@@ -191,7 +198,12 @@ export class ConstraintQueue {
     const keys = changes.map((change) => keyOf(table, fk.referencedColumnIds, change.old));
     const children = await this.#childRows(child, fk, keys, run);
     if (children.length === 0) return;
-    const missing = await this.#missingParents(table, fk, children.map((row) => keyOf(child, fk.columnIds, row)), run);
+    const missing = await this.#missingParents(
+      table,
+      fk,
+      children.map((row) => keyOf(child, fk.columnIds, row)),
+      run,
+    );
     const at = missing.indexOf(true);
     if (at < 0) return;
     const key = keyOf(child, fk.columnIds, children[at] as Datum[]);
@@ -215,22 +227,35 @@ export class ConstraintQueue {
       const key = keyOf(table, fk.columnIds, row);
       if (!key.includes(null)) checked.push(row);
       else if (fk.match === 'FULL' && key.some((value) => value !== null)) {
-        throw new ConstraintError(SqlState.ForeignKeyViolation, `${verb} on table "${table.name}" violates foreign key constraint "${fk.name}"`, {
-          detail: 'MATCH FULL does not allow mixing of null and nonnull key values.',
-          constraint: fk.name,
-          table: table.name,
-        });
+        throw new ConstraintError(
+          SqlState.ForeignKeyViolation,
+          `${verb} on table "${table.name}" violates foreign key constraint "${fk.name}"`,
+          {
+            detail: 'MATCH FULL does not allow mixing of null and nonnull key values.',
+            constraint: fk.name,
+            table: table.name,
+          },
+        );
       }
     }
     if (checked.length === 0) return;
-    const missing = await this.#missingParents(parent, fk, checked.map((row) => keyOf(table, fk.columnIds, row)), run);
+    const missing = await this.#missingParents(
+      parent,
+      fk,
+      checked.map((row) => keyOf(table, fk.columnIds, row)),
+      run,
+    );
     const at = missing.indexOf(true);
     if (at < 0) return;
-    throw new ConstraintError(SqlState.ForeignKeyViolation, `${verb} on table "${table.name}" violates foreign key constraint "${fk.name}"`, {
-      detail: `Key ${describeKey(table, fk.columnIds, checked[at] as Datum[])} is not present in table "${parent.name}".`,
-      constraint: fk.name,
-      table: table.name,
-    });
+    throw new ConstraintError(
+      SqlState.ForeignKeyViolation,
+      `${verb} on table "${table.name}" violates foreign key constraint "${fk.name}"`,
+      {
+        detail: `Key ${describeKey(table, fk.columnIds, checked[at] as Datum[])} is not present in table "${parent.name}".`,
+        constraint: fk.name,
+        table: table.name,
+      },
+    );
   }
 
   /** For each key, whether no row of the referenced table has it. */
@@ -336,7 +361,12 @@ function childLookup(child: TableDescriptor, fk: ForeignKeyDescriptor): ChildLoo
 }
 
 /** Tests every row of a table against a foreign key, for ADD CONSTRAINT and VALIDATE. 23503 names the first that fails. */
-export async function validateForeignKey(table: TableDescriptor, fk: ForeignKeyDescriptor, queue: ConstraintQueue, run: Run): Promise<void> {
+export async function validateForeignKey(
+  table: TableDescriptor,
+  fk: ForeignKeyDescriptor,
+  queue: ConstraintQueue,
+  run: Run,
+): Promise<void> {
   for await (const rows of compileNode(wholeScan(table))(run)) {
     queue.inserted({ ...table, foreignKeys: [fk] }, rows);
     await queue.settle(run);

@@ -14,7 +14,7 @@ import { rowDecoder } from '../../catalog/rowCodec.ts';
 import type { TypedExpr } from '../expr/typedExpr.ts';
 import type { ConflictAction, DeleteNode, InsertNode, UpdateNode } from '../plan/plan.ts';
 import { tableShape } from '../plan/tableShape.ts';
-import { type ConstraintQueue } from './foreignKeys.ts';
+import type { ConstraintQueue } from './foreignKeys.ts';
 import type { MutationNode } from './operators.ts';
 import { batched, collect, compileCondition, compileRow, type Operator, type Run } from './run.ts';
 import { decodeFetched } from './scan.ts';
@@ -74,7 +74,13 @@ function compileInsert(node: InsertNode, input: Operator): Operator {
       }
     }
     await queue.settle(run);
-    if (returning) yield* batched(await returning(written.map((row) => asShape(table, row)), run));
+    if (returning)
+      yield* batched(
+        await returning(
+          written.map((row) => asShape(table, row)),
+          run,
+        ),
+      );
   };
 }
 
@@ -117,11 +123,9 @@ function compileConflict(node: InsertNode, action: ConflictAction): MeetConflict
       }
       if (!change) return;
       if (taken.has(key)) {
-        throw new ConstraintError(
-          SqlState.CardinalityViolation,
-          'UPSERT or INSERT...ON CONFLICT command cannot affect row a second time',
-          { hint: 'ensure that no rows proposed for insertion within the same command have duplicate constrained values' },
-        );
+        throw new ConstraintError(SqlState.CardinalityViolation, 'UPSERT or INSERT...ON CONFLICT command cannot affect row a second time', {
+          hint: 'ensure that no rows proposed for insertion within the same command have duplicate constrained values',
+        });
       }
       taken.add(key);
       met.push({ key, index, row });

@@ -58,7 +58,10 @@ export function planEnvironment(context: RunContext, snapshot: CatalogSnapshot):
     resolveRelation,
     resolveTable(name) {
       if (virtual(name)) {
-        throw new StatementError(SqlState.InsufficientPrivilege, `user ${session.user} does not have INSERT privilege on relation ${partsOf(name).at(-1)}`);
+        throw new StatementError(
+          SqlState.InsufficientPrivilege,
+          `user ${session.user} does not have INSERT privilege on relation ${partsOf(name).at(-1)}`,
+        );
       }
       const { descriptor, schema } = snapshot.requireTable(partsOf(name), names);
       if (descriptor.view || descriptor.sequence) {

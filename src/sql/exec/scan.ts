@@ -13,7 +13,15 @@ import type { Bytes } from '../../base/bytes.ts';
 import type { Span } from '../../base/span.ts';
 import { type Datum, compareDatums } from '../../catalog/datum.ts';
 import { columnById } from '../../catalog/descriptor.ts';
-import { indexColumnIds, indexSpan, type RowDecoder, rowDecoder, spanForConstraint, tableCodec, type TableCodec } from '../../catalog/rowCodec.ts';
+import {
+  indexColumnIds,
+  indexSpan,
+  type RowDecoder,
+  rowDecoder,
+  spanForConstraint,
+  tableCodec,
+  type TableCodec,
+} from '../../catalog/rowCodec.ts';
 import { compileAsync, type CompiledAsync } from '../expr/compileAsync.ts';
 import type { KeyAlternative, ScanNode } from '../plan/plan.ts';
 import { type Batches, evaluate, type Operator, type Run } from './run.ts';
@@ -33,9 +41,10 @@ export function compileScan(node: ScanNode): Operator {
   const spansOf = compileSpans(node);
   const limitOf = node.limit && compileLimit(node.limit);
   if (isPrimary && node.constraint && isAllPoints(node)) return pointReads(node, codec, limitOf);
-  if (isCovering) return async function* (run) {
-    yield* readSpans(node, index, node.columnIds, await spansOf(run), limitOf && (await limitOf(run)), run);
-  };
+  if (isCovering)
+    return async function* (run) {
+      yield* readSpans(node, index, node.columnIds, await spansOf(run), limitOf && (await limitOf(run)), run);
+    };
   const fetch = rowFetcher(node, codec);
   return async function* (run) {
     const keyIds = table.primaryIndex.columnIds;
@@ -95,22 +104,24 @@ function compileAlternatives(alternatives: readonly KeyAlternative[]): Alternati
   };
 }
 
-/** Values of each prefix column for this run, sorted and distinct; undefined when no row can match. */
+/** Values of each prefix column for this run, in key order and distinct; undefined when no row can match. */
 function compilePrefix(node: ScanNode): (run: Run) => Promise<Values[] | undefined> {
   const { constraint, index, table } = node;
   const ids = [...index.columnIds, ...index.keySuffixColumnIds];
   const columns = (constraint?.prefix ?? []).map((alternatives, i) => {
     const type = columnById(table, ids[i] ?? -1)?.type;
-    return { valuesOf: compileAlternatives(alternatives), compare: type && compareDatums(type) };
+    const sign = index.directions[i] === 'DESC' ? -1 : 1;
+    return { valuesOf: compileAlternatives(alternatives), compare: type && compareDatums(type), sign };
   });
   return async (run) => {
     const prefix: Values[] = [];
-    for (const { valuesOf, compare } of columns) {
+    for (const { valuesOf, compare, sign } of columns) {
       let values = await valuesOf(run);
       if (values.length === 0) return undefined;
       if (values.length > 1 && compare) {
         const order = (a: Datum, b: Datum): number => (a === null ? (b === null ? 0 : -1) : b === null ? 1 : compare(a, b));
-        values = [...values].sort(order);
+        // In key order, so that rows come in the index's order.
+        values = [...values].sort((a, b) => sign * order(a, b));
         values = values.filter((value, i) => i === 0 || order(value, values[i - 1] as Datum) !== 0);
       }
       prefix.push(values);
@@ -169,7 +180,11 @@ async function* readSpans(
     let rest: Span | undefined = span;
     while (rest) {
       run.signal.throwIfAborted();
-      const result = await run.reader.scan(rest, { limit: Math.ceil(batchRows * keysPerRow), reverse: node.reverse, validated: node.forWrite });
+      const result = await run.reader.scan(rest, {
+        limit: Math.ceil(batchRows * keysPerRow),
+        reverse: node.reverse,
+        validated: node.forWrite,
+      });
       let rows: Datum[][] = [];
       decoder.decode(result.keys, result.values, result.resume === undefined, rows, result.timestamps);
       if (result.resume === undefined) rest = undefined;
@@ -186,7 +201,12 @@ async function* readSpans(
 }
 
 /** Rows by primary key, several families put together. Missing rows are left out. */
-export function decodeFetched(decoder: RowDecoder, keys: readonly Bytes[], values: readonly (Bytes | undefined)[], perRow: number): Datum[][] {
+export function decodeFetched(
+  decoder: RowDecoder,
+  keys: readonly Bytes[],
+  values: readonly (Bytes | undefined)[],
+  perRow: number,
+): Datum[][] {
   const rows: Datum[][] = [];
   if (perRow === 1) {
     for (let i = 0; i < keys.length; i++) {

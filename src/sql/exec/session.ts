@@ -200,7 +200,14 @@ export class Session {
       this.#varsVersion = this.vars.version;
       const database = this.vars.get('database');
       const path = this.vars.get('search_path');
-      this.#planKey = [database, path, this.#user, this.vars.get('timezone'), this.vars.get('sql_safe_updates'), this.vars.get('default_int_size')].join('/');
+      this.#planKey = [
+        database,
+        path,
+        this.#user,
+        this.vars.get('timezone'),
+        this.vars.get('sql_safe_updates'),
+        this.vars.get('default_int_size'),
+      ].join('/');
       const searchPath = splitSearchPath(path).map((name) => (name === '$user' ? this.#user : name));
       this.#names = { currentDatabase: database, searchPath };
     }
@@ -442,7 +449,9 @@ export class Session {
     const text = this.vars.get('statement_timeout');
     if (text === '0') return NOTHING;
     const millis = Number(text);
-    const timer: Timer = this.engine.kv.clock.setTimer(millis * 1000, () => this.cancel('query execution canceled due to statement timeout'));
+    const timer: Timer = this.engine.kv.clock.setTimer(millis * 1000, () =>
+      this.cancel('query execution canceled due to statement timeout'),
+    );
     return () => timer.cancel();
   }
 
@@ -451,7 +460,11 @@ export class Session {
   }
 
   /** The context of a statement, in the present transaction or a new implicit one. */
-  async #begin(statement: CachedStatement, placeholders: readonly Datum[], types: readonly (ColumnType | undefined)[]): Promise<RunContext> {
+  async #begin(
+    statement: CachedStatement,
+    placeholders: readonly Datum[],
+    types: readonly (ColumnType | undefined)[],
+  ): Promise<RunContext> {
     this.activeQuery = statement.sql;
     this.#abort.signal.throwIfAborted();
     this.#transaction?.checkRunnable();
@@ -582,7 +595,12 @@ export class Session {
   }
 
   /** Runs a statement in the context's own transaction: `FROM [SHOW ...]`, EXECUTE, EXPLAIN. */
-  async runNested(outer: { readonly signal: AbortSignal }, ast: Statement, placeholders: readonly Datum[] = [], types: readonly ColumnType[] = []): Promise<StatementResult> {
+  async runNested(
+    outer: { readonly signal: AbortSignal },
+    ast: Statement,
+    placeholders: readonly Datum[] = [],
+    types: readonly ColumnType[] = [],
+  ): Promise<StatementResult> {
     if (!this.#transaction || outer.signal.aborted) throw new StateError(SqlState.QueryCanceled, 'query execution canceled');
     const context = this.#newContext(this.#transaction, placeholders, types);
     const statement: CachedStatement = {
@@ -625,7 +643,8 @@ export class Session {
           return done('SAVEPOINT');
         case 'show':
           // Asking for the state is allowed in every state.
-          if (ast.what !== 'transactionStatus' || !this.#transaction || this.#transaction.isImplicit || this.#transaction.isOpen) return undefined;
+          if (ast.what !== 'transactionStatus' || !this.#transaction || this.#transaction.isImplicit || this.#transaction.isOpen)
+            return undefined;
           return {
             ...done('SHOW TRANSACTION STATUS'),
             columns: [{ name: 'TRANSACTION STATUS', type: Type.String }],
@@ -726,7 +745,8 @@ export class Session {
           throw new StatementError(SqlState.DuplicatePreparedStatement, `prepared statement "${name}" already exists`);
         }
         const statements = this.engine.parse(sql);
-        if (statements.length > 1) throw new StatementError(SqlState.SyntaxError, 'cannot insert multiple commands into a prepared statement');
+        if (statements.length > 1)
+          throw new StatementError(SqlState.SyntaxError, 'cannot insert multiple commands into a prepared statement');
         const [statement] = statements;
         const prepared = await this.#prepareOne(name, sql, statement, given);
         this.#prepared.set(name, prepared);
@@ -765,7 +785,8 @@ export class Session {
 
   /** PREPARE name AS statement. */
   async prepareParsed(name: string, ast: Statement, sql: string, given: readonly (ColumnType | undefined)[], count: number): Promise<void> {
-    if (this.#prepared.has(name)) throw new StatementError(SqlState.DuplicatePreparedStatement, `prepared statement "${name}" already exists`);
+    if (this.#prepared.has(name))
+      throw new StatementError(SqlState.DuplicatePreparedStatement, `prepared statement "${name}" already exists`);
     const statement: CachedStatement = { ast, sql, placeholderCount: count, start: 0, asOf: { top: undefined, all: [] }, plans: new Map() };
     this.#prepared.set(name, await this.#prepareOne(name, sql, statement, given));
   }
@@ -795,10 +816,7 @@ export class Session {
     try {
       const prepared = this.preparedStatement(statementName);
       if (values.length !== prepared.parameterTypes.length) {
-        throw new StatementError(
-          SqlState.ProtocolViolation,
-          `expected ${prepared.parameterTypes.length} arguments, got ${values.length}`,
-        );
+        throw new StatementError(SqlState.ProtocolViolation, `expected ${prepared.parameterTypes.length} arguments, got ${values.length}`);
       }
       if (portalName !== '' && this.#portals.has(portalName)) {
         throw new StatementError(SqlState.InvalidCursorName, `portal "${portalName}" already exists`);
@@ -949,7 +967,9 @@ export class Session {
 }
 
 function isTransactionControl(ast: Statement): boolean {
-  return ast.kind === 'commit' || ast.kind === 'rollback' || ast.kind === 'begin' || ast.kind === 'savepoint' || ast.kind === 'releaseSavepoint';
+  return (
+    ast.kind === 'commit' || ast.kind === 'rollback' || ast.kind === 'begin' || ast.kind === 'savepoint' || ast.kind === 'releaseSavepoint'
+  );
 }
 
 function padded(types: readonly (ColumnType | undefined)[], count: number): (ColumnType | undefined)[] {

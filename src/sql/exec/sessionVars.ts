@@ -45,7 +45,10 @@ const integer =
     }
     const value = Number(text);
     if (value < min || value > max) {
-      throw new StatementError(SqlState.InvalidParameterValue, `${value} is outside the valid range for parameter "${name}" (${min} .. ${max})`);
+      throw new StatementError(
+        SqlState.InvalidParameterValue,
+        `${value} is outside the valid range for parameter "${name}" (${min} .. ${max})`,
+      );
     }
     return String(value);
   };
@@ -127,7 +130,11 @@ const SPECS: readonly SessionVarSpec[] = [
   { name: 'bytea_output', default: 'hex', normalize: oneOf('hex', 'escape', 'base64') },
   { name: 'check_function_bodies', default: 'on', normalize: boolean },
   { name: 'client_encoding', default: 'UTF8', normalize: encoding, reportedAs: 'client_encoding' },
-  { name: 'client_min_messages', default: 'notice', normalize: oneOf('debug5', 'debug4', 'debug3', 'debug2', 'debug1', 'debug', 'log', 'notice', 'warning', 'error', 'fatal', 'panic') },
+  {
+    name: 'client_min_messages',
+    default: 'notice',
+    normalize: oneOf('debug5', 'debug4', 'debug3', 'debug2', 'debug1', 'debug', 'log', 'notice', 'warning', 'error', 'fatal', 'panic'),
+  },
   { name: 'crdb_version', default: 'CockroachDB OSS v21.1 (Varve)' },
   { name: 'database', default: 'defaultdb', normalize: anyText },
   { name: 'datestyle', default: 'ISO, MDY', normalize: dateStyle, reportedAs: 'DateStyle' },
@@ -167,7 +174,11 @@ const SPECS: readonly SessionVarSpec[] = [
   { name: 'role', default: 'none', normalize: anyText },
   { name: 'row_security', default: 'off', normalize: boolean },
   { name: 'search_path', default: '"$user", public', normalize: anyText },
-  { name: 'serial_normalization', default: 'rowid', normalize: oneOf('rowid', 'virtual_sequence', 'sql_sequence', 'sql_sequence_cached', 'unordered_rowid') },
+  {
+    name: 'serial_normalization',
+    default: 'rowid',
+    normalize: oneOf('rowid', 'virtual_sequence', 'sql_sequence', 'sql_sequence_cached', 'unordered_rowid'),
+  },
   { name: 'server_encoding', default: 'UTF8', reportedAs: 'server_encoding' },
   { name: 'server_version', default: '13.0.0', reportedAs: 'server_version' },
   { name: 'server_version_num', default: '130000' },

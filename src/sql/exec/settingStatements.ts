@@ -51,7 +51,8 @@ async function settingText(context: StatementContext, values: readonly Expr[], v
     }
     const { type, value: datum } = await context.evalDatum(value);
     if (datum === null) throw new StatementError(SqlState.InvalidParameterValue, `invalid value for parameter "${variable}": NULL`);
-    const shown = type.family === 'string' ? utf8Decode(datum as Bytes) : type.family === 'bool' ? (datum ? 'on' : 'off') : formatDatum(type, datum);
+    const shown =
+      type.family === 'string' ? utf8Decode(datum as Bytes) : type.family === 'bool' ? (datum ? 'on' : 'off') : formatDatum(type, datum);
     parts.push(variable === 'search_path' && type.family === 'string' && values.length > 1 ? quoteName(shown) : shown);
   }
   return parts.join(', ');
@@ -100,7 +101,9 @@ async function setClusterSetting(context: RunContext, stmt: SetClusterSetting): 
     return { tag: 'SET CLUSTER SETTING' };
   }
   const isWord = stmt.value.kind === 'column' && stmt.value.parts.length === 1;
-  const { type, value } = isWord ? { type: Type.String, value: text(stmt.value.parts[0]?.text ?? '') } : await context.evalDatum(stmt.value);
+  const { type, value } = isWord
+    ? { type: Type.String, value: text(stmt.value.parts[0]?.text ?? '') }
+    : await context.evalDatum(stmt.value);
   if (value === null) throw new StatementError(SqlState.InvalidParameterValue, `invalid cluster setting argument: NULL`);
   const plain = type.family === 'bool' ? value === true : type.family === 'string' ? utf8Decode(value as Bytes) : formatDatum(type, value);
   await settings.set(context.txn, stmt.setting, plain);
@@ -109,7 +112,13 @@ async function setClusterSetting(context: RunContext, stmt: SetClusterSetting): 
 
 function settingColumns(stmt: ShowClusterSetting): ResultColumn[] {
   if (stmt.list) {
-    return [textColumn('variable'), textColumn('value'), textColumn('setting_type'), { name: 'public', type: Type.Bool }, textColumn('description')];
+    return [
+      textColumn('variable'),
+      textColumn('value'),
+      textColumn('setting_type'),
+      { name: 'public', type: Type.Bool },
+      textColumn('description'),
+    ];
   }
   const setting = requireSetting(stmt.setting ?? '');
   const types: Partial<Record<string, ColumnType>> = { b: Type.Bool, i: Type.Int8, f: Type.Float8 };
@@ -199,7 +208,13 @@ async function showZone(context: RunContext, stmt: ShowZone): Promise<HookResult
 async function prepare(context: RunContext, stmt: Prepare): Promise<HookResult> {
   const change = await SchemaChange.begin(context);
   const types = stmt.types.map((name) => change.columnType(name).type);
-  await context.session.prepareParsed(stmt.name.text, stmt.statement, printStatement(stmt.statement), types, countPlaceholders(stmt.statement));
+  await context.session.prepareParsed(
+    stmt.name.text,
+    stmt.statement,
+    printStatement(stmt.statement),
+    types,
+    countPlaceholders(stmt.statement),
+  );
   return { tag: 'PREPARE' };
 }
 
@@ -276,7 +291,10 @@ export function registerSettingStatements(hooks: StatementHooks): void {
       return { tag: 'SHOW', rows: context.session.vars.entries().map(([name, value]) => [text(name), text(value)]) };
     },
   });
-  hooks.register<SetClusterSetting>('setClusterSetting', { columns: none, run: (context, stmt) => setClusterSetting(context as RunContext, stmt) });
+  hooks.register<SetClusterSetting>('setClusterSetting', {
+    columns: none,
+    run: (context, stmt) => setClusterSetting(context as RunContext, stmt),
+  });
   hooks.register<ShowClusterSetting>('showClusterSetting', {
     isReadOnly: true,
     columns: settingColumns,

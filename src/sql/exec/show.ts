@@ -4,7 +4,14 @@
 import { StatementError } from '../../base/errors.ts';
 import { SqlState } from '../../base/sqlState.ts';
 import type { Datum } from '../../catalog/datum.ts';
-import { allIndexes, type DatabaseDescriptor, type Grant, indexById, type IndexDescriptor, type TableDescriptor } from '../../catalog/descriptor.ts';
+import {
+  allIndexes,
+  type DatabaseDescriptor,
+  type Grant,
+  indexById,
+  type IndexDescriptor,
+  type TableDescriptor,
+} from '../../catalog/descriptor.ts';
 import { quoteName } from '../../catalog/names.ts';
 import { indexSpan, tableSpan } from '../../catalog/rowCodec.ts';
 import { arrayOf, type ColumnType, sqlTypeName, Type } from '../../catalog/type.ts';
@@ -31,7 +38,15 @@ function columnsOf(stmt: Show): ResultColumn[] {
     case 'schemas':
       return asColumns({ schema_name: T.String, owner: T.Name, ...comment });
     case 'tables':
-      return asColumns({ schema_name: T.String, table_name: T.String, type: T.String, owner: T.Name, estimated_row_count: T.Int8, locality: T.String, ...comment });
+      return asColumns({
+        schema_name: T.String,
+        table_name: T.String,
+        type: T.String,
+        owner: T.Name,
+        estimated_row_count: T.Int8,
+        locality: T.String,
+        ...comment,
+      });
     case 'sequences':
       return asColumns({ sequence_schema: T.String, sequence_name: T.String });
     case 'types':
@@ -63,7 +78,13 @@ function columnsOf(stmt: Show): ResultColumn[] {
         ...comment,
       });
     case 'constraints':
-      return asColumns({ table_name: T.String, constraint_name: T.String, constraint_type: T.String, details: T.String, validated: T.Bool });
+      return asColumns({
+        table_name: T.String,
+        constraint_name: T.String,
+        constraint_type: T.String,
+        details: T.String,
+        validated: T.Bool,
+      });
     case 'create':
       return asColumns({ [stmt.object === 'any' ? 'table_name' : `${stmt.object}_name`]: T.String, create_statement: T.String });
     case 'createAll':
@@ -78,19 +99,44 @@ function columnsOf(stmt: Show): ResultColumn[] {
     case 'transactionStatus':
       return asColumns({ 'TRANSACTION STATUS': T.String });
     case 'sessions':
-      return asColumns({ node_id: T.Int8, session_id: T.String, user_name: T.String, client_address: T.String, application_name: T.String, active_queries: T.String, session_start: T.Timestamp });
+      return asColumns({
+        node_id: T.Int8,
+        session_id: T.String,
+        user_name: T.String,
+        client_address: T.String,
+        application_name: T.String,
+        active_queries: T.String,
+        session_start: T.Timestamp,
+      });
     case 'grants':
-      return asColumns({ database_name: T.String, schema_name: T.String, relation_name: T.String, grantee: T.String, privilege_type: T.String, is_grantable: T.Bool });
+      return asColumns({
+        database_name: T.String,
+        schema_name: T.String,
+        relation_name: T.String,
+        grantee: T.String,
+        privilege_type: T.String,
+        is_grantable: T.Bool,
+      });
     case 'grantsOnRole':
       return asColumns({ role_name: T.String, member: T.String, is_admin: T.Bool });
     case 'ranges':
-      return asColumns({ start_key: T.String, end_key: T.String, range_id: T.Int8, range_size_mb: T.Float8, lease_holder: T.Int8, lease_holder_locality: T.String });
+      return asColumns({
+        start_key: T.String,
+        end_key: T.String,
+        range_id: T.Int8,
+        range_size_mb: T.Float8,
+        lease_holder: T.Int8,
+        lease_holder_locality: T.String,
+      });
     default:
       throw new StatementError(SqlState.FeatureNotSupported, `SHOW ${stmt.what.toUpperCase()} is not supported yet`);
   }
 }
 
-async function databaseOf(context: RunContext, from: ObjectName | undefined): Promise<{ database: DatabaseDescriptor; schema: string | undefined }> {
+async function databaseOf(
+  context: RunContext,
+  from: ObjectName | undefined,
+): Promise<{ database: DatabaseDescriptor; schema: string | undefined }> {
   const snapshot = await context.catalog();
   const parts = from ? partsOf(from) : [];
   if (parts.length === 0) {
@@ -109,14 +155,17 @@ async function databaseOf(context: RunContext, from: ObjectName | undefined): Pr
 async function relationsIn(context: RunContext, from: ObjectName | undefined): Promise<{ schema: string; table: TableDescriptor }[]> {
   const snapshot = await context.catalog();
   const { database, schema } = await databaseOf(context, from);
-  const list = snapshot.tablesOf(database.id).map((table) => ({ schema: snapshot.schemaById(database, table.schemaId)?.name ?? 'public', table }));
+  const list = snapshot
+    .tablesOf(database.id)
+    .map((table) => ({ schema: snapshot.schemaById(database, table.schemaId)?.name ?? 'public', table }));
   const filtered = schema === undefined ? list : list.filter((one) => one.schema === schema);
   return filtered.sort((a, b) => (a.schema === b.schema ? (a.table.name < b.table.name ? -1 : 1) : a.schema < b.schema ? -1 : 1));
 }
 
 async function rowsOf(context: RunContext, stmt: Show): Promise<Datum[][]> {
   const snapshot = await context.catalog();
-  const withComment = (stmt_: { withComment: boolean }, comment: string | undefined): Datum[] => (stmt_.withComment ? [textOrNull(comment)] : []);
+  const withComment = (stmt_: { withComment: boolean }, comment: string | undefined): Datum[] =>
+    stmt_.withComment ? [textOrNull(comment)] : [];
   switch (stmt.what) {
     case 'databases':
       return snapshot.allDatabases().map((one) => [text(one.name), text(one.privileges.owner), ...withComment(stmt, one.comment)]);
@@ -130,17 +179,23 @@ async function rowsOf(context: RunContext, stmt: Show): Promise<Datum[][]> {
       return rows.sort((a, b) => ((a[0] as string) < (b[0] as string) ? -1 : 1));
     }
     case 'tables':
-      return (await relationsIn(context, stmt.from)).map(({ schema, table }) => [
-        text(schema),
-        text(table.name),
-        text(table.sequence ? 'sequence' : table.view ? 'view' : 'table'),
-        text(table.privileges.owner),
-        table.sequence || table.view ? 0 : context.engine.kv.stats(indexSpan(table, table.primaryIndex)).liveKeys / Math.max(1, table.families.length),
-        null,
-        ...withComment(stmt, table.comment),
-      ].map((value, i) => (i === 4 ? Math.round(Number(value)) : (value as Datum))));
+      return (await relationsIn(context, stmt.from)).map(({ schema, table }) =>
+        [
+          text(schema),
+          text(table.name),
+          text(table.sequence ? 'sequence' : table.view ? 'view' : 'table'),
+          text(table.privileges.owner),
+          table.sequence || table.view
+            ? 0
+            : context.engine.kv.stats(indexSpan(table, table.primaryIndex)).liveKeys / Math.max(1, table.families.length),
+          null,
+          ...withComment(stmt, table.comment),
+        ].map((value, i) => (i === 4 ? Math.round(Number(value)) : (value as Datum))),
+      );
     case 'sequences':
-      return (await relationsIn(context, stmt.from)).filter(({ table }) => table.sequence).map(({ schema, table }) => [text(schema), text(table.name)]);
+      return (await relationsIn(context, stmt.from))
+        .filter(({ table }) => table.sequence)
+        .map(({ schema, table }) => [text(schema), text(table.name)]);
     case 'types':
     case 'enums': {
       const { database } = await databaseOf(context, stmt.from);
@@ -167,8 +222,17 @@ async function rowsOf(context: RunContext, stmt: Show): Promise<Datum[][]> {
       return constraintsOf(table)
         .sort((a, b) => (a.name < b.name ? -1 : 1))
         .map((one) => {
-          const validated = table.foreignKeys.find((fk) => one.type === 'f' && fk.id === one.id)?.validated ?? table.checks.find((check) => one.type === 'c' && check.id === one.id)?.validated ?? true;
-          return [text(table.name), text(one.name), text(types[one.type]), text(constraintText(table, one.type, one.id, snapshot)), validated];
+          const validated =
+            table.foreignKeys.find((fk) => one.type === 'f' && fk.id === one.id)?.validated ??
+            table.checks.find((check) => one.type === 'c' && check.id === one.id)?.validated ??
+            true;
+          return [
+            text(table.name),
+            text(one.name),
+            text(types[one.type]),
+            text(constraintText(table, one.type, one.id, snapshot)),
+            validated,
+          ];
         });
     }
     case 'create':
@@ -193,8 +257,13 @@ async function rowsOf(context: RunContext, stmt: Show): Promise<Datum[][]> {
       return context.engine
         .sessions()
         .map((session) => [
-          session.nodeId, text(session.id), text(session.user), text(session.clientAddress ?? ''), text(session.vars.get('application_name')),
-          text(session.activeQuery), session.startedAt,
+          session.nodeId,
+          text(session.id),
+          text(session.user),
+          text(session.clientAddress ?? ''),
+          text(session.vars.get('application_name')),
+          text(session.activeQuery),
+          session.startedAt,
         ]);
     case 'grants':
       return showGrants(await SchemaChange.begin(context), stmt);
@@ -228,7 +297,11 @@ function showColumns(change: SchemaChange, stmt: Extract<Show, { what: 'columns'
       column.defaultExpr === undefined ? null : text(displayExpr(column.defaultExpr, change.snapshot)),
       text(column.computeExpr ?? ''),
       indexes
-        .filter((index) => index.id === table.primaryIndex.id || [...index.columnIds, ...index.keySuffixColumnIds, ...index.storeColumnIds].includes(column.id))
+        .filter(
+          (index) =>
+            index.id === table.primaryIndex.id ||
+            [...index.columnIds, ...index.keySuffixColumnIds, ...index.storeColumnIds].includes(column.id),
+        )
         .map((index) => index.name)
         .sort()
         .map(text),
@@ -243,7 +316,16 @@ function indexRows(table: TableDescriptor, withComment: boolean): Datum[][] {
   const add = (index: IndexDescriptor, ids: readonly number[], start: number, kind: 'key' | 'storing' | 'implicit'): void => {
     ids.forEach((id, i) => {
       const direction = kind === 'storing' ? 'N/A' : kind === 'key' ? (index.directions[i] ?? 'ASC') : 'ASC';
-      const row: Datum[] = [text(table.name), text(index.name), !index.unique, start + i + 1, nameOf(id), text(direction), kind === 'storing', kind === 'implicit'];
+      const row: Datum[] = [
+        text(table.name),
+        text(index.name),
+        !index.unique,
+        start + i + 1,
+        nameOf(id),
+        text(direction),
+        kind === 'storing',
+        kind === 'implicit',
+      ];
       rows.push(withComment ? [...row, textOrNull(index.comment)] : row);
     });
   };
@@ -251,7 +333,9 @@ function indexRows(table: TableDescriptor, withComment: boolean): Datum[][] {
   for (const index of sorted) {
     add(index, index.columnIds, 0, 'key');
     const isPrimary = index.id === table.primaryIndex.id;
-    const stored = isPrimary ? table.columns.map((column) => column.id).filter((id) => !index.columnIds.includes(id)) : index.storeColumnIds;
+    const stored = isPrimary
+      ? table.columns.map((column) => column.id).filter((id) => !index.columnIds.includes(id))
+      : index.storeColumnIds;
     add(index, stored, index.columnIds.length, 'storing');
     add(index, index.keySuffixColumnIds, index.columnIds.length + stored.length, 'implicit');
   }
@@ -323,17 +407,21 @@ function showRanges(change: SchemaChange, stmt: Of<'ranges'>): Datum[][] {
   const { kv } = change.context.engine;
   const tables: TableDescriptor[] = [];
   if (target.type === 'table') tables.push(change.table(target.name));
-  else if (target.type === 'database') tables.push(...change.snapshot.tablesOf(change.database(target.name?.text ?? change.context.names.currentDatabase).id));
+  else if (target.type === 'database')
+    tables.push(...change.snapshot.tablesOf(change.database(target.name?.text ?? change.context.names.currentDatabase).id));
   else throw new StatementError(SqlState.FeatureNotSupported, 'SHOW RANGES is supported FROM TABLE and FROM DATABASE');
   return tables.flatMap((table) =>
-    kv.rangesOf(tableSpan(table)).filter((range) => indexById(table, range.indexId)).map((range): Datum[] => [
-      null,
-      null,
-      range.rangeId,
-      Math.round((range.sizeBytes / 1e6) * 1000) / 1000,
-      range.leaseholder,
-      text(formatLocality(kv.cluster.node(range.leaseholder).locality)),
-    ]),
+    kv
+      .rangesOf(tableSpan(table))
+      .filter((range) => indexById(table, range.indexId))
+      .map((range): Datum[] => [
+        null,
+        null,
+        range.rangeId,
+        Math.round((range.sizeBytes / 1e6) * 1000) / 1000,
+        range.leaseholder,
+        text(formatLocality(kv.cluster.node(range.leaseholder).locality)),
+      ]),
   );
 }
 

@@ -6,7 +6,8 @@ import type { ColumnDescriptor, ForeignKeyDescriptor, IndexDescriptor, TableDesc
 import { quoteLiteral, quoteName, quoteNames } from '../../catalog/names.ts';
 import { sqlTypeName } from '../../catalog/type.ts';
 
-const nameOf = (table: TableDescriptor, id: number): string => quoteName(table.columns.find((column) => column.id === id)?.name ?? `[${id}]`);
+const nameOf = (table: TableDescriptor, id: number): string =>
+  quoteName(table.columns.find((column) => column.id === id)?.name ?? `[${id}]`);
 const namesOf = (table: TableDescriptor, ids: readonly number[]): string => ids.map((id) => nameOf(table, id)).join(', ');
 const keyOf = (table: TableDescriptor, index: IndexDescriptor): string =>
   index.columnIds.map((id, i) => `${nameOf(table, id)} ${index.directions[i] ?? 'ASC'}`).join(', ');
@@ -76,13 +77,19 @@ export function constraintText(table: TableDescriptor, type: 'p' | 'u' | 'c' | '
 }
 
 /** SHOW CREATE TABLE. `name`: how the statement is to call it. */
-export function createTableText(table: TableDescriptor, snapshot: CatalogSnapshot, name = quoteNames(snapshot.fullName(table).slice(1))): string {
+export function createTableText(
+  table: TableDescriptor,
+  snapshot: CatalogSnapshot,
+  name = quoteNames(snapshot.fullName(table).slice(1)),
+): string {
   const lines: string[] = table.columns.filter((column) => column.state === 'public').map((column) => columnText(column, snapshot));
   lines.push(`CONSTRAINT ${quoteName(table.primaryIndex.name)} PRIMARY KEY (${keyOf(table, table.primaryIndex)})`);
   for (const fk of table.foreignKeys) lines.push(`CONSTRAINT ${quoteName(fk.name)} ${foreignKeyText(table, fk, snapshot)}`);
   for (const index of table.indexes) {
     const where = index.predicate === undefined ? '' : ` WHERE ${index.predicate}`;
-    lines.push(`${index.unique ? 'UNIQUE ' : ''}INDEX ${quoteName(index.name)} (${keyOf(table, index)})${storingText(table, index)}${where}`);
+    lines.push(
+      `${index.unique ? 'UNIQUE ' : ''}INDEX ${quoteName(index.name)} (${keyOf(table, index)})${storingText(table, index)}${where}`,
+    );
   }
   const families = table.families.filter((family) => table.families.length > 1 || family.name !== 'primary' || family.columnIds.length > 0);
   for (const family of families) lines.push(`FAMILY ${quoteName(family.name)} (${namesOf(table, family.columnIds)})`);
@@ -96,7 +103,8 @@ export function createTableText(table: TableDescriptor, snapshot: CatalogSnapsho
   const comments: string[] = [];
   if (table.comment !== undefined) comments.push(`COMMENT ON TABLE ${name} IS ${quoteLiteral(table.comment)}`);
   for (const column of table.columns) {
-    if (column.comment !== undefined) comments.push(`COMMENT ON COLUMN ${name}.${quoteName(column.name)} IS ${quoteLiteral(column.comment)}`);
+    if (column.comment !== undefined)
+      comments.push(`COMMENT ON COLUMN ${name}.${quoteName(column.name)} IS ${quoteLiteral(column.comment)}`);
   }
   for (const index of table.indexes) {
     if (index.comment !== undefined) comments.push(`COMMENT ON INDEX ${name}@${quoteName(index.name)} IS ${quoteLiteral(index.comment)}`);

@@ -318,7 +318,9 @@ export function describeKey(table: TableDescriptor, columnIds: readonly number[]
     if (!column) continue;
     names.push(column.name);
     const value = row[position] ?? null;
-    values.push(value === null ? 'NULL' : value === true ? 'true' : value === false ? 'false' : quoteIfText(column, formatDatum(column.type, value)));
+    values.push(
+      value === null ? 'NULL' : value === true ? 'true' : value === false ? 'false' : quoteIfText(column, formatDatum(column.type, value)),
+    );
   }
   return `(${names.join(', ')})=(${values.join(', ')})`;
 }

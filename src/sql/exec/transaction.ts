@@ -33,6 +33,8 @@ export interface TransactionOptions {
   readonly asOf: Timestamp | undefined;
 }
 
+const STATUS_TEXTS = { open: 'Open', aborted: 'Aborted', restartWait: 'RestartWait', commitWait: 'CommitWait' } as const;
+
 interface NamedSavepoint {
   readonly name: string;
   /** Undefined under AS OF SYSTEM TIME, where there is nothing to undo. */
@@ -73,16 +75,7 @@ export class SessionTransaction {
   }
 
   get status(): TransactionStatus {
-    switch (this.#status) {
-      case 'open':
-        return 'Open';
-      case 'aborted':
-        return 'Aborted';
-      case 'restartWait':
-        return 'RestartWait';
-      case 'commitWait':
-        return 'CommitWait';
-    }
+    return STATUS_TEXTS[this.#status];
   }
 
   get isOpen(): boolean {
@@ -163,9 +156,15 @@ export class SessionTransaction {
   checkRunnable(): void {
     if (this.#status === 'open') return;
     if (this.#status === 'commitWait') {
-      throw new StateError(SqlState.InFailedSqlTransaction, 'current transaction is committed, commands ignored until end of transaction block');
+      throw new StateError(
+        SqlState.InFailedSqlTransaction,
+        'current transaction is committed, commands ignored until end of transaction block',
+      );
     }
-    throw new StateError(SqlState.InFailedSqlTransaction, 'current transaction is aborted, commands ignored until end of transaction block');
+    throw new StateError(
+      SqlState.InFailedSqlTransaction,
+      'current transaction is aborted, commands ignored until end of transaction block',
+    );
   }
 
   /** Throws 25006 when the transaction may not write. `what` is the statement's tag: `INSERT`. */
@@ -219,9 +218,13 @@ export class SessionTransaction {
       this.#savepoints = [{ name, mark: this.#txn?.savepoint() }];
     } else {
       if (this.#txn && this.#txn.state !== 'open') {
-        throw new StateError(SqlState.InFailedSqlTransaction, 'savepoint rollback impossible: the transaction has to be restarted as a whole', {
-          hint: 'roll back and run the transaction again',
-        });
+        throw new StateError(
+          SqlState.InFailedSqlTransaction,
+          'savepoint rollback impossible: the transaction has to be restarted as a whole',
+          {
+            hint: 'roll back and run the transaction again',
+          },
+        );
       }
       if (entry?.mark) this.#txn?.rollbackTo(entry.mark);
       this.#savepoints.length = at + 1;

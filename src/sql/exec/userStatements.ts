@@ -5,7 +5,16 @@ import { StateError, StatementError } from '../../base/errors.ts';
 import { SqlState } from '../../base/sqlState.ts';
 import { type Descriptor, type Privilege, updated } from '../../catalog/descriptor.ts';
 import { privilegesOf, withGrant, withoutGrant } from '../../catalog/privileges.ts';
-import { createUser, dropUser, grantRole, normalizeUserName, requireUser, revokeRole, setRoleOption, userExists } from '../../catalog/users.ts';
+import {
+  createUser,
+  dropUser,
+  grantRole,
+  normalizeUserName,
+  requireUser,
+  revokeRole,
+  setRoleOption,
+  userExists,
+} from '../../catalog/users.ts';
 import type { AlterRole, CreateRole, DropRole, Grant, GrantRole, GrantTarget, Option, Revoke } from '../parse/ast.ts';
 import type { RunContext } from './context.ts';
 import { partsOf, SchemaChange } from './ddl/common.ts';
@@ -18,7 +27,9 @@ async function setOptions(change: SchemaChange, username: string, options: reado
     if (name === 'PASSWORD') {
       // Passwords are checked where authentication is; NULL takes a password away, and there is none to take.
       if (option.value && (await change.context.evalDatum(option.value)).value !== null) {
-        throw new StatementError(SqlState.FeatureNotSupported, 'passwords are not supported yet', { hint: 'the server accepts every user on a loopback address' });
+        throw new StatementError(SqlState.FeatureNotSupported, 'passwords are not supported yet', {
+          hint: 'the server accepts every user on a loopback address',
+        });
       }
       continue;
     }
@@ -104,7 +115,9 @@ function targetsOf(change: SchemaChange, target: GrantTarget): Descriptor[] {
         const parts = partsOf(name);
         const database = change.database(parts.length > 1 ? (parts[0] ?? '') : names.currentDatabase);
         const schema = snapshot.requireSchema(database, parts.at(-1) ?? '');
-        return snapshot.tablesOf(database.id, { schemaId: schema.id }).filter((table) => (table.sequence !== undefined) === (target.objects === 'sequences'));
+        return snapshot
+          .tablesOf(database.id, { schemaId: schema.id })
+          .filter((table) => (table.sequence !== undefined) === (target.objects === 'sequences'));
       });
     default:
       throw new StatementError(SqlState.FeatureNotSupported, 'grants on this kind of object are not supported yet');

@@ -23,7 +23,12 @@ interface Line {
 export function explainPlan(plan: Plan): string[] {
   const root = describe(plan.root);
   const extra = plan.prelude.map((step): Line => {
-    if (step.kind === 'slot') return { title: 'subquery', attributes: [`id: ${step.plan.label}`, `exec mode: ${step.plan.form}`], children: [describe(step.plan.node)] };
+    if (step.kind === 'slot')
+      return {
+        title: 'subquery',
+        attributes: [`id: ${step.plan.label}`, `exec mode: ${step.plan.form}`],
+        children: [describe(step.plan.node)],
+      };
     const children = step.recursive ? [describe(step.node), describe(step.recursive.step)] : [describe(step.node)];
     return { title: 'with', attributes: [`name: ${step.name}`], children };
   });
@@ -54,7 +59,10 @@ function describe(node: PlanNode): Line {
   const over = (input: PlanNode) => (expr: TypedExpr) => formatExpr(expr, (index) => input.columns[index]?.name ?? `@${index + 1}`);
   switch (node.kind) {
     case 'values':
-      return line('values', `size: ${node.columns.length} column${node.columns.length === 1 ? '' : 's'}, ${node.rows.length} row${node.rows.length === 1 ? '' : 's'}`);
+      return line(
+        'values',
+        `size: ${node.columns.length} column${node.columns.length === 1 ? '' : 's'}, ${node.rows.length} row${node.rows.length === 1 ? '' : 's'}`,
+      );
     case 'scan':
       return line(node.reverse ? 'revscan' : 'scan', ...scanAttributes(node));
     case 'virtualScan':
@@ -68,7 +76,11 @@ function describe(node: PlanNode): Line {
     case 'join': {
       const keys = node.leftKeys.map((left, i) => `${over(node.left)(left)} = ${over(node.right)(node.rightKeys[i] as TypedExpr)}`);
       const name = keys.length > 0 ? 'hash join' : 'cross join';
-      return line(`${name}${node.type === 'inner' ? '' : ` (${node.type} outer)`}`, keys.length > 0 ? `equality: ${keys.join(' AND ')}` : undefined, node.on && `pred: ${over(node)(node.on)}`);
+      return line(
+        `${name}${node.type === 'inner' ? '' : ` (${node.type} outer)`}`,
+        keys.length > 0 ? `equality: ${keys.join(' AND ')}` : undefined,
+        node.on && `pred: ${over(node)(node.on)}`,
+      );
     }
     case 'lookupJoin':
       return line(
@@ -105,10 +117,18 @@ function describe(node: PlanNode): Line {
       return line('lock rows', `strength: ${node.strength === 'exclusive' ? 'for update' : 'for share'}`);
     case 'insert': {
       const title = node.conflict?.type === 'upsert' ? 'upsert' : 'insert';
-      return line(title, `into: ${node.table.name}(${node.table.columns.map((column) => column.name).join(', ')})`, node.conflict && node.conflict.type !== 'upsert' ? `on conflict: do ${node.conflict.type}` : undefined);
+      return line(
+        title,
+        `into: ${node.table.name}(${node.table.columns.map((column) => column.name).join(', ')})`,
+        node.conflict && node.conflict.type !== 'upsert' ? `on conflict: do ${node.conflict.type}` : undefined,
+      );
     }
     case 'update':
-      return line('update', `table: ${node.table.name}`, `set: ${node.targets.map((position) => node.table.columns[position]?.name).join(', ')}`);
+      return line(
+        'update',
+        `table: ${node.table.name}`,
+        `set: ${node.targets.map((position) => node.table.columns[position]?.name).join(', ')}`,
+      );
     case 'delete':
       return line('delete', `from: ${node.table.name}`);
   }

@@ -104,7 +104,15 @@ function push(node: PlanNode, conjuncts: readonly TypedExpr[]): PlanNode {
 
 function keepAbove(node: PlanNode, conjuncts: readonly TypedExpr[]): PlanNode {
   const inputs = inputsOf(node);
-  return filterOf(inputs.length === 0 ? node : withInputs(node, inputs.map((input) => push(input, []))), conjuncts);
+  return filterOf(
+    inputs.length === 0
+      ? node
+      : withInputs(
+          node,
+          inputs.map((input) => push(input, [])),
+        ),
+    conjuncts,
+  );
 }
 
 function split(conjuncts: readonly TypedExpr[], test: (expr: TypedExpr) => boolean): [TypedExpr[], TypedExpr[]] {

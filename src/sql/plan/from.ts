@@ -159,7 +159,12 @@ export function planTableScan(
   const shape = tableShape(desc);
   const alias = source.alias?.name.text;
   const forced = source.hint?.index?.text;
-  if (forced !== undefined && forced !== 'primary' && forced !== desc.primaryIndex.name && !desc.indexes.some((index) => index.name === forced)) {
+  if (
+    forced !== undefined &&
+    forced !== 'primary' &&
+    forced !== desc.primaryIndex.name &&
+    !desc.indexes.some((index) => index.name === forced)
+  ) {
     throw new StatementError(SqlState.UndefinedObject, `index "${forced}" not found`);
   }
   const node: ScanNode = {
@@ -216,7 +221,10 @@ function scopeColumns(
   });
 }
 
-function withOrdinality(source: { readonly withOrdinality: boolean; readonly alias: TableAlias | undefined }, planned: PlannedSource): PlannedSource {
+function withOrdinality(
+  source: { readonly withOrdinality: boolean; readonly alias: TableAlias | undefined },
+  planned: PlannedSource,
+): PlannedSource {
   if (!source.withOrdinality) return planned;
   const column: PlanColumn = { name: 'ordinality', type: Type.Int8 };
   const index = planned.node.columns.length;
@@ -237,9 +245,7 @@ function planFunction(
   // Functions in FROM see the tables before them without LATERAL.
   const inner = new Frame(left ? new SelectScope(left.columns, frame) : frame.outer);
   const scope = new SelectScope([], inner);
-  const exprs = source.calls.map((call) =>
-    ctx.analyze(call, scope, { clause: 'FROM', allowGenerators: true, commonTables: ctes }),
-  );
+  const exprs = source.calls.map((call) => ctx.analyze(call, scope, { clause: 'FROM', allowGenerators: true, commonTables: ctes }));
   const generators: TypedGenerator[] = [];
   const columns: PlanColumn[] = [];
   const alias = source.alias ?? {
@@ -342,12 +348,17 @@ function joinUsing(
     const b = oneColumn(rightColumns, name.text, 'right');
     pairs.push({ left: a, right: b });
     // Compared through the same analysis as any `=`, over names that can only mean these two.
-    const pairScope = new SelectScope([{ ...a, name: 'l', table: undefined }, { ...b, name: 'r', table: undefined }], scope.frame);
-    const equal = ctx.analyzeBool(
-      { kind: 'binary', op: '=', left: columnRef('l'), right: columnRef('r'), pos: name.pos },
-      pairScope,
-      { clause: 'USING', commonTables: ctes },
+    const pairScope = new SelectScope(
+      [
+        { ...a, name: 'l', table: undefined },
+        { ...b, name: 'r', table: undefined },
+      ],
+      scope.frame,
     );
+    const equal = ctx.analyzeBool({ kind: 'binary', op: '=', left: columnRef('l'), right: columnRef('r'), pos: name.pos }, pairScope, {
+      clause: 'USING',
+      commonTables: ctes,
+    });
     on = on ? { kind: 'and', type: Type.Bool, left: on, right: equal } : equal;
   }
   const source = joined(left, right, type, on);
@@ -357,7 +368,14 @@ function joinUsing(
     const exprs: TypedExpr[] = columns.map((column, index) => ({ kind: 'column', type: column.type, index, name: column.name }));
     for (const pair of pairs) {
       exprs.push(coalesce(pair.left, pair.right));
-      merged.push({ name: pair.left.name, type: pair.left.type, index: columns.length, table: undefined, isHidden: false, isMerged: false });
+      merged.push({
+        name: pair.left.name,
+        type: pair.left.type,
+        index: columns.length,
+        table: undefined,
+        isHidden: false,
+        isMerged: false,
+      });
       columns.push({ name: pair.left.name, type: pair.left.type });
     }
     node = { kind: 'project', input: node, exprs, columns };
@@ -383,8 +401,10 @@ const columnRef = (text: string): ColumnRef => ({ kind: 'column', parts: [{ text
 
 function oneColumn(columns: readonly ScopeColumn[], name: string, side: string): ScopeColumn {
   const found = columns.filter((column) => column.name === name && !column.isMerged && !column.isHidden);
-  if (found.length > 1) throw new StatementError(SqlState.AmbiguousColumn, `common column name "${name}" appears more than once in ${side} table`);
+  if (found.length > 1)
+    throw new StatementError(SqlState.AmbiguousColumn, `common column name "${name}" appears more than once in ${side} table`);
   const only = found[0];
-  if (!only) throw new StatementError(SqlState.UndefinedColumn, `column "${name}" specified in USING clause does not exist in ${side} table`);
+  if (!only)
+    throw new StatementError(SqlState.UndefinedColumn, `column "${name}" specified in USING clause does not exist in ${side} table`);
   return only;
 }

@@ -32,14 +32,17 @@ export class Grouping {
   /** A GROUP BY expression. Constants group nothing. */
   addKey(expr: TypedExpr): void {
     if (traits(expr).hasAggregates) throw new StatementError(SqlState.GroupingError, 'aggregate functions are not allowed in GROUP BY');
-    if (traits(expr).hasGenerators) throw new StatementError(SqlState.FeatureNotSupported, 'set-returning functions are not allowed in GROUP BY');
+    if (traits(expr).hasGenerators)
+      throw new StatementError(SqlState.FeatureNotSupported, 'set-returning functions are not allowed in GROUP BY');
     if (!this.#keys.some((key) => sameExpr(key, expr))) this.#keys.push(expr);
   }
 
   /** Expressions over FROM rows to expressions over the rows of `node()`. 42803 for a column that has no one value in a group. */
   rewrite(exprs: readonly TypedExpr[]): TypedExpr[] {
     const rewritten = exprs.map((expr) => mapExpr(expr, (part) => this.#replace(part)));
-    return rewritten.map((expr) => moveColumns(expr, (index) => (index >= AGGREGATE_BASE ? index - AGGREGATE_BASE + this.#keys.length : index)));
+    return rewritten.map((expr) =>
+      moveColumns(expr, (index) => (index >= AGGREGATE_BASE ? index - AGGREGATE_BASE + this.#keys.length : index)),
+    );
   }
 
   #replace(part: TypedExpr): TypedExpr | undefined {
@@ -75,7 +78,10 @@ export class Grouping {
       }
     }
     const name = column?.name ?? this.#input.columns[index]?.name ?? '?column?';
-    throw new StatementError(SqlState.GroupingError, `column "${name}" must appear in the GROUP BY clause or be used in an aggregate function`);
+    throw new StatementError(
+      SqlState.GroupingError,
+      `column "${name}" must appear in the GROUP BY clause or be used in an aggregate function`,
+    );
   }
 
   /** The aggregate node; only after everything was rewritten. */

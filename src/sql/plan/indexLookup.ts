@@ -18,7 +18,17 @@ import { traits } from '../expr/traits.ts';
 import { conjunctsOf } from '../expr/walk.ts';
 import { conjunction, filterOf } from './filterPushdown.ts';
 import { moveColumns } from './moveExpr.ts';
-import { type IndexConstraint, inputsOf, type JoinNode, type KeyAlternative, type KeyBound, type PlanNode, type ScanNode, type SortKey, withInputs } from './plan.ts';
+import {
+  type IndexConstraint,
+  inputsOf,
+  type JoinNode,
+  type KeyAlternative,
+  type KeyBound,
+  type PlanNode,
+  type ScanNode,
+  type SortKey,
+  withInputs,
+} from './plan.ts';
 import { indexColumnIds } from './tableShape.ts';
 
 const TABLE_ROWS = 10_000;
@@ -66,7 +76,12 @@ function choose(node: PlanNode, wanted: Wanted): PlanNode {
     }
     default: {
       const inputs = inputsOf(node);
-      return inputs.length === 0 ? node : withInputs(node, inputs.map((input) => choose(input, NOTHING_WANTED)));
+      return inputs.length === 0
+        ? node
+        : withInputs(
+            node,
+            inputs.map((input) => choose(input, NOTHING_WANTED)),
+          );
     }
   }
 }
@@ -100,7 +115,9 @@ function gives(node: PlanNode, order: readonly SortKey[]): boolean {
     }
     case 'join':
       return (
-        (node.type === 'inner' || node.type === 'left') && order.every((key) => key.index < node.left.columns.length) && gives(node.left, order)
+        (node.type === 'inner' || node.type === 'left') &&
+        order.every((key) => key.index < node.left.columns.length) &&
+        gives(node.left, order)
       );
     case 'lookupJoin':
       return order.every((key) => key.index < node.input.columns.length) && gives(node.input, order);
@@ -240,7 +257,13 @@ function mirrored(op: ComparisonOp): ComparisonOp {
   return mirror[op];
 }
 
-function candidatesOf(scan: ScanNode, index: IndexDescriptor, facts: readonly Fact[], conjuncts: readonly TypedExpr[], wanted: Wanted): Candidate[] {
+function candidatesOf(
+  scan: ScanNode,
+  index: IndexDescriptor,
+  facts: readonly Fact[],
+  conjuncts: readonly TypedExpr[],
+  wanted: Wanted,
+): Candidate[] {
   const isPrimary = index.id === scan.table.primaryIndex.id;
   // A non-unique entry's key goes on with the primary key's columns.
   const keyIds = index.unique ? index.columnIds : [...index.columnIds, ...index.keySuffixColumnIds];
@@ -258,7 +281,8 @@ function candidatesOf(scan: ScanNode, index: IndexDescriptor, facts: readonly Fa
     alternatives *= countOf(fewest);
     rows = Math.max(1, rows / 20);
   }
-  const isPoint = index.unique && prefix.length === index.columnIds.length && !prefix.flat().some((alternative) => alternative.kind === 'null');
+  const isPoint =
+    index.unique && prefix.length === index.columnIds.length && !prefix.flat().some((alternative) => alternative.kind === 'null');
   if (isPoint) rows = 1;
   rows *= alternatives;
   let low: KeyBound | undefined;
@@ -320,7 +344,9 @@ export function estimate(node: PlanNode): number {
     case 'aggregate':
       return node.isScalar ? 1 : Math.max(1, estimate(node.input) / 10);
     case 'limit':
-      return node.limit?.kind === 'const' && typeof node.limit.value === 'number' ? Math.min(node.limit.value, estimate(node.input)) : estimate(node.input);
+      return node.limit?.kind === 'const' && typeof node.limit.value === 'number'
+        ? Math.min(node.limit.value, estimate(node.input))
+        : estimate(node.input);
     case 'join':
       return Math.max(estimate(node.left), estimate(node.right));
     case 'setOperation':

@@ -145,7 +145,11 @@ function insertInput(
   query.columns.forEach((column, index) => {
     const target = targets[index];
     if (!target) return;
-    exprs[target.position] = coerceTo({ kind: 'column', type: column.type, index, name: column.name }, target.column.type, target.column.name);
+    exprs[target.position] = coerceTo(
+      { kind: 'column', type: column.type, index, name: column.name },
+      target.column.type,
+      target.column.name,
+    );
   });
   return { kind: 'project', input: query.node, exprs, columns };
 }
@@ -191,7 +195,8 @@ function planConflict(
   ctes: CommonTables | undefined,
 ): ConflictAction {
   const { table } = shape;
-  if (clause.arbiterWhere) throw new StatementError(SqlState.FeatureNotSupported, 'ON CONFLICT with an index predicate is not supported yet');
+  if (clause.arbiterWhere)
+    throw new StatementError(SqlState.FeatureNotSupported, 'ON CONFLICT with an index predicate is not supported yet');
   const arbiter = conflictArbiter(table, clause);
   if (!clause.update) return { type: 'nothing', arbiters: arbiter ? [arbiter] : undefined };
   if (!arbiter) {
@@ -221,7 +226,10 @@ function conflictArbiter(table: TableDescriptor, clause: OnConflict): IndexDescr
   const ids = new Set(clause.columns.map((name) => writableOrComputed(table, name).id));
   const found = unique.find((index) => index.columnIds.length === ids.size && index.columnIds.every((id) => ids.has(id)));
   if (!found) {
-    throw new StatementError(SqlState.InvalidColumnReference, 'there is no unique or exclusion constraint matching the ON CONFLICT specification');
+    throw new StatementError(
+      SqlState.InvalidColumnReference,
+      'there is no unique or exclusion constraint matching the ON CONFLICT specification',
+    );
   }
   return found;
 }
@@ -300,7 +308,11 @@ function checkCount(columns: number, values: number): void {
 function addOnUpdate(ctx: PlanContext, table: TableDescriptor, targets: Target[], exprs: TypedExpr[]): void {
   table.columns.forEach((column, position) => {
     if (column.onUpdateExpr === undefined || targets.some((target) => target.position === position)) return;
-    const typed = ctx.analyze(parseExpression(column.onUpdateExpr), undefined, { clause: 'ON UPDATE', desired: column.type, commonTables: undefined });
+    const typed = ctx.analyze(parseExpression(column.onUpdateExpr), undefined, {
+      clause: 'ON UPDATE',
+      desired: column.type,
+      commonTables: undefined,
+    });
     targets.push({ column, position });
     exprs.push(coerceTo(typed, column.type, column.name));
   });

@@ -304,7 +304,13 @@ export interface PlannedSubquery extends SubqueryPlan {
 
 /** What runs before the rows: WITH queries and uncorrelated subqueries, each after what it uses. */
 export type PreludeStep =
-  | { readonly kind: 'cte'; readonly cte: number; readonly name: string; readonly node: PlanNode; readonly recursive: RecursiveCte | undefined }
+  | {
+      readonly kind: 'cte';
+      readonly cte: number;
+      readonly name: string;
+      readonly node: PlanNode;
+      readonly recursive: RecursiveCte | undefined;
+    }
   | { readonly kind: 'slot'; readonly slot: number; readonly plan: PlannedSubquery };
 
 /** WITH RECURSIVE: `node` is the first rows; `step` runs over the rows that came last until none come. */

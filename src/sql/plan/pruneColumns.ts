@@ -56,7 +56,10 @@ function prune(node: PlanNode, needed: Needed): Pruned {
     }
     case 'filter': {
       const input = prune(node.input, reads(new Set(needed), node.predicate));
-      return { node: { ...node, input: input.node, predicate: moveColumns(node.predicate, input.moved), columns: input.node.columns }, moved: input.moved };
+      return {
+        node: { ...node, input: input.node, predicate: moveColumns(node.predicate, input.moved), columns: input.node.columns },
+        moved: input.moved,
+      };
     }
     case 'project': {
       const { kept, moved } = compact(node.exprs, needed);
@@ -113,8 +116,14 @@ function prune(node: PlanNode, needed: Needed): Pruned {
         orderBy: aggregate.orderBy.map((key) => ({ ...key, expr: moveColumns(key.expr, input.moved) })),
       }));
       const moved: Moved = (index) => (index < keys ? index : kept.moved(index - keys) + keys);
-      const columns = [...node.columns.slice(0, keys), ...kept.positions.map((position) => node.columns[position + keys] as PlanNode['columns'][number])];
-      return { node: { ...node, input: input.node, keys: node.keys.map((key) => moveColumns(key, input.moved)), aggregates, columns }, moved };
+      const columns = [
+        ...node.columns.slice(0, keys),
+        ...kept.positions.map((position) => node.columns[position + keys] as PlanNode['columns'][number]),
+      ];
+      return {
+        node: { ...node, input: input.node, keys: node.keys.map((key) => moveColumns(key, input.moved)), aggregates, columns },
+        moved,
+      };
     }
     case 'sort': {
       const input = prune(node.input, new Set([...needed, ...node.keys.map((key) => key.index)]));

@@ -154,7 +154,10 @@ function checkOneTable(columns: readonly ScopeColumn[], qualifier: readonly Name
 
 function ambiguous(name: string, columns: readonly ScopeColumn[], qualifier: readonly Name[]): StatementError {
   const candidates = columns
-    .filter((column) => column.name === name && !column.isMerged && (qualifier.length === 0 || (column.table && matches(column.table, qualifier))))
+    .filter(
+      (column) =>
+        column.name === name && !column.isMerged && (qualifier.length === 0 || (column.table && matches(column.table, qualifier))),
+    )
     .map((column) => (column.table ? `${column.table.name}.${name}` : `<anonymous>.${name}`));
   return new StatementError(SqlState.AmbiguousColumn, `column reference "${name}" is ambiguous (candidates: ${candidates.join(', ')})`);
 }

@@ -129,7 +129,10 @@ export function planValues(
   const rows: TypedExpr[][] = [];
   for (const row of body.rows) {
     if (row.length !== width) {
-      throw new StatementError(SqlState.SyntaxError, `VALUES lists must all be the same length, expected ${width} columns, found ${row.length}`);
+      throw new StatementError(
+        SqlState.SyntaxError,
+        `VALUES lists must all be the same length, expected ${width} columns, found ${row.length}`,
+      );
     }
     rows.push(
       row.map((expr, i) => {
@@ -191,7 +194,10 @@ export function planWith(ctx: PlanContext, clause: WithClause, frame: Frame, out
         );
       }
       refuseCorrelated(inner, name);
-      const stepNode = converted(step, columns.map((column) => column.type));
+      const stepNode = converted(
+        step,
+        columns.map((column) => column.type),
+      );
       ctx.prelude.push({ kind: 'cte', cte, name, node: first.node, recursive: { step: stepNode, all: union.all } });
       continue;
     }
@@ -213,7 +219,9 @@ function refuseCorrelated(frame: Frame, name: string): void {
 function recursiveBody(query: SelectStatement, name: string): Extract<QueryBody, { kind: 'setOperation' }> | undefined {
   const { body } = query;
   if (body.kind !== 'setOperation' || body.op !== 'union' || query.orderBy.length > 0 || query.limit) return undefined;
-  return JSON.stringify(body.right, (_, value) => (typeof value === 'bigint' ? String(value) : value)).includes(`"text":${JSON.stringify(name)}`)
+  return JSON.stringify(body.right, (_, value) => (typeof value === 'bigint' ? String(value) : value)).includes(
+    `"text":${JSON.stringify(name)}`,
+  )
     ? body
     : undefined;
 }
@@ -279,7 +287,9 @@ function planSelectCore(
         generators.push(part);
         width += part.columns.length;
         extra.push(...part.columns);
-        const columns = part.columns.map((column, i): TypedExpr => ({ kind: 'column', type: column.type, index: at + i, name: column.name }));
+        const columns = part.columns.map(
+          (column, i): TypedExpr => ({ kind: 'column', type: column.type, index: at + i, name: column.name }),
+        );
         const single = columns[0];
         if (columns.length === 1 && single) return single;
         return { kind: 'tuple', type: part.type, elements: columns, labels: part.columns.map((column) => column.name) };
@@ -311,7 +321,12 @@ function planTargets(
       continue;
     }
     if (expr.kind === 'field' && !expr.field) {
-      const operand = ctx.analyze(expr.operand, scope, { clause: 'SELECT', allowAggregates: true, allowGenerators: true, commonTables: ctes });
+      const operand = ctx.analyze(expr.operand, scope, {
+        clause: 'SELECT',
+        allowAggregates: true,
+        allowGenerators: true,
+        commonTables: ctes,
+      });
       (operand.type.fields ?? []).forEach((type, index) => {
         const name = operand.type.labels?.[index] ?? `?column?`;
         planned.push({ expr: { kind: 'field', type, operand, index, name }, name, source: undefined, ast: expr });
@@ -378,10 +393,14 @@ function targetExpr(
 
 function ordinalOf(expr: Expr, count: number, clause: string): number | undefined {
   const isNegative = expr.kind === 'unary' && expr.op === '-' && expr.operand.kind === 'number';
-  if (isNegative) throw new StatementError(SqlState.InvalidColumnReference, `${clause} position -${numberText(expr.operand)} is not in select list`);
+  if (isNegative)
+    throw new StatementError(SqlState.InvalidColumnReference, `${clause} position -${numberText(expr.operand)} is not in select list`);
   if (expr.kind !== 'number') {
     if (expr.kind === 'string' || expr.kind === 'boolean') {
-      throw new StatementError(SqlState.SyntaxError, `non-integer constant in ${clause}: ${expr.kind === 'string' ? `'${expr.value}'` : expr.value}`);
+      throw new StatementError(
+        SqlState.SyntaxError,
+        `non-integer constant in ${clause}: ${expr.kind === 'string' ? `'${expr.value}'` : expr.value}`,
+      );
     }
     return undefined;
   }
@@ -465,7 +484,11 @@ function projectAndSort(
     if (keys.length > 0) node = { kind: 'sort', input: node, keys, top: undefined, columns: all };
   } else if (distinctOnCount > 0) {
     const leading = new Set(keys.slice(0, on.length).map((key) => key.index));
-    if (keys.length > 0 && !on.slice(0, keys.length).every((position) => leading.has(position)) && ![...leading].every((position) => on.includes(position))) {
+    if (
+      keys.length > 0 &&
+      !on.slice(0, keys.length).every((position) => leading.has(position)) &&
+      ![...leading].every((position) => on.includes(position))
+    ) {
       throw new StatementError(SqlState.InvalidColumnReference, 'SELECT DISTINCT ON expressions must match initial ORDER BY expressions');
     }
     if (keys.length > 0) node = { kind: 'sort', input: node, keys, top: undefined, columns: all };

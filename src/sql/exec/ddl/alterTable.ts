@@ -7,7 +7,14 @@ import { SqlState } from '../../../base/sqlState.ts';
 import { prefixSpan } from '../../../base/span.ts';
 import { tablePrefix } from '../../../base/keycode.ts';
 import type { Datum } from '../../../catalog/datum.ts';
-import { allIndexes, type CheckDescriptor, columnByName, type ColumnDescriptor, type TableDescriptor, updated } from '../../../catalog/descriptor.ts';
+import {
+  allIndexes,
+  type CheckDescriptor,
+  columnByName,
+  type ColumnDescriptor,
+  type TableDescriptor,
+  updated,
+} from '../../../catalog/descriptor.ts';
 import { requireCast } from '../../../catalog/cast.ts';
 import { typesEquivalent } from '../../../catalog/type.ts';
 import { analyzeBool } from '../../expr/analyze.ts';
@@ -172,11 +179,18 @@ async function addColumn(change: SchemaChange, table: TableDescriptor, action: A
 }
 
 function nullsPresent(column: ColumnDescriptor): ConstraintError {
-  return new ConstraintError(SqlState.NotNullViolation, `null value in column "${column.name}" violates not-null constraint`, { column: column.name });
+  return new ConstraintError(SqlState.NotNullViolation, `null value in column "${column.name}" violates not-null constraint`, {
+    column: column.name,
+  });
 }
 
 /** Rewrites every row with the new column's default, or its computed value. */
-async function backfillColumn(change: SchemaChange, before: TableDescriptor, table: TableDescriptor, column: ColumnDescriptor): Promise<void> {
+async function backfillColumn(
+  change: SchemaChange,
+  before: TableDescriptor,
+  table: TableDescriptor,
+  column: ColumnDescriptor,
+): Promise<void> {
   const run = change.context.newRun(0, 0);
   const { engine } = change.context;
   const rows = await rowsOf(change, before);
@@ -205,7 +219,10 @@ async function dropColumn(change: SchemaChange, table: TableDescriptor, action: 
     throw new StatementError(SqlState.UndefinedColumn, `column "${action.column.text}" does not exist`);
   }
   if (change.context.session.vars.isOn('sql_safe_updates')) {
-    throw new StatementError(SqlState.Warning, 'rejected (sql_safe_updates = true): ALTER TABLE DROP COLUMN will remove all data in that column');
+    throw new StatementError(
+      SqlState.Warning,
+      'rejected (sql_safe_updates = true): ALTER TABLE DROP COLUMN will remove all data in that column',
+    );
   }
   if (table.primaryIndex.columnIds.includes(column.id)) {
     throw new StatementError(SqlState.InvalidColumnReference, `column "${column.name}" is referenced by the primary key`);
@@ -215,7 +232,8 @@ async function dropColumn(change: SchemaChange, table: TableDescriptor, action: 
     throw new StateError(SqlState.InvalidColumnReference, `column "${column.name}" is referenced by computed column "${computed.name}"`);
   }
   for (const index of table.indexes) {
-    if (![...index.columnIds, ...index.storeColumnIds].includes(column.id) && !(index.predicate && mentions(index.predicate, column.name))) continue;
+    if (![...index.columnIds, ...index.storeColumnIds].includes(column.id) && !(index.predicate && mentions(index.predicate, column.name)))
+      continue;
     await removeIndex(change, table, index, action.behavior === 'cascade');
   }
   for (const fk of table.foreignKeys) {
@@ -253,10 +271,14 @@ async function setNotNull(change: SchemaChange, table: TableDescriptor, column: 
   const position = table.columns.indexOf(column);
   for (const row of await rowsOf(change, table)) {
     if (row[position] === null) {
-      throw new ConstraintError(SqlState.CheckViolation, `validation of NOT NULL constraint failed: validation of column "${column.name}" NOT NULL failed on row`, {
-        column: column.name,
-        table: table.name,
-      });
+      throw new ConstraintError(
+        SqlState.CheckViolation,
+        `validation of NOT NULL constraint failed: validation of column "${column.name}" NOT NULL failed on row`,
+        {
+          column: column.name,
+          table: table.name,
+        },
+      );
     }
   }
   const builder = new TableBuilder(change, table);
@@ -271,7 +293,10 @@ async function setType(change: SchemaChange, table: TableDescriptor, action: Act
   builder.replaceColumn(column.id, { type });
   const isIndexed = allIndexes(table).some((index) => [...index.columnIds, ...index.storeColumnIds].includes(column.id));
   if (action.using || (isIndexed && !typesEquivalent(column.type, type))) {
-    throw new StatementError(SqlState.FeatureNotSupported, `ALTER COLUMN TYPE from ${column.type.family} to ${type.family} with USING or on an indexed column is not supported yet`);
+    throw new StatementError(
+      SqlState.FeatureNotSupported,
+      `ALTER COLUMN TYPE from ${column.type.family} to ${type.family} with USING or on an indexed column is not supported yet`,
+    );
   }
   const rows = await rowsOf(change, table);
   const cast = requireCast(column.type, type, 'assignment');
@@ -295,7 +320,8 @@ async function renameColumn(change: SchemaChange, table: TableDescriptor, action
   const column = requireColumn(table, action.column);
   const to = action.newName.text;
   if (to === column.name) return;
-  if (columnByName(table, to)) throw new StatementError(SqlState.DuplicateColumn, `column "${to}" of relation "${table.name}" already exists`);
+  if (columnByName(table, to))
+    throw new StatementError(SqlState.DuplicateColumn, `column "${to}" of relation "${table.name}" already exists`);
   const rename = (text: string): string => renameInText(text, column.name, to);
   await change.write(
     updated(table, {
@@ -379,7 +405,12 @@ async function alterPrimaryKey(
       unique: true,
       columns: oldKey.columnIds.map((id) => {
         const column = table.columns.find((one) => one.id === id);
-        return { expr: { kind: 'column', parts: [{ text: column?.name ?? '', pos: 0 }], pos: 0 }, descending: false, nulls: undefined, pos: 0 };
+        return {
+          expr: { kind: 'column', parts: [{ text: column?.name ?? '', pos: 0 }], pos: 0 },
+          descending: false,
+          nulls: undefined,
+          pos: 0,
+        };
       }),
       storing: [],
       where: undefined,
@@ -401,7 +432,9 @@ async function alterPrimaryKey(
 }
 
 function constraintNames(table: TableDescriptor): string[] {
-  return [table.primaryIndex, ...table.checks, ...table.foreignKeys, ...table.indexes.filter((index) => index.unique)].map((one) => one.name);
+  return [table.primaryIndex, ...table.checks, ...table.foreignKeys, ...table.indexes.filter((index) => index.unique)].map(
+    (one) => one.name,
+  );
 }
 
 async function validateCheck(change: SchemaChange, table: TableDescriptor, check: CheckDescriptor): Promise<void> {
@@ -409,7 +442,10 @@ async function validateCheck(change: SchemaChange, table: TableDescriptor, check
   const run = change.context.newRun(0, 0);
   for (const row of await rowsOf(change, table)) {
     if (test(row, run.eval) === false) {
-      throw new ConstraintError(SqlState.CheckViolation, `validation of CHECK "${check.expr}" failed on row`, { constraint: check.name, table: table.name });
+      throw new ConstraintError(SqlState.CheckViolation, `validation of CHECK "${check.expr}" failed on row`, {
+        constraint: check.name,
+        table: table.name,
+      });
     }
   }
 }
@@ -439,10 +475,16 @@ async function dropConstraint(change: SchemaChange, table: TableDescriptor, acti
   if (fk) return dropForeignKey(change, table, fk.id);
   const index = table.indexes.find((one) => one.unique && one.name === name);
   if (index) {
-    throw new StatementError(SqlState.FeatureNotSupported, `unimplemented: cannot drop UNIQUE constraint "${name}" using ALTER TABLE DROP CONSTRAINT, use DROP INDEX CASCADE instead`);
+    throw new StatementError(
+      SqlState.FeatureNotSupported,
+      `unimplemented: cannot drop UNIQUE constraint "${name}" using ALTER TABLE DROP CONSTRAINT, use DROP INDEX CASCADE instead`,
+    );
   }
   if (table.primaryIndex.name === name) {
-    throw new StatementError(SqlState.FeatureNotSupported, 'dropping the primary key without adding another in its place is not supported yet');
+    throw new StatementError(
+      SqlState.FeatureNotSupported,
+      'dropping the primary key without adding another in its place is not supported yet',
+    );
   }
   if (action.ifExists) return;
   throw new StatementError(SqlState.UndefinedObject, `constraint "${name}" of relation "${table.name}" does not exist`);
@@ -451,7 +493,8 @@ async function dropConstraint(change: SchemaChange, table: TableDescriptor, acti
 async function renameConstraint(change: SchemaChange, table: TableDescriptor, action: Action<'renameConstraint'>): Promise<void> {
   const [from, to] = [action.constraint.text, action.newName.text];
   const names = constraintNames(table);
-  if (!names.includes(from)) throw new StatementError(SqlState.UndefinedObject, `constraint "${from}" of relation "${table.name}" does not exist`);
+  if (!names.includes(from))
+    throw new StatementError(SqlState.UndefinedObject, `constraint "${from}" of relation "${table.name}" does not exist`);
   if (names.includes(to)) throw new StatementError(SqlState.DuplicateObject, `duplicate constraint name: "${to}"`);
   const rename = <T extends { readonly name: string }>(one: T): T => (one.name === from ? { ...one, name: to } : one);
   await change.write(
@@ -474,5 +517,7 @@ async function validateConstraint(change: SchemaChange, table: TableDescriptor, 
   if (!fk) throw new StatementError(SqlState.UndefinedObject, `constraint "${constraint.text}" of relation "${table.name}" does not exist`);
   const queue = await change.context.engine.constraintQueue(change.context);
   await validateForeignKey(table, fk, queue, change.context.newRun(0, 0));
-  return change.write(updated(table, { foreignKeys: table.foreignKeys.map((one) => (one.id === fk.id ? { ...one, validated: true } : one)) }));
+  return change.write(
+    updated(table, { foreignKeys: table.foreignKeys.map((one) => (one.id === fk.id ? { ...one, validated: true } : one)) }),
+  );
 }

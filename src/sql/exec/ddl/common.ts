@@ -90,7 +90,9 @@ export class SchemaChange {
   /** The relation of a name; 42P01, or undefined with `ifExists`. 42809 when it is of another kind. */
   relation(name: ObjectName, kind: 'table' | 'sequence' | 'view' | 'any', ifExists = false): ResolvedObject | undefined {
     const parts = partsOf(name);
-    const found = ifExists ? this.#snapshot.resolveTable(parts, this.context.names) : this.#snapshot.requireTable(parts, this.context.names);
+    const found = ifExists
+      ? this.#snapshot.resolveTable(parts, this.context.names)
+      : this.#snapshot.requireTable(parts, this.context.names);
     if (!found) return undefined;
     const actual = found.descriptor.sequence ? 'sequence' : found.descriptor.view ? 'view' : 'table';
     if (kind !== 'any' && actual !== kind) {
@@ -114,7 +116,10 @@ export class SchemaChange {
   target(name: ObjectName): { schema: ResolvedSchema; name: string; taken: Descriptor | undefined } {
     const target = this.#snapshot.resolveTarget(partsOf(name), this.context.names);
     if (target.schema.database.name === 'system') {
-      throw new StatementError(SqlState.InsufficientPrivilege, `user ${this.context.user} does not have CREATE privilege on database system`);
+      throw new StatementError(
+        SqlState.InsufficientPrivilege,
+        `user ${this.context.user} does not have CREATE privilege on database system`,
+      );
     }
     this.check(target.schema.descriptor ?? target.schema.database, 'CREATE');
     const id = this.#snapshot.lookup(target.schema.database.id, target.schema.id, target.name);
@@ -144,7 +149,9 @@ export class SchemaChange {
     }
     const user = this.#snapshot.resolveType(parts, this.context.names);
     if (!user) {
-      throw new StatementError(SqlState.UndefinedObject, `type "${parts.join('.')}" does not exist`, { location: { position: name.pos + 1 } });
+      throw new StatementError(SqlState.UndefinedObject, `type "${parts.join('.')}" does not exist`, {
+        location: { position: name.pos + 1 },
+      });
     }
     const type = enumOf(user.descriptor.id, user.descriptor.name, user.descriptor.members);
     return { type: name.isArray ? arrayOf(type) : type, isSerial: false };

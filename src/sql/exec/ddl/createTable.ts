@@ -54,7 +54,8 @@ export async function createTable(change: SchemaChange, stmt: CreateTable): Prom
   }
   const id = await change.allocateId();
   const builder = new TableBuilder(change, emptyTable(id, name, schema, change.context.user));
-  for (const param of stmt.storageParams) builder.storageParam(param, await change.context.evalDatum(param.value ?? { kind: 'boolean', value: true, pos: 0 }));
+  for (const param of stmt.storageParams)
+    builder.storageParam(param, await change.context.evalDatum(param.value ?? { kind: 'boolean', value: true, pos: 0 }));
   await builder.addElements(stmt.elements);
   builder.finish();
   return publishTable(change, builder, schema);
@@ -185,7 +186,12 @@ export class TableBuilder {
     let { nextFamilyId } = this.table;
     for (const wanted of this.#families) {
       const columnIds = wanted.columns.map((name) => this.column(name).id);
-      const name = wanted.name ?? freeName(`fam_${nextFamilyId}_${wanted.columns.join('_')}`, families.map((family) => family.name));
+      const name =
+        wanted.name ??
+        freeName(
+          `fam_${nextFamilyId}_${wanted.columns.join('_')}`,
+          families.map((family) => family.name),
+        );
       const known = families.findIndex((family) => family.name === name);
       if (known >= 0) {
         const family = families[known] as FamilyDescriptor;
@@ -243,7 +249,8 @@ export class TableBuilder {
     for (const qualifier of def.qualifiers) {
       if (qualifier.type === 'default') {
         if (isSerial) throw new StatementError(SqlState.InvalidTableDefinition, `SERIAL column "${name}" cannot have a default value`);
-        if (column.defaultExpr !== undefined) throw new StatementError(SqlState.SyntaxError, `multiple default values specified for column "${name}"`);
+        if (column.defaultExpr !== undefined)
+          throw new StatementError(SqlState.SyntaxError, `multiple default values specified for column "${name}"`);
         const stored = storeDefault(this.change, qualifier.expr, type, name);
         column = { ...column, defaultExpr: stored.text, ...(stored.sequenceIds.length > 0 && { usesSequenceIds: stored.sequenceIds }) };
         for (const sequence of stored.sequenceIds) this.#sequences.set(sequence, id);
@@ -297,10 +304,16 @@ export class TableBuilder {
 
   async #addRowId(): Promise<void> {
     if (this.change.context.session.vars.isOn('require_explicit_primary_keys')) {
-      throw new StatementError(SqlState.InvalidTableDefinition, `no primary key specified for table ${this.table.name} (require_explicit_primary_keys = true)`);
+      throw new StatementError(
+        SqlState.InvalidTableDefinition,
+        `no primary key specified for table ${this.table.name} (require_explicit_primary_keys = true)`,
+      );
     }
     const id = this.table.nextColumnId;
-    const name = freeName('rowid', this.table.columns.map((column) => column.name));
+    const name = freeName(
+      'rowid',
+      this.table.columns.map((column) => column.name),
+    );
     const column: ColumnDescriptor = {
       id,
       name,
@@ -342,16 +355,32 @@ export class TableBuilder {
     }
     const idOf = (oldId: number): number => this.column(source.columns.find((column) => column.id === oldId)?.name ?? '').id;
     if (includes('constraints')) {
-      const checks = source.checks.map((check, i) => ({ ...check, id: this.table.nextConstraintId + i, columnIds: check.columnIds.map(idOf) }));
+      const checks = source.checks.map((check, i) => ({
+        ...check,
+        id: this.table.nextConstraintId + i,
+        columnIds: check.columnIds.map(idOf),
+      }));
       this.set({ checks: [...this.table.checks, ...checks], nextConstraintId: this.table.nextConstraintId + checks.length });
     }
     if (includes('indexes') && source.primaryIndex.columnIds.every((id) => !source.columns.find((column) => column.id === id)?.hidden)) {
       this.set({
-        primaryIndex: { ...this.table.primaryIndex, columnIds: source.primaryIndex.columnIds.map(idOf), directions: source.primaryIndex.directions },
+        primaryIndex: {
+          ...this.table.primaryIndex,
+          columnIds: source.primaryIndex.columnIds.map(idOf),
+          directions: source.primaryIndex.directions,
+        },
       });
       this.#hasPrimaryKey = true;
       for (const index of source.indexes) {
-        this.#pushIndex(index.name.replace(source.name, this.table.name), index.unique, index.columnIds.map(idOf), index.directions, index.storeColumnIds.map(idOf), index.isConstraint === true, index.predicate);
+        this.#pushIndex(
+          index.name.replace(source.name, this.table.name),
+          index.unique,
+          index.columnIds.map(idOf),
+          index.directions,
+          index.storeColumnIds.map(idOf),
+          index.isConstraint === true,
+          index.predicate,
+        );
       }
     }
   }
@@ -379,7 +408,14 @@ export class TableBuilder {
   }
 
   #uniqueColumn(def: ColumnDef, qualifier: ColumnQualifier): void {
-    this.addIndex({ name: qualifier.name, unique: true, columns: [elementOf(def.name)], storing: [], where: undefined, isConstraint: true });
+    this.addIndex({
+      name: qualifier.name,
+      unique: true,
+      columns: [elementOf(def.name)],
+      storing: [],
+      where: undefined,
+      isConstraint: true,
+    });
   }
 
   keyColumns(elements: readonly IndexElement[]): { columnIds: number[]; directions: ('ASC' | 'DESC')[] } {
@@ -392,7 +428,10 @@ export class TableBuilder {
       const column = columnByName(this.table, name);
       if (!column) throw new StatementError(SqlState.UndefinedColumn, `column "${name}" does not exist`);
       if (!isKeyable(column.type)) {
-        throw new StatementError(SqlState.FeatureNotSupported, `column ${column.name} is of type ${sqlTypeName(column.type).toLowerCase()} and thus is not indexable`);
+        throw new StatementError(
+          SqlState.FeatureNotSupported,
+          `column ${column.name} is of type ${sqlTypeName(column.type).toLowerCase()} and thus is not indexable`,
+        );
       }
       if (columnIds.includes(column.id)) {
         throw new StatementError(SqlState.DuplicateColumn, `index contains duplicate column "${name}"`);
@@ -426,7 +465,10 @@ export class TableBuilder {
     const storing = element.storing.map((name) => this.column(name.text).id);
     for (const id of storing) {
       if (columnIds.includes(id) || this.table.primaryIndex.columnIds.includes(id)) {
-        throw new StatementError(SqlState.DuplicateColumn, `index already contains column "${this.table.columns.find((column) => column.id === id)?.name}"`);
+        throw new StatementError(
+          SqlState.DuplicateColumn,
+          `index already contains column "${this.table.columns.find((column) => column.id === id)?.name}"`,
+        );
       }
     }
     const names = allIndexes(this.table).map((index) => index.name);
@@ -470,7 +512,9 @@ export class TableBuilder {
 
   #constraintNames(): string[] {
     const { table } = this;
-    return [...table.checks, ...table.foreignKeys, ...table.indexes.filter((index) => index.unique), table.primaryIndex].map((one) => one.name);
+    return [...table.checks, ...table.foreignKeys, ...table.indexes.filter((index) => index.unique), table.primaryIndex].map(
+      (one) => one.name,
+    );
   }
 
   #constraintName(given: string | undefined, base: string): string {
@@ -490,9 +534,17 @@ export class TableBuilder {
     return check;
   }
 
-  addForeignKey(given: string | undefined, columns: readonly Name[], reference: ForeignKeyReference, validated = true): ForeignKeyDescriptor {
+  addForeignKey(
+    given: string | undefined,
+    columns: readonly Name[],
+    reference: ForeignKeyReference,
+    validated = true,
+  ): ForeignKeyDescriptor {
     const { change } = this;
-    const isSelf = partsOf(reference.table).length === 1 && reference.table.parts[0]?.text === this.table.name && !change.snapshot.tableById(this.table.id);
+    const isSelf =
+      partsOf(reference.table).length === 1 &&
+      reference.table.parts[0]?.text === this.table.name &&
+      !change.snapshot.tableById(this.table.id);
     const target = isSelf ? this.table : change.table(reference.table);
     const own = target.id === this.table.id ? this.table : target;
     if (own.id !== this.table.id) change.check(own, 'SELECT');
@@ -510,7 +562,10 @@ export class TableBuilder {
           })
         : [...own.primaryIndex.columnIds].slice(0, Math.max(own.primaryIndex.columnIds.length, columnIds.length));
     if (referencedIds.length !== columnIds.length) {
-      throw new StatementError(SqlState.SyntaxError, `${columnIds.length} columns must reference exactly ${columnIds.length} columns in referenced table (found ${referencedIds.length})`);
+      throw new StatementError(
+        SqlState.SyntaxError,
+        `${columnIds.length} columns must reference exactly ${columnIds.length} columns in referenced table (found ${referencedIds.length})`,
+      );
     }
     columnIds.forEach((id, i) => {
       const from = this.table.columns.find((column) => column.id === id) as ColumnDescriptor;
@@ -523,7 +578,11 @@ export class TableBuilder {
       }
     });
     const isUnique = allIndexes(own).some(
-      (index) => index.unique && index.predicate === undefined && index.columnIds.length === referencedIds.length && index.columnIds.every((id) => referencedIds.includes(id)),
+      (index) =>
+        index.unique &&
+        index.predicate === undefined &&
+        index.columnIds.length === referencedIds.length &&
+        index.columnIds.every((id) => referencedIds.includes(id)),
     );
     if (!isUnique) {
       const names = referencedIds.map((id) => own.columns.find((column) => column.id === id)?.name).join(', ');
@@ -566,10 +625,16 @@ export class TableBuilder {
       const column = this.table.columns.find((candidate) => candidate.id === id);
       if (!column || column.nullable) continue;
       if (action === 'SET NULL') {
-        throw new StatementError(SqlState.InvalidForeignKey, `cannot add a SET NULL cascading action on column "${column.name}" which has a NOT NULL constraint`);
+        throw new StatementError(
+          SqlState.InvalidForeignKey,
+          `cannot add a SET NULL cascading action on column "${column.name}" which has a NOT NULL constraint`,
+        );
       }
       if (action === 'SET DEFAULT' && column.defaultExpr === undefined) {
-        throw new StatementError(SqlState.InvalidForeignKey, `cannot add a SET DEFAULT cascading action on column "${column.name}" which has a NOT NULL constraint and a NULL default expression`);
+        throw new StatementError(
+          SqlState.InvalidForeignKey,
+          `cannot add a SET DEFAULT cascading action on column "${column.name}" which has a NOT NULL constraint and a NULL default expression`,
+        );
       }
     }
   }

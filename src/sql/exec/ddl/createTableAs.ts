@@ -21,7 +21,10 @@ export async function createTableAs(change: SchemaChange, stmt: CreateTableAs): 
   const result = await context.engine.runNested(context, stmt.query);
   const columns = result.columns ?? [];
   if (stmt.columns.length > columns.length) {
-    throw new StatementError(SqlState.SyntaxError, `CREATE TABLE specifies ${stmt.columns.length} column names, but data source has ${columns.length} columns`);
+    throw new StatementError(
+      SqlState.SyntaxError,
+      `CREATE TABLE specifies ${stmt.columns.length} column names, but data source has ${columns.length} columns`,
+    );
   }
   const id = await change.allocateId();
   const builder = new TableBuilder(change, emptyTable(id, name, schema, context.user));
@@ -41,7 +44,14 @@ export async function createTableAs(change: SchemaChange, stmt: CreateTableAs): 
     });
   });
   if (stmt.primaryKey.length > 0) {
-    builder.setPrimaryKey({ kind: 'primaryKey', name: undefined, columns: stmt.primaryKey.map(elementOf), storing: [], where: undefined, pos: stmt.pos });
+    builder.setPrimaryKey({
+      kind: 'primaryKey',
+      name: undefined,
+      columns: stmt.primaryKey.map(elementOf),
+      storing: [],
+      where: undefined,
+      pos: stmt.pos,
+    });
   }
   await builder.addElements([]);
   builder.finish();

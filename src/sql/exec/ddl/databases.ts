@@ -7,7 +7,16 @@ import { MIN_TIMESTAMP } from '../../../base/timestamp.ts';
 import { type Descriptor, indexByName, type SchemaDescriptor, type TableDescriptor, updated } from '../../../catalog/descriptor.ts';
 import { ownerPrivileges } from '../../../catalog/privileges.ts';
 import { requireUser } from '../../../catalog/users.ts';
-import type { AlterDatabase, AlterRelation, AlterSchema, CommentOn, CreateDatabase, CreateSchema, Name, ObjectName } from '../../parse/ast.ts';
+import type {
+  AlterDatabase,
+  AlterRelation,
+  AlterSchema,
+  CommentOn,
+  CreateDatabase,
+  CreateSchema,
+  Name,
+  ObjectName,
+} from '../../parse/ast.ts';
 import { alreadyExists, partsOf, type SchemaChange } from './common.ts';
 
 export async function createDatabase(change: SchemaChange, stmt: CreateDatabase): Promise<void> {
@@ -19,7 +28,10 @@ export async function createDatabase(change: SchemaChange, stmt: CreateDatabase)
       throw new StatementError(SqlState.FeatureNotSupported, `unsupported encoding: ${value}`);
     }
     if ((option.name === 'lc_collate' || option.name === 'lc_ctype') && value !== undefined && value !== 'C.UTF-8' && value !== 'C') {
-      throw new StatementError(SqlState.FeatureNotSupported, `unsupported ${option.name === 'lc_collate' ? 'collation' : 'character classification'}: ${value}`);
+      throw new StatementError(
+        SqlState.FeatureNotSupported,
+        `unsupported ${option.name === 'lc_collate' ? 'collation' : 'character classification'}: ${value}`,
+      );
     }
     if (option.name === 'template' && value !== undefined && value !== 'template0') {
       throw new StatementError(SqlState.FeatureNotSupported, `unsupported template: ${value}`);
@@ -83,7 +95,9 @@ export async function createSchema(change: SchemaChange, stmt: CreateSchema): Pr
   const database = change.database(parts.length > 1 ? (parts[0] ?? '') : change.context.names.currentDatabase);
   change.check(database, 'CREATE');
   if (name.startsWith('pg_')) {
-    throw new StatementError(SqlState.ReservedName, `unacceptable schema name "${name}"`, { detail: 'The prefix "pg_" is reserved for system schemas.' });
+    throw new StatementError(SqlState.ReservedName, `unacceptable schema name "${name}"`, {
+      detail: 'The prefix "pg_" is reserved for system schemas.',
+    });
   }
   if (change.snapshot.schema(database, name) || change.context.engine.virtualTables.hasSchema(name)) {
     if (stmt.ifNotExists) {
@@ -186,7 +200,9 @@ export async function commentOn(change: SchemaChange, stmt: CommentOn): Promise<
       if (!table.columns.some((column) => column.name === last)) {
         throw new StatementError(SqlState.UndefinedColumn, `column "${last}" does not exist`);
       }
-      await change.write(updated(table, { columns: table.columns.map((column) => (column.name === last ? { ...column, comment } : column)) }));
+      await change.write(
+        updated(table, { columns: table.columns.map((column) => (column.name === last ? { ...column, comment } : column)) }),
+      );
       return;
     }
     case 'index': {

@@ -63,9 +63,13 @@ async function dropReferences(change: SchemaChange, table: TableDescriptor, beha
     if (!user || user.state === 'DROP') continue;
     if (table.sequence?.ownedBy?.tableId === id && behavior === 'cascade') continue;
     if (behavior !== 'cascade') {
-      throw new StateError(SqlState.DependentObjectsStillExist, `cannot drop ${describeKind(table)} ${table.name} because other objects depend on it`, {
-        hint: `table "${user.name}" uses it`,
-      });
+      throw new StateError(
+        SqlState.DependentObjectsStillExist,
+        `cannot drop ${describeKind(table)} ${table.name} because other objects depend on it`,
+        {
+          hint: `table "${user.name}" uses it`,
+        },
+      );
     }
     const columns = user.columns.map((column) => {
       if (!column.usesSequenceIds?.includes(table.id)) return column;
@@ -152,16 +156,23 @@ export async function dropDatabase(change: SchemaChange, stmt: DropDatabase): Pr
     if (stmt.ifExists) return;
     throw new StatementError(SqlState.InvalidCatalogName, `database "${name}" does not exist`);
   }
-  if (database.name === 'system') throw new StatementError(SqlState.InsufficientPrivilege, 'user root does not have DROP privilege on database system');
+  if (database.name === 'system')
+    throw new StatementError(SqlState.InsufficientPrivilege, 'user root does not have DROP privilege on database system');
   change.check(database, 'DROP');
   const { session } = change.context;
   if (session.vars.isOn('sql_safe_updates') && stmt.behavior === undefined) {
-    throw new StatementError(SqlState.Warning, 'rejected (sql_safe_updates = true): DROP DATABASE on non-empty database without explicit CASCADE');
+    throw new StatementError(
+      SqlState.Warning,
+      'rejected (sql_safe_updates = true): DROP DATABASE on non-empty database without explicit CASCADE',
+    );
   }
   const tables = change.snapshot.tablesOf(database.id, { anyState: true }).filter((table) => table.state !== 'DROP');
   const offline = tables.find((table) => table.state === 'OFFLINE');
   if (offline) {
-    throw new StateError(SqlState.ObjectNotInPrerequisiteState, `cannot drop a database with OFFLINE tables, ensure ${offline.name} is dropped or made public before dropping database ${name}`);
+    throw new StateError(
+      SqlState.ObjectNotInPrerequisiteState,
+      `cannot drop a database with OFFLINE tables, ensure ${offline.name} is dropped or made public before dropping database ${name}`,
+    );
   }
   const types = change.snapshot.typesOf(database.id);
   if (stmt.behavior === 'restrict' && tables.length + types.length > 0) {
@@ -196,9 +207,13 @@ export async function truncate(change: SchemaChange, stmt: Truncate): Promise<vo
   for (const table of tables.values()) {
     const child = table.referencedByIds.find((id) => !tables.has(id) && change.snapshot.tableById(id)?.state !== 'DROP');
     if (child !== undefined) {
-      throw new StateError(SqlState.DependentObjectsStillExist, `"${table.name}" is referenced by foreign key from table "${nameOf(change, child)}"`, {
-        hint: 'use TRUNCATE ... CASCADE',
-      });
+      throw new StateError(
+        SqlState.DependentObjectsStillExist,
+        `"${table.name}" is referenced by foreign key from table "${nameOf(change, child)}"`,
+        {
+          hint: 'use TRUNCATE ... CASCADE',
+        },
+      );
     }
   }
   const newIds = new Map<number, number>();

@@ -48,7 +48,11 @@ export async function createIndex(change: SchemaChange, stmt: CreateIndex): Prom
 }
 
 /** The table and index of a name; undefined with `ifExists`. A bare index name is looked for in the search path's tables. */
-export function findIndex(change: SchemaChange, name: IndexName, ifExists: boolean): { table: TableDescriptor; index: IndexDescriptor } | undefined {
+export function findIndex(
+  change: SchemaChange,
+  name: IndexName,
+  ifExists: boolean,
+): { table: TableDescriptor; index: IndexDescriptor } | undefined {
   const wanted = name.index.text;
   const missing = (): undefined => {
     if (ifExists) return undefined;
@@ -66,7 +70,10 @@ export function findIndex(change: SchemaChange, name: IndexName, ifExists: boole
     if (index) found.push({ table, index });
   }
   if (found.length > 1) {
-    throw new StatementError(SqlState.AmbiguousAlias, `index name "${wanted}" is ambiguous (found in ${found.map(({ table }) => table.name).join(' and ')})`);
+    throw new StatementError(
+      SqlState.AmbiguousAlias,
+      `index name "${wanted}" is ambiguous (found in ${found.map(({ table }) => table.name).join(' and ')})`,
+    );
   }
   return found[0] ?? missing();
 }
@@ -106,7 +113,10 @@ async function releaseReferences(change: SchemaChange, table: TableDescriptor, i
       if (!child || fk.referencedTableId !== table.id || !serves(index, fk.referencedColumnIds)) continue;
       if (allIndexes(table).some((other) => other.id !== index.id && serves(other, fk.referencedColumnIds))) continue;
       if (!cascade) {
-        throw new StateError(SqlState.DependentObjectsStillExist, `"${table.name}" is referenced by foreign key from table "${child.name}"`);
+        throw new StateError(
+          SqlState.DependentObjectsStillExist,
+          `"${table.name}" is referenced by foreign key from table "${child.name}"`,
+        );
       }
       const current = change.snapshot.tableById(childId) ?? child;
       await change.write(updated(current, { foreignKeys: current.foreignKeys.filter((one) => one.id !== fk.id) }));
@@ -127,4 +137,3 @@ export async function alterIndex(change: SchemaChange, stmt: AlterIndex): Promis
   if (index.id === table.primaryIndex.id) await change.write(updated(table, { primaryIndex: renamed }));
   else await change.write(updated(table, { indexes: table.indexes.map((one) => (one.id === index.id ? renamed : one)) }));
 }
-

@@ -13,7 +13,13 @@ import type { AlterSequence, CreateSequence, SequenceOption } from '../../parse/
 import { alreadyExists, type SchemaChange } from './common.ts';
 
 /** A sequence is a table of one row with one column, as its keys show. */
-export function sequenceDescriptor(id: number, name: string, schema: ResolvedSchema, owner: string, sequence: SequenceOptions): TableDescriptor {
+export function sequenceDescriptor(
+  id: number,
+  name: string,
+  schema: ResolvedSchema,
+  owner: string,
+  sequence: SequenceOptions,
+): TableDescriptor {
   return {
     kind: 'table',
     id,
@@ -67,7 +73,8 @@ function readOptions(change: SchemaChange, options: readonly SequenceOption[]): 
     switch (option.type) {
       case 'as': {
         const { type } = change.columnType(option.dataType);
-        if (type.family !== 'int') throw new StatementError(SqlState.InvalidParameterValue, 'sequence type must be smallint, integer, or bigint');
+        if (type.family !== 'int')
+          throw new StatementError(SqlState.InvalidParameterValue, 'sequence type must be smallint, integer, or bigint');
         given.integerWidth = (type.width ?? 64) as 16 | 32 | 64;
         break;
       }

@@ -27,7 +27,14 @@ import { rowAnalysis } from '../tableWriter.ts';
 import type { SchemaChange } from './common.ts';
 
 const CONST_BASE = 1_000_000;
-const TIME_CALLS = new Set(['now', 'current_timestamp', 'transaction_timestamp', 'statement_timestamp', 'clock_timestamp', 'localtimestamp']);
+const TIME_CALLS = new Set([
+  'now',
+  'current_timestamp',
+  'transaction_timestamp',
+  'statement_timestamp',
+  'clock_timestamp',
+  'localtimestamp',
+]);
 
 function constText({ type, value }: TypedConst): string {
   if (value === null) return 'NULL';
@@ -154,7 +161,10 @@ export function storeCondition(change: SchemaChange, ast: Expr, table: TableDesc
 
 /** A computed column's expression. 42804 when its type does not fit. */
 export function storeComputed(change: SchemaChange, ast: Expr, table: TableDescriptor, type: ColumnType): string {
-  const context = { ...rowAnalysis(table, change.context.engine.functions, 'STORED COMPUTED COLUMN'), session: change.context.session.values };
+  const context = {
+    ...rowAnalysis(table, change.context.engine.functions, 'STORED COMPUTED COLUMN'),
+    session: change.context.session.values,
+  };
   const typed = analyzeExpr(ast, context, type);
   if (!typesEquivalent(typed.type, type) && typed.type.family !== 'unknown' && !canCast(typed.type, type, 'assignment')) {
     throw new StatementError(
