@@ -77,17 +77,38 @@ export async function planBackup(
   const storage = deps.storage.open(request.uri, { user: request.user, nodeId: deps.kv.cluster.anyLiveNode().id });
   try {
     for (let attempt = 0; ; attempt++) {
-      const plan = await makePlan(deps, request, storage, LOWER_BOUND_MARGINS_MICROS[attempt] ?? 0);
       try {
-        await commit((txn) => writeJob(deps, request, plan, txn));
+        const plan = await makePlan(deps, request, storage, LOWER_BOUND_MARGINS_MICROS[attempt] ?? 0);
+        await readStart(() => commit((txn) => writeJob(deps, request, plan, txn)));
         return plan.jobId;
       } catch (error) {
-        const isOvertaken = error instanceof HistoryGoneError && plan.hasMovingStart && attempt + 1 < LOWER_BOUND_MARGINS_MICROS.length;
-        if (!isOvertaken) throw error instanceof HistoryGoneError ? protectionError(error, deps.catalog.currentNow()) : error;
+        if (!(error instanceof StartGoneError)) throw error;
+        // A start that stands where GC does can be chosen again.
+        const isChosen = request.revisionHistory && request.destination.type === 'new';
+        if (!isChosen || attempt + 1 === LOWER_BOUND_MARGINS_MICROS.length) throw protectionError(error.gone, deps.catalog.currentNow());
       }
     }
   } finally {
     await storage.close();
+  }
+}
+
+/** The layer's start, not its end, is not readable any more. */
+class StartGoneError extends Error {
+  readonly gone: HistoryGoneError;
+
+  constructor(gone: HistoryGoneError) {
+    super(gone.message);
+    this.gone = gone;
+  }
+}
+
+/** Runs what reads or holds the layer's start. */
+async function readStart<T>(read: () => Promise<T>): Promise<T> {
+  try {
+    return await read();
+  } catch (error) {
+    throw error instanceof HistoryGoneError ? new StartGoneError(error) : error;
   }
 }
 
@@ -102,8 +123,6 @@ interface BackupPlan {
   readonly jobId: number;
   readonly details: BackupDetails;
   readonly holds: readonly Hold[];
-  /** The start is where GC stands, and can be chosen again. */
-  readonly hasMovingStart: boolean;
 }
 
 async function makePlan(
@@ -142,7 +161,12 @@ async function makePlan(
   const liveSpans = spansOfDescriptors(targets.descriptors);
   checkReadable(kv, liveSpans, endTime);
 
-  const told = revisionHistory ? await tellHistory(deps, targets, prior, endTime, marginMicros) : undefined;
+  if (prior) {
+    // The user's own tables first: their names say more than the catalog's, whose history is read next.
+    const continuing = subtractSpans(liveSpans, introducedSpans(liveSpans, prior.covered, startTime));
+    await readStart(async () => checkReadable(kv, continuing, startTime));
+  }
+  const told = revisionHistory ? await readStart(() => tellHistory(deps, targets, prior, endTime, marginMicros)) : undefined;
   const bound = told?.from ?? endTime;
   const history = told?.changes ?? [];
   const spans = revisionHistory ? spansOfHistory([...history, ...asChanges(targets)]) : liveSpans;
@@ -153,7 +177,6 @@ async function makePlan(
   return {
     jobId: deps.jobs.newJobId(),
     holds,
-    hasMovingStart: revisionHistory && !prior,
     details: {
       uri: request.uri,
       user: request.user,
@@ -233,11 +256,14 @@ async function tellHistory(
         },
       );
     }
+    const until = Math.max(from, ...vanished.map((table) => table.until));
     // Dropped tables may have a later threshold than those that are left; beyond it they are not told of.
+    // What the clock moves meanwhile is for the margin, not for another look.
     const readable = prior ? [] : tableIdsOf(spansOfHistory(changes)).map((id) => deps.kv.gc.thresholds.of(id) + 1);
-    const later = Math.min(endTime, Math.max(from, ...readable, ...vanished.map(({ until }) => until))) as Timestamp;
-    if (later === from) return { from, changes };
-    from = later;
+    const threshold = Math.max(from, ...readable);
+    if (until === from && threshold - from < MICROS_PER_SECOND) return { from, changes };
+    from = Math.min(endTime, Math.max(until, threshold)) as Timestamp;
+    if (from === endTime) return { from, changes: await descriptorHistory(deps.kv, scope, from, endTime) };
   }
 }
 
