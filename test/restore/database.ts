@@ -1,0 +1,88 @@
+/** A whole database on a manual clock for tests of restore: statements in text, files in memory. */
+import { isVarveError } from '../../src/base/errors.ts';
+import { InlineExecutor } from '../../src/base/executor.ts';
+import { ManualClock } from '../../src/base/manualClock.ts';
+import { validateCatalog } from '../../src/catalog/validate.ts';
+import { formatDatum } from '../../src/catalog/datumText.ts';
+import { Database, type DatabaseOptions } from '../../src/server/database.ts';
+import type { Session } from '../../src/sql/exec/session.ts';
+
+export const START = '2026-11-20T12:00:00Z';
+/** The collection that tests back up into. */
+export const COLLECTION = 'mem://bucket/c';
+
+export type TextRow = (string | null)[];
+
+export class TestDatabase {
+  readonly db: Database;
+  readonly clock: ManualClock;
+  readonly session: Session;
+
+  private constructor(db: Database, clock: ManualClock) {
+    this.db = db;
+    this.clock = clock;
+    this.session = db.newSession();
+  }
+
+  static async open(options: DatabaseOptions = {}): Promise<TestDatabase> {
+    const clock = new ManualClock(START);
+    const db = await Database.open({ clock, seed: 'restore', executor: new InlineExecutor(), ...options });
+    return new TestDatabase(db, clock);
+  }
+
+  close(): Promise<void> {
+    return this.db.close();
+  }
+
+  /** The rows of a text's last statement. */
+  async rows(sql: string, session = this.session): Promise<TextRow[]> {
+    const result = (await session.execute(sql)).at(-1);
+    const columns = result?.columns ?? [];
+    return (result?.rows ?? []).map((row) =>
+      columns.map(({ type }, i) => {
+        const value = row[i] ?? null;
+        return value === null ? null : formatDatum(type, value);
+      }),
+    );
+  }
+
+  async run(...texts: string[]): Promise<void> {
+    for (const sql of texts) await this.session.execute(sql);
+  }
+
+  /** `42P04 database "x" already exists`, or `no error`. */
+  async error(sql: string): Promise<string> {
+    return this.rows(sql).then(
+      () => 'no error',
+      (error: unknown) => {
+        if (!isVarveError(error) || error.code === 'XX000') throw error;
+        return `${error.code} ${error.message}`;
+      },
+    );
+  }
+
+  /** The present moment, for AS OF SYSTEM TIME. */
+  now(): string {
+    return `'${this.db.kv.hlc.now()}000'`;
+  }
+
+  /**
+   * Everything that a restore could leave behind, as text: descriptors, names, stores of tables and
+   * protections. Ids that were drawn do not count.
+   */
+  async traces(): Promise<string[]> {
+    const snapshot = await this.db.services.catalog.current();
+    const names = await this.rows('SELECT "parentID", "parentSchemaID", name, id FROM system.namespace ORDER BY 1, 2, 3');
+    return [
+      ...[...snapshot.all()].map(({ kind, id, name, state }) => `descriptor ${kind} ${name} ${id} ${state}`).sort(),
+      ...names.map((row) => `name ${row.join('/')}`),
+      ...this.db.kv.tableIds().map((id) => `store ${id}`),
+      ...this.db.services.protections.current().map(({ metaType, meta }) => `protection ${metaType} ${meta}`),
+    ];
+  }
+
+  /** Broken rules of catalog and stores; empty when all is well. */
+  async problems(): Promise<string[]> {
+    return [...validateCatalog(await this.db.services.catalog.current()), ...this.db.kv.check()];
+  }
+}

@@ -1,0 +1,209 @@
+/**
+ * Restores to random moments inside random chains, compared with a model that never forgets.
+ *
+ * Each seed is one database under random statements (rows, transactions, tables and indexes and
+ * columns that come and go, renames, truncates, a sequence, data excluded for a while), the clock moving between them, GC
+ * running, and backups of random kinds taken: fulls and incrementals, with and without revision
+ * history, as of now and as of earlier. A chain that GC has overtaken ends and a new full begins.
+ * Then random restorable moments are restored under a new name, and must hold exactly the tables,
+ * columns, rows, indexes and the sequence's value of the model at that moment; moments between
+ * layers without history must be refused.
+ *
+ * SEED=n runs one seed, SEEDS=n so many of them.
+ */
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+
+import { isVarveError } from '../../src/base/errors.ts';
+import { indexPrefix } from '../../src/base/keycode.ts';
+import { type Random, seededRandom } from '../../src/base/random.ts';
+import { prefixSpan } from '../../src/base/span.ts';
+import type { Timestamp } from '../../src/base/timestamp.ts';
+import { type Chain, loadChain, restorableIntervals } from '../../src/backup/chain.ts';
+import { allIndexes } from '../../src/catalog/descriptor.ts';
+
+import { COLLECTION, TestDatabase } from './database.ts';
+import { History, type ModelState } from './history.ts';
+
+const SEEDS = Number(process.env['SEEDS'] ?? 200);
+const RESTORES_PER_SEED = 2;
+
+const test = suite('restore to a point in time');
+const totals = { restores: 0, insideLayers: 0, refused: 0 };
+
+class Run {
+  readonly random: Random;
+  readonly test: TestDatabase;
+  readonly history: History;
+  /** Directories of the fulls. */
+  readonly chains: string[] = [];
+  #restoreCount = 0;
+
+  private constructor(seed: number, database: TestDatabase) {
+    this.random = seededRandom(`point in time ${seed}`);
+    this.test = database;
+    this.history = new History(database, this.random);
+  }
+
+  static async start(seed: number): Promise<Run> {
+    const database = await TestDatabase.open({ seed: `point in time ${seed}`, nodes: 1 + (seed % 3) });
+    return new Run(seed, database);
+  }
+
+  async run(): Promise<void> {
+    const { random } = this;
+    await this.history.begin(random.int(2) === 0 ? 14_400 : 900);
+    const layers = random.int(6) === 0 ? 5 : 2 + random.int(2);
+    for (let layer = 0; layer < layers; layer++) {
+      const changes = 2 + random.int(10);
+      for (let i = 0; i < changes; i++) {
+        await this.history.change();
+        await this.test.clock.advance(`${random.int(60)}s`);
+        if (random.int(8) === 0) await this.test.db.kv.gc.runGc();
+      }
+      await this.#backup();
+    }
+    for (let i = 0; i < RESTORES_PER_SEED; i++) await this.#restoreAndCompare((chain) => this.#pickTime(chain));
+    await this.#restoreAndCompare(() => (this.history.from + random.int(this.test.db.kv.reading() - this.history.from)) as Timestamp);
+    assert.equal(await this.test.problems(), []);
+  }
+
+  async #backup(): Promise<void> {
+    const { random, test } = this;
+    const history = random.int(4) > 0 ? ' WITH revision_history' : '';
+    const asOf = random.int(3) === 0 ? ` AS OF SYSTEM TIME '-${1 + random.int(30)}s'` : '';
+    const isFull = this.chains.length === 0 || random.int(5) === 0;
+    try {
+      await test.rows(`BACKUP DATABASE d INTO ${isFull ? '' : 'LATEST IN '}'${COLLECTION}'${asOf}${history}`);
+    } catch (error) {
+      // GC has overtaken the chain, or the time asked for lies before the chain's end or the database's birth.
+      if (!isVarveError(error) || !['72000', '22023', '3D000', '58P02'].includes(error.code)) throw error;
+      await test.clock.advance('1s');
+      await test.rows(`BACKUP DATABASE d INTO '${COLLECTION}' WITH revision_history`);
+    }
+    const newest = (await test.rows(`SHOW BACKUPS IN '${COLLECTION}'`))
+      .map((row) => row[0] as string)
+      .sort()
+      .at(-1) as string;
+    if (!this.chains.includes(newest)) this.chains.push(newest);
+  }
+
+  async #restoreAndCompare(pick: (chain: Chain) => Timestamp): Promise<void> {
+    const { random, test, history } = this;
+    const directory = this.chains[random.int(this.chains.length)] as string;
+    const storage = test.db.storage.open(COLLECTION, { user: 'root', nodeId: 1 });
+    const chain = await loadChain(storage, directory.replace(/^\//, ''));
+    const time = pick(chain);
+    const expected = history.at(time);
+    const isHeld = restorableIntervals(chain).some(({ from, to }) => from <= time && time <= to);
+    const name = `r${++this.#restoreCount}`;
+    const sql = `RESTORE DATABASE d FROM '${directory}' IN '${COLLECTION}' AS OF SYSTEM TIME '${time}000' WITH new_db_name = '${name}'`;
+    if (!isHeld) {
+      totals.refused++;
+      assert.match(await test.error(sql), /^22023 (supplied backups do not cover requested time|incompatible RESTORE timestamp)/);
+      return;
+    }
+    if (expected === undefined) return;
+    totals.restores++;
+    if (!chain.some(({ manifest }) => manifest.endTime === time)) totals.insideLayers++;
+    await test.rows(sql);
+    assert.equal(await this.#stateOf(name), plain(expected), `restored to ${time} from ${directory}`);
+    await this.#checkIndexes(name);
+    // What was restored is a database like any other.
+    await test.rows(`DROP DATABASE ${name} CASCADE`);
+  }
+
+  /** Some moment at or near what can be restored: a layer's end, a commit or just before one, or anything between. */
+  #pickTime(chain: Chain): Timestamp {
+    const { random, history } = this;
+    const intervals = restorableIntervals(chain);
+    const { from, to } = intervals[random.int(intervals.length)] as (typeof intervals)[number];
+    const low = Math.max(from, history.from);
+    const changes = history.changes.filter((time) => low <= time && time <= to);
+    switch (random.int(4)) {
+      case 0:
+        return to;
+      case 1:
+        return (changes[random.int(Math.max(1, changes.length))] ?? to) as Timestamp;
+      case 2:
+        return Math.max(low, (changes[random.int(Math.max(1, changes.length))] ?? to) - 1) as Timestamp;
+      default:
+        return (Math.min(low, to) + random.int(Math.max(1, to - low + 1))) as Timestamp;
+    }
+  }
+
+  async #stateOf(name: string): Promise<unknown> {
+    const snapshot = await this.test.db.services.catalog.current();
+    const tables: Record<string, unknown> = {};
+    let sequence: number | undefined;
+    for (const table of snapshot.tablesOf(snapshot.requireDatabase(name).id, { anyState: true })) {
+      assert.is(table.state, 'PUBLIC');
+      if (table.sequence) {
+        const next = Number((await this.test.rows(`SELECT nextval('${name}.public.q')`))[0]?.[0]);
+        sequence = next === 1 ? undefined : next - 1;
+        continue;
+      }
+      tables[table.name] = {
+        columns: table.columns.map((column) => column.name),
+        rows: await this.test.rows(`SELECT * FROM ${name}.public.${table.name} ORDER BY id`),
+        indexes: table.indexes.map((index) => index.name).sort(),
+      };
+    }
+    return { tables, sequence };
+  }
+
+  /** Every index holds an entry for every row, and reading through it gives the same rows. */
+  async #checkIndexes(name: string): Promise<void> {
+    const { kv, services } = this.test.db;
+    const snapshot = await services.catalog.current();
+    for (const table of snapshot.tablesOf(snapshot.requireDatabase(name).id)) {
+      if (table.sequence) continue;
+      const rows = (await this.test.rows(`SELECT * FROM ${name}.public.${table.name} ORDER BY id`)).length;
+      for (const index of allIndexes(table).slice(1)) {
+        const entries = await kv.at(kv.reading()).scan(prefixSpan(indexPrefix(table.id, index.id)));
+        assert.is(entries.keys.length, rows, `${table.name}@${index.name}`);
+      }
+    }
+  }
+}
+
+/** A state of the model as #stateOf gives it. */
+function plain({ tables, sequence }: ModelState): unknown {
+  const byName = [...tables].map(([name, { columns, rows, indexes, isExcluded }]) => {
+    const sorted = isExcluded ? [] : [...rows].sort(([a], [b]) => a - b).map(([, row]) => [...row]);
+    return [name, { columns: [...columns], rows: sorted, indexes: [...indexes].sort() }];
+  });
+  return { tables: Object.fromEntries(byName), sequence };
+}
+
+async function runSeed(seed: number): Promise<void> {
+  const run = await Run.start(seed);
+  try {
+    await run.run();
+  } catch (error) {
+    if (error instanceof Error) error.message = `SEED=${seed}: ${error.message}`;
+    throw error;
+  } finally {
+    await run.test.close();
+  }
+}
+
+const only = process.env['SEED'];
+const SEEDS_PER_TEST = 20;
+
+if (only !== undefined) {
+  test(`seed ${only}`, () => runSeed(Number(only)));
+} else {
+  for (let first = 0; first < SEEDS; first += SEEDS_PER_TEST) {
+    test(`seeds from ${first}`, async () => {
+      for (let seed = first; seed < Math.min(SEEDS, first + SEEDS_PER_TEST); seed++) await runSeed(seed);
+    });
+  }
+  test('the seeds reached the interesting moments', () => {
+    assert.ok(totals.restores > 2 * SEEDS, `only ${totals.restores} restores`);
+    assert.ok(totals.insideLayers > SEEDS, `only ${totals.insideLayers} inside layers`);
+    assert.ok(totals.refused > SEEDS / 10, `only ${totals.refused} refusals`);
+  });
+}
+
+test.run();
