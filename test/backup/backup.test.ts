@@ -172,33 +172,39 @@ async function assertOnlyNamedFiles(harness: Harness): Promise<void> {
 }
 
 test('the n-th storage call fails: the job goes on by a retry, or fails and leaves nothing', async () => {
-  for (const isRetryable of [true, false]) {
-    for (let nth = 1, calls = Number.POSITIVE_INFINITY; nth <= calls; nth++) {
-      const random = seededRandom(nth);
-      let injector: FaultInjector | undefined;
-      const harness = await bank({ wrap: (storage) => injector?.wrap(storage) ?? storage });
-      await harness.run(FULL);
-      const before = await harness.fileNames();
-      await harness.put(T, new Map([[1, 'x']]));
-      const plan = { random, clock: harness.clock, activity: harness.clock.activity };
-      injector = new FaultInjector({ ...plan, rules: [{ nth, count: 1, action: { kind: 'fail', isRetryable, after: nth % 2 === 0 } }] });
-      // Planning's calls are the statement's own: it reports, and nothing was made.
-      const id = await start(harness, INCREMENTAL).catch((error: VarveError) => error);
-      if (typeof id !== 'number') {
-        assert.is(id.code, '58030');
-        assert.equal(await harness.fileNames(), before);
-      } else {
-        const status = await finish(harness, id);
-        if (isRetryable) assert.is(status, 'succeeded', `call ${nth}`);
-        if (status === 'succeeded') await assertRestorable(harness);
-        else {
-          assert.is(status, 'failed', `call ${nth}: ${JSON.stringify(injector.log.at(-1))}`);
-          assert.equal(await harness.fileNames(), before, `call ${nth}`);
-        }
+  const run = async (nth: number, isRetryable: boolean) => {
+    let injector: FaultInjector | undefined;
+    const harness = await bank({ wrap: (storage) => injector?.wrap(storage) ?? storage });
+    await harness.run(FULL);
+    const before = await harness.fileNames();
+    await harness.put(T, new Map([[1, 'x']]));
+    const rules = [{ nth, count: 1, action: { kind: 'fail', isRetryable, after: nth % 2 === 0 } as const }];
+    injector = new FaultInjector({ rules, random: seededRandom(nth), clock: harness.clock, activity: harness.clock.activity });
+    const where = () => `call ${nth} of ${injector?.log.length}: ${JSON.stringify(injector?.log[nth - 1])}`;
+    // Planning's calls are the statement's own: it reports, and nothing was made.
+    const id = await start(harness, INCREMENTAL).catch((error: VarveError) => error);
+    if (typeof id !== 'number') {
+      assert.is(id.code, '58030', where());
+      assert.equal(await harness.fileNames(), before, where());
+    } else {
+      const status = await finish(harness, id);
+      if (isRetryable) assert.is(status, 'succeeded', where());
+      if (status === 'succeeded') await assertRestorable(harness);
+      else {
+        assert.is(status, 'failed', where());
+        assert.equal(await harness.fileNames(), before, where());
       }
-      assert.is(protectionCount(harness), 0, `call ${nth}`);
-      calls = injector.log.length;
-      harness.close();
+    }
+    assert.is(protectionCount(harness), 0, where());
+    harness.close();
+    return injector.log;
+  };
+  const calls = (await run(Number.MAX_SAFE_INTEGER, true)).length;
+  assert.ok(calls > 20, `${calls} calls`);
+  for (const isRetryable of [true, false]) {
+    for (let nth = 1; nth <= calls; nth++) {
+      const log = await run(nth, isRetryable);
+      assert.is(log[nth - 1]?.fault, 'fail', `call ${nth} was made`);
     }
   }
 });
@@ -236,35 +242,62 @@ test('a storage that cannot be written any more ends the job, says what is left,
   }
 });
 
-test('random chains: any restorable moment reads back as it was', async () => {
-  for (let seed = 0; seed < 25; seed++) {
+/** Every table that was there at a restorable moment reads back as it was. */
+async function assertMoment(harness: Harness, time: Timestamp, where: string): Promise<number> {
+  const tables = await harness.publicTablesAt(time);
+  for (const table of tables) {
+    const back = await harness.readBack(table, time);
+    assert.equal([...back.data], [...(await harness.liveData(table, time))], `${table} as of ${time}, ${where}`);
+  }
+  return tables.length;
+}
+
+test('random chains: any restorable moment reads back as it was, through schema changes too', async () => {
+  let moments = 0;
+  for (let seed = 0; seed < 12; seed++) {
     const random = seededRandom(`chain ${seed}`);
     const harness = await bank({ seed: `chain ${seed}`, nodes: 1 + random.int(3) });
+    const tables = [T, 'bank.u'];
     let backups = 0;
-    for (let step = 0; step < 14; step++) {
+    for (let step = 0; step < 18; step++) {
       await harness.clock.advance(`${1 + random.int(20)}s`);
-      const choice = random.int(10);
-      if (choice < 6 || backups === 0) {
+      const table = tables[random.int(tables.length)] as string;
+      const choice = random.int(14);
+      if (choice === 0) {
+        tables.push(`bank.new${step}`);
+        await harness.createTable(`bank.new${step}`);
+      } else if (choice === 1 && tables.length > 1) {
+        await harness.dropTable(table);
+        tables.splice(tables.indexOf(table), 1);
+      } else if (choice === 2) {
+        await harness.truncateTable(table);
+      } else if (choice < 9) {
         const rows = Array.from(
           { length: 1 + random.int(5) },
           () => [random.int(40), random.int(4) === 0 ? null : `v${random.int(9)}`] as const,
         );
-        await harness.put(random.int(3) === 0 ? 'bank.u' : T, new Map(rows));
-      }
-      if (choice >= 6 || step === 3) {
+        await harness.put(table, new Map(rows));
+      } else {
         const history = random.int(3) > 0 ? ' WITH revision_history' : '';
-        const into = backups === 0 || random.int(6) === 0 ? 'INTO' : 'INTO LATEST IN';
+        const into = backups++ === 0 || random.int(6) === 0 ? 'INTO' : 'INTO LATEST IN';
         await harness.run(`BACKUP DATABASE bank ${into} '${COLLECTION}'${history}`);
-        backups++;
       }
     }
+    if (backups === 0) await harness.run(FULL);
     const chain = await loadChain(harness.collection, await readLatest(harness.collection));
     for (const { from, to } of restorableIntervals(chain)) {
-      await assertRestorable(harness, to);
-      for (let i = 0; i < 4 && from < to; i++) await assertRestorable(harness, (from + random.int(to - from + 1)) as Timestamp);
+      const where = `seed ${seed}`;
+      moments += await assertMoment(harness, to, where);
+      for (let i = 0; i < 4 && from < to; i++)
+        moments += await assertMoment(harness, (from + random.int(to - from + 1)) as Timestamp, where);
+      // Most changes are far from a random microsecond of four hours: look around the recent ones too.
+      const recent = Math.max(from, to - 200_000_000);
+      for (let i = 0; i < 4 && recent < to; i++)
+        moments += await assertMoment(harness, (recent + random.int(to - recent + 1)) as Timestamp, where);
     }
     harness.close();
   }
+  assert.ok(moments > 200, `${moments} tables were compared`);
 });
 
 test.run();

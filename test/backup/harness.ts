@@ -155,7 +155,10 @@ export class Harness {
       catalog.writeDescriptor(txn, { ...table, id, version: 1 });
       catalog.writeName(txn, table.parentId, table.schemaId, table.name, id);
     });
-    this.#tables.set(`old/${name}`, this.tableId(name));
+    // A name that was truncated before has an old one already.
+    let old = `old/${name}`;
+    while (this.#tables.has(old)) old = `old/${old}`;
+    this.#tables.set(old, this.tableId(name));
     this.#tables.set(name, id);
   }
 
@@ -228,6 +231,12 @@ export class Harness {
     const { key, endKey } = this.tableSpan(name);
     const { keys, values } = await this.kv.at(time, { unchecked: true }).scan({ key, endKey });
     return new Map(keys.map((k, i) => [k, values[i] as Bytes]));
+  }
+
+  /** Names of the tables, also those that were dropped or truncated since, that were PUBLIC at a time. */
+  async publicTablesAt(time: Timestamp): Promise<string[]> {
+    const snapshot = await this.services.catalog.snapshot(this.kv.at(time, { unchecked: true }));
+    return [...this.#tables].filter(([, id]) => snapshot.tableById(id)?.state === 'PUBLIC').map(([name]) => name);
   }
 
   tableSpan(name: string): { key: Bytes; endKey: Bytes } {
