@@ -96,10 +96,17 @@ export function constraintsOf(table: TableDescriptor): ConstraintInfo[] {
   return found;
 }
 
+interface FoundIndex {
+  readonly table: TableDescriptor;
+  readonly index: IndexDescriptor;
+}
+
 export class SnapshotLookup implements CatalogLookup {
   readonly #snapshot: CatalogSnapshot;
   readonly #names: NameContext;
   readonly #virtual: VirtualTables;
+  /** Indexes by oid, made when the first is asked for. */
+  #indexes: Map<number, FoundIndex> | undefined;
 
   constructor(snapshot: CatalogSnapshot, names: NameContext, virtual: VirtualTables) {
     this.#snapshot = snapshot;
@@ -149,7 +156,11 @@ export class SnapshotLookup implements CatalogLookup {
 
   isRelationVisible(oid: number): boolean {
     const table = this.#snapshot.tableById(oid);
-    if (!table) return this.#virtual.all().some((virtual) => virtual.oid === oid && virtual.schema === 'pg_catalog');
+    if (!table) {
+      const index = this.#indexOf(oid);
+      if (index) return this.isRelationVisible(index.table.id);
+      return this.#virtual.all().some((virtual) => virtual.oid === oid && virtual.schema === 'pg_catalog');
+    }
     return this.#snapshot.resolveTable([table.name], this.#names)?.descriptor.id === oid;
   }
 
@@ -158,7 +169,7 @@ export class SnapshotLookup implements CatalogLookup {
     if (!found) return undefined;
     const { table, index } = found;
     if (columnNumber > 0) {
-      const id = index.columnIds[columnNumber - 1];
+      const id = [...index.columnIds, ...index.storeColumnIds][columnNumber - 1];
       const column = table.columns.find((candidate) => candidate.id === id);
       return column ? quoteName(column.name) : '';
     }
@@ -206,12 +217,14 @@ export class SnapshotLookup implements CatalogLookup {
     return [...this.#virtual.schemas(), ...(database ? this.#snapshot.schemasOf(database).map((schema) => schema.name) : [])];
   }
 
-  #indexOf(oid: number): { table: TableDescriptor; index: IndexDescriptor } | undefined {
-    for (const descriptor of this.#snapshot.all()) {
-      if (descriptor.kind !== 'table' || descriptor.state === 'DROP') continue;
-      const index = allIndexes(descriptor).find((candidate) => indexOid(descriptor.id, candidate.id) === oid);
-      if (index) return { table: descriptor, index };
+  #indexOf(oid: number): FoundIndex | undefined {
+    if (!this.#indexes) {
+      this.#indexes = new Map();
+      for (const descriptor of this.#snapshot.all()) {
+        if (descriptor.kind !== 'table' || descriptor.state === 'DROP') continue;
+        for (const index of allIndexes(descriptor)) this.#indexes.set(indexOid(descriptor.id, index.id), { table: descriptor, index });
+      }
     }
-    return undefined;
+    return this.#indexes.get(oid);
   }
 }

@@ -28,6 +28,7 @@ import type { Run } from './run.ts';
 import { Session, type SessionOptions } from './session.ts';
 import { type StatementContext, StatementHooks, type StatementResult } from './statement.ts';
 import { rowAnalysis } from './tableWriter.ts';
+import { registerCatalogFunctions } from './virtual/catalogFunctions.ts';
 import { registerVirtualTables } from './virtual/index.ts';
 
 export interface EngineOptions {
@@ -83,6 +84,7 @@ export class SqlEngine {
     this.version = options.version ?? '0.1.0';
     registerBuiltinStatements(this.statements);
     registerVirtualTables(this.virtualTables);
+    registerCatalogFunctions(this);
   }
 
   newSession(options: SessionOptions = {}): Session {

@@ -14,7 +14,7 @@ import {
 } from '../../../catalog/descriptor.ts';
 import { isAdmin, PUBLIC_ROLE } from '../../../catalog/privileges.ts';
 import { rolesOf } from '../../../catalog/users.ts';
-import type { VirtualTable } from '../../plan/virtualTable.ts';
+import type { VirtualColumn, VirtualTable } from '../../plan/virtualTable.ts';
 import { schemaOid } from '../catalogLookup.ts';
 import type { StatementContext } from '../statement.ts';
 
@@ -96,6 +96,11 @@ export class CatalogView {
   /** Every virtual table, for the tables that list tables. */
   get virtualTables(): readonly VirtualTable[] {
     return this.context.engine.virtualTables.all();
+  }
+
+  /** Columns of a virtual table that `*` shows. */
+  visibleColumns(virtual: VirtualTable): readonly VirtualColumn[] {
+    return virtual.columns.filter((column) => column.hidden !== true);
   }
 
   get virtualSchemas(): readonly string[] {

@@ -9,7 +9,7 @@
 import { assert } from '../../../base/assert.ts';
 import { utf8Encode } from '../../../base/bytes.ts';
 import type { Datum } from '../../../catalog/datum.ts';
-import type { ColumnType } from '../../../catalog/type.ts';
+import { type ColumnType, Type } from '../../../catalog/type.ts';
 import type { VirtualTable } from '../../plan/virtualTable.ts';
 import { CatalogView } from './catalogView.ts';
 
@@ -28,11 +28,16 @@ export function inSchema(schema: string) {
     rows: (view: CatalogView) => Iterable<Cells<NoInfer<C>>> | Promise<Iterable<Cells<NoInfer<C>>>>,
     comment?: string,
   ): VirtualTableDefinition => {
+    // PostgreSQL's catalogs have the oid of their table in every row; queries name it, `*` leaves it out.
+    const hasTableOid = schema === 'pg_catalog';
     const names = Object.entries(columns).map(([column, type]) => ({ name: column, type, toDatum: converter(type) }));
     return {
       schema,
       name,
-      columns: names.map((column) => ({ name: column.name, type: column.type })),
+      columns: [
+        ...names.map((column) => ({ name: column.name, type: column.type })),
+        ...(hasTableOid ? [{ name: 'tableoid', type: Type.Oid, hidden: true }] : []),
+      ],
       ...(comment !== undefined && { comment }),
       async rows(context, database) {
         const view = await CatalogView.open(context, database);
@@ -40,7 +45,9 @@ export function inSchema(schema: string) {
         for (const row of await rows(view)) {
           // The type checker lets a generator yield members that are no columns.
           for (const member of Object.keys(row)) assert(member in columns, `${schema}.${name} has no column ${member}`);
-          datums.push(names.map((column) => column.toDatum(row[column.name])));
+          const values = names.map((column) => column.toDatum(row[column.name]));
+          if (hasTableOid) values.push(view.classOid(name));
+          datums.push(values);
         }
         return datums;
       },

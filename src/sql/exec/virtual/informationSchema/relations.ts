@@ -192,7 +192,7 @@ const columns = table(
         table_name: virtual.name,
         udt_catalog: catalogOf(view),
       };
-      for (const [i, column] of virtual.columns.entries()) {
+      for (const [i, column] of view.visibleColumns(virtual).entries()) {
         yield {
           ...where,
           ...typeCells(column.type),

@@ -105,6 +105,8 @@ const pgClass = table(
         relkind: relkind(relation),
         relnatts: relation.columns.length,
         relchecks: relation.checks.length,
+        // Foreign keys are triggers in PostgreSQL, on both sides; clients look for them only where this is set.
+        relhastriggers: relation.foreignKeys.length > 0 || relation.referencedByIds.length > 0,
       };
     }
     for (const { table: relation, index, schemaOid: relnamespace } of view.indexes()) {
@@ -134,7 +136,7 @@ const pgClass = table(
         relpages: 0,
         reltuples: 0,
         relkind: 'r',
-        relnatts: virtual.columns.length,
+        relnatts: view.visibleColumns(virtual).length,
         relreplident: 'n',
       };
     }
@@ -237,7 +239,7 @@ const pgAttribute = table(
       }
     }
     for (const virtual of view.virtualTables) {
-      for (const [i, column] of virtual.columns.entries()) {
+      for (const [i, column] of view.visibleColumns(virtual).entries()) {
         yield {
           ...attribute(column.type),
           attrelid: virtual.oid,

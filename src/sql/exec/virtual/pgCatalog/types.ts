@@ -85,7 +85,8 @@ function ioFunctions(type: ColumnType) {
   };
 }
 
-const procOid = (name: string, overload: number): number => hashOid('function', name, overload);
+/** The oid of one overload of a function. */
+export const procOid = (name: string, overload: number): number => hashOid('function', name, overload);
 
 const pgType = table(
   'pg_type',
