@@ -1,5 +1,5 @@
 /**
- * Block: the entries of a data file in pieces of about 1 MiB, and the frame each is stored in.
+ * Block: the entries of a data file in pieces of about 1 MiB.
  *
  *   B1  entries ascend by key and, within a key, descend by timestamp, across blocks too
  *   B2  a block decodes by itself: its first entry shares nothing
@@ -10,17 +10,15 @@
  * content, and the caller gives it back when the thread pool is done with it. So the main thread
  * encodes the next block while the last one is compressed, with no allocation per entry.
  *
- * Lives elsewhere: the file around the blocks (dataFile.ts). Format: docs/format.md 2.2 and 2.3.
+ * Lives elsewhere: the frame a block is stored in (frame.ts), the file around the blocks (dataFile.ts).
+ * Format: docs/format.md 2.3.
  */
-import type { ZstdOptions } from 'node:zlib';
-import { constants, crc32, zstdCompress, zstdDecompress } from 'node:zlib';
-
 import { assert } from '../base/assert.ts';
 import type { Bytes } from '../base/bytes.ts';
 import type { Timestamp } from '../base/timestamp.ts';
 
 import type { FilePlace } from './corruption.ts';
-import { corruptFile, expectEqual } from './corruption.ts';
+import { corruptFile } from './corruption.ts';
 
 /** Versions as parallel arrays, sorted by (key ascending, timestamp descending); null is a tombstone. */
 export interface VersionRun {
@@ -29,13 +27,10 @@ export interface VersionRun {
   readonly values: readonly (Bytes | null)[];
 }
 
-export const FRAME_BYTES = 16;
 /** A block is closed at this raw size. Large enough to compress well, small enough to seek and to hold a few in memory. */
 export const BLOCK_TARGET_BYTES = 1 << 20;
 /** Longest key and value together: rows beyond it are refused long before (the decoder's guard against a bad length). */
 export const ENTRY_BYTES_MAX = 32 << 20;
-/** A target, one entry and its numbers fit with room to spare. */
-export const BLOCK_BYTES_MAX = 64 << 20;
 /** Shared, suffix length, time and value length: at most eight bytes each. */
 const ENTRY_NUMBERS_BYTES_MAX = 32;
 
@@ -353,86 +348,4 @@ function writeSvarint(buffer: Buffer, at: number, value: number): number {
   }
   buffer[at++] = (magnitude % 64) | sign | 0x80;
   return writeUvarint(buffer, at, Math.floor(magnitude / 64));
-}
-
-/** The stored form of a block: its frame's header and the compressed content, to be written one after the other. */
-export interface StoredBlock {
-  readonly header: Buffer;
-  readonly content: Buffer;
-  readonly crc: number;
-}
-
-/** Compresses on the thread pool. `rawSize` 0 makes the frame of an empty index. */
-export async function storeBlock(raw: Buffer, entryCount: number): Promise<StoredBlock> {
-  const content = await compress(raw);
-  const header = Buffer.allocUnsafe(FRAME_BYTES);
-  header.writeUInt32LE(content.length, 0);
-  header.writeUInt32LE(raw.length, 4);
-  header.writeUInt32LE(entryCount, 8);
-  const crc = crc32(content, crc32(header.subarray(0, 12)));
-  header.writeUInt32LE(crc, 12);
-  return { header, content, crc };
-}
-
-export interface FrameHeader {
-  readonly storedSize: number;
-  readonly rawSize: number;
-  readonly entryCount: number;
-  readonly crc: number;
-}
-
-/** Reads the 16 bytes in front of a block and checks them against the limits. */
-export function decodeFrameHeader(header: Buffer, place: FilePlace): FrameHeader {
-  if (header.length < FRAME_BYTES) throw corruptFile(place, 'block header', `${FRAME_BYTES} bytes`, header.length);
-  const frame = {
-    storedSize: header.readUInt32LE(0),
-    rawSize: header.readUInt32LE(4),
-    entryCount: header.readUInt32LE(8),
-    crc: header.readUInt32LE(12),
-  };
-  if (frame.storedSize > BLOCK_BYTES_MAX)
-    throw corruptFile(place, 'stored size of a block', `at most ${BLOCK_BYTES_MAX}`, frame.storedSize);
-  if (frame.rawSize > BLOCK_BYTES_MAX) throw corruptFile(place, 'raw size of a block', `at most ${BLOCK_BYTES_MAX}`, frame.rawSize);
-  // The smallest entry is four numbers of one byte: an older version of the key before it.
-  if (frame.entryCount * 4 > frame.rawSize)
-    throw corruptFile(place, 'entry count of a block', `at most ${Math.floor(frame.rawSize / 4)}`, frame.entryCount);
-  return frame;
-}
-
-/** A block's frame (header and content, nothing else) to its raw content. */
-export async function openFrame(frame: Buffer, place: FilePlace): Promise<{ header: FrameHeader; content: Buffer }> {
-  const header = decodeFrameHeader(frame, place);
-  expectEqual(place, 'size of a block', FRAME_BYTES + header.storedSize, frame.length);
-  const stored = frame.subarray(FRAME_BYTES);
-  expectEqual(place, 'checksum of a block', hex32(header.crc), hex32(crc32(stored, crc32(frame.subarray(0, 12)))));
-  return { header, content: await decompress(stored, header.rawSize, place) };
-}
-
-export function hex32(value: number): string {
-  return value.toString(16).padStart(8, '0');
-}
-
-/** Level 1: at about 500 MB/s a core it keeps up with the encoder, and halves typical rows. */
-const COMPRESSION_LEVEL = 1;
-
-/** One zstd frame with its content size. */
-export function compress(raw: Buffer): Promise<Buffer> {
-  // One output chunk that holds the worst case, or each 16 KiB of output is a trip to the pool and back.
-  const options: ZstdOptions = {
-    chunkSize: Math.max(64, raw.length + (raw.length >> 7) + 256),
-    params: { [constants.ZSTD_c_compressionLevel]: COMPRESSION_LEVEL },
-  };
-  return new Promise((resolve, reject) => zstdCompress(raw, options, (error, result) => (error ? reject(error) : resolve(result))));
-}
-
-/** The content of one zstd frame; XX001 unless it has exactly `rawSize` bytes. */
-export function decompress(stored: Buffer, rawSize: number, place: FilePlace): Promise<Buffer> {
-  const options: ZstdOptions = { chunkSize: Math.max(64, rawSize + 1), maxOutputLength: rawSize + 1 };
-  return new Promise((resolve, reject) =>
-    zstdDecompress(stored, options, (error, result) => {
-      if (error) reject(corruptFile(place, 'compressed content', 'a zstd frame', error.message, error));
-      else if (result.length !== rawSize) reject(corruptFile(place, 'size of decompressed content', rawSize, result.length));
-      else resolve(result);
-    }),
-  );
 }

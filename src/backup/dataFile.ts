@@ -17,9 +17,10 @@ import { StatementError } from '../base/errors.ts';
 import { SqlState } from '../base/sqlState.ts';
 import type { Timestamp } from '../base/timestamp.ts';
 
-import { BlockReader, FRAME_BYTES, hex32, writeUvarint } from './block.ts';
+import { BlockReader, writeUvarint } from './block.ts';
 import type { FilePlace } from './corruption.ts';
 import { corruptFile, expectEqual } from './corruption.ts';
+import { FRAME_BYTES, hex32 } from './frame.ts';
 
 export const DATA_FILE_MAGIC = Buffer.from('89564b560d0a1a0a', 'hex');
 export const DATA_FILE_VERSION = 1;

@@ -17,11 +17,11 @@ import type { Span } from '../base/span.ts';
 import type { ExternalStorage } from '../storage/externalStorage.ts';
 
 import type { VersionRun } from './block.ts';
-import { decodeBlock, decodeFrameHeader, FRAME_BYTES, hex32, openFrame } from './block.ts';
+import { decodeBlock } from './block.ts';
 import { corruptFile, expectEqual } from './corruption.ts';
 import type { BlockInfo, Footer } from './dataFile.ts';
 import { checkHeader, decodeFooter, decodeIndex, FOOTER_BYTES, HEADER_BYTES } from './dataFile.ts';
-import { crcBytes } from './dataFileWriter.ts';
+import { crcBytes, decodeFrameHeader, FRAME_BYTES, hex32, openFrame } from './frame.ts';
 
 /** Stored bytes of neighbouring blocks fetched with one read: few round trips to an object store, little memory. */
 const GROUP_BYTES = 4 << 20;

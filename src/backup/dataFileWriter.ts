@@ -14,10 +14,12 @@ import type { Executor } from '../base/executor.ts';
 import type { Timestamp } from '../base/timestamp.ts';
 import type { ExternalStorage } from '../storage/externalStorage.ts';
 
-import type { StoredBlock, VersionRun } from './block.ts';
-import { BLOCK_TARGET_BYTES, BlockEncoder, FRAME_BYTES, storeBlock } from './block.ts';
+import type { VersionRun } from './block.ts';
+import { BLOCK_TARGET_BYTES, BlockEncoder } from './block.ts';
 import type { BlockInfo } from './dataFile.ts';
 import { encodeFooter, encodeHeader, encodeIndex, HEADER_BYTES } from './dataFile.ts';
+import type { StoredBlock } from './frame.ts';
+import { crcBytes, FRAME_BYTES, storeBlock } from './frame.ts';
 
 /** One being written, two being compressed: what two cores can use. */
 const IN_FLIGHT_MAX = 3;
@@ -128,11 +130,4 @@ async function* encodeFile(runs: AsyncIterable<VersionRun>, options: DataFileOpt
     highestTime: totals.highestTime as Timestamp,
     blocksCrc,
   });
-}
-
-/** A CRC as the four bytes that the checksum of checksums covers. */
-export function crcBytes(crc: number): Buffer {
-  const bytes = Buffer.allocUnsafe(4);
-  bytes.writeUInt32LE(crc, 0);
-  return bytes;
 }

@@ -6,9 +6,9 @@ import { crc32 } from 'node:zlib';
 
 import { assert } from '../base/assert.ts';
 
-import { compress, decompress, hex32 } from './block.ts';
 import { corruptFile, expectEqual } from './corruption.ts';
 import { encryptedFile, FLAG_ENCRYPTED, unsupportedVersion } from './dataFile.ts';
+import { compress, decompress, hex32 } from './frame.ts';
 
 export const MANIFEST_MAGIC = Buffer.from('89564d460d0a1a0a', 'hex');
 export const CHECKPOINT_MAGIC = Buffer.from('895643500d0a1a0a', 'hex');
