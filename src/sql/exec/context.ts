@@ -20,15 +20,13 @@ import { Placeholders } from '../expr/placeholders.ts';
 import type { Expr } from '../parse/ast.ts';
 import { resolveAsOf } from './asOf.ts';
 import { SnapshotLookup, splitName } from './catalogLookup.ts';
-import type { SqlEngine } from './engine.ts';
 import { runCorrelated } from './executor.ts';
 import type { Run } from './run.ts';
-import type { Session } from './session.ts';
-import type { Notice, StatementContext } from './statement.ts';
+import type { EngineServices, Notice, SessionState, StatementContext } from './statement.ts';
 import type { SessionTransaction } from './transaction.ts';
 
 export interface ContextOptions {
-  readonly session: Session;
+  readonly session: SessionState;
   readonly transaction: SessionTransaction;
   readonly statementTimestamp: Timestamp;
   readonly signal: AbortSignal;
@@ -37,8 +35,8 @@ export interface ContextOptions {
 }
 
 export class RunContext implements StatementContext {
-  readonly engine: SqlEngine;
-  readonly session: Session;
+  readonly engine: EngineServices;
+  readonly session: SessionState;
   readonly transaction: SessionTransaction;
   readonly statementTimestamp: Timestamp;
   readonly signal: AbortSignal;

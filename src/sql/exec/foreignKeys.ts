@@ -25,7 +25,8 @@ import { tableShape } from '../plan/tableShape.ts';
 import { compileReadOnly as compileNode } from './operators.ts';
 import { collect, type Operator, type Run, withOuterRow } from './run.ts';
 import { rowKey } from './sort.ts';
-import { describeKey, type RowChange, tableWriter } from './tableWriter.ts';
+import type { StatementContext } from './statement.ts';
+import { defaultOf, describeKey, type RowChange, type RowChangeSink, tableWriter } from './tableWriter.ts';
 
 /** Values of a foreign key's columns in one row. */
 type KeyRow = readonly Datum[];
@@ -46,21 +47,21 @@ interface Incoming {
   readonly changes: { readonly old: readonly Datum[]; readonly next: readonly Datum[] | undefined }[];
 }
 
-/** Evaluates a column's default for SET DEFAULT; given by the executor, which can type it. */
-export type DefaultOf = (table: TableDescriptor, columnId: number, run: Run) => Promise<Datum>;
+/** A queue for one row change, over the catalog that its statement sees. */
+export async function constraintQueue(context: StatementContext): Promise<ConstraintQueue> {
+  return new ConstraintQueue(await context.catalog(), context.engine.functions);
+}
 
-export class ConstraintQueue {
+export class ConstraintQueue implements RowChangeSink {
   readonly #catalog: CatalogSnapshot;
   readonly #functions: FunctionRegistry;
-  readonly #defaultOf: DefaultOf;
   #outgoing: Outgoing[] = [];
   #incoming: Incoming[] = [];
   readonly #finalChecks: (() => Promise<void>)[] = [];
 
-  constructor(catalog: CatalogSnapshot, functions: FunctionRegistry, defaultOf: DefaultOf) {
+  constructor(catalog: CatalogSnapshot, functions: FunctionRegistry) {
     this.#catalog = catalog;
     this.#functions = functions;
-    this.#defaultOf = defaultOf;
   }
 
   inserted(table: TableDescriptor, rows: readonly (readonly Datum[])[]): void {
@@ -156,7 +157,7 @@ export class ConstraintQueue {
     if (action === 'SET NULL') return () => fk.columnIds.map(() => null);
     if (action === 'SET DEFAULT') {
       const defaults: Datum[] = [];
-      for (const id of fk.columnIds) defaults.push(await this.#defaultOf(child, id, run));
+      for (const id of fk.columnIds) defaults.push(await defaultOf(child, id, run));
       return () => defaults;
     }
     const hash = keyHash(child, fk.columnIds);

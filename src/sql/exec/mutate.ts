@@ -14,7 +14,7 @@ import { rowDecoder } from '../../catalog/rowCodec.ts';
 import type { TypedExpr } from '../expr/typedExpr.ts';
 import type { ConflictAction, DeleteNode, InsertNode, UpdateNode } from '../plan/plan.ts';
 import { tableShape } from '../plan/tableShape.ts';
-import type { ConstraintQueue } from './foreignKeys.ts';
+import { type ConstraintQueue, constraintQueue } from './foreignKeys.ts';
 import type { MutationNode } from './operators.ts';
 import { batched, collect, compileCondition, compileRow, type Operator, type Run } from './run.ts';
 import { decodeFetched } from './scan.ts';
@@ -34,7 +34,7 @@ export function compileMutation(node: MutationNode, input: Operator): Operator {
   }
 }
 
-const queueOf = (run: Run): Promise<ConstraintQueue> => run.context.engine.constraintQueue(run.context);
+const queueOf = (run: Run): Promise<ConstraintQueue> => constraintQueue(run.context);
 
 /** Rows as RETURNING sees them: the table's row, then its system columns. */
 function asShape(table: TableDescriptor, row: readonly Datum[]): Datum[] {

@@ -26,12 +26,13 @@ import type { SessionValues } from '../expr/evalContext.ts';
 import type { Statement, TransactionModes } from '../parse/ast.ts';
 import { isPlannable, planStatement } from '../plan/planner.ts';
 import { RunContext } from './context.ts';
-import type { CachedPlan, CachedStatement, SqlEngine } from './engine.ts';
+import type { CachedPlan, CachedStatement, StatementCache } from './statementCache.ts';
+import type { EngineServices } from './statement.ts';
 import { collect, type Batches } from './run.ts';
 import { compilePlan, runPlan } from './executor.ts';
 import { planEnvironment } from './planEnvironment.ts';
 import { SessionVars, splitSearchPath } from './sessionVars.ts';
-import type { Notice, ResultColumn, StatementResult } from './statement.ts';
+import type { Notice, PreparedInfo, ResultColumn, SessionState, StatementResult } from './statement.ts';
 import { insertTag, statementName } from './tags.ts';
 import { RESTART_SAVEPOINT, SessionTransaction, type TransactionOptions, type TransactionStatus } from './transaction.ts';
 
@@ -57,14 +58,8 @@ export interface ExecuteOptions {
 }
 
 /** A parsed and typed statement under a name. */
-export interface PreparedStatement {
-  readonly name: string;
-  readonly sql: string;
-  /** Undefined for an empty text. */
+export interface PreparedStatement extends PreparedInfo {
   readonly statement: CachedStatement | undefined;
-  readonly parameterTypes: readonly ColumnType[];
-  /** Undefined for a statement without rows. */
-  readonly columns: readonly ResultColumn[] | undefined;
 }
 
 /** A prepared statement with its values, run piece by piece. */
@@ -108,8 +103,9 @@ const NOTHING = (): void => {};
 /** Statements that read no data: SET TRANSACTION may still follow them. */
 const SETTINGS: ReadonlySet<string> = new Set(['setTransaction', 'setVariable', 'resetVariable', 'showVariable', 'use']);
 
-export class Session {
-  readonly engine: SqlEngine;
+export class Session implements SessionState {
+  readonly engine: EngineServices;
+  readonly #cache: StatementCache;
   readonly id: string;
   readonly nodeId: number;
   readonly clientAddress: string | undefined;
@@ -136,8 +132,9 @@ export class Session {
   activeQuery = '';
   readonly startedAt: number;
 
-  constructor(engine: SqlEngine, options: SessionOptions, onClose: () => void) {
+  constructor(engine: EngineServices, cache: StatementCache, options: SessionOptions, onClose: () => void) {
     this.engine = engine;
+    this.#cache = cache;
     this.id = engine.kv.ids.uuid().replaceAll('-', '');
     this.nodeId = options.nodeId ?? 1;
     this.clientAddress = options.clientAddress;
@@ -329,7 +326,7 @@ export class Session {
   async #execute(sql: string, options: ExecuteOptions): Promise<StatementResult[]> {
     let statements: readonly CachedStatement[];
     try {
-      statements = this.engine.parse(sql);
+      statements = this.#cache.parse(sql);
     } catch (error) {
       this.#failed(error);
       throw error;
@@ -581,7 +578,7 @@ export class Session {
     const plan = planStatement(env, ast, given);
     const made: CachedPlan = { compiled: compilePlan(plan), dependencies: tracked.dependencies as CatalogDependencies };
     // A transaction's own catalog has a version of its own: nobody else can use the plan.
-    if (plan.isCacheable && snapshot.version >= 0) this.engine.keepPlan(statement, key, made);
+    if (plan.isCacheable && snapshot.version >= 0) this.#cache.keepPlan(statement, key, made);
     return made;
   }
 
@@ -744,7 +741,7 @@ export class Session {
         if (name !== '' && this.#prepared.has(name)) {
           throw new StatementError(SqlState.DuplicatePreparedStatement, `prepared statement "${name}" already exists`);
         }
-        const statements = this.engine.parse(sql);
+        const statements = this.#cache.parse(sql);
         if (statements.length > 1)
           throw new StatementError(SqlState.SyntaxError, 'cannot insert multiple commands into a prepared statement');
         const [statement] = statements;
@@ -764,7 +761,7 @@ export class Session {
     statement: CachedStatement | undefined,
     given: readonly (ColumnType | undefined)[],
   ): Promise<PreparedStatement> {
-    if (!statement) return { name, sql, statement, parameterTypes: [], columns: undefined };
+    if (!statement) return { name, sql, statement, ast: undefined, parameterTypes: [], columns: undefined };
     if (this.#transaction && !this.#transaction.isImplicit && !isTransactionControl(statement.ast)) this.#transaction.checkRunnable();
     const transaction = this.#transaction ?? new SessionTransaction(this.engine.kv, this.#defaults(), true);
     try {
@@ -773,11 +770,11 @@ export class Session {
         const { compiled } = await this.#planFor(statement, context, padded(given, statement.placeholderCount));
         const { columns, placeholderTypes } = compiled.plan;
         const isSilent = statement.ast.kind !== 'select' && columns.length === 0;
-        return { name, sql, statement, parameterTypes: placeholderTypes, columns: isSilent ? undefined : columns };
+        return { name, sql, statement, ast: statement.ast, parameterTypes: placeholderTypes, columns: isSilent ? undefined : columns };
       }
       const columns = this.engine.statements.get(statement.ast.kind)?.columns(statement.ast, context);
       const types = padded(given, statement.placeholderCount).map((type) => type ?? Type.String);
-      return { name, sql, statement, parameterTypes: types, columns };
+      return { name, sql, statement, ast: statement.ast, parameterTypes: types, columns };
     } finally {
       if (transaction !== this.#transaction) transaction.rollback();
     }

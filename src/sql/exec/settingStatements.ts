@@ -226,7 +226,7 @@ function countPlaceholders(node: unknown): number {
 
 async function execute(context: RunContext, stmt: Execute): Promise<HookResult> {
   const prepared = context.session.preparedStatement(stmt.name.text);
-  if (!prepared.statement) return { tag: 'EXECUTE' };
+  if (!prepared.ast) return { tag: 'EXECUTE' };
   const types = prepared.parameterTypes;
   if (stmt.args.length !== types.length) {
     throw new StatementError(
@@ -253,7 +253,7 @@ async function execute(context: RunContext, stmt: Execute): Promise<HookResult> 
     );
     values.push(await compileAsync(coerceTo(typed, type, `$${i + 1}`))([], context.newRun(0, 0).eval));
   }
-  const result = await context.session.runNested(context, prepared.statement.ast, values, types);
+  const result = await context.session.runNested(context, prepared.ast, values, types);
   return { tag: result.tag, rows: stmt.discardRows ? [] : result.rows, rowCount: result.rowCount };
 }
 

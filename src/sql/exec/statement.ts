@@ -10,13 +10,20 @@
  */
 import type { SqlState } from '../../base/sqlState.ts';
 import type { Timestamp } from '../../base/timestamp.ts';
-import type { KvReader, Txn } from '../../kv/kv.ts';
+import type { Kv, KvReader, Txn } from '../../kv/kv.ts';
 import type { Datum } from '../../catalog/datum.ts';
 import type { ColumnType } from '../../catalog/type.ts';
-import type { CatalogSnapshot, NameContext } from '../../catalog/catalog.ts';
-import type { Expr, Statement } from '../parse/ast.ts';
-import type { SqlEngine } from './engine.ts';
-import type { Session } from './session.ts';
+import type { Catalog, CatalogSnapshot, NameContext } from '../../catalog/catalog.ts';
+import type { Sequences } from '../../catalog/sequences.ts';
+import type { ClusterSettings } from '../../catalog/settings.ts';
+import type { Zones } from '../../catalog/zones.ts';
+import type { Random } from '../../base/random.ts';
+import type { Expr, Statement, TransactionModes } from '../parse/ast.ts';
+import type { FunctionRegistry } from '../expr/registry.ts';
+import type { SessionValues } from '../expr/evalContext.ts';
+import type { VirtualTables } from '../plan/virtualTable.ts';
+import type { SessionVars } from './sessionVars.ts';
+import type { SessionTransaction, TransactionOptions, TransactionStatus } from './transaction.ts';
 
 export interface ResultColumn {
   readonly name: string;
@@ -53,10 +60,80 @@ export interface HookResult {
   readonly rowCount?: number;
 }
 
+/** What a database's sessions share, as statements see it. SqlEngine (engine.ts) implements it. */
+export interface EngineServices {
+  readonly kv: Kv;
+  readonly catalog: Catalog;
+  readonly zones: Zones;
+  readonly settings: ClusterSettings;
+  readonly sequences: Sequences;
+  readonly random: Random;
+  readonly version: string;
+  readonly functions: FunctionRegistry;
+  readonly statements: StatementHooks;
+  readonly virtualTables: VirtualTables;
+  /** Open sessions, oldest first. */
+  sessions(): readonly SessionState[];
+  /** Runs a statement inside another's transaction: `FROM [SHOW ...]`, CREATE TABLE AS. */
+  runNested(context: StatementContext, statement: Statement): Promise<StatementResult>;
+}
+
+/** A statement kept under a name. */
+export interface PreparedInfo {
+  readonly name: string;
+  readonly sql: string;
+  /** Undefined for an empty text. */
+  readonly ast: Statement | undefined;
+  readonly parameterTypes: readonly ColumnType[];
+  /** Undefined for a statement without rows. */
+  readonly columns: readonly ResultColumn[] | undefined;
+}
+
+/** One client's state, as its statements see and change it. Session (session.ts) implements it. */
+export interface SessionState {
+  readonly engine: EngineServices;
+  readonly id: string;
+  readonly nodeId: number;
+  readonly clientAddress: string | undefined;
+  /** Microseconds since the epoch. */
+  readonly startedAt: number;
+  /** Text of the statement that runs; empty when idle. */
+  readonly activeQuery: string;
+  user: string;
+  readonly database: string;
+  readonly vars: SessionVars;
+  readonly values: SessionValues;
+  readonly names: NameContext;
+  readonly transaction: SessionTransaction | undefined;
+  readonly transactionState: TransactionStatus;
+  /** For the wire protocol: idle, in a transaction, or in a failed one. */
+  readonly transactionStatus: 'I' | 'T' | 'E';
+  preparedStatements(): readonly PreparedInfo[];
+  showVariable(name: string): string;
+  setVariable(name: string, text: string, local: boolean): void;
+  resolveModes(modes: TransactionModes): Promise<Partial<TransactionOptions>>;
+  setTransactionModes(change: Partial<TransactionOptions>): void;
+  noteSequence(id: number, value: number | bigint): void;
+  sequenceValue(id: number): number | bigint | undefined;
+  lastSequenceValue(): number | bigint | undefined;
+  forgetSequences(): void;
+  prepareParsed(name: string, ast: Statement, sql: string, given: readonly (ColumnType | undefined)[], count: number): Promise<void>;
+  preparedStatement(name: string): PreparedInfo;
+  deallocate(name: string): boolean;
+  deallocateAll(): void;
+  discardAll(): void;
+  runNested(
+    outer: { readonly signal: AbortSignal },
+    ast: Statement,
+    placeholders?: readonly Datum[],
+    types?: readonly ColumnType[],
+  ): Promise<StatementResult>;
+}
+
 /** What a statement sees while it runs. One context lives as long as one run of one statement. */
 export interface StatementContext {
-  readonly engine: SqlEngine;
-  readonly session: Session;
+  readonly engine: EngineServices;
+  readonly session: SessionState;
   readonly user: string;
   /**
    * The statement's transaction: the explicit one, or the implicit one that commits after the

@@ -18,6 +18,7 @@ import { type KeyValues, tableCodec, type TableCodec } from '../../catalog/rowCo
 import type { Txn } from '../../kv/kv.ts';
 import { analyzeBool, analyzeExpr, coerceTo } from '../expr/analyze.ts';
 import { type Compiled, compileExpr } from '../expr/compile.ts';
+import { compileAsync } from '../expr/compileAsync.ts';
 import { Placeholders } from '../expr/placeholders.ts';
 import type { FunctionRegistry } from '../expr/registry.ts';
 import type { AnalyzeContext } from '../expr/scope.ts';
@@ -25,13 +26,19 @@ import { parseExpression } from '../parse/parse.ts';
 import { readOnlyError } from './transaction.ts';
 import { Frame, type ScopeColumn, type ScopeTable, SelectScope } from '../plan/scope.ts';
 import { type TableShape, tableShape } from '../plan/tableShape.ts';
-import type { ConstraintQueue } from './foreignKeys.ts';
 import type { Run } from './run.ts';
 
 /** A row before and after an update. */
 export interface RowChange {
   readonly old: readonly Datum[];
   readonly next: Datum[];
+}
+
+/** Hears of every row change, for what the statement's end has to check. ConstraintQueue (foreignKeys.ts) implements it. */
+export interface RowChangeSink {
+  inserted(table: TableDescriptor, rows: readonly (readonly Datum[])[]): void;
+  updated(table: TableDescriptor, changes: readonly RowChange[]): void;
+  deleted(table: TableDescriptor, rows: readonly (readonly Datum[])[]): void;
 }
 
 interface WrittenIndex {
@@ -143,7 +150,7 @@ export class TableWriter {
   }
 
   /** Inserts prepared rows. 23505 when a unique key is taken, by a stored row or by another of these. */
-  async insert(rows: readonly Datum[][], run: Run, queue: ConstraintQueue): Promise<void> {
+  async insert(rows: readonly Datum[][], run: Run, queue: RowChangeSink): Promise<void> {
     if (rows.length === 0) return;
     const txn = writable(run);
     await this.#claim(rows, run, () => true);
@@ -204,7 +211,7 @@ export class TableWriter {
   }
 
   /** Changes rows; `next` is prepared. The old rows were read in this transaction. */
-  async update(changes: readonly RowChange[], run: Run, queue: ConstraintQueue): Promise<void> {
+  async update(changes: readonly RowChange[], run: Run, queue: RowChangeSink): Promise<void> {
     if (changes.length === 0) return;
     const txn = writable(run);
     await txn.lock(
@@ -258,7 +265,7 @@ export class TableWriter {
   }
 
   /** Deletes rows that were read in this transaction. */
-  async delete(rows: readonly (readonly Datum[])[], run: Run, queue: ConstraintQueue): Promise<void> {
+  async delete(rows: readonly (readonly Datum[])[], run: Run, queue: RowChangeSink): Promise<void> {
     if (rows.length === 0) return;
     const txn = writable(run);
     await txn.lock(
@@ -329,4 +336,12 @@ const PLAIN_FAMILIES = new Set(['int', 'float', 'decimal', 'bool', 'oid']);
 
 function quoteIfText(column: ColumnDescriptor, text: string): string {
   return PLAIN_FAMILIES.has(column.type.family) ? text : `'${text.replaceAll("'", "''")}'`;
+}
+
+/** A column's DEFAULT for one row; NULL without one. */
+export async function defaultOf(table: TableDescriptor, columnId: number, run: Run): Promise<Datum> {
+  const column = table.columns.find((candidate) => candidate.id === columnId);
+  if (column?.defaultExpr === undefined) return null;
+  const typed = analyzeExpr(parseExpression(column.defaultExpr), rowAnalysis(table, run.context.engine.functions, 'DEFAULT'), column.type);
+  return compileAsync(coerceTo(typed, column.type, column.name))([], run.eval);
 }

@@ -226,11 +226,17 @@ function withOrdinality(
   planned: PlannedSource,
 ): PlannedSource {
   if (!source.withOrdinality) return planned;
-  const column: PlanColumn = { name: 'ordinality', type: Type.Int8 };
+  const given = source.alias?.columns[planned.columns.filter((other) => !other.isHidden).length]?.text;
+  const column: PlanColumn = { name: given ?? 'ordinality', type: Type.Int8 };
   const index = planned.node.columns.length;
   const node: PlanNode = { kind: 'ordinality', input: planned.node, columns: [...planned.node.columns, column] };
   const table = planned.columns[0]?.table;
   return { node, columns: [...planned.columns, { ...column, index, table, isHidden: false, isMerged: false }] };
+}
+
+/** An alias without the name it gives to the ordinality column. */
+function aliasBelowOrdinality(alias: TableAlias, columnCount: number, withOrdinality: boolean): TableAlias {
+  return withOrdinality && alias.columns.length === columnCount + 1 ? { ...alias, columns: alias.columns.slice(0, columnCount) } : alias;
 }
 
 // ---- table functions --------------------------------------------------------------------------
@@ -271,7 +277,11 @@ function planFunction(
     node = { kind: 'project', input: ONE_ROW, exprs, columns };
   }
   if (exprs.some((expr) => traits(expr).volatility === 'volatile')) frame.isVolatile = true;
-  const renamed = source.alias ?? (isRowFunction || columns.length >= 1 ? alias : undefined);
+  const renamed = source.alias
+    ? aliasBelowOrdinality(source.alias, columns.length, source.withOrdinality)
+    : isRowFunction || columns.length >= 1
+      ? alias
+      : undefined;
   if (left) {
     noteLateral(frame, inner);
     return lateral(withOrdinality(source, aliased(node, columns, renamed)), inner, true);

@@ -9,13 +9,22 @@
 import { StatementError } from '../../base/errors.ts';
 import { SqlState } from '../../base/sqlState.ts';
 import type { Datum } from '../../catalog/datum.ts';
+import type { CatalogSnapshot, NameContext } from '../../catalog/catalog.ts';
 import type { ColumnType } from '../../catalog/type.ts';
-import type { StatementContext } from '../exec/statement.ts';
+import type { KvReader } from '../../kv/kv.ts';
 
 export interface VirtualColumn {
   readonly name: string;
   readonly type: ColumnType;
   readonly hidden?: boolean;
+}
+
+/** What every reader of a virtual table has; the executor passes its whole StatementContext. */
+export interface VirtualTableContext {
+  readonly user: string;
+  readonly reader: KvReader;
+  readonly names: NameContext;
+  catalog(): Promise<CatalogSnapshot>;
 }
 
 export interface VirtualTable {
@@ -29,7 +38,7 @@ export interface VirtualTable {
    * The rows now, in any order, each as wide as `columns`. `database` is the one the statement names
    * or the session's; undefined when there is none.
    */
-  rows(context: StatementContext, database: string | undefined): Promise<Iterable<Datum[]>> | Iterable<Datum[]>;
+  rows(context: VirtualTableContext, database: string | undefined): Promise<Iterable<Datum[]>> | Iterable<Datum[]>;
 }
 
 /** Oids of virtual tables count down from here, as CockroachDB's do. */

@@ -21,10 +21,10 @@ import { analyzeBool } from '../../expr/analyze.ts';
 import { compileExpr } from '../../expr/compile.ts';
 import { parseExpression } from '../../parse/parse.ts';
 import type { AlterTable, AlterTableAction, Name } from '../../parse/ast.ts';
-import { wholeScan, validateForeignKey } from '../foreignKeys.ts';
+import { constraintQueue, validateForeignKey, wholeScan } from '../foreignKeys.ts';
 import { compileReadOnly } from '../operators.ts';
 import { collect } from '../run.ts';
-import { type RowChange, rowAnalysis, tableWriter } from '../tableWriter.ts';
+import { defaultOf, type RowChange, rowAnalysis, tableWriter } from '../tableWriter.ts';
 import type { SchemaChange } from './common.ts';
 import { TableBuilder } from './createTable.ts';
 import { moveRelation, renameRelation, setOwner } from './databases.ts';
@@ -196,13 +196,13 @@ async function backfillColumn(
   const rows = await rowsOf(change, before);
   const position = table.columns.findIndex((one) => one.id === column.id);
   const writer = tableWriter(table, engine.functions);
-  const queue = await engine.constraintQueue(change.context);
+  const queue = await constraintQueue(change.context);
   const changes: RowChange[] = [];
   for (const row of rows) {
     const old = row.slice(0, before.columns.length);
     old.splice(position, 0, null);
     const next = old.slice();
-    if (column.computeExpr === undefined) next[position] = await engine.defaultOf(table, column.id, run);
+    if (column.computeExpr === undefined) next[position] = await defaultOf(table, column.id, run);
     writer.prepare(next, run);
     changes.push({ old, next });
   }
@@ -304,7 +304,7 @@ async function setType(change: SchemaChange, table: TableDescriptor, action: Act
   const run = change.context.newRun(0, 0);
   const before = tableWriter(table, change.context.engine.functions);
   const after = tableWriter(builder.table, change.context.engine.functions);
-  const queue = await change.context.engine.constraintQueue(change.context);
+  const queue = await constraintQueue(change.context);
   const next = rows.map((row) => {
     const copy = row.slice(0, table.columns.length);
     const value = copy[position] as Datum;
@@ -352,7 +352,7 @@ async function addConstraint(change: SchemaChange, table: TableDescriptor, actio
       await change.write(builder.table);
       await builder.writeReferences();
       if (!action.notValid) {
-        const queue = await change.context.engine.constraintQueue(change.context);
+        const queue = await constraintQueue(change.context);
         await validateForeignKey(builder.table, fk, queue, change.context.newRun(0, 0));
       }
       return;
@@ -420,7 +420,7 @@ async function alterPrimaryKey(
   const rows = await rowsOf(change, table);
   const run = change.context.newRun(0, 0);
   const { functions } = change.context.engine;
-  const queue = await change.context.engine.constraintQueue(change.context);
+  const queue = await constraintQueue(change.context);
   // Neither side's foreign keys are touched: the same rows come back.
   const bare = (desc: TableDescriptor): TableDescriptor => ({ ...desc, foreignKeys: [], referencedByIds: [] });
   await tableWriter(bare(table), functions).delete(rows, run, queue);
@@ -515,7 +515,7 @@ async function validateConstraint(change: SchemaChange, table: TableDescriptor, 
   }
   const fk = table.foreignKeys.find((one) => one.name === constraint.text);
   if (!fk) throw new StatementError(SqlState.UndefinedObject, `constraint "${constraint.text}" of relation "${table.name}" does not exist`);
-  const queue = await change.context.engine.constraintQueue(change.context);
+  const queue = await constraintQueue(change.context);
   await validateForeignKey(table, fk, queue, change.context.newRun(0, 0));
   return change.write(
     updated(table, { foreignKeys: table.foreignKeys.map((one) => (one.id === fk.id ? { ...one, validated: true } : one)) }),

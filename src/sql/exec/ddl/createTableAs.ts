@@ -6,6 +6,7 @@ import { SqlState } from '../../../base/sqlState.ts';
 import type { Datum } from '../../../catalog/datum.ts';
 import { type ColumnType, sqlTypeName, Type } from '../../../catalog/type.ts';
 import type { CreateTableAs } from '../../parse/ast.ts';
+import { constraintQueue } from '../foreignKeys.ts';
 import { tableWriter } from '../tableWriter.ts';
 import { alreadyExists, type SchemaChange } from './common.ts';
 import { elementOf, emptyTable, publishTable, TableBuilder } from './createTable.ts';
@@ -58,7 +59,7 @@ export async function createTableAs(change: SchemaChange, stmt: CreateTableAs): 
   const table = await publishTable(change, builder, schema);
   const run = context.newRun(0, 0);
   const writer = tableWriter(table, context.engine.functions);
-  const queue = await context.engine.constraintQueue(context);
+  const queue = await constraintQueue(context);
   const rows = result.rows.map((row): Datum[] => {
     const whole: Datum[] = [...row];
     while (whole.length < table.columns.length) whole.push(context.engine.kv.ids.int8());

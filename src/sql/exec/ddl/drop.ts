@@ -14,7 +14,7 @@ import type { DatabaseDescriptor, TableDescriptor, TypeDescriptor } from '../../
 import { indexById, MAX_SYSTEM_ID, PUBLIC_SCHEMA_ID, updated } from '../../../catalog/descriptor.ts';
 import { tableSpan } from '../../../catalog/rowCodec.ts';
 import type { DropBehavior, DropDatabase, DropRelation, DropSchema, Truncate } from '../../parse/ast.ts';
-import type { SqlEngine } from '../engine.ts';
+import type { EngineServices } from '../statement.ts';
 import { describeKind, partsOf, type SchemaChange } from './common.ts';
 
 /** Ids that go in the same statement: references among them hinder nothing. */
@@ -265,7 +265,7 @@ async function renewReferences(change: SchemaChange, table: TableDescriptor, ren
  * their table no longer has, since before the table's GC threshold. Gives the ids of the tables that
  * went. For a GC step to call after a run.
  */
-export async function collectDropped(engine: SqlEngine): Promise<number[]> {
+export async function collectDropped(engine: EngineServices): Promise<number[]> {
   const { kv, catalog } = engine;
   const snapshot = await catalog.current();
   const collected: number[] = [];

@@ -14,12 +14,12 @@ import { type ColumnType, pgTypeName, Type } from '../../../catalog/type.ts';
 import { contextual } from '../../expr/define.ts';
 import type { GeneratorOverload, Overload, Param } from '../../expr/overload.ts';
 import { indexOid } from '../catalogLookup.ts';
-import type { SqlEngine } from '../engine.ts';
+import type { EngineServices } from '../statement.ts';
 import { UTF8_ENCODING } from './pgCatalog/constants.ts';
 import { procOid } from './pgCatalog/types.ts';
 
 /** Adds the functions to an engine's own. */
-export function registerCatalogFunctions(engine: SqlEngine): void {
+export function registerCatalogFunctions(engine: EngineServices): void {
   engine.functions.register(...sizeFunctions(engine), ...signatureFunctions(engine), ...ABSENT);
   engine.functions.registerGenerator(...ABSENT_SETS);
 }
@@ -28,7 +28,7 @@ const stable = (name: string, params: readonly Param[], returns: ColumnType, fn:
   contextual(name, params, returns, 'stable', (_, ...args) => fn(...args));
 
 /** Bytes of live rows, as the store counts them. */
-function sizeFunctions(engine: SqlEngine): Overload[] {
+function sizeFunctions(engine: EngineServices): Overload[] {
   const { kv, catalog } = engine;
   const bytesOf = (span: Span): number => kv.stats(span).liveBytes;
   const wholeTable = (oid: number): Span => prefixSpan(tablePrefix(oid));
@@ -77,7 +77,7 @@ function paramText(param: Param): string {
 }
 
 /** What \df prints of a row of pg_proc. */
-function signatureFunctions(engine: SqlEngine): Overload[] {
+function signatureFunctions(engine: EngineServices): Overload[] {
   // The texts by oid; made anew when functions have been added.
   let known: Map<number, { args: string; result: string }> | undefined;
   let count = -1;

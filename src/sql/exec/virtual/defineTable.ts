@@ -10,6 +10,7 @@ import { assert } from '../../../base/assert.ts';
 import { utf8Encode } from '../../../base/bytes.ts';
 import type { Datum } from '../../../catalog/datum.ts';
 import { type ColumnType, Type } from '../../../catalog/type.ts';
+import type { StatementContext } from '../statement.ts';
 import type { VirtualTable } from '../../plan/virtualTable.ts';
 import { CatalogView } from './catalogView.ts';
 
@@ -39,7 +40,7 @@ export function inSchema(schema: string) {
         ...(hasTableOid ? [{ name: 'tableoid', type: Type.Oid, hidden: true }] : []),
       ],
       ...(comment !== undefined && { comment }),
-      async rows(context, database) {
+      async rows(context: StatementContext, database) {
         const view = await CatalogView.open(context, database);
         const datums: Datum[][] = [];
         for (const row of await rows(view)) {

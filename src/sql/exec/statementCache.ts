@@ -1,0 +1,57 @@
+/**
+ * StatementCache: parsed texts and their plans, shared by the sessions of a database.
+ *
+ * Texts are kept in order of use, the least recent giving way; each statement keeps a few plans, by
+ * what they depend on beside the text: catalog version, names, settings, placeholder types.
+ */
+import type { CatalogDependencies } from '../../catalog/catalog.ts';
+import { parseStatements, type ParsedStatement } from '../parse/parse.ts';
+import { type AsOfClauses, findAsOf } from './asOf.ts';
+import type { CompiledPlan } from './executor.ts';
+
+export interface CachedPlan {
+  readonly compiled: CompiledPlan;
+  readonly dependencies: CatalogDependencies;
+}
+
+/** A statement of a text, with its plans. */
+export interface CachedStatement extends ParsedStatement {
+  readonly asOf: AsOfClauses;
+  readonly plans: Map<string, CachedPlan>;
+}
+
+const CACHED_TEXTS_MAX = 1000;
+/** A longer text (a bulk INSERT) is used once, and would crowd out the others. */
+const CACHED_TEXT_LENGTH_MAX = 8192;
+const PLANS_OF_TEXT_MAX = 8;
+
+export class StatementCache {
+  readonly #texts = new Map<string, readonly CachedStatement[]>();
+
+  /** Parses a text, or finds it parsed. Throws what the parser throws. */
+  parse(sql: string): readonly CachedStatement[] {
+    const known = this.#texts.get(sql);
+    if (known) {
+      // Most recently used last; while there is room the order does not matter.
+      if (this.#texts.size >= CACHED_TEXTS_MAX / 2) {
+        this.#texts.delete(sql);
+        this.#texts.set(sql, known);
+      }
+      return known;
+    }
+    const parsed = parseStatements(sql).map(
+      (statement): CachedStatement => ({ ...statement, asOf: findAsOf(statement.ast), plans: new Map() }),
+    );
+    if (sql.length <= CACHED_TEXT_LENGTH_MAX) {
+      if (this.#texts.size >= CACHED_TEXTS_MAX) this.#texts.delete(this.#texts.keys().next().value as string);
+      this.#texts.set(sql, parsed);
+    }
+    return parsed;
+  }
+
+  /** Keeps a plan with its statement, the oldest of them giving way. */
+  keepPlan(statement: CachedStatement, key: string, plan: CachedPlan): void {
+    if (statement.plans.size >= PLANS_OF_TEXT_MAX) statement.plans.delete(statement.plans.keys().next().value as string);
+    statement.plans.set(key, plan);
+  }
+}
