@@ -1,4 +1,5 @@
 /** A whole database on a manual clock for tests of restore: statements in text, files in memory. */
+import type { Clock } from '../../src/base/clock.ts';
 import { isVarveError } from '../../src/base/errors.ts';
 import { InlineExecutor } from '../../src/base/executor.ts';
 import { ManualClock } from '../../src/base/manualClock.ts';
@@ -10,6 +11,16 @@ import type { Session } from '../../src/sql/exec/session.ts';
 export const START = '2026-11-20T12:00:00Z';
 /** The collection that tests back up into. */
 export const COLLECTION = 'mem://bucket/c';
+
+/** A clock whose timers are due at once: what a test gives for waits that it does not want to wait for. */
+const IMMEDIATE: Clock = {
+  isManual: false,
+  nowMicros: () => 0,
+  setTimer: (_delayMicros, callback) => {
+    const handle = setImmediate(callback);
+    return { cancel: () => clearImmediate(handle) };
+  },
+};
 
 export type TextRow = (string | null)[];
 
@@ -26,7 +37,7 @@ export class TestDatabase {
 
   static async open(options: DatabaseOptions = {}): Promise<TestDatabase> {
     const clock = new ManualClock(START);
-    const db = await Database.open({ clock, seed: 'restore', executor: new InlineExecutor(), ...options });
+    const db = await Database.open({ clock, seed: 'restore', executor: new InlineExecutor(), ioClock: IMMEDIATE, ...options });
     return new TestDatabase(db, clock);
   }
 
