@@ -15,7 +15,7 @@ import { StateError, StatementError } from '../base/errors.ts';
 import { isVarveError } from '../base/errors.ts';
 import { SqlState } from '../base/sqlState.ts';
 import type { Timestamp } from '../base/timestamp.ts';
-import { timestamp } from '../base/timestamp.ts';
+import { MAX_TIMESTAMP, timestamp } from '../base/timestamp.ts';
 import type { ExternalStorage } from '../storage/externalStorage.ts';
 
 export const MANIFEST_NAME = 'BACKUP_MANIFEST';
@@ -98,7 +98,7 @@ function timeOf(match: RegExpExecArray | null): Timestamp | undefined {
     number,
   ];
   const millis = Date.UTC(year, month - 1, day, hour, minute, second, hundredths * 10);
-  if (!(millis >= 0)) return undefined;
+  if (!(millis >= 0 && millis * 1000 <= MAX_TIMESTAMP)) return undefined;
   // A month 13 or a 31st of April would come out as another date.
   const time = timestamp(millis * 1000);
   const [y, m, d, t] = parts(time);
