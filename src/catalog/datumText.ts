@@ -36,6 +36,8 @@ import { type ColumnType, elementOf, familyName } from './type.ts';
 export interface TextContext extends DateContext {
   readonly intervalStyle?: IntervalStyle;
   readonly byteaOutput?: 'hex' | 'escape' | 'base64';
+  /** The name behind the oid of a REGCLASS and its kin; without it the number is printed. */
+  readonly oidName?: (type: ColumnType, oid: number) => string;
 }
 
 const DEFAULTS: TextContext = Object.freeze({});
@@ -59,8 +61,9 @@ export function formatter(type: ColumnType): Format {
     case 'bool':
       return (datum) => (datum ? 't' : 'f');
     case 'int':
-    case 'oid':
       return String;
+    case 'oid':
+      return type.variant === undefined ? String : (datum, context) => context?.oidName?.(type, datum as number) ?? String(datum);
     case 'float':
       return (datum) => formatFloat(datum as number, type.width);
     case 'decimal':

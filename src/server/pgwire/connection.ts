@@ -3,7 +3,8 @@
  *
  * Messages are handled strictly one after another. Answers gather in a buffer that is flushed when
  * the client waits for it (ReadyForQuery, Flush) or when it has grown large; while the socket is
- * full, the next message is not looked at, so a slow client slows itself only.
+ * full, neither the next row nor the next message is looked at, and a client that sends far ahead is
+ * not read: a slow or hasty client slows itself only.
  *
  *   P1  every query cycle ends with exactly one ReadyForQuery
  *   P2  after an error in the extended protocol everything up to Sync is skipped
@@ -21,8 +22,9 @@ import { requireTimeZone } from '../../catalog/datetime.ts';
 import type { Datum } from '../../catalog/datum.ts';
 import type { TextContext } from '../../catalog/datumText.ts';
 import { type ColumnType, typeOfOid } from '../../catalog/type.ts';
+import { oidNamer } from '../../sql/exec/oidNames.ts';
 import type { Session, SessionOptions } from '../../sql/exec/session.ts';
-import type { Notice, ResultColumn } from '../../sql/exec/statement.ts';
+import type { Notice, ResultColumn, StatementResult } from '../../sql/exec/statement.ts';
 import { MessageWriter, type ReportFields } from './backendMessages.ts';
 import { type FrontendMessage, MessageReader, type WireFormat } from './frontendMessages.ts';
 import { startupSession } from './startup.ts';
@@ -41,6 +43,16 @@ export interface ConnectionHost {
 
 /** Answers are flushed at this size even when the client has not asked. */
 const FLUSH_BYTES = 64 * 1024;
+/** What a client may send ahead of the message that is being handled; beyond it the socket is not read. */
+const AHEAD_BYTES_MAX = 1024 * 1024;
+/** A client that has not started its session by then is let go. */
+const STARTUP_TIMEOUT_MS = 60_000;
+/** How long an ended connection waits for a client that does not take its last bytes. */
+const LINGER_MS = 1000;
+
+const NO_FUNCTION_CALLS = new StatementError(SqlState.FeatureNotSupported, 'function calls through the protocol are not supported', {
+  hint: 'call the function in a SELECT',
+});
 
 /** Ends the connection after the message it carries. */
 class FatalError extends Error {
@@ -57,6 +69,8 @@ export class Connection {
   readonly #reader = new MessageReader();
   readonly #writer = new MessageWriter();
   readonly #portalFormats = new Map<string, readonly WireFormat[]>();
+  /** Kinds of encryption that the client has asked for. */
+  readonly #asked = new Set<string>();
   #session: Session | undefined;
   #abort = new AbortController();
   #isPumping = false;
@@ -68,8 +82,10 @@ export class Connection {
     this.#host = host;
     socket.setNoDelay(true);
     socket.setKeepAlive(true);
+    socket.setTimeout(STARTUP_TIMEOUT_MS, () => socket.destroy());
     socket.on('data', (chunk) => {
       this.#reader.push(chunk);
+      if (this.#isPumping && this.#reader.buffered > AHEAD_BYTES_MAX) socket.pause();
       void this.#pump();
     });
     socket.on('error', () => this.#end());
@@ -103,7 +119,7 @@ export class Connection {
     this.#abort.abort(new StateError(SqlState.ConnectionFailure, 'the client went away'));
     this.#host.unregister(this);
     this.#session?.close();
-    this.#socket.end();
+    this.#socket.setTimeout(LINGER_MS);
     this.#socket.destroySoon();
   }
 
@@ -125,6 +141,7 @@ export class Connection {
       this.#end();
     } finally {
       this.#isPumping = false;
+      this.#socket.resume();
     }
   }
 
@@ -155,6 +172,10 @@ export class Connection {
       case 'query':
         this.#isSkipping = false;
         return await this.#simpleQuery(message.sql);
+      case 'functionCall':
+        this.#isSkipping = false;
+        this.#writer.errorResponse(reportOf(NO_FUNCTION_CALLS, 'ERROR'));
+        return await this.#ready();
       case 'sync':
         this.#isSkipping = false;
         return await this.#sync();
@@ -170,6 +191,8 @@ export class Connection {
       return this.#end();
     }
     if (message.type !== 'startup') {
+      if (this.#asked.has(message.type)) throw new VarveError(SqlState.ProtocolViolation, 'encryption was refused already');
+      this.#asked.add(message.type);
       // No TLS here: the client goes on in plain text, or leaves.
       this.#writer.rawByte('N');
       return await this.#flush();
@@ -182,6 +205,7 @@ export class Connection {
     }
     if (this.#isEnded) return session.close();
     this.#session = session;
+    this.#socket.setTimeout(0);
     this.#writer.authenticationOk();
     for (const [name, value] of session.vars.reported()) this.#writer.parameterStatus(name, value);
     session.vars.onReport = (name, value) => this.#writer.parameterStatus(name, value);
@@ -201,8 +225,10 @@ export class Connection {
   }
 
   #wireContext(): TextContext {
-    const { vars } = this.#requireSession();
+    const session = this.#requireSession();
+    const { vars } = session;
     return {
+      oidName: oidNamer(session),
       timeZone: requireTimeZone(vars.get('timezone')),
       intervalStyle: vars.get('intervalstyle') as TextContext['intervalStyle'],
       byteaOutput: vars.get('bytea_output') as TextContext['byteaOutput'],
@@ -215,34 +241,51 @@ export class Connection {
     const session = this.#requireSession();
     this.#portalFormats.delete('');
     this.#freshSignal();
+    // Results are written while the statements after them run, in order.
+    let written: Promise<unknown> = Promise.resolve();
     let count = 0;
     try {
-      const results = await session.execute(sql, {
-        signal: this.#abort.signal,
-        onResult: (result) => {
-          count++;
-          this.#notices(result.notices);
-          if (result.columns) {
-            this.#writer.rowDescription(describeColumns(result.columns, []));
-            this.#rows(result.columns, result.rows, []);
-          }
-          this.#writer.commandComplete(result.tag);
-        },
-      });
-      if (results.length === 0 && count === 0) this.#writer.emptyQueryResponse();
+      try {
+        await session.execute(sql, {
+          signal: this.#abort.signal,
+          onResult: (result) => {
+            count++;
+            written = written.then(() => this.#result(result));
+            written.catch(() => undefined);
+          },
+        });
+      } finally {
+        await written;
+      }
+      if (count === 0) this.#writer.emptyQueryResponse();
     } catch (error) {
       this.#writer.errorResponse(reportOf(error, 'ERROR'));
     }
     await this.#ready();
   }
 
+  async #result({ columns, rows, tag, notices }: StatementResult): Promise<void> {
+    this.#notices(notices);
+    if (columns) {
+      this.#writer.rowDescription(describeColumns(columns, []));
+      await this.#rows(columns, rows, []);
+    }
+    this.#writer.commandComplete(tag);
+  }
+
   #freshSignal(): void {
     if (this.#abort.signal.aborted) this.#abort = new AbortController();
   }
 
-  #rows(columns: readonly ResultColumn[], rows: readonly Datum[][], formats: readonly WireFormat[]): void {
+  /** Writes rows as fast as the client takes them. */
+  async #rows(columns: readonly ResultColumn[], rows: readonly Datum[][], formats: readonly WireFormat[]): Promise<void> {
     const encode = rowEncoder(columns, formats, this.#wireContext());
-    for (const row of rows) this.#writer.dataRow(encode(row));
+    for (const row of rows) {
+      this.#writer.dataRow(encode(row));
+      if (this.#writer.length < FLUSH_BYTES) continue;
+      await this.#flush();
+      if (this.#isEnded) return;
+    }
   }
 
   #notices(notices: readonly Notice[]): void {
@@ -258,7 +301,7 @@ export class Connection {
     try {
       await this.#extendedStep(message);
     } catch (error) {
-      if (!isVarveError(error) && !(error instanceof Error)) throw error;
+      if (error instanceof FatalError) throw error;
       this.#isSkipping = true;
       this.#writer.errorResponse(reportOf(error, 'ERROR'));
       // A client that pipelines nothing waits for Sync's answer; one that sent Flush sees the error now.
@@ -306,7 +349,7 @@ export class Connection {
         const { columns } = session.portal(message.portal).prepared;
         const result = await session.executePortal(message.portal, message.maxRows, this.#abort.signal);
         this.#notices(result.notices);
-        if (columns) this.#rows(columns, result.rows, this.#portalFormats.get(message.portal) ?? []);
+        if (columns) await this.#rows(columns, result.rows, this.#portalFormats.get(message.portal) ?? []);
         if (result.suspended) return this.#writer.portalSuspended();
         return result.tag === undefined ? this.#writer.emptyQueryResponse() : this.#writer.commandComplete(result.tag);
       }
@@ -319,10 +362,6 @@ export class Connection {
         return this.#writer.closeComplete();
       case 'flush':
         return await this.#flush();
-      case 'functionCall':
-        throw new StatementError(SqlState.FeatureNotSupported, 'function calls through the protocol are not supported', {
-          hint: 'call the function in a SELECT',
-        });
       case 'copyData':
       case 'copyDone':
       case 'copyFail':

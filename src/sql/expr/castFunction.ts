@@ -12,7 +12,7 @@ import { formatDatum, parseDatum, type TextContext } from '../../catalog/datumTe
 import { type ColumnType, pgTypeName, Type, typeOfOid } from '../../catalog/type.ts';
 import { resolveTypeName } from '../../catalog/typeName.ts';
 import { castReadsSession } from './castVolatility.ts';
-import type { EvalContext } from './evalContext.ts';
+import type { CatalogLookup, EvalContext } from './evalContext.ts';
 
 /** Converts a datum that is not null. */
 export type CastFn = (datum: Datum, ctx: EvalContext) => Datum;
@@ -40,7 +40,7 @@ export function castFunction(from: ColumnType, to: ColumnType, context: CastCont
     return (datum, ctx) => oidOfName(to, utf8Decode(datum as Bytes), ctx);
   }
   if (from.family === 'oid' && from.variant !== undefined && to.family === 'string') {
-    return (datum, ctx) => utf8Encode(nameOfOid(from, datum as number, ctx));
+    return (datum, ctx) => utf8Encode(nameOfOid(from, datum as number, ctx.catalog));
   }
   const cast = requireCast(from, to, context);
   if (!castReadsSession(from, to)) return (datum) => cast(datum, PLAIN);
@@ -129,18 +129,19 @@ function typeParts(name: string): { name: string; args: number[]; arrayDimension
   return { name: (match?.[1] ?? name).trim(), args: args.map(Number), arrayDimensions: isArray ? 1 : 0 };
 }
 
-function nameOfOid(type: ColumnType, oid: number, ctx: EvalContext): string {
+/** What a REGCLASS and its kin print: the name of the object, or the number where there is none. */
+export function nameOfOid(type: ColumnType, oid: number, catalog: CatalogLookup): string {
   switch (type.variant) {
     case 'REGCLASS':
-      return ctx.catalog.relationName(oid) ?? String(oid);
+      return catalog.relationName(oid) ?? String(oid);
     case 'REGNAMESPACE':
-      return ctx.catalog.schemaName(oid) ?? String(oid);
+      return catalog.schemaName(oid) ?? String(oid);
     case 'REGTYPE': {
       const found = typeOfOid(oid);
       return found ? pgTypeName(found) : String(oid);
     }
     case 'REGROLE':
-      return ctx.catalog.userName(oid) ?? String(oid);
+      return catalog.userName(oid) ?? String(oid);
     default:
       return String(oid);
   }

@@ -1,0 +1,24 @@
+/**
+ * Names for the oids in a result: how REGCLASS and its kin look to a client.
+ *
+ * A row holds the number; the name is looked up when the row is printed, in the newest catalog, and
+ * only once a result has such a column.
+ */
+import type { ColumnType } from '../../catalog/type.ts';
+import { nameOfOid } from '../expr/castFunction.ts';
+import { SnapshotLookup } from './catalogLookup.ts';
+import type { Session } from './session.ts';
+
+/** For TextContext.oidName; made anew for each result, so that it sees what the statements before it did. */
+export function oidNamer(session: Session): (type: ColumnType, oid: number) => string {
+  const { engine, names } = session;
+  let lookup: SnapshotLookup | undefined;
+  return (type, oid) => {
+    if (!lookup) {
+      const snapshot = engine.catalog.currentNow();
+      if (!snapshot) return String(oid);
+      lookup = new SnapshotLookup(snapshot, names, engine.virtualTables);
+    }
+    return nameOfOid(type, oid, lookup);
+  };
+}
