@@ -156,3 +156,36 @@ export function findAsOf(stmt: Statement): AsOfClauses {
   while (body.kind === 'setOperation' || body.kind === 'select') body = body.kind === 'select' ? body.body : body.left;
   return { top: body.kind === 'selectCore' ? body.asOf?.expr : undefined, all };
 }
+
+/** What checking a statement's clauses asks of its context. */
+export interface AsOfStatement {
+  readonly transaction: { readonly asOf: Timestamp | undefined; readonly isImplicit: boolean };
+  resolveAsOf(expr: Expr): Promise<Timestamp>;
+}
+
+/**
+ * The one time of a statement's clauses, for an implicit transaction to read at; undefined when the
+ * transaction already reads there. 42601 without a clause on top, 0A000 for clauses that differ.
+ */
+export async function commonAsOf({ top, all }: AsOfClauses, context: AsOfStatement): Promise<Timestamp | undefined> {
+  const { transaction } = context;
+  const hint = 'use one AS OF SYSTEM TIME, at the end of the outermost FROM clause';
+  if (!top && (transaction.asOf === undefined || transaction.isImplicit)) {
+    throw new StatementError(SqlState.SyntaxError, 'AS OF SYSTEM TIME must be provided on a top-level statement', { hint });
+  }
+  const times: Timestamp[] = [];
+  for (const expr of all) times.push(await context.resolveAsOf(expr));
+  const [at] = times;
+  if (times.some((time) => time !== at)) {
+    throw new StatementError(SqlState.FeatureNotSupported, 'cannot specify AS OF SYSTEM TIME with different timestamps', { hint });
+  }
+  if (transaction.isImplicit) return at;
+  if (transaction.asOf === at) return undefined;
+  throw new StatementError(
+    SqlState.FeatureNotSupported,
+    transaction.asOf === undefined
+      ? 'AS OF SYSTEM TIME is not allowed on a statement inside a transaction'
+      : `inconsistent AS OF SYSTEM TIME timestamp; expected: ${transaction.asOf}000, got: ${at}000`,
+    { hint: 'try SET TRANSACTION AS OF SYSTEM TIME' },
+  );
+}

@@ -16,37 +16,22 @@
 import { utf8Encode } from '../../base/bytes.ts';
 import { StateError, StatementError, isVarveError } from '../../base/errors.ts';
 import { SqlState } from '../../base/sqlState.ts';
-import type { Timestamp } from '../../base/timestamp.ts';
 import type { Timer } from '../../base/clock.ts';
-import type { CatalogDependencies, NameContext } from '../../catalog/catalog.ts';
 import type { Datum } from '../../catalog/datum.ts';
 import { type ColumnType, Type } from '../../catalog/type.ts';
-import type { Isolation } from '../../kv/kv.ts';
-import type { SessionValues } from '../expr/evalContext.ts';
 import type { Statement, TransactionModes } from '../parse/ast.ts';
-import { isPlannable, planStatement } from '../plan/planner.ts';
+import { commonAsOf } from './asOf.ts';
+import { ClientState, type SessionOptions } from './clientState.ts';
 import { RunContext } from './context.ts';
-import type { CachedPlan, CachedStatement, StatementCache } from './statementCache.ts';
-import type { EngineServices } from './statement.ts';
-import { collect, type Batches } from './run.ts';
-import { compilePlan, runPlan } from './executor.ts';
-import { planEnvironment } from './planEnvironment.ts';
-import { SessionVars, splitSearchPath } from './sessionVars.ts';
-import type { Notice, PreparedInfo, ResultColumn, SessionState, StatementResult } from './statement.ts';
-import { insertTag, statementName } from './tags.ts';
-import { RESTART_SAVEPOINT, SessionTransaction, type TransactionOptions, type TransactionStatus } from './transaction.ts';
+import { describeStatement, type OpenOptions, openStatement } from './cursor.ts';
+import type { OpenPortal, Portal, PortalResult, PreparedStatement } from './portal.ts';
+import { collect } from './run.ts';
+import type { EngineServices, SessionState, StatementResult } from './statement.ts';
+import type { CachedStatement, StatementCache } from './statementCache.ts';
+import { modeOptions, SessionTransaction, type TransactionOptions } from './transaction.ts';
 
-export interface SessionOptions {
-  /** Default root. */
-  readonly user?: string;
-  /** Default defaultdb. */
-  readonly database?: string;
-  /** Variables as the client asked for them when it connected; RESET goes back to these. */
-  readonly variables?: Readonly<Record<string, string>>;
-  /** The node it is connected to; default 1. */
-  readonly nodeId?: number;
-  readonly clientAddress?: string;
-}
+export type { SessionOptions } from './clientState.ts';
+export type { Portal, PortalResult, PreparedStatement } from './portal.ts';
 
 export interface ExecuteOptions {
   /** Values and types of $1...; types are those `prepare` reported. */
@@ -57,251 +42,25 @@ export interface ExecuteOptions {
   readonly onResult?: (result: StatementResult) => void;
 }
 
-/** A parsed and typed statement under a name. */
-export interface PreparedStatement extends PreparedInfo {
-  readonly statement: CachedStatement | undefined;
-}
-
-/** A prepared statement with its values, run piece by piece. */
-export interface Portal {
-  readonly name: string;
-  readonly prepared: PreparedStatement;
-  readonly values: readonly Datum[];
-}
-
-export interface PortalResult {
-  readonly rows: Datum[][];
-  /** True when there may be more rows; then there is no tag yet. */
-  readonly suspended: boolean;
-  /** Undefined while suspended, and for an empty statement. */
-  readonly tag: string | undefined;
-  readonly notices: readonly Notice[];
-}
-
-/** A statement under way. */
-interface Cursor {
-  readonly columns: readonly ResultColumn[] | undefined;
-  readonly batches: Batches;
-  readonly notices: readonly Notice[];
-  tag(rowCount: number): string;
-  /** Rows affected, for row changes; undefined where rows given count. */
-  affected(): number | undefined;
-}
-
-interface OpenPortal extends Portal {
-  cursor: Cursor | undefined;
-  context: RunContext | undefined;
-  /** Rows pulled and not yet given. */
-  ahead: Datum[][];
-  rowCount: number;
-  isDone: boolean;
-}
-
 const IMPLICIT_ATTEMPTS_MAX = 50;
 const NOTHING = (): void => {};
 
 /** Statements that read no data: SET TRANSACTION may still follow them. */
 const SETTINGS: ReadonlySet<string> = new Set(['setTransaction', 'setVariable', 'resetVariable', 'showVariable', 'use']);
 
-export class Session implements SessionState {
-  readonly engine: EngineServices;
+export class Session extends ClientState implements SessionState {
   readonly #cache: StatementCache;
-  readonly id: string;
-  readonly nodeId: number;
-  readonly clientAddress: string | undefined;
-  readonly vars: SessionVars;
-  /** What expressions see of the session. */
-  readonly values: SessionValues;
   readonly #onClose: () => void;
-  #user: string;
-  #transaction: SessionTransaction | undefined;
-  /** Settings when the explicit transaction began. */
-  #varsBefore: ReadonlyMap<string, string> | undefined;
-  /** Settings to put back when the transaction ends, whichever way (SET LOCAL). */
-  #localVars: Map<string, string> | undefined;
   readonly #prepared = new Map<string, PreparedStatement>();
   readonly #portals = new Map<string, OpenPortal>();
-  readonly #sequences = new Map<number, number | bigint>();
-  #lastSequence: number | bigint | undefined;
-  #lastStatementTimestamp = 0;
   #abort = new AbortController();
   #queue: Promise<unknown> = Promise.resolve();
   #isClosed = false;
-  #names: NameContext | undefined;
-  /** Text of the statement that runs, for SHOW STATEMENTS; empty when idle. */
-  activeQuery = '';
-  readonly startedAt: number;
 
   constructor(engine: EngineServices, cache: StatementCache, options: SessionOptions, onClose: () => void) {
-    this.engine = engine;
+    super(engine, options);
     this.#cache = cache;
-    this.id = engine.kv.ids.uuid().replaceAll('-', '');
-    this.nodeId = options.nodeId ?? 1;
-    this.clientAddress = options.clientAddress;
-    this.startedAt = engine.kv.clock.nowMicros();
     this.#onClose = onClose;
-    this.#user = options.user ?? 'root';
-    this.vars = new SessionVars({
-      database: options.database ?? 'defaultdb',
-      session_user: this.#user,
-      session_authorization: this.#user,
-      session_id: this.id,
-      node_id: String(this.nodeId),
-      is_superuser: this.#user === 'root' ? 'on' : 'off',
-      ...options.variables,
-    });
-    const { vars } = this;
-    const session = this;
-    this.values = {
-      get timeZone() {
-        return vars.get('timezone');
-      },
-      get user() {
-        return session.#user;
-      },
-      get database() {
-        return vars.get('database');
-      },
-      get searchPath() {
-        return session.names.searchPath;
-      },
-      get applicationName() {
-        return vars.get('application_name');
-      },
-      variable: (name) => {
-        try {
-          return this.showVariable(name);
-        } catch {
-          return undefined;
-        }
-      },
-      setVariable: (name, value, local) => this.setVariable(name, value, local),
-    };
-  }
-
-  get user(): string {
-    return this.#user;
-  }
-  /** SET ROLE, RESET ROLE. */
-  set user(name: string) {
-    this.#user = name;
-    this.#names = undefined;
-  }
-  get database(): string {
-    return this.vars.get('database');
-  }
-
-  /** How unqualified names are resolved. */
-  get names(): NameContext {
-    if (!this.#names || this.#varsVersion !== this.vars.version) {
-      this.#varsVersion = this.vars.version;
-      const database = this.vars.get('database');
-      const path = this.vars.get('search_path');
-      this.#planKey = [
-        database,
-        path,
-        this.#user,
-        this.vars.get('timezone'),
-        this.vars.get('sql_safe_updates'),
-        this.vars.get('default_int_size'),
-      ].join('/');
-      const searchPath = splitSearchPath(path).map((name) => (name === '$user' ? this.#user : name));
-      this.#names = { currentDatabase: database, searchPath };
-    }
-    return this.#names;
-  }
-  #varsVersion = -1;
-  /** The settings that plans depend on. */
-  #planKey = '';
-
-  // ---- transaction state ----------------------------------------------------------------------
-
-  /** For ReadyForQuery: idle, in a transaction, or in a failed one. */
-  get transactionStatus(): 'I' | 'T' | 'E' {
-    if (!this.#transaction || this.#transaction.isImplicit) return 'I';
-    const { status } = this.#transaction;
-    return status === 'Open' || status === 'CommitWait' ? 'T' : 'E';
-  }
-
-  /** For SHOW TRANSACTION STATUS. */
-  get transactionState(): TransactionStatus {
-    return this.#transaction && !this.#transaction.isImplicit ? this.#transaction.status : 'NoTxn';
-  }
-
-  get transaction(): SessionTransaction | undefined {
-    return this.#transaction;
-  }
-
-  #defaults(): TransactionOptions {
-    return {
-      isolation: this.vars.get('default_transaction_isolation') as Isolation,
-      priority: this.vars.get('default_transaction_priority') as TransactionOptions['priority'],
-      readOnly: this.vars.isOn('default_transaction_read_only'),
-      asOf: undefined,
-    };
-  }
-
-  /** The next statement_timestamp(): unique in the cluster's order, never back. */
-  #statementTimestamp(): Timestamp {
-    const now = Math.max(this.engine.kv.reading(), this.#lastStatementTimestamp) as Timestamp;
-    this.#lastStatementTimestamp = now;
-    return now;
-  }
-
-  // ---- variables ------------------------------------------------------------------------------
-
-  /** The text SHOW prints, transaction variables included. */
-  showVariable(name: string): string {
-    switch (name.toLowerCase()) {
-      case 'transaction_isolation':
-      case 'transaction isolation level':
-        return this.#transaction?.options.isolation ?? this.vars.get('default_transaction_isolation');
-      case 'transaction_priority':
-      case 'transaction priority':
-        return this.#transaction?.options.priority ?? this.vars.get('default_transaction_priority');
-      case 'transaction_read_only':
-        return (this.#transaction?.isReadOnly ?? this.vars.isOn('default_transaction_read_only')) ? 'on' : 'off';
-      case 'transaction_status':
-        return this.transactionState;
-      default:
-        return this.vars.get(name);
-    }
-  }
-
-  /** SET: in a transaction it goes back with a rollback; `local` goes back in any case. */
-  setVariable(name: string, text: string, local: boolean): void {
-    if (local && this.#transaction && !this.#transaction.isImplicit) {
-      this.#localVars ??= new Map();
-      const key = this.vars.spec(name).name;
-      if (!this.#localVars.has(key)) this.#localVars.set(key, this.vars.get(key));
-    }
-    if (name.toLowerCase() === 'transaction_isolation') {
-      this.setTransactionModes({ isolation: text as Isolation });
-      return;
-    }
-    this.vars.set(name, text);
-  }
-
-  setTransactionModes(change: Partial<TransactionOptions>): void {
-    this.#transaction?.setOptions(change);
-  }
-
-  // ---- sequences ------------------------------------------------------------------------------
-
-  noteSequence(id: number, value: number | bigint): void {
-    this.#sequences.set(id, value);
-    this.#lastSequence = value;
-  }
-  sequenceValue(id: number): number | bigint | undefined {
-    return this.#sequences.get(id);
-  }
-  lastSequenceValue(): number | bigint | undefined {
-    return this.#lastSequence;
-  }
-  /** DISCARD SEQUENCES. */
-  forgetSequences(): void {
-    this.#sequences.clear();
-    this.#lastSequence = undefined;
   }
 
   // ---- running --------------------------------------------------------------------------------
@@ -342,7 +101,7 @@ export class Session implements SessionState {
     try {
       let at = 0;
       while (at < statements.length) {
-        const implicit = this.#transaction === undefined;
+        const implicit = this.transaction === undefined;
         if (!implicit) {
           give([await this.#runInTransaction(statements[at] as CachedStatement, options)]);
           at++;
@@ -377,23 +136,23 @@ export class Session implements SessionState {
           results.push(await this.#runInTransaction(statement, options));
           at++;
           // BEGIN made it explicit, or COMMIT ended it: what follows is no part of it.
-          if (!this.#transaction || !(this.#transaction as SessionTransaction).isImplicit || own) break;
+          if (!this.transaction || !(this.transaction as SessionTransaction).isImplicit || own) break;
         }
-        if (this.#transaction?.isImplicit) {
-          const transaction = this.#transaction;
-          this.#transaction = undefined;
+        if (this.transaction?.isImplicit) {
+          const transaction = this.transaction;
+          this.transaction = undefined;
           await transaction.commit();
         }
         give(results);
         return at;
       } catch (error) {
-        const transaction = this.#transaction;
+        const transaction = this.transaction;
         if (transaction?.isImplicit) {
-          this.#transaction = undefined;
+          this.transaction = undefined;
           transaction.rollback();
         }
         const isRetry = isVarveError(error) && error.code === SqlState.SerializationFailure;
-        if (isRetry && isRetriable && !this.#transaction && attempt < IMPLICIT_ATTEMPTS_MAX && !this.#abort.signal.aborted) continue;
+        if (isRetry && isRetriable && !this.transaction && attempt < IMPLICIT_ATTEMPTS_MAX && !this.#abort.signal.aborted) continue;
         // What ran before the error is undone with it, but the client is told of each.
         give(results);
         throw error;
@@ -428,7 +187,7 @@ export class Session implements SessionState {
       const context = await this.#begin(statement, options.placeholders ?? [], options.placeholderTypes ?? []);
       const stopTimer = this.#startTimeout();
       try {
-        const cursor = await this.#open(statement, context, options.placeholderTypes ?? []);
+        const cursor = await openStatement(statement, context, this.#openOptions(options.placeholderTypes ?? []));
         const rows = await collect(cursor.batches);
         const rowCount = cursor.affected() ?? rows.length;
         return { tag: cursor.tag(rowCount), columns: cursor.columns, rows, rowCount, notices: cursor.notices };
@@ -453,7 +212,7 @@ export class Session implements SessionState {
   }
 
   #failed(error: unknown): void {
-    if (this.#transaction && !this.#transaction.isImplicit) this.#transaction.fail(error);
+    if (this.transaction && !this.transaction.isImplicit) this.transaction.fail(error);
   }
 
   /** The context of a statement, in the present transaction or a new implicit one. */
@@ -464,16 +223,17 @@ export class Session implements SessionState {
   ): Promise<RunContext> {
     this.activeQuery = statement.sql;
     this.#abort.signal.throwIfAborted();
-    this.#transaction?.checkRunnable();
-    const isFirst = this.#transaction === undefined;
-    this.#transaction ??= new SessionTransaction(this.engine.kv, this.#defaults(), true);
-    if (!isFirst) this.#transaction.kvTxn?.nextStatement();
-    let context = this.#newContext(this.#transaction, placeholders, types);
+    this.transaction?.checkRunnable();
+    const isFirst = this.transaction === undefined;
+    this.transaction ??= new SessionTransaction(this.engine.kv, this.defaults(), true);
+    if (!isFirst) this.transaction.kvTxn?.nextStatement();
+    let context = this.#newContext(this.transaction, placeholders, types);
     if (statement.asOf.all.length > 0) {
-      await this.#applyAsOf(statement, context);
-      context = this.#newContext(this.#transaction, placeholders, types);
+      const at = await commonAsOf(statement.asOf, context);
+      if (at !== undefined) this.transaction.setOptions({ asOf: at });
+      context = this.#newContext(this.transaction, placeholders, types);
     }
-    if (!SETTINGS.has(statement.ast.kind)) this.#transaction.statementCount++;
+    if (!SETTINGS.has(statement.ast.kind)) this.transaction.statementCount++;
     return context;
   }
 
@@ -481,115 +241,18 @@ export class Session implements SessionState {
     return new RunContext({
       session: this,
       transaction,
-      statementTimestamp: this.#statementTimestamp(),
+      statementTimestamp: this.nextStatementTimestamp(),
       signal: this.#abort.signal,
       placeholders,
       placeholderTypes: types as readonly ColumnType[],
     });
   }
 
-  async #applyAsOf(statement: CachedStatement, context: RunContext): Promise<void> {
-    const { top, all } = statement.asOf;
-    const transaction = context.transaction;
-    const hint = 'use one AS OF SYSTEM TIME, at the end of the outermost FROM clause';
-    if (!top) {
-      if (transaction.asOf === undefined || transaction.isImplicit) {
-        throw new StatementError(SqlState.SyntaxError, 'AS OF SYSTEM TIME must be provided on a top-level statement', { hint });
-      }
-    }
-    const times: Timestamp[] = [];
-    for (const expr of all) times.push(await context.resolveAsOf(expr));
-    const [at] = times;
-    if (at === undefined) return;
-    if (times.some((time) => time !== at)) {
-      throw new StatementError(SqlState.FeatureNotSupported, 'cannot specify AS OF SYSTEM TIME with different timestamps', { hint });
-    }
-    if (!transaction.isImplicit) {
-      if (transaction.asOf === at) return;
-      throw new StatementError(
-        SqlState.FeatureNotSupported,
-        transaction.asOf === undefined
-          ? 'AS OF SYSTEM TIME is not allowed on a statement inside a transaction'
-          : `inconsistent AS OF SYSTEM TIME timestamp; expected: ${transaction.asOf}000, got: ${at}000`,
-        { hint: 'try SET TRANSACTION AS OF SYSTEM TIME' },
-      );
-    }
-    transaction.setOptions({ asOf: at });
+  #openOptions(types: readonly (ColumnType | undefined)[]): OpenOptions {
+    return { cache: this.#cache, planKey: this.planKey, types };
   }
 
-  // ---- one statement --------------------------------------------------------------------------
-
-  async #open(statement: CachedStatement, context: RunContext, given: readonly (ColumnType | undefined)[]): Promise<Cursor> {
-    const { ast } = statement;
-    if (isPlannable(ast)) {
-      const plan = await this.#planFor(statement, context, given);
-      return this.#openPlan(plan, ast, context);
-    }
-    return this.#openHook(ast, context);
-  }
-
-  #openPlan(plan: CachedPlan, ast: Statement, context: RunContext): Cursor {
-    const { compiled } = plan;
-    if (compiled.plan.mutates) context.transaction.checkWritable(statementName(ast));
-    context.transaction.noteCatalog(plan.dependencies, compiled.plan.mutates, this.engine.catalog);
-    const run = context.newRun(compiled.plan.slotCount, compiled.plan.cteCount);
-    const { columns } = compiled.plan;
-    const isRowChange = ast.kind !== 'select';
-    return {
-      columns: isRowChange && columns.length === 0 ? undefined : columns,
-      batches: runPlan(compiled, run),
-      notices: context.notices,
-      tag: (rowCount) => insertTag(ast, rowCount),
-      affected: () => (isRowChange ? run.affected : undefined),
-    };
-  }
-
-  async #openHook(ast: Statement, context: RunContext): Promise<Cursor> {
-    const hook = this.engine.statements.get(ast.kind);
-    if (!hook) throw new StatementError(SqlState.FeatureNotSupported, `${statementName(ast)} is not supported yet`);
-    if (hook.isReadOnly !== true) {
-      context.transaction.checkWritable(statementName(ast));
-      context.transaction.flushCatalog(this.engine.catalog);
-    }
-    const columns = hook.columns(ast, context);
-    const result = await hook.run(context, ast);
-    const rows = result.rows ?? [];
-    return {
-      columns,
-      batches: once(rows),
-      notices: context.notices,
-      tag: () => result.tag,
-      affected: () => result.rowCount,
-    };
-  }
-
-  /** Plans a statement, or finds its plan; its names join the transaction's reads when it runs. */
-  async #planFor(statement: CachedStatement, context: RunContext, given: readonly (ColumnType | undefined)[]): Promise<CachedPlan> {
-    const snapshot = await context.catalog();
-    void this.names;
-    const types = given.length === 0 ? '' : given.map((type) => type?.oid ?? 0).join(',');
-    const key = `${snapshot.version}/${types}/${this.#planKey}`;
-    const known = statement.plans.get(key);
-    if (known) return known;
-    const tracked = snapshot.tracked();
-    const env = planEnvironment(context, tracked);
-    const { ast } = statement;
-    if (!isPlannable(ast)) throw new StatementError(SqlState.InternalError, 'internal error: this statement is not planned');
-    const plan = planStatement(env, ast, given);
-    const made: CachedPlan = { compiled: compilePlan(plan), dependencies: tracked.dependencies as CatalogDependencies };
-    // A transaction's own catalog has a version of its own: nobody else can use the plan.
-    if (plan.isCacheable && snapshot.version >= 0) this.#cache.keepPlan(statement, key, made);
-    return made;
-  }
-
-  /** Columns of a statement, without running it. */
-  async describe(ast: Statement, context: RunContext): Promise<readonly ResultColumn[] | undefined> {
-    if (isPlannable(ast)) {
-      const plan = planStatement(planEnvironment(context, await context.catalog()), ast, context.placeholderTypes);
-      return ast.kind !== 'select' && plan.columns.length === 0 ? undefined : plan.columns;
-    }
-    return this.engine.statements.get(ast.kind)?.columns(ast, context);
-  }
+  // ---- statements inside others ------------------------------------------------------------------
 
   /** Runs a statement in the context's own transaction: `FROM [SHOW ...]`, EXECUTE, EXPLAIN. */
   async runNested(
@@ -598,8 +261,8 @@ export class Session implements SessionState {
     placeholders: readonly Datum[] = [],
     types: readonly ColumnType[] = [],
   ): Promise<StatementResult> {
-    if (!this.#transaction || outer.signal.aborted) throw new StateError(SqlState.QueryCanceled, 'query execution canceled');
-    const context = this.#newContext(this.#transaction, placeholders, types);
+    if (!this.transaction || outer.signal.aborted) throw new StateError(SqlState.QueryCanceled, 'query execution canceled');
+    const context = this.#newContext(this.transaction, placeholders, types);
     const statement: CachedStatement = {
       ast,
       sql: this.activeQuery,
@@ -608,7 +271,7 @@ export class Session implements SessionState {
       asOf: { top: undefined, all: [] },
       plans: new Map(),
     };
-    const cursor = await this.#open(statement, context, types);
+    const cursor = await openStatement(statement, context, this.#openOptions(types));
     const rows = await collect(cursor.batches);
     const rowCount = cursor.affected() ?? rows.length;
     return { tag: cursor.tag(rowCount), columns: cursor.columns, rows, rowCount, notices: cursor.notices };
@@ -640,7 +303,7 @@ export class Session implements SessionState {
           return done('SAVEPOINT');
         case 'show':
           // Asking for the state is allowed in every state.
-          if (ast.what !== 'transactionStatus' || !this.#transaction || this.#transaction.isImplicit || this.#transaction.isOpen)
+          if (ast.what !== 'transactionStatus' || !this.transaction || this.transaction.isImplicit || this.transaction.isOpen)
             return undefined;
           return {
             ...done('SHOW TRANSACTION STATUS'),
@@ -650,7 +313,7 @@ export class Session implements SessionState {
         case 'releaseSavepoint': {
           const transaction = this.#requireTransaction();
           await transaction.release(ast.name.text);
-          if (transaction.status === 'CommitWait') this.#varsBefore = undefined;
+          if (transaction.status === 'CommitWait') this.varsBefore = undefined;
           return done('RELEASE');
         }
         default:
@@ -663,49 +326,39 @@ export class Session implements SessionState {
   }
 
   #requireTransaction(): SessionTransaction {
-    if (!this.#transaction || this.#transaction.isImplicit) {
+    if (!this.transaction || this.transaction.isImplicit) {
       throw new StateError(SqlState.NoActiveSqlTransaction, 'there is no transaction in progress');
     }
-    return this.#transaction;
+    return this.transaction;
   }
 
   async #beginExplicit(modes: TransactionModes): Promise<void> {
-    if (this.#transaction && !this.#transaction.isImplicit) {
+    if (this.transaction && !this.transaction.isImplicit) {
       throw new StateError(SqlState.ActiveSqlTransaction, 'there is already a transaction in progress');
     }
-    const options = { ...this.#defaults(), ...(await this.resolveModes(modes)) };
-    if (this.#transaction) {
-      this.#transaction.setOptions(options);
-      this.#transaction.flushCatalog(this.engine.catalog);
-      this.#transaction.isImplicit = false;
+    const options = { ...this.defaults(), ...(await this.resolveModes(modes)) };
+    if (this.transaction) {
+      this.transaction.setOptions(options);
+      this.transaction.flushCatalog(this.engine.catalog);
+      this.transaction.isImplicit = false;
     } else {
-      this.#transaction = new SessionTransaction(this.engine.kv, options, false);
+      this.transaction = new SessionTransaction(this.engine.kv, options, false);
     }
-    this.#varsBefore = this.vars.save();
+    this.varsBefore = this.vars.save();
   }
 
   /** Modes as BEGIN and SET TRANSACTION give them; AS OF resolved. */
   async resolveModes(modes: TransactionModes): Promise<Partial<TransactionOptions>> {
-    const isolations = {
-      serializable: 'serializable',
-      snapshot: 'snapshot',
-      repeatableRead: 'snapshot',
-      readCommitted: 'read committed',
-      readUncommitted: 'read committed',
-    } as const;
-    const change: { -readonly [K in keyof TransactionOptions]?: TransactionOptions[K] } = {};
-    if (modes.isolation) change.isolation = isolations[modes.isolation];
-    if (modes.priority) change.priority = modes.priority;
-    if (modes.readOnly !== undefined) change.readOnly = modes.readOnly;
+    const change: { -readonly [K in keyof TransactionOptions]?: TransactionOptions[K] } = modeOptions(modes);
     if (modes.asOf) {
       if (modes.readOnly === false) {
         throw new StatementError(SqlState.SyntaxError, 'AS OF SYSTEM TIME specified with READ WRITE mode');
       }
-      const probe = this.#transaction ?? new SessionTransaction(this.engine.kv, this.#defaults(), true);
+      const probe = this.transaction ?? new SessionTransaction(this.engine.kv, this.defaults(), true);
       try {
         change.asOf = await this.#newContext(probe, [], []).resolveAsOf(modes.asOf.expr);
       } finally {
-        if (probe !== this.#transaction) probe.rollback();
+        if (probe !== this.transaction) probe.rollback();
       }
     }
     return change;
@@ -720,13 +373,13 @@ export class Session implements SessionState {
   }
 
   #endTransaction(keepVariables: boolean): void {
-    this.#transaction = undefined;
+    this.transaction = undefined;
     for (const portal of this.#portals.values()) portal.isDone = true;
     this.#portals.clear();
-    if (!keepVariables && this.#varsBefore) this.vars.restore(this.#varsBefore);
-    this.#varsBefore = undefined;
-    if (this.#localVars) for (const [name, value] of this.#localVars) this.vars.force(name, value);
-    this.#localVars = undefined;
+    if (!keepVariables && this.varsBefore) this.vars.restore(this.varsBefore);
+    this.varsBefore = undefined;
+    if (this.localVars) for (const [name, value] of this.localVars) this.vars.force(name, value);
+    this.localVars = undefined;
   }
 
   // ---- prepared statements --------------------------------------------------------------------
@@ -762,21 +415,14 @@ export class Session implements SessionState {
     given: readonly (ColumnType | undefined)[],
   ): Promise<PreparedStatement> {
     if (!statement) return { name, sql, statement, ast: undefined, parameterTypes: [], columns: undefined };
-    if (this.#transaction && !this.#transaction.isImplicit && !isTransactionControl(statement.ast)) this.#transaction.checkRunnable();
-    const transaction = this.#transaction ?? new SessionTransaction(this.engine.kv, this.#defaults(), true);
+    if (this.transaction && !this.transaction.isImplicit && !isTransactionControl(statement.ast)) this.transaction.checkRunnable();
+    const transaction = this.transaction ?? new SessionTransaction(this.engine.kv, this.defaults(), true);
     try {
       const context = this.#newContext(transaction, [], given);
-      if (isPlannable(statement.ast)) {
-        const { compiled } = await this.#planFor(statement, context, padded(given, statement.placeholderCount));
-        const { columns, placeholderTypes } = compiled.plan;
-        const isSilent = statement.ast.kind !== 'select' && columns.length === 0;
-        return { name, sql, statement, ast: statement.ast, parameterTypes: placeholderTypes, columns: isSilent ? undefined : columns };
-      }
-      const columns = this.engine.statements.get(statement.ast.kind)?.columns(statement.ast, context);
-      const types = padded(given, statement.placeholderCount).map((type) => type ?? Type.String);
-      return { name, sql, statement, ast: statement.ast, parameterTypes: types, columns };
+      const described = await describeStatement(statement, context, this.#openOptions(padded(given, statement.placeholderCount)));
+      return { name, sql, statement, ast: statement.ast, ...described };
     } finally {
-      if (transaction !== this.#transaction) transaction.rollback();
+      if (transaction !== this.transaction) transaction.rollback();
     }
   }
 
@@ -874,7 +520,7 @@ export class Session implements SessionState {
   async #runWholePortal(portal: OpenPortal, statement: CachedStatement): Promise<PortalResult> {
     const options: ExecuteOptions = { placeholders: portal.values, placeholderTypes: portal.prepared.parameterTypes };
     let result: StatementResult | undefined;
-    if (this.#transaction) {
+    if (this.transaction) {
       result = await this.#runInTransaction(statement, options);
     } else {
       await this.#runImplicit([statement], 0, options, (results) => {
@@ -894,7 +540,7 @@ export class Session implements SessionState {
     try {
       if (!portal.cursor) {
         portal.context = await this.#begin(statement, portal.values, portal.prepared.parameterTypes);
-        portal.cursor = await this.#open(statement, portal.context, portal.prepared.parameterTypes);
+        portal.cursor = await openStatement(statement, portal.context, this.#openOptions(portal.prepared.parameterTypes));
       }
       const { cursor } = portal;
       const wanted = rowsMax === 0 ? Number.POSITIVE_INFINITY : rowsMax;
@@ -908,7 +554,7 @@ export class Session implements SessionState {
       portal.rowCount += rows.length;
       if (!isOver) return { rows, suspended: true, tag: undefined, notices: [] };
       portal.isDone = true;
-      if (this.#transaction?.isImplicit) await this.#commitImplicit();
+      if (this.transaction?.isImplicit) await this.#commitImplicit();
       return { rows, suspended: false, tag: cursor.tag(cursor.affected() ?? portal.rowCount), notices: cursor.notices };
     } catch (error) {
       this.#failed(error);
@@ -918,21 +564,21 @@ export class Session implements SessionState {
   }
 
   async #commitImplicit(): Promise<void> {
-    const transaction = this.#transaction;
-    this.#transaction = undefined;
+    const transaction = this.transaction;
+    this.transaction = undefined;
     await transaction?.commit();
   }
 
   #rollbackImplicit(): void {
-    if (!this.#transaction?.isImplicit) return;
-    this.#transaction.rollback();
-    this.#transaction = undefined;
+    if (!this.transaction?.isImplicit) return;
+    this.transaction.rollback();
+    this.transaction = undefined;
   }
 
   /** End of an extended-protocol batch: an implicit transaction that a suspended portal held open ends. */
   sync(): Promise<void> {
     return this.#inTurn(async () => {
-      if (!this.#transaction?.isImplicit) return;
+      if (!this.transaction?.isImplicit) return;
       this.#portals.clear();
       await this.#commitImplicit();
     });
@@ -942,7 +588,7 @@ export class Session implements SessionState {
 
   /** DISCARD ALL. 25001 inside a transaction. */
   discardAll(): void {
-    if (this.#transaction && !this.#transaction.isImplicit) {
+    if (this.transaction && !this.transaction.isImplicit) {
       throw new StateError(SqlState.ActiveSqlTransaction, 'DISCARD ALL cannot run inside a transaction block');
     }
     this.vars.resetAll();
@@ -955,8 +601,8 @@ export class Session implements SessionState {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.cancel('the session was closed');
-    this.#transaction?.rollback();
-    this.#transaction = undefined;
+    this.transaction?.rollback();
+    this.transaction = undefined;
     this.#portals.clear();
     this.#prepared.clear();
     this.#onClose();
@@ -972,9 +618,3 @@ function isTransactionControl(ast: Statement): boolean {
 function padded(types: readonly (ColumnType | undefined)[], count: number): (ColumnType | undefined)[] {
   return Array.from({ length: Math.max(count, types.length) }, (_, i) => types[i]);
 }
-
-async function* once(rows: Datum[][]): Batches {
-  if (rows.length > 0) yield rows;
-}
-
-export { RESTART_SAVEPOINT };

@@ -19,6 +19,7 @@ import { StateError, StatementError, isVarveError } from '../../base/errors.ts';
 import { SqlState } from '../../base/sqlState.ts';
 import type { Timestamp } from '../../base/timestamp.ts';
 import type { Catalog, CatalogDependencies } from '../../catalog/catalog.ts';
+import type { TransactionModes } from '../parse/ast.ts';
 import type { Isolation, Kv, KvReader, Priority, Savepoint, Txn } from '../../kv/kv.ts';
 
 /** The savepoint that the client-side retry protocol uses. */
@@ -261,4 +262,21 @@ export class SessionTransaction {
 
 export function readOnlyError(what: string): StatementError {
   return new StatementError(SqlState.ReadOnlySqlTransaction, `cannot execute ${what} in a read-only transaction`);
+}
+
+const ISOLATIONS = {
+  serializable: 'serializable',
+  snapshot: 'snapshot',
+  repeatableRead: 'snapshot',
+  readCommitted: 'read committed',
+  readUncommitted: 'read committed',
+} as const;
+
+/** The modes of BEGIN and SET TRANSACTION that need no evaluation; AS OF is the caller's. */
+export function modeOptions(modes: TransactionModes): Partial<TransactionOptions> {
+  return {
+    ...(modes.isolation && { isolation: ISOLATIONS[modes.isolation] }),
+    ...(modes.priority && { priority: modes.priority }),
+    ...(modes.readOnly !== undefined && { readOnly: modes.readOnly }),
+  };
 }

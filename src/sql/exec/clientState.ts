@@ -1,0 +1,220 @@
+/**
+ * ClientState: what a session remembers between statements, and shows to them: user, settings, the open
+ * transaction, sequence values. Running statements is the Session's own part (session.ts).
+ */
+import type { Timestamp } from '../../base/timestamp.ts';
+import type { NameContext } from '../../catalog/catalog.ts';
+import type { Isolation } from '../../kv/kv.ts';
+import type { SessionValues } from '../expr/evalContext.ts';
+import { SessionVars, splitSearchPath } from './sessionVars.ts';
+import type { EngineServices } from './statement.ts';
+import type { SessionTransaction, TransactionOptions, TransactionStatus } from './transaction.ts';
+
+export interface SessionOptions {
+  /** Default root. */
+  readonly user?: string;
+  /** Default defaultdb. */
+  readonly database?: string;
+  /** Variables as the client asked for them when it connected; RESET goes back to these. */
+  readonly variables?: Readonly<Record<string, string>>;
+  /** The node it is connected to; default 1. */
+  readonly nodeId?: number;
+  readonly clientAddress?: string;
+}
+
+export class ClientState {
+  readonly engine: EngineServices;
+  readonly id: string;
+  readonly nodeId: number;
+  readonly clientAddress: string | undefined;
+  readonly vars: SessionVars;
+  /** What expressions see of the session. */
+  readonly values: SessionValues;
+  #user: string;
+  /** The open transaction, an implicit one too. */
+  transaction: SessionTransaction | undefined;
+  /** Settings when the explicit transaction began. */
+  protected varsBefore: ReadonlyMap<string, string> | undefined;
+  /** Settings to put back when the transaction ends, whichever way (SET LOCAL). */
+  protected localVars: Map<string, string> | undefined;
+  readonly #sequences = new Map<number, number | bigint>();
+  #lastSequence: number | bigint | undefined;
+  #lastStatementTimestamp = 0;
+  #names: NameContext | undefined;
+  /** Text of the statement that runs, for SHOW STATEMENTS; empty when idle. */
+  activeQuery = '';
+  readonly startedAt: number;
+
+  constructor(engine: EngineServices, options: SessionOptions) {
+    this.engine = engine;
+    this.id = engine.kv.ids.uuid().replaceAll('-', '');
+    this.nodeId = options.nodeId ?? 1;
+    this.clientAddress = options.clientAddress;
+    this.startedAt = engine.kv.clock.nowMicros();
+    this.#user = options.user ?? 'root';
+    this.vars = new SessionVars({
+      database: options.database ?? 'defaultdb',
+      session_user: this.#user,
+      session_authorization: this.#user,
+      session_id: this.id,
+      node_id: String(this.nodeId),
+      is_superuser: this.#user === 'root' ? 'on' : 'off',
+      ...options.variables,
+    });
+    const { vars } = this;
+    const session = this;
+    this.values = {
+      get timeZone() {
+        return vars.get('timezone');
+      },
+      get user() {
+        return session.#user;
+      },
+      get database() {
+        return vars.get('database');
+      },
+      get searchPath() {
+        return session.names.searchPath;
+      },
+      get applicationName() {
+        return vars.get('application_name');
+      },
+      variable: (name) => {
+        try {
+          return this.showVariable(name);
+        } catch {
+          return undefined;
+        }
+      },
+      setVariable: (name, value, local) => this.setVariable(name, value, local),
+    };
+  }
+
+  get user(): string {
+    return this.#user;
+  }
+  /** SET ROLE, RESET ROLE. */
+  set user(name: string) {
+    this.#user = name;
+    this.#names = undefined;
+  }
+  get database(): string {
+    return this.vars.get('database');
+  }
+
+  /** How unqualified names are resolved. */
+  get names(): NameContext {
+    if (!this.#names || this.#varsVersion !== this.vars.version) {
+      this.#varsVersion = this.vars.version;
+      const database = this.vars.get('database');
+      const path = this.vars.get('search_path');
+      this.#planKey = [
+        database,
+        path,
+        this.#user,
+        this.vars.get('timezone'),
+        this.vars.get('sql_safe_updates'),
+        this.vars.get('default_int_size'),
+      ].join('/');
+      const searchPath = splitSearchPath(path).map((name) => (name === '$user' ? this.#user : name));
+      this.#names = { currentDatabase: database, searchPath };
+    }
+    return this.#names;
+  }
+  #varsVersion = -1;
+  /** The settings that plans depend on. */
+  #planKey = '';
+
+  /** What a plan depends on in this session. */
+  get planKey(): string {
+    void this.names;
+    return this.#planKey;
+  }
+
+  // ---- transaction state ----------------------------------------------------------------------
+
+  /** For ReadyForQuery: idle, in a transaction, or in a failed one. */
+  get transactionStatus(): 'I' | 'T' | 'E' {
+    if (!this.transaction || this.transaction.isImplicit) return 'I';
+    const { status } = this.transaction;
+    return status === 'Open' || status === 'CommitWait' ? 'T' : 'E';
+  }
+
+  /** For SHOW TRANSACTION STATUS. */
+  get transactionState(): TransactionStatus {
+    return this.transaction && !this.transaction.isImplicit ? this.transaction.status : 'NoTxn';
+  }
+
+  /** What a transaction begins with. */
+  protected defaults(): TransactionOptions {
+    return {
+      isolation: this.vars.get('default_transaction_isolation') as Isolation,
+      priority: this.vars.get('default_transaction_priority') as TransactionOptions['priority'],
+      readOnly: this.vars.isOn('default_transaction_read_only'),
+      asOf: undefined,
+    };
+  }
+
+  /** The next statement_timestamp(): unique in the cluster's order, never back. */
+  protected nextStatementTimestamp(): Timestamp {
+    const now = Math.max(this.engine.kv.reading(), this.#lastStatementTimestamp) as Timestamp;
+    this.#lastStatementTimestamp = now;
+    return now;
+  }
+
+  // ---- variables ------------------------------------------------------------------------------
+
+  /** The text SHOW prints, transaction variables included. */
+  showVariable(name: string): string {
+    switch (name.toLowerCase()) {
+      case 'transaction_isolation':
+      case 'transaction isolation level':
+        return this.transaction?.options.isolation ?? this.vars.get('default_transaction_isolation');
+      case 'transaction_priority':
+      case 'transaction priority':
+        return this.transaction?.options.priority ?? this.vars.get('default_transaction_priority');
+      case 'transaction_read_only':
+        return (this.transaction?.isReadOnly ?? this.vars.isOn('default_transaction_read_only')) ? 'on' : 'off';
+      case 'transaction_status':
+        return this.transactionState;
+      default:
+        return this.vars.get(name);
+    }
+  }
+
+  /** SET: in a transaction it goes back with a rollback; `local` goes back in any case. */
+  setVariable(name: string, text: string, local: boolean): void {
+    if (local && this.transaction && !this.transaction.isImplicit) {
+      this.localVars ??= new Map();
+      const key = this.vars.spec(name).name;
+      if (!this.localVars.has(key)) this.localVars.set(key, this.vars.get(key));
+    }
+    if (name.toLowerCase() === 'transaction_isolation') {
+      this.setTransactionModes({ isolation: text as Isolation });
+      return;
+    }
+    this.vars.set(name, text);
+  }
+
+  setTransactionModes(change: Partial<TransactionOptions>): void {
+    this.transaction?.setOptions(change);
+  }
+
+  // ---- sequences ------------------------------------------------------------------------------
+
+  noteSequence(id: number, value: number | bigint): void {
+    this.#sequences.set(id, value);
+    this.#lastSequence = value;
+  }
+  sequenceValue(id: number): number | bigint | undefined {
+    return this.#sequences.get(id);
+  }
+  lastSequenceValue(): number | bigint | undefined {
+    return this.#lastSequence;
+  }
+  /** DISCARD SEQUENCES. */
+  forgetSequences(): void {
+    this.#sequences.clear();
+    this.#lastSequence = undefined;
+  }
+}

@@ -1,0 +1,113 @@
+/**
+ * Cursors: a statement opened for its rows, whatever its kind: planned ones over their operators,
+ * hooks over the rows they gave.
+ */
+import { StatementError } from '../../base/errors.ts';
+import { SqlState } from '../../base/sqlState.ts';
+import type { Datum } from '../../catalog/datum.ts';
+import { type ColumnType, Type } from '../../catalog/type.ts';
+import type { Statement } from '../parse/ast.ts';
+import { isPlannable, planStatement } from '../plan/planner.ts';
+import type { RunContext } from './context.ts';
+import { compilePlan, runPlan } from './executor.ts';
+import { planEnvironment } from './planEnvironment.ts';
+import type { Batches } from './run.ts';
+import type { Notice, ResultColumn } from './statement.ts';
+import type { CachedPlan, CachedStatement, StatementCache } from './statementCache.ts';
+import { insertTag, statementName } from './tags.ts';
+
+/** A statement under way. */
+export interface Cursor {
+  readonly columns: readonly ResultColumn[] | undefined;
+  readonly batches: Batches;
+  readonly notices: readonly Notice[];
+  tag(rowCount: number): string;
+  /** Rows affected, for row changes; undefined where rows given count. */
+  affected(): number | undefined;
+}
+
+/** What opening a statement needs beside its context. */
+export interface OpenOptions {
+  readonly cache: StatementCache;
+  /** What plans depend on in the session. */
+  readonly planKey: string;
+  /** Placeholder types that are known. */
+  readonly types: readonly (ColumnType | undefined)[];
+}
+
+/** Opens a statement: plans it, or runs its hook. Throws what planning throws; 0A000 for a kind nobody runs. */
+export async function openStatement(statement: CachedStatement, context: RunContext, options: OpenOptions): Promise<Cursor> {
+  const { ast } = statement;
+  if (isPlannable(ast)) return openPlan(await planFor(statement, context, options), ast, context);
+  return openHook(ast, context);
+}
+
+function openPlan(plan: CachedPlan, ast: Statement, context: RunContext): Cursor {
+  const { compiled } = plan;
+  if (compiled.plan.mutates) context.transaction.checkWritable(statementName(ast));
+  context.transaction.noteCatalog(plan.dependencies, compiled.plan.mutates, context.engine.catalog);
+  const run = context.newRun(compiled.plan.slotCount, compiled.plan.cteCount);
+  const { columns } = compiled.plan;
+  const isRowChange = ast.kind !== 'select';
+  return {
+    columns: isRowChange && columns.length === 0 ? undefined : columns,
+    batches: runPlan(compiled, run),
+    notices: context.notices,
+    tag: (rowCount) => insertTag(ast, rowCount),
+    affected: () => (isRowChange ? run.affected : undefined),
+  };
+}
+
+async function openHook(ast: Statement, context: RunContext): Promise<Cursor> {
+  const hook = context.engine.statements.get(ast.kind);
+  if (!hook) throw new StatementError(SqlState.FeatureNotSupported, `${statementName(ast)} is not supported yet`);
+  if (hook.isReadOnly !== true) {
+    context.transaction.checkWritable(statementName(ast));
+    context.transaction.flushCatalog(context.engine.catalog);
+  }
+  const columns = hook.columns(ast, context);
+  const result = await hook.run(context, ast);
+  return {
+    columns,
+    batches: once(result.rows ?? []),
+    notices: context.notices,
+    tag: () => result.tag,
+    affected: () => result.rowCount,
+  };
+}
+
+/** A statement's parameter types and columns, without running it. 42P18 for a parameter that nothing types. */
+export async function describeStatement(
+  statement: CachedStatement,
+  context: RunContext,
+  options: OpenOptions,
+): Promise<{ parameterTypes: readonly ColumnType[]; columns: readonly ResultColumn[] | undefined }> {
+  if (isPlannable(statement.ast)) {
+    const { columns, placeholderTypes } = (await planFor(statement, context, options)).compiled.plan;
+    const isSilent = statement.ast.kind !== 'select' && columns.length === 0;
+    return { parameterTypes: placeholderTypes, columns: isSilent ? undefined : columns };
+  }
+  const columns = context.engine.statements.get(statement.ast.kind)?.columns(statement.ast, context);
+  return { parameterTypes: options.types.map((type) => type ?? Type.String), columns };
+}
+
+/** Plans a statement, or finds its plan; its names join the transaction's reads when it runs. */
+async function planFor(statement: CachedStatement, context: RunContext, options: OpenOptions): Promise<CachedPlan> {
+  const snapshot = await context.catalog();
+  const types = options.types.length === 0 ? '' : options.types.map((type) => type?.oid ?? 0).join(',');
+  const key = `${snapshot.version}/${types}/${options.planKey}`;
+  const known = statement.plans.get(key);
+  if (known) return known;
+  const { ast } = statement;
+  if (!isPlannable(ast)) throw new StatementError(SqlState.InternalError, 'internal error: this statement is not planned');
+  const tracked = snapshot.tracked();
+  const plan = planStatement(planEnvironment(context, tracked), ast, options.types);
+  const made: CachedPlan = { compiled: compilePlan(plan), dependencies: tracked.dependencies };
+  // A transaction's own catalog has a version of its own: nobody else can use the plan.
+  if (plan.isCacheable && snapshot.version >= 0) options.cache.keepPlan(statement, key, made);
+  return made;
+}
+
+async function* once(rows: Datum[][]): Batches {
+  if (rows.length > 0) yield rows;
+}
