@@ -16,11 +16,11 @@
 import { utf8Encode } from '../../base/bytes.ts';
 import { StateError, StatementError, isVarveError } from '../../base/errors.ts';
 import { SqlState } from '../../base/sqlState.ts';
-import type { Timer } from '../../base/clock.ts';
 import type { Datum } from '../../catalog/datum.ts';
 import { type ColumnType, Type } from '../../catalog/type.ts';
 import type { Statement, TransactionModes } from '../parse/ast.ts';
 import { commonAsOf } from './asOf.ts';
+import { linkAbort, startTimeout } from './cancellation.ts';
 import { ClientState, type SessionOptions } from './clientState.ts';
 import { RunContext } from './context.ts';
 import { describeStatement, type OpenOptions, openStatement } from './cursor.ts';
@@ -43,7 +43,6 @@ export interface ExecuteOptions {
 }
 
 const IMPLICIT_ATTEMPTS_MAX = 50;
-const NOTHING = (): void => {};
 
 /** Statements that read no data: SET TRANSACTION may still follow them. */
 const SETTINGS: ReadonlySet<string> = new Set(['setTransaction', 'setVariable', 'resetVariable', 'showVariable', 'use']);
@@ -101,8 +100,7 @@ export class Session extends ClientState implements SessionState {
     try {
       let at = 0;
       while (at < statements.length) {
-        const implicit = this.transaction === undefined;
-        if (!implicit) {
+        if (this.transaction) {
           give([await this.#runInTransaction(statements[at] as CachedStatement, options)]);
           at++;
           continue;
@@ -167,11 +165,7 @@ export class Session extends ClientState implements SessionState {
 
   #linkSignal(signal: AbortSignal | undefined): () => void {
     if (this.#abort.signal.aborted) this.#abort = new AbortController();
-    if (!signal) return NOTHING;
-    const onAbort = () => this.cancel();
-    if (signal.aborted) onAbort();
-    else signal.addEventListener('abort', onAbort, { once: true });
-    return () => signal.removeEventListener('abort', onAbort);
+    return linkAbort(signal, () => this.cancel());
   }
 
   /** Ends the statement that runs with 57014; no effect when none does. */
@@ -185,7 +179,7 @@ export class Session extends ClientState implements SessionState {
     if (special) return special;
     try {
       const context = await this.#begin(statement, options.placeholders ?? [], options.placeholderTypes ?? []);
-      const stopTimer = this.#startTimeout();
+      const stopTimer = startTimeout(this.engine.kv.clock, this.vars.get('statement_timeout'), (reason) => this.cancel(reason));
       try {
         const cursor = await openStatement(statement, context, this.#openOptions(options.placeholderTypes ?? []));
         const rows = await collect(cursor.batches);
@@ -199,16 +193,6 @@ export class Session extends ClientState implements SessionState {
       this.#failed(told);
       throw told;
     }
-  }
-
-  #startTimeout(): () => void {
-    const text = this.vars.get('statement_timeout');
-    if (text === '0') return NOTHING;
-    const millis = Number(text);
-    const timer: Timer = this.engine.kv.clock.setTimer(millis * 1000, () =>
-      this.cancel('query execution canceled due to statement timeout'),
-    );
-    return () => timer.cancel();
   }
 
   #failed(error: unknown): void {
@@ -415,7 +399,7 @@ export class Session extends ClientState implements SessionState {
     given: readonly (ColumnType | undefined)[],
   ): Promise<PreparedStatement> {
     if (!statement) return { name, sql, statement, ast: undefined, parameterTypes: [], columns: undefined };
-    if (this.transaction && !this.transaction.isImplicit && !isTransactionControl(statement.ast)) this.transaction.checkRunnable();
+    if (this.transaction && !this.transaction.isImplicit && !TRANSACTION_CONTROL.has(statement.ast.kind)) this.transaction.checkRunnable();
     const transaction = this.transaction ?? new SessionTransaction(this.engine.kv, this.defaults(), true);
     try {
       const context = this.#newContext(transaction, [], given);
@@ -609,11 +593,7 @@ export class Session extends ClientState implements SessionState {
   }
 }
 
-function isTransactionControl(ast: Statement): boolean {
-  return (
-    ast.kind === 'commit' || ast.kind === 'rollback' || ast.kind === 'begin' || ast.kind === 'savepoint' || ast.kind === 'releaseSavepoint'
-  );
-}
+const TRANSACTION_CONTROL: ReadonlySet<string> = new Set(['begin', 'commit', 'rollback', 'savepoint', 'releaseSavepoint']);
 
 function padded(types: readonly (ColumnType | undefined)[], count: number): (ColumnType | undefined)[] {
   return Array.from({ length: Math.max(count, types.length) }, (_, i) => types[i]);

@@ -43,7 +43,7 @@ function nullOf(type: ColumnType): TypedExpr {
 /** A column by name that a statement writes. 42703 unknown, 55000 computed. */
 function writableColumn(table: TableDescriptor, name: Name): { column: ColumnDescriptor; position: number } {
   const column = columnByName(table, name.text);
-  if (!column || column.state !== 'public') {
+  if (column?.state !== 'public') {
     throw new StatementError(SqlState.UndefinedColumn, `column "${name.text}" does not exist`, { location: { position: name.pos + 1 } });
   }
   if (column.computeExpr !== undefined) {
@@ -236,7 +236,7 @@ function conflictArbiter(table: TableDescriptor, clause: OnConflict): IndexDescr
 
 function writableOrComputed(table: TableDescriptor, name: Name): ColumnDescriptor {
   const column = columnByName(table, name.text);
-  if (!column || column.state !== 'public') throw new StatementError(SqlState.UndefinedColumn, `column "${name.text}" does not exist`);
+  if (column?.state !== 'public') throw new StatementError(SqlState.UndefinedColumn, `column "${name.text}" does not exist`);
   return column;
 }
 

@@ -468,7 +468,7 @@ function projectAndSort(
   orderBy.forEach((item, i) => {
     const expr = exprs[targets.length + i];
     if (!expr) return;
-    const known = outputs.findIndex((output) => output === expr);
+    const known = outputs.indexOf(expr);
     const index = known >= 0 ? known : positionOf(expr);
     if (keys.some((key) => key.index === index)) return;
     keys.push({ index, descending: item.descending, nullsFirst: item.nulls ? item.nulls === 'first' : !item.descending });

@@ -48,7 +48,7 @@ export async function alterTable(change: SchemaChange, stmt: AlterTable): Promis
 
 function requireColumn(table: TableDescriptor, name: Name): ColumnDescriptor {
   const column = columnByName(table, name.text);
-  if (!column || column.state !== 'public') throw new StatementError(SqlState.UndefinedColumn, `column "${name.text}" does not exist`);
+  if (column?.state !== 'public') throw new StatementError(SqlState.UndefinedColumn, `column "${name.text}" does not exist`);
   return column;
 }
 

@@ -15,7 +15,6 @@ import {
   type ColumnDescriptor,
   columnByName,
   type FamilyDescriptor,
-  type ForeignKeyAction,
   type ForeignKeyDescriptor,
   type IndexDescriptor,
   PRIMARY_INDEX_ID,
@@ -24,7 +23,7 @@ import {
 } from '../../../catalog/descriptor.ts';
 import { ownerPrivileges } from '../../../catalog/privileges.ts';
 import { initializeSequence, sequenceOptions } from '../../../catalog/sequences.ts';
-import { type ColumnType, sqlTypeName, Type, typesEquivalent } from '../../../catalog/type.ts';
+import { sqlTypeName, Type } from '../../../catalog/type.ts';
 import type {
   ColumnDef,
   ColumnQualifier,
@@ -33,11 +32,11 @@ import type {
   IndexElement,
   Name,
   Option,
-  ReferentialAction,
   TableConstraint,
   TableElement,
 } from '../../parse/ast.ts';
-import { alreadyExists, freeName, partsOf, type SchemaChange } from './common.ts';
+import { alreadyExists, freeName, type SchemaChange } from './common.ts';
+import { foreignKeyOf } from './foreignKeyOf.ts';
 import { nextvalText, storeComputed, storeCondition, storeDefault } from './storedExpr.ts';
 import { sequenceDescriptor } from './sequences.ts';
 
@@ -105,14 +104,6 @@ export function emptyTable(id: number, name: string, schema: ResolvedSchema, own
     createTime: MIN_TIMESTAMP,
   };
 }
-
-const ACTIONS: Readonly<Record<ReferentialAction, ForeignKeyAction>> = {
-  noAction: 'NO ACTION',
-  restrict: 'RESTRICT',
-  cascade: 'CASCADE',
-  setNull: 'SET NULL',
-  setDefault: 'SET DEFAULT',
-};
 
 type Indexed = Extract<TableConstraint, { kind: 'primaryKey' | 'unique' }>;
 
@@ -540,103 +531,14 @@ export class TableBuilder {
     reference: ForeignKeyReference,
     validated = true,
   ): ForeignKeyDescriptor {
-    const { change } = this;
-    const isSelf =
-      partsOf(reference.table).length === 1 &&
-      reference.table.parts[0]?.text === this.table.name &&
-      !change.snapshot.tableById(this.table.id);
-    const target = isSelf ? this.table : change.table(reference.table);
-    const own = target.id === this.table.id ? this.table : target;
-    if (own.id !== this.table.id) change.check(own, 'SELECT');
-    const columnIds = columns.map((name) => {
-      const column = columnByName(this.table, name.text);
-      if (!column) throw new StatementError(SqlState.UndefinedColumn, `column "${name.text}" does not exist`);
-      return column.id;
-    });
-    const referencedIds =
-      reference.columns.length > 0
-        ? reference.columns.map((name) => {
-            const column = columnByName(own, name.text);
-            if (!column) throw new StatementError(SqlState.UndefinedColumn, `column "${name.text}" does not exist`);
-            return column.id;
-          })
-        : [...own.primaryIndex.columnIds].slice(0, Math.max(own.primaryIndex.columnIds.length, columnIds.length));
-    if (referencedIds.length !== columnIds.length) {
-      throw new StatementError(
-        SqlState.SyntaxError,
-        `${columnIds.length} columns must reference exactly ${columnIds.length} columns in referenced table (found ${referencedIds.length})`,
-      );
-    }
-    columnIds.forEach((id, i) => {
-      const from = this.table.columns.find((column) => column.id === id) as ColumnDescriptor;
-      const to = own.columns.find((column) => column.id === referencedIds[i]) as ColumnDescriptor;
-      if (!typesEquivalent(from.type, to.type)) {
-        throw new StatementError(
-          SqlState.DatatypeMismatch,
-          `type of "${from.name}" (${lower(from.type)}) does not match foreign key "${own.name}"."${to.name}" (${lower(to.type)})`,
-        );
-      }
-    });
-    const isUnique = allIndexes(own).some(
-      (index) =>
-        index.unique &&
-        index.predicate === undefined &&
-        index.columnIds.length === referencedIds.length &&
-        index.columnIds.every((id) => referencedIds.includes(id)),
-    );
-    if (!isUnique) {
-      const names = referencedIds.map((id) => own.columns.find((column) => column.id === id)?.name).join(', ');
-      throw new StatementError(
-        SqlState.InvalidForeignKey,
-        `there is no unique constraint matching given keys for referenced table ${own.name}`,
-        { detail: `no unique index on (${names})` },
-      );
-    }
-    const columnNames = columns.map((name) => name.text).join('_');
-    // The name as CockroachDB 21.1 gives it when PostgreSQL's own form is not asked for.
-    const name = this.#constraintName(given, `${this.table.name}_${columnNames}_fkey`);
-    const onDelete = ACTIONS[reference.onDelete];
-    const onUpdate = ACTIONS[reference.onUpdate];
-    for (const action of [onDelete, onUpdate]) this.#checkAction(action, columnIds);
-    const fk: ForeignKeyDescriptor = {
-      id: this.table.nextConstraintId,
-      name,
-      columnIds,
-      referencedTableId: own.id,
-      referencedColumnIds: referencedIds,
-      onDelete,
-      onUpdate,
-      match: reference.match === 'full' ? 'FULL' : 'SIMPLE',
-      validated,
-    };
+    const name = this.#constraintName(given, `${this.table.name}_${columns.map((column) => column.text).join('_')}_fkey`);
+    const fk = foreignKeyOf(this.change, this.table, { name, columns, reference, validated });
     this.set({ foreignKeys: [...this.table.foreignKeys, fk], nextConstraintId: fk.id + 1 });
-    if (own.id === this.table.id) {
-      if (!this.table.referencedByIds.includes(this.table.id)) {
-        this.set({ referencedByIds: [...this.table.referencedByIds, this.table.id].sort((a, b) => a - b) });
-      }
-    } else {
-      this.#referenced.add(own.id);
+    if (fk.referencedTableId !== this.table.id) this.#referenced.add(fk.referencedTableId);
+    else if (!this.table.referencedByIds.includes(this.table.id)) {
+      this.set({ referencedByIds: [...this.table.referencedByIds, this.table.id].sort((x, y) => x - y) });
     }
     return fk;
-  }
-
-  #checkAction(action: ForeignKeyAction, columnIds: readonly number[]): void {
-    for (const id of columnIds) {
-      const column = this.table.columns.find((candidate) => candidate.id === id);
-      if (!column || column.nullable) continue;
-      if (action === 'SET NULL') {
-        throw new StatementError(
-          SqlState.InvalidForeignKey,
-          `cannot add a SET NULL cascading action on column "${column.name}" which has a NOT NULL constraint`,
-        );
-      }
-      if (action === 'SET DEFAULT' && column.defaultExpr === undefined) {
-        throw new StatementError(
-          SqlState.InvalidForeignKey,
-          `cannot add a SET DEFAULT cascading action on column "${column.name}" which has a NOT NULL constraint and a NULL default expression`,
-        );
-      }
-    }
   }
 
   storageParam(option: Option, value: { readonly value: unknown }): void {
@@ -675,8 +577,6 @@ export class TableBuilder {
     for (const id of ids) this.#sequences.set(id, columnId);
   }
 }
-
-const lower = (type: ColumnType): string => sqlTypeName(type).toLowerCase();
 
 export function elementOf(name: Name): IndexElement {
   return { expr: { kind: 'column', parts: [name], pos: name.pos }, descending: false, nulls: undefined, pos: name.pos };

@@ -1,0 +1,124 @@
+/**
+ * FOREIGN KEY definitions: checked against the table they refer to, and made into descriptors.
+ */
+import { StatementError } from '../../../base/errors.ts';
+import { SqlState } from '../../../base/sqlState.ts';
+import {
+  allIndexes,
+  type ColumnDescriptor,
+  columnByName,
+  type ForeignKeyAction,
+  type ForeignKeyDescriptor,
+  type TableDescriptor,
+} from '../../../catalog/descriptor.ts';
+import { type ColumnType, sqlTypeName, typesEquivalent } from '../../../catalog/type.ts';
+import type { ForeignKeyReference, Name, ReferentialAction } from '../../parse/ast.ts';
+import { partsOf, type SchemaChange } from './common.ts';
+
+const ACTIONS: Readonly<Record<ReferentialAction, ForeignKeyAction>> = {
+  noAction: 'NO ACTION',
+  restrict: 'RESTRICT',
+  cascade: 'CASCADE',
+  setNull: 'SET NULL',
+  setDefault: 'SET DEFAULT',
+};
+
+export interface ForeignKeyDefinition {
+  readonly name: string;
+  readonly columns: readonly Name[];
+  readonly reference: ForeignKeyReference;
+  readonly validated: boolean;
+}
+
+/** The descriptor of a foreign key of `table`, with the table's next constraint id. 42703, 42804, 42830. */
+export function foreignKeyOf(
+  change: SchemaChange,
+  table: TableDescriptor,
+  { name, columns, reference, validated }: ForeignKeyDefinition,
+): ForeignKeyDescriptor {
+  const parent = referencedTable(change, table, reference);
+  const columnIds = columns.map((column) => columnId(table, column));
+  const referencedColumnIds =
+    reference.columns.length > 0 ? reference.columns.map((column) => columnId(parent, column)) : [...parent.primaryIndex.columnIds];
+  if (referencedColumnIds.length !== columnIds.length) {
+    throw new StatementError(
+      SqlState.SyntaxError,
+      `${columnIds.length} columns must reference exactly ${columnIds.length} columns in referenced table (found ${referencedColumnIds.length})`,
+    );
+  }
+  checkTypes(table, columnIds, parent, referencedColumnIds);
+  checkUnique(parent, referencedColumnIds);
+  const onDelete = ACTIONS[reference.onDelete];
+  const onUpdate = ACTIONS[reference.onUpdate];
+  for (const action of [onDelete, onUpdate]) checkAction(table, action, columnIds);
+  return {
+    id: table.nextConstraintId,
+    name,
+    columnIds,
+    referencedTableId: parent.id,
+    referencedColumnIds,
+    onDelete,
+    onUpdate,
+    match: reference.match === 'full' ? 'FULL' : 'SIMPLE',
+    validated,
+  };
+}
+
+/** A table under construction may refer to itself before any name finds it. */
+function referencedTable(change: SchemaChange, table: TableDescriptor, reference: ForeignKeyReference): TableDescriptor {
+  const parts = partsOf(reference.table);
+  const isSelf = parts.length === 1 && parts[0] === table.name && !change.snapshot.tableById(table.id);
+  const found = isSelf ? table : change.table(reference.table);
+  if (found.id === table.id) return table;
+  change.check(found, 'SELECT');
+  return found;
+}
+
+function columnId(table: TableDescriptor, name: Name): number {
+  const column = columnByName(table, name.text);
+  if (!column) throw new StatementError(SqlState.UndefinedColumn, `column "${name.text}" does not exist`);
+  return column.id;
+}
+
+const lower = (type: ColumnType): string => sqlTypeName(type).toLowerCase();
+
+function checkTypes(table: TableDescriptor, columnIds: readonly number[], parent: TableDescriptor, referencedIds: readonly number[]): void {
+  columnIds.forEach((id, i) => {
+    const from = table.columns.find((column) => column.id === id) as ColumnDescriptor;
+    const to = parent.columns.find((column) => column.id === referencedIds[i]) as ColumnDescriptor;
+    if (typesEquivalent(from.type, to.type)) return;
+    throw new StatementError(
+      SqlState.DatatypeMismatch,
+      `type of "${from.name}" (${lower(from.type)}) does not match foreign key "${parent.name}"."${to.name}" (${lower(to.type)})`,
+    );
+  });
+}
+
+function checkUnique(parent: TableDescriptor, referencedIds: readonly number[]): void {
+  const isUnique = allIndexes(parent).some(
+    (index) =>
+      index.unique &&
+      index.predicate === undefined &&
+      index.columnIds.length === referencedIds.length &&
+      index.columnIds.every((id) => referencedIds.includes(id)),
+  );
+  if (isUnique) return;
+  const names = referencedIds.map((id) => parent.columns.find((column) => column.id === id)?.name).join(', ');
+  throw new StatementError(
+    SqlState.InvalidForeignKey,
+    `there is no unique constraint matching given keys for referenced table ${parent.name}`,
+    { detail: `no unique index on (${names})` },
+  );
+}
+
+function checkAction(table: TableDescriptor, action: ForeignKeyAction, columnIds: readonly number[]): void {
+  for (const id of columnIds) {
+    const column = table.columns.find((candidate) => candidate.id === id);
+    if (!column || column.nullable) continue;
+    const what = `cannot add a ${action} cascading action on column "${column.name}" which has a NOT NULL constraint`;
+    if (action === 'SET NULL') throw new StatementError(SqlState.InvalidForeignKey, what);
+    if (action === 'SET DEFAULT' && column.defaultExpr === undefined) {
+      throw new StatementError(SqlState.InvalidForeignKey, `${what} and a NULL default expression`);
+    }
+  }
+}
