@@ -88,7 +88,7 @@ const rules = suite('tidy: rules');
 
 rules('packages have their places', () => {
   const good = [
-    file('src/mvcc/store.ts', 'sorted-btree'),
+    file('src/kv/writeBuffer.ts', 'sorted-btree'),
     file('src/jobs/jobMachine.ts', 'xstate'),
     file('src/storage/http.ts', 'undici', 'node:crypto'),
     file('src/server/pgwire.ts', 'node:net'),
