@@ -17,7 +17,7 @@ import type { Bytes } from '../../base/bytes.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Timestamp } from '../../base/timestamp.ts';
 import type { Datum } from '../../catalog/datum.ts';
-import type { SubqueryPlan } from './typedExpr.ts';
+import type { SubqueryPlan } from './subqueryPlan.ts';
 
 /** A row handed to a compiled expression: positions are those of the scope's columns. */
 export type Row = readonly Datum[];

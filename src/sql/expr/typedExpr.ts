@@ -17,6 +17,9 @@
 import type { Datum } from '../../catalog/datum.ts';
 import type { ColumnType } from '../../catalog/type.ts';
 import type { AggregateOverload, GeneratorOverload, Overload } from './overload.ts';
+import type { SubqueryPlan } from './subqueryPlan.ts';
+
+export type { SubqueryForm, SubqueryPlan } from './subqueryPlan.ts';
 
 export type ComparisonOp = '=' | '<>' | '<' | '<=' | '>' | '>=';
 
@@ -192,28 +195,6 @@ export interface TypedField {
   readonly name: string;
 }
 
-/**
- * How the rows of a subquery become one datum:
- *   scalar  its one column of its one row, NULL without rows, 21000 for more than one row; a tuple
- *           when it has several columns
- *   exists  a boolean
- *   array   Datum[] of its one column in row order (tuples for several columns): IN, ANY, ALL, ARRAY()
- */
-export type SubqueryForm = 'scalar' | 'exists' | 'array';
-
-/** What the planner made of a subquery: opaque here, but for these. */
-export interface SubqueryPlan {
-  readonly form: SubqueryForm;
-  readonly columns: readonly { readonly name: string; readonly type: ColumnType }[];
-  /** True when it refers to a row of an enclosing query. */
-  readonly isCorrelated: boolean;
-  /** True when it writes or calls volatile functions. */
-  readonly isVolatile: boolean;
-  /** Columns (index) of the immediately enclosing row that it reads. */
-  readonly outerColumns: readonly number[];
-  /** One line for EXPLAIN and formatExpr, e.g. `@S1`. */
-  readonly label: string;
-}
 export interface TypedSubquery {
   readonly kind: 'subquery';
   readonly type: ColumnType;
