@@ -24,13 +24,11 @@ export const partsOf = (name: ObjectName): string[] => name.parts.map((part) => 
 /** One schema-changing statement. */
 export class SchemaChange {
   readonly context: RunContext;
-  readonly txn: Txn;
   #snapshot: CatalogSnapshot & { readonly dependencies: CatalogDependencies };
   readonly roles: ReadonlySet<string>;
 
   private constructor(context: RunContext, snapshot: CatalogSnapshot, roles: ReadonlySet<string>) {
     this.context = context;
-    this.txn = context.txn;
     this.#snapshot = snapshot.tracked();
     this.roles = roles;
   }
@@ -39,6 +37,11 @@ export class SchemaChange {
     const snapshot = await context.catalog();
     const roles = isAdmin(context.user) ? new Set([context.user]) : await rolesOf(context.reader, context.user);
     return new SchemaChange(context, snapshot, roles);
+  }
+
+  /** 25006 under AS OF SYSTEM TIME: SHOW uses a change too, and asks for no transaction. */
+  get txn(): Txn {
+    return this.context.txn;
   }
 
   get snapshot(): CatalogSnapshot {
