@@ -1,7 +1,7 @@
 /**
  * Golden SQL scripts, test/golden/sql/exec/<topic>, on a manual clock that starts at 2026-11-20.
  *
- *   exec [session=a]          runs the statements; prints each tag, notices, or the error
+ *   exec [session=a [user=u]] runs the statements; prints each tag, notices, or the error
  *   query [session=a] [types] prints columns and rows of the last statement; NULL as NULL
  *   clock advance=25h         moves the clock
  *   gc                        collects garbage, then dropped tables; prints what went
@@ -21,7 +21,7 @@ goldenSuite('sql/exec', async () => {
   const db = await openSql();
   const marks = new Map<string, Timestamp>();
   const started = new Map<string, Promise<string>>();
-  const run = (command: GoldenCommand): Promise<string> => runText(db, expand(command.input, db, marks), command.arg('session'));
+  const run = (command: GoldenCommand): Promise<string> => runText(db, expand(command.input, db, marks), sessionOf(db, command));
   return {
     async run(command) {
       switch (command.name) {
@@ -53,6 +53,14 @@ goldenSuite('sql/exec', async () => {
     close: () => db.close(),
   };
 });
+
+/** The command's session; `user=` names who it belongs to, at its first use. */
+function sessionOf(db: SqlHarness, command: GoldenCommand): string | undefined {
+  const name = command.arg('session');
+  const user = command.arg('user');
+  if (name !== undefined && user !== undefined) db.session(name, { user });
+  return name;
+}
 
 function expand(text: string, db: SqlHarness, marks: ReadonlyMap<string, Timestamp>): string {
   return text

@@ -16,7 +16,7 @@ import { formatDatum } from '../../src/catalog/datumText.ts';
 import { openKv } from '../../src/kv/localKv.ts';
 import type { Kv } from '../../src/kv/kv.ts';
 import { SqlEngine } from '../../src/sql/exec/engine.ts';
-import type { ExecuteOptions, Session } from '../../src/sql/exec/session.ts';
+import type { ExecuteOptions, Session, SessionOptions } from '../../src/sql/exec/session.ts';
 import type { StatementResult } from '../../src/sql/exec/statement.ts';
 
 export const HARNESS_START = '2026-11-20T00:00:00Z';
@@ -27,7 +27,7 @@ export interface SqlHarness {
   readonly services: CatalogServices;
   readonly engine: SqlEngine;
   /** The session of that name, made at its first use; '' is the default one. */
-  session(name?: string): Session;
+  session(name?: string, options?: SessionOptions): Session;
   /** Runs a text in a session and gives its results. */
   exec(sql: string, options?: ExecuteOptions & { session?: string }): Promise<StatementResult[]>;
   /** The rows of the last statement as text. */
@@ -55,10 +55,10 @@ export async function openSql(options: { seed?: string; localities?: readonly st
     random: random.fork('sql'),
   });
   const sessions = new Map<string, Session>();
-  const session = (name = ''): Session => {
+  const session = (name = '', sessionOptions: SessionOptions = {}): Session => {
     let known = sessions.get(name);
     if (!known) {
-      known = engine.newSession();
+      known = engine.newSession(sessionOptions);
       sessions.set(name, known);
     }
     return known;

@@ -9,9 +9,10 @@ import { parseUuid } from '../../catalog/datumText.ts';
 import type { CatalogSnapshot, NameContext } from '../../catalog/catalog.ts';
 import type { Datum } from '../../catalog/datum.ts';
 import type { TableDescriptor } from '../../catalog/descriptor.ts';
-import { hasPrivilege } from '../../catalog/privileges.ts';
+import { hasPrivilege, isAdmin } from '../../catalog/privileges.ts';
 import { advanceCounter } from '../../catalog/sequences.ts';
 import { type ColumnType, familyName, Type } from '../../catalog/type.ts';
+import { rolesOf } from '../../catalog/users.ts';
 import type { KvReader, Txn } from '../../kv/kv.ts';
 import { analyzeExpr, coerceTo } from '../expr/analyze.ts';
 import { compileAsync } from '../expr/compileAsync.ts';
@@ -70,6 +71,11 @@ export class RunContext implements StatementContext {
   }
   get names(): NameContext {
     return this.session.names;
+  }
+
+  /** Every name the user goes by: itself and its roles. Admins need no look-up. */
+  async roles(): Promise<ReadonlySet<string>> {
+    return isAdmin(this.user) ? new Set([this.user]) : rolesOf(this.reader, this.user);
   }
 
   async catalog(): Promise<CatalogSnapshot> {

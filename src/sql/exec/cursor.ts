@@ -95,13 +95,14 @@ export async function describeStatement(
 async function planFor(statement: CachedStatement, context: RunContext, options: OpenOptions): Promise<CachedPlan> {
   const snapshot = await context.catalog();
   const types = options.types.length === 0 ? '' : options.types.map((type) => type?.oid ?? 0).join(',');
-  const key = `${snapshot.version}/${types}/${options.planKey}`;
+  const roles = await context.roles();
+  const key = `${snapshot.version}/${types}/${options.planKey}/${roles.size > 1 ? [...roles].join() : ''}`;
   const known = statement.plans.get(key);
   if (known) return known;
   const { ast } = statement;
   if (!isPlannable(ast)) throw new StatementError(SqlState.InternalError, 'internal error: this statement is not planned');
   const tracked = snapshot.tracked();
-  const plan = planStatement(planEnvironment(context, tracked), ast, options.types);
+  const plan = planStatement(planEnvironment(context, tracked, roles), ast, options.types);
   const made: CachedPlan = { compiled: compilePlan(plan), dependencies: tracked.dependencies };
   // A transaction's own catalog has a version of its own: nobody else can use the plan.
   if (plan.isCacheable && snapshot.version >= 0) options.cache.keepPlan(statement, key, made);

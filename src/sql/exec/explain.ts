@@ -22,7 +22,8 @@ export function registerExplain(hooks: StatementHooks): void {
       if (!isPlannable(stmt.statement)) {
         return { tag: 'EXPLAIN', rows: [[utf8Encode(`• ${statementName(stmt.statement).toLowerCase()}`)]] };
       }
-      const env = planEnvironment(context as RunContext, await context.catalog());
+      const run = context as RunContext;
+      const env = planEnvironment(run, await run.catalog(), await run.roles());
       const lines = explainPlan(planStatement(env, stmt.statement, context.placeholderTypes));
       return { tag: 'EXPLAIN', rows: lines.map((line) => [utf8Encode(line)]) };
     },

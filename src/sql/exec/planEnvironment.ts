@@ -18,7 +18,8 @@ import { checkPrivilege } from '../../catalog/privileges.ts';
 
 const partsOf = (name: ObjectName): string[] => name.parts.map((part) => part.text);
 
-export function planEnvironment(context: RunContext, snapshot: CatalogSnapshot): PlanEnvironment {
+/** `roles`: every name the user goes by (RunContext.roles). */
+export function planEnvironment(context: RunContext, snapshot: CatalogSnapshot, roles: ReadonlySet<string>): PlanEnvironment {
   const { session, engine } = context;
   const { names } = session;
 
@@ -46,7 +47,7 @@ export function planEnvironment(context: RunContext, snapshot: CatalogSnapshot):
     const found = virtual(name);
     if (found) return { kind: 'virtual', ...found };
     const { descriptor, schema } = snapshot.requireTable(partsOf(name), names);
-    checkPrivilege(session.user, descriptor, 'SELECT');
+    checkPrivilege(roles, descriptor, 'SELECT');
     if (descriptor.sequence) return { kind: 'virtual', table: sequenceTable(descriptor), database: schema.database.name };
     return { kind: 'table', table: descriptor, schema: schema.name, database: schema.database.name };
   };
@@ -56,18 +57,18 @@ export function planEnvironment(context: RunContext, snapshot: CatalogSnapshot):
     timeZone: session.values.timeZone,
     safeUpdates: session.vars.isOn('sql_safe_updates'),
     resolveRelation,
-    resolveTable(name) {
+    resolveTable(name, privilege) {
       if (virtual(name)) {
         throw new StatementError(
           SqlState.InsufficientPrivilege,
-          `user ${session.user} does not have INSERT privilege on relation ${partsOf(name).at(-1)}`,
+          `user ${session.user} does not have ${privilege} privilege on relation ${partsOf(name).at(-1)}`,
         );
       }
       const { descriptor, schema } = snapshot.requireTable(partsOf(name), names);
       if (descriptor.view || descriptor.sequence) {
         throw new StatementError(SqlState.WrongObjectType, `"${descriptor.name}" is not a table`);
       }
-      checkPrivilege(session.user, descriptor, 'INSERT');
+      checkPrivilege(roles, descriptor, privilege);
       return { kind: 'table', table: descriptor, schema: schema.name, database: schema.database.name };
     },
     tableById(id): TableDescriptor {
@@ -82,7 +83,7 @@ export function planEnvironment(context: RunContext, snapshot: CatalogSnapshot):
       return name.isArray ? arrayOf(type) : type;
     },
     statementColumns(statement): readonly PlanColumn[] {
-      if (isPlannable(statement)) return planStatement(planEnvironment(context, snapshot), statement).columns;
+      if (isPlannable(statement)) return planStatement(planEnvironment(context, snapshot, roles), statement).columns;
       const columns = engine.statements.get(statement.kind)?.columns(statement, context);
       if (!columns) {
         throw new StatementError(SqlState.SyntaxError, `statement source "${statementName(statement)}" does not return any columns`);

@@ -58,7 +58,7 @@ export function planInsert(ctx: PlanContext, stmt: InsertStatement, outer: Commo
   ctx.mutates = true;
   const frame = new Frame(undefined);
   const ctes = stmt.with ? planWith(ctx, stmt.with, frame, outer) : outer;
-  const { table, schema, database } = ctx.env.resolveTable(stmt.table);
+  const { table, schema, database } = ctx.env.resolveTable(stmt.table, 'INSERT');
   const shape = tableShape(table);
   const targets = insertTargets(table, stmt.columns);
   const input = insertInput(ctx, stmt, table, targets, frame, ctes);
@@ -325,7 +325,7 @@ export function planUpdate(ctx: PlanContext, stmt: UpdateStatement, outer: Commo
   if (ctx.env.safeUpdates && !stmt.where && !stmt.limit) throw unsafe('UPDATE without WHERE or LIMIT clause');
   const frame = new Frame(undefined);
   const ctes = stmt.with ? planWith(ctx, stmt.with, frame, outer) : outer;
-  const { table, node: source, scope } = writeSource(ctx, stmt.table, stmt.from, frame, ctes);
+  const { table, node: source, scope } = writeSource(ctx, stmt.table, 'UPDATE', stmt.from, frame, ctes);
   const shape = tableShape(table);
   let node = filtered(ctx, source, stmt.where, scope, ctes);
   const { targets, exprs } = planAssignments(ctx, stmt.set, table, scope, ctes);
@@ -348,7 +348,7 @@ export function planDelete(ctx: PlanContext, stmt: DeleteStatement, outer: Commo
   if (ctx.env.safeUpdates && !stmt.where && !stmt.limit) throw unsafe('DELETE without WHERE or LIMIT clause');
   const frame = new Frame(undefined);
   const ctes = stmt.with ? planWith(ctx, stmt.with, frame, outer) : outer;
-  const { table, node: source, scope } = writeSource(ctx, stmt.table, stmt.using, frame, ctes);
+  const { table, node: source, scope } = writeSource(ctx, stmt.table, 'DELETE', stmt.using, frame, ctes);
   const filteredNode = filtered(ctx, source, stmt.where, scope, ctes);
   const input = sortedAndLimited(ctx, filteredNode, stmt, scope, ctes);
   const { returning, columns } = planReturning(ctx, stmt.returning, scope, ctes);
@@ -364,11 +364,12 @@ function unsafe(what: string): StatementError {
 function writeSource(
   ctx: PlanContext,
   ref: UpdateStatement['table'],
+  privilege: 'UPDATE' | 'DELETE',
   others: UpdateStatement['from'],
   frame: Frame,
   ctes: CommonTables | undefined,
 ): { table: TableDescriptor; node: PlanNode; scope: SelectScope } {
-  const { table, schema, database } = ctx.env.resolveTable(ref.name);
+  const { table, schema, database } = ctx.env.resolveTable(ref.name, privilege);
   const scan = planTableScan(ref, table, schema, database);
   const own: PlanNode = { ...scan.node, forWrite: true };
   if (others.length === 0) return { table, node: own, scope: new SelectScope(scan.columns, frame) };

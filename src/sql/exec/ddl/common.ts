@@ -14,7 +14,6 @@ import { describeKind } from '../../../catalog/descriptor.ts';
 import { checkPrivilege, isAdmin } from '../../../catalog/privileges.ts';
 import { resolveTypeName } from '../../../catalog/typeName.ts';
 import { arrayOf, type ColumnType, enumOf } from '../../../catalog/type.ts';
-import { rolesOf } from '../../../catalog/users.ts';
 import type { Txn } from '../../../kv/kv.ts';
 import type { ObjectName, TypeName } from '../../parse/ast.ts';
 import type { RunContext } from '../context.ts';
@@ -35,7 +34,7 @@ export class SchemaChange {
 
   static async begin(context: RunContext): Promise<SchemaChange> {
     const snapshot = await context.catalog();
-    const roles = isAdmin(context.user) ? new Set([context.user]) : await rolesOf(context.reader, context.user);
+    const roles = await context.roles();
     return new SchemaChange(context, snapshot, roles);
   }
 
