@@ -11,18 +11,19 @@ import { randomBytes } from 'node:crypto';
 import { resolve } from 'node:path';
 
 import type { Clock } from '../base/clock.ts';
-import { type Executor, PoolExecutor } from '../base/executor.ts';
+import { StateError } from '../base/errors.ts';
+import { PoolExecutor } from '../base/executor.ts';
 import { Activity } from '../base/idle.ts';
 import { Ids } from '../base/ids.ts';
 import { ManualClock } from '../base/manualClock.ts';
 import { type Random, seededRandom } from '../base/random.ts';
+import { SqlState } from '../base/sqlState.ts';
 import { SystemClock } from '../base/systemClock.ts';
 import { VERSION } from '../base/version.ts';
 import { openKv } from '../kv/localKv.ts';
 import type { Kv } from '../kv/kv.ts';
 import { type CatalogServices, openCatalog } from '../catalog/bootstrap.ts';
 import type { ClusterSettings } from '../catalog/settings.ts';
-import type { ExternalStorage } from '../storage/externalStorage.ts';
 import { MemoryFiles, openMemory } from '../storage/memory.ts';
 import { openNodelocal } from '../storage/nodelocal.ts';
 import { StorageRegistry } from '../storage/registry.ts';
@@ -35,24 +36,8 @@ import type { Session, SessionOptions } from '../sql/exec/session.ts';
 import { registerBackup } from '../backup/registerBackup.ts';
 import { registerRestore } from '../restore/registerRestore.ts';
 import { registerInternals } from './internals.ts';
+import { checkOptions, type DatabaseOptions } from './openOptions.ts';
 import { registerUserfileFunctions } from './userfileFunctions.ts';
-
-export interface DatabaseOptions {
-  /** Default: the machine's. A ManualClock moves only when told. */
-  readonly clock?: Clock;
-  /** Nodes of the cluster; default 1, or one for each of `localities`. */
-  readonly nodes?: number;
-  /** One a node: `region=us-east,zone=a`. Nodes without one have no locality. */
-  readonly localities?: readonly string[];
-  /** Where nodelocal:// files are; a path, relative to the working directory. Undefined refuses nodelocal. */
-  readonly externalIoDir?: string;
-  /** Decides every id and random value; default: drawn from the system. */
-  readonly seed?: string;
-  /** Default: the thread pool, in slices of a few milliseconds. */
-  readonly executor?: Executor;
-  /** Goes around every storage adapter: fault injection. */
-  readonly wrapStorage?: (storage: ExternalStorage) => ExternalStorage;
-}
 
 interface Parts {
   readonly kv: Kv;
@@ -71,7 +56,7 @@ export class Database {
   readonly storage: StorageRegistry;
   readonly engine: SqlEngine;
   readonly #parts: Parts;
-  #isClosed = false;
+  readonly #closing = new AbortController();
 
   private constructor(parts: Parts) {
     const { kv, services, random } = parts;
@@ -91,7 +76,9 @@ export class Database {
     registerUserfileFunctions(engine.functions, storage);
   }
 
+  /** 22023 for options that cannot be. */
   static async open(options: DatabaseOptions = {}): Promise<Database> {
+    checkOptions(options);
     const clock = options.clock ?? new SystemClock();
     const activity = clock instanceof ManualClock ? clock.activity : new Activity();
     const executor = options.executor ?? new PoolExecutor({ activity });
@@ -113,7 +100,8 @@ export class Database {
   #openers(): StorageRegistry {
     const { kv, services, options, memoryFiles, random } = this.#parts;
     const storage = new StorageRegistry({
-      retry: { clock: kv.clock, random: random.fork('retry') },
+      // Waits for a storage are real ones, also under a manual clock: time stands still until they are over.
+      retry: { clock: options.ioClock ?? new SystemClock(), random: random.fork('retry') },
       ...(options.wrapStorage ? { wrap: options.wrapStorage } : {}),
     });
     const externalIoDir = options.externalIoDir === undefined ? undefined : resolve(options.externalIoDir);
@@ -129,8 +117,19 @@ export class Database {
     return this.kv.clock;
   }
 
-  /** A client's session; close() it when the client goes. */
+  /** Throws 57P01 once the database is closed. */
+  requireOpen(): void {
+    this.closing.throwIfAborted();
+  }
+
+  /** Aborts with 57P01 when the database closes. */
+  get closing(): AbortSignal {
+    return this.#closing.signal;
+  }
+
+  /** A client's session; close() it when the client goes. 57P01 once the database is closed. */
   newSession(options: SessionOptions = {}): Session {
+    this.requireOpen();
     return this.engine.newSession(options);
   }
 
@@ -140,6 +139,7 @@ export class Database {
    * Cost: microseconds a store, whatever the number of rows.
    */
   async fork(): Promise<Database> {
+    this.requireOpen();
     const kv = this.kv.fork();
     const services = await openCatalog(kv, this.services);
     const { random, options } = this.#parts;
@@ -155,8 +155,8 @@ export class Database {
 
   /** Ends sessions, lets go of running jobs, stops timers. Harmless when called again. */
   async close(): Promise<void> {
-    if (this.#isClosed) return;
-    this.#isClosed = true;
+    if (this.#closing.signal.aborted) return;
+    this.#closing.abort(new StateError(SqlState.AdminShutdown, 'the database is closed'));
     this.engine.close();
     this.jobs.close();
     this.services.close();

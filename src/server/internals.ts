@@ -99,7 +99,7 @@ function clockFunctions({ clock }: InternalsParts): Overload[] {
     }),
     volatile('set_clock', [Type.TimestampTz], Type.TimestampTz, async (_ctx, moment) => {
       const target = manual('set_clock');
-      await target.set(Number(moment));
+      await target.set(finite('set_clock', moment));
       return target.nowMicros();
     }),
   ];
@@ -131,18 +131,26 @@ function protectionFunctions({ engine, protections }: InternalsParts): Overload[
       protect(ctx, target as Datum, decimalTime(String(ts))),
     ),
     volatile('protect_timestamp', [Type.String, Type.TimestampTz], Type.Uuid, (ctx, target, ts) =>
-      protect(ctx, target as Datum, timestamp(Number(ts))),
+      protect(ctx, target as Datum, timestamp(finite('protect_timestamp', ts))),
     ),
     {
       ...volatile('protect_timestamp', [Type.String, Type.String], Type.Uuid, (ctx, target, ts) => {
         const text = utf8Decode(ts as Bytes);
-        const micros = parseDecimal(text) ?? timestamp(Number(parseTimestampTz(text, { nowMicros: ctx.statementTimestamp })));
+        const micros =
+          parseDecimal(text) ?? timestamp(finite('protect_timestamp', parseTimestampTz(text, { nowMicros: ctx.statementTimestamp })));
         return protect(ctx, target as Datum, micros);
       }),
       preferred: true,
     },
     volatile('release_protection', [Type.Uuid], Type.Bool, (_ctx, id) => release(formatUuid(id as Bytes))),
   ];
+}
+
+/** Microseconds of a moment that the engine's clock can show: from the epoch to the year 2255. */
+function finite(name: string, moment: Datum): number {
+  const micros = Number(moment);
+  if (Number.isSafeInteger(micros) && micros >= 0) return micros;
+  throw new StatementError(SqlState.InvalidParameterValue, `${name}(): the time is outside 1970 to 2255`);
 }
 
 function decimalTime(text: string): Timestamp {

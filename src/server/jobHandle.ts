@@ -4,7 +4,7 @@
 import type { JobRecord } from '../jobs/job.ts';
 import { isTerminal, type JobStatus } from '../jobs/jobMachine.ts';
 import { systemJobTable } from '../jobs/jobTable.ts';
-import { requireSucceeded } from '../jobs/registry.ts';
+import { requireSucceeded, unknownJob } from '../jobs/registry.ts';
 import type { Database } from './database.ts';
 
 export interface JobProgress {
@@ -44,10 +44,16 @@ export class JobHandle {
     return this.#database.jobs.cancel(this.id);
   }
 
-  /** Each change of status or progress, from now to the end; wakes by commits, never by polling. */
+  /**
+   * Each change of status or progress, from now to the end; wakes by commits, never by polling.
+   * Throws 42704 for a job that does not exist, 57P01 when the database closes before the end.
+   */
   async *progress(): AsyncGenerator<JobProgress> {
     let wake: () => void = () => {};
     let isDue = true;
+    const { closing } = this.#database;
+    const onClosing = () => wake();
+    closing.addEventListener('abort', onClosing, { once: true });
     const stop = this.#database.kv.addCommitHook(systemJobTable.span, {
       apply: (writes) => {
         if (!writes.keys.some((key) => systemJobTable.idOfKey(key) === this.id)) return;
@@ -58,10 +64,14 @@ export class JobHandle {
     try {
       let last = '';
       for (;;) {
-        if (!isDue) await new Promise<void>((resolve) => (wake = resolve));
+        closing.throwIfAborted();
+        if (!isDue) {
+          await new Promise<void>((resolve) => (wake = resolve));
+          closing.throwIfAborted();
+        }
         isDue = false;
         const record = await this.record();
-        if (!record) return;
+        if (!record) throw unknownJob(this.id);
         const progress = { status: record.status, fraction: record.fractionCompleted };
         const text = JSON.stringify(progress);
         if (text !== last) yield progress;
@@ -69,6 +79,7 @@ export class JobHandle {
         if (isTerminal(record.status)) return;
       }
     } finally {
+      closing.removeEventListener('abort', onClosing);
       stop();
     }
   }

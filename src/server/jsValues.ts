@@ -4,7 +4,7 @@
  *   INT          number, or bigint beyond 2^53        FLOAT        number
  *   DECIMAL      string, exact                         BOOL         boolean
  *   STRING       string                                BYTES        Buffer
- *   TIMESTAMP(TZ) Date (milliseconds)                  JSONB        parsed
+ *   TIMESTAMP(TZ) Date (milliseconds), or +-Infinity   JSONB        parsed
  *   arrays       arrays                                the rest     string, as SQL prints it
  */
 import { type Bytes, fromBuffer, toBuffer, utf8Decode, utf8Encode } from '../base/bytes.ts';
@@ -33,7 +33,8 @@ export function datumToJs(type: ColumnType, datum: Datum, timeZone: string): JsV
       return toBuffer(datum as Bytes);
     case 'timestamp':
     case 'timestamptz':
-      return new Date(Math.floor(Number(datum) / 1000));
+      // An infinity is a number, as the pg package has it: there is no such Date.
+      return Number.isFinite(Number(datum)) ? new Date(Math.floor(Number(datum) / 1000)) : Number(datum);
     case 'jsonb':
       return JSON.parse(formatDatum(type, datum));
     case 'array':
@@ -47,8 +48,8 @@ export function datumToJs(type: ColumnType, datum: Datum, timeZone: string): JsV
 export function jsToDatum(type: ColumnType, value: JsValue): Datum {
   if (value === null || value === undefined) return null;
   if (type.family === 'array' && Array.isArray(value)) return value.map((element) => jsToDatum(elementOf(type), element));
-  if (type.family === 'jsonb') return parseDatum(type, typeof value === 'string' ? value : JSON.stringify(value));
-  if (value instanceof Date) return parseDatum(type, value.toISOString());
+  if (type.family === 'jsonb') return parseDatum(type, typeof value === 'string' ? value : jsonText(value));
+  if (value instanceof Date) return dateToDatum(type, value);
   if (value instanceof Uint8Array) {
     if (type.family === 'bytes') return fromBuffer(value);
     throw new StatementError(SqlState.InvalidParameterValue, `a Buffer is no value of type ${type.family}`);
@@ -57,6 +58,8 @@ export function jsToDatum(type: ColumnType, value: JsValue): Datum {
     case 'string':
       return type.family === 'string' ? utf8Encode(value) : parseDatum(type, value);
     case 'number':
+      if (Object.is(value, -0) && type.family === 'float') return value;
+      return type.family === 'string' ? utf8Encode(String(value)) : parseDatum(type, String(value));
     case 'bigint':
     case 'boolean':
       return type.family === 'string' ? utf8Encode(String(value)) : parseDatum(type, String(value));
@@ -65,4 +68,34 @@ export function jsToDatum(type: ColumnType, value: JsValue): Datum {
         hint: 'pass a string, number, bigint, boolean, Date, Buffer, array, or null',
       });
   }
+}
+
+/** A value as JSON text. 22023 for what JSON cannot hold: functions, cycles, bigints. */
+function jsonText(value: JsValue): string {
+  let text: string | undefined;
+  let reason = `a JavaScript ${typeof value} is no JSON`;
+  try {
+    text = JSON.stringify(value);
+  } catch (error) {
+    reason = (error as Error).message.split('\n')[0] as string;
+  }
+  if (text === undefined) throw new StatementError(SqlState.InvalidParameterValue, `a parameter cannot be made JSON: ${reason}`);
+  return text;
+}
+
+function dateToDatum(type: ColumnType, date: Date): Datum {
+  const millis = date.getTime();
+  if (Number.isNaN(millis)) throw new StatementError(SqlState.InvalidParameterValue, 'an invalid Date is no SQL value');
+  if (type.family === 'string') return utf8Encode(date.toISOString());
+  return parseDatum(type, sqlDate(date));
+}
+
+/** As toISOString(), but with years outside 1 to 9999 as SQL writes them: `12000-...`, `0044-... BC`. */
+function sqlDate(date: Date): string {
+  const text = date.toISOString();
+  const long = /^([+-])(\d{6})(.*)$/.exec(text);
+  if (!long && !text.startsWith('0000')) return text;
+  const year = long ? Number(`${long[1]}${long[2]}`) : 0;
+  const rest = long ? (long[3] as string) : text.slice(4);
+  return year > 0 ? `${year}${rest}` : `${String(1 - year).padStart(4, '0')}${rest} BC`;
 }

@@ -6,16 +6,18 @@
  * `connect()` opens another.
  */
 import type { Clock } from '../base/clock.ts';
-import type { Datum } from '../catalog/datum.ts';
+import { StatementError } from '../base/errors.ts';
+import { SqlState } from '../base/sqlState.ts';
 import { quoteLiteral, quoteName } from '../catalog/names.ts';
 import { sqlTypeName } from '../catalog/type.ts';
 import type { GcExplanation } from '../gc/gcController.ts';
 import { splitName } from '../sql/exec/catalogLookup.ts';
-import type { Notice, ResultColumn } from '../sql/exec/statement.ts';
+import type { Notice, StatementResult } from '../sql/exec/statement.ts';
 import type { Session, SessionOptions } from '../sql/exec/session.ts';
-import { Database, type DatabaseOptions } from './database.ts';
+import { Database } from './database.ts';
 import { JobHandle } from './jobHandle.ts';
 import { datumToJs, type JsValue, jsToDatum } from './jsValues.ts';
+import type { DatabaseOptions } from './openOptions.ts';
 import { type RunningPgServer, startPgServer } from './pgwire/pgServer.ts';
 
 export type OpenOptions = DatabaseOptions;
@@ -58,9 +60,10 @@ export interface RestoreOptions {
   readonly newDbName?: string;
 }
 
-/** One session: statements run one after another and share a transaction. */
+/** One session: statements run one after another, in the order of the calls, and share a transaction. */
 export class Client {
   readonly session: Session;
+  #last: Promise<unknown> = Promise.resolve();
 
   constructor(session: Session) {
     this.session = session;
@@ -70,30 +73,32 @@ export class Client {
    * Runs SQL. With parameters exactly one statement; without, any number, and the result is the
    * last one's. Throws a VarveError with SQLSTATE, detail and hint.
    */
-  async query(sql: string, parameters?: readonly JsValue[]): Promise<QueryResult> {
+  query(sql: string, parameters: readonly JsValue[] = []): Promise<QueryResult> {
+    // A statement with parameters is two calls of the session: nothing may come between them.
+    const turn = this.#last.then(() => this.#run(sql, parameters));
+    this.#last = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async #run(sql: string, parameters: readonly JsValue[]): Promise<QueryResult> {
     const { session } = this;
-    const timeZone = () => session.vars.get('timezone');
-    if (!parameters || parameters.length === 0) {
-      const result = (await session.execute(sql)).at(-1);
-      if (!result) return { rows: [], columns: [], rowCount: 0, tag: '', notices: [] };
-      return toResult(result.columns, result.rows, result.tag, result.rowCount, result.notices, timeZone());
+    if (parameters.length === 0) return toResult((await session.execute(sql)).at(-1), session);
+    const { parameterTypes } = await session.prepare('', sql);
+    if (parameters.length !== parameterTypes.length) {
+      throw new StatementError(
+        SqlState.ProtocolViolation,
+        `${parameters.length} parameters given, and the statement has ${parameterTypes.length}`,
+      );
     }
-    const prepared = await session.prepare('', sql);
-    session.bind(
-      '',
-      '',
-      parameters.map((value, index) => {
-        const type = prepared.parameterTypes[index];
-        return type ? jsToDatum(type, value) : null;
-      }),
-    );
-    const result = await session.executePortal('');
-    return toResult(prepared.columns, result.rows, result.tag ?? '', undefined, result.notices, timeZone());
+    const placeholders = parameterTypes.map((type, index) => jsToDatum(type, parameters[index]));
+    const [result] = await session.execute(sql, { placeholders, placeholderTypes: parameterTypes });
+    return toResult(result, session);
   }
 
   /** query() as a template: each value becomes a parameter, never text. */
   sql(strings: TemplateStringsArray, ...values: readonly JsValue[]): Promise<QueryResult> {
-    const text = strings.reduce((sql, piece, index) => `${sql}$${index}${piece}`);
+    // A digit after a value must not become part of the parameter's number.
+    const text = strings.reduce((sql, piece, index) => `${sql}$${index}${/^\d/.test(piece) ? ' ' : ''}${piece}`);
     return this.query(text, values);
   }
 
@@ -106,23 +111,18 @@ export class Client {
   }
 }
 
-function toResult(
-  columns: readonly ResultColumn[] | undefined,
-  rows: readonly (readonly Datum[])[],
-  tag: string,
-  rowCount: number | undefined,
-  notices: readonly Notice[],
-  timeZone: string,
-): QueryResult {
-  const shown = columns ?? [];
+function toResult(result: StatementResult | undefined, session: Session): QueryResult {
+  if (!result) return { rows: [], columns: [], rowCount: 0, tag: '', notices: [] };
+  const columns = result.columns ?? [];
+  const timeZone = session.vars.get('timezone');
   return {
-    rows: rows.map((row) =>
-      Object.fromEntries(shown.map((column, index) => [column.name, datumToJs(column.type, row[index] ?? null, timeZone)])),
+    rows: result.rows.map((row) =>
+      Object.fromEntries(columns.map((column, index) => [column.name, datumToJs(column.type, row[index] ?? null, timeZone)])),
     ),
-    columns: shown.map((column) => ({ name: column.name, type: sqlTypeName(column.type) })),
-    rowCount: rowCount ?? Number(/(\d+)$/.exec(tag)?.[1] ?? rows.length),
-    tag,
-    notices,
+    columns: columns.map((column) => ({ name: column.name, type: sqlTypeName(column.type) })),
+    rowCount: result.rowCount ?? result.rows.length,
+    tag: result.tag,
+    notices: result.notices,
   };
 }
 
@@ -193,8 +193,9 @@ export class Varve {
     }
   }
 
-  /** A job by id, such as one that a statement WITH detached returned. */
+  /** A job by id, such as one that a statement WITH detached returned. 22023 for what is no job id. */
   job(id: number): JobHandle {
+    if (!Number.isSafeInteger(id)) throw new StatementError(SqlState.InvalidParameterValue, `${String(id)} is no job id`);
     return new JobHandle(this.database, id);
   }
 
@@ -208,6 +209,7 @@ export class Varve {
 
   /** Why a table's history reaches back as far as it does: TTL, threshold, protections, bytes. Throws 42P01. */
   async explainGc(table: string): Promise<GcExplanation> {
+    this.database.requireOpen();
     const snapshot = await this.database.services.catalog.current();
     const { descriptor } = snapshot.requireTable(splitName(table), this.#client.session.names);
     return this.database.kv.gc.explain(descriptor.id);
@@ -215,6 +217,7 @@ export class Varve {
 
   /** Listens for Postgres clients on a loopback address; port 0 (the default) picks a free one. */
   async listen(options: { host?: string; port?: number } = {}): Promise<RunningPgServer & { readonly url: string }> {
+    this.database.requireOpen();
     const server = await startPgServer(this.database, { host: options.host ?? '127.0.0.1', port: options.port ?? 0 });
     return Object.assign(server, { url: `postgresql://root@${server.host}:${server.port}/defaultdb?sslmode=disable` });
   }
@@ -229,6 +232,11 @@ export class Varve {
 }
 
 function targetsText(targets: Targets): string {
+  if (!Object.values(targets ?? {}).some((named) => named?.length > 0)) {
+    throw new StatementError(SqlState.InvalidParameterValue, 'no targets given', {
+      hint: "say what: { database: 'bank' } or { table: 'bank.public.accounts' }",
+    });
+  }
   if ('database' in targets) return `DATABASE ${quoteName(targets.database)}`;
   if ('databases' in targets) return `DATABASE ${targets.databases.map(quoteName).join(', ')}`;
   const tables = 'table' in targets ? [targets.table] : targets.tables;

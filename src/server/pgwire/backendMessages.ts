@@ -85,6 +85,13 @@ export class MessageWriter {
     this.#length += 2;
   }
 
+  /** Counts are unsigned: a statement may have 65,535 parameters. */
+  #count(value: number): void {
+    this.#reserve(2);
+    this.#buffer.writeUInt16BE(value, this.#length);
+    this.#length += 2;
+  }
+
   #int32(value: number): void {
     this.#reserve(4);
     this.#buffer.writeInt32BE(value | 0, this.#length);
@@ -163,14 +170,14 @@ export class MessageWriter {
 
   parameterDescription(oids: readonly number[]): void {
     this.#begin('t');
-    this.#int16(oids.length);
+    this.#count(oids.length);
     for (const oid of oids) this.#int32(oid);
     this.#end();
   }
 
   rowDescription(fields: readonly FieldDescription[]): void {
     this.#begin('T');
-    this.#int16(fields.length);
+    this.#count(fields.length);
     for (const field of fields) {
       this.#text(field.name);
       this.#int32(field.tableOid);
@@ -186,7 +193,7 @@ export class MessageWriter {
   /** `values[i]` is the wire form of column i; null is NULL. Cost: one latin1 copy a value. */
   dataRow(values: readonly (Bytes | null)[]): void {
     this.#begin('D');
-    this.#int16(values.length);
+    this.#count(values.length);
     for (const value of values) {
       if (value === null) {
         this.#int32(-1);

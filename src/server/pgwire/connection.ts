@@ -82,7 +82,8 @@ export class Connection {
     this.#host = host;
     socket.setNoDelay(true);
     socket.setKeepAlive(true);
-    socket.setTimeout(STARTUP_TIMEOUT_MS, () => socket.destroy());
+    socket.setTimeout(STARTUP_TIMEOUT_MS);
+    socket.on('timeout', () => socket.destroy());
     socket.on('data', (chunk) => {
       this.#reader.push(chunk);
       if (this.#isPumping && this.#reader.buffered > AHEAD_BYTES_MAX) socket.pause();

@@ -140,6 +140,11 @@ export class MessageReader {
     this.#messageBytesMax = messageBytesMax;
   }
 
+  /** Bytes pushed and not yet taken out. */
+  get buffered(): number {
+    return this.#buffered;
+  }
+
   push(chunk: Buffer): void {
     if (chunk.length === 0) return;
     this.#chunks.push(chunk);

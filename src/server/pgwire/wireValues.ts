@@ -5,6 +5,8 @@
  * through the catalog's text and binary forms. Encoders are chosen once a result, not once a row.
  */
 import { type Bytes, utf8Decode, utf8Encode } from '../../base/bytes.ts';
+import { StatementError } from '../../base/errors.ts';
+import { SqlState } from '../../base/sqlState.ts';
 import type { Datum } from '../../catalog/datum.ts';
 import { binaryDecoder, binaryEncoder } from '../../catalog/datumBinary.ts';
 import { formatter, parseDatum, type TextContext } from '../../catalog/datumText.ts';
@@ -18,7 +20,14 @@ export function formatAt(formats: readonly WireFormat[], index: number): WireFor
   return (formats.length === 1 ? formats[0] : formats[index]) ?? 'text';
 }
 
+/** Clients read the count of columns as a signed 16-bit number. */
+const COLUMNS_MAX = 32_767;
+
+/** 54000 for more columns than the protocol can count. */
 export function describeColumns(columns: readonly ResultColumn[], formats: readonly WireFormat[]): FieldDescription[] {
+  if (columns.length > COLUMNS_MAX) {
+    throw new StatementError(SqlState.ProgramLimitExceeded, `a result of ${columns.length} columns cannot be sent: at most ${COLUMNS_MAX}`);
+  }
   return columns.map((column, index) => ({
     name: column.name,
     tableOid: column.tableId ?? 0,

@@ -1,0 +1,78 @@
+/**
+ * What `open()` takes, checked before anything is built: a program without types can pass anything,
+ * and a misspelt option that is silently ignored (`externalIODir`) costs more than a clear refusal.
+ */
+import type { Clock } from '../base/clock.ts';
+import { StatementError } from '../base/errors.ts';
+import type { Executor } from '../base/executor.ts';
+import { SqlState } from '../base/sqlState.ts';
+import type { ExternalStorage } from '../storage/externalStorage.ts';
+
+export interface DatabaseOptions {
+  /** Default: the machine's. A ManualClock moves only when told. */
+  readonly clock?: Clock;
+  /** Nodes of the cluster, 1 to 64; default 1, or one for each of `localities`. */
+  readonly nodes?: number;
+  /** One a node: `region=us-east,zone=a`. Nodes without one have no locality. */
+  readonly localities?: readonly string[];
+  /** Where nodelocal:// files are; a path, relative to the working directory. Undefined refuses nodelocal. */
+  readonly externalIoDir?: string;
+  /** Decides every id and random value; default: drawn from the system. */
+  readonly seed?: string;
+  /** Default: the thread pool, in slices of a few milliseconds. */
+  readonly executor?: Executor;
+  /** Timers of storage retries; default: the machine's, also beside a manual `clock`. */
+  readonly ioClock?: Clock;
+  /** Goes around every storage adapter: fault injection. */
+  readonly wrapStorage?: (storage: ExternalStorage) => ExternalStorage;
+}
+
+export const NODES_MAX = 64;
+
+const isText = (value: unknown): boolean => typeof value === 'string' && value !== '';
+const hasMethods =
+  (...names: readonly string[]) =>
+  (value: unknown): boolean =>
+    typeof value === 'object' && value !== null && names.every((name) => typeof (value as Record<string, unknown>)[name] === 'function');
+
+/** For each option what it has to be, and the test of it. */
+const OPTIONS: { readonly [K in keyof Required<DatabaseOptions>]: readonly [string, (value: unknown) => boolean] } = {
+  clock: ['a clock, such as new ManualClock()', hasMethods('nowMicros', 'setTimer')],
+  nodes: [
+    `a whole number from 1 to ${NODES_MAX}`,
+    (value) => Number.isInteger(value) && (value as number) >= 1 && (value as number) <= NODES_MAX,
+  ],
+  localities: [
+    "an array of texts such as 'region=us-east,zone=a'",
+    (value) => Array.isArray(value) && value.every((one) => typeof one === 'string'),
+  ],
+  externalIoDir: ['the path of a directory', isText],
+  seed: ['a text', (value) => typeof value === 'string'],
+  executor: ['an executor', hasMethods('run', 'yield', 'shouldYield')],
+  ioClock: ['a clock', hasMethods('nowMicros', 'setTimer')],
+  wrapStorage: ['a function', (value) => typeof value === 'function'],
+};
+
+/** Throws 22023 for an option that does not exist or cannot have its value; undefined stands for "not given". */
+export function checkOptions(options: DatabaseOptions): void {
+  if (typeof options !== 'object' || options === null) throw invalid('open(): options must be an object');
+  for (const [name, value] of Object.entries(options)) {
+    if (value === undefined) continue;
+    if (!Object.hasOwn(OPTIONS, name)) {
+      throw invalid(`open(): there is no option "${name}"`, `the options are ${Object.keys(OPTIONS).join(', ')}`);
+    }
+    const [wanted, isValid] = OPTIONS[name as keyof typeof OPTIONS];
+    if (!isValid(value)) throw invalid(`open(): ${name} must be ${wanted}`);
+  }
+  const { nodes, localities } = options;
+  if (nodes !== undefined && localities !== undefined && localities.length > nodes) {
+    throw invalid(
+      `open(): ${localities.length} localities for ${nodes} ${nodes === 1 ? 'node' : 'nodes'}`,
+      'give each node one locality at most',
+    );
+  }
+}
+
+function invalid(message: string, hint?: string): StatementError {
+  return new StatementError(SqlState.InvalidParameterValue, message, hint === undefined ? {} : { hint });
+}

@@ -1,0 +1,178 @@
+/** The library as a program uses it: options, parameters, order of calls, jobs, and what remains after close(). */
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+
+import { isVarveError, ManualClock, open, type OpenOptions, type Varve } from '../../src/index.ts';
+
+/** The SQLSTATE that work fails with; throws when it succeeds or fails with what is no VarveError. */
+async function codeOf(work: () => unknown): Promise<string> {
+  try {
+    await work();
+  } catch (error) {
+    if (isVarveError(error)) return error.code;
+    throw error;
+  }
+  throw new Error('succeeded');
+}
+
+const test = suite<{ db: Varve }>('library');
+
+test.before(async (context) => {
+  context.db = await open({ seed: 'library' });
+});
+test.after(({ db }) => db.close());
+
+test('options that cannot be are refused by name', async () => {
+  const wrong: Record<string, unknown>[] = [
+    { nodes: 0 },
+    { nodes: 1.5 },
+    { nodes: 1e9 },
+    { nodes: '2' },
+    { localities: 'region=a' },
+    { localities: ['region=a', 'region=b'], nodes: 1 },
+    { clock: '2026-11-20' },
+    { externalIoDir: '' },
+    { externalIODir: './extern' },
+    { seed: 5 },
+  ];
+  for (const options of wrong) assert.is(await codeOf(() => open(options as OpenOptions)), '22023', JSON.stringify(options));
+  await (await open({ seed: undefined as never })).close();
+});
+
+test('calls without await between them run in their order, each with its own parameters', async ({ db }) => {
+  const results = await Promise.all([
+    db.query('BEGIN'),
+    db.query('SELECT $1::INT8 AS a', [1]),
+    db.query('SELECT $1::INT8 AS a, $2::STRING AS b', [2, 'x']),
+    db.sql`SELECT ${3}::INT8 AS a`,
+    db.query('COMMIT'),
+    db.query('SHOW TRANSACTION STATUS'),
+  ]);
+  assert.equal(
+    results.slice(1, 4).map((result) => result.rows),
+    [[{ a: 1 }], [{ a: 2, b: 'x' }], [{ a: 3 }]],
+  );
+  assert.equal(results[5]?.rows, [{ 'TRANSACTION STATUS': 'NoTxn' }]);
+});
+
+test('parameters come back as they went', async ({ db }) => {
+  const cases: [string, unknown][] = [
+    ['INT8', 42],
+    ['INT8', 2n ** 63n - 1n],
+    ['FLOAT8', -0],
+    ['FLOAT8', Number.POSITIVE_INFINITY],
+    ['BOOL', false],
+    ['STRING', 'é😀'],
+    ['BYTES', Buffer.from([0, 255])],
+    ['TIMESTAMPTZ', new Date('2026-11-20T01:02:03.456Z')],
+    ['TIMESTAMP', new Date('+012000-01-01T00:00:00Z')],
+    ['TIMESTAMPTZ', new Date('-000044-03-15T00:00:00Z')],
+    ['TIMESTAMPTZ', Number.NEGATIVE_INFINITY],
+    ['JSONB', { a: [1, null, 'é'] }],
+    ['JSONB', [1, 2]],
+    ['INT8[]', [1, null, 3]],
+    ['STRING[]', ['a', 'b"c', '']],
+    ['INT8', null],
+  ];
+  for (const [type, value] of cases) {
+    const { rows } = await db.query(`SELECT $1::${type} AS v`, [value]);
+    assert.equal(rows[0]?.['v'], value, type);
+  }
+});
+
+test('values that are no SQL value are refused, with the session intact', async ({ db }) => {
+  const cycle: Record<string, unknown> = {};
+  cycle['self'] = cycle;
+  const cases: [string, unknown, string][] = [
+    ['TIMESTAMPTZ', new Date(Number.NaN), '22023'],
+    ['JSONB', cycle, '22023'],
+    ['JSONB', { a: 1n }, '22023'],
+    ['JSONB', () => 1, '22023'],
+    ['STRING', Symbol('x'), '22023'],
+    ['STRING', {}, '22023'],
+    ['STRING', '\ud800', '22021'],
+    ['INT8', 1.5, '22P02'],
+    ['INT8', 2n ** 63n, '22003'],
+  ];
+  for (const [type, value, code] of cases) assert.is(await codeOf(() => db.query(`SELECT $1::${type}`, [value])), code, type);
+  assert.is(await codeOf(() => db.query('SELECT $1::INT8', [1, 2])), '08P01');
+  assert.is(await codeOf(() => db.query('SELECT 1; SELECT $1::INT8', [1])), '42601');
+  assert.equal((await db.query('SELECT 1 AS one')).rows, [{ one: 1 }]);
+});
+
+test('a digit after a value does not change which value it is', async ({ db }) => {
+  assert.is(await codeOf(() => db.sql`SELECT ${1}::INT8 + ${2}0`), '42601');
+});
+
+test('a result tells columns, tag and count', async ({ db }) => {
+  await db.query('CREATE TABLE counted (a INT PRIMARY KEY)');
+  const inserted = await db.query('INSERT INTO counted VALUES ($1), ($2)', [1, 2]);
+  assert.equal([inserted.tag, inserted.rowCount], ['INSERT 0 2', 2]);
+  const selected = await db.query('SELECT * FROM counted WHERE a > $1', [1]);
+  assert.equal([selected.tag, selected.rowCount, selected.columns], ['SELECT 1', 1, [{ name: 'a', type: 'INT8' }]]);
+});
+
+test('jobs that do not exist and targets that are missing are said so', async ({ db }) => {
+  assert.is(await codeOf(() => db.job(12345).wait()), '42704');
+  assert.is(await codeOf(() => db.job(12345).cancel()), '42704');
+  assert.is(await codeOf(() => db.job(12345).progress().next()), '42704');
+  assert.is(await codeOf(() => db.job(Number.NaN)), '22023');
+  assert.is(await codeOf(() => db.backup({ into: 'mem://x', targets: { tables: [] } })), '22023');
+  assert.is(await codeOf(() => db.backup({ into: 'mem://x' } as never)), '22023');
+  assert.is(await codeOf(() => db.explainGc('nowhere')), '42P01');
+});
+
+test('times that no clock shows are refused', async () => {
+  const db = await open({ clock: new ManualClock('2026-11-20T00:00:00Z') });
+  assert.is(await codeOf(() => db.query("SELECT varve_internal.set_clock('infinity')")), '22023');
+  assert.is(await codeOf(() => db.query("SELECT varve_internal.protect_timestamp('defaultdb', '-infinity'::TIMESTAMPTZ)")), '22023');
+  assert.is(await codeOf(() => db.query("SELECT varve_internal.protect_timestamp('defaultdb', '-infinity')")), '22023');
+  await db.close();
+});
+
+test('a fork has rows, clock and a future of its own; its jobs wait', async () => {
+  const clock = new ManualClock('2026-11-20T00:00:00Z');
+  const db = await open({ clock });
+  await db.query('CREATE DATABASE bank; CREATE TABLE bank.a (id INT PRIMARY KEY); INSERT INTO bank.a VALUES (1)');
+  const job = await db.backup({ into: 'mem://c', targets: { database: 'bank' } });
+  const fork = await db.fork();
+  const status = (await fork.job(job.id).record())?.status;
+  assert.ok(status === 'paused' || status === 'pause-requested', status);
+  await job.wait();
+  assert.is((await fork.job(job.id).record())?.status, 'paused');
+  await clock.advance('1h');
+  assert.is(clock.nowMicros() - fork.clock.nowMicros(), 3_600_000_000);
+  await fork.query('DELETE FROM bank.a WHERE true');
+  assert.equal((await db.query('SELECT count(*) AS n FROM bank.a')).rows, [{ n: 1 }]);
+  await fork.close();
+  assert.equal((await db.query('SELECT count(*) AS n FROM bank.a')).rows, [{ n: 1 }]);
+  await db.close();
+});
+
+test('after close() every call fails with 57P01, and nothing waits for ever', async () => {
+  const db = await open();
+  await db.query('CREATE DATABASE bank; CREATE TABLE bank.a (id INT PRIMARY KEY)');
+  const client = db.connect();
+  const job = await db.backup({ into: 'mem://c', targets: { database: 'bank' } });
+  const progress = job.progress();
+  await progress.next();
+  const ended = codeOf(async () => {
+    while (!(await progress.next()).done);
+  });
+  await db.close();
+  await db.close();
+  assert.is(await ended, '57P01');
+  for (const call of [
+    () => db.query('SELECT 1'),
+    () => client.query('SELECT 1'),
+    () => db.connect(),
+    () => db.fork(),
+    () => db.listen(),
+    () => db.explainGc('bank.a'),
+    () => db.backup({ into: 'mem://c', targets: { database: 'bank' } }),
+  ]) {
+    assert.is(await codeOf(call), '57P01', String(call));
+  }
+});
+
+test.run();
