@@ -5,6 +5,7 @@
  * (settingsRegistry.ts). The current values are kept in memory by a commit hook, so reading one is
  * a map look-up, and listeners hear of a change inside the commit that makes it.
  */
+import { formatByteSize, parseByteSize } from '../base/byteSize.ts';
 import { formatDuration, parseDuration } from '../base/duration.ts';
 import { CorruptionError, StatementError } from '../base/errors.ts';
 import { SqlState } from '../base/sqlState.ts';
@@ -14,6 +15,7 @@ import type { CommittedWrites, Kv, KvReader, Txn } from '../kv/kv.ts';
 import { SETTINGS, type SettingDefinition, type SettingType, type SettingValue } from './settingsRegistry.ts';
 import { systemTable } from './systemRows.ts';
 
+export { formatByteSize, parseByteSize } from '../base/byteSize.ts';
 export { SETTINGS, type SettingDefinition, type SettingType, type SettingValue } from './settingsRegistry.ts';
 
 const BY_NAME: ReadonlyMap<string, SettingDefinition> = new Map(SETTINGS.map((setting) => [setting.name, setting]));
@@ -84,41 +86,6 @@ export function printSetting(setting: SettingDefinition, value: SettingValue): s
   if (setting.type === 'd') return formatDuration(value as number);
   if (setting.type === 'z') return formatByteSize(value as number);
   return String(value);
-}
-
-const SIZE_UNITS: Readonly<Record<string, number>> = {
-  '': 1,
-  b: 1,
-  kb: 1e3,
-  mb: 1e6,
-  gb: 1e9,
-  tb: 1e12,
-  kib: 2 ** 10,
-  mib: 2 ** 20,
-  gib: 2 ** 30,
-  tib: 2 ** 40,
-  k: 2 ** 10,
-  m: 2 ** 20,
-  g: 2 ** 30,
-};
-
-/** `128 MiB`, `1GB`, `1000`; undefined when it is no size. */
-export function parseByteSize(text: string): number | undefined {
-  const match = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/i.exec(text.trim());
-  const unit = match && SIZE_UNITS[(match[2] ?? '').toLowerCase()];
-  return match && unit !== undefined && unit !== null ? Math.round(Number(match[1]) * unit) : undefined;
-}
-
-/** In the largest unit of 1024 that leaves at most one decimal: `128 MiB`, `1.5 GiB`, `0 B`. */
-export function formatByteSize(bytes: number): string {
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
-  let value = bytes;
-  let unit = 0;
-  while (value >= 1024 && unit < units.length - 1) {
-    value /= 1024;
-    unit++;
-  }
-  return `${value < 10 ? Math.round(value * 10) / 10 : Math.round(value)} ${units[unit]}`;
 }
 
 export interface ShownSetting {

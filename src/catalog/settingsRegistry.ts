@@ -174,7 +174,7 @@ export const SETTINGS: readonly SettingDefinition[] = Object.freeze(
     bool('timeseries.storage.enabled', true, 'keep the history of metrics'),
     bool('trace.debug.enable', false, 'keep traces of requests'),
     duration('varve.gc.interval', 10 * MINUTE, 'time between two runs of garbage collection'),
-    bool('varve.memory.pressure_gc.enabled', false, 'let memory pressure raise GC thresholds before their time'),
+    bool('varve.memory.early_gc.enabled', false, 'let memory pressure raise GC thresholds before their time, never past a protection'),
     { name: 'version', type: 'm', default: '1.0', description: 'version of the cluster', readOnly: true } satisfies SettingDefinition,
   ].sort((a, b) => (a.name < b.name ? -1 : 1)),
 );

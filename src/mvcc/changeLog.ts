@@ -104,6 +104,7 @@ export class ChangeLog {
   #chunksShared = false;
   #floor: Timestamp = MIN_TIMESTAMP;
   #last: Timestamp = MIN_TIMESTAMP;
+  #held = 0;
 
   /** At and below this the log may be silent. */
   get floor(): Timestamp {
@@ -126,6 +127,11 @@ export class ChangeLog {
     return count;
   }
 
+  /** Entries held, history counted. O(1). */
+  get held(): number {
+    return this.#held;
+  }
+
   /** The version is at or above `last`: the store has checked it. */
   append(key: Bytes, version: Version): void {
     let chunk = this.#open;
@@ -135,6 +141,7 @@ export class ChangeLog {
       this.#open = chunk;
     }
     chunk.append(key, version);
+    this.#held++;
     this.#last = version.ts;
   }
 
@@ -160,6 +167,7 @@ export class ChangeLog {
       const chunk = new Chunk();
       for (const { key, version } of history) chunk.append(key, version);
       this.#histories = [...this.#histories, chunk];
+      this.#held += history.length;
     }
     if (event.at > this.#last) this.#last = event.at;
   }
@@ -238,16 +246,18 @@ export class ChangeLog {
     if (this.#histories.length > 0) {
       const result = sweepChunks(this.#histories, span, upTo, left, (key, version) => visit?.(key, version, true), false);
       this.#histories = result.chunks;
-      left = result.left;
+      this.#held -= result.dropped;
+      left -= result.dropped;
     }
     if (left > 0 && this.#chunks.length > 0) {
       const result = sweepChunks(this.#chunks, span, upTo, left, (key, version) => visit?.(key, version, false), true);
-      if (result.changed) {
+      if (result.dropped > 0) {
         this.#chunks = result.chunks;
+        this.#held -= result.dropped;
         this.#chunksShared = false;
         if (this.#open !== this.#chunks.at(-1)) this.#open = undefined;
       }
-      left = result.left;
+      left -= result.dropped;
     }
     return left > 0;
   }
@@ -263,6 +273,7 @@ export class ChangeLog {
     copy.#histories = this.#histories;
     copy.#floor = this.#floor;
     copy.#last = this.#last;
+    copy.#held = this.#held;
     return copy;
   }
 
@@ -278,6 +289,8 @@ export class ChangeLog {
       }
     }
     if (last > this.#last) broken.push(`change log: entry @${last} above the last logged @${this.#last}`);
+    const counted = this.length + this.#histories.reduce((sum, chunk) => sum + chunk.count, 0);
+    if (counted !== this.#held) broken.push(`change log: ${this.#held} entries held, counted ${counted}`);
     return broken;
   }
 
@@ -311,14 +324,13 @@ function sweepChunks(
   entriesMax: number,
   visit: (key: Bytes, version: Version) => void,
   ordered: boolean,
-): { chunks: Chunk[]; left: number; changed: boolean } {
+): { chunks: Chunk[]; dropped: number } {
   const kept: Chunk[] = [];
-  let left = entriesMax;
-  let changed = false;
+  let dropped = 0;
   for (let i = 0; i < chunks.length; i++) {
     const chunk = chunks[i] as Chunk;
     const end = chunk.firstAbove(upTo);
-    if (left === 0 || (ordered && end === 0)) {
+    if (dropped === entriesMax || (ordered && end === 0)) {
       for (let j = i; j < chunks.length; j++) kept.push(chunks[j] as Chunk);
       break;
     }
@@ -329,10 +341,9 @@ function sweepChunks(
     const keptIndexes: number[] = [];
     for (let j = 0; j < chunk.count; j++) {
       const key = chunk.keys[j] as Bytes;
-      if (j < end && left > 0 && spanContains(span, key)) {
+      if (j < end && dropped < entriesMax && spanContains(span, key)) {
         visit(key, chunk.versions[j] as Version);
-        left--;
-        changed = true;
+        dropped++;
       } else {
         keptIndexes.push(j);
       }
@@ -340,7 +351,7 @@ function sweepChunks(
     if (keptIndexes.length === chunk.count) kept.push(chunk);
     else if (keptIndexes.length > 0) kept.push(pickEntries(chunk, keptIndexes));
   }
-  return { chunks: kept, left, changed };
+  return { chunks: kept, dropped };
 }
 
 function pickEntries(chunk: Chunk, indexes: readonly number[]): Chunk {

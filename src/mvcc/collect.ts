@@ -16,6 +16,7 @@
 import type { Bytes } from '../base/bytes.ts';
 import type { Span } from '../base/span.ts';
 import type { Timestamp } from '../base/timestamp.ts';
+import { versionHeapBytes } from './footprint.ts';
 import type { StoreState } from './storeState.ts';
 import { ownTree } from './storeState.ts';
 import type { Version } from './version.ts';
@@ -66,6 +67,7 @@ function collectKey(state: StoreState, key: Bytes, threshold: Timestamp): void {
   forget(state, key, newest);
   if (kept.length === 0) {
     state.stats.totalKeys--;
+    state.stats.heldBytes -= key.length;
     ownTree(state).delete(key);
     return;
   }
@@ -85,6 +87,8 @@ function forget(state: StoreState, key: Bytes, tail: Version): void {
     stats.versions--;
     stats.totalBytes -= versionBytes(key, version.value);
     if (version.value === null) stats.tombstones--;
+    else stats.heldBytes -= version.value.length;
+    if (version.ts <= state.sharedUpTo) state.sharedRemovedBytes += versionHeapBytes(version.value);
     const older: Version | undefined = version.older;
     if (version.ts > state.sharedUpTo) setOlder(version, undefined);
     version = older;

@@ -1,6 +1,6 @@
 /**
  * StoreStats: exact counts of what a store or span holds. A version's bytes are its key's and its
- * value's (version.ts); what the heap spends beyond that, estimateHeapBytes knows.
+ * value's (version.ts); what the heap spends beyond that, footprint.ts knows.
  */
 import type { Bytes } from '../base/bytes.ts';
 import type { Version } from './version.ts';
@@ -18,10 +18,12 @@ export interface StoreStats {
   liveBytes: number;
   /** Bytes of all versions. `garbageBytes` is the difference to live. */
   totalBytes: number;
+  /** Bytes really held: all values, and each key once, which its versions share. */
+  heldBytes: number;
 }
 
 export function emptyStats(): StoreStats {
-  return { liveKeys: 0, totalKeys: 0, versions: 0, tombstones: 0, liveBytes: 0, totalBytes: 0 };
+  return { liveKeys: 0, totalKeys: 0, versions: 0, tombstones: 0, liveBytes: 0, totalBytes: 0, heldBytes: 0 };
 }
 
 /** Bytes that only history holds: superseded versions and tombstones. */
@@ -33,6 +35,7 @@ export function garbageBytes(stats: StoreStats): number {
 export function countChain(stats: StoreStats, key: Bytes, head: Version | undefined, sign: 1 | -1): void {
   if (head === undefined) return;
   stats.totalKeys += sign;
+  stats.heldBytes += sign * key.length;
   if (head.value !== null) {
     stats.liveKeys += sign;
     stats.liveBytes += sign * versionBytes(key, head.value);
@@ -40,6 +43,7 @@ export function countChain(stats: StoreStats, key: Bytes, head: Version | undefi
   for (let version: Version | undefined = head; version !== undefined; version = version.older) {
     stats.versions += sign;
     if (version.value === null) stats.tombstones += sign;
+    else stats.heldBytes += sign * version.value.length;
     stats.totalBytes += sign * versionBytes(key, version.value);
   }
 }
@@ -52,14 +56,5 @@ export function addStats(stats: StoreStats, more: StoreStats): void {
   stats.tombstones += more.tombstones;
   stats.liveBytes += more.liveBytes;
   stats.totalBytes += more.totalBytes;
-}
-
-// Heap bytes of a version beyond its logical bytes: the object 48, its timestamp box 16, two string
-// headers with padding 40, a log entry 16. Of a key: its slots in the tree at the usual fill, 24.
-const VERSION_OVERHEAD_BYTES = 120;
-const KEY_OVERHEAD_BYTES = 24;
-
-/** About what these versions cost on the heap, for the memory budget. */
-export function estimateHeapBytes(stats: StoreStats): number {
-  return stats.totalBytes + stats.versions * VERSION_OVERHEAD_BYTES + stats.totalKeys * KEY_OVERHEAD_BYTES;
+  stats.heldBytes += more.heldBytes;
 }

@@ -15,7 +15,8 @@
  * Reads take any timestamp: that it lies above the GC threshold and not in the future is checked
  * above (gc, kv). Calls are synchronous; whoever has much to do calls piece by piece.
  *
- * Lives elsewhere: the tree (versionTree.ts), reading (read.ts), writing (write.ts), export
+ * Lives elsewhere: the tree (versionTree.ts), reading (read.ts), writing (write.ts), what it costs
+ * on the heap (footprint.ts), export
  * (export.ts), garbage collection (collect.ts), the invariant walker (check.ts).
  */
 import type { Bytes } from '../base/bytes.ts';
@@ -29,6 +30,8 @@ import type { CollectResult } from './collect.ts';
 import { collect } from './collect.ts';
 import type { ExportOptions } from './export.ts';
 import { ExportCursor } from './export.ts';
+import type { Footprint, HeapBytes } from './footprint.ts';
+import { heapBytesOf } from './footprint.ts';
 import type { ScanOptions } from './read.ts';
 import { changedSince, keyChangedSince, scan } from './read.ts';
 import type { StoreStats } from './stats.ts';
@@ -43,14 +46,22 @@ import { apply, clearSpan, ingest } from './write.ts';
 
 export class Store {
   readonly #state: StoreState;
+  readonly #footprint: Footprint | undefined;
+  /** What `#footprint` counts of this store. */
+  #share: HeapBytes = { live: 0, garbage: 0, log: 0 };
+  #sharedCounted = 0;
+  /** Heap bytes when it was last forked: what the fork may hold on. */
+  #forkedBytes = 0;
 
-  /** An empty store for the keys of `span`. */
-  constructor(span: Span) {
+  /** An empty store for the keys of `span`; its heap bytes count in `footprint`. */
+  constructor(span: Span, footprint?: Footprint) {
+    this.#footprint = footprint;
     this.#state = {
       span,
       tree: new VersionTree(),
       treeShared: false,
       sharedUpTo: MIN_TIMESTAMP,
+      sharedRemovedBytes: 0,
       log: new ChangeLog(),
       stats: emptyStats(),
     };
@@ -96,6 +107,7 @@ export class Store {
    */
   apply(ts: Timestamp, batch: WriteBatch, from = 0, to: number = batch.keys.length): void {
     apply(this.#state, ts, batch, from, to);
+    this.#account();
   }
 
   /**
@@ -105,11 +117,13 @@ export class Store {
    */
   ingest(run: VersionBatch, arrival: Timestamp): void {
     ingest(this.#state, run, arrival);
+    this.#account();
   }
 
   /** Removes every version in the span, for keys never public or dropped. Leaves a span event at `at`. Cost: the keys removed. */
   clearSpan(span: Span, at: Timestamp): void {
     clearSpan(this.#state, span, at);
+    this.#account();
   }
 
   /**
@@ -147,7 +161,9 @@ export class Store {
    * `maxVersions` log entries; call again until done. Log entries at or below the threshold go too.
    */
   collect(span: Span, threshold: Timestamp, budget: { readonly maxVersions: number }): CollectResult {
-    return collect(this.#state, span, threshold, budget.maxVersions);
+    const result = collect(this.#state, span, threshold, budget.maxVersions);
+    this.#account();
+    return result;
   }
 
   /** Exact, O(1). The object is a copy. */
@@ -185,10 +201,17 @@ export class Store {
     return this.#state.log.length;
   }
 
-  /** A store with the same content; either may change without the other seeing it. O(1). */
-  fork(): Store {
+  /**
+   * A store with the same content; either may change without the other seeing it. `footprint` counts
+   * what the fork adds from here on. O(1).
+   */
+  fork(footprint?: Footprint): Store {
     const state = this.#state;
-    const fork = new Store(state.span);
+    const fork = new Store(state.span, footprint);
+    const share = heapBytesOf(state.stats, state.log.held);
+    fork.#share = share;
+    fork.#forkedBytes = share.live + share.garbage + share.log;
+    this.#forkedBytes = fork.#forkedBytes;
     state.treeShared = true;
     state.sharedUpTo = state.log.last;
     Object.assign(fork.#state, {
@@ -199,6 +222,29 @@ export class Store {
       stats: { ...state.stats },
     });
     return fork;
+  }
+
+  /** What it holds on the heap, by its statistics; forks may share it. O(1). */
+  heapBytes(): HeapBytes {
+    return heapBytesOf(this.#state.stats, this.#state.log.held);
+  }
+
+  /** Takes the store, which nobody uses any more, out of the footprint; what a fork may hold of it counts on as shared. */
+  drop(): void {
+    const { live, garbage, log } = this.#share;
+    this.#footprint?.add(-live, -garbage, -log, this.#forkedBytes);
+    this.#share = { live: 0, garbage: 0, log: 0 };
+  }
+
+  #account(): void {
+    const footprint = this.#footprint;
+    if (footprint === undefined) return;
+    const { stats, log, sharedRemovedBytes } = this.#state;
+    const before = this.#share;
+    const now = heapBytesOf(stats, log.held);
+    footprint.add(now.live - before.live, now.garbage - before.garbage, now.log - before.log, sharedRemovedBytes - this.#sharedCounted);
+    this.#share = now;
+    this.#sharedCounted = sharedRemovedBytes;
   }
 
   /** Lists every broken invariant, in words; empty when all hold. Cost: everything. */

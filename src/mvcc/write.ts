@@ -7,6 +7,7 @@ import type { Bytes } from '../base/bytes.ts';
 import type { Span } from '../base/span.ts';
 import { nextKey, spanContains } from '../base/span.ts';
 import type { Timestamp } from '../base/timestamp.ts';
+import { versionHeapBytes } from './footprint.ts';
 import { countChain, emptyStats } from './stats.ts';
 import type { StoreState } from './storeState.ts';
 import { ownTree } from './storeState.ts';
@@ -34,6 +35,7 @@ export function apply(state: StoreState, ts: Timestamp, batch: WriteBatch, from:
     const bytes = value === null ? key.length : key.length + value.length;
     if (old === undefined) {
       stats.totalKeys++;
+      stats.heldBytes += key.length;
     } else if (old.value !== null) {
       stats.liveKeys--;
       stats.liveBytes -= key.length + old.value.length;
@@ -43,6 +45,7 @@ export function apply(state: StoreState, ts: Timestamp, batch: WriteBatch, from:
     } else {
       stats.liveKeys++;
       stats.liveBytes += bytes;
+      stats.heldBytes += value.length;
     }
     stats.versions++;
     stats.totalBytes += bytes;
@@ -121,6 +124,9 @@ export function clearSpan(state: StoreState, span: Span, at: Timestamp): void {
   const removed = emptyStats();
   state.tree.walk(span, (key, head) => {
     countChain(removed, key, head, 1);
+    for (let version: Version | undefined = head; version !== undefined; version = version.older) {
+      if (version.ts <= state.sharedUpTo) state.sharedRemovedBytes += versionHeapBytes(version.value);
+    }
     return false;
   });
   if (removed.totalKeys > 0) {
@@ -132,6 +138,7 @@ export function clearSpan(state: StoreState, span: Span, at: Timestamp): void {
     stats.tombstones -= removed.tombstones;
     stats.liveBytes -= removed.liveBytes;
     stats.totalBytes -= removed.totalBytes;
+    stats.heldBytes -= removed.heldBytes;
   }
   state.log.addClear({ kind: 'clear', span, at, minTs: at, maxTs: at });
 }
