@@ -5,7 +5,8 @@ import { InlineExecutor } from '../../src/base/executor.ts';
 import { ManualClock } from '../../src/base/manualClock.ts';
 import { validateCatalog } from '../../src/catalog/validate.ts';
 import { formatDatum } from '../../src/catalog/datumText.ts';
-import { Database, type DatabaseOptions } from '../../src/server/database.ts';
+import { Database } from '../../src/server/database.ts';
+import type { DatabaseOptions } from '../../src/server/openOptions.ts';
 import type { Session } from '../../src/sql/exec/session.ts';
 
 export const START = '2026-11-20T12:00:00Z';

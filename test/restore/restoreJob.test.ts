@@ -9,7 +9,7 @@ import * as assert from 'uvu/assert';
 import { seededRandom } from '../../src/base/random.ts';
 import { isTerminal } from '../../src/jobs/jobMachine.ts';
 import { RESTORE_PAUSEPOINTS } from '../../src/restore/restoreJob.ts';
-import type { DatabaseOptions } from '../../src/server/database.ts';
+import type { DatabaseOptions } from '../../src/server/openOptions.ts';
 import type { FaultRule } from '../../src/storage/faulty.ts';
 import { FaultInjector } from '../../src/storage/faulty.ts';
 
