@@ -7,8 +7,11 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 
 import { seededRandom } from '../../src/base/random.ts';
+import type { JobCheckpoint, JobContext, JobOutcome, Json } from '../../src/jobs/job.ts';
 import { isTerminal } from '../../src/jobs/jobMachine.ts';
-import { RESTORE_PAUSEPOINTS } from '../../src/restore/restoreJob.ts';
+import type { Txn } from '../../src/kv/kv.ts';
+import { detailsFromJson } from '../../src/restore/restoreDetails.ts';
+import { RESTORE_PAUSEPOINTS, RestoreResumer } from '../../src/restore/restoreJob.ts';
 import type { DatabaseOptions } from '../../src/server/openOptions.ts';
 import type { FaultRule } from '../../src/storage/faulty.ts';
 import { FaultInjector } from '../../src/storage/faulty.ts';
@@ -216,6 +219,57 @@ test('a flipped bit or a lost tail anywhere is found: XX001, and nothing is left
     heal();
     await database.run('DROP DATABASE IF EXISTS r CASCADE');
   }
+  await database.close();
+});
+
+test('crashes at every checkpoint, before and after it is stored: each run goes on where the last one came to', async () => {
+  const database = await bank({ nodes: 1 });
+  const { kv, services, storage, jobs } = database.db;
+  const { catalog } = services;
+  // A record that planning wrote, whose work is done here by hand.
+  await database.run("SET CLUSTER SETTING jobs.debug.pausepoints = 'restore.beforeDescriptors'");
+  const id = await start(database, 'r');
+  assert.is(await finish(database, id), 'paused');
+  const record = await jobs.get(id);
+  assert.ok(record);
+  let progress: Json = null;
+  const doneKeys: string[] = [];
+  let runs = 0;
+  let outcome: JobOutcome | undefined;
+  while (outcome === undefined) {
+    runs++;
+    const losesCheckpoint = runs % 2 === 0;
+    const context = {
+      node: kv.cluster.anyLiveNode(),
+      signal: new AbortController().signal,
+      progress,
+      txn: <T>(fn: (txn: Txn) => Promise<T>) => kv.run(fn),
+      checkClaim: async () => {},
+      pausepoint: async () => {},
+      checkpoint: async (update: JobCheckpoint) => {
+        if (losesCheckpoint) throw new Error('crash before the checkpoint');
+        progress = update.progress as Json;
+        doneKeys.push(JSON.stringify(progress));
+        if (update.fractionCompleted !== 0.98) throw new Error('crash after the checkpoint');
+      },
+    } as unknown as JobContext;
+    const resumer = new RestoreResumer({ kv, catalog, storage, checkpointBytes: 1 }, detailsFromJson(record.details));
+    try {
+      outcome = await resumer.resume(context);
+    } catch (error) {
+      assert.match((error as Error).message, /^crash/);
+    }
+  }
+  assert.ok(runs > 6, `${runs} runs`);
+  assert.is(new Set(doneKeys).size, doneKeys.length - 1, 'every stored checkpoint is further than the one before, but for the last');
+  await database.run("SET CLUSTER SETTING jobs.debug.pausepoints = ''");
+  await kv.run(async (txn) => await outcome?.inFinalTxn?.(txn));
+  await assertSame(database, 'r', 'after crashes');
+  const [whole] = await database.rows(
+    `SELECT rows, index_entries, bytes FROM [RESTORE DATABASE bank FROM LATEST IN '${COLLECTION}' WITH new_db_name = 'again']`,
+  );
+  const { rows, indexEntries, dataBytes } = outcome.result as { rows: number; indexEntries: number; dataBytes: number };
+  assert.equal([rows, indexEntries, dataBytes].map(String), whole, 'rows that came twice are counted once');
   await database.close();
 });
 
