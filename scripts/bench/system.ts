@@ -57,6 +57,18 @@ async function timed(work: () => Promise<unknown>): Promise<number> {
   return performance.now() - start;
 }
 
+/** The median of `times` runs; `prepare` is not timed. */
+async function medianMs(times: number, prepare: () => Promise<unknown>, work: () => Promise<unknown>): Promise<number> {
+  const runs: number[] = [];
+  for (let i = 0; i < times; i++) {
+    await prepare();
+    runs.push(await timed(work));
+  }
+  return runs.sort((a, b) => a - b)[times >> 1] as number;
+}
+
+const nothing = async () => {};
+
 /** Milliseconds that zstd alone takes to compress, and to decompress, as many bytes of bank rows. */
 async function zstdAlone(db: Varve, bytes: number): Promise<{ compressMs: number; decompressMs: number }> {
   const { rows } = await db.query('SELECT id, balance, payload FROM bank.bank LIMIT 10000');
@@ -114,7 +126,7 @@ async function run({ rows }: { rows: number }): Promise<BenchRow[]> {
     client.close();
 
     const alone = await zstdAlone(db, bytes);
-    const fullMs = await timed(() => db.query("BACKUP DATABASE bank INTO 'nodelocal://1/bench'"));
+    const fullMs = await medianMs(3, nothing, () => db.query("BACKUP DATABASE bank INTO 'nodelocal://1/bench'"));
     table.push({
       name: 'backup full',
       measured: throughput(bytes, fullMs),
@@ -132,8 +144,11 @@ async function run({ rows }: { rows: number }): Promise<BenchRow[]> {
     });
     await db.query('DROP DATABASE restored CASCADE');
 
-    await db.query('UPDATE bank.bank SET balance = balance + 1 WHERE id % 100 = 0');
-    const incrementalMs = await timed(() => db.query("BACKUP DATABASE bank INTO LATEST IN 'nodelocal://1/bench'"));
+    const incrementalMs = await medianMs(
+      5,
+      () => db.query('UPDATE bank.bank SET balance = balance + 1 WHERE id % 100 = 0'),
+      () => db.query("BACKUP DATABASE bank INTO LATEST IN 'nodelocal://1/bench'"),
+    );
     table.push({
       name: 'backup incremental, 1% changed',
       measured: `${incrementalMs.toFixed(1)} ms`,
