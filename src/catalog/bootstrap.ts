@@ -15,6 +15,7 @@ import { encodeDescriptor } from './descriptorCodec.ts';
 import { ADMIN_ROLE, ROOT_USER } from './privileges.ts';
 import { ProtectedRecords } from './protectedRecords.ts';
 import { encodeSequenceValue, sequenceKey, Sequences } from './sequences.ts';
+import { ZoneRangePolicy } from './rangePolicy.ts';
 import { ClusterSettings, requireSetting, settingRow } from './settings.ts';
 import { systemTable } from './systemRows.ts';
 import { DESCRIPTOR_ID_SEQUENCE_ID, systemDatabase, systemTables } from './systemTables.ts';
@@ -92,6 +93,8 @@ export async function openCatalog(kv: Kv, parent?: CatalogServices): Promise<Cat
   const settings = await ClusterSettings.open(kv);
   const zones = await Zones.open(kv, catalog);
   kv.gc.useConfigs(zones);
+  kv.rangeQueue.usePolicy(new ZoneRangePolicy(zones));
+  zones.onZoneChange(() => kv.rangeQueue.policyChanged());
   const applyInterval = () => {
     kv.gc.intervalMicros = settings.number('varve.gc.interval');
   };

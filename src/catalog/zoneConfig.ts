@@ -9,6 +9,7 @@
  */
 import { ConstraintError, StatementError } from '../base/errors.ts';
 import { SqlState } from '../base/sqlState.ts';
+import { parseLeasePreferences } from '../kv/rangePolicy.ts';
 
 /** What a zone sets. Texts are YAML flow sequences, as CockroachDB writes them: `[+region=a]`. */
 export interface ZoneConfig {
@@ -89,6 +90,7 @@ export function zoneSetting(name: string, value: number | bigint | boolean | str
       if (!/^(\[.*\]|\{.*\})$/s.test(text)) {
         throw new StatementError(SqlState.InvalidParameterValue, `could not parse "${name}": expected a list such as [+region=a]`);
       }
+      if (variable.field === 'leasePreferences') parseLeasePreferences(text);
       return { [variable.field]: text };
     }
   }

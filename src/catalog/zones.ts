@@ -213,6 +213,7 @@ export class Zones implements SpanConfigs {
   #version = 0;
   readonly #cache = new Map<number, TableConfig | undefined>();
   readonly #listeners = new Set<() => void>();
+  readonly #listenersAfter = new Set<() => void>();
   readonly #remove: (() => void)[];
 
   private constructor(kv: Kv, catalog: Catalog) {
@@ -230,6 +231,7 @@ export class Zones implements SpanConfigs {
           announce();
           this.#apply(writes);
           changed();
+          for (const listener of this.#listenersAfter) listener();
         },
       }),
       catalog.onBeforeChange(announce),
@@ -261,6 +263,12 @@ export class Zones implements SpanConfigs {
   onBeforeChange(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  /** Called after a zone's row has changed, synchronously inside the commit step. Returns the function that removes it. */
+  onZoneChange(listener: () => void): () => void {
+    this.#listenersAfter.add(listener);
+    return () => this.#listenersAfter.delete(listener);
   }
 
   *tableIds(): Generator<number> {

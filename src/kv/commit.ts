@@ -67,6 +67,7 @@ export async function commitTxn(core: KvCore, txn: Committing): Promise<void> {
   }
   txn.applied(ts);
   core.gc.noteGarbage();
+  core.rangeQueue.noteWrites();
 }
 
 /** Throws XX001 when a key belongs to no index: after this, applying cannot fail. */

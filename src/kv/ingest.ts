@@ -33,5 +33,6 @@ export async function ingestRun(core: KvCore, run: IngestRun, options: IngestOpt
     store.ingest(batch, arrival);
     start = end;
   }
+  core.rangeQueue.noteWrites();
   return arrival;
 }

@@ -21,6 +21,7 @@ import type { Ids } from '../base/ids.ts';
 import type { GcController } from '../gc/gcController.ts';
 import type { StoreStats } from '../mvcc/stats.ts';
 import type { Cluster } from './cluster.ts';
+import type { RangeQueue } from './rangeQueue.ts';
 import type { RangeInfo, Ranges } from './ranges.ts';
 
 export type Isolation = 'serializable' | 'snapshot' | 'read committed';
@@ -253,6 +254,8 @@ export interface Kv {
   readonly ids: Ids;
   readonly cluster: Cluster;
   readonly ranges: Ranges;
+  /** Splits, merges and lease preferences on the clock, once started; the catalog plugs its zones in here. */
+  readonly rangeQueue: RangeQueue;
   /** Who holds and awaits which lock, for people. */
   readonly locks: { list(all?: boolean): LockInfo[] };
   /** Thresholds, protected timestamps, and GC on demand; the catalog plugs its zones in here. */

@@ -46,6 +46,8 @@ import type {
 } from './kv.ts';
 import { formatLocality, parseLocality } from './locality.ts';
 import { LockTable } from './lockTable.ts';
+import { preferredNodes } from './rangePolicy.ts';
+import { RangeQueue } from './rangeQueue.ts';
 import type { RangeInfo } from './ranges.ts';
 import { Ranges } from './ranges.ts';
 import { getSnapshot, scanSnapshot } from './snapshotReads.ts';
@@ -74,6 +76,7 @@ class LocalKv implements Kv, KvCore {
   readonly ids: Ids;
   readonly cluster: Cluster;
   readonly ranges: Ranges;
+  readonly rangeQueue: RangeQueue;
   readonly gc: GcController;
   readonly keyspace: Keyspace;
   readonly locks = new LockTable();
@@ -112,6 +115,19 @@ class LocalKv implements Kv, KvCore {
       configs: parent?.gc.configs,
       protections: parent?.gc.protections.copy(),
     });
+    this.rangeQueue = new RangeQueue({
+      clock: this.clock,
+      executor: this.executor,
+      activity: this.activity,
+      ranges: this.ranges,
+      entries: () => this.keyspace.entries(),
+    });
+    this.ranges.preferredOf = (tableId, indexId, live) => {
+      const preferences = this.rangeQueue.policy.leasePreferencesOf(tableId, indexId);
+      if (preferences.length === 0) return live;
+      const nodes = live.map((lease) => ({ lease, locality: this.cluster.node(lease.nodeId).locality }));
+      return preferredNodes(nodes, preferences).map(({ lease }) => lease);
+    };
     if (parent !== undefined) this.gc.thresholds.restoreFloors(parent.gc.thresholds.settledFloors());
     this.cluster.start(this.ranges);
   }
@@ -235,6 +251,7 @@ class LocalKv implements Kv, KvCore {
 
   close(): void {
     this.gc.close();
+    this.rangeQueue.close();
     this.cluster.close();
   }
 

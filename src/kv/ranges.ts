@@ -4,6 +4,7 @@
  *   R1  ranges are sorted by start key and disjoint
  *   R2  the ranges of one index tile its prefix span exactly: none spans two indexes
  *   R3  a range's lease names a node and that node's liveness epoch; it is valid while the node lives in that epoch
+ *   R4  when leases are reassigned, each ends with a live node that the index's lease preferences ask for, if one lives
  *
  * A store starts as one range. Split, merge and lease moves change these records only, so whoever
  * walks data in pieces asks again at each piece and cuts at today's bounds. The GC threshold is
@@ -31,6 +32,8 @@ export interface RangeInfo {
   readonly leaseEpoch: number;
   /** Logical bytes of live rows; an even share of its index's when that has several ranges. */
   readonly sizeBytes: number;
+  /** Until when the cut at its start must stay: a split by statement. Infinity: until UNSPLIT. Undefined: it may be merged away. */
+  readonly splitUntil: number | undefined;
 }
 
 interface Range {
@@ -39,6 +42,7 @@ interface Range {
   readonly tableId: number;
   readonly indexId: number;
   lease: Lease;
+  splitUntil: number | undefined;
 }
 
 const NO_LEASE: Lease = Object.freeze({ nodeId: 0, epoch: 0 });
@@ -53,6 +57,8 @@ export class Ranges {
   readonly #liveNodes: () => readonly Lease[];
   readonly #liveBytesOf: (tableId: number, indexId: number) => number;
   onLeaseMoved: LeaseListener = () => {};
+  /** Which of the live nodes should hold an index's leases; never none of some. */
+  preferredOf: (tableId: number, indexId: number, live: readonly Lease[]) => readonly Lease[] = (_tableId, _indexId, live) => live;
 
   /** `liveNodes`: the nodes that may hold a lease, in id order, with their epochs. */
   constructor(liveNodes: () => readonly Lease[], liveBytesOf: (tableId: number, indexId: number) => number) {
@@ -69,7 +75,8 @@ export class Ranges {
     const at = this.#firstEndingAfter(span.key);
     const next = this.#ranges[at];
     assert(next === undefined || next.span.key >= span.endKey, `range of /Table/${tableId}/${indexId} overlaps r${next?.rangeId}`);
-    const range: Range = { rangeId: ++this.#rangeIdLast, span, tableId, indexId, lease: this.#nextLease() };
+    const lease = this.#nextLease(tableId, indexId);
+    const range: Range = { rangeId: ++this.#rangeIdLast, span, tableId, indexId, lease, splitUntil: undefined };
     this.#ranges.splice(at, 0, range);
     return range.rangeId;
   }
@@ -108,15 +115,27 @@ export class Ranges {
   /**
    * Cuts the range that holds `key` so that a range starts at it; both keep the lease. Returns the
    * id of the range that starts at `key`, which is an old one when the cut was there; undefined
-   * when no range holds the key.
+   * when no range holds the key. `until`: the range queue leaves the cut alone before that time.
    */
-  split(key: Bytes): number | undefined {
+  split(key: Bytes, until: number | undefined = Number.POSITIVE_INFINITY): number | undefined {
     const left = this.#at(key);
-    if (left === undefined || left.span.key === key) return left?.rangeId;
-    const right: Range = { ...left, rangeId: ++this.#rangeIdLast, span: { key, endKey: left.span.endKey } };
+    if (left === undefined) return undefined;
+    if (left.span.key === key) {
+      if (until !== undefined) left.splitUntil = until;
+      return left.rangeId;
+    }
+    const right: Range = { ...left, rangeId: ++this.#rangeIdLast, span: { key, endKey: left.span.endKey }, splitUntil: until };
     left.span = { key: left.span.key, endKey: key };
     this.#ranges.splice(this.#ranges.indexOf(left) + 1, 0, right);
     return right.rangeId;
+  }
+
+  /** Lets the range queue merge the cut at `key` away. False when there is none that was to stay. */
+  unsplit(key: Bytes): boolean {
+    const range = this.#at(key);
+    if (range === undefined || range.span.key !== key || range.splitUntil === undefined) return false;
+    range.splitUntil = undefined;
+    return true;
   }
 
   /** Joins the range that holds `key` with its right neighbour of the same index; false when it has none. */
@@ -140,13 +159,14 @@ export class Ranges {
     return true;
   }
 
-  /** Gives every lease that no live node holds in its present epoch to the live nodes in turn. */
+  /** Gives every lease whose holder does not live in its present epoch, or is not preferred, to the preferred nodes in turn. */
   reassignLeases(): void {
-    const live = new Map(this.#liveNodes().map((lease) => [lease.nodeId, lease]));
-    if (live.size === 0) return;
+    const live = this.#liveNodes();
+    if (live.length === 0) return;
     for (const range of this.#ranges) {
-      const holder = live.get(range.lease.nodeId);
-      if (holder === undefined) this.#move(range, this.#nextLease());
+      const preferred = this.preferredOf(range.tableId, range.indexId, live);
+      const holder = preferred.find((lease) => lease.nodeId === range.lease.nodeId);
+      if (holder === undefined) this.#move(range, this.#nextOf(preferred));
       else if (holder.epoch !== range.lease.epoch) range.lease = holder;
     }
   }
@@ -178,9 +198,13 @@ export class Ranges {
     if (from !== lease.nodeId) this.onLeaseMoved(range.rangeId, from, lease.nodeId);
   }
 
-  #nextLease(): Lease {
+  #nextLease(tableId: number, indexId: number): Lease {
     const live = this.#liveNodes();
-    return live.length === 0 ? NO_LEASE : (live[this.#nextHolder++ % live.length] as Lease);
+    return live.length === 0 ? NO_LEASE : this.#nextOf(this.preferredOf(tableId, indexId, live));
+  }
+
+  #nextOf(leases: readonly Lease[]): Lease {
+    return leases[this.#nextHolder++ % leases.length] as Lease;
   }
 
   #at(key: Bytes): Range | undefined {
@@ -208,6 +232,7 @@ export class Ranges {
       indexId: range.indexId,
       leaseholder: range.lease.nodeId,
       leaseEpoch: range.lease.epoch,
+      splitUntil: range.splitUntil,
       sizeBytes: Math.ceil(this.#liveBytesOf(range.tableId, range.indexId) / shares),
     };
   }

@@ -94,6 +94,7 @@ export class Database {
     const database = new Database(parts);
     await database.jobs.start({ pauseAll: parts.isFork });
     parts.kv.gc.start();
+    parts.kv.rangeQueue.start();
     return database;
   }
 
