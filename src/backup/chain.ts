@@ -17,12 +17,13 @@
  * Lives elsewhere: proof that a path has no holes (coverage.ts).
  */
 import { CorruptionError, StatementError } from '../base/errors.ts';
+import { mapConcurrently } from '../base/mapConcurrently.ts';
 import { SqlState } from '../base/sqlState.ts';
 import type { Timestamp } from '../base/timestamp.ts';
 import { formatUtc } from '../base/timestamp.ts';
 import type { ExternalStorage } from '../storage/externalStorage.ts';
 
-import { listIncrementals } from './collection.ts';
+import { listIncrementals, READS_MAX } from './collection.ts';
 import type { Layer } from './manifest.ts';
 import { isMissing, readManifest } from './manifest.ts';
 
@@ -54,8 +55,8 @@ export async function loadChain(storage: ExternalStorage, full: string, signal?:
   if (first.manifest.kind !== 'full') {
     throw new CorruptionError(SqlState.DataCorrupted, `backup "${full}" is an incremental layer where a full one belongs`, { file: full });
   }
-  const layers: Layer[] = [];
-  for (const directory of await listIncrementals(storage, full, signal)) layers.push(await readManifest(storage, directory, signal));
+  const directories = await listIncrementals(storage, full, signal);
+  const layers = await mapConcurrently(directories, READS_MAX, (directory) => readManifest(storage, directory, signal));
   layers.sort((a, b) => a.manifest.endTime - b.manifest.endTime || (a.directory < b.directory ? -1 : 1));
   return [first, ...layers];
 }

@@ -13,6 +13,7 @@
 import { assert } from '../base/assert.ts';
 import { StateError, StatementError } from '../base/errors.ts';
 import { isVarveError } from '../base/errors.ts';
+import { mapConcurrently } from '../base/mapConcurrently.ts';
 import { SqlState } from '../base/sqlState.ts';
 import type { Timestamp } from '../base/timestamp.ts';
 import { MAX_TIMESTAMP, timestamp } from '../base/timestamp.ts';
@@ -28,6 +29,9 @@ const CHECKPOINT_PREFIX = 'progress/BACKUP-CHECKPOINT-';
 
 /** Two layers of a chain are at least this far apart, because their directories are. */
 export const DIRECTORY_STEP_MICROS = 10_000;
+
+/** Small reads of one chain under way at once: a chain of hundreds of layers opens in a few round trips' time. */
+export const READS_MAX = 16;
 
 const FULL_DIRECTORY = /^(\d{4})\/(\d{2})\/(\d{2})-(\d{2})(\d{2})(\d{2})\.(\d{2})$/;
 const INCREMENTAL_DIRECTORY = /^(\d{4})(\d{2})(\d{2})\/(\d{2})(\d{2})(\d{2})\.(\d{2})$/;
@@ -127,15 +131,14 @@ export async function listFulls(storage: ExternalStorage, signal?: AbortSignal):
 /** Directories of the completed incrementals on a full, oldest first. Needs `list`. */
 export async function listIncrementals(storage: ExternalStorage, full: string, signal?: AbortSignal): Promise<string[]> {
   const root = `${INCREMENTALS}/${full}/`;
-  const found: string[] = [];
-  for (const day of await storage.list(root, { delimiter: '/', signal })) {
-    for (const time of await storage.list(day, { delimiter: '/', signal })) {
-      const directory = time.slice(0, -1);
-      if (!time.endsWith('/') || incrementalDirectoryTime(directory.slice(root.length)) === undefined) continue;
-      if (await isLayer(storage, directory, signal)) found.push(directory);
-    }
-  }
-  return found;
+  const days = await storage.list(root, { delimiter: '/', signal });
+  const times = (await mapConcurrently(days, READS_MAX, (day) => storage.list(day, { delimiter: '/', signal }))).flat();
+  const directories = times
+    .filter((time) => time.endsWith('/'))
+    .map((time) => time.slice(0, -1))
+    .filter((directory) => incrementalDirectoryTime(directory.slice(root.length)) !== undefined);
+  const complete = await mapConcurrently(directories, READS_MAX, (directory) => isLayer(storage, directory, signal));
+  return directories.filter((_, index) => complete[index]);
 }
 
 /** True when a directory holds a completed layer (C3). */

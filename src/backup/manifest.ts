@@ -13,6 +13,7 @@ import { createHash } from 'node:crypto';
 
 import { toHex } from '../base/bytes.ts';
 import { isVarveError } from '../base/errors.ts';
+import { mapConcurrently } from '../base/mapConcurrently.ts';
 import type { Span } from '../base/span.ts';
 import { SqlState } from '../base/sqlState.ts';
 import type { Timestamp } from '../base/timestamp.ts';
@@ -150,8 +151,9 @@ export async function writeManifest(
 export async function readManifest(storage: ExternalStorage, directory: string, signal?: AbortSignal): Promise<Layer> {
   const file = `${directory}/${MANIFEST_NAME}`;
   const checksumFile = `${directory}/${MANIFEST_CHECKSUM_NAME}`;
-  const bytes = Buffer.from(await storage.read(file, { signal }));
-  const checksum = Buffer.from(await storage.read(checksumFile, { signal })).toString('latin1');
+  const [stored, storedChecksum] = await mapConcurrently([file, checksumFile], 2, (name) => storage.read(name, { signal }));
+  const bytes = Buffer.from(stored as Uint8Array);
+  const checksum = Buffer.from(storedChecksum as Uint8Array).toString('latin1');
   if (!/^[0-9a-f]{64}\n$/.test(checksum)) {
     throw corruptFile({ file: checksumFile, offset: 0 }, 'checksum', '64 hexadecimal digits', JSON.stringify(checksum.slice(0, 80)));
   }
