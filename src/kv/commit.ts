@@ -32,6 +32,8 @@ export interface Committing {
   readonly reads: ReadSet;
   readonly buffer: WriteBuffer;
   readonly beforeCommitFns: readonly ((commitTimestamp: Timestamp) => void)[];
+  /** What is buffered is about to be counted as data. */
+  handOver(): void;
   /** The writes stand at `ts`, or there were none after all. */
   applied(ts: Timestamp): void;
 }
@@ -41,8 +43,9 @@ export const SLICED_COMMIT_KEYS_MIN_DEFAULT = 10_000;
 /** From so many reads on they are validated once ahead of the step. */
 const PREVALIDATED_READS_MIN = 2_000;
 
-/** Commits a transaction that has writes, or functions that may write. Throws 40001, or what a hook or function threw, with nothing applied. */
+/** Commits a transaction that has writes, or functions that may write. Throws 40001, 53200, or what a hook or function threw, with nothing applied. */
 export async function commitTxn(core: KvCore, txn: Committing): Promise<void> {
+  if (core.memory.budget.isExceeded) await requireRoom(core, txn.buffer);
   for (let large = underWay(core); large !== undefined; large = underWay(core)) await large.published;
   if (txn.reads.size >= PREVALIDATED_READS_MIN) {
     // Validates at a new snapshot and lets others run: the step below then asks about few changes.
@@ -59,6 +62,7 @@ export async function commitTxn(core: KvCore, txn: Committing): Promise<void> {
   const writes: CommittedWrites = { keys: txn.buffer.sortedKeys(), values: txn.buffer.sortedValues() };
   checkKeys(core, writes.keys);
   core.hooks.validate(writes, ts);
+  txn.handOver();
   if (writes.keys.length >= core.slicedCommitKeysMin) {
     await publish(core, writes, ts);
   } else {
@@ -67,7 +71,13 @@ export async function commitTxn(core: KvCore, txn: Committing): Promise<void> {
   }
   txn.applied(ts);
   core.gc.noteGarbage();
+  core.memory.noteGrowth();
   core.rangeQueue.noteWrites();
+}
+
+/** The memory budget is exceeded: throws 53200 if the writes would grow it and collecting garbage does not help. */
+async function requireRoom(core: KvCore, buffer: WriteBuffer): Promise<void> {
+  if (core.memory.grows(buffer.sortedKeys(), buffer.sortedValues())) await core.memory.makeRoom(0);
 }
 
 /** Throws XX001 when a key belongs to no index: after this, applying cannot fail. */

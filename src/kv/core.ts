@@ -14,6 +14,7 @@ import type { GcController } from '../gc/gcController.ts';
 import type { CommitHooks } from './hooks.ts';
 import type { Keyspace } from './keyspace.ts';
 import type { LockTable } from './lockTable.ts';
+import type { Memory } from './memory.ts';
 import type { RangeQueue } from './rangeQueue.ts';
 
 /** A commit that has its timestamp and is being applied in slices. */
@@ -33,6 +34,7 @@ export interface KvCore {
   readonly locks: LockTable;
   readonly hooks: CommitHooks;
   readonly gc: GcController;
+  readonly memory: Memory;
   readonly rangeQueue: RangeQueue;
   /** Commits of so many keys or more go through publish.ts, a tenth of them a slice. */
   readonly slicedCommitKeysMin: number;

@@ -8,10 +8,12 @@ import type { Timestamp } from '../base/timestamp.ts';
 import { VersionBatch } from '../mvcc/versionBatch.ts';
 import type { KvCore } from './core.ts';
 import { underWay } from './core.ts';
+import { committedBytes } from './memory.ts';
 import type { IngestOptions, IngestRun } from './kv.ts';
 
-/** Returns the timestamp of arrival, which is also the versions' own where the run brings none. */
+/** Returns the timestamp of arrival, which is also the versions' own where the run brings none. Throws 53200 when memory has no room. */
 export async function ingestRun(core: KvCore, run: IngestRun, options: IngestOptions): Promise<Timestamp> {
+  await core.memory.makeRoom(committedBytes(run.keys, run.values));
   for (let large = underWay(core); large !== undefined; large = underWay(core)) await large.published;
   const arrival = core.hlc.now();
   const { keys, values, timestamps } = run;
@@ -34,5 +36,6 @@ export async function ingestRun(core: KvCore, run: IngestRun, options: IngestOpt
     start = end;
   }
   core.rangeQueue.noteWrites();
+  core.memory.noteGrowth();
   return arrival;
 }

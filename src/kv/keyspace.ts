@@ -9,6 +9,7 @@
 import type { Bytes } from '../base/bytes.ts';
 import type { Span } from '../base/span.ts';
 import { intersectSpans, prefixSpan } from '../base/span.ts';
+import type { Footprint } from '../mvcc/footprint.ts';
 import { Store } from '../mvcc/store.ts';
 import { indexOfKey } from './indexOfKey.ts';
 
@@ -26,8 +27,12 @@ export class Keyspace {
   #recent: IndexStore | undefined;
   readonly #onCreate: (entry: IndexStore) => void;
 
-  constructor(onCreate: (entry: IndexStore) => void) {
+  readonly #footprint: Footprint | undefined;
+
+  /** `footprint`: where the stores count what they hold on the heap. */
+  constructor(onCreate: (entry: IndexStore) => void, footprint?: Footprint) {
     this.#onCreate = onCreate;
+    this.#footprint = footprint;
   }
 
   /** The store of the key's index; undefined when nothing was ever written to it. */
@@ -46,7 +51,7 @@ export class Keyspace {
     if (found !== undefined) return found;
     const { tableId, indexId, length } = indexOfKey(key);
     const span = prefixSpan(key.slice(0, length) as Bytes);
-    const entry: IndexStore = { tableId, indexId, span, store: new Store(span) };
+    const entry: IndexStore = { tableId, indexId, span, store: new Store(span, this.#footprint) };
     this.#entries.splice(this.#firstEndingAfter(key), 0, entry);
     this.#onCreate(entry);
     return entry;
@@ -93,12 +98,13 @@ export class Keyspace {
 
   drop(entry: IndexStore): void {
     this.#entries.splice(this.#entries.indexOf(entry), 1);
+    entry.store.drop();
     if (this.#recent === entry) this.#recent = undefined;
   }
 
   /** Takes over another keyspace's stores as forks of them. */
   forkFrom(other: Keyspace): void {
-    this.#entries = other.#entries.map((entry) => ({ ...entry, store: entry.store.fork() }));
+    this.#entries = other.#entries.map((entry) => ({ ...entry, store: entry.store.fork(this.#footprint) }));
   }
 
   #firstEndingAfter(key: Bytes): number {

@@ -21,6 +21,7 @@ import type { Ids } from '../base/ids.ts';
 import type { GcController } from '../gc/gcController.ts';
 import type { StoreStats } from '../mvcc/stats.ts';
 import type { Cluster } from './cluster.ts';
+import type { Memory } from './memory.ts';
 import type { RangeQueue } from './rangeQueue.ts';
 import type { RangeInfo, Ranges } from './ranges.ts';
 
@@ -117,7 +118,10 @@ export interface Txn extends KvReader {
   /** Set by commit(): the time at which the writes stand, or the read timestamp when there were none. */
   readonly commitTimestamp: Timestamp | undefined;
 
-  /** Buffers writes: own reads see them at once. null deletes. Parallel arrays, any order; the last write of a key counts. */
+  /**
+   * Buffers writes: own reads see them at once. null deletes. Parallel arrays, any order; the last
+   * write of a key counts. 53200, with none of them buffered, when the memory budget has no room.
+   */
   write(keys: readonly Bytes[], values: readonly (Bytes | null)[]): void;
   /**
    * Takes each key's lock, held to the transaction's end, and returns the keys locked (all of them
@@ -143,7 +147,7 @@ export interface Txn extends KvReader {
   rollbackTo(savepoint: Savepoint): void;
   release(savepoint: Savepoint): void;
 
-  /** Validates, takes the commit timestamp, applies, runs the hooks. 40001 when validation fails. */
+  /** Validates, takes the commit timestamp, applies, runs the hooks. 40001 when validation fails, 53200 when the memory budget has no room. */
   commit(): Promise<Timestamp>;
   /** Drops everything and frees the locks. Never throws; no effect on a finished transaction. */
   rollback(): void;
@@ -232,6 +236,10 @@ export interface KvOptions {
   readonly localities?: readonly string[];
   /** Commits of so many keys or more are applied in slices; default 10,000. */
   readonly slicedCommitKeysMin?: number;
+  /** The memory budget in bytes, shared with every fork; default none. */
+  readonly memoryBytes?: number;
+  /** Tables that may be written beyond the budget, so that dropping and backing up can go on; default none. */
+  readonly isReservedTable?: (tableId: number) => boolean;
 }
 
 /** What a fork may have of its own; each defaults to the parent's, except a manual clock, of which a new one starts at the parent's time. */
@@ -260,6 +268,8 @@ export interface Kv {
   readonly locks: { list(all?: boolean): LockInfo[] };
   /** Thresholds, protected timestamps, and GC on demand; the catalog plugs its zones in here. */
   readonly gc: GcController;
+  /** What data and work under way hold of the memory budget; what grows beyond it fails with 53200. */
+  readonly memory: Memory;
 
   /** The HLC's reading without a tick: max(physical time, last timestamp). Times above it are the future. */
   reading(): Timestamp;
@@ -283,7 +293,7 @@ export interface Kv {
    * table's threshold, or for a full export (start 0) `end` at or below it, is 72000.
    */
   exportSpan(span: Span, start: Timestamp, end: Timestamp, options: ExportOptions): Promise<ExportPiece>;
-  /** Bulk into indexes that have never been public. Returns the timestamp under which the arrival is logged. */
+  /** Bulk into indexes that have never been public. Returns the timestamp under which the arrival is logged. 53200 when the memory budget has no room. */
   ingest(run: IngestRun, options?: IngestOptions): Promise<Timestamp>;
   /**
    * Drops every store of a table. For ids that are not, or never more, public. Its history is gone:

@@ -46,6 +46,7 @@ import type {
 } from './kv.ts';
 import { formatLocality, parseLocality } from './locality.ts';
 import { LockTable } from './lockTable.ts';
+import { Memory } from './memory.ts';
 import { preferredNodes } from './rangePolicy.ts';
 import { RangeQueue } from './rangeQueue.ts';
 import type { RangeInfo } from './ranges.ts';
@@ -78,11 +79,13 @@ class LocalKv implements Kv, KvCore {
   readonly ranges: Ranges;
   readonly rangeQueue: RangeQueue;
   readonly gc: GcController;
+  readonly memory: Memory;
   readonly keyspace: Keyspace;
   readonly locks = new LockTable();
   readonly hooks = new CommitHooks();
   readonly slicedCommitKeysMin: number;
   publication: KvCore['publication'];
+  readonly #isReservedTable: (tableId: number) => boolean;
 
   constructor(options: KvOptions, parent: LocalKv | undefined) {
     this.clock = options.clock;
@@ -98,7 +101,16 @@ class LocalKv implements Kv, KvCore {
       () => this.cluster.liveLeases(),
       (tableId, indexId) => this.#liveBytesOf(tableId, indexId),
     );
-    this.keyspace = new Keyspace((entry) => this.ranges.create(entry.span, entry.tableId, entry.indexId));
+    this.#isReservedTable = options.isReservedTable ?? (() => false);
+    this.memory = new Memory(
+      {
+        limitBytes: options.memoryBytes ?? Number.POSITIVE_INFINITY,
+        isReserved: this.#isReservedTable,
+        stores: () => this.keyspace.entries().map((entry) => entry.store),
+      },
+      parent?.memory,
+    );
+    this.keyspace = new Keyspace((entry) => this.ranges.create(entry.span, entry.tableId, entry.indexId), this.memory.footprint);
     if (parent !== undefined) {
       this.keyspace.forkFrom(parent.keyspace);
       this.ranges.copyFrom(parent.ranges);
@@ -128,6 +140,7 @@ class LocalKv implements Kv, KvCore {
       const nodes = live.map((lease) => ({ lease, locality: this.cluster.node(lease.nodeId).locality }));
       return preferredNodes(nodes, preferences).map(({ lease }) => lease);
     };
+    this.memory.useGc(this.gc);
     if (parent !== undefined) this.gc.thresholds.restoreFloors(parent.gc.thresholds.settledFloors());
     this.cluster.start(this.ranges);
   }
@@ -236,6 +249,7 @@ class LocalKv implements Kv, KvCore {
         clusterId: options.clusterId,
         localities: this.cluster.nodes.map((node) => formatLocality(node.locality)),
         slicedCommitKeysMin: this.slicedCommitKeysMin,
+        isReservedTable: this.#isReservedTable,
       },
       this,
     );
@@ -253,6 +267,7 @@ class LocalKv implements Kv, KvCore {
     this.gc.close();
     this.rangeQueue.close();
     this.cluster.close();
+    this.memory.close();
   }
 
   #checkNotFuture(ts: Timestamp): void {

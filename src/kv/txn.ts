@@ -9,10 +9,12 @@
  * Serializable transactions record every read. The weaker levels record what must be validated
  * anyway: constraint reads, rows read in order to write them, and what noteRead names.
  *
- * Lives elsewhere: validation, timestamp and applying (commit.ts), who waits for whom (lockTable.ts).
+ * Lives elsewhere: validation, timestamp and applying (commit.ts), who waits for whom (lockTable.ts),
+ * what it takes of the memory budget (memory.ts).
  */
 import type { Bytes } from '../base/bytes.ts';
 import { assert } from '../base/assert.ts';
+import type { Holding } from '../base/budget.ts';
 import { StateError, StatementError, VarveError } from '../base/errors.ts';
 import type { Span } from '../base/span.ts';
 import { SqlState } from '../base/sqlState.ts';
@@ -50,6 +52,8 @@ export class LocalTxn implements Txn, LockOwner {
   readonly #afterCommitFns: ((ts: Timestamp) => void)[] = [];
   readonly #afterAbortFns: (() => void)[] = [];
   readonly #core: KvCore;
+  /** What the buffer takes of the memory budget; made at the first write. */
+  #holding: Holding | undefined;
   #readTimestamp: Timestamp;
   #commitTimestamp: Timestamp | undefined;
   #phase: TxnState | 'committing' = 'open';
@@ -120,7 +124,12 @@ export class LocalTxn implements Txn, LockOwner {
       throw new StatementError(SqlState.ReadOnlySqlTransaction, 'cannot write in a read-only transaction');
     }
     assert(keys.length === values.length, `${keys.length} keys written with ${values.length} values`);
+    const { memory } = this.#core;
+    memory.admitWrites(keys, values, this.buffer.heapBytes);
     for (let i = 0; i < keys.length; i++) this.buffer.set(keys[i] as Bytes, values[i] as Bytes | null);
+    this.#holding ??= memory.hold('transactions');
+    this.#holding.resize(this.buffer.heapBytes);
+    memory.noteGrowth();
   }
 
   async lock(keys: readonly Bytes[], options: LockOptions = {}): Promise<Bytes[]> {
@@ -181,6 +190,7 @@ export class LocalTxn implements Txn, LockOwner {
     this.#checkOpen();
     const { mark } = this.#own(savepoint);
     this.buffer.undoTo(mark);
+    this.#holding?.resize(this.buffer.heapBytes);
   }
 
   release(savepoint: Savepoint): void {
@@ -221,6 +231,11 @@ export class LocalTxn implements Txn, LockOwner {
     this.#afterAbortFns.push(fn);
   }
 
+  /** For commit.ts: the stores count the writes from here on. */
+  handOver(): void {
+    this.#holding?.release();
+  }
+
   /** For commit.ts: the writes are applied, and stand at `ts`. */
   applied(ts: Timestamp): void {
     this.#commitTimestamp = ts;
@@ -253,6 +268,7 @@ export class LocalTxn implements Txn, LockOwner {
   #drop(): void {
     this.#core.locks.releaseAll(this);
     this.buffer.clear();
+    this.#holding?.release();
     this.reads.clear();
   }
 

@@ -13,6 +13,7 @@ import sortedBtree from 'sorted-btree';
 
 import type { Bytes } from '../base/bytes.ts';
 import type { Span } from '../base/span.ts';
+import { bufferedBytes } from './memory.ts';
 
 // The package is CommonJS: what is imported is its exports object.
 const BTree = sortedBtree.default;
@@ -37,6 +38,11 @@ export class WriteBuffer {
   /** Bytes of keys and values held. */
   get bytes(): number {
     return this.#bytes;
+  }
+
+  /** Heap bytes it will hold once committed. */
+  get heapBytes(): number {
+    return bufferedBytes(this.#writes.size, this.#bytes);
   }
 
   /** The value, null for a delete, undefined when the key was not written. */
