@@ -11,8 +11,8 @@ import type { SqlClient } from '../sqlClient.ts';
 import { BANK_TABLE, bankStatements, transferStatement } from '../workload/bank.ts';
 import type { Narrator } from './narrator.ts';
 
-const ROWS = 10_000;
-const TRANSFERS = 500;
+const ROWS = 50_000;
+const TRANSFERS = 1_000;
 const COLLECTION = 'nodelocal://1/bank';
 const COPIES = 'nodelocal://1/copies';
 
