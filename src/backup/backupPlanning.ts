@@ -4,7 +4,8 @@
  *
  *   N1  the job and its protected timestamps commit in one transaction: a layer whose start is not
  *       readable any more has no job, and a job's history cannot be collected under it
- *   N2  tables that continue are protected from the layer's start, introduced ones from its end
+ *   N2  tables that continue are protected from the layer's start; introduced ones from its end, or
+ *       with revision history from the time from which the layer holds all of it
  *   N3  a full with revision history starts at the highest GC threshold of its tables; an attempt
  *       that GC overtakes takes a later one
  */
@@ -84,8 +85,8 @@ export async function planBackup(
       } catch (error) {
         if (!(error instanceof StartGoneError)) throw error;
         // A start that stands where GC does can be chosen again.
-        const isChosen = request.revisionHistory && request.destination.type === 'new';
-        if (!isChosen || attempt + 1 === LOWER_BOUND_MARGINS_MICROS.length) throw protectionError(error.gone, deps.catalog.currentNow());
+        if (!request.revisionHistory || attempt + 1 === LOWER_BOUND_MARGINS_MICROS.length)
+          throw protectionError(error.gone, deps.catalog.currentNow());
       }
     }
   } finally {
@@ -167,12 +168,12 @@ async function makePlan(
     await readStart(async () => checkReadable(kv, continuing, startTime));
   }
   const told = revisionHistory ? await readStart(() => tellHistory(deps, targets, prior, endTime, marginMicros)) : undefined;
-  const bound = told?.from ?? endTime;
   const history = told?.changes ?? [];
   const spans = revisionHistory ? spansOfHistory([...history, ...asChanges(targets)]) : liveSpans;
   const introduced = prior ? introducedSpans(spans, prior.covered, startTime) : [];
-  const holdStart = prior ? startTime : bound;
-  const holds = makeHolds(deps, spans, introduced, holdStart, endTime);
+  const tables = splitTables(spans, introduced);
+  const bound = told === undefined ? endTime : prior ? freshBound(kv, tables.fresh, told.from, endTime, marginMicros) : told.from;
+  const holds = makeHolds(deps, tables, prior ? startTime : bound, bound);
   const parent = prior && { directory: prior.newest.directory, endTime: startTime, manifestSha256: prior.newest.manifestSha256 };
   return {
     jobId: deps.jobs.newJobId(),
@@ -258,8 +259,8 @@ async function tellHistory(
     }
     const until = Math.max(from, ...vanished.map((table) => table.until));
     // Dropped tables may have a later threshold than those that are left; beyond it they are not told of.
-    // What the clock moves meanwhile is for the margin, not for another look.
-    const readable = prior ? [] : tableIdsOf(spansOfHistory(changes)).map((id) => deps.kv.gc.thresholds.of(id) + 1);
+    // What the clock moves from look to look is for the next attempt's margin.
+    const readable = prior ? [] : tableIdsOf(spansOfHistory(changes)).map((id) => deps.kv.gc.thresholds.of(id) + 1 + marginMicros);
     const threshold = Math.max(from, ...readable);
     if (until === from && threshold - from < MICROS_PER_SECOND) return { from, changes };
     from = Math.min(endTime, Math.max(until, threshold)) as Timestamp;
@@ -286,14 +287,13 @@ function asChanges(targets: ResolvedTargets): DescriptorChange[] {
   return targets.descriptors.map((descriptor) => ({ id: descriptor.id, time: descriptor.modificationTime, descriptor }));
 }
 
-/** One record for the tables that continue, one for those that are new (N2). */
-function makeHolds(
-  deps: BackupPlanningDeps,
-  spans: readonly Span[],
-  introduced: readonly Span[],
-  start: Timestamp,
-  end: Timestamp,
-): Hold[] {
+/** Tables that continue, and tables of which everything is introduced; ids, ascending. */
+interface SplitTables {
+  readonly continuing: readonly number[];
+  readonly fresh: readonly number[];
+}
+
+function splitTables(spans: readonly Span[], introduced: readonly Span[]): SplitTables {
   const continuing: number[] = [];
   const fresh: number[] = [];
   for (const id of tableIdsOf(spans)) {
@@ -301,9 +301,24 @@ function makeHolds(
     const isNew = subtractSpans(own, introduced).length === 0;
     (isNew ? fresh : continuing).push(id);
   }
+  return { continuing, fresh };
+}
+
+/**
+ * From when on an incremental with revision history holds all of it. A table that it introduces has
+ * not been protected so far: where its history begins later than the layer, so does what can be
+ * restored from inside the layer.
+ */
+function freshBound(kv: Kv, fresh: readonly number[], startTime: Timestamp, endTime: Timestamp, marginMicros: number): Timestamp {
+  const threshold = fresh.reduce((highest, id) => Math.max(highest, kv.gc.thresholds.of(id)), 0);
+  return threshold < startTime ? startTime : (Math.min(endTime, threshold + 1 + marginMicros) as Timestamp);
+}
+
+/** One record for the tables that continue, one for those that are new (N2). */
+function makeHolds(deps: BackupPlanningDeps, { continuing, fresh }: SplitTables, start: Timestamp, freshStart: Timestamp): Hold[] {
   const holds: Hold[] = [];
   if (continuing.length > 0) holds.push({ id: deps.kv.ids.uuid(), ts: start, tableIds: continuing });
-  if (fresh.length > 0) holds.push({ id: deps.kv.ids.uuid(), ts: end, tableIds: fresh });
+  if (fresh.length > 0) holds.push({ id: deps.kv.ids.uuid(), ts: freshStart, tableIds: fresh });
   return holds;
 }
 

@@ -4,7 +4,8 @@
  * Each seed is one database under random statements (rows, transactions, tables and indexes and
  * columns that come and go, renames, truncates, a sequence, data excluded for a while), the clock moving between them, GC
  * running, and backups of random kinds taken: fulls and incrementals, with and without revision
- * history, as of now and as of earlier. A chain that GC has overtaken ends and a new full begins.
+ * history, as of now and as of earlier. A chain that GC has overtaken ends and a new full begins;
+ * others are held by protected timestamps and go on.
  * Then random restorable moments are restored under a new name, and must hold exactly the tables,
  * columns, rows, indexes and the sequence's value of the model at that moment; moments between
  * layers without history must be refused.
@@ -52,16 +53,20 @@ class Run {
 
   async run(): Promise<void> {
     const { random } = this;
-    await this.history.begin(random.int(2) === 0 ? 14_400 : 900);
+    const kind = random.int(3);
+    await this.history.begin(kind === 0 ? 14_400 : 900);
+    // Tables of some databases are held, so that their chains outlive GC; tables that come later are not.
+    const isHeld = kind === 2;
     const layers = random.int(6) === 0 ? 5 : 2 + random.int(2);
     for (let layer = 0; layer < layers; layer++) {
       const changes = 2 + random.int(10);
       for (let i = 0; i < changes; i++) {
         await this.history.change();
-        await this.test.clock.advance(`${random.int(60)}s`);
-        if (random.int(8) === 0) await this.test.db.kv.gc.runGc();
+        await this.test.clock.advance(`${random.int(isHeld ? 900 : 60)}s`);
+        if (random.int(isHeld ? 2 : 8) === 0) await this.test.db.kv.gc.runGc();
       }
       await this.#backup();
+      if (isHeld) await this.#hold();
     }
     for (let i = 0; i < RESTORES_PER_SEED; i++) await this.#restoreAndCompare((chain) => this.#pickTime(chain));
     await this.#restoreAndCompare(() => (this.history.from + random.int(this.test.db.kv.reading() - this.history.from)) as Timestamp);
@@ -86,6 +91,15 @@ class Run {
       .sort()
       .at(-1) as string;
     if (!this.chains.includes(newest)) this.chains.push(newest);
+  }
+
+  /** Protects every table that there is from the end of the newest backup on. */
+  async #hold(): Promise<void> {
+    const { test } = this;
+    const [end] = await test.rows(`SELECT max(end_time) FROM [SHOW BACKUP FROM LATEST IN '${COLLECTION}']`);
+    for (const [name] of await test.rows('SELECT table_name FROM [SHOW TABLES FROM d]')) {
+      await test.rows(`SELECT varve_internal.protect_timestamp('d.public.${name}', '${end?.[0]}')`);
+    }
   }
 
   async #restoreAndCompare(pick: (chain: Chain) => Timestamp): Promise<void> {
