@@ -77,11 +77,18 @@ export interface LockOptions {
   readonly wait?: LockWait;
   /** Ends the wait; the call rejects with the signal's reason. */
   readonly signal?: AbortSignal;
+  /**
+   * True when the caller has read the keys in the present statement, and stands on what it saw: a
+   * key that has changed since is a conflict, at every isolation level.
+   */
+  readonly alreadyRead?: boolean;
 }
 
 /** A row of the lock table, for people. */
 export interface LockInfo {
   readonly key: Bytes;
+  /** Present for a span lock: [key, endKey) is held whole. */
+  readonly endKey?: Bytes;
   readonly strength: LockStrength;
   readonly holders: readonly string[];
   readonly waiters: readonly string[];
@@ -126,8 +133,10 @@ export interface Txn extends KvReader {
   /**
    * Takes each key's lock, held to the transaction's end, and returns the keys locked (all of them
    * unless `skip`). If one of the keys has changed since the read timestamp, the read timestamp is
-   * refreshed, or 40001 thrown where reads do not hold any more. A deadlock is 40001 for the one
-   * who asked last; `nowait` is 55P03. Every 40001 aborts the transaction and frees its locks.
+   * refreshed, or 40001 thrown where reads do not hold any more. A deadlock is 40001 for the one of
+   * lowest priority, the last to ask among equals; `nowait` and lockTimeoutMicros are 55P03. Holders
+   * of lower priority are aborted. Every 40001 aborts the transaction and frees its locks, except
+   * for a conflict after nextStatement(), which leaves it to restartStatement().
    */
   lock(keys: readonly Bytes[], options?: LockOptions): Promise<Bytes[]>;
   /** Adds keys to the read set as read at the read timestamp: what a cached descriptor stood on. */
@@ -139,8 +148,16 @@ export interface Txn extends KvReader {
    * A snapshot transaction that has read can never refresh.
    */
   refresh(): boolean;
-  /** Read committed: the next statement reads at a new timestamp. No effect at other levels. */
+  /** How long lock() may wait for one key; 0 for ever, which is the default. */
+  lockTimeoutMicros: number;
+  /** A statement begins, which restartStatement() can undo. Read committed: it reads at a new timestamp. */
   nextStatement(): void;
+  /**
+   * After a conflict (40001) inside a statement whose results nobody has seen: undoes its writes and
+   * reads, keeps its locks, and moves the read timestamp to now. True when it may run again; false
+   * when the transaction must be rolled back, because what earlier statements read has changed.
+   */
+  restartStatement(): boolean;
 
   savepoint(): Savepoint;
   /** Undoes the writes since; the read set and the locks stay. The savepoint remains usable. */
@@ -236,6 +253,8 @@ export interface KvOptions {
   readonly localities?: readonly string[];
   /** Commits of so many keys or more are applied in slices; default 10,000. */
   readonly slicedCommitKeysMin?: number;
+  /** From so many locked keys on a transaction holds spans instead; default 20,000. */
+  readonly lockEscalationKeysMin?: number;
   /** The memory budget in bytes, shared with every fork; default none. */
   readonly memoryBytes?: number;
   /** Tables that may be written beyond the budget, so that dropping and backing up can go on; default none. */
@@ -304,6 +323,8 @@ export interface Kv {
   clearIndex(tableId: number, indexId: number): void;
   /** Today's ranges that overlap a span, in key order, clipped to it. */
   rangesOf(span: Span): RangeInfo[];
+  /** Makes the store and the range of a key's index, which come with the first write otherwise. */
+  ensureRange(key: Bytes): void;
   /** Statistics of a span's stores; exact for whole indexes. */
   stats(span: Span): StoreStats;
   /** Ids of the tables that have a store, ascending. */

@@ -81,10 +81,11 @@ class LocalKv implements Kv, KvCore {
   readonly gc: GcController;
   readonly memory: Memory;
   readonly keyspace: Keyspace;
-  readonly locks = new LockTable();
+  readonly locks: LockTable;
   readonly hooks = new CommitHooks();
   readonly slicedCommitKeysMin: number;
   publication: KvCore['publication'];
+  readonly #lockEscalationKeysMin: number | undefined;
   readonly #isReservedTable: (tableId: number) => boolean;
 
   constructor(options: KvOptions, parent: LocalKv | undefined) {
@@ -95,6 +96,8 @@ class LocalKv implements Kv, KvCore {
     this.clusterId = options.clusterId ?? options.ids.uuid();
     this.forkedFrom = parent?.clusterId;
     this.slicedCommitKeysMin = options.slicedCommitKeysMin ?? SLICED_COMMIT_KEYS_MIN_DEFAULT;
+    this.#lockEscalationKeysMin = options.lockEscalationKeysMin;
+    this.locks = new LockTable({ escalationKeysMin: this.#lockEscalationKeysMin });
     this.hlc = new Hlc(this.clock, parent?.reading());
     this.cluster = new Cluster((options.localities ?? ['']).map(parseLocality));
     this.ranges = new Ranges(
@@ -224,6 +227,10 @@ class LocalKv implements Kv, KvCore {
     return this.ranges.overlapping(span);
   }
 
+  ensureRange(key: Bytes): void {
+    this.keyspace.ensure(key);
+  }
+
   stats(span: Span): StoreStats {
     const stats = emptyStats();
     for (const { store, span: whole } of this.keyspace.overlapping(span)) {
@@ -249,6 +256,7 @@ class LocalKv implements Kv, KvCore {
         clusterId: options.clusterId,
         localities: this.cluster.nodes.map((node) => formatLocality(node.locality)),
         slicedCommitKeysMin: this.slicedCommitKeysMin,
+        lockEscalationKeysMin: this.#lockEscalationKeysMin,
         isReservedTable: this.#isReservedTable,
       },
       this,

@@ -155,7 +155,7 @@ export class RangeQueue {
       const middle = entry.store.middleKey(span);
       const key = middle && this.#policy.rowStart(middle);
       if (key === undefined || key <= span.key || key >= span.endKey) continue;
-      ranges.split(key, undefined);
+      ranges.splitBySize(key);
       rest.push({ key: span.key, endKey: key }, { key, endKey: span.endKey });
     }
   }

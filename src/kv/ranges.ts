@@ -117,7 +117,16 @@ export class Ranges {
    * id of the range that starts at `key`, which is an old one when the cut was there; undefined
    * when no range holds the key. `until`: the range queue leaves the cut alone before that time.
    */
-  split(key: Bytes, until: number | undefined = Number.POSITIVE_INFINITY): number | undefined {
+  split(key: Bytes, until = Number.POSITIVE_INFINITY): number | undefined {
+    return this.#cut(key, until);
+  }
+
+  /** As split, for a cut that size alone asks for: it may be merged away again. */
+  splitBySize(key: Bytes): number | undefined {
+    return this.#cut(key, undefined);
+  }
+
+  #cut(key: Bytes, until: number | undefined): number | undefined {
     const left = this.#at(key);
     if (left === undefined) return undefined;
     if (left.span.key === key) {

@@ -33,6 +33,7 @@ import { dropDatabase, dropRelation, dropSchema, truncate } from './ddl/drop.ts'
 import { alterIndex, createIndex, dropIndex } from './ddl/indexes.ts';
 import { alterSequence, createSequence } from './ddl/sequences.ts';
 import { registerExplain } from './explain.ts';
+import { registerRangeStatements } from './rangeStatements.ts';
 import { registerSettingStatements } from './settingStatements.ts';
 import { registerShowStatements } from './show.ts';
 import type { StatementHooks } from './statement.ts';
@@ -72,6 +73,7 @@ export function registerBuiltinStatements(hooks: StatementHooks): void {
   ddl<CommentOn>('commentOn', commentOn);
   registerSettingStatements(hooks);
   registerShowStatements(hooks);
+  registerRangeStatements(hooks);
   registerUserStatements(hooks);
   registerExplain(hooks);
 }

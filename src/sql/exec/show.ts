@@ -4,16 +4,9 @@
 import { StatementError } from '../../base/errors.ts';
 import { SqlState } from '../../base/sqlState.ts';
 import type { Datum } from '../../catalog/datum.ts';
-import {
-  allIndexes,
-  type DatabaseDescriptor,
-  type Grant,
-  indexById,
-  type IndexDescriptor,
-  type TableDescriptor,
-} from '../../catalog/descriptor.ts';
+import { allIndexes, type DatabaseDescriptor, type Grant, type IndexDescriptor, type TableDescriptor } from '../../catalog/descriptor.ts';
 import { quoteName } from '../../catalog/names.ts';
-import { indexSpan, tableSpan } from '../../catalog/rowCodec.ts';
+import { indexSpan } from '../../catalog/rowCodec.ts';
 import { arrayOf, type ColumnType, sqlTypeName, Type } from '../../catalog/type.ts';
 import { listUsers } from '../../catalog/users.ts';
 import { formatLocality } from '../../kv/locality.ts';
@@ -21,6 +14,7 @@ import type { ObjectName, Show } from '../parse/ast.ts';
 import type { RunContext } from './context.ts';
 import { constraintsOf } from './catalogLookup.ts';
 import { partsOf, SchemaChange } from './ddl/common.ts';
+import { rangeForRowColumns, showRangeForRow, showRanges, showRangesColumns } from './rangeStatements.ts';
 import { constraintText, createSequenceText, createTableText, displayExpr } from './showCreate.ts';
 import type { HookResult, ResultColumn, StatementHooks } from './statement.ts';
 import { columns, text, textOrNull } from './virtual/support.ts';
@@ -120,14 +114,9 @@ function columnsOf(stmt: Show): ResultColumn[] {
     case 'grantsOnRole':
       return asColumns({ role_name: T.String, member: T.String, is_admin: T.Bool });
     case 'ranges':
-      return asColumns({
-        start_key: T.String,
-        end_key: T.String,
-        range_id: T.Int8,
-        range_size_mb: T.Float8,
-        lease_holder: T.Int8,
-        lease_holder_locality: T.String,
-      });
+      return showRangesColumns(stmt);
+    case 'rangeForRow':
+      return rangeForRowColumns;
     default:
       throw new StatementError(SqlState.FeatureNotSupported, `SHOW ${stmt.what.toUpperCase()} is not supported yet`);
   }
@@ -277,7 +266,9 @@ async function rowsOf(context: RunContext, stmt: Show): Promise<Datum[][]> {
       );
     }
     case 'ranges':
-      return showRanges(await SchemaChange.begin(context), stmt);
+      return showRanges(context, stmt);
+    case 'rangeForRow':
+      return showRangeForRow(context, stmt);
     default:
       throw new StatementError(SqlState.FeatureNotSupported, `SHOW ${stmt.what.toUpperCase()} is not supported yet`);
   }
@@ -400,29 +391,6 @@ function showGrants(change: SchemaChange, stmt: Of<'grants'>): Datum[][] {
     for (const table of snapshot.tablesOf(database.id)) addTable(table);
   }
   return rows;
-}
-
-function showRanges(change: SchemaChange, stmt: Of<'ranges'>): Datum[][] {
-  const { target } = stmt;
-  const { kv } = change.context.engine;
-  const tables: TableDescriptor[] = [];
-  if (target.type === 'table') tables.push(change.table(target.name));
-  else if (target.type === 'database')
-    tables.push(...change.snapshot.tablesOf(change.database(target.name?.text ?? change.context.names.currentDatabase).id));
-  else throw new StatementError(SqlState.FeatureNotSupported, 'SHOW RANGES is supported FROM TABLE and FROM DATABASE');
-  return tables.flatMap((table) =>
-    kv
-      .rangesOf(tableSpan(table))
-      .filter((range) => indexById(table, range.indexId))
-      .map((range): Datum[] => [
-        null,
-        null,
-        range.rangeId,
-        Math.round((range.sizeBytes / 1e6) * 1000) / 1000,
-        range.leaseholder,
-        text(formatLocality(kv.cluster.node(range.leaseholder).locality)),
-      ]),
-  );
 }
 
 export function registerShowStatements(hooks: StatementHooks): void {

@@ -221,9 +221,6 @@ export type AlterTableAction = { readonly pos: number } & (
   | { readonly type: 'rename'; readonly newName: ObjectName }
   | { readonly type: 'setSchema'; readonly schema: Name }
   | { readonly type: 'owner'; readonly owner: Name }
-  | { readonly type: 'splitAt'; readonly rows: SelectStatement; readonly expiration: Expr | undefined }
-  | { readonly type: 'unsplitAt'; readonly rows: SelectStatement | undefined }
-  | { readonly type: 'scatter' }
 );
 /** DROP TABLE, VIEW, SEQUENCE. */
 export interface DropRelation {
@@ -273,9 +270,7 @@ export interface AlterIndex {
   readonly kind: 'alterIndex';
   readonly index: IndexName;
   readonly ifExists: boolean;
-  readonly action:
-    | { readonly type: 'rename'; readonly newName: Name }
-    | { readonly type: 'splitAt'; readonly rows: SelectStatement; readonly expiration: Expr | undefined };
+  readonly action: { readonly type: 'rename'; readonly newName: Name };
   readonly pos: number;
 }
 export interface DropIndex {

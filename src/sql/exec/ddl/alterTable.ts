@@ -149,8 +149,6 @@ async function apply(change: SchemaChange, table: TableDescriptor, action: Alter
     }
     case 'owner':
       return setOwner(change, table, action.owner);
-    default:
-      throw new StatementError(SqlState.FeatureNotSupported, 'splitting and scattering ranges by statement is not supported yet');
   }
 }
 

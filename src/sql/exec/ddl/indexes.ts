@@ -127,7 +127,6 @@ async function releaseReferences(change: SchemaChange, table: TableDescriptor, i
 export async function alterIndex(change: SchemaChange, stmt: AlterIndex): Promise<void> {
   const found = findIndex(change, stmt.index, stmt.ifExists);
   if (!found) return;
-  if (stmt.action.type !== 'rename') throw new StatementError(SqlState.FeatureNotSupported, 'ALTER INDEX SPLIT AT is not supported yet');
   const { table, index } = found;
   const name = stmt.action.newName.text;
   if (name !== index.name && indexByName(table, name)) {

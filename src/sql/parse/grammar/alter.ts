@@ -2,7 +2,7 @@
  * ALTER TABLE, DATABASE, SCHEMA, INDEX, SEQUENCE, VIEW, TYPE, JOB; CONFIGURE ZONE on any of them.
  */
 import type {
-  AlterIndex, AlterRelation, AlterTableAction, AlterType, Expr, Name, ObjectName, Option, SelectStatement, Statement, ZoneTarget,
+  AlterIndex, AlterRelation, AlterTableAction, AlterType, Expr, Name, ObjectName, Option, RangesOf, SelectStatement, Statement, ZoneTarget,
 } from '../ast.ts'; // biome-ignore format: one line
 import { T } from '../tokens.ts';
 import type { Alternative } from './base.ts';
@@ -43,10 +43,14 @@ export class AlterParser extends TableDefParser {
     const ifExists = this.ifExists();
     this.has(T.ONLY);
     const name = this.objectName();
-    return this.choose<Statement>([[[T.CONFIGURE, T.ZONE], () => this.configureZone({ type: 'table', name, pos: name.pos }, pos)]], () => {
-      const actions = this.list(() => this.action());
-      return { kind: 'alterTable', name, ifExists, actions, pos };
-    });
+    const ranges = this.rangeForms({ type: 'table', name, ifExists }, pos);
+    return this.choose<Statement>(
+      [[[T.CONFIGURE, T.ZONE], () => this.configureZone({ type: 'table', name, pos: name.pos }, pos)], ...ranges],
+      () => {
+        const actions = this.list(() => this.action());
+        return { kind: 'alterTable', name, ifExists, actions, pos };
+      },
+    );
   }
 
   private readonly action = this.rule('alterTableAction', (): AlterTableAction => {
@@ -77,10 +81,6 @@ export class AlterParser extends TableDefParser {
       [[T.SET, T.LOCALITY], () => this.refuse('table localities') as never],
       [T.RESET, () => ({ type: 'resetStorageParams', names: this.parens(() => this.list(() => this.dottedName())) })],
       [[T.OWNER, T.TO], () => ({ type: 'owner', owner: this.role() })],
-      [[T.SPLIT, T.AT], () => ({ type: 'splitAt', ...this.splitRows() })],
-      [[T.UNSPLIT, T.ALL], () => ({ type: 'unsplitAt', rows: undefined })],
-      [[T.UNSPLIT, T.AT], () => ({ type: 'unsplitAt', rows: this.query() })],
-      [T.SCATTER, () => ({ type: 'scatter' })],
       [[T.PARTITION, T.BY], () => this.refuse('partitioned tables') as never],
     ]);
     return { ...action, pos } as AlterTableAction;
@@ -160,6 +160,38 @@ export class AlterParser extends TableDefParser {
     return make(from, this.name());
   }
 
+  // ---- ranges -------------------------------------------------------------------------------------
+
+  private rangeForms(of: RangesOf, pos: number): Alternative<Statement>[] {
+    const lease = (): Statement => ({ kind: 'relocateLease', ranges: { type: 'keys', of, rows: this.query() }, pos });
+    return [
+      [[T.SPLIT, T.AT], () => ({ kind: 'splitAt', of, ...this.splitRows(), pos })],
+      [[T.UNSPLIT, T.ALL], () => ({ kind: 'unsplitAt', of, rows: undefined, pos })],
+      [[T.UNSPLIT, T.AT], () => ({ kind: 'unsplitAt', of, rows: this.query(), pos })],
+      [T.SCATTER, () => ({ kind: 'scatter', of, pos })],
+      [[T.RELOCATE, T.LEASE], lease],
+      [[T.EXPERIMENTAL_RELOCATE, T.LEASE], lease],
+      [T.RELOCATE, () => this.refuse('moving replicas', 'there is one copy of the data; RELOCATE LEASE moves who serves it') as never],
+    ];
+  }
+
+  private relocation(id: Expr | undefined, pos: number): Statement {
+    return this.choose<Statement>(
+      [
+        [
+          [T.LEASE, T.TO],
+          () => {
+            const to = this.expr();
+            if (id !== undefined) return { kind: 'relocateLease', ranges: { type: 'id', id, to }, pos };
+            this.tok(T.FOR);
+            return { kind: 'relocateLease', ranges: { type: 'query', query: this.query(), to }, pos };
+          },
+        ],
+      ],
+      () => this.refuse('moving replicas', 'there is one copy of the data; RELOCATE LEASE moves who serves it') as never,
+    );
+  }
+
   private splitRows(): { rows: SelectStatement; expiration: Expr | undefined } {
     const rows = this.query();
     return { rows, expiration: this.when([T.WITH, T.EXPIRATION], () => this.expr()) };
@@ -186,6 +218,21 @@ export class AlterParser extends TableDefParser {
   }
 
   private range(pos: number): Statement {
+    return this.choose<Statement>([[T.RELOCATE, () => this.relocation(undefined, pos)]], () => this.rangeByIdOrName(pos));
+  }
+
+  /** A number is a range's id, a word a named zone. */
+  private rangeByIdOrName(pos: number): Statement {
+    const byId = (image: string): Statement => {
+      this.tok(T.RELOCATE);
+      return this.relocation({ kind: 'number', text: image, isInteger: true, pos }, pos);
+    };
+    return this.choose<Statement>([[T.Integer, () => byId(this.recorder === undefined ? this.c.peek(-1).image : '0')]], () =>
+      this.namedRange(pos),
+    );
+  }
+
+  private namedRange(pos: number): Statement {
     const target: ZoneTarget = { type: 'range', name: this.label(), pos: this.pos };
     this.toks(T.CONFIGURE, T.ZONE);
     return this.configureZone(target, pos);
@@ -248,7 +295,7 @@ export class AlterParser extends TableDefParser {
     return this.choose<Statement>([
       [[T.CONFIGURE, T.ZONE], () => this.configureZone({ type: 'index', index, pos: index.pos }, pos)],
       [[T.RENAME, T.TO], () => alter({ type: 'rename', newName: this.name() })],
-      [[T.SPLIT, T.AT], () => alter({ type: 'splitAt', ...this.splitRows() })],
+      ...this.rangeForms({ type: 'index', index, ifExists }, pos),
     ]);
   }
 

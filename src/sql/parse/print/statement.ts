@@ -13,6 +13,7 @@ import type {
   IndexElement,
   Name,
   Option,
+  RangesOf,
   SequenceOption,
   Statement,
   TableConstraint,
@@ -103,9 +104,19 @@ export function printStatement(s: Statement, o: PrintOptions = {}): string {
       return `CREATE ${kind}${opt(s.ifNotExists, ' IF NOT EXISTS')}${name} ON ${printObjectName(s.table)}${method} ${printIndexElements(s.columns, o)}${storing(s.storing)}${withParams(s.storageParams, o)}${where(s.where, o)}`;
     }
     case 'alterIndex': {
-      const head = `ALTER INDEX ${ifExists(s.ifExists)}${printIndexName(s.index)}`;
-      if (s.action.type === 'rename') return `${head} RENAME TO ${printName(s.action.newName)}`;
-      return `${head} SPLIT AT ${printSelect(s.action.rows, o)}${s.action.expiration === undefined ? '' : ` WITH EXPIRATION ${e(s.action.expiration)}`}`;
+      return `ALTER INDEX ${ifExists(s.ifExists)}${printIndexName(s.index)} RENAME TO ${printName(s.action.newName)}`;
+    }
+    case 'splitAt':
+      return `${printRangesOf(s.of)} SPLIT AT ${printSelect(s.rows, o)}${s.expiration === undefined ? '' : ` WITH EXPIRATION ${e(s.expiration)}`}`;
+    case 'unsplitAt':
+      return `${printRangesOf(s.of)} ${s.rows === undefined ? 'UNSPLIT ALL' : `UNSPLIT AT ${printSelect(s.rows, o)}`}`;
+    case 'scatter':
+      return `${printRangesOf(s.of)} SCATTER`;
+    case 'relocateLease': {
+      const r = s.ranges;
+      if (r.type === 'keys') return `${printRangesOf(r.of)} RELOCATE LEASE ${printSelect(r.rows, o)}`;
+      if (r.type === 'id') return `ALTER RANGE ${e(r.id)} RELOCATE LEASE TO ${e(r.to)}`;
+      return `ALTER RANGE RELOCATE LEASE TO ${e(r.to)} FOR ${printSelect(r.query, o)}`;
     }
     case 'dropIndex':
       return `DROP INDEX ${opt(s.concurrently, 'CONCURRENTLY ')}${ifExists(s.ifExists)}${s.indexes.map(printIndexName).join(', ')}${behaviorText(s.behavior)}`;
@@ -351,13 +362,12 @@ function printAlterTableAction(a: AlterTableAction, o: PrintOptions): string {
       return `SET SCHEMA ${printName(a.schema)}`;
     case 'owner':
       return `OWNER TO ${printRole(a.owner)}`;
-    case 'splitAt':
-      return `SPLIT AT ${printSelect(a.rows, o)}${a.expiration === undefined ? '' : ` WITH EXPIRATION ${printExpr(a.expiration, o)}`}`;
-    case 'unsplitAt':
-      return a.rows === undefined ? 'UNSPLIT ALL' : `UNSPLIT AT ${printSelect(a.rows, o)}`;
-    case 'scatter':
-      return 'SCATTER';
   }
+}
+
+function printRangesOf(of: RangesOf): string {
+  const exists = of.ifExists ? 'IF EXISTS ' : '';
+  return of.type === 'table' ? `ALTER TABLE ${exists}${printObjectName(of.name)}` : `ALTER INDEX ${exists}${printIndexName(of.index)}`;
 }
 
 nestedPrinters.select = printSelect;
