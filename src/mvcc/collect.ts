@@ -16,7 +16,7 @@
 import type { Bytes } from '../base/bytes.ts';
 import type { Span } from '../base/span.ts';
 import type { Timestamp } from '../base/timestamp.ts';
-import { versionHeapBytes } from './footprint.ts';
+import { keyHeapBytes, LOG_ENTRY_BYTES, VERSION_BYTES, versionHeapBytes } from './footprint.ts';
 import type { StoreState } from './storeState.ts';
 import { ownTree } from './storeState.ts';
 import type { Version } from './version.ts';
@@ -35,6 +35,7 @@ export function collect(state: StoreState, span: Span, threshold: Timestamp, ent
   // Keys that need the tree, each once: a row that is written all the time has many entries in a sweep.
   const keys = new Set<Bytes>();
   const done = state.log.sweep(span, threshold, entriesMax, (key, version, isHistory) => {
+    if (version.ts <= state.sharedUpTo) state.sharedRemovedBytes += LOG_ENTRY_BYTES;
     if (isHistory || version.ts <= state.sharedUpTo) {
       keys.add(key);
       return;
@@ -64,33 +65,42 @@ function collectKey(state: StoreState, key: Bytes, threshold: Timestamp): void {
     newest = newest.older;
   }
   if (newest === undefined) return;
-  forget(state, key, newest);
+  const wasShared = forget(state, key, newest);
   if (kept.length === 0) {
     state.stats.totalKeys--;
     state.stats.heldBytes -= key.length;
+    if (wasShared) state.sharedRemovedBytes += keyHeapBytes(key);
     ownTree(state).delete(key);
     return;
   }
   const chain = relink(kept, undefined, state.sharedUpTo);
+  // Of what a fork shares there may be two now.
+  for (const version of kept) if (version.ts <= state.sharedUpTo) state.sharedRemovedBytes += VERSION_BYTES;
   if (chain !== head) ownTree(state).set(key, chain);
 }
 
 /**
  * Takes a chain's tail, which holds no live version, out of the statistics. Its links are undone
  * too, where no fork needs them: a log entry may still name one of its versions, and must find
- * nothing more to remove.
+ * nothing more to remove. True when a fork may hold some of it.
  */
-function forget(state: StoreState, key: Bytes, tail: Version): void {
+function forget(state: StoreState, key: Bytes, tail: Version): boolean {
   const { stats } = state;
+  let isShared = false;
   let version: Version | undefined = tail;
   while (version !== undefined) {
     stats.versions--;
     stats.totalBytes -= versionBytes(key, version.value);
     if (version.value === null) stats.tombstones--;
     else stats.heldBytes -= version.value.length;
-    if (version.ts <= state.sharedUpTo) state.sharedRemovedBytes += versionHeapBytes(version.value);
     const older: Version | undefined = version.older;
-    if (version.ts > state.sharedUpTo) setOlder(version, undefined);
+    if (version.ts > state.sharedUpTo) {
+      setOlder(version, undefined);
+    } else {
+      state.sharedRemovedBytes += versionHeapBytes(version.value);
+      isShared = true;
+    }
     version = older;
   }
+  return isShared;
 }

@@ -18,10 +18,11 @@
 import type { Bytes } from '../base/bytes.ts';
 import type { StoreStats } from './stats.ts';
 
-const VERSION_BYTES = 64;
+/** A version without its value. */
+export const VERSION_BYTES = 64;
 const STRING_BYTES = 20;
 const TREE_ENTRY_BYTES = 26;
-const LOG_ENTRY_BYTES = 16;
+export const LOG_ENTRY_BYTES = 16;
 
 /** Heap bytes by what they are for. */
 export interface HeapBytes {
@@ -45,6 +46,11 @@ export function heapBytesOf(stats: StoreStats, logEntries: number): HeapBytes {
 /** What one version holds, its key's share not counted. */
 export function versionHeapBytes(value: Bytes | null): number {
   return value === null ? VERSION_BYTES : VERSION_BYTES + STRING_BYTES + value.length;
+}
+
+/** What a key holds, whatever its versions. */
+export function keyHeapBytes(key: Bytes): number {
+  return key.length + STRING_BYTES + TREE_ENTRY_BYTES;
 }
 
 export class Footprint implements HeapBytes {

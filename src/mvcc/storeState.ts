@@ -15,7 +15,7 @@ export interface StoreState {
   treeShared: boolean;
   /** Versions above this were made after the last fork, so no other store can reach them. */
   sharedUpTo: Timestamp;
-  /** Heap bytes of versions at or below `sharedUpTo` that went from here since: a fork may hold them still. */
+  /** Heap bytes of versions at or below `sharedUpTo` that went from here since, or were copied: a fork may hold them still. */
   sharedRemovedBytes: number;
   log: ChangeLog;
   readonly stats: StoreStats;

@@ -7,7 +7,8 @@ import type { Bytes } from '../base/bytes.ts';
 import type { Span } from '../base/span.ts';
 import { nextKey, spanContains } from '../base/span.ts';
 import type { Timestamp } from '../base/timestamp.ts';
-import { versionHeapBytes } from './footprint.ts';
+import { MIN_TIMESTAMP } from '../base/timestamp.ts';
+import { keyHeapBytes, LOG_ENTRY_BYTES, versionHeapBytes } from './footprint.ts';
 import { countChain, emptyStats } from './stats.ts';
 import type { StoreState } from './storeState.ts';
 import { ownTree } from './storeState.ts';
@@ -124,9 +125,13 @@ export function clearSpan(state: StoreState, span: Span, at: Timestamp): void {
   const removed = emptyStats();
   state.tree.walk(span, (key, head) => {
     countChain(removed, key, head, 1);
+    let isShared = false;
     for (let version: Version | undefined = head; version !== undefined; version = version.older) {
-      if (version.ts <= state.sharedUpTo) state.sharedRemovedBytes += versionHeapBytes(version.value);
+      if (version.ts > state.sharedUpTo) continue;
+      state.sharedRemovedBytes += versionHeapBytes(version.value);
+      isShared = true;
     }
+    if (isShared) state.sharedRemovedBytes += keyHeapBytes(key);
     return false;
   });
   if (removed.totalKeys > 0) {
@@ -140,5 +145,7 @@ export function clearSpan(state: StoreState, span: Span, at: Timestamp): void {
     stats.totalBytes -= removed.totalBytes;
     stats.heldBytes -= removed.heldBytes;
   }
+  const logged = state.log.held;
   state.log.addClear({ kind: 'clear', span, at, minTs: at, maxTs: at });
+  if (state.sharedUpTo > MIN_TIMESTAMP) state.sharedRemovedBytes += (logged - state.log.held) * LOG_ENTRY_BYTES;
 }

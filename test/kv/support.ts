@@ -8,7 +8,7 @@ import { ManualClock } from '../../src/base/manualClock.ts';
 import { seededRandom } from '../../src/base/random.ts';
 import type { Span } from '../../src/base/span.ts';
 import { prefixSpan } from '../../src/base/span.ts';
-import type { Kv, KvReader, ScanOptions } from '../../src/kv/kv.ts';
+import type { Kv, KvOptions, KvReader, ScanOptions } from '../../src/kv/kv.ts';
 import { openKv } from '../../src/kv/localKv.ts';
 
 export const TABLE = 106;
@@ -19,15 +19,10 @@ export interface TestKv {
 }
 
 /** `sliceCount`: how many looks at the clock a time slice has; small numbers make long work interleave. */
-export function makeKv(options: { localities?: string[]; sliceCount?: number; seed?: number; slicedCommitKeysMin?: number } = {}): TestKv {
+export function makeKv(options: Partial<Omit<KvOptions, 'clock' | 'ids'>> & { sliceCount?: number; seed?: number } = {}): TestKv {
   const clock = new ManualClock('2026-11-20T00:00:00Z');
-  const kv = openKv({
-    clock,
-    executor: new InlineExecutor(options.sliceCount),
-    ids: new Ids(seededRandom(options.seed ?? 1), clock),
-    localities: options.localities,
-    slicedCommitKeysMin: options.slicedCommitKeysMin,
-  });
+  const { sliceCount, seed = 1, ...rest } = options;
+  const kv = openKv({ clock, executor: new InlineExecutor(sliceCount), ids: new Ids(seededRandom(seed), clock), ...rest });
   return { kv, clock };
 }
 
