@@ -5,6 +5,7 @@
  * but not yet applied everything: until it is published, new snapshots lie just below C, and
  * whatever would read or commit at or above C waits (publish.ts).
  */
+import type { Clock } from '../base/clock.ts';
 import type { Executor } from '../base/executor.ts';
 import type { Hlc } from '../base/hlc.ts';
 import type { Activity } from '../base/idle.ts';
@@ -27,6 +28,7 @@ export interface Publication {
 }
 
 export interface KvCore {
+  readonly clock: Clock;
   readonly hlc: Hlc;
   readonly executor: Executor;
   readonly activity: Activity;

@@ -2,24 +2,34 @@
  * LockTable: who waits for whom. It never decides what is correct: commit validation does.
  *
  *   L1  a key is held by one exclusive owner or by any number of shared ones
- *   L2  requests for a key are granted first come, first served; only a shared owner that asks for
- *       exclusive (an upgrade) goes to the head, because everyone behind it waits for it anyway
+ *   L2  requests for a key are granted by priority, and first come, first served within one; only a
+ *       shared owner that asks for exclusive (an upgrade) goes to the head, because everyone behind
+ *       it waits for it anyway
  *   L3  an owner waits for at most one key at a time, so the wait-for graph is walked owner by owner
- *   L4  no cycle ever stands: edges appear only when someone begins to wait, and the one whose wait
- *       would close a cycle is refused (40001) before it waits
+ *   L4  no cycle ever stands: edges appear only when someone begins to wait, and whoever has the
+ *       lowest priority of the cycle that would close is refused (40001); the last to ask among equals
  *   L5  whatever ends a transaction releases all of its locks
+ *   L6  nobody waits for an owner of lower priority that can still be ended: it is (40001)
+ *
+ * Going ahead of waiters of lower priority closes no cycle of its own: whoever stands in a line
+ * waits, over those before it, for all holders already, and the newcomer waits for no one else.
  *
  * An uncontended exclusive lock is one map entry, key to owner, and allocates nothing else; a queue
- * exists only where someone shares or waits. Locks live in memory and die with their transaction.
- * Not yet: one span lock in place of very many key locks of one transaction.
+ * exists only where someone shares or waits. An owner of very many keys holds spans instead
+ * (lockSpans.ts), and a key of a span gets an entry when someone wants it. Locks live in memory and
+ * die with their transaction.
  */
 import { assert } from '../base/assert.ts';
 import type { Bytes } from '../base/bytes.ts';
 import { StateError } from '../base/errors.ts';
 import { SqlState } from '../base/sqlState.ts';
-import { deadlockError } from './retryErrors.ts';
 import type { LockInfo, LockStrength, LockWait } from './kv.ts';
-import type { LockOwner, LockRequest } from './lockOwner.ts';
+import { type LockOwner, type LockRequest, rankOf } from './lockOwner.ts';
+import { LockSpans } from './lockSpans.ts';
+import { deadlockError, evictedError, LockNotAvailableError } from './retryErrors.ts';
+
+/** From so many keys of one owner on they are put together: about two megabytes of table. */
+const ESCALATION_KEYS_MIN_DEFAULT = 20_000;
 
 /** A key that is shared or waited for. */
 class LockQueue {
@@ -51,10 +61,16 @@ function conflicts(a: LockStrength, b: LockStrength): boolean {
 
 export class LockTable {
   readonly #locks = new Map<Bytes, LockOwner | LockQueue>();
+  readonly #spans = new LockSpans();
+  readonly #escalationKeysMin: number;
 
-  /** Keys that are locked. */
+  constructor(options: { readonly escalationKeysMin?: number } = {}) {
+    this.#escalationKeysMin = options.escalationKeysMin ?? ESCALATION_KEYS_MIN_DEFAULT;
+  }
+
+  /** Keys and spans that are locked. */
   get size(): number {
-    return this.#locks.size;
+    return this.#locks.size + this.#spans.size;
   }
 
   /**
@@ -64,6 +80,10 @@ export class LockTable {
   tryLock(owner: LockOwner, key: Bytes, strength: LockStrength): boolean {
     const entry = this.#locks.get(key);
     if (entry === undefined) {
+      if (this.#spans.size > 0) {
+        const spanOwner = this.#spans.ownerOf(key);
+        if (spanOwner !== undefined) return spanOwner === owner;
+      }
       if (strength === 'exclusive') {
         this.#locks.set(key, owner);
       } else {
@@ -72,6 +92,7 @@ export class LockTable {
         this.#locks.set(key, queue);
       }
       owner.lockedKeys.push(key);
+      if (owner.lockedKeys.length >= (owner.escalateAt ?? this.#escalationKeysMin)) this.#escalate(owner);
       return true;
     }
     if (entry === owner) return true;
@@ -96,23 +117,27 @@ export class LockTable {
   async lock(owner: LockOwner, key: Bytes, strength: LockStrength, wait: LockWait, signal?: AbortSignal): Promise<boolean> {
     if (this.tryLock(owner, key, strength)) return true;
     if (wait === 'skip') return false;
-    if (wait === 'nowait') {
-      throw new StateError(SqlState.LockNotAvailable, 'could not obtain lock on row', {
-        detail: `held by transaction ${describe(this.#holdersOf(key)[0])}`,
-      });
-    }
+    if (wait === 'nowait') throw new LockNotAvailableError('nowait', key, this.#holdersOf(key)[0]);
     if (signal?.aborted) throw signal.reason;
     await this.#wait(owner, key, strength, signal);
     return true;
   }
 
-  /** Frees everything the owner holds and takes it out of the line it stands in. Never throws. */
-  releaseAll(owner: LockOwner): void {
+  /** Ends the owner's wait, if it waits, with lock_timeout's 55P03. */
+  timeOut(owner: LockOwner): void {
+    const request = owner.waitingFor;
+    if (request === undefined) return;
+    const holder = this.#holdersOf(request.key).find((candidate) => candidate !== owner);
+    this.#refuse(request, new LockNotAvailableError('timeout', request.key, holder));
+  }
+
+  /** Frees everything the owner holds and takes it out of the line it stands in, for that reason. Never throws. */
+  releaseAll(owner: LockOwner, reason?: unknown): void {
     const request = owner.waitingFor;
     if (request !== undefined) {
-      this.#leaveLine(request);
-      request.refuse(new StateError(SqlState.QueryCanceled, 'the transaction ended while it waited for a lock'));
+      this.#refuse(request, reason ?? new StateError(SqlState.QueryCanceled, 'the transaction ended while it waited for a lock'));
     }
+    if (this.#spans.size > 0) this.#spans.release(owner);
     const { lockedKeys } = owner;
     for (let i = 0; i < lockedKeys.length; i++) {
       const key = lockedKeys[i] as Bytes;
@@ -126,6 +151,7 @@ export class LockTable {
       }
     }
     lockedKeys.length = 0;
+    owner.escalateAt = undefined;
   }
 
   /** Locks that are shared or waited for, and (with `all`) the others too; by key. */
@@ -139,11 +165,16 @@ export class LockTable {
         found.push({ key, strength: 'exclusive', holders: [entry.id], waiters: [] });
       }
     }
+    if (all) {
+      for (const { key, endKey, owner } of this.#spans.list()) {
+        found.push({ key, endKey, strength: 'exclusive', holders: [owner.id], waiters: [] });
+      }
+    }
     return found.sort((a, b) => (a.key < b.key ? -1 : 1));
   }
 
   #holdersOf(key: Bytes): readonly LockOwner[] {
-    const entry = this.#locks.get(key);
+    const entry = this.#locks.get(key) ?? this.#spans.ownerOf(key);
     return entry === undefined ? [] : entry instanceof LockQueue ? entry.holders : [entry];
   }
 
@@ -170,52 +201,112 @@ export class LockTable {
           reject(reason);
         },
       };
-      const place = isUpgrade ? queue.waiters.findIndex((waiter) => !waiter.isUpgrade) : queue.waiters.length;
-      const index = place === -1 ? queue.waiters.length : place;
-      const cycle = this.#findCycle(request, queue.blockers(request, index));
-      if (cycle !== undefined) {
-        this.#grantNext(key, queue);
-        reject(deadlockError(owner, cycle));
-        return;
-      }
-      queue.waiters.splice(index, 0, request);
-      owner.waitingFor = request;
+      this.#joinLine(queue, request);
       signal?.addEventListener('abort', onAbort, { once: true });
+      if (!this.#breakCycles(request)) return;
+      this.#evictHolders(request);
     });
+  }
+
+  /** Takes a place in the line: behind everyone of the same priority, an upgrade behind upgrades only. */
+  #joinLine(queue: LockQueue, request: LockRequest): void {
+    const { waiters } = queue;
+    const rank = rankOf(request.owner);
+    const place = waiters.findIndex((waiter) => !waiter.isUpgrade && (request.isUpgrade || rankOf(waiter.owner) < rank));
+    waiters.splice(place === -1 ? waiters.length : place, 0, request);
+    request.owner.waitingFor = request;
+  }
+
+  /** Refuses one request of each cycle that the new one closes; false when it is itself the one. */
+  #breakCycles(request: LockRequest): boolean {
+    while (request.owner.waitingFor === request) {
+      const cycle = this.#findCycle(request);
+      if (cycle === undefined) return true;
+      let victim = 0;
+      cycle.forEach((one, i) => {
+        if (rankOf(one.owner) < rankOf((cycle[victim] as LockRequest).owner)) victim = i;
+      });
+      const refused = cycle[victim] as LockRequest;
+      this.#refuse(refused, deadlockError(refused.owner, [...cycle.slice(victim), ...cycle.slice(0, victim)]));
+    }
+    return false;
+  }
+
+  /** Ends the holders of lower priority that the request waits for. */
+  #evictHolders(request: LockRequest): void {
+    const rank = rankOf(request.owner);
+    for (const holder of [...this.#holdersOf(request.key)]) {
+      if (holder === request.owner || rankOf(holder) >= rank) continue;
+      holder.evict?.(evictedError(holder, request));
+      if (request.owner.waitingFor !== request) return;
+    }
+  }
+
+  /** Puts an owner's many keys together to spans, between the keys of others. Cost: all locks; so it comes once in so many keys. */
+  #escalate(owner: LockOwner): void {
+    const own: Bytes[] = [];
+    const kept: Bytes[] = [];
+    const foreign: Bytes[] = [];
+    for (const [key, entry] of this.#locks) {
+      if (entry === owner) own.push(key);
+      else if (entry instanceof LockQueue && entry.holders.includes(owner)) {
+        kept.push(key);
+        if (entry.holders.length > 1 || entry.strength === 'shared') foreign.push(key);
+      } else foreign.push(key);
+    }
+    const alone = this.#spans.join(owner, own.sort(), foreign.sort());
+    const isAlone = new Set(alone);
+    for (const key of own) if (!isAlone.has(key)) this.#locks.delete(key);
+    owner.lockedKeys.length = 0;
+    for (const key of alone) owner.lockedKeys.push(key);
+    for (const key of kept) owner.lockedKeys.push(key);
+    owner.escalateAt = owner.lockedKeys.length + this.#escalationKeysMin;
   }
 
   /** The queue of a locked key, made from the plain entry at the first contention. */
   #queueOf(key: Bytes): LockQueue {
     const entry = this.#locks.get(key);
-    assert(entry !== undefined, 'waiting for a lock that nobody holds');
     if (entry instanceof LockQueue) return entry;
+    const holder = entry ?? this.#spans.ownerOf(key);
+    assert(holder !== undefined, 'waiting for a lock that nobody holds');
+    // A key of a span becomes one of its own while someone waits for it.
+    if (entry === undefined) holder.lockedKeys.push(key);
     const queue = new LockQueue('exclusive');
-    queue.holders.push(entry);
+    queue.holders.push(holder);
     this.#locks.set(key, queue);
     return queue;
   }
 
   /**
-   * If waiting for `blockers` would close a cycle: the chain of requests that leads back, the first
-   * being the new one. Depth first over who waits for whom; each owner is looked at once.
+   * If a request in line closes a cycle: the chain of requests that leads back, the first being that
+   * one. Depth first over who waits for whom; each owner is looked at once.
    */
-  #findCycle(request: LockRequest, blockers: readonly LockOwner[]): LockRequest[] | undefined {
+  #findCycle(request: LockRequest): LockRequest[] | undefined {
     const seen = new Set<LockOwner>();
     const path: LockRequest[] = [request];
+    const blockersOf = (waits: LockRequest): LockOwner[] => {
+      const queue = this.#locks.get(waits.key);
+      assert(queue instanceof LockQueue, 'a transaction waits for a key without a queue');
+      return queue.blockers(waits, queue.waiters.indexOf(waits));
+    };
     const visit = (owner: LockOwner): boolean => {
       if (owner === request.owner) return true;
       const waits = owner.waitingFor;
       if (waits === undefined || seen.has(owner)) return false;
       seen.add(owner);
       path.push(waits);
-      const queue = this.#locks.get(waits.key);
-      assert(queue instanceof LockQueue, 'a transaction waits for a key without a queue');
-      for (const next of queue.blockers(waits, queue.waiters.indexOf(waits))) if (visit(next)) return true;
+      for (const next of blockersOf(waits)) if (visit(next)) return true;
       path.pop();
       return false;
     };
-    for (const blocker of blockers) if (visit(blocker)) return path;
+    for (const blocker of blockersOf(request)) if (visit(blocker)) return path;
     return undefined;
+  }
+
+  /** Ends a wait without the lock. */
+  #refuse(request: LockRequest, reason: unknown): void {
+    this.#leaveLine(request);
+    request.refuse(reason);
   }
 
   #leaveLine(request: LockRequest): void {
@@ -245,8 +336,4 @@ export class LockTable {
     if (queue.holders.length === 0) this.#locks.delete(key);
     else if (queue.strength === 'exclusive') this.#locks.set(key, queue.holders[0] as LockOwner);
   }
-}
-
-function describe(owner: LockOwner | undefined): string {
-  return owner === undefined ? 'unknown' : owner.name === '' ? owner.id : `${owner.name} (${owner.id})`;
 }

@@ -5,6 +5,8 @@
  *   RS2  firstChange() finds a change if any part changed after its timestamp; collapsing may only
  *        make it find more (a false conflict), never less
  *
+ * Between mark() and undo() lies one statement: its reads can be dropped, as if it had not run.
+ *
  * Many points collapse into spans of neighbouring keys within one index, many spans into fewer, so
  * the set's size is bounded. Validation asks each store for changes since; a store that nothing was
  * written to answers at once, and points are first asked about by their hull through the change log.
@@ -37,6 +39,8 @@ const HULL_POINTS_MIN = 16;
 
 export class ReadSet {
   #groups: ReadGroup[] = [];
+  /** The groups before this index were there at the last mark(). */
+  #marked = 0;
 
   get isEmpty(): boolean {
     return this.#groups.length === 0;
@@ -52,10 +56,7 @@ export class ReadSet {
   addPoint(key: Bytes, ts: Timestamp): void {
     const group = this.#groupAt(ts);
     group.points.add(key);
-    if (group.points.size > POINTS_MAX) {
-      group.spans = collapse([...group.spans, ...[...group.points].map((point) => ({ key: point, endKey: nextKey(point) }))]);
-      group.points = new Set();
-    }
+    collapsePoints(group);
   }
 
   addSpan(span: Span, ts: Timestamp): void {
@@ -69,6 +70,24 @@ export class ReadSet {
     }
     group.spans.push(span);
     if (group.spans.length > SPANS_MAX) group.spans = collapse(group.spans);
+  }
+
+  /** A statement begins: what is read from here on can be dropped by undo(). */
+  mark(): void {
+    if (this.#marked < this.#groups.length && this.#marked > 0) {
+      const added = this.#groups.splice(this.#marked);
+      for (const group of added) {
+        const same = this.#groups.find((earlier) => earlier.ts === group.ts);
+        if (same === undefined) this.#groups.push(group);
+        else absorb(same, group);
+      }
+    }
+    this.#marked = this.#groups.length;
+  }
+
+  /** Drops what was read since mark(). */
+  undo(): void {
+    this.#groups.length = Math.min(this.#marked, this.#groups.length);
   }
 
   /** The oldest timestamp of any read; undefined when there is none. */
@@ -106,29 +125,49 @@ export class ReadSet {
 
   /** After a validation: everything read so far holds at `ts` too. */
   rebase(ts: Timestamp): void {
-    const [first, ...others] = this.#groups;
-    if (first === undefined) return;
-    first.ts = ts;
-    for (const { points, spans } of others) {
-      for (const point of points) first.points.add(point);
-      first.spans.push(...spans);
-    }
-    this.#groups = [first];
+    const marked = asOne(this.#groups.slice(0, this.#marked), ts);
+    const added = asOne(this.#groups.slice(this.#marked), ts);
+    this.#groups = [...marked, ...added];
+    this.#marked = marked.length;
   }
 
   clear(): void {
     this.#groups = [];
+    this.#marked = 0;
   }
 
   #groupAt(ts: Timestamp): ReadGroup {
-    const last = this.#groups.at(-1);
-    if (last !== undefined && last.ts === ts) return last;
-    const found = this.#groups.find((group) => group.ts === ts);
-    if (found !== undefined) return found;
+    for (let i = this.#groups.length - 1; i >= this.#marked; i--) {
+      const group = this.#groups[i] as ReadGroup;
+      if (group.ts === ts) return group;
+    }
     const group: ReadGroup = { ts, points: new Set(), spans: [] };
     this.#groups.push(group);
     return group;
   }
+}
+
+/** Groups that all hold at `ts`, as one. */
+function asOne(groups: readonly ReadGroup[], ts: Timestamp): ReadGroup[] {
+  const [first, ...others] = groups;
+  if (first === undefined) return [];
+  for (const group of others) absorb(first, group);
+  first.ts = ts;
+  return [first];
+}
+
+function absorb(into: ReadGroup, from: ReadGroup): void {
+  if (from.points.size > into.points.size) [into.points, from.points] = [from.points, into.points];
+  for (const point of from.points) into.points.add(point);
+  for (const span of from.spans) into.spans.push(span);
+  collapsePoints(into);
+  if (into.spans.length > SPANS_MAX) into.spans = collapse(into.spans);
+}
+
+function collapsePoints(group: ReadGroup): void {
+  if (group.points.size <= POINTS_MAX) return;
+  group.spans = collapse([...group.spans, ...[...group.points].map((point) => ({ key: point, endKey: nextKey(point) }))]);
+  group.points = new Set();
 }
 
 function spanConflict(keyspace: Keyspace, { spans, ts }: ReadGroup): ReadConflict | undefined {

@@ -1,9 +1,9 @@
 /**
  * Retry errors: 40001 in CockroachDB's words, which drivers and people match on. The key that was
- * in the way is printed as CockroachDB prints keys.
+ * in the way is printed as CockroachDB prints keys. And 55P03, for locks that were not to be had.
  */
 import type { Bytes } from '../base/bytes.ts';
-import { RetryError } from '../base/errors.ts';
+import { RetryError, StateError } from '../base/errors.ts';
 import { prettyKey } from '../base/prettyKey.ts';
 import { SqlState } from '../base/sqlState.ts';
 import type { Timestamp } from '../base/timestamp.ts';
@@ -54,6 +54,32 @@ export function deadlockError(owner: LockOwner, cycle: readonly LockRequest[]): 
     'run the whole transaction again; take locks in the same order everywhere to avoid deadlocks',
   );
 }
+
+/** A transaction of higher priority wanted a key that this one holds. */
+export function evictedError(owner: LockOwner, request: LockRequest): RetryError {
+  return retryError(
+    'TransactionAbortedError(ABORT_REASON_ABORTED_RECORD_FOUND): aborted by a transaction of higher priority',
+    `${label(request.owner)} of ${request.owner.priority ?? 'normal'} priority wanted key ${prettyKey(request.key)}, which ${label(owner)} of ${owner.priority ?? 'normal'} priority held`,
+    'run the whole transaction again; a transaction of higher priority came first',
+  );
+}
+
+/** 55P03: under NOWAIT, or after lock_timeout. The upper layer that knows the row names it. */
+export class LockNotAvailableError extends StateError {
+  readonly key: Bytes;
+  readonly reason: 'nowait' | 'timeout';
+
+  constructor(reason: 'nowait' | 'timeout', key: Bytes, holder: LockOwner | undefined, row: string = prettyKey(key)) {
+    super(SqlState.LockNotAvailable, `${LOCK_REFUSALS[reason]} on row ${row}`, {
+      detail: holder && `held by ${label(holder)}`,
+    });
+    this.key = key;
+    this.reason = reason;
+  }
+}
+
+/** The words before `on row`, for whoever names the row. */
+export const LOCK_REFUSALS = { nowait: 'could not obtain lock', timeout: 'canceling statement due to lock timeout' } as const;
 
 function label(owner: LockOwner): string {
   return owner.name === '' ? `transaction ${owner.id}` : `${owner.name} (${owner.id})`;

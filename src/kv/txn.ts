@@ -5,6 +5,7 @@
  *   TX2  the read timestamp moves only when everything read so far holds at the new one (refresh)
  *   TX3  nothing of it is visible before commit; abort is dropping the buffer
  *   TX4  however it ends, its locks are free afterwards
+ *   TX5  a statement can be undone and run again on a newer snapshot while all earlier ones hold there
  *
  * Serializable transactions record every read. The weaker levels record what must be validated
  * anyway: constraint reads, rows read in order to write them, and what noteRead names.
@@ -22,13 +23,33 @@ import type { Timestamp } from '../base/timestamp.ts';
 import { commitTxn } from './commit.ts';
 import type { KvCore } from './core.ts';
 import { snapshotTimestamp } from './core.ts';
-import type { Isolation, LockOptions, Priority, ReadOptions, Savepoint, ScanOptions, ScanResult, Txn, TxnOptions, TxnState } from './kv.ts';
+import type {
+  Isolation,
+  LockOptions,
+  LockStrength,
+  Priority,
+  ReadOptions,
+  Savepoint,
+  ScanOptions,
+  ScanResult,
+  Txn,
+  TxnOptions,
+  TxnState,
+} from './kv.ts';
 import type { LockOwner, LockRequest } from './lockOwner.ts';
 import { scanOverlay } from './overlay.ts';
 import { ReadSet } from './readSet.ts';
 import { refreshError, writeTooOldError } from './retryErrors.ts';
 import { getSnapshot, scanSnapshot } from './snapshotReads.ts';
-import { WriteBuffer } from './writeBuffer.ts';
+import { type Mark, WriteBuffer } from './writeBuffer.ts';
+
+/** Where the present statement began. */
+interface StatementStart {
+  readonly writes: Mark;
+  readonly hadRead: boolean;
+  readonly beforeCommitCount: number;
+  readonly afterCommitCount: number;
+}
 
 interface LocalSavepoint {
   readonly mark: number;
@@ -45,6 +66,8 @@ export class LocalTxn implements Txn, LockOwner {
   readonly #isEffect: boolean;
   readonly lockedKeys: Bytes[] = [];
   waitingFor: LockRequest | undefined;
+  escalateAt: number | undefined;
+  lockTimeoutMicros = 0;
   /** For commit.ts. */
   readonly reads = new ReadSet();
   readonly buffer = new WriteBuffer();
@@ -58,6 +81,11 @@ export class LocalTxn implements Txn, LockOwner {
   #commitTimestamp: Timestamp | undefined;
   #phase: TxnState | 'committing' = 'open';
   #hasRead = false;
+  #statement: StatementStart | undefined;
+  /** The oldest time at which the present statement has read. */
+  #statementTimestamp: Timestamp;
+  /** Why it was aborted from outside. */
+  #evictedWith: unknown;
 
   constructor(core: KvCore, id: string, options: TxnOptions) {
     this.#core = core;
@@ -68,6 +96,7 @@ export class LocalTxn implements Txn, LockOwner {
     this.readOnly = options.readOnly ?? false;
     this.#isEffect = options.isEffect ?? false;
     this.#readTimestamp = snapshotTimestamp(core);
+    this.#statementTimestamp = this.#readTimestamp;
   }
 
   get readTimestamp(): Timestamp {
@@ -135,20 +164,40 @@ export class LocalTxn implements Txn, LockOwner {
   async lock(keys: readonly Bytes[], options: LockOptions = {}): Promise<Bytes[]> {
     this.#checkOpen();
     if (this.readOnly) throw new StatementError(SqlState.ReadOnlySqlTransaction, 'cannot lock rows in a read-only transaction');
-    const { strength = 'exclusive', wait = 'block', signal } = options;
+    const { strength = 'exclusive', alreadyRead = false } = options;
     const { locks } = this.#core;
     const locked: Bytes[] = [];
     for (const key of keys) {
-      try {
-        if (locks.tryLock(this, key, strength) || (await this.#idle(locks.lock(this, key, strength, wait, signal)))) locked.push(key);
-      } catch (error) {
-        if (error instanceof VarveError && error.code === SqlState.SerializationFailure) this.#abort();
-        throw error;
-      }
+      if (locks.tryLock(this, key, strength) || (await this.#waitForLock(key, strength, options))) locked.push(key);
     }
     this.#checkOpen();
-    this.#catchUp(locked);
+    // At the other levels what was read is recorded, or the snapshot has not moved since.
+    if (alreadyRead && this.isolation === 'read committed') for (const key of locked) this.reads.addPoint(key, this.#statementTimestamp);
+    this.#catchUp(locked, alreadyRead);
     return locked;
+  }
+
+  /** True when the lock is held, false when it is to be skipped. */
+  async #waitForLock(key: Bytes, strength: LockStrength, { wait = 'block', signal }: LockOptions): Promise<boolean> {
+    const { locks, clock } = this.#core;
+    const timer =
+      this.lockTimeoutMicros > 0 && wait === 'block' ? clock.setTimer(this.lockTimeoutMicros, () => locks.timeOut(this)) : undefined;
+    try {
+      return await this.#idle(locks.lock(this, key, strength, wait, signal));
+    } catch (error) {
+      if (error instanceof VarveError && error.code === SqlState.SerializationFailure) this.#abort();
+      throw error;
+    } finally {
+      timer?.cancel();
+    }
+  }
+
+  /** For the lock table: gives way to a transaction of higher priority, unless it is committing. */
+  evict(reason: unknown): boolean {
+    if (this.#phase !== 'open') return false;
+    this.#evictedWith = reason;
+    this.#abort();
+    return true;
   }
 
   noteRead(key: Bytes): void {
@@ -168,16 +217,38 @@ export class LocalTxn implements Txn, LockOwner {
     const ts = snapshotTimestamp(this.#core);
     if (ts <= this.#readTimestamp) return true;
     if (this.reads.firstChange(this.#core.keyspace) !== undefined) return false;
-    this.reads.rebase(ts);
+    // At read committed a statement that goes on is still bound to what it saw when it began.
+    if (this.isolation !== 'read committed') this.reads.rebase(ts);
     this.#readTimestamp = ts;
     return true;
   }
 
   nextStatement(): void {
     this.#checkOpen();
-    if (this.isolation !== 'read committed') return;
-    const ts = snapshotTimestamp(this.#core);
-    if (ts > this.#readTimestamp) this.#readTimestamp = ts;
+    this.reads.mark();
+    this.#statement = {
+      writes: this.buffer.freeze(),
+      hadRead: this.#hasRead,
+      beforeCommitCount: this.beforeCommitFns.length,
+      afterCommitCount: this.#afterCommitFns.length,
+    };
+    if (this.isolation === 'read committed')
+      this.#readTimestamp = Math.max(snapshotTimestamp(this.#core), this.#readTimestamp) as Timestamp;
+    this.#statementTimestamp = this.#readTimestamp;
+  }
+
+  restartStatement(): boolean {
+    const start = this.#statement;
+    if (this.#phase !== 'open' || start === undefined) return false;
+    this.buffer.restore(start.writes);
+    this.#holding?.resize(this.buffer.heapBytes);
+    this.reads.undo();
+    this.beforeCommitFns.length = start.beforeCommitCount;
+    this.#afterCommitFns.length = start.afterCommitCount;
+    this.#hasRead = start.hadRead;
+    if (!this.refresh()) return false;
+    this.#statementTimestamp = this.#readTimestamp;
+    return true;
   }
 
   savepoint(): Savepoint {
@@ -262,11 +333,12 @@ export class LocalTxn implements Txn, LockOwner {
     if (this.#phase === 'aborted') return;
     this.#phase = 'aborted';
     this.#drop();
+    this.#statement = undefined;
     for (const fn of this.#afterAbortFns) fn();
   }
 
   #drop(): void {
-    this.#core.locks.releaseAll(this);
+    this.#core.locks.releaseAll(this, this.#evictedWith);
     this.buffer.clear();
     this.#holding?.release();
     this.reads.clear();
@@ -281,13 +353,17 @@ export class LocalTxn implements Txn, LockOwner {
   }
 
   /** After locking: if a key has changed since the snapshot, the snapshot moves up, or the transaction has to run again. */
-  #catchUp(keys: readonly Bytes[]): void {
+  #catchUp(keys: readonly Bytes[], alreadyRead: boolean): void {
+    const { keyspace } = this.#core;
+    // At read committed the snapshot may have moved since the statement read.
+    const since = alreadyRead ? this.#statementTimestamp : this.#readTimestamp;
     for (const key of keys) {
-      const changedAt = this.#core.keyspace.find(key)?.store.keyChangedSince(key, this.#readTimestamp);
+      const changedAt = keyspace.find(key)?.store.keyChangedSince(key, Math.min(since, this.#readTimestamp) as Timestamp);
       if (changedAt === undefined || this.refresh()) continue;
-      const conflict = this.reads.firstChange(this.#core.keyspace);
+      const conflict = this.reads.firstChange(keyspace);
       const readAt = this.#readTimestamp;
-      this.#abort();
+      // Between statements nothing could undo the part that failed; inside one, restartStatement() may.
+      if (this.#statement === undefined) this.#abort();
       if (conflict === undefined || conflict.key === key) throw writeTooOldError(key, changedAt, readAt);
       throw refreshError(conflict.key, conflict.changedAt, conflict.readAt);
     }
@@ -302,6 +378,7 @@ export class LocalTxn implements Txn, LockOwner {
 
   #checkOpen(): void {
     if (this.#phase === 'open') return;
+    if (this.#evictedWith !== undefined) throw this.#evictedWith;
     if (this.#phase === 'aborted') {
       throw new StateError(SqlState.InFailedSqlTransaction, 'the transaction has been aborted', { hint: 'roll back and begin a new one' });
     }

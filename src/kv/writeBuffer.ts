@@ -19,7 +19,8 @@ import { bufferedBytes } from './memory.ts';
 const BTree = sortedBtree.default;
 type Writes = InstanceType<typeof BTree<Bytes, Bytes | null>>;
 
-interface Mark {
+/** A state of the buffer. */
+export interface Mark {
   readonly writes: Writes;
   readonly bytes: number;
 }
@@ -89,13 +90,21 @@ export class WriteBuffer {
   }
 
   undoTo(mark: number): void {
-    const { writes, bytes } = this.#marks[mark] as Mark;
-    this.#writes = writes.clone();
-    this.#bytes = bytes;
+    this.restore(this.#marks[mark] as Mark);
   }
 
   releaseMark(): void {
     if (--this.#savepoints === 0) this.#marks = [];
+  }
+
+  /** The present state, to restore() once or many times; costs no savepoint. */
+  freeze(): Mark {
+    return { writes: this.#writes.clone(), bytes: this.#bytes };
+  }
+
+  restore(mark: Mark): void {
+    this.#writes = mark.writes.clone();
+    this.#bytes = mark.bytes;
   }
 
   clear(): void {
