@@ -8,6 +8,7 @@ import * as assert from 'uvu/assert';
 
 import { seededRandom } from '../../src/base/random.ts';
 import type { JobCheckpoint, JobContext, JobOutcome, Json } from '../../src/jobs/job.ts';
+import { FIRST_USER_ID } from '../../src/catalog/descriptor.ts';
 import { isTerminal } from '../../src/jobs/jobMachine.ts';
 import type { Txn } from '../../src/kv/kv.ts';
 import { detailsFromJson } from '../../src/restore/restoreDetails.ts';
@@ -292,6 +293,84 @@ test('while it runs nobody can use or take what it restores', async () => {
   assert.is(await finish(database, id), 'succeeded');
   assert.is(await finish(database, second), 'canceled');
   assert.equal(await database.rows('SELECT count(*) FROM other.accounts'), [['5000']]);
+  assert.equal(await database.problems(), []);
+  await database.close();
+});
+
+test('of two restores of one name at once, one succeeds whole and the other leaves nothing', async () => {
+  const database = await bank();
+  const sessions = [database.db.newSession(), database.db.newSession()];
+  const sql = `RESTORE DATABASE bank FROM LATEST IN '${COLLECTION}' WITH new_db_name = 'r'`;
+  const outcomes = await Promise.all(
+    sessions.map((session) =>
+      database.rows(sql, session).then(
+        () => 'succeeded',
+        (error: { code: string; message: string }) => `${error.code} ${error.message}`,
+      ),
+    ),
+  );
+  assert.equal(outcomes.sort(), ['42P04 database "r" already exists', 'succeeded']);
+  await assertSame(database, 'r', 'the one that succeeded');
+  // Stores, descriptors and names are those of the source, of the restored copy, and of the system.
+  const before = await database.traces();
+  assert.not.ok(before.some((line) => line.includes('OFFLINE')));
+  const ids = new Set(before.filter((line) => line.startsWith('descriptor')).map((line) => line.split(' ').at(-2)));
+  for (const line of before) {
+    const id = line.startsWith('store') ? line.split(' ')[1] : undefined;
+    if (Number(id) >= FIRST_USER_ID) assert.ok(ids.has(id), `${line} has no descriptor`);
+  }
+  await database.close();
+});
+
+test('what it goes into is dropped meanwhile: the restore fails at the end and leaves nothing', async () => {
+  const database = await bank();
+  await database.run('CREATE DATABASE other; CREATE SCHEMA bank.s; CREATE SCHEMA other.s; CREATE TABLE bank.s.t (id INT PRIMARY KEY)');
+  await database.run(`BACKUP DATABASE bank INTO '${COLLECTION}'`, "SET CLUSTER SETTING jobs.debug.pausepoints = 'restore.beforePublish'");
+  const before = await database.traces();
+  const id = Number(
+    (await database.rows(`RESTORE TABLE bank.s.t FROM LATEST IN '${COLLECTION}' WITH into_db = 'other', detached`))[0]?.[0],
+  );
+  assert.is(await finish(database, id), 'paused');
+  await database.run('DROP SCHEMA other.s CASCADE');
+  await database.run("SET CLUSTER SETTING jobs.debug.pausepoints = ''", `RESUME JOB ${id}`);
+  assert.is(await finish(database, id), 'failed');
+  assert.equal((await database.db.jobs.get(id))?.error, {
+    code: '3F000',
+    message: 'the schema that "t" is restored into has been dropped',
+  });
+  const left = (await database.traces()).filter((line) => !before.includes(line));
+  assert.equal(left, []);
+  assert.equal(await database.problems(), []);
+  await database.run('DROP DATABASE other CASCADE');
+  await database.close();
+});
+
+test('several databases at once, with references between them, and a long chain of layers', async () => {
+  const database = await TestDatabase.open();
+  await database.run(
+    'CREATE DATABASE a; CREATE DATABASE b',
+    'CREATE TABLE a.public.parent (id INT PRIMARY KEY, v INT)',
+    'CREATE TABLE b.public.child (id INT PRIMARY KEY, p INT REFERENCES a.public.parent (id))',
+    'INSERT INTO a.public.parent SELECT i, 0 FROM generate_series(0, 99) AS g(i)',
+    'INSERT INTO b.public.child SELECT i, i FROM generate_series(0, 99) AS g(i)',
+    `BACKUP DATABASE a, b INTO '${COLLECTION}'`,
+  );
+  for (let layer = 1; layer <= 40; layer++) {
+    await database.clock.advance('1s');
+    await database.run(
+      `UPDATE a.public.parent SET v = ${layer} WHERE id % 40 < ${layer}`,
+      `DELETE FROM b.public.child WHERE id = ${layer}`,
+      `BACKUP DATABASE a, b INTO LATEST IN '${COLLECTION}'${layer % 3 === 0 ? ' WITH revision_history' : ''}`,
+    );
+  }
+  const text = async () => [
+    await database.rows('SELECT * FROM a.public.parent ORDER BY id'),
+    await database.rows('SELECT * FROM b.public.child ORDER BY id'),
+  ];
+  const before = await text();
+  await database.run('DROP DATABASE b CASCADE; DROP DATABASE a CASCADE', `RESTORE DATABASE a, b FROM LATEST IN '${COLLECTION}'`);
+  assert.equal(await text(), before);
+  assert.match(await database.error('INSERT INTO b.public.child VALUES (1000, 1000)'), /^23503/);
   assert.equal(await database.problems(), []);
   await database.close();
 });
