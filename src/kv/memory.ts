@@ -25,7 +25,7 @@ import { formatUtc, MIN_TIMESTAMP, type Timestamp } from '../base/timestamp.ts';
 import type { GcController, GcExplanation } from '../gc/gcController.ts';
 import type { ProtectionRecord } from '../gc/protectedTimestamps.ts';
 import { TTL_SECONDS_MIN } from '../gc/spanConfigs.ts';
-import { Footprint } from '../mvcc/footprint.ts';
+import { Footprint, heapBytesOf } from '../mvcc/footprint.ts';
 import type { Store } from '../mvcc/store.ts';
 import { tableOfKey } from './indexOfKey.ts';
 
@@ -51,6 +51,8 @@ export interface MemoryFigures {
 /** A table that holds garbage, and why it is kept. */
 export interface GarbageHolder extends GcExplanation {
   readonly name: string;
+  /** Heap bytes of the garbage, its share of the change log not counted. */
+  readonly heldBytes: number;
 }
 
 export interface MemoryOptions {
@@ -109,6 +111,7 @@ export class Memory {
     if (!this.#hasForks) this.footprint.clear();
     if (members.size !== 1) return;
     const [last] = members;
+    last?.footprint.clear();
     sum.clear();
     last?.recount();
   }
@@ -140,9 +143,10 @@ export class Memory {
     if (gc === undefined) return [];
     return gc.thresholds
       .tableIds()
-      .map((tableId) => ({ ...gc.explain(tableId), name: this.nameOf(tableId) }))
+      .map((tableId) => gc.explain(tableId))
       .filter((table) => table.garbageBytes > 0)
-      .sort((a, b) => b.garbageBytes - a.garbageBytes || a.tableId - b.tableId);
+      .map((table) => ({ ...table, name: this.nameOf(table.tableId), heldBytes: heapBytesOf(table.stats, 0).garbage }))
+      .sort((a, b) => b.heldBytes - a.heldBytes || a.tableId - b.tableId);
   }
 
   /** Counts what a piece of work buffers. Release it when the work ends, however it ends. */
@@ -157,13 +161,18 @@ export class Memory {
     this.noteGrowth();
   }
 
-  /** Throws 53200 when buffering these writes would exceed the budget; `heldBytes` is what the transaction holds already. */
+  /**
+   * Throws 53200 when buffering these writes would exceed the budget; `heldBytes` is what the
+   * transaction holds already. Who can wait asks makeRoom() before.
+   */
   admitWrites(keys: readonly Bytes[], values: readonly (Bytes | null)[], heldBytes: number): void {
     if (this.budget.limitBytes === Number.POSITIVE_INFINITY) return;
     const bytes = committedBytes(keys, values);
     if (this.budget.fits(bytes)) return;
     if (heldBytes + bytes <= Math.min(SMALL_TRANSACTION_BYTES, this.budget.limitBytes / 256)) return;
-    if (this.grows(keys, values)) throw this.exceeded();
+    if (!this.grows(keys, values)) return;
+    void this.relieve();
+    throw this.exceeded();
   }
 
   /** Whether writes add rows or versions with values to a table that is not reserved. */
@@ -235,9 +244,9 @@ export class Memory {
     const pins = new Map<string, ProtectionRecord>();
     for (const { oldestProtection } of pinned) if (oldestProtection) pins.set(oldestProtection.id, oldestProtection);
     const sentences = [`of ${formatByteSize(limitBytes)}: ${uses.join(', ')}`];
-    sentences.push(`pinned by protections ${formatByteSize(pinned.reduce((sum, table) => sum + table.garbageBytes, 0))}`);
-    for (const { name, garbageBytes, ttlSeconds } of holders.slice(0, NAMED_MAX)) {
-      sentences.push(`garbage of ${name}: ${formatByteSize(garbageBytes)}, kept for gc.ttlseconds = ${ttlSeconds}`);
+    sentences.push(`pinned by protections ${formatByteSize(pinned.reduce((sum, table) => sum + table.heldBytes, 0))}`);
+    for (const { name, heldBytes, ttlSeconds } of holders.slice(0, NAMED_MAX)) {
+      sentences.push(`garbage of ${name}: ${formatByteSize(heldBytes)}, kept for gc.ttlseconds = ${ttlSeconds}`);
     }
     for (const record of [...pins.values()].slice(0, NAMED_MAX)) {
       sentences.push(`${ownerOf(record)} protects history since ${formatUtc(record.ts)} (record ${record.id})`);
