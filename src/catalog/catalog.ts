@@ -148,6 +148,11 @@ export class Catalog {
     await txn.lock(keys.sort());
   }
 
+  /** Takes one descriptor's lock if nobody has it. */
+  async tryLock(txn: Txn, id: number): Promise<boolean> {
+    return (await txn.lock([descriptorKey(id)], { wait: 'skip' })).length > 0;
+  }
+
   /** Consecutive ids never used before; not undone by a rollback. Returns the first. */
   async allocateIds(count: number): Promise<number> {
     assert(count > 0, `cannot allocate ${count} ids`);

@@ -30,12 +30,14 @@ import { StorageRegistry } from '../storage/registry.ts';
 import { openUserfile } from '../storage/userfile.ts';
 import { systemJobTable } from '../jobs/jobTable.ts';
 import { JobRegistry } from '../jobs/registry.ts';
+import { collectDropped } from '../sql/exec/ddl/drop.ts';
 import { SqlEngine } from '../sql/exec/engine.ts';
 import { registerJobStatements } from '../sql/exec/jobStatements.ts';
 import type { Session, SessionOptions } from '../sql/exec/session.ts';
 import { registerBackup } from '../backup/registerBackup.ts';
 import { registerRestore } from '../restore/registerRestore.ts';
 import { registerInternals } from './internals.ts';
+import { defaultMemoryBytes, isReservedTable, registerMemory } from './memoryTable.ts';
 import { checkOptions, type DatabaseOptions } from './openOptions.ts';
 import { registerUserfileFunctions } from './userfileFunctions.ts';
 
@@ -73,6 +75,8 @@ export class Database {
     registerBackup(deps);
     registerRestore(deps);
     registerInternals({ engine, protections, clock: kv.clock });
+    registerMemory(services, engine);
+    kv.gc.addAfterRun(async () => void (await collectDropped(engine)));
     registerUserfileFunctions(engine.functions, storage);
   }
 
@@ -85,7 +89,8 @@ export class Database {
     const random = seededRandom(options.seed ?? randomBytes(16).toString('hex'));
     const nodes = options.nodes ?? Math.max(1, options.localities?.length ?? 0);
     const localities = Array.from({ length: nodes }, (_, index) => options.localities?.[index] ?? '');
-    const kv = openKv({ clock, executor, activity, ids: new Ids(random.fork('ids'), clock), localities });
+    const memoryBytes = options.memoryBytes ?? defaultMemoryBytes();
+    const kv = openKv({ clock, executor, activity, ids: new Ids(random.fork('ids'), clock), localities, memoryBytes, isReservedTable });
     const services = await openCatalog(kv);
     return Database.#start({ kv, services, random, options: { ...options, clock }, memoryFiles: new MemoryFiles(), isFork: false });
   }

@@ -23,11 +23,18 @@ export interface DatabaseOptions {
   readonly executor?: Executor;
   /** Timers of storage retries; default: the machine's, also beside a manual `clock`. */
   readonly ioClock?: Clock;
+  /**
+   * The memory budget in bytes, shared with forks; default 70% of what the heap may become. Give each
+   * its own when one process opens several databases.
+   */
+  readonly memoryBytes?: number;
   /** Goes around every storage adapter: fault injection. */
   readonly wrapStorage?: (storage: ExternalStorage) => ExternalStorage;
 }
 
 export const NODES_MAX = 64;
+/** An empty database takes a few hundred KiB. */
+export const MEMORY_BYTES_MIN = 4 * 2 ** 20;
 
 const isText = (value: unknown): boolean => typeof value === 'string' && value !== '';
 const hasMethods =
@@ -50,6 +57,7 @@ const OPTIONS: { readonly [K in keyof Required<DatabaseOptions>]: readonly [stri
   seed: ['a text', (value) => typeof value === 'string'],
   executor: ['an executor', hasMethods('run', 'yield', 'shouldYield')],
   ioClock: ['a clock', hasMethods('nowMicros', 'setTimer')],
+  memoryBytes: [`a number of bytes, ${MEMORY_BYTES_MIN} or more`, (value) => typeof value === 'number' && value >= MEMORY_BYTES_MIN],
   wrapStorage: ['a function', (value) => typeof value === 'function'],
 };
 

@@ -263,7 +263,8 @@ async function renewReferences(change: SchemaChange, table: TableDescriptor, ren
 /**
  * Clears what was dropped and what no read may see any more: tables in state DROP, and indexes that
  * their table no longer has, since before the table's GC threshold. Gives the ids of the tables that
- * went. For a GC step to call after a run.
+ * went. For a GC step to call after a run. What is locked waits for the next one: a transaction that
+ * holds the lock may itself be waiting for GC to make room.
  */
 export async function collectDropped(engine: EngineServices): Promise<number[]> {
   const { kv, catalog } = engine;
@@ -280,10 +281,12 @@ export async function collectDropped(engine: EngineServices): Promise<number[]> 
       }
       continue;
     }
-    await kv.run(async (txn) => {
-      await catalog.lock(txn, [descriptor.id]);
-      catalog.deleteDescriptor(txn, descriptor.id);
+    const isFree = await kv.run(async (txn) => {
+      const locked = await catalog.tryLock(txn, descriptor.id);
+      if (locked) catalog.deleteDescriptor(txn, descriptor.id);
+      return locked;
     });
+    if (!isFree) continue;
     kv.clearTable(descriptor.id);
     collected.push(descriptor.id);
   }

@@ -1,0 +1,162 @@
+/** The memory budget through SQL: what fails at the limit, what goes on, and what brings room back. */
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+
+import { isVarveError, type VarveError } from '../../src/base/errors.ts';
+import { COLLECTION, TestDatabase } from '../restore/database.ts';
+
+const BUDGET = 8 * 2 ** 20;
+
+async function open(memoryBytes = BUDGET): Promise<TestDatabase> {
+  const test = await TestDatabase.open({ memoryBytes });
+  await test.run(
+    'CREATE DATABASE bank',
+    'USE bank',
+    'CREATE TABLE accounts (id INT8 PRIMARY KEY, balance INT8, note STRING, INDEX (balance))',
+  );
+  await test.run("INSERT INTO accounts SELECT i, 0, repeat('x', 50) FROM generate_series(1, 500) AS g(i)");
+  return test;
+}
+
+/** Updates rows in one statement after the other; the error that ends it. */
+async function updateUntilRefused(test: TestDatabase, most = 1_000): Promise<{ error: VarveError; statements: number }> {
+  for (let statements = 0; statements < most; statements++) {
+    try {
+      await test.run('UPDATE accounts SET balance = balance + 1 WHERE id <= 250');
+    } catch (error) {
+      if (!isVarveError(error)) throw error;
+      return { error, statements };
+    }
+  }
+  throw new Error(`${most} statements were not refused`);
+}
+
+async function bytesOf(test: TestDatabase, account: string): Promise<number> {
+  return Number((await test.rows(`SELECT bytes FROM varve_internal.memory WHERE account = '${account}'`))[0]?.[0]);
+}
+
+const memory = suite('server: memory');
+
+memory('endless updates at a TTL of 4 h end in 53200; reads, deletes, backups and DROP go on; time brings the room back', async () => {
+  const test = await open();
+  const { error, statements } = await updateUntilRefused(test);
+  assert.is(error.code, '53200');
+  assert.is(error.message, 'memory budget exceeded');
+  assert.match(
+    error.detail ?? '',
+    /^of 8 MiB: live data \d+ KiB, garbage [\d.]+ MiB, change log \d+ KiB.*; pinned by protections 0 B; garbage of bank\.public\.accounts: [\d.]+ MiB, kept for gc\.ttlseconds = 14400/,
+  );
+  assert.match(error.hint ?? '', /varve_internal\.memory/);
+  assert.ok(statements > 20, `${statements} statements`);
+  assert.equal(await test.rows('SELECT count(*), max(balance) FROM accounts'), [['500', String(statements)]]);
+  assert.ok((await bytesOf(test, 'used')) <= BUDGET);
+  assert.is(await bytesOf(test, 'transactions'), 0);
+
+  await test.run(
+    'DELETE FROM accounts WHERE id = 1',
+    `BACKUP DATABASE bank INTO '${COLLECTION}'`,
+    'CREATE TABLE small (a INT8)',
+    'DROP TABLE small',
+  );
+  assert.is(
+    await test.error("INSERT INTO accounts SELECT i, 0, '' FROM generate_series(1000, 1999) AS g(i)"),
+    '53200 memory budget exceeded',
+  );
+
+  await test.clock.advance('5h');
+  assert.ok((await bytesOf(test, 'used')) < BUDGET / 4);
+  assert.ok((await updateUntilRefused(test)).statements > 20);
+  assert.equal(test.db.kv.check(), []);
+  await test.close();
+});
+
+memory('a shorter TTL makes room at once; a protection keeps it, and is named with its owner', async () => {
+  const test = await open();
+  await test.run("SET CLUSTER SETTING jobs.debug.pausepoints = 'backup.afterFirstExport'");
+  await test.run(`BACKUP DATABASE bank INTO '${COLLECTION}' WITH detached`);
+  await test.clock.advance('1m');
+  const [[job] = []] = await test.rows("SELECT job_id FROM [SHOW JOBS] WHERE status = 'paused'");
+  assert.type(job, 'string');
+  await updateUntilRefused(test);
+  await test.run('ALTER TABLE accounts CONFIGURE ZONE USING gc.ttlseconds = 60');
+  await test.clock.advance('2m');
+  const { error, statements } = await updateUntilRefused(test);
+  assert.is(statements, 0);
+  assert.match(error.detail ?? '', new RegExp(`pinned by protections [\\d.]+ MiB; .*job ${job} protects history since 2026-11-20`));
+  await test.run(`CANCEL JOB ${job}`);
+  await test.clock.advance('2m');
+  assert.ok((await updateUntilRefused(test)).statements > 20);
+  await test.close();
+});
+
+memory('a dropped table gives its memory back once its TTL has passed', async () => {
+  const test = await open();
+  await updateUntilRefused(test);
+  const [[id] = []] = await test.rows("SELECT 'accounts'::REGCLASS::INT8");
+  await test.run('DROP TABLE accounts');
+  assert.ok(test.db.kv.tableIds().includes(Number(id)));
+  await test.clock.advance('3h');
+  assert.ok(test.db.kv.tableIds().includes(Number(id)), 'its history is still readable');
+  await test.clock.advance('2h');
+  assert.not.ok(test.db.kv.tableIds().includes(Number(id)));
+  assert.ok((await bytesOf(test, 'used')) < BUDGET / 20);
+  await test.run(
+    'CREATE TABLE accounts (id INT8 PRIMARY KEY, balance INT8)',
+    'INSERT INTO accounts SELECT i, 0 FROM generate_series(1, 250) AS g(i)',
+  );
+  assert.ok((await updateUntilRefused(test)).statements > 20);
+  await test.close();
+});
+
+memory('with early GC, pressure ends history instead of work, and a dropped table goes at once', async () => {
+  const test = await open();
+  await test.run('SET CLUSTER SETTING varve.memory.early_gc.enabled = true');
+  const start = test.now();
+  for (let i = 0; i < 200; i++) {
+    await test.run('UPDATE accounts SET balance = balance + 1 WHERE id <= 250');
+    await test.clock.advance('10s');
+  }
+  assert.match(await test.error(`SELECT * FROM accounts AS OF SYSTEM TIME ${start}`), /^72000 /);
+  assert.equal(await test.rows('SELECT count(*), max(balance) FROM accounts'), [['500', '200']]);
+
+  const [[id] = []] = await test.rows("SELECT 'accounts'::REGCLASS::INT8");
+  await test.run('DROP TABLE accounts', 'CREATE TABLE accounts (id INT8 PRIMARY KEY, balance INT8, note STRING, INDEX (balance))');
+  await test.run("INSERT INTO accounts SELECT i, 0, repeat('x', 50) FROM generate_series(1, 500) AS g(i)");
+  const droppedAt = test.clock.nowMicros();
+  for (let i = 0; i < 100; i++) {
+    await test.run('UPDATE accounts SET balance = balance + 1 WHERE id <= 250');
+    await test.clock.advance('1s');
+  }
+  assert.not.ok(test.db.kv.tableIds().includes(Number(id)));
+  assert.ok(test.clock.nowMicros() - droppedAt < 3_600e6);
+  await test.close();
+});
+
+memory('a statement beyond the budget is refused and leaves nothing', async () => {
+  const test = await open();
+  const before = test.db.kv.memory.figures();
+  assert.is(
+    await test.error("INSERT INTO accounts SELECT i, 0, 'x' FROM generate_series(1000, 1000000) AS g(i)"),
+    '53200 memory budget exceeded',
+  );
+  assert.equal(test.db.kv.memory.figures(), before);
+  assert.equal(await test.rows('SELECT count(*) FROM accounts'), [['500']]);
+  await test.close();
+});
+
+memory('varve_internal.memory shows every account, and they add up', async () => {
+  const test = await open();
+  const rows = await test.rows('SELECT account, bytes FROM varve_internal.memory');
+  const bytes = new Map(rows.map(([account, text]) => [account, Number(text)]));
+  assert.equal([...bytes.keys()], ['live', 'garbage', 'log', 'forks', 'transactions', 'sorts', 'results', 'used', 'soft limit', 'limit']);
+  assert.is(bytes.get('limit'), BUDGET);
+  const sum = ['live', 'garbage', 'log', 'forks', 'transactions', 'sorts', 'results'].reduce(
+    (all, account) => all + (bytes.get(account) ?? 0),
+    0,
+  );
+  assert.is(bytes.get('used'), sum);
+  assert.ok((bytes.get('live') ?? 0) > 500 * 200);
+  await test.close();
+});
+
+memory.run();
