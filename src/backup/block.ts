@@ -202,56 +202,103 @@ export class BlockEncoder {
   }
 }
 
-/**
- * Raw content to versions. `after` is the last key of the block before, which the first key may
- * repeat (an older version of it) but not precede. Keys come out flat.
- */
+/** Raw content to versions, all at once. See BlockDecoder. */
 export function decodeBlock(content: Buffer, bounds: BlockBounds, place: FilePlace, after: Bytes): VersionRun {
-  const { entryCount } = bounds;
-  const keys = new Array<Bytes>(entryCount);
-  const timestamps = new Array<Timestamp>(entryCount);
-  const values = new Array<Bytes | null>(entryCount);
-  const reader = new BlockReader(content, place);
-  let scratch = Buffer.allocUnsafe(512);
-  let keyLength = 0;
-  let lastKey = after;
-  let lastTime = 0;
+  return new BlockDecoder(content, bounds, place, after).decode(bounds.entryCount);
+}
 
-  for (let i = 0; i < entryCount; i++) {
-    const shared = reader.uvarint('shared key length');
-    const suffixLength = reader.uvarint('key suffix length');
-    if (shared > (i === 0 ? 0 : keyLength)) throw reader.corrupt('shared key length', `at most ${i === 0 ? 0 : keyLength}`, shared);
-    let key: Bytes;
-    if (suffixLength === 0 && shared === keyLength && i > 0) {
-      key = lastKey;
-    } else {
-      const from = reader.skip(suffixLength, 'key suffix');
-      keyLength = shared + suffixLength;
-      if (keyLength > scratch.length) scratch = Buffer.concat([scratch], keyLength * 2);
-      content.copy(scratch, shared, from, from + suffixLength);
-      key = scratch.latin1Slice(0, keyLength) as Bytes;
-    }
-    const time = (i === 0 ? 0 : lastTime) + reader.svarint('time');
-    if (!(time >= 0 && time <= Number.MAX_SAFE_INTEGER)) throw reader.corrupt('time', 'a time in range', time);
-    const stored = reader.uvarint('value length');
-    let value: Bytes | null = null;
-    if (stored > 0) {
-      const from = reader.skip(stored - 1, 'value');
-      value = content.latin1Slice(from, from + stored - 1) as Bytes;
-    }
-    if (key.length === 0) throw reader.corrupt('key', 'at least one byte', 'none');
-    if (key < lastKey || (i > 0 && key === lastKey && time >= lastTime))
-      throw reader.corrupt('entry', 'ascending order', 'an earlier key or later time');
-    keys[i] = key;
-    timestamps[i] = time as Timestamp;
-    values[i] = value;
-    lastKey = key;
-    lastTime = time;
+/**
+ * Raw content to versions, in runs of the caller's size: a block of tiny entries has so many that
+ * decoding them all would hold the main thread too long. `after` is the last key of the block
+ * before, which the first key may repeat (an older version of it) but not precede. Keys come out
+ * flat. What a block says of itself as a whole is checked with its last run.
+ */
+export class BlockDecoder {
+  readonly #content: Buffer;
+  readonly #bounds: BlockBounds;
+  readonly #reader: BlockReader;
+  #index = 0;
+  #scratch = Buffer.allocUnsafe(512);
+  #keyLength = 0;
+  #lastKey: Bytes;
+  #lastTime = 0;
+
+  constructor(content: Buffer, bounds: BlockBounds, place: FilePlace, after: Bytes) {
+    this.#content = content;
+    this.#bounds = bounds;
+    this.#reader = new BlockReader(content, place);
+    this.#lastKey = after;
   }
-  if (reader.at !== content.length) throw reader.corrupt('end of block', content.length, reader.at);
-  if (keys[0] !== bounds.firstKey) throw reader.corrupt('first key', JSON.stringify(bounds.firstKey), JSON.stringify(keys[0]));
-  if (lastKey !== bounds.lastKey) throw reader.corrupt('last key', JSON.stringify(bounds.lastKey), JSON.stringify(lastKey));
-  return { keys, timestamps, values };
+
+  /** True when every entry has been decoded. */
+  get isDone(): boolean {
+    return this.#index === this.#bounds.entryCount;
+  }
+
+  /** The next `countMax` versions, or as many as are left. */
+  decode(countMax: number): VersionRun {
+    const start = this.#index;
+    const count = Math.min(countMax, this.#bounds.entryCount - start);
+    const keys = new Array<Bytes>(count);
+    const timestamps = new Array<Timestamp>(count);
+    const values = new Array<Bytes | null>(count);
+    const content = this.#content;
+    const reader = this.#reader;
+    let scratch = this.#scratch;
+    let keyLength = this.#keyLength;
+    let lastKey = this.#lastKey;
+    let lastTime = this.#lastTime;
+
+    for (let n = 0; n < count; n++) {
+      const isFirst = n === 0 && start === 0;
+      const shared = reader.uvarint('shared key length');
+      const suffixLength = reader.uvarint('key suffix length');
+      if (shared > keyLength) throw reader.corrupt('shared key length', `at most ${keyLength}`, shared);
+      let key: Bytes;
+      if (suffixLength === 0 && shared === keyLength && !isFirst) {
+        key = lastKey;
+      } else {
+        const from = reader.skip(suffixLength, 'key suffix');
+        keyLength = shared + suffixLength;
+        if (keyLength > scratch.length) scratch = Buffer.concat([scratch], keyLength * 2);
+        content.copy(scratch, shared, from, from + suffixLength);
+        key = scratch.latin1Slice(0, keyLength) as Bytes;
+      }
+      const time = lastTime + reader.svarint('time');
+      if (!(time >= 0 && time <= Number.MAX_SAFE_INTEGER)) throw reader.corrupt('time', 'a time in range', time);
+      const stored = reader.uvarint('value length');
+      let value: Bytes | null = null;
+      if (stored > 0) {
+        const from = reader.skip(stored - 1, 'value');
+        value = content.latin1Slice(from, from + stored - 1) as Bytes;
+      }
+      if (key.length === 0) throw reader.corrupt('key', 'at least one byte', 'none');
+      if (isFirst && key !== this.#bounds.firstKey) {
+        throw reader.corrupt('first key', JSON.stringify(this.#bounds.firstKey), JSON.stringify(key));
+      }
+      if (key < lastKey || (!isFirst && key === lastKey && time >= lastTime))
+        throw reader.corrupt('entry', 'ascending order', 'an earlier key or later time');
+      keys[n] = key;
+      timestamps[n] = time as Timestamp;
+      values[n] = value;
+      lastKey = key;
+      lastTime = time;
+    }
+    this.#index = start + count;
+    this.#scratch = scratch;
+    this.#keyLength = keyLength;
+    this.#lastKey = lastKey;
+    this.#lastTime = lastTime;
+    if (this.isDone) this.#checkEnd();
+    return { keys, timestamps, values };
+  }
+
+  #checkEnd(): void {
+    const reader = this.#reader;
+    const { lastKey } = this.#bounds;
+    if (reader.at !== this.#content.length) throw reader.corrupt('end of block', this.#content.length, reader.at);
+    if (this.#lastKey !== lastKey) throw reader.corrupt('last key', JSON.stringify(lastKey), JSON.stringify(this.#lastKey));
+  }
 }
 
 /** Reads numbers and stretches of a block's raw content, never past its end. */

@@ -2,8 +2,8 @@
  * Data file reader: by key through the index with ranged reads, or whole from front to back.
  *
  *   R1  what comes out has passed the block's checksum, the limits and the order; nothing is trusted before
- *   R2  scan() keeps at most two groups of blocks in memory: one being read and decompressed while
- *       the other is decoded and used
+ *   R2  scan() keeps at most two groups of blocks in memory, readDataFile() two blocks: one being read
+ *       and decompressed while the other is decoded and used
  *   R3  readDataFile() also proves the whole file: its size, its SHA-256, the checksum of checksums,
  *       and that header, index, footer and blocks say the same; it throws at the end, so its user
  *       must not act on the versions before it has returned
@@ -17,7 +17,7 @@ import type { Span } from '../base/span.ts';
 import type { ExternalStorage } from '../storage/externalStorage.ts';
 
 import type { VersionRun } from './block.ts';
-import { decodeBlock } from './block.ts';
+import { BlockDecoder } from './block.ts';
 import { corruptFile, expectEqual } from './corruption.ts';
 import type { BlockInfo, Footer } from './dataFile.ts';
 import { checkHeader, decodeFooter, decodeIndex, FOOTER_BYTES, HEADER_BYTES } from './dataFile.ts';
@@ -27,6 +27,8 @@ import { crcBytes, decodeFrameHeader, FRAME_BYTES, hex32, openFrame } from './fr
 const GROUP_BYTES = 4 << 20;
 /** Read with the footer: an index is usually below this, so opening is one read after the size. */
 const TAIL_BYTES = 64 << 10;
+/** Versions decoded in one go: about two milliseconds of the main thread. */
+const RUN_ENTRIES_MAX = 4096;
 
 export interface ReadDataFileOptions {
   readonly executor: Executor;
@@ -82,27 +84,25 @@ export class DataFileReader {
     return new DataFileReader(storage, name, footer, decodeIndex(index.content, footer, name), options);
   }
 
-  /** The versions of keys in a span, in order; one run a block, never empty. */
+  /** The versions of keys in a span, in order, in runs of at most RUN_ENTRIES_MAX, never empty. */
   async *scan(span: Span): AsyncGenerator<VersionRun> {
     const groups = this.#groups(span);
     let next = groups.next();
     if (next.done) return;
-    let ahead = this.#fetch(next.value);
-    try {
-      while (true) {
-        const fetched = await ahead;
-        next = groups.next();
-        if (!next.done) ahead = this.#fetch(next.value);
-        for (const { content, info, after } of fetched) {
-          const run = clip(decodeBlock(content, info, { file: this.name, offset: info.offset }, after), span);
+    let ahead = handled(this.#fetch(next.value));
+    while (true) {
+      const fetched = await ahead;
+      next = groups.next();
+      if (!next.done) ahead = handled(this.#fetch(next.value));
+      for (const { content, info, after } of fetched) {
+        const decoder = new BlockDecoder(content, info, { file: this.name, offset: info.offset }, after);
+        while (!decoder.isDone) {
+          const run = clip(decoder.decode(RUN_ENTRIES_MAX), span);
           if (run !== undefined) yield run;
           if (this.#options.executor.shouldYield()) await this.#options.executor.yield();
         }
-        if (next.done) return;
       }
-    } finally {
-      // Whoever leaves early takes no interest in the read ahead.
-      ahead.catch(() => {});
+      if (next.done) return;
     }
   }
 
@@ -161,16 +161,30 @@ export async function* readDataFile(
   const input = new StreamCutter(storage.readStream(name, { signal }), hash);
   let blocksCrc = 0;
   let after = '' as Bytes;
-  checkHeader(await input.take(HEADER_BYTES, name), name);
-  for (const info of blocks) {
-    const place = { file: name, offset: info.offset };
+  const open = async (info: BlockInfo) => {
     const frame = await input.take(FRAME_BYTES + info.storedSize, name);
-    const { header, content } = await executor.run('decompress backup block', () => openFrame(frame, place));
-    blocksCrc = crc32(crcBytes(header.crc), blocksCrc);
-    expectEqual(place, 'entry count of a block', info.entryCount, header.entryCount);
-    yield decodeBlock(content, info, place, after);
-    after = info.lastKey;
-    if (executor.shouldYield()) await executor.yield();
+    return await executor.run('decompress backup block', () => openFrame(frame, { file: name, offset: info.offset }));
+  };
+  checkHeader(await input.take(HEADER_BYTES, name), name);
+  let ahead = blocks[0] && handled(open(blocks[0]));
+  try {
+    for (const [i, info] of blocks.entries()) {
+      const place = { file: name, offset: info.offset };
+      const { header, content } = await (ahead ?? open(info));
+      const next = blocks[i + 1];
+      ahead = next && handled(open(next));
+      blocksCrc = crc32(crcBytes(header.crc), blocksCrc);
+      expectEqual(place, 'entry count of a block', info.entryCount, header.entryCount);
+      const decoder = new BlockDecoder(content, info, place, after);
+      while (!decoder.isDone) {
+        yield decoder.decode(RUN_ENTRIES_MAX);
+        if (executor.shouldYield()) await executor.yield();
+      }
+      after = info.lastKey;
+    }
+  } finally {
+    // Whoever leaves early, or fails, leaves nothing reading behind.
+    await ahead?.catch(() => undefined);
   }
   const index = await input.take(footer.indexSize, name);
   blocksCrc = crc32(crcBytes(decodeFrameHeader(index, { file: name, offset: footer.indexOffset }).crc), blocksCrc);
@@ -195,6 +209,12 @@ export async function verifyStoredFile(
   }
   expectEqual({ file: name, offset: 0 }, 'size', expected.sizeBytes, size);
   expectEqual({ file: name, offset: 0 }, 'SHA-256', expected.sha256, hash.digest('hex'));
+}
+
+/** The same promise, which may fail before anybody waits for it. */
+function handled<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => {});
+  return promise;
 }
 
 /** Cuts a stream of pieces into stretches of asked-for sizes, hashing as they pass. */
