@@ -19,6 +19,8 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 export const OLDEST_NODE = [22, 19];
 /** The memory budget is this share of the heap; the rest is for what the budget does not count. */
 export const BUDGET_SHARE_OF_HEAP = 0.7;
+/** The least that the rest may be: a server that holds no data needs some 60 MiB. */
+const REST_OF_HEAP_MIN = 128 * 1024 * 1024;
 /** Marks a process that a launcher started, so that it never starts another. */
 const LAUNCHED = 'VARVE_LAUNCHED';
 
@@ -65,7 +67,8 @@ export function memoryArgument(args) {
 
 /** Heap size in MiB, as --max-old-space-size takes it, in which a budget of so many bytes fits. */
 export function heapMegabytes(budgetBytes) {
-  return Math.ceil(budgetBytes / BUDGET_SHARE_OF_HEAP / (1024 * 1024));
+  const heapBytes = Math.max(budgetBytes / BUDGET_SHARE_OF_HEAP, budgetBytes + REST_OF_HEAP_MIN);
+  return Math.ceil(heapBytes / (1024 * 1024));
 }
 
 /**

@@ -4,6 +4,7 @@
  */
 import { parseArgs } from 'node:util';
 
+import { formatByteSize, parseByteSize } from '../base/byteSize.ts';
 import { parseDuration } from '../base/duration.ts';
 import { UsageError } from './cliError.ts';
 
@@ -64,6 +65,16 @@ export class Flags {
     } catch {
       throw new UsageError(`invalid value "${text}" for --${name}: want a duration such as 10s or 1m30s`);
     }
+  }
+
+  /** A size such as `512MiB` or `2GB`, in bytes; at least `min`. */
+  bytes(name: string, min: number): number | undefined {
+    const text = this.text(name);
+    if (text === undefined) return undefined;
+    const value = parseByteSize(text);
+    if (value === undefined) throw new UsageError(`invalid value "${text}" for --${name}: want a size such as 512MiB or 2GB`);
+    if (value < min) throw new UsageError(`invalid value "${text}" for --${name}: want ${formatByteSize(min)} or more`);
+    return value;
   }
 
   /** `host:port`, `:port` or `host`; an IPv6 host in brackets. */

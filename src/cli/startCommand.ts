@@ -9,12 +9,14 @@ import { rm, writeFile } from 'node:fs/promises';
 import { isIPv4, isIPv6 } from 'node:net';
 import { resolve } from 'node:path';
 
+import { formatByteSize } from '../base/byteSize.ts';
 import { ManualClock } from '../base/manualClock.ts';
 import { SystemClock } from '../base/systemClock.ts';
 import { VERSION } from '../base/version.ts';
 import { Database } from '../server/database.ts';
 import { startHttpServer } from '../server/httpServer.ts';
 import { databaseMetrics } from '../server/metrics.ts';
+import { MEMORY_BYTES_MIN } from '../server/openOptions.ts';
 import { startPgServer } from '../server/pgwire/pgServer.ts';
 import { UsageError } from './cliError.ts';
 import type { Command } from './command.ts';
@@ -44,7 +46,7 @@ const FLAGS: FlagDefinitions = {
   clock: { type: 'string', value: 'KIND', default: 'system', help: 'system, or manual: it moves by varve_internal.advance_clock only' },
   'clock-start': { type: 'string', value: 'TIME', help: 'where a manual clock starts (default now)' },
   'listening-url-file': { type: 'string', value: 'FILE', help: 'write the connection URL here once the server listens' },
-  memory: { type: 'string', value: 'SIZE', help: 'memory for data, such as 2GiB' },
+  memory: { type: 'string', value: 'SIZE', help: 'memory for data and work on it, such as 2GiB (default 70% of the heap limit)' },
   insecure: { type: 'boolean', help: 'accepted for CockroachDB scripts; loopback needs none' },
 };
 
@@ -71,11 +73,19 @@ export const startCommand: Command = {
     const directory = flags.text('external-io-dir') ?? 'extern';
     const externalIoDir = directory === 'disabled' ? undefined : resolve(directory);
 
+    const memoryBytes = flags.bytes('memory', MEMORY_BYTES_MIN);
+
     // From here on a signal ends the server in order, also while it starts.
     const stopped = new Promise<NodeJS.Signals>((done) => {
       for (const signal of SIGNALS) process.once(signal, () => done(signal));
     });
-    const database = await Database.open({ clock, nodes, localities, ...(externalIoDir === undefined ? {} : { externalIoDir }) });
+    const database = await Database.open({
+      clock,
+      nodes,
+      localities,
+      ...(memoryBytes === undefined ? {} : { memoryBytes }),
+      ...(externalIoDir === undefined ? {} : { externalIoDir }),
+    });
     const pg = await startPgServer(database, sqlAddress);
     const http = await startHttpServer({
       ...httpAddress,
@@ -90,6 +100,7 @@ export const startCommand: Command = {
       ['sql', url],
       ['http', `http://${urlHost(http.host)}:${http.port}`],
       ['external I/O path', externalIoDir ?? 'disabled'],
+      ['memory', formatByteSize(database.kv.memory.budget.limitBytes)],
       ['clock', kind],
       [
         'nodes',

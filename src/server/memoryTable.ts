@@ -11,13 +11,17 @@ import { MAX_SYSTEM_ID } from '../catalog/descriptor.ts';
 import { Type } from '../catalog/type.ts';
 import type { MemoryAccount } from '../kv/memory.ts';
 import type { SqlEngine } from '../sql/exec/engine.ts';
+import { MEMORY_BYTES_MIN } from './openOptions.ts';
 
 /** The rest of the heap is for what the budget does not count: code, plans, catalog, jobs, buffers of files. */
 const BUDGET_SHARE_OF_HEAP = 0.7;
+/** The least that the rest may be. */
+const REST_OF_HEAP_MIN = 128 * 2 ** 20;
 
-/** The budget of a process that was given none: 70% of what its heap may become. */
+/** The budget of a process that was given none: 70% of what its heap may become, less in a very small one. */
 export function defaultMemoryBytes(): number {
-  return Math.floor(getHeapStatistics().heap_size_limit * BUDGET_SHARE_OF_HEAP);
+  const heapBytes = getHeapStatistics().heap_size_limit;
+  return Math.floor(Math.max(MEMORY_BYTES_MIN, Math.min(heapBytes * BUDGET_SHARE_OF_HEAP, heapBytes - REST_OF_HEAP_MIN)));
 }
 
 /** System tables may be written beyond the budget: dropping, backing up and settings need them. */

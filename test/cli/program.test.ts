@@ -201,11 +201,13 @@ test.run();
 const stop = suite('stopping the program');
 
 stop('SIGTERM ends a server with status 0, its clients with 57P01', async () => {
-  const server = await startServer();
+  const server = await startServer(['--memory', '64MiB']);
   const { default: pg } = await import('pg');
   const client = new pg.Client({ connectionString: server.url });
   const lost = new Promise<Error>((resolve) => client.on('error', resolve));
   await client.connect();
+  const limit = await client.query("SELECT bytes FROM varve_internal.memory WHERE account = 'limit'");
+  assert.equal(limit.rows, [{ bytes: String(64 * 2 ** 20) }]);
   assert.is(await stopServer(server), 0);
   assert.is(((await lost) as { code?: string }).code, '57P01');
 });

@@ -48,6 +48,7 @@ deciding('--memory anywhere, up to --', () => {
 
 deciding('a budget takes 70% of the heap', () => {
   assert.is(heapMegabytes(7 * 2 ** 30), 10 * 1024);
+  assert.is(heapMegabytes(2 ** 20), 129, 'no heap in which the program itself has no room');
 });
 
 deciding("the package's own Node, also hoisted above it", () => {
