@@ -57,7 +57,7 @@ const CONVERSATION = Buffer.concat([
 ]);
 
 const EXPECTED: FrontendMessage[] = [
-  { type: 'startup', parameters: new Map(Object.entries({ user: 'root', database: 'defaultdb' })) },
+  { type: 'startup', minorVersion: 0, parameters: new Map(Object.entries({ user: 'root', database: 'defaultdb' })) },
   { type: 'query', sql: "SELECT 'é'" },
   { type: 'parse', name: 's1', sql: 'SELECT $1', parameterOids: [20] },
   { type: 'bind', portal: '', statement: 's1', parameterFormats: ['binary'], parameters: [null, asBytes('\0\xff\x07')], resultFormats: [] },

@@ -117,6 +117,15 @@ export class MessageWriter {
     this.#buffer[this.#length++] = byte.charCodeAt(0);
   }
 
+  /** Tells a client that asked for more that 3.0 is spoken, without these extensions. */
+  negotiateProtocolVersion(extensions: readonly string[]): void {
+    this.#begin('v');
+    this.#int32(0);
+    this.#int32(extensions.length);
+    for (const name of extensions) this.#text(name);
+    this.#end();
+  }
+
   authenticationOk(): void {
     this.#begin('R');
     this.#int32(0);

@@ -173,6 +173,11 @@ export class Connection {
       case 'query':
         this.#isSkipping = false;
         return await this.#simpleQuery(message.sql);
+      case 'badText':
+        if (!message.isQuery) return await this.#extended(message);
+        this.#isSkipping = false;
+        this.#writer.errorResponse(reportOf(message.error, 'ERROR'));
+        return await this.#ready();
       case 'functionCall':
         this.#isSkipping = false;
         this.#writer.errorResponse(reportOf(NO_FUNCTION_CALLS, 'ERROR'));
@@ -181,7 +186,6 @@ export class Connection {
         this.#isSkipping = false;
         return await this.#sync();
       default:
-        if (this.#isSkipping) return;
         return await this.#extended(message);
     }
   }
@@ -207,6 +211,8 @@ export class Connection {
     if (this.#isEnded) return session.close();
     this.#session = session;
     this.#socket.setTimeout(0);
+    const extensions = [...message.parameters.keys()].filter((name) => name.startsWith('_pq_.'));
+    if (message.minorVersion > 0 || extensions.length > 0) this.#writer.negotiateProtocolVersion(extensions);
     this.#writer.authenticationOk();
     for (const [name, value] of session.vars.reported()) this.#writer.parameterStatus(name, value);
     session.vars.onReport = (name, value) => this.#writer.parameterStatus(name, value);
@@ -299,6 +305,7 @@ export class Connection {
   // ---- extended protocol ----------------------------------------------------------------------
 
   async #extended(message: FrontendMessage): Promise<void> {
+    if (this.#isSkipping) return;
     try {
       await this.#extendedStep(message);
     } catch (error) {
@@ -363,6 +370,8 @@ export class Connection {
         return this.#writer.closeComplete();
       case 'flush':
         return await this.#flush();
+      case 'badText':
+        throw message.error;
       case 'copyData':
       case 'copyDone':
       case 'copyFail':

@@ -13,15 +13,22 @@
  * Lives elsewhere: what the messages do (connection.ts), what goes back (backendMessages.ts).
  * Source: PostgreSQL documentation, chapter "Frontend/Backend Protocol", section "Message Formats".
  */
+import { isUtf8 } from 'node:buffer';
+
 import { type Bytes, fromBuffer } from '../../base/bytes.ts';
-import { VarveError } from '../../base/errors.ts';
+import { isVarveError, VarveError } from '../../base/errors.ts';
 import { SqlState } from '../../base/sqlState.ts';
 
 /** Parameter and result formats of the protocol. */
 export type WireFormat = 'text' | 'binary';
 
 export type StartupMessage =
-  | { readonly type: 'startup'; readonly parameters: ReadonlyMap<string, string> }
+  | {
+      readonly type: 'startup';
+      readonly parameters: ReadonlyMap<string, string>;
+      /** The minor version asked for: 0 is what everybody speaks. */
+      readonly minorVersion: number;
+    }
   | { readonly type: 'sslRequest' }
   | { readonly type: 'gssEncRequest' }
   | { readonly type: 'cancelRequest'; readonly processId: number; readonly secretKey: number };
@@ -48,7 +55,9 @@ export type FrontendMessage =
   | { readonly type: 'functionCall' }
   | { readonly type: 'copyData'; readonly body: Bytes }
   | { readonly type: 'copyDone' }
-  | { readonly type: 'copyFail'; readonly reason: string };
+  | { readonly type: 'copyFail'; readonly reason: string }
+  /** Whole and well cut, but its text is not UTF-8 (22021): the statement is lost, not the connection. */
+  | { readonly type: 'badText'; readonly isQuery: boolean; readonly error: VarveError };
 
 /** A start-up packet holds names and values only; PostgreSQL's own limit. */
 const STARTUP_BYTES_MAX = 10_000;
@@ -93,13 +102,14 @@ class BodyCursor {
     return this.#body.readInt32BE(this.#take(4));
   }
 
-  /** A zero-terminated UTF-8 string. */
+  /** A zero-terminated string; 22021 when it is not UTF-8. */
   text(): string {
     const end = this.#body.indexOf(0, this.#offset);
     if (end < 0) throw protocolViolation('invalid message format: string is not terminated');
-    const text = this.#body.toString('utf8', this.#offset, end);
+    const bytes = this.#body.subarray(this.#offset, end);
     this.#offset = end + 1;
-    return text;
+    if (!isUtf8(bytes)) throw new VarveError(SqlState.CharacterNotInRepertoire, 'invalid byte sequence for encoding "UTF8"');
+    return bytes.toString('utf8');
   }
 
   bytes(length: number): Bytes {
@@ -178,7 +188,7 @@ export class MessageReader {
     body.end();
     this.#started = true;
     this.#needed = 5;
-    return { type: 'startup', parameters };
+    return { type: 'startup', parameters, minorVersion: code & 0xffff };
   }
 
   #nextTyped(): FrontendMessage | undefined {
@@ -226,9 +236,14 @@ function targetOf(code: number): 'statement' | 'portal' {
 }
 
 function decodeTyped(type: string, body: BodyCursor): FrontendMessage {
-  const message = decodeBody(type, body);
-  body.end();
-  return message;
+  try {
+    const message = decodeBody(type, body);
+    body.end();
+    return message;
+  } catch (error) {
+    if (!isVarveError(error) || error.code !== SqlState.CharacterNotInRepertoire) throw error;
+    return { type: 'badText', isQuery: type === 'Q', error };
+  }
 }
 
 function decodeBody(type: string, body: BodyCursor): FrontendMessage {

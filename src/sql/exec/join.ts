@@ -7,7 +7,17 @@
  */
 import type { Datum } from '../../catalog/datum.ts';
 import type { ApplyNode, JoinNode, LookupJoinNode, PlanNode } from '../plan/plan.ts';
-import { BATCH_ROWS, collect, compileCondition, compileRow, type Condition, type Operator, type Run, withOuterRow } from './run.ts';
+import {
+  BATCH_ROWS,
+  breathe,
+  collect,
+  compileCondition,
+  compileRow,
+  type Condition,
+  type Operator,
+  type Run,
+  withOuterRow,
+} from './run.ts';
 import { compileLookup } from './scan.ts';
 import { rowKey } from './sort.ts';
 
@@ -50,6 +60,7 @@ export function compileJoin(node: JoinNode, left: Operator, right: Operator): Op
       }
     }
     let out: Datum[][] = [];
+    let tried = 0;
     for await (const batch of left(run)) {
       run.signal.throwIfAborted();
       for (const row of batch) {
@@ -60,6 +71,8 @@ export function compileJoin(node: JoinNode, left: Operator, right: Operator): Op
         }
         let isMatched = false;
         for (const at of candidates) {
+          // Pairs that match nothing give no batch to take breath at.
+          if (++tried % BATCH_ROWS === 0) await breathe(run);
           const pair = row.concat(rightRows[at] as Datum[]);
           if (condition && !(condition.sync ? condition.sync(pair, run.eval) : await condition.async(pair, run.eval))) continue;
           isMatched = true;

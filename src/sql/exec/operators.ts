@@ -25,7 +25,7 @@ import type {
 } from '../plan/plan.ts';
 import { compileAggregate } from './aggregate.ts';
 import { compileApply, compileJoin, compileLookupJoin } from './join.ts';
-import { BATCH_ROWS, batched, compileCondition, compileRow, evaluate, type Operator, type Run } from './run.ts';
+import { BATCH_ROWS, batched, breathing, compileCondition, compileRow, evaluate, type Operator, type Run } from './run.ts';
 import { compileScan } from './scan.ts';
 import { compileDistinct, compileSetOperation, compileSort } from './sort.ts';
 import { readOnlyError } from './transaction.ts';
@@ -41,6 +41,10 @@ export function compileReadOnly(node: PlanNode): Operator {
 }
 
 export function compileTree(node: PlanNode, mutation: CompileMutation): Operator {
+  return breathing(compileNode(node, mutation));
+}
+
+function compileNode(node: PlanNode, mutation: CompileMutation): Operator {
   const input = (of: PlanNode): Operator => compileTree(of, mutation);
   switch (node.kind) {
     case 'values':

@@ -114,3 +114,26 @@ export function* batched(rows: readonly Datum[][], size = BATCH_ROWS): Generator
   }
   for (let at = 0; at < rows.length; at += size) yield rows.slice(at, at + size);
 }
+
+/** Ends the time slice when it is used up, and the statement when its caller has cancelled it. */
+export async function breathe(run: Run): Promise<void> {
+  const { executor } = run.context.engine.kv;
+  if (executor.shouldYield()) await executor.yield();
+  run.signal.throwIfAborted();
+}
+
+/**
+ * The same operator, taking breath before each batch: rows that come from memory make promises only,
+ * and promises alone never let a socket or a timer have its turn. Cost: one reading of a clock a batch.
+ */
+export function breathing(operator: Operator): Operator {
+  return (run) => {
+    const batches = operator(run);
+    const pull = batches.next.bind(batches);
+    const { executor } = run.context.engine.kv;
+    // A cancel is thrown inside the generator, so that it cleans up.
+    const proceed = () => (run.signal.aborted ? batches.throw(run.signal.reason) : pull());
+    batches.next = () => (executor.shouldYield() ? executor.yield().then(proceed) : proceed());
+    return batches;
+  };
+}
