@@ -4,21 +4,17 @@
  *
  * The job outlives the statement: a client that goes away, or cancels, leaves it running.
  */
-import { StateError, StatementError } from '../base/errors.ts';
+import { StatementError } from '../base/errors.ts';
 import { SqlState } from '../base/sqlState.ts';
-import type { Datum } from '../catalog/datum.ts';
 import type { ClusterSettings } from '../catalog/settings.ts';
-import { utf8Encode } from '../base/bytes.ts';
-import { Type } from '../catalog/type.ts';
-import { requireSucceeded } from '../jobs/registry.ts';
-import type { HookResult, ResultColumn, StatementContext, StatementHook } from '../sql/exec/statement.ts';
+import type { HookResult, StatementContext, StatementHook } from '../sql/exec/statement.ts';
 import type { Backup } from '../sql/parse/ast.ts';
 
 import type { DestinationRequest } from './backupDestination.ts';
-import type { BackupResult } from './backupJob.ts';
 import type { BackupPlanningDeps, BackupRequest } from './backupPlanning.ts';
 import { planBackup } from './backupPlanning.ts';
 import { parseSubdirectory } from './collection.ts';
+import { checkFeature, checkTransaction, jobColumns, jobResult } from './jobResult.ts';
 import { checkLocationAccess, granteesOf, looksOn, readOptions, readSwitch, requireText, requireUri } from './statementValues.ts';
 
 export interface BackupStatementDeps extends BackupPlanningDeps {
@@ -27,43 +23,19 @@ export interface BackupStatementDeps extends BackupPlanningDeps {
 
 const OPTIONS = ['revision_history', 'detached'];
 
-const DETACHED_COLUMNS: readonly ResultColumn[] = [{ name: 'job_id', type: Type.Int8 }];
-
-/** The row of a finished backup or restore. */
-export const JOB_RESULT_COLUMNS: readonly ResultColumn[] = [
-  { name: 'job_id', type: Type.Int8 },
-  { name: 'status', type: Type.String },
-  { name: 'fraction_completed', type: Type.Float8 },
-  { name: 'rows', type: Type.Int8 },
-  { name: 'index_entries', type: Type.Int8 },
-  { name: 'bytes', type: Type.Int8 },
-];
-
 export function backupHook(deps: BackupStatementDeps): StatementHook<Backup> {
   return {
-    columns: (stmt) => (looksOn(stmt.options, 'detached') ? DETACHED_COLUMNS : JOB_RESULT_COLUMNS),
+    columns: (stmt) => jobColumns(looksOn(stmt.options, 'detached')),
     run: (context, stmt) => runBackup(deps, context, stmt),
     ownTransaction: true,
   };
 }
 
 async function runBackup(deps: BackupStatementDeps, context: StatementContext, stmt: Backup): Promise<HookResult> {
-  if (!deps.settings.bool('feature.backup.enabled')) {
-    throw new StateError(SqlState.ObjectNotInPrerequisiteState, 'feature BACKUP was disabled by the database administrator', {
-      hint: 'SET CLUSTER SETTING feature.backup.enabled = true allows it',
-    });
-  }
+  checkFeature('BACKUP', deps.settings);
   const options = readOptions('BACKUP', stmt.options, OPTIONS);
   const detached = await readSwitch(context, options.get('detached'));
-  if (context.inExplicitTransaction && !detached) {
-    throw new StatementError(
-      SqlState.ActiveSqlTransaction,
-      'BACKUP cannot be used inside a multi-statement transaction without DETACHED option',
-      {
-        hint: 'add WITH detached: the job starts when the transaction commits',
-      },
-    );
-  }
+  checkTransaction('BACKUP', context, detached);
   const grantees = await granteesOf(context);
   const { destination, uri } = await readDestination(context, stmt);
   checkLocationAccess(uri, grantees);
@@ -83,14 +55,7 @@ async function runBackup(deps: BackupStatementDeps, context: StatementContext, s
     if (context.inExplicitTransaction) await write(context.txn);
     else await deps.kv.run(write, { name: 'create backup job' });
   });
-  if (detached) return { tag: 'BACKUP', rows: [[jobId]], rowCount: 1 };
-  const record = requireSucceeded(await deps.jobs.wait(jobId, { signal: context.signal }));
-  return { tag: 'BACKUP', rows: [jobResultRow(jobId, record.result as BackupResult)], rowCount: 1 };
-}
-
-/** In the order of JOB_RESULT_COLUMNS. */
-export function jobResultRow(jobId: number, result: { rows: number; indexEntries: number; dataBytes: number }): Datum[] {
-  return [jobId, utf8Encode('succeeded'), 1, result.rows, result.indexEntries, result.dataBytes];
+  return await jobResult('BACKUP', context, deps.jobs, jobId, detached);
 }
 
 async function readDestination(context: StatementContext, stmt: Backup): Promise<{ destination: DestinationRequest; uri: string }> {

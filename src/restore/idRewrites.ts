@@ -237,8 +237,17 @@ class Rewriter {
   }
 }
 
-/** The table without what a schema change had not finished: indexes and columns that are not public (R3). */
-export function withoutUnfinished(table: TableDescriptor): TableDescriptor {
+/** The table without what a schema change had not finished: what is pending, indexes and columns that are not public (R3). */
+export function withoutUnfinished(source: TableDescriptor): TableDescriptor {
+  const { pendingChange, ...rest } = source;
+  const unproved = new Set([...(pendingChange?.constraintIds ?? []), ...(pendingChange?.notNull.map((one) => one.checkId) ?? [])]);
+  const table: TableDescriptor = pendingChange
+    ? {
+        ...rest,
+        checks: rest.checks.filter((check) => !unproved.has(check.id)),
+        foreignKeys: rest.foreignKeys.filter((key) => !unproved.has(key.id)),
+      }
+    : source;
   const indexes = table.indexes.filter((index) => index.state === 'public');
   const keyed = new Set(
     [table.primaryIndex, ...indexes].flatMap((index) => [...index.columnIds, ...index.keySuffixColumnIds, ...index.storeColumnIds]),

@@ -1,25 +1,16 @@
-/**
- * RESTORE: the statement. Evaluates what the user wrote, refuses what does not go, has the restore
- * planned, and waits for the job unless it is detached.
- *
- * The job outlives the statement: a client that goes away, or cancels, leaves it running.
- */
-import { utf8Encode } from '../base/bytes.ts';
-import { StateError, StatementError } from '../base/errors.ts';
+import { StatementError } from '../base/errors.ts';
 import { SqlState } from '../base/sqlState.ts';
 import { quoteLiteral } from '../catalog/names.ts';
 import type { ClusterSettings } from '../catalog/settings.ts';
 import { systemTable } from '../catalog/systemRows.ts';
-import { Type } from '../catalog/type.ts';
-import { requireSucceeded } from '../jobs/registry.ts';
-import type { HookResult, ResultColumn, StatementContext, StatementHook } from '../sql/exec/statement.ts';
+import type { HookResult, StatementContext, StatementHook } from '../sql/exec/statement.ts';
 import type { BackupTargets, Option, Restore } from '../sql/parse/ast.ts';
 import { printName } from '../sql/parse/printer.ts';
 
 import { parseSubdirectory } from '../backup/collection.ts';
+import { checkFeature, checkTransaction, jobColumns, jobResult } from '../backup/jobResult.ts';
 import { checkLocationAccess, granteesOf, looksOn, readOptions, readSwitch, requireText, requireUri } from '../backup/statementValues.ts';
 
-import type { RestoreResult } from './restoreJob.ts';
 import type { RestorePlanningDeps } from './restorePlanning.ts';
 import { planRestore } from './restorePlanning.ts';
 
@@ -55,39 +46,19 @@ const NOT_SUPPORTED: ReadonlySet<string> = new Set([
   'grants',
 ]);
 
-const DETACHED_COLUMNS: readonly ResultColumn[] = [{ name: 'job_id', type: Type.Int8 }];
-
-const RESULT_COLUMNS: readonly ResultColumn[] = [
-  { name: 'job_id', type: Type.Int8 },
-  { name: 'status', type: Type.String },
-  { name: 'fraction_completed', type: Type.Float8 },
-  { name: 'rows', type: Type.Int8 },
-  { name: 'index_entries', type: Type.Int8 },
-  { name: 'bytes', type: Type.Int8 },
-];
-
 export function restoreHook(deps: RestoreStatementDeps): StatementHook<Restore> {
   return {
-    columns: (stmt) => (looksOn(stmt.options, 'detached') ? DETACHED_COLUMNS : RESULT_COLUMNS),
+    columns: (stmt) => jobColumns(looksOn(stmt.options, 'detached')),
     run: (context, stmt) => runRestore(deps, context, stmt),
     ownTransaction: true,
   };
 }
 
 async function runRestore(deps: RestoreStatementDeps, context: StatementContext, stmt: Restore): Promise<HookResult> {
-  if (!deps.settings.bool('feature.restore.enabled')) {
-    throw new StateError(SqlState.ObjectNotInPrerequisiteState, 'feature RESTORE was disabled by the database administrator', {
-      hint: 'SET CLUSTER SETTING feature.restore.enabled = true allows it',
-    });
-  }
+  checkFeature('RESTORE', deps.settings);
   const options = await readRestoreOptions(context, stmt);
-  if (context.inExplicitTransaction && !options.on.has('detached')) {
-    throw new StatementError(
-      SqlState.ActiveSqlTransaction,
-      'RESTORE cannot be used inside a multi-statement transaction without DETACHED option',
-      { hint: 'add WITH detached: the job starts when the transaction commits' },
-    );
-  }
+  const detached = options.on.has('detached');
+  checkTransaction('RESTORE', context, detached);
   const grantees = await granteesOf(context);
   const { full, uri } = await readSource(context, stmt);
   checkLocationAccess(uri, grantees);
@@ -119,10 +90,7 @@ async function runRestore(deps: RestoreStatementDeps, context: StatementContext,
       else await deps.kv.run(write, { name: 'create restore job' });
     },
   );
-  if (options.on.has('detached')) return { tag: 'RESTORE', rows: [[jobId]], rowCount: 1 };
-  const record = requireSucceeded(await deps.jobs.wait(jobId, { signal: context.signal }));
-  const { rows, indexEntries, dataBytes } = record.result as RestoreResult;
-  return { tag: 'RESTORE', rows: [[jobId, utf8Encode('succeeded'), 1, rows, indexEntries, dataBytes]], rowCount: 1 };
+  return await jobResult('RESTORE', context, deps.jobs, jobId, detached);
 }
 
 interface RestoreOptions {

@@ -1,0 +1,70 @@
+/**
+ * What BACKUP and RESTORE have in common as statements that start a job: when they may, and the row
+ * they return, at once when detached, else when the job has succeeded.
+ */
+import { utf8Encode } from '../base/bytes.ts';
+import { StateError, StatementError } from '../base/errors.ts';
+import { SqlState } from '../base/sqlState.ts';
+import type { ClusterSettings } from '../catalog/settings.ts';
+import { Type } from '../catalog/type.ts';
+import type { JobId } from '../jobs/job.ts';
+import { type JobRegistry, requireSucceeded } from '../jobs/registry.ts';
+import type { HookResult, ResultColumn, StatementContext } from '../sql/exec/statement.ts';
+
+type JobStatement = 'BACKUP' | 'RESTORE';
+
+const DETACHED_COLUMNS: readonly ResultColumn[] = [{ name: 'job_id', type: Type.Int8 }];
+
+/** The row of a finished backup or restore. */
+const RESULT_COLUMNS: readonly ResultColumn[] = [
+  ...DETACHED_COLUMNS,
+  { name: 'status', type: Type.String },
+  { name: 'fraction_completed', type: Type.Float8 },
+  { name: 'rows', type: Type.Int8 },
+  { name: 'index_entries', type: Type.Int8 },
+  { name: 'bytes', type: Type.Int8 },
+];
+
+/** What a job of either type leaves as its result. */
+interface CopiedCounts {
+  readonly rows: number;
+  readonly indexEntries: number;
+  readonly dataBytes: number;
+}
+
+export function jobColumns(isDetached: boolean): readonly ResultColumn[] {
+  return isDetached ? DETACHED_COLUMNS : RESULT_COLUMNS;
+}
+
+/** Throws 55000 when the statement is switched off in the cluster. */
+export function checkFeature(statement: JobStatement, settings: ClusterSettings): void {
+  const setting = `feature.${statement.toLowerCase()}.enabled`;
+  if (settings.bool(setting)) return;
+  throw new StateError(SqlState.ObjectNotInPrerequisiteState, `feature ${statement} was disabled by the database administrator`, {
+    hint: `SET CLUSTER SETTING ${setting} = true allows it`,
+  });
+}
+
+/** Throws 25001 in an explicit transaction, which a job that is waited for could never see committed. */
+export function checkTransaction(statement: JobStatement, context: StatementContext, isDetached: boolean): void {
+  if (!context.inExplicitTransaction || isDetached) return;
+  throw new StatementError(
+    SqlState.ActiveSqlTransaction,
+    `${statement} cannot be used inside a multi-statement transaction without DETACHED option`,
+    { hint: 'add WITH detached: the job starts when the transaction commits' },
+  );
+}
+
+/** The statement's row; waits for the job unless detached, and throws why it failed. */
+export async function jobResult(
+  statement: JobStatement,
+  context: StatementContext,
+  jobs: JobRegistry,
+  jobId: JobId,
+  isDetached: boolean,
+): Promise<HookResult> {
+  if (isDetached) return { tag: statement, rows: [[jobId]], rowCount: 1 };
+  const record = requireSucceeded(await jobs.wait(jobId, { signal: context.signal }));
+  const { rows, indexEntries, dataBytes } = record.result as unknown as CopiedCounts;
+  return { tag: statement, rows: [[jobId, utf8Encode('succeeded'), 1, rows, indexEntries, dataBytes]], rowCount: 1 };
+}
