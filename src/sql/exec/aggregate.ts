@@ -10,7 +10,8 @@ import type { EvalContext } from '../expr/evalContext.ts';
 import type { AggregateState } from '../expr/overload.ts';
 import type { TypedAggregate } from '../expr/typedExpr.ts';
 import type { AggregateNode, PlanColumn } from '../plan/plan.ts';
-import { batched, compileCondition, compileRow, type Condition, type Operator, type RowMaker } from './run.ts';
+import { type KeptRows, keptRows, rowBytes } from './keptRows.ts';
+import { batched, compileCondition, compileRow, type Condition, type Operator, type RowMaker, type Run } from './run.ts';
 import { compareRows, type KeyOf, rowKey, type RowCompare } from './sort.ts';
 
 interface CompiledAggregate {
@@ -19,8 +20,13 @@ interface CompiledAggregate {
   readonly distinctKey: KeyOf | undefined;
   /** Arguments first, then the sort keys. */
   readonly ordered: { readonly row: RowMaker; readonly compare: RowCompare; readonly argCount: number } | undefined;
+  /** Its state holds every argument: array_agg, string_agg and their kin. */
+  readonly keepsArgs: boolean;
   readonly start: (ctx: EvalContext) => AggregateState;
 }
+
+/** About what a group's state of one aggregate takes. */
+const STATE_BYTES = 100;
 
 interface GroupPart {
   readonly state: AggregateState;
@@ -43,6 +49,7 @@ function compileOne(aggregate: TypedAggregate): CompiledAggregate {
     filter: aggregate.filter && compileCondition(aggregate.filter),
     distinctKey: aggregate.distinct ? rowKey(indexes, types) : undefined,
     ordered,
+    keepsArgs: aggregate.overload.name.endsWith('_agg'),
     start: (ctx) => aggregate.overload.start(types, ctx),
   };
 }
@@ -62,6 +69,15 @@ export function compileAggregate(node: AggregateNode, input: Operator): Operator
     }));
 
   return async function* (run) {
+    const kept = keptRows(run);
+    try {
+      yield* batched(await aggregateRows(run, kept));
+    } finally {
+      kept.release();
+    }
+  };
+
+  async function aggregateRows(run: Run, kept: KeptRows): Promise<Datum[][]> {
     const groups = new Map<unknown, { key: Datum[]; parts: GroupPart[] }>();
     if (node.isScalar) groups.set('', { key: [], parts: newGroup(run.eval) });
     for await (const batch of input(run)) {
@@ -73,6 +89,7 @@ export function compileAggregate(node: AggregateNode, input: Operator): Operator
         if (!group) {
           group = { key, parts: newGroup(run.eval) };
           groups.set(hash, group);
+          kept.addBytes(rowBytes(key) + aggregates.length * STATE_BYTES);
         }
         for (let i = 0; i < aggregates.length; i++) {
           const aggregate = aggregates[i] as CompiledAggregate;
@@ -85,7 +102,9 @@ export function compileAggregate(node: AggregateNode, input: Operator): Operator
             const seen = aggregate.distinctKey(args);
             if (part.seen.has(seen)) continue;
             part.seen.add(seen);
+            kept.addKey(seen);
           }
+          if (part.rows || aggregate.keepsArgs) kept.addBytes(rowBytes(args));
           if (part.rows) part.rows.push(args);
           else part.state.add(args);
         }
@@ -103,6 +122,6 @@ export function compileAggregate(node: AggregateNode, input: Operator): Operator
       });
       out.push(row);
     }
-    yield* batched(out);
-  };
+    return out;
+  }
 }

@@ -15,6 +15,7 @@ import type { SubqueryPlan } from '../expr/typedExpr.ts';
 import type { Plan, PlanNode, PlannedSubquery, PreludeStep } from '../plan/plan.ts';
 import { compileMutation } from './mutate.ts';
 import { compileTree } from './operators.ts';
+import { type KeptRows, keptRows } from './keptRows.ts';
 import { type Batches, collect, type Operator, type Run } from './run.ts';
 import { rowKey } from './sort.ts';
 
@@ -23,7 +24,7 @@ export interface CompiledPlan {
   readonly plan: Plan;
   readonly root: Operator;
   /** Runs what comes before the rows; absent when there is nothing. */
-  readonly prelude: ((run: Run) => Promise<void>) | undefined;
+  readonly prelude: ((run: Run, kept: KeptRows) => Promise<void>) | undefined;
 }
 
 export function compileNode(node: PlanNode): Operator {
@@ -38,19 +39,26 @@ export function compilePlan(plan: Plan): CompiledPlan {
     prelude:
       steps.length === 0
         ? undefined
-        : async (run) => {
-            for (const step of steps) await step(run);
+        : async (run, kept) => {
+            for (const step of steps) await step(run, kept);
           },
   };
 }
 
 /** Runs a compiled plan. Rows come as they are made: nothing has been read before the first pull. */
 export async function* runPlan(compiled: CompiledPlan, run: Run): Batches {
-  if (compiled.prelude) await compiled.prelude(run);
-  yield* compiled.root(run);
+  if (!compiled.prelude) return yield* compiled.root(run);
+  // Rows of WITH queries stay until the statement has given its own.
+  const kept = keptRows(run);
+  try {
+    await compiled.prelude(run, kept);
+    yield* compiled.root(run);
+  } finally {
+    kept.release();
+  }
 }
 
-function compileStep(step: PreludeStep): (run: Run) => Promise<void> {
+function compileStep(step: PreludeStep): (run: Run, kept: KeptRows) => Promise<void> {
   if (step.kind === 'slot') {
     const result = compileSubquery(step.plan);
     return async (run) => {
@@ -60,10 +68,10 @@ function compileStep(step: PreludeStep): (run: Run) => Promise<void> {
   const root = compileNode(step.node);
   const { recursive, cte } = step;
   if (!recursive) {
-    return async (run) => {
+    return async (run, kept) => {
       // The statement's own row count does not include its WITH queries'.
       const { affected } = run;
-      run.ctes[cte] = await collect(root(run));
+      run.ctes[cte] = await collect(root(run), kept);
       run.affected = affected;
     };
   }
@@ -73,7 +81,7 @@ function compileStep(step: PreludeStep): (run: Run) => Promise<void> {
     columns.map((_, i) => i),
     columns.map((column) => column.type),
   );
-  return async (run) => {
+  return async (run, kept) => {
     const seen = new Set<unknown>();
     const isNew = (row: Datum[]): boolean => {
       if (recursive.all) return true;
@@ -82,12 +90,12 @@ function compileStep(step: PreludeStep): (run: Run) => Promise<void> {
       seen.add(key);
       return true;
     };
-    let last = (await collect(root(run))).filter(isNew);
+    let last = (await collect(root(run), kept)).filter(isNew);
     const all = [...last];
     while (last.length > 0) {
       run.signal.throwIfAborted();
       run.ctes[cte] = last;
-      last = (await collect(next(run))).filter(isNew);
+      last = (await collect(next(run), kept)).filter(isNew);
       for (const row of last) all.push(row);
     }
     run.ctes[cte] = all;

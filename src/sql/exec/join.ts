@@ -7,8 +7,10 @@
  */
 import type { Datum } from '../../catalog/datum.ts';
 import type { ApplyNode, JoinNode, LookupJoinNode, PlanNode } from '../plan/plan.ts';
+import { type KeptRows, keptRows } from './keptRows.ts';
 import {
   BATCH_ROWS,
+  type Batches,
   breathe,
   collect,
   compileCondition,
@@ -44,7 +46,15 @@ export function compileJoin(node: JoinNode, left: Operator, right: Operator): Op
   const nothing: number[] = [];
 
   return async function* (run) {
-    const rightRows = await collect(right(run));
+    const kept = keptRows(run);
+    try {
+      yield* joined(run, await collect(right(run), kept), kept);
+    } finally {
+      kept.release();
+    }
+  };
+
+  async function* joined(run: Run, rightRows: Datum[][], kept: KeptRows): Batches {
     const matched = keepsRight ? new Uint8Array(rightRows.length) : undefined;
     const byKey = new Map<unknown, number[]>();
     const all = hasKeys ? nothing : rightRows.map((_, i) => i);
@@ -57,6 +67,7 @@ export function compileJoin(node: JoinNode, left: Operator, right: Operator): Op
         const list = byKey.get(hash);
         if (list) list.push(i);
         else byKey.set(hash, [i]);
+        kept.addKey(hash);
       }
     }
     let out: Datum[][] = [];
@@ -94,7 +105,7 @@ export function compileJoin(node: JoinNode, left: Operator, right: Operator): Op
       const rest = rightRows.filter((_, i) => matched[i] === 0).map((row) => noLeft.concat(row));
       if (rest.length > 0) yield rest;
     }
-  };
+  }
 }
 
 export function compileLookupJoin(node: LookupJoinNode, input: Operator): Operator {

@@ -12,6 +12,7 @@ import { type CompiledAsync, compileAsync } from '../expr/compileAsync.ts';
 import type { EvalContext, Row } from '../expr/evalContext.ts';
 import { traits } from '../expr/traits.ts';
 import type { TypedExpr } from '../expr/typedExpr.ts';
+import type { KeptRows } from './keptRows.ts';
 import type { StatementContext } from './statement.ts';
 
 export interface Run {
@@ -96,10 +97,11 @@ export async function evaluate(expr: CompiledAsync, run: Run): Promise<Datum> {
   return expr([], run.eval);
 }
 
-/** Everything an operator gives. */
-export async function collect(batches: Batches): Promise<Datum[][]> {
+/** Everything an operator gives; with `kept`, counted there. */
+export async function collect(batches: Batches, kept?: KeptRows): Promise<Datum[][]> {
   let rows: Datum[][] | undefined;
   for await (const batch of batches) {
+    kept?.add(batch);
     if (!rows) rows = batch;
     else for (const row of batch) rows.push(row);
   }

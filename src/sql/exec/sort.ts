@@ -5,6 +5,7 @@ import { type Compare, compareDatums, type Datum, hashKey } from '../../catalog/
 import type { ColumnType } from '../../catalog/type.ts';
 import { compileAsync } from '../expr/compileAsync.ts';
 import type { DistinctNode, PlanColumn, SetOperationNode, SortKey, SortNode } from '../plan/plan.ts';
+import { keptRows } from './keptRows.ts';
 import { batched, collect, evaluate, type Operator } from './run.ts';
 
 export type RowCompare = (a: readonly Datum[], b: readonly Datum[]) => number;
@@ -42,17 +43,31 @@ export function compileSort(node: SortNode, input: Operator): Operator {
       else if (wanted !== undefined && value !== null) wanted += Number(value);
     }
     if (wanted === undefined) {
-      const rows = [...(await collect(input(run)))];
-      yield* batched(rows.sort(compare));
+      const kept = keptRows(run);
+      try {
+        const rows = [...(await collect(input(run), kept))];
+        yield* batched(rows.sort(compare));
+      } finally {
+        kept.release();
+      }
       return;
     }
-    let kept: Datum[][] = [];
+    let rows: Datum[][] = [];
     const room = wanted * 2 + 1000;
-    for await (const batch of input(run)) {
-      for (const row of batch) kept.push(row);
-      if (kept.length > room) kept = kept.sort(compare).slice(0, wanted);
+    const kept = keptRows(run);
+    try {
+      for await (const batch of input(run)) {
+        kept.add(batch);
+        for (const row of batch) rows.push(row);
+        if (rows.length <= room) continue;
+        rows = rows.sort(compare).slice(0, wanted);
+        kept.release();
+        kept.add(rows);
+      }
+      yield* batched(rows.sort(compare).slice(0, wanted));
+    } finally {
+      kept.release();
     }
-    yield* batched(kept.sort(compare).slice(0, wanted));
   };
 }
 
@@ -86,14 +101,20 @@ export function compileDistinct(node: DistinctNode, input: Operator): Operator {
   );
   return async function* (run) {
     const seen = new Set<unknown>();
-    for await (const batch of input(run)) {
-      const fresh = batch.filter((row) => {
-        const key = keyOf(row);
-        if (seen.has(key)) return false;
-        seen.add(key);
-        return true;
-      });
-      if (fresh.length > 0) yield fresh;
+    const kept = keptRows(run);
+    try {
+      for await (const batch of input(run)) {
+        const fresh = batch.filter((row) => {
+          const key = keyOf(row);
+          if (seen.has(key)) return false;
+          seen.add(key);
+          kept.addKey(key);
+          return true;
+        });
+        if (fresh.length > 0) yield fresh;
+      }
+    } finally {
+      kept.release();
     }
   };
 }
@@ -108,44 +129,58 @@ export function compileSetOperation(node: SetOperationNode, left: Operator, righ
   if (node.op === 'union') {
     return async function* (run) {
       const seen = new Set<unknown>();
-      for (const side of [left, right]) {
-        for await (const batch of side(run)) {
-          const rows = node.all
-            ? batch
-            : batch.filter((row) => {
-                const key = keyOf(row);
-                if (seen.has(key)) return false;
-                seen.add(key);
-                return true;
-              });
-          if (rows.length > 0) yield rows;
+      const kept = keptRows(run);
+      try {
+        for (const side of [left, right]) {
+          for await (const batch of side(run)) {
+            const rows = node.all
+              ? batch
+              : batch.filter((row) => {
+                  const key = keyOf(row);
+                  if (seen.has(key)) return false;
+                  seen.add(key);
+                  kept.addKey(key);
+                  return true;
+                });
+            if (rows.length > 0) yield rows;
+          }
         }
+      } finally {
+        kept.release();
       }
     };
   }
   const isIntersect = node.op === 'intersect';
   return async function* (run) {
     const counts = new Map<unknown, number>();
-    for await (const batch of right(run)) {
-      for (const row of batch) {
-        const key = keyOf(row);
-        counts.set(key, (counts.get(key) ?? 0) + 1);
-      }
-    }
-    const given = new Set<unknown>();
-    for await (const batch of left(run)) {
-      const rows = batch.filter((row) => {
-        const key = keyOf(row);
-        const count = counts.get(key) ?? 0;
-        if (node.all) {
-          if (count > 0) counts.set(key, count - 1);
-          return count > 0 === isIntersect;
+    const kept = keptRows(run);
+    try {
+      for await (const batch of right(run)) {
+        for (const row of batch) {
+          const key = keyOf(row);
+          const count = counts.get(key);
+          if (count === undefined) kept.addKey(key);
+          counts.set(key, (count ?? 0) + 1);
         }
-        if (given.has(key)) return false;
-        given.add(key);
-        return count > 0 === isIntersect;
-      });
-      if (rows.length > 0) yield rows;
+      }
+      const given = new Set<unknown>();
+      for await (const batch of left(run)) {
+        const rows = batch.filter((row) => {
+          const key = keyOf(row);
+          const count = counts.get(key) ?? 0;
+          if (node.all) {
+            if (count > 0) counts.set(key, count - 1);
+            return count > 0 === isIntersect;
+          }
+          if (given.has(key)) return false;
+          given.add(key);
+          kept.addKey(key);
+          return count > 0 === isIntersect;
+        });
+        if (rows.length > 0) yield rows;
+      }
+    } finally {
+      kept.release();
     }
   };
 }
