@@ -140,6 +140,23 @@ export interface CheckDescriptor {
 
 export type ForeignKeyAction = 'NO ACTION' | 'RESTRICT' | 'CASCADE' | 'SET NULL' | 'SET DEFAULT';
 
+/**
+ * What a schema change has published but not finished. Columns and indexes in it are `write_only`;
+ * constraints are enforced for new rows and not yet validated. Ids whose object is gone mean nothing.
+ */
+export interface PendingChange {
+  /** The SCHEMA CHANGE job that finishes it, or takes it back. */
+  readonly jobId: number;
+  readonly columnIds: readonly number[];
+  readonly indexIds: readonly number[];
+  /** Checks and foreign keys that are new: taken back with the change. */
+  readonly constraintIds: readonly number[];
+  /** SET NOT NULL: a check stands in until every row was looked at. */
+  readonly notNull: readonly { readonly columnId: number; readonly checkId: number }[];
+  /** VALIDATE CONSTRAINT: checks and foreign keys that stay NOT VALID when it fails. */
+  readonly validateIds: readonly number[];
+}
+
 /** Held by the referencing table; the referenced one lists its id in `referencedByIds`. */
 export interface ForeignKeyDescriptor {
   readonly id: number;
@@ -191,6 +208,7 @@ export interface TableDescriptor extends DescriptorBase {
   /** Views and tables (by default expressions) that use this table, view or sequence; ascending. */
   readonly dependedOnByIds: readonly number[];
   readonly nextConstraintId: number;
+  readonly pendingChange?: PendingChange;
   readonly view?: ViewDefinition;
   readonly sequence?: SequenceOptions;
   readonly excludeDataFromBackup?: boolean;

@@ -114,9 +114,12 @@ export class ProtectedTimestamps {
   }
 }
 
+/** Records that hold history for backups only. */
+const FOR_BACKUPS: ReadonlySet<string> = new Set(['jobs', 'schedules']);
+
 /** Whether a record holds a table's history. */
 export function covers(record: ProtectionRecord, tableId: number, config: TableConfig): boolean {
-  if (config.excludeFromBackup && record.metaType !== 'user') return false;
+  if (config.excludeFromBackup && FOR_BACKUPS.has(record.metaType)) return false;
   if (record.target.kind === 'cluster') return true;
   return record.target.ids.some((id) => id === tableId || config.ancestors.includes(id));
 }

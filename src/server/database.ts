@@ -33,6 +33,7 @@ import { JobRegistry } from '../jobs/registry.ts';
 import { collectDropped } from '../sql/exec/ddl/drop.ts';
 import { SqlEngine } from '../sql/exec/engine.ts';
 import { registerJobStatements } from '../sql/exec/jobStatements.ts';
+import { registerSchemaChanges } from '../sql/exec/schemaChange/registerSchemaChanges.ts';
 import type { Session, SessionOptions } from '../sql/exec/session.ts';
 import { registerBackup } from '../backup/registerBackup.ts';
 import { registerRestore } from '../restore/registerRestore.ts';
@@ -72,6 +73,7 @@ export class Database {
     const { jobs, storage, engine } = this;
     registerJobStatements(engine.statements, jobs);
     const deps = { kv, catalog, engine, jobs, storage, protections, settings };
+    registerSchemaChanges({ engine, jobs, protections });
     registerBackup(deps);
     registerRestore(deps);
     registerInternals({ engine, protections, clock: kv.clock });

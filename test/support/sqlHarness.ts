@@ -15,7 +15,11 @@ import { type CatalogServices, openCatalog } from '../../src/catalog/bootstrap.t
 import { formatDatum } from '../../src/catalog/datumText.ts';
 import { openKv } from '../../src/kv/localKv.ts';
 import type { Kv } from '../../src/kv/kv.ts';
+import { systemJobTable } from '../../src/jobs/jobTable.ts';
+import { JobRegistry } from '../../src/jobs/registry.ts';
 import { SqlEngine } from '../../src/sql/exec/engine.ts';
+import { registerJobStatements } from '../../src/sql/exec/jobStatements.ts';
+import { registerSchemaChanges } from '../../src/sql/exec/schemaChange/registerSchemaChanges.ts';
 import type { ExecuteOptions, Session, SessionOptions } from '../../src/sql/exec/session.ts';
 import type { StatementResult } from '../../src/sql/exec/statement.ts';
 
@@ -26,6 +30,7 @@ export interface SqlHarness {
   readonly kv: Kv;
   readonly services: CatalogServices;
   readonly engine: SqlEngine;
+  readonly jobs: JobRegistry;
   /** The session of that name, made at its first use; '' is the default one. */
   session(name?: string, options?: SessionOptions): Session;
   /** Runs a text in a session and gives its results. */
@@ -35,7 +40,14 @@ export interface SqlHarness {
   close(): void;
 }
 
-export async function openSql(options: { seed?: string; localities?: readonly string[] } = {}): Promise<SqlHarness> {
+export interface SqlHarnessOptions {
+  readonly seed?: string;
+  readonly localities?: readonly string[];
+  /** With jobs: schema changes of tables with rows are online, and job statements are there. */
+  readonly jobs?: boolean | { readonly checkpointRows: number };
+}
+
+export async function openSql(options: SqlHarnessOptions = {}): Promise<SqlHarness> {
   const clock = new ManualClock(HARNESS_START);
   const random = seededRandom(options.seed ?? 'sql');
   const kv = openKv({
@@ -54,6 +66,23 @@ export async function openSql(options: { seed?: string; localities?: readonly st
     sequences: services.sequences,
     random: random.fork('sql'),
   });
+  const { settings } = services;
+  const jobs = new JobRegistry({
+    kv,
+    table: systemJobTable,
+    settings: {
+      pausepoints: () => settings.text('jobs.debug.pausepoints'),
+      retryInitialDelayMicros: () => settings.number('jobs.registry.retry.initial_delay'),
+      retryMaxDelayMicros: () => settings.number('jobs.registry.retry.max_delay'),
+      retentionMicros: () => settings.number('jobs.retention_time'),
+    },
+  });
+  if (options.jobs) {
+    const checkpointRows = options.jobs === true ? undefined : options.jobs.checkpointRows;
+    registerJobStatements(engine.statements, jobs);
+    registerSchemaChanges({ engine, jobs, protections: services.protections, checkpointRows });
+    await jobs.start();
+  }
   const sessions = new Map<string, Session>();
   const session = (name = '', sessionOptions: SessionOptions = {}): Session => {
     let known = sessions.get(name);
@@ -68,6 +97,7 @@ export async function openSql(options: { seed?: string; localities?: readonly st
     kv,
     services,
     engine,
+    jobs,
     session,
     exec: (sql, run = {}) => session(run.session).execute(sql, run),
     rows: async (sql, run = {}) => {
@@ -76,6 +106,7 @@ export async function openSql(options: { seed?: string; localities?: readonly st
     },
     close: () => {
       engine.close();
+      jobs.close();
       services.close();
       kv.close();
     },

@@ -16,6 +16,7 @@ import { FunctionRegistry } from '../expr/registry.ts';
 import type { Statement } from '../parse/ast.ts';
 import { VirtualTables } from '../plan/virtualTable.ts';
 import { registerBuiltinStatements } from './builtinStatements.ts';
+import type { SchemaChangeService } from './schemaChange/service.ts';
 import { Session, type SessionOptions } from './session.ts';
 import { type EngineServices, type StatementContext, StatementHooks, type StatementResult } from './statement.ts';
 import { type CachedStatement, StatementCache } from './statementCache.ts';
@@ -45,6 +46,8 @@ export class SqlEngine implements EngineServices {
   readonly functions: FunctionRegistry = new FunctionRegistry(builtinFunctions());
   readonly statements: StatementHooks = new StatementHooks();
   readonly virtualTables: VirtualTables = new VirtualTables();
+  /** Set by registerSchemaChanges. */
+  schemaChanges: SchemaChangeService | undefined;
   readonly #sessions = new Set<Session>();
   readonly #cache = new StatementCache();
 

@@ -264,6 +264,7 @@ export class ConstraintQueue implements RowChangeSink {
     const index = allIndexes(parent).find(
       (candidate) =>
         candidate.unique &&
+        candidate.state === 'public' &&
         candidate.predicate === undefined &&
         candidate.columnIds.length === fk.referencedColumnIds.length &&
         candidate.columnIds.every((id) => fk.referencedColumnIds.includes(id)),

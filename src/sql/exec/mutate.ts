@@ -94,7 +94,7 @@ function compileConflict(node: InsertNode, action: ConflictAction): MeetConflict
       ? [table.primaryIndex]
       : action.type === 'update'
         ? [action.arbiter]
-        : (action.arbiters ?? [table.primaryIndex, ...table.indexes.filter((index) => index.unique)]);
+        : (action.arbiters ?? [table.primaryIndex, ...table.indexes.filter((index) => index.unique && index.state === 'public')]);
   const change = action.type === 'update' ? compileUpdateAction(table, action) : action.type === 'upsert' ? upsertAction(node) : undefined;
 
   return async (writer, rows, run, queue) => {

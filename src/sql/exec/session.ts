@@ -139,7 +139,10 @@ export class Session extends ClientState implements SessionState {
         if (this.transaction?.isImplicit) {
           const transaction = this.transaction;
           this.transaction = undefined;
+          // When it fails, or a schema change that it began, so does the last statement.
+          const last = results.pop();
           await transaction.commit();
+          if (last) results.push(last);
         }
         give(results);
         return at;

@@ -278,7 +278,7 @@ function showColumns(change: SchemaChange, stmt: Extract<Show, { what: 'columns'
   const relation = change.relation(stmt.table, 'any');
   const table = relation?.descriptor;
   if (!table) return [];
-  const indexes = table.sequence || table.view ? [] : allIndexes(table);
+  const indexes = table.sequence || table.view ? [] : allIndexes(table).filter((index) => index.state === 'public');
   return table.columns
     .filter((column) => column.state === 'public')
     .map((column) => [
@@ -320,7 +320,9 @@ function indexRows(table: TableDescriptor, withComment: boolean): Datum[][] {
       rows.push(withComment ? [...row, textOrNull(index.comment)] : row);
     });
   };
-  const sorted = [...allIndexes(table)].sort((a, b) => (a.name < b.name ? -1 : 1));
+  const sorted = allIndexes(table)
+    .filter((index) => index.state === 'public')
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
   for (const index of sorted) {
     add(index, index.columnIds, 0, 'key');
     const isPrimary = index.id === table.primaryIndex.id;

@@ -86,6 +86,7 @@ export function createTableText(
   lines.push(`CONSTRAINT ${quoteName(table.primaryIndex.name)} PRIMARY KEY (${keyOf(table, table.primaryIndex)})`);
   for (const fk of table.foreignKeys) lines.push(`CONSTRAINT ${quoteName(fk.name)} ${foreignKeyText(table, fk, snapshot)}`);
   for (const index of table.indexes) {
+    if (index.state !== 'public') continue;
     const where = index.predicate === undefined ? '' : ` WHERE ${index.predicate}`;
     lines.push(
       `${index.unique ? 'UNIQUE ' : ''}INDEX ${quoteName(index.name)} (${keyOf(table, index)})${storingText(table, index)}${where}`,

@@ -22,6 +22,7 @@ import type { Expr, Statement, TransactionModes } from '../parse/ast.ts';
 import type { FunctionRegistry } from '../expr/registry.ts';
 import type { SessionValues } from '../expr/evalContext.ts';
 import type { VirtualTables } from '../plan/virtualTable.ts';
+import type { SchemaChangeService } from './schemaChange/service.ts';
 import type { SessionVars } from './sessionVars.ts';
 import type { SessionTransaction, TransactionOptions, TransactionStatus } from './transaction.ts';
 
@@ -72,6 +73,8 @@ export interface EngineServices {
   readonly functions: FunctionRegistry;
   readonly statements: StatementHooks;
   readonly virtualTables: VirtualTables;
+  /** Jobs for changes of tables with rows; without it they are done inside the statement's transaction. */
+  readonly schemaChanges: SchemaChangeService | undefined;
   /** Open sessions, oldest first. */
   sessions(): readonly SessionState[];
   /** Runs a statement inside another's transaction: `FROM [SHOW ...]`, CREATE TABLE AS. */

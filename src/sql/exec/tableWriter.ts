@@ -90,6 +90,8 @@ export class TableWriter {
   readonly shape: TableShape;
   readonly codec: TableCodec;
   readonly #computed: readonly { position: number; compute: Compiled }[];
+  /** Defaults of write-only columns: a row from before the column gets its value when it is next written. */
+  readonly #unfilled: readonly { position: number; compute: Compiled }[];
   readonly #notNull: readonly { position: number; column: ColumnDescriptor }[];
   readonly #checks: readonly CompiledCheck[];
   readonly #indexes: readonly WrittenIndex[];
@@ -102,6 +104,11 @@ export class TableWriter {
     this.#computed = table.columns.flatMap((column, position) => {
       if (column.computeExpr === undefined) return [];
       const typed = analyzeExpr(parseExpression(column.computeExpr), rowAnalysis(table, functions, 'COMPUTED COLUMN'), column.type);
+      return [{ position, compute: compileExpr(coerceTo(typed, column.type, column.name)) }];
+    });
+    this.#unfilled = table.columns.flatMap((column, position) => {
+      if (column.state !== 'write_only' || column.defaultExpr === undefined) return [];
+      const typed = analyzeExpr(parseExpression(column.defaultExpr), rowAnalysis(table, functions, 'DEFAULT'), column.type);
       return [{ position, compute: compileExpr(coerceTo(typed, column.type, column.name)) }];
     });
     this.#notNull = table.columns.flatMap((column, position) => (column.nullable ? [] : [{ position, column }]));
@@ -120,8 +127,9 @@ export class TableWriter {
     this.#unique = this.#indexes.filter(({ index }) => index.unique);
   }
 
-  /** Fills in computed columns, then tests NOT NULL (23502) and CHECK (23514). */
+  /** Fills in computed columns and defaults of write-only ones, then tests NOT NULL (23502) and CHECK (23514). */
   prepare(row: Datum[], run: Run): void {
+    for (const { position, compute } of this.#unfilled) row[position] ??= compute(row, run.eval);
     for (const { position, compute } of this.#computed) row[position] = compute(row, run.eval);
     for (const { position, column } of this.#notNull) {
       if (row[position] === null) {
@@ -178,7 +186,7 @@ export class TableWriter {
     const owners: { row: number; index: IndexDescriptor }[] = [];
     const seen = new Set<Bytes>();
     const claimOne = (row: number, index: IndexDescriptor, key: Bytes): void => {
-      if (seen.has(key)) throw this.#duplicate(index, rows[row] as Datum[]);
+      if (seen.has(key)) throw this.duplicate(index, rows[row] as Datum[]);
       seen.add(key);
       keys.push(key);
       owners.push({ row, index });
@@ -198,11 +206,12 @@ export class TableWriter {
     for (let i = 0; i < taken.length; i++) {
       if (taken[i] === undefined) continue;
       const { row, index } = owners[i] as { row: number; index: IndexDescriptor };
-      throw this.#duplicate(index, rows[row] as Datum[]);
+      throw this.duplicate(index, rows[row] as Datum[]);
     }
   }
 
-  #duplicate(index: IndexDescriptor, row: readonly Datum[]): ConstraintError {
+  /** The error for a row whose key on a unique index another row has. */
+  duplicate(index: IndexDescriptor, row: readonly Datum[]): ConstraintError {
     return new ConstraintError(SqlState.UniqueViolation, `duplicate key value violates unique constraint "${index.name}"`, {
       detail: `Key ${describeKey(this.table, index.columnIds, row)} already exists.`,
       constraint: index.name,
@@ -294,7 +303,7 @@ export class TableWriter {
       if (index.unique) {
         const key = this.codec.uniqueSpan(index, row)?.key;
         if (key !== undefined) {
-          if (seen.has(key)) throw this.#duplicate(index, row);
+          if (seen.has(key)) throw this.duplicate(index, row);
           seen.set(key, true);
         }
       }

@@ -50,6 +50,8 @@ export class SessionTransaction {
   #savepoints: NamedSavepoint[] = [];
   readonly #unnoted: CatalogDependencies[] = [];
   #status: 'open' | 'aborted' | 'restartWait' | 'commitWait' = 'open';
+  /** By job: what waits for the jobs that finish this transaction's schema changes. */
+  readonly #schemaChanges = new Map<number, () => Promise<void>>();
   /** True until BEGIN makes it explicit. */
   isImplicit: boolean;
   /** Statements run so far, which AS OF SYSTEM TIME and cockroach_restart ask about. */
@@ -199,6 +201,7 @@ export class SessionTransaction {
     if (name === RESTART_SAVEPOINT && at === 0) {
       try {
         await this.#txn?.commit();
+        await this.#finishSchemaChanges();
       } catch (error) {
         this.#savepoints.push({ name, mark: undefined });
         throw error;
@@ -215,6 +218,7 @@ export class SessionTransaction {
     if (name === RESTART_SAVEPOINT) {
       // The retry protocol starts over: new reads, new timestamp.
       this.#txn?.rollback();
+      this.#schemaChanges.clear();
       this.#reader = this.#open();
       this.#savepoints = [{ name, mark: this.#txn?.savepoint() }];
     } else {
@@ -252,7 +256,33 @@ export class SessionTransaction {
       return false;
     }
     await this.#txn?.commit();
+    await this.#finishSchemaChanges();
     return true;
+  }
+
+  /** Notes a job that this transaction creates: its commit waits for `finish`, which rejects when the job failed. */
+  noteSchemaChange(jobId: number, finish: () => Promise<void>): void {
+    this.#schemaChanges.set(jobId, finish);
+  }
+
+  hasSchemaChange(jobId: number): boolean {
+    return this.#schemaChanges.has(jobId);
+  }
+
+  /** After the commit. XXA00 in an explicit transaction, whose other writes stand whatever the jobs end in. */
+  async #finishSchemaChanges(): Promise<void> {
+    const waits = [...this.#schemaChanges.values()];
+    this.#schemaChanges.clear();
+    const results = await Promise.allSettled(waits.map((finish) => finish()));
+    const failed = results.find((result) => result.status === 'rejected');
+    if (!failed) return;
+    const { reason } = failed;
+    if (this.isImplicit || !isVarveError(reason)) throw reason;
+    throw new StateError(
+      SqlState.CommittedWithSchemaChangeFailure,
+      `transaction committed but schema change aborted with error: (${reason.code}): ${reason.message}`,
+      { detail: reason.detail, hint: 'the rows that the transaction wrote are there; what the schema change added is not', cause: reason },
+    );
   }
 
   rollback(): void {

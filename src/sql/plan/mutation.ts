@@ -215,7 +215,7 @@ function planConflict(
 }
 
 function conflictArbiter(table: TableDescriptor, clause: OnConflict): IndexDescriptor | undefined {
-  const unique = [table.primaryIndex, ...table.indexes.filter((index) => index.unique)];
+  const unique = [table.primaryIndex, ...table.indexes.filter((index) => index.unique && index.state === 'public')];
   if (clause.constraint) {
     const name = clause.constraint.text;
     const found = unique.find((index) => index.name === name);

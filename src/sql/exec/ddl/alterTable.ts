@@ -1,6 +1,8 @@
 /**
- * ALTER TABLE: each action turns the descriptor into the next one; what needs the rows reads or
- * rewrites them in the statement's transaction, under the same argument as CREATE INDEX (indexes.ts).
+ * ALTER TABLE: each action turns the descriptor into the next one. What only adds (columns with values,
+ * indexes, constraints) is left to a job where the table has rows, as with CREATE INDEX (indexes.ts).
+ * What rewrites the rows as they stand (ALTER COLUMN TYPE, ALTER PRIMARY KEY, a column filled from a
+ * sequence) does it in the statement's transaction, whose read set holds every row.
  */
 import { ConstraintError, StateError, StatementError } from '../../../base/errors.ts';
 import { SqlState } from '../../../base/sqlState.ts';
@@ -16,16 +18,19 @@ import {
   updated,
 } from '../../../catalog/descriptor.ts';
 import { requireCast } from '../../../catalog/cast.ts';
+import { quoteName } from '../../../catalog/names.ts';
 import { typesEquivalent } from '../../../catalog/type.ts';
-import { analyzeBool } from '../../expr/analyze.ts';
+import { analyzeBool, analyzeExpr } from '../../expr/analyze.ts';
 import { compileExpr } from '../../expr/compile.ts';
+import { traits } from '../../expr/traits.ts';
 import { parseExpression } from '../../parse/parse.ts';
 import type { AlterTable, AlterTableAction, Name } from '../../parse/ast.ts';
 import { constraintQueue, validateForeignKey, wholeScan } from '../foreignKeys.ts';
 import { compileReadOnly } from '../operators.ts';
 import { collect } from '../run.ts';
 import { defaultOf, type RowChange, rowAnalysis, tableWriter } from '../tableWriter.ts';
-import type { SchemaChange } from './common.ts';
+import { checkError, notNullError } from '../schemaChange/validateChange.ts';
+import { freeName, type SchemaChange } from './common.ts';
 import { TableBuilder } from './createTable.ts';
 import { moveRelation, renameRelation, setOwner } from './databases.ts';
 import { fillIndex, removeIndex } from './indexes.ts';
@@ -40,9 +45,11 @@ export async function alterTable(change: SchemaChange, stmt: AlterTable): Promis
     throw new StatementError(SqlState.WrongObjectType, `"${found.descriptor.name}" is not a table`);
   }
   change.check(found.descriptor, 'CREATE');
+  await change.awaitPending(found.descriptor);
+  const described = { ...stmt, name: change.fullName(found.descriptor, stmt.name) };
   for (const action of stmt.actions) {
     const table = change.snapshot.tableById(id);
-    if (table) await apply(change, table, action);
+    if (table) await apply(change, table, action, described);
   }
 }
 
@@ -61,11 +68,11 @@ async function isEmpty(change: SchemaChange, table: TableDescriptor): Promise<bo
   return result.keys.length === 0;
 }
 
-async function apply(change: SchemaChange, table: TableDescriptor, action: AlterTableAction): Promise<void> {
+async function apply(change: SchemaChange, table: TableDescriptor, action: AlterTableAction, stmt: AlterTable): Promise<void> {
   const builder = new TableBuilder(change, table);
   switch (action.type) {
     case 'addColumn':
-      return addColumn(change, table, action);
+      return addColumn(change, table, action, stmt);
     case 'dropColumn':
       return dropColumn(change, table, action);
     case 'setDefault': {
@@ -95,7 +102,7 @@ async function apply(change: SchemaChange, table: TableDescriptor, action: Alter
       builder.replaceColumn(requireColumn(table, action.column).id, { onUpdateExpr: undefined });
       return change.write(builder.table);
     case 'setNotNull':
-      return setNotNull(change, table, requireColumn(table, action.column));
+      return setNotNull(change, table, requireColumn(table, action.column), stmt);
     case 'dropNotNull': {
       const column = requireColumn(table, action.column);
       if (table.primaryIndex.columnIds.includes(column.id)) {
@@ -120,13 +127,13 @@ async function apply(change: SchemaChange, table: TableDescriptor, action: Alter
     case 'renameColumn':
       return renameColumn(change, table, action);
     case 'addConstraint':
-      return addConstraint(change, table, action);
+      return addConstraint(change, table, action, stmt);
     case 'dropConstraint':
       return dropConstraint(change, table, action);
     case 'renameConstraint':
       return renameConstraint(change, table, action);
     case 'validateConstraint':
-      return validateConstraint(change, table, action.constraint);
+      return validateConstraint(change, table, action.constraint, stmt);
     case 'alterPrimaryKey':
       return alterPrimaryKey(change, table, action);
     case 'setStorageParams':
@@ -154,7 +161,7 @@ async function apply(change: SchemaChange, table: TableDescriptor, action: Alter
 
 type Action<T extends AlterTableAction['type']> = Extract<AlterTableAction, { type: T }>;
 
-async function addColumn(change: SchemaChange, table: TableDescriptor, action: Action<'addColumn'>): Promise<void> {
+async function addColumn(change: SchemaChange, table: TableDescriptor, action: Action<'addColumn'>, stmt: AlterTable): Promise<void> {
   const existing = columnByName(table, action.column.name.text);
   if (existing) {
     if (action.ifNotExists) return;
@@ -164,6 +171,9 @@ async function addColumn(change: SchemaChange, table: TableDescriptor, action: A
   const indexesBefore = new Set(table.indexes.map((index) => index.id));
   await builder.addElements([action.column]);
   builder.finish();
+  if ((await change.isOnline(table)) && !readsSequence(change, builder.table, action.column.name)) {
+    return addColumnOnline(change, table, builder, action, stmt);
+  }
   await change.write(builder.table);
   await builder.writeReferences();
   const next = builder.table;
@@ -174,6 +184,46 @@ async function addColumn(change: SchemaChange, table: TableDescriptor, action: A
   else if (!column.nullable && !(await isEmpty(change, next))) throw nullsPresent(column);
   for (const index of next.indexes) if (!indexesBefore.has(index.id)) await fillIndex(change, next, index);
   for (const check of next.checks) if (!table.checks.some((known) => known.id === check.id)) await validateCheck(change, next, check);
+}
+
+/** Its default asks a sequence, or something else that has to be waited for: not for writers to fill in passing. */
+function readsSequence(change: SchemaChange, table: TableDescriptor, name: Name): boolean {
+  const column = columnByName(table, name.text);
+  if (column?.defaultExpr === undefined) return false;
+  const context = rowAnalysis(table, change.context.engine.functions, 'DEFAULT');
+  return traits(analyzeExpr(parseExpression(column.defaultExpr), context, column.type)).isAsync;
+}
+
+/** A column that needs nothing of the rows is there at once; any other waits, with all that came with it, for the job. */
+async function addColumnOnline(
+  change: SchemaChange,
+  before: TableDescriptor,
+  builder: TableBuilder,
+  action: Action<'addColumn'>,
+  stmt: AlterTable,
+): Promise<void> {
+  const column = builder.column(action.column.name.text);
+  const isNew = (known: readonly { readonly id: number }[]) => (one: { readonly id: number }) => !known.some(({ id }) => id === one.id);
+  const isNewIndex = isNew(before.indexes);
+  const isNewConstraint = isNew([...before.checks, ...before.foreignKeys]);
+  const { indexes, checks, foreignKeys } = builder.table;
+  const indexIds = indexes.filter(isNewIndex).map(({ id }) => id);
+  const constraintIds = [...checks, ...foreignKeys].filter(isNewConstraint).map(({ id }) => id);
+  const hasValue = column.defaultExpr !== undefined || column.computeExpr !== undefined;
+  if (!hasValue && !column.nullable) throw nullsPresent(column);
+  if (!hasValue && indexIds.length + constraintIds.length === 0) {
+    await change.write(builder.table);
+    return builder.writeReferences();
+  }
+  builder.replaceColumn(column.id, { state: 'write_only' });
+  const unvalidated = <C extends { readonly id: number }>(one: C): C => (isNewConstraint(one) ? { ...one, validated: false } : one);
+  builder.set({
+    indexes: indexes.map((index) => (isNewIndex(index) ? { ...index, state: 'write_only' as const } : index)),
+    checks: checks.map(unvalidated),
+    foreignKeys: foreignKeys.map(unvalidated),
+  });
+  await change.writePending(builder.table, { columnIds: [column.id], indexIds, constraintIds }, stmt);
+  await builder.writeReferences();
 }
 
 function nullsPresent(column: ColumnDescriptor): ConstraintError {
@@ -264,20 +314,24 @@ function mentions(expr: string, name: string): boolean {
   return renameInText(expr, name, `${name}_`) !== renameInText(expr, name, name);
 }
 
-async function setNotNull(change: SchemaChange, table: TableDescriptor, column: ColumnDescriptor): Promise<void> {
+async function setNotNull(change: SchemaChange, table: TableDescriptor, column: ColumnDescriptor, stmt: AlterTable): Promise<void> {
   if (!column.nullable) return;
+  if (await change.isOnline(table)) {
+    // Until every row was looked at a check keeps new ones from being NULL.
+    const names = new Set(constraintNames(table));
+    const check: CheckDescriptor = {
+      id: table.nextConstraintId,
+      name: freeName(`${column.name}_auto_not_null`, names),
+      expr: `${quoteName(column.name)} IS NOT NULL`,
+      columnIds: [column.id],
+      validated: false,
+    };
+    const next = updated(table, { checks: [...table.checks, check], nextConstraintId: check.id + 1 });
+    return change.writePending(next, { notNull: [{ columnId: column.id, checkId: check.id }] }, stmt);
+  }
   const position = table.columns.indexOf(column);
   for (const row of await rowsOf(change, table)) {
-    if (row[position] === null) {
-      throw new ConstraintError(
-        SqlState.CheckViolation,
-        `validation of NOT NULL constraint failed: validation of column "${column.name}" NOT NULL failed on row`,
-        {
-          column: column.name,
-          table: table.name,
-        },
-      );
-    }
+    if (row[position] === null) throw notNullError(table, position);
   }
   const builder = new TableBuilder(change, table);
   builder.replaceColumn(column.id, { nullable: false });
@@ -334,29 +388,39 @@ async function renameColumn(change: SchemaChange, table: TableDescriptor, action
   );
 }
 
-async function addConstraint(change: SchemaChange, table: TableDescriptor, action: Action<'addConstraint'>): Promise<void> {
+async function addConstraint(
+  change: SchemaChange,
+  table: TableDescriptor,
+  action: Action<'addConstraint'>,
+  stmt: AlterTable,
+): Promise<void> {
   const { constraint } = action;
   const builder = new TableBuilder(change, table);
   const name = constraint.name?.text;
   if (action.ifNotExists && name !== undefined && constraintNames(table).includes(name)) return;
+  const isOnline = !action.notValid && (await change.isOnline(table));
   switch (constraint.kind) {
     case 'check': {
-      const check = builder.addCheck(name, constraint.expr, !action.notValid);
+      const check = builder.addCheck(name, constraint.expr, !action.notValid && !isOnline);
+      if (isOnline) return change.writePending(builder.table, { constraintIds: [check.id] }, stmt);
       if (!action.notValid) await validateCheck(change, builder.table, check);
       return change.write(builder.table);
     }
     case 'foreignKey': {
-      const fk = builder.addForeignKey(name, constraint.columns, constraint.reference, !action.notValid);
-      await change.write(builder.table);
+      const fk = builder.addForeignKey(name, constraint.columns, constraint.reference, !action.notValid && !isOnline);
+      if (isOnline) await change.writePending(builder.table, { constraintIds: [fk.id] }, stmt);
+      else await change.write(builder.table);
       await builder.writeReferences();
-      if (!action.notValid) {
+      if (!action.notValid && !isOnline) {
         const queue = await constraintQueue(change.context);
         await validateForeignKey(builder.table, fk, queue, change.context.newRun(0, 0));
       }
       return;
     }
     case 'unique': {
-      const index = builder.addIndex({ ...constraint, unique: true, isConstraint: true });
+      const state = isOnline ? 'write_only' : 'public';
+      const index = builder.addIndex({ ...constraint, unique: true, isConstraint: true, state });
+      if (isOnline) return change.writePending(builder.table, { indexIds: [index.id] }, stmt);
       await change.write(builder.table);
       return fillIndex(change, builder.table, index);
     }
@@ -439,12 +503,7 @@ async function validateCheck(change: SchemaChange, table: TableDescriptor, check
   const test = compileExpr(analyzeBool(parseExpression(check.expr), rowAnalysis(table, change.context.engine.functions, 'CHECK')));
   const run = change.context.newRun(0, 0);
   for (const row of await rowsOf(change, table)) {
-    if (test(row, run.eval) === false) {
-      throw new ConstraintError(SqlState.CheckViolation, `validation of CHECK "${check.expr}" failed on row`, {
-        constraint: check.name,
-        table: table.name,
-      });
-    }
+    if (test(row, run.eval) === false) throw checkError(table, check);
   }
 }
 
@@ -505,8 +564,11 @@ async function renameConstraint(change: SchemaChange, table: TableDescriptor, ac
   );
 }
 
-async function validateConstraint(change: SchemaChange, table: TableDescriptor, constraint: Name): Promise<void> {
+async function validateConstraint(change: SchemaChange, table: TableDescriptor, constraint: Name, stmt: AlterTable): Promise<void> {
   const check = table.checks.find((one) => one.name === constraint.text);
+  const found = check ?? table.foreignKeys.find((one) => one.name === constraint.text);
+  if (found?.validated) return;
+  if (found && (await change.isOnline(table))) return change.writePending(table, { validateIds: [found.id] }, stmt);
   if (check) {
     await validateCheck(change, table, check);
     return change.write(updated(table, { checks: table.checks.map((one) => (one.id === check.id ? { ...one, validated: true } : one)) }));

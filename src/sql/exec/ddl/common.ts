@@ -2,21 +2,30 @@
  * What schema changes share: a view of the catalog inside the transaction, locks on what changes,
  * and writing descriptors so that later parts of the same statement see them.
  *
+ * A change that has to look at rows is done in the statement's transaction where that is cheap and
+ * sound (the table is new in this transaction, or has no rows); elsewhere the statement publishes it
+ * as pending and creates a SCHEMA CHANGE job, for which the commit waits (../schemaChange).
+ *
  *   C1  everything a change looked up, found or not, joins the transaction's read set
  *   C2  a descriptor or name is locked before it is written
+ *   C3  a table has at most one pending change; a statement of another transaction waits for its end,
+ *       or fails with 55000 where it cannot wait
  */
-import { StatementError } from '../../../base/errors.ts';
+import { RetryError, StateError, StatementError } from '../../../base/errors.ts';
 import { SqlState } from '../../../base/sqlState.ts';
 import type { Bytes } from '../../../base/bytes.ts';
 import type { CatalogDependencies, CatalogSnapshot, ResolvedObject, ResolvedSchema } from '../../../catalog/catalog.ts';
 import type { DatabaseDescriptor, Descriptor, TableDescriptor } from '../../../catalog/descriptor.ts';
-import { describeKind } from '../../../catalog/descriptor.ts';
+import { describeKind, MAX_SYSTEM_ID, updated } from '../../../catalog/descriptor.ts';
 import { checkPrivilege, isAdmin } from '../../../catalog/privileges.ts';
+import { indexSpan } from '../../../catalog/rowCodec.ts';
 import { resolveTypeName } from '../../../catalog/typeName.ts';
 import { arrayOf, type ColumnType, enumOf } from '../../../catalog/type.ts';
 import type { Txn } from '../../../kv/kv.ts';
-import type { ObjectName, TypeName } from '../../parse/ast.ts';
+import type { ObjectName, Statement, TypeName } from '../../parse/ast.ts';
+import { printStatement } from '../../parse/printer.ts';
 import type { RunContext } from '../context.ts';
+import { type PendingParts, withParts } from '../schemaChange/pendingChange.ts';
 
 export const partsOf = (name: ObjectName): string[] => name.parts.map((part) => part.text);
 
@@ -78,6 +87,64 @@ export class SchemaChange {
     const { catalog } = this.context.engine;
     await catalog.lock(this.txn, [], [{ parentId, schemaId, name }]);
     catalog.deleteName(this.txn, parentId, schemaId, name);
+  }
+
+  /**
+   * True when what needs the rows is for a job: the table was there before this transaction, and has
+   * committed rows. An empty one stays in the read set as empty, so that a row that comes in between fails the commit.
+   */
+  async isOnline(table: TableDescriptor): Promise<boolean> {
+    const { kv, catalog, schemaChanges } = this.context.engine;
+    if (!schemaChanges || table.id <= MAX_SYSTEM_ID) return false;
+    if (!catalog.currentNow()?.tableById(table.id)) return false;
+    const span = indexSpan(table, table.primaryIndex);
+    const committed = await kv.at(this.txn.readTimestamp).scan(span, { limit: 1 });
+    if (committed.keys.length > 0) return true;
+    this.txn.noteReadSpan(span);
+    return false;
+  }
+
+  /**
+   * Writes a table whose new parts are write-only, or not yet validated, and the job that finishes
+   * them. `statement` describes the job, with the table's full name in it.
+   */
+  async writePending(table: TableDescriptor, parts: PendingParts, statement: Statement): Promise<void> {
+    const { context } = this;
+    const service = context.engine.schemaChanges;
+    if (!service) throw new StatementError(SqlState.InternalError, 'internal error: a schema change without jobs');
+    const jobId = table.pendingChange?.jobId ?? service.newJobId();
+    const pendingChange = withParts(table.pendingChange, jobId, parts);
+    await this.write(updated(table, { pendingChange }));
+    await service.create(this.txn, {
+      jobId,
+      tableId: table.id,
+      indexIds: pendingChange.indexIds,
+      description: printStatement(statement),
+      user: context.user,
+    });
+    context.transaction.noteSchemaChange(jobId, () => service.finish(jobId, context.signal));
+  }
+
+  /** The name of a table with database and schema, as job descriptions print it. */
+  fullName(table: TableDescriptor, written: ObjectName): ObjectName {
+    return { ...written, parts: this.#snapshot.fullName(table).map((text) => ({ text, pos: 0 })) };
+  }
+
+  /** Lets a pending change of another transaction end first (C3). */
+  async awaitPending(table: TableDescriptor): Promise<void> {
+    const { context } = this;
+    const jobId = table.pendingChange?.jobId;
+    if (jobId === undefined || context.transaction.hasSchemaChange(jobId)) return;
+    const service = context.engine.schemaChanges;
+    // Locks held while waiting could be those that the job needs.
+    if (!service || context.inExplicitTransaction || this.txn.hasWrites) {
+      throw new StateError(SqlState.ObjectNotInPrerequisiteState, `a schema change of relation "${table.name}" is in progress`, {
+        detail: `job ${jobId}`,
+        hint: 'try again when it is done; a statement of its own waits for it',
+      });
+    }
+    await service.settled(jobId, table.name, context.signal);
+    throw new RetryError(SqlState.SerializationFailure, `restart transaction: a schema change of relation "${table.name}" has ended`);
   }
 
   allocateId(): Promise<number> {

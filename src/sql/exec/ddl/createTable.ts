@@ -331,7 +331,7 @@ export class TableBuilder {
       return isOn;
     };
     for (const column of source.columns) {
-      if (column.hidden) continue;
+      if (column.hidden || column.state !== 'public') continue;
       const id = this.table.nextColumnId;
       const copy: ColumnDescriptor = {
         id,

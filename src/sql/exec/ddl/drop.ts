@@ -14,6 +14,7 @@ import type { DatabaseDescriptor, TableDescriptor, TypeDescriptor } from '../../
 import { indexById, MAX_SYSTEM_ID, PUBLIC_SCHEMA_ID, updated } from '../../../catalog/descriptor.ts';
 import { tableSpan } from '../../../catalog/rowCodec.ts';
 import type { DropBehavior, DropDatabase, DropRelation, DropSchema, Truncate } from '../../parse/ast.ts';
+import { published } from '../schemaChange/pendingChange.ts';
 import type { EngineServices } from '../statement.ts';
 import { describeKind, partsOf, type SchemaChange } from './common.ts';
 
@@ -204,6 +205,7 @@ export async function truncate(change: SchemaChange, stmt: Truncate): Promise<vo
     change.check(table, 'DROP');
     add(table);
   }
+  for (const table of tables.values()) await change.awaitPending(table);
   for (const table of tables.values()) {
     const child = table.referencedByIds.find((id) => !tables.has(id) && change.snapshot.tableById(id)?.state !== 'DROP');
     if (child !== undefined) {
@@ -223,7 +225,8 @@ export async function truncate(change: SchemaChange, stmt: Truncate): Promise<vo
     const current = change.snapshot.tableById(table.id) ?? table;
     const id = renewed(table.id);
     const copy: TableDescriptor = {
-      ...current,
+      // Of no rows everything that is pending holds.
+      ...published(current),
       id,
       version: 1,
       modificationTime: MIN_TIMESTAMP,

@@ -98,6 +98,7 @@ function checkUnique(parent: TableDescriptor, referencedIds: readonly number[]):
   const isUnique = allIndexes(parent).some(
     (index) =>
       index.unique &&
+      index.state === 'public' &&
       index.predicate === undefined &&
       index.columnIds.length === referencedIds.length &&
       index.columnIds.every((id) => referencedIds.includes(id)),

@@ -1,10 +1,10 @@
 /**
  * CREATE INDEX, DROP INDEX, ALTER INDEX RENAME.
  *
- * An index on a table with rows is filled in the statement's own transaction: the scan of the table
- * is in its read set, and validated at every isolation level, so a row that changes before the
- * commit fails it, and implicit statements run again. Other transactions that write the table stand
- * on its old descriptor and fail at their commit.
+ * An index on a table with rows is published write-only and filled by a job (../schemaChange). On a
+ * table that is new in this transaction it is filled in the transaction: the scan of the table is in
+ * its read set, and validated at every isolation level. Taking an index away needs no second state:
+ * who planned with it stands on the old descriptor and fails at commit.
  */
 import type { Bytes } from '../../../base/bytes.ts';
 import { StateError, StatementError } from '../../../base/errors.ts';
@@ -31,6 +31,7 @@ export async function fillIndex(change: SchemaChange, table: TableDescriptor, in
 export async function createIndex(change: SchemaChange, stmt: CreateIndex): Promise<void> {
   const table = change.table(stmt.table);
   change.check(table, 'CREATE');
+  await change.awaitPending(table);
   if (stmt.inverted || stmt.method === 'gin' || stmt.method === 'gist') {
     throw new StatementError(SqlState.FeatureNotSupported, 'inverted indexes are not supported yet');
   }
@@ -42,6 +43,11 @@ export async function createIndex(change: SchemaChange, stmt: CreateIndex): Prom
     throw new StatementError(SqlState.DuplicateRelation, `index with name "${stmt.name.text}" already exists`);
   }
   const builder = new TableBuilder(change, table);
+  if (await change.isOnline(table)) {
+    const { id, name } = builder.addIndex({ ...stmt, state: 'write_only' });
+    const described = { ...stmt, name: { text: name, pos: 0 }, table: change.fullName(table, stmt.table) };
+    return change.writePending(builder.table, { indexIds: [id] }, described);
+  }
   const index = builder.addIndex(stmt);
   await change.write(builder.table);
   await fillIndex(change, builder.table, index);
@@ -84,6 +90,7 @@ export async function dropIndex(change: SchemaChange, stmt: DropIndex): Promise<
     if (!found) continue;
     const { table, index } = found;
     change.check(table, 'CREATE');
+    await change.awaitPending(table);
     if (index.id === table.primaryIndex.id) {
       throw new StatementError(SqlState.FeatureNotSupported, `cannot drop the primary index of a table using DROP INDEX`);
     }
@@ -128,6 +135,7 @@ export async function alterIndex(change: SchemaChange, stmt: AlterIndex): Promis
   const found = findIndex(change, stmt.index, stmt.ifExists);
   if (!found) return;
   const { table, index } = found;
+  await change.awaitPending(table);
   const name = stmt.action.newName.text;
   if (name !== index.name && indexByName(table, name)) {
     throw new StatementError(SqlState.DuplicateRelation, `index name "${name}" already exists`);

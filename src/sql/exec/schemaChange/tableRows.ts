@@ -1,0 +1,40 @@
+/**
+ * Rows of a whole table, piece by piece, each piece with the key at which the next one begins: what a
+ * backfill checkpoints. A piece never ends inside a row, however many families it has.
+ */
+import type { Bytes } from '../../../base/bytes.ts';
+import { prefixEnd } from '../../../base/span.ts';
+import type { Datum } from '../../../catalog/datum.ts';
+import type { TableDescriptor } from '../../../catalog/descriptor.ts';
+import { indexSpan, rowDecoder, tableCodec } from '../../../catalog/rowCodec.ts';
+import type { KvReader } from '../../../kv/kv.ts';
+
+/** Bytes of a piece at most, so that wide rows do not make one large. */
+const PIECE_BYTES = 4 << 20;
+
+export interface TablePiece {
+  /** Whole rows, in the order of the descriptor's columns. Not empty. */
+  readonly rows: Datum[][];
+  /** Every row before this key has been given. */
+  readonly next: Bytes;
+}
+
+/** Rows from `from` on (default: all), at most about `rowsMax` a piece, as the reader sees them. */
+export async function* tableRows(reader: KvReader, table: TableDescriptor, rowsMax: number, from?: Bytes): AsyncGenerator<TablePiece> {
+  const span = indexSpan(table, table.primaryIndex);
+  const codec = tableCodec(table);
+  const decoder = rowDecoder(
+    table,
+    table.primaryIndex,
+    table.columns.map((column) => column.id),
+  );
+  const limit = rowsMax * table.families.length;
+  for (let key: Bytes | undefined = from ?? span.key; key !== undefined; ) {
+    const result = await reader.scan({ key, endKey: span.endKey }, { limit, maxBytes: PIECE_BYTES, validated: true });
+    const rows: Datum[][] = [];
+    decoder.decode(result.keys, result.values, result.resume === undefined, rows, result.timestamps);
+    const last = rows.at(-1);
+    if (last) yield { rows, next: prefixEnd(codec.rowPrefix(last)) };
+    key = result.resume;
+  }
+}
