@@ -35,6 +35,7 @@ export const SqlState = Object.freeze({
   ReadOnlySqlTransaction: code('25006'),
   NoActiveSqlTransaction: code('25P01'),
   InFailedSqlTransaction: code('25P02'),
+  IdleInTransactionSessionTimeout: code('25P03'),
   InvalidPassword: code('28P01'),
   InvalidAuthorization: code('28000'),
   DependentObjectsStillExist: code('2BP01'),
@@ -91,12 +92,13 @@ export const SqlState = Object.freeze({
   QueryCanceled: code('57014'),
   AdminShutdown: code('57P01'),
   CannotConnectNow: code('57P03'),
+  IdleSessionTimeout: code('57P05'),
   IoError: code('58030'),
   UndefinedFile: code('58P01'),
   DuplicateFile: code('58P02'),
   SnapshotTooOld: code('72000'),
-  InternalError: code('XX000'),
-  DataCorrupted: code('XX001'),
   /** The transaction committed; the schema change that began with it failed and was taken back. CockroachDB's. */
   CommittedWithSchemaChangeFailure: code('XXA00'),
+  InternalError: code('XX000'),
+  DataCorrupted: code('XX001'),
 });

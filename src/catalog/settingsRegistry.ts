@@ -158,7 +158,8 @@ export const SETTINGS: readonly SettingDefinition[] = Object.freeze(
       0,
     ),
     bool('sql.txn.read_committed_isolation.enabled', true, 'give READ COMMITTED when asked for it'),
-    bool('sql.txn.snapshot_isolation.enabled', false, 'give SNAPSHOT (REPEATABLE READ) when asked for it'),
+    bool('sql.txn.repeatable_read_isolation.enabled', false, 'give REPEATABLE READ (SNAPSHOT) when asked for it'),
+    bool('sql.txn.snapshot_isolation.enabled', false, 'the former name of sql.txn.repeatable_read_isolation.enabled'),
     choice(
       'storage.sstable.compression_algorithm_backup_storage',
       'fastest',

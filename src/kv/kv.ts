@@ -34,6 +34,8 @@ export interface ReadOptions {
    * True for a constraint read, or a read of a row in order to write it: validated at every isolation level.
    */
   readonly validated?: boolean;
+  /** True when nothing stands on the read itself: of what is returned, the caller locks what it uses (SKIP LOCKED). */
+  readonly unrecorded?: boolean;
 }
 
 export interface ScanOptions extends ReadOptions {

@@ -171,8 +171,9 @@ export class LocalTxn implements Txn, LockOwner {
       if (locks.tryLock(this, key, strength) || (await this.#waitForLock(key, strength, options))) locked.push(key);
     }
     this.#checkOpen();
-    // At the other levels what was read is recorded, or the snapshot has not moved since.
-    if (alreadyRead && this.isolation === 'read committed') for (const key of locked) this.reads.addPoint(key, this.#statementTimestamp);
+    // Otherwise what was read is recorded already, or the snapshot has not moved since.
+    if (alreadyRead && (this.isolation === 'read committed' || options.wait === 'skip'))
+      for (const key of locked) this.reads.addPoint(key, this.#statementTimestamp);
     this.#catchUp(locked, alreadyRead);
     return locked;
   }
@@ -349,7 +350,7 @@ export class LocalTxn implements Txn, LockOwner {
   }
 
   #records(options: ReadOptions): boolean {
-    return !this.readOnly && (options.validated === true || this.isolation === 'serializable');
+    return !this.readOnly && options.unrecorded !== true && (options.validated === true || this.isolation === 'serializable');
   }
 
   /** After locking: if a key has changed since the snapshot, the snapshot moves up, or the transaction has to run again. */

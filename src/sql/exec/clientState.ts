@@ -2,10 +2,13 @@
  * ClientState: what a session remembers between statements, and shows to them: user, settings, the open
  * transaction, sequence values. Running statements is the Session's own part (session.ts).
  */
+import { StatementError } from '../../base/errors.ts';
+import { SqlState } from '../../base/sqlState.ts';
 import type { Timestamp } from '../../base/timestamp.ts';
 import type { NameContext } from '../../catalog/catalog.ts';
 import type { Isolation } from '../../kv/kv.ts';
 import type { SessionValues } from '../expr/evalContext.ts';
+import { grantedIsolation, isolationNamed, isolationText } from './isolationLevels.ts';
 import { SessionVars, splitSearchPath } from './sessionVars.ts';
 import type { EngineServices } from './statement.ts';
 import type { SessionTransaction, TransactionOptions, TransactionStatus } from './transaction.ts';
@@ -145,10 +148,15 @@ export class ClientState {
     return this.transaction && !this.transaction.isImplicit ? this.transaction.status : 'NoTxn';
   }
 
+  /** The level that is given when `asked` is asked for: cluster settings turn the weaker ones off. */
+  grantedIsolation(asked: Isolation): Isolation {
+    return grantedIsolation(asked, this.engine.settings);
+  }
+
   /** What a transaction begins with. */
   protected defaults(): TransactionOptions {
     return {
-      isolation: this.vars.get('default_transaction_isolation') as Isolation,
+      isolation: this.grantedIsolation(isolationNamed(this.vars.get('default_transaction_isolation')) ?? 'serializable'),
       priority: this.vars.get('default_transaction_priority') as TransactionOptions['priority'],
       readOnly: this.vars.isOn('default_transaction_read_only'),
       asOf: undefined,
@@ -169,7 +177,7 @@ export class ClientState {
     switch (name.toLowerCase()) {
       case 'transaction_isolation':
       case 'transaction isolation level':
-        return this.transaction?.options.isolation ?? this.vars.get('default_transaction_isolation');
+        return isolationText((this.transaction?.options ?? this.defaults()).isolation);
       case 'transaction_priority':
       case 'transaction priority':
         return this.transaction?.options.priority ?? this.vars.get('default_transaction_priority');
@@ -190,7 +198,10 @@ export class ClientState {
       if (!this.localVars.has(key)) this.localVars.set(key, this.vars.get(key));
     }
     if (name.toLowerCase() === 'transaction_isolation') {
-      this.setTransactionModes({ isolation: text as Isolation });
+      const asked = isolationNamed(text);
+      if (!asked)
+        throw new StatementError(SqlState.InvalidParameterValue, `invalid value for parameter "transaction_isolation": "${text}"`);
+      this.setTransactionModes({ isolation: this.grantedIsolation(asked) });
       return;
     }
     this.vars.set(name, text);

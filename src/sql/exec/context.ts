@@ -83,6 +83,11 @@ export class RunContext implements StatementContext {
     return this.#snapshot;
   }
 
+  /** The snapshot, if anything has asked for it. */
+  get knownSnapshot(): CatalogSnapshot | undefined {
+    return this.#snapshot;
+  }
+
   /** The snapshot of the last catalog() call. */
   snapshotNow(): CatalogSnapshot {
     const snapshot = this.#snapshot ?? this.engine.catalog.snapshotNow(this.reader);

@@ -279,6 +279,8 @@ export class ConstraintQueue implements RowChangeSink {
       return index.id === parent.primaryIndex.id ? codec.rowKey(row) : (codec.uniqueSpan(index, row)?.key as Bytes);
     });
     const distinct = [...new Set(points)];
+    // At the weaker levels nobody may take the parents away before this commits; serializable validates.
+    if (run.txn && run.txn.isolation !== 'serializable') await run.txn.lock(distinct, { strength: 'shared', signal: run.signal });
     const values = await run.reader.get(distinct, { validated: true });
     const present = new Set(distinct.filter((_, i) => values[i] !== undefined));
     return points.map((point) => !present.has(point));
@@ -326,6 +328,7 @@ export function wholeScan(table: TableDescriptor): ScanNode {
     limit: undefined,
     forcedIndex: undefined,
     forWrite: true,
+    isConstraint: true,
     columns: shape.columns,
   };
 }

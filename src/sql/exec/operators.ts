@@ -8,6 +8,7 @@ import { StatementError } from '../../base/errors.ts';
 import { SqlState } from '../../base/sqlState.ts';
 import type { Datum } from '../../catalog/datum.ts';
 import { tableCodec } from '../../catalog/rowCodec.ts';
+import type { Txn } from '../../kv/kv.ts';
 import { compileAsync } from '../expr/compileAsync.ts';
 import type { Row } from '../expr/evalContext.ts';
 import type {
@@ -239,23 +240,50 @@ function compileLimit(node: LimitNode, input: Operator): Operator {
   };
 }
 
+/**
+ * Locks the rows that come, and gives those that are locked. With a limit it goes on row by row where
+ * some are skipped, so that no more rows are locked than are returned.
+ */
 function compileLockRows(node: LockRowsNode, input: Operator): Operator {
   const targets = node.targets.map(({ table, keyPositions }) => ({ codec: tableCodec(table), keyPositions }));
-  return async function* (run) {
-    if (!run.txn) throw readOnlyError(node.strength === 'exclusive' ? 'SELECT FOR UPDATE' : 'SELECT FOR SHARE');
-    for await (const batch of input(run)) {
-      let rows = batch;
-      for (const { codec, keyPositions } of targets) {
-        const keys = rows.map((row) => codec.lookupKeys(keyPositions.map((position) => row[position] as Datum))[0]);
-        const wanted = keys.filter((key) => key !== undefined);
-        const locked = await run.txn.lock(wanted, { strength: node.strength, wait: node.wait, signal: run.signal });
-        if (node.wait === 'skip' && locked.length < wanted.length) {
-          const held = new Set(locked);
-          rows = rows.filter((_, i) => held.has(keys[i] as (typeof locked)[number]));
-        }
-        await run.txn.get(wanted, { validated: true });
+  const limitOf = node.limit?.map(compileAsync);
+  const lockAll = async (batch: Datum[][], txn: Txn, run: Run): Promise<Datum[][]> => {
+    let rows = batch;
+    for (const { codec, keyPositions } of targets) {
+      // An outer join's row of NULLs stands for no row.
+      const keys = rows.map((row) => {
+        const values = keyPositions.map((position) => row[position] as Datum);
+        return values.includes(null) ? undefined : codec.lookupKeys(values)[0];
+      });
+      const wanted = keys.filter((key) => key !== undefined);
+      const locked = await txn.lock(wanted, { strength: node.strength, wait: node.wait, signal: run.signal, alreadyRead: true });
+      if (node.wait === 'skip' && locked.length < wanted.length) {
+        const held = new Set(locked);
+        rows = rows.filter((_, i) => keys[i] === undefined || held.has(keys[i]));
       }
-      if (rows.length > 0) yield rows;
+    }
+    return rows;
+  };
+  return async function* (run) {
+    const { txn } = run;
+    if (!txn) throw readOnlyError(node.strength === 'exclusive' ? 'SELECT FOR UPDATE' : 'SELECT FOR SHARE');
+    let left = Number.POSITIVE_INFINITY;
+    if (limitOf) {
+      left = 0;
+      for (const expr of limitOf) {
+        const value = await evaluate(expr, run);
+        left += value === null ? (expr === limitOf[0] ? Number.POSITIVE_INFINITY : 0) : Number(value);
+      }
+    }
+    for await (const batch of input(run)) {
+      for (let at = 0; at < batch.length && left > 0; ) {
+        const piece = at === 0 && left >= batch.length ? batch : batch.slice(at, at + left);
+        at += piece.length;
+        const rows = await lockAll(piece, txn, run);
+        left -= rows.length;
+        if (rows.length > 0) yield rows;
+      }
+      if (left <= 0) return;
     }
   };
 }

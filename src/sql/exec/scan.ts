@@ -183,7 +183,8 @@ async function* readSpans(
       const result = await run.reader.scan(rest, {
         limit: Math.ceil(batchRows * keysPerRow),
         reverse: node.reverse,
-        validated: node.forWrite,
+        validated: node.isConstraint,
+        unrecorded: node.skipsLocked,
       });
       let rows: Datum[][] = [];
       decoder.decode(result.keys, result.values, result.resume === undefined, rows, result.timestamps);
@@ -226,10 +227,11 @@ export function decodeFetched(
 function rowFetcher(node: ScanNode, codec: TableCodec): (primaryKeys: readonly Datum[][], run: Run) => Promise<Datum[][]> {
   const decoder = rowDecoder(node.table, node.table.primaryIndex, node.columnIds);
   const perRow = node.table.families.length;
+  const options = node.isConstraint || node.skipsLocked ? { validated: node.isConstraint, unrecorded: node.skipsLocked } : undefined;
   return async (primaryKeys, run) => {
     const keys: Bytes[] = [];
     for (const primaryKey of primaryKeys) for (const key of codec.lookupKeys(primaryKey)) keys.push(key);
-    const values = await run.reader.get(keys, node.forWrite ? { validated: true } : undefined);
+    const values = await run.reader.get(keys, options);
     return decodeFetched(decoder, keys, values, perRow);
   };
 }

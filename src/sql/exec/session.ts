@@ -3,32 +3,33 @@
  *
  * The life of a statement: the text is parsed (or found parsed); a transaction is there, or an
  * implicit one begins; the statement is planned (or its plan found); rows are pulled; an implicit
- * transaction commits. An implicit transaction that fails with 40001 before anything was given to
- * the client starts over.
+ * transaction commits. What fails with 40001 runs again by itself where nobody can tell: a text's
+ * transaction as long as none of its results was given, and in a longer one the statement alone,
+ * when what came before it still holds.
  *
  *   S1  a session runs one statement at a time; calls queue behind each other
  *   S2  results of an implicit transaction are given only after it has committed
- *   S3  settings changed in a transaction go back when it rolls back
  *
- * Lives elsewhere: the transaction's states (transaction.ts), what each statement does
+ * Lives elsewhere: BEGIN to COMMIT (transactionControl.ts, transaction.ts), what each statement does
  * (builtinStatements.ts, ../plan/), the wire protocol (server).
  */
-import { utf8Encode } from '../../base/bytes.ts';
 import { StateError, StatementError, isVarveError } from '../../base/errors.ts';
 import { SqlState } from '../../base/sqlState.ts';
 import type { Datum } from '../../catalog/datum.ts';
-import { type ColumnType, Type } from '../../catalog/type.ts';
-import type { Statement, TransactionModes } from '../parse/ast.ts';
+import type { ColumnType } from '../../catalog/type.ts';
+import type { Statement } from '../parse/ast.ts';
+import { isPlannable } from '../plan/planner.ts';
 import { commonAsOf } from './asOf.ts';
-import { linkAbort, startTimeout } from './cancellation.ts';
-import { ClientState, type SessionOptions } from './clientState.ts';
-import { RunContext } from './context.ts';
+import type { SessionOptions } from './clientState.ts';
+import type { RunContext } from './context.ts';
 import { describeStatement, type OpenOptions, openStatement } from './cursor.ts';
+import { nameLockedRow } from './lockedRow.ts';
 import type { OpenPortal, Portal, PortalResult, PreparedStatement } from './portal.ts';
 import { collect } from './run.ts';
 import type { EngineServices, SessionState, StatementResult } from './statement.ts';
 import type { CachedStatement, StatementCache } from './statementCache.ts';
-import { modeOptions, SessionTransaction, type TransactionOptions } from './transaction.ts';
+import { SessionTransaction } from './transaction.ts';
+import { TRANSACTION_CONTROL, TransactionControl } from './transactionControl.ts';
 
 export type { SessionOptions } from './clientState.ts';
 export type { Portal, PortalResult, PreparedStatement } from './portal.ts';
@@ -42,19 +43,21 @@ export interface ExecuteOptions {
   readonly onResult?: (result: StatementResult) => void;
 }
 
-const IMPLICIT_ATTEMPTS_MAX = 50;
+/** Runs of a batch, or of a statement, before the client is told of the conflict. */
+const ATTEMPTS_MAX = 50;
 
 /** Statements that read no data: SET TRANSACTION may still follow them. */
 const SETTINGS: ReadonlySet<string> = new Set(['setTransaction', 'setVariable', 'resetVariable', 'showVariable', 'use']);
 
-export class Session extends ClientState implements SessionState {
+export class Session extends TransactionControl implements SessionState {
   readonly #cache: StatementCache;
   readonly #onClose: () => void;
   readonly #prepared = new Map<string, PreparedStatement>();
   readonly #portals = new Map<string, OpenPortal>();
-  #abort = new AbortController();
   #queue: Promise<unknown> = Promise.resolve();
   #isClosed = false;
+  /** Calls under way or waiting. */
+  #callCount = 0;
 
   constructor(engine: EngineServices, cache: StatementCache, options: SessionOptions, onClose: () => void) {
     super(engine, options);
@@ -66,9 +69,14 @@ export class Session extends ClientState implements SessionState {
 
   /** Runs a call when the ones before it are done. */
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#isClosed) return Promise.reject(new StateError(SqlState.AdminShutdown, 'the session is closed'));
+    if (this.#isClosed) return Promise.reject(this.terminatedBy ?? new StateError(SqlState.AdminShutdown, 'the session is closed'));
+    this.#callCount++;
+    this.limits.stopIdle();
     const turn = this.#queue.then(work, work);
-    this.#queue = turn.catch(() => undefined);
+    const done = (): void => {
+      if (--this.#callCount === 0 && !this.#isClosed) this.limits.startIdle(this.transaction !== undefined && !this.transaction.isImplicit);
+    };
+    this.#queue = turn.then(done, done);
     return turn;
   }
 
@@ -86,7 +94,7 @@ export class Session extends ClientState implements SessionState {
     try {
       statements = this.#cache.parse(sql);
     } catch (error) {
-      this.#failed(error);
+      this.failTransaction(error);
       throw error;
     }
     const given: StatementResult[] = [];
@@ -96,7 +104,7 @@ export class Session extends ClientState implements SessionState {
         options.onResult?.(result);
       }
     };
-    const release = this.#linkSignal(options.signal);
+    const release = this.linkSignal(options.signal);
     try {
       let at = 0;
       while (at < statements.length) {
@@ -105,7 +113,7 @@ export class Session extends ClientState implements SessionState {
           at++;
           continue;
         }
-        at = await this.#runImplicit(statements, at, options, give);
+        at = await this.#runBatch(statements, at, options, give);
       }
       return given;
     } finally {
@@ -114,46 +122,59 @@ export class Session extends ClientState implements SessionState {
     }
   }
 
-  /** Runs statements from `start` as one implicit transaction, up to the end or to where an explicit one takes over. */
-  async #runImplicit(
+  /**
+   * Runs statements from `start` as one transaction, up to where it ends: an implicit one at the end
+   * of the text, one that BEGIN makes explicit at its COMMIT, or open at the end of the text.
+   *
+   * On 40001 the whole of it runs again, as long as none of its results has been given. Those of an
+   * explicit transaction are held back until it ends or they outgrow results_buffer_size.
+   */
+  async #runBatch(
     statements: readonly CachedStatement[],
     start: number,
     options: ExecuteOptions,
     give: (results: readonly StatementResult[]) => void,
   ): Promise<number> {
+    const bufferBytesMax = Number(this.vars.get('results_buffer_size'));
     for (let attempt = 1; ; attempt++) {
       const results: StatementResult[] = [];
+      let heldBytes = 0;
       let at = start;
       let isRetriable = true;
       try {
         while (at < statements.length) {
           const statement = statements[at] as CachedStatement;
           const own = this.#runsAlone(statement);
-          if (own && results.length > 0) break;
-          if (own) isRetriable = false;
-          results.push(await this.#runInTransaction(statement, options));
+          if (own && results.length > 0 && this.transaction?.isImplicit !== false) break;
+          if (own || statement.ast.kind === 'prepare') isRetriable = false;
+          const result = await this.#runInTransaction(statement, options);
+          results.push(result);
           at++;
-          // BEGIN made it explicit, or COMMIT ended it: what follows is no part of it.
-          if (!this.transaction || !(this.transaction as SessionTransaction).isImplicit || own) break;
+          const transaction = this.#present();
+          // COMMIT or ROLLBACK ended it: what follows is no part of it.
+          if (!transaction || (own && transaction.isImplicit)) break;
+          if (transaction.isImplicit) continue;
+          heldBytes += resultBytes(result);
+          if (heldBytes > bufferBytesMax) {
+            isRetriable = false;
+            give(results.splice(0));
+          }
         }
-        if (this.transaction?.isImplicit) {
-          const transaction = this.transaction;
-          this.transaction = undefined;
+        if (this.#present()?.isImplicit) {
           // When it fails, or a schema change that it began, so does the last statement.
           const last = results.pop();
-          await transaction.commit();
+          await this.#commitImplicit();
           if (last) results.push(last);
         }
         give(results);
         return at;
       } catch (error) {
-        const transaction = this.transaction;
-        if (transaction?.isImplicit) {
-          this.transaction = undefined;
-          transaction.rollback();
+        this.#rollbackImplicit();
+        if (isConflict(error) && isRetriable && attempt < ATTEMPTS_MAX && !this.abort.signal.aborted) {
+          if (this.transaction) this.abandonTransaction();
+          await this.engine.kv.backoff(attempt, this.abort.signal);
+          continue;
         }
-        const isRetry = isVarveError(error) && error.code === SqlState.SerializationFailure;
-        if (isRetry && isRetriable && !this.transaction && attempt < IMPLICIT_ATTEMPTS_MAX && !this.#abort.signal.aborted) continue;
         // What ran before the error is undone with it, but the client is told of each.
         give(results);
         throw error;
@@ -161,45 +182,51 @@ export class Session extends ClientState implements SessionState {
     }
   }
 
+  /** The transaction after a statement, which may have begun or ended it. */
+  #present(): SessionTransaction | undefined {
+    return this.transaction;
+  }
+
   /** Statements whose transaction must hold nothing else: another time to read at, or transactions of their own. */
   #runsAlone(statement: CachedStatement): boolean {
     return statement.asOf.top !== undefined || this.engine.statements.get(statement.ast.kind)?.ownTransaction === true;
   }
 
-  #linkSignal(signal: AbortSignal | undefined): () => void {
-    if (this.#abort.signal.aborted) this.#abort = new AbortController();
-    return linkAbort(signal, () => this.cancel());
-  }
-
-  /** Ends the statement that runs with 57014; no effect when none does. */
-  cancel(reason = 'query execution canceled'): void {
-    this.#abort.abort(new StateError(SqlState.QueryCanceled, reason));
-  }
-
   /** Runs one statement to its end in the present transaction, which begins here when there is none. */
   async #runInTransaction(statement: CachedStatement, options: ExecuteOptions): Promise<StatementResult> {
-    const special = await this.#runTransactionStatement(statement.ast);
+    const special = await this.runTransactionStatement(statement.ast);
     if (special) return special;
+    const stopTimer = this.limits.startStatement();
     try {
-      const context = await this.#begin(statement, options.placeholders ?? [], options.placeholderTypes ?? []);
-      const stopTimer = startTimeout(this.engine.kv.clock, this.vars.get('statement_timeout'), (reason) => this.cancel(reason));
-      try {
-        const cursor = await openStatement(statement, context, this.#openOptions(options.placeholderTypes ?? []));
-        const rows = await collect(cursor.batches);
-        const rowCount = cursor.affected() ?? rows.length;
-        return { tag: cursor.tag(rowCount), columns: cursor.columns, rows, rowCount, notices: cursor.notices };
-      } finally {
-        stopTimer();
+      for (let attempt = 1; ; attempt++) {
+        const isExplicit = this.transaction?.isImplicit === false;
+        try {
+          return await this.#runOnce(statement, options);
+        } catch (error) {
+          const mayRetry = isExplicit && isConflict(error) && isPlannable(statement.ast) && attempt < ATTEMPTS_MAX;
+          if (!mayRetry || this.abort.signal.aborted || !this.transaction?.restartStatement()) throw error;
+        }
+        await this.engine.kv.backoff(attempt, this.abort.signal);
       }
     } catch (error) {
-      const told = this.#abort.signal.aborted && !isVarveError(error) ? this.#abort.signal.reason : error;
-      this.#failed(told);
+      const told = this.abort.signal.aborted && !isVarveError(error) ? this.abort.signal.reason : error;
+      this.failTransaction(told);
       throw told;
+    } finally {
+      stopTimer();
     }
   }
 
-  #failed(error: unknown): void {
-    if (this.transaction && !this.transaction.isImplicit) this.transaction.fail(error);
+  async #runOnce(statement: CachedStatement, options: ExecuteOptions): Promise<StatementResult> {
+    const context = await this.#begin(statement, options.placeholders ?? [], options.placeholderTypes ?? []);
+    try {
+      const cursor = await openStatement(statement, context, this.#openOptions(options.placeholderTypes ?? []));
+      const rows = await collect(cursor.batches);
+      const rowCount = cursor.affected() ?? rows.length;
+      return { tag: cursor.tag(rowCount), columns: cursor.columns, rows, rowCount, notices: cursor.notices };
+    } catch (error) {
+      throw nameLockedRow(error, context.knownSnapshot);
+    }
   }
 
   /** The context of a statement, in the present transaction or a new implicit one. */
@@ -209,30 +236,28 @@ export class Session extends ClientState implements SessionState {
     types: readonly (ColumnType | undefined)[],
   ): Promise<RunContext> {
     this.activeQuery = statement.sql;
-    this.#abort.signal.throwIfAborted();
+    this.abort.signal.throwIfAborted();
     this.transaction?.checkRunnable();
     const isFirst = this.transaction === undefined;
     this.transaction ??= new SessionTransaction(this.engine.kv, this.defaults(), true);
-    if (!isFirst) this.transaction.kvTxn?.nextStatement();
-    let context = this.#newContext(this.transaction, placeholders, types);
+    if (!isFirst && !this.#hasSuspendedPortal()) this.transaction.nextStatement();
+    if (!this.transaction.isImplicit) this.limits.checkTransactionLimit();
+    const { kvTxn } = this.transaction;
+    if (kvTxn) kvTxn.lockTimeoutMicros = Number(this.vars.get('lock_timeout')) * 1000;
+    let context = this.newContext(this.transaction, placeholders, types);
     if (statement.asOf.all.length > 0) {
       const at = await commonAsOf(statement.asOf, context);
       if (at !== undefined) this.transaction.setOptions({ asOf: at });
-      context = this.#newContext(this.transaction, placeholders, types);
+      context = this.newContext(this.transaction, placeholders, types);
     }
     if (!SETTINGS.has(statement.ast.kind)) this.transaction.statementCount++;
     return context;
   }
 
-  #newContext(transaction: SessionTransaction, placeholders: readonly Datum[], types: readonly (ColumnType | undefined)[]): RunContext {
-    return new RunContext({
-      session: this,
-      transaction,
-      statementTimestamp: this.nextStatementTimestamp(),
-      signal: this.#abort.signal,
-      placeholders,
-      placeholderTypes: types as readonly ColumnType[],
-    });
+  /** A portal with rows to come goes on reading what it read before, so the snapshot stays. */
+  #hasSuspendedPortal(): boolean {
+    for (const portal of this.#portals.values()) if (portal.cursor && !portal.isDone) return true;
+    return false;
   }
 
   #openOptions(types: readonly (ColumnType | undefined)[]): OpenOptions {
@@ -249,7 +274,7 @@ export class Session extends ClientState implements SessionState {
     types: readonly ColumnType[] = [],
   ): Promise<StatementResult> {
     if (!this.transaction || outer.signal.aborted) throw new StateError(SqlState.QueryCanceled, 'query execution canceled');
-    const context = this.#newContext(this.transaction, placeholders, types);
+    const context = this.newContext(this.transaction, placeholders, types);
     const statement: CachedStatement = {
       ast,
       sql: this.activeQuery,
@@ -262,111 +287,6 @@ export class Session extends ClientState implements SessionState {
     const rows = await collect(cursor.batches);
     const rowCount = cursor.affected() ?? rows.length;
     return { tag: cursor.tag(rowCount), columns: cursor.columns, rows, rowCount, notices: cursor.notices };
-  }
-
-  // ---- transaction statements -----------------------------------------------------------------
-
-  async #runTransactionStatement(ast: Statement): Promise<StatementResult | undefined> {
-    const done = (tag: string): StatementResult => ({ tag, rows: [], notices: [] });
-    try {
-      switch (ast.kind) {
-        case 'begin':
-          await this.#beginExplicit(ast.modes);
-          return done('BEGIN');
-        case 'commit':
-          return done(await this.#commit());
-        case 'rollback': {
-          if (ast.savepoint) {
-            this.#requireTransaction().rollbackTo(ast.savepoint.text);
-            return done('ROLLBACK');
-          }
-          const transaction = this.#requireTransaction();
-          this.#endTransaction(false);
-          transaction.rollback();
-          return done('ROLLBACK');
-        }
-        case 'savepoint':
-          this.#requireTransaction().savepoint(ast.name.text);
-          return done('SAVEPOINT');
-        case 'show':
-          // Asking for the state is allowed in every state.
-          if (ast.what !== 'transactionStatus' || !this.transaction || this.transaction.isImplicit || this.transaction.isOpen)
-            return undefined;
-          return {
-            ...done('SHOW TRANSACTION STATUS'),
-            columns: [{ name: 'TRANSACTION STATUS', type: Type.String }],
-            rows: [[utf8Encode(this.transactionState)]],
-          };
-        case 'releaseSavepoint': {
-          const transaction = this.#requireTransaction();
-          await transaction.release(ast.name.text);
-          if (transaction.status === 'CommitWait') this.varsBefore = undefined;
-          return done('RELEASE');
-        }
-        default:
-          return undefined;
-      }
-    } catch (error) {
-      this.#failed(error);
-      throw error;
-    }
-  }
-
-  #requireTransaction(): SessionTransaction {
-    if (!this.transaction || this.transaction.isImplicit) {
-      throw new StateError(SqlState.NoActiveSqlTransaction, 'there is no transaction in progress');
-    }
-    return this.transaction;
-  }
-
-  async #beginExplicit(modes: TransactionModes): Promise<void> {
-    if (this.transaction && !this.transaction.isImplicit) {
-      throw new StateError(SqlState.ActiveSqlTransaction, 'there is already a transaction in progress');
-    }
-    const options = { ...this.defaults(), ...(await this.resolveModes(modes)) };
-    if (this.transaction) {
-      this.transaction.setOptions(options);
-      this.transaction.flushCatalog(this.engine.catalog);
-      this.transaction.isImplicit = false;
-    } else {
-      this.transaction = new SessionTransaction(this.engine.kv, options, false);
-    }
-    this.varsBefore = this.vars.save();
-  }
-
-  /** Modes as BEGIN and SET TRANSACTION give them; AS OF resolved. */
-  async resolveModes(modes: TransactionModes): Promise<Partial<TransactionOptions>> {
-    const change: { -readonly [K in keyof TransactionOptions]?: TransactionOptions[K] } = modeOptions(modes);
-    if (modes.asOf) {
-      if (modes.readOnly === false) {
-        throw new StatementError(SqlState.SyntaxError, 'AS OF SYSTEM TIME specified with READ WRITE mode');
-      }
-      const probe = this.transaction ?? new SessionTransaction(this.engine.kv, this.defaults(), true);
-      try {
-        change.asOf = await this.#newContext(probe, [], []).resolveAsOf(modes.asOf.expr);
-      } finally {
-        if (probe !== this.transaction) probe.rollback();
-      }
-    }
-    return change;
-  }
-
-  async #commit(): Promise<string> {
-    const transaction = this.#requireTransaction();
-    // Whatever commit does, the transaction is over.
-    this.#endTransaction(transaction.isOpen);
-    const committed = await transaction.commit();
-    return committed ? 'COMMIT' : 'ROLLBACK';
-  }
-
-  #endTransaction(keepVariables: boolean): void {
-    this.transaction = undefined;
-    for (const portal of this.#portals.values()) portal.isDone = true;
-    this.#portals.clear();
-    if (!keepVariables && this.varsBefore) this.vars.restore(this.varsBefore);
-    this.varsBefore = undefined;
-    if (this.localVars) for (const [name, value] of this.localVars) this.vars.force(name, value);
-    this.localVars = undefined;
   }
 
   // ---- prepared statements --------------------------------------------------------------------
@@ -389,7 +309,7 @@ export class Session extends ClientState implements SessionState {
         this.#prepared.set(name, prepared);
         return prepared;
       } catch (error) {
-        this.#failed(error);
+        this.failTransaction(error);
         throw error;
       }
     });
@@ -405,7 +325,7 @@ export class Session extends ClientState implements SessionState {
     if (this.transaction && !this.transaction.isImplicit && !TRANSACTION_CONTROL.has(statement.ast.kind)) this.transaction.checkRunnable();
     const transaction = this.transaction ?? new SessionTransaction(this.engine.kv, this.defaults(), true);
     try {
-      const context = this.#newContext(transaction, [], given);
+      const context = this.newContext(transaction, [], given);
       const described = await describeStatement(statement, context, this.#openOptions(padded(given, statement.placeholderCount)));
       return { name, sql, statement, ast: statement.ast, ...described };
     } finally {
@@ -464,7 +384,7 @@ export class Session extends ClientState implements SessionState {
       this.#portals.set(portalName, portal);
       return portal;
     } catch (error) {
-      this.#failed(error);
+      this.failTransaction(error);
       throw error;
     }
   }
@@ -492,7 +412,7 @@ export class Session extends ClientState implements SessionState {
       if (!portal) throw new StatementError(SqlState.InvalidCursorName, `unknown portal "${name}"`);
       const { statement } = portal.prepared;
       if (!statement) return { rows: [], suspended: false, tag: undefined, notices: [] };
-      const release = this.#linkSignal(signal);
+      const release = this.linkSignal(signal);
       try {
         if (portal.isDone) return { rows: [], suspended: false, tag: portal.cursor?.tag(0) ?? 'SELECT 0', notices: [] };
         if (!portal.cursor && rowsMax === 0) return await this.#runWholePortal(portal, statement);
@@ -510,7 +430,7 @@ export class Session extends ClientState implements SessionState {
     if (this.transaction) {
       result = await this.#runInTransaction(statement, options);
     } else {
-      await this.#runImplicit([statement], 0, options, (results) => {
+      await this.#runBatch([statement], 0, options, (results) => {
         result = results[0];
       });
     }
@@ -519,7 +439,7 @@ export class Session extends ClientState implements SessionState {
   }
 
   async #runPortalPiece(portal: OpenPortal, statement: CachedStatement, rowsMax: number): Promise<PortalResult> {
-    const special = portal.cursor ? undefined : await this.#runTransactionStatement(statement.ast);
+    const special = portal.cursor ? undefined : await this.runTransactionStatement(statement.ast);
     if (special) {
       portal.isDone = true;
       return { rows: [], suspended: false, tag: special.tag, notices: [] };
@@ -544,7 +464,7 @@ export class Session extends ClientState implements SessionState {
       if (this.transaction?.isImplicit) await this.#commitImplicit();
       return { rows, suspended: false, tag: cursor.tag(cursor.affected() ?? portal.rowCount), notices: cursor.notices };
     } catch (error) {
-      this.#failed(error);
+      this.failTransaction(error);
       this.#rollbackImplicit();
       throw error;
     }
@@ -583,10 +503,20 @@ export class Session extends ClientState implements SessionState {
     this.forgetSequences();
   }
 
+  protected forgetPortals(): void {
+    for (const portal of this.#portals.values()) portal.isDone = true;
+    this.#portals.clear();
+  }
+
+  protected asState(): SessionState {
+    return this;
+  }
+
   /** Rolls back what is open and cancels what runs. No effect the second time. */
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    this.limits.stop();
     this.cancel('the session was closed');
     this.transaction?.rollback();
     this.transaction = undefined;
@@ -596,7 +526,16 @@ export class Session extends ClientState implements SessionState {
   }
 }
 
-const TRANSACTION_CONTROL: ReadonlySet<string> = new Set(['begin', 'commit', 'rollback', 'savepoint', 'releaseSavepoint']);
+function isConflict(error: unknown): boolean {
+  return isVarveError(error) && error.code === SqlState.SerializationFailure;
+}
+
+/** About what a result takes while it is held back. */
+function resultBytes(result: StatementResult): number {
+  let bytes = 0;
+  for (const row of result.rows) for (const value of row) bytes += typeof value === 'string' ? value.length : 8;
+  return bytes;
+}
 
 function padded(types: readonly (ColumnType | undefined)[], count: number): (ColumnType | undefined)[] {
   return Array.from({ length: Math.max(count, types.length) }, (_, i) => types[i]);

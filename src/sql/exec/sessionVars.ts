@@ -7,6 +7,7 @@
  */
 import { StatementError } from '../../base/errors.ts';
 import { SqlState } from '../../base/sqlState.ts';
+import { isolationNamed, isolationText } from './isolationLevels.ts';
 
 /** How a variable takes a value: gives the text SHOW prints, throws 22023 for what it refuses. */
 type Normalize = (text: string, name: string) => string;
@@ -92,16 +93,10 @@ const encoding: Normalize = (text) => {
   throw new StatementError(SqlState.FeatureNotSupported, `unimplemented: unsupported encoding: "${text}"`);
 };
 
-const ISOLATION_TEXTS: Readonly<Record<string, string>> = {
-  serializable: 'serializable',
-  snapshot: 'snapshot',
-  'repeatable read': 'snapshot',
-  'read committed': 'read committed',
-  'read uncommitted': 'read committed',
-  default: 'serializable',
+const isolation: Normalize = (text, name) => {
+  const level = isolationNamed(text);
+  return level ? isolationText(level) : invalid(name, text);
 };
-
-const isolation: Normalize = (text, name) => ISOLATION_TEXTS[text.toLowerCase().replaceAll(/[_\s]+/g, ' ')] ?? invalid(name, text);
 
 /** Any zone the platform knows, an offset such as `-5`, `+02:00`, `UTC+3`, or `LOCAL`/`DEFAULT` for UTC. */
 const timeZone: Normalize = (text, name) => {

@@ -35,6 +35,7 @@ import type {
 import { printStatement } from '../parse/printer.ts';
 import type { RunContext } from './context.ts';
 import { SchemaChange } from './ddl/common.ts';
+import { isolationText } from './isolationLevels.ts';
 import type { HookResult, ResultColumn, StatementContext, StatementHooks } from './statement.ts';
 
 const text = (value: string): Datum => utf8Encode(value);
@@ -78,7 +79,7 @@ async function setTransaction(context: StatementContext, stmt: SetTransaction): 
   const { session } = context;
   const change = await session.resolveModes(stmt.modes);
   if (stmt.session) {
-    if (change.isolation) session.vars.set('default_transaction_isolation', change.isolation);
+    if (change.isolation) session.vars.set('default_transaction_isolation', isolationText(change.isolation));
     if (change.priority) session.vars.set('default_transaction_priority', change.priority);
     if (change.readOnly !== undefined) session.vars.set('default_transaction_read_only', change.readOnly ? 'on' : 'off');
     return { tag: 'SET SESSION CHARACTERISTICS' };

@@ -225,7 +225,7 @@ export class TableWriter {
     const txn = writable(run);
     await txn.lock(
       changes.map((change) => this.codec.rowKey(change.old)),
-      { signal: run.signal },
+      { signal: run.signal, alreadyRead: true },
     );
     const differs = (change: RowChange, ids: readonly number[]): boolean =>
       ids.some((id) => {
@@ -279,7 +279,7 @@ export class TableWriter {
     const txn = writable(run);
     await txn.lock(
       rows.map((row) => this.codec.rowKey(row)),
-      { signal: run.signal },
+      { signal: run.signal, alreadyRead: true },
     );
     const out: KeyValues = { keys: [], values: [] };
     for (const row of rows) {

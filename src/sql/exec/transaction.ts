@@ -15,11 +15,10 @@
  *
  * Lives elsewhere: what runs in it (session.ts), conflicts and validation (kv/txn.ts).
  */
-import { StateError, StatementError, isVarveError } from '../../base/errors.ts';
+import { StateError, StatementError, type VarveError, isVarveError } from '../../base/errors.ts';
 import { SqlState } from '../../base/sqlState.ts';
 import type { Timestamp } from '../../base/timestamp.ts';
 import type { Catalog, CatalogDependencies } from '../../catalog/catalog.ts';
-import type { TransactionModes } from '../parse/ast.ts';
 import type { Isolation, Kv, KvReader, Priority, Savepoint, Txn } from '../../kv/kv.ts';
 
 /** The savepoint that the client-side retry protocol uses. */
@@ -49,6 +48,8 @@ export class SessionTransaction {
   #reader: KvReader;
   #savepoints: NamedSavepoint[] = [];
   readonly #unnoted: CatalogDependencies[] = [];
+  /** A time limit that ended it, until the client is told. */
+  #expiredBy: VarveError | undefined;
   #status: 'open' | 'aborted' | 'restartWait' | 'commitWait' = 'open';
   /** By job: what waits for the jobs that finish this transaction's schema changes. */
   readonly #schemaChanges = new Map<number, () => Promise<void>>();
@@ -158,6 +159,11 @@ export class SessionTransaction {
   /** Throws 25P02 unless statements may run. */
   checkRunnable(): void {
     if (this.#status === 'open') return;
+    if (this.#expiredBy) {
+      const error = this.#expiredBy;
+      this.#expiredBy = undefined;
+      throw error;
+    }
     if (this.#status === 'commitWait') {
       throw new StateError(
         SqlState.InFailedSqlTransaction,
@@ -175,12 +181,54 @@ export class SessionTransaction {
     if (this.isReadOnly) throw readOnlyError(what);
   }
 
-  /** A statement failed: the transaction waits for ROLLBACK, or for a rollback to a savepoint. */
+  /** A statement begins: one that restartStatement() may undo, if the transaction is to go on after it. */
+  nextStatement(): void {
+    if (this.#txn && (!this.isImplicit || this.#txn.isolation === 'read committed')) this.#txn.nextStatement();
+  }
+
+  /**
+   * After a conflict in a statement of which nobody has seen anything: makes it as if the statement
+   * had not run, at a new snapshot. False when that cannot be: what came before it does not hold any
+   * more. The first statement can always run again, in a new kv transaction if need be.
+   */
+  restartStatement(): boolean {
+    if (this.#status !== 'open') return false;
+    if (this.#txn?.restartStatement()) return true;
+    const isFirst = this.statementCount <= 1 && this.#savepoints.every((savepoint) => savepoint.name === RESTART_SAVEPOINT);
+    if (!isFirst || this.#txn === undefined) return false;
+    this.#startOver();
+    return true;
+  }
+
+  /** Begins again with a new kv transaction: new reads, new timestamp. */
+  #startOver(): void {
+    this.#txn?.rollback();
+    this.#schemaChanges.clear();
+    this.#reader = this.#open();
+    this.statementCount = 0;
+    this.#savepoints = this.#savepoints.map(({ name }) => ({ name, mark: this.#txn?.savepoint() }));
+  }
+
+  /** A time limit is over: as fail(), and the next statement is told. */
+  expire(error: VarveError): void {
+    if (this.#status === 'commitWait') return;
+    this.#savepoints = [];
+    this.#status = 'aborted';
+    this.#expiredBy = error;
+    this.rollback();
+  }
+
+  /**
+   * A statement failed: the transaction waits for ROLLBACK, or for a rollback to a savepoint. Without
+   * one that could save what was written its locks are free from here on.
+   */
   fail(error: unknown): void {
     if (this.#status === 'commitWait') return;
+    this.#expiredBy = undefined;
     const mustRestart = (isVarveError(error) && error.code === SqlState.SerializationFailure) || this.#txn?.state === 'aborted';
     const hasRestart = this.#savepoints.some((savepoint) => savepoint.name === RESTART_SAVEPOINT);
     this.#status = (mustRestart && hasRestart) || this.#status === 'restartWait' ? 'restartWait' : 'aborted';
+    if (mustRestart || this.#savepoints.every((savepoint) => savepoint.name === RESTART_SAVEPOINT)) this.rollback();
   }
 
   savepoint(name: string): void {
@@ -216,11 +264,8 @@ export class SessionTransaction {
     const at = this.#find(name);
     const entry = this.#savepoints[at];
     if (name === RESTART_SAVEPOINT) {
-      // The retry protocol starts over: new reads, new timestamp.
-      this.#txn?.rollback();
-      this.#schemaChanges.clear();
-      this.#reader = this.#open();
-      this.#savepoints = [{ name, mark: this.#txn?.savepoint() }];
+      this.#savepoints = [{ name, mark: undefined }];
+      this.#startOver();
     } else {
       if (this.#txn && this.#txn.state !== 'open') {
         throw new StateError(
@@ -292,21 +337,4 @@ export class SessionTransaction {
 
 export function readOnlyError(what: string): StatementError {
   return new StatementError(SqlState.ReadOnlySqlTransaction, `cannot execute ${what} in a read-only transaction`);
-}
-
-const ISOLATIONS = {
-  serializable: 'serializable',
-  snapshot: 'snapshot',
-  repeatableRead: 'snapshot',
-  readCommitted: 'read committed',
-  readUncommitted: 'read committed',
-} as const;
-
-/** The modes of BEGIN and SET TRANSACTION that need no evaluation; AS OF is the caller's. */
-export function modeOptions(modes: TransactionModes): Partial<TransactionOptions> {
-  return {
-    ...(modes.isolation && { isolation: ISOLATIONS[modes.isolation] }),
-    ...(modes.priority && { priority: modes.priority }),
-    ...(modes.readOnly !== undefined && { readOnly: modes.readOnly }),
-  };
 }

@@ -1,6 +1,6 @@
 /**
- * Limits: a sort below a limit keeps only the first rows, and a scan from which nothing is dropped
- * stops after them.
+ * Limits: a sort below a limit keeps only the first rows, a scan from which nothing is dropped stops
+ * after them, and FOR UPDATE locks no more rows than are returned.
  */
 import type { TypedExpr } from '../expr/typedExpr.ts';
 import { inputsOf, mapPlan, type PlanNode, withInputs } from './plan.ts';
@@ -19,6 +19,9 @@ function pushInto(node: PlanNode, rows: readonly TypedExpr[]): PlanNode {
       return { ...node, top: rows };
     case 'scan':
       return node.limit ? node : { ...node, limit: rows };
+    case 'lockRows':
+      // Unless some may be skipped, as many are read as are locked.
+      return { ...node, limit: rows, input: node.wait === 'skip' ? node.input : pushInto(node.input, rows) };
     case 'project':
     case 'ordinality': {
       const [input] = inputsOf(node);

@@ -99,8 +99,12 @@ export interface ScanNode extends Node {
   readonly limit: readonly TypedExpr[] | undefined;
   /** An index the statement insists on (t@i), or 'primary'. */
   readonly forcedIndex: string | undefined;
-  /** True when the rows are read in order to be written: their reads are validated at every isolation level. */
+  /** True when the rows are read in order to be written: they are locked, and held to what was read. */
   readonly forWrite: boolean;
+  /** True for a constraint's reads: validated at every isolation level. */
+  readonly isConstraint?: boolean;
+  /** True under SKIP LOCKED: rows that are skipped do not count as read. */
+  readonly skipsLocked?: boolean;
 }
 
 export interface VirtualScanNode extends Node {
@@ -235,6 +239,8 @@ export interface StatementNode extends Node {
 export interface LockRowsNode extends Node {
   readonly kind: 'lockRows';
   readonly input: PlanNode;
+  /** Stop after as many rows that were locked: the sum of these row independent INTs (NULL: no limit). */
+  readonly limit?: readonly TypedExpr[];
   readonly strength: 'exclusive' | 'shared';
   readonly wait: 'block' | 'nowait' | 'skip';
   /** Where each table's primary key lies in the row. */

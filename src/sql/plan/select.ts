@@ -24,7 +24,7 @@ import { mapExpr, sameExpr } from '../expr/walk.ts';
 import { columnNameOf } from './columnName.ts';
 import { planFrom } from './from.ts';
 import { Grouping } from './grouping.ts';
-import type { LockRowsNode, PlanColumn, PlanNode, SortKey } from './plan.ts';
+import { type LockRowsNode, mapPlan, type PlanColumn, type PlanNode, type SortKey } from './plan.ts';
 import type { CommonTablePlan, CommonTables, PlanContext, PlannedQuery } from './planContext.ts';
 import { Frame, type ScopeColumn, SelectScope } from './scope.ts';
 import { tableShape } from './tableShape.ts';
@@ -253,8 +253,6 @@ function planSelectCore(
     const predicate = ctx.analyzeBool(core.where, scope, { clause: 'WHERE', commonTables: ctes });
     node = { kind: 'filter', input: node, predicate, columns: node.columns };
   }
-  if (locking.length > 0) node = lockRows(node, locking, core, from.columns);
-
   const targets = planTargets(ctx, core.targets, scope, ctes, desired);
   const sortExprs = orderBy.map((item) => orderExpr(ctx, item, targets, scope, ctes, core.distinct));
   const having = core.having && ctx.analyzeBool(core.having, scope, { clause: 'HAVING', allowAggregates: true, commonTables: ctes });
@@ -262,6 +260,24 @@ function planSelectCore(
     typeof core.distinct === 'object' ? core.distinct.map((expr) => targetExpr(ctx, expr, targets, scope, ctes, 'DISTINCT ON')) : [];
 
   const all = [...targets.map((target) => target.expr), ...sortExprs, ...distinctOn, ...(having ? [having] : [])];
+  let order = orderBy;
+  if (locking.length > 0) {
+    if (all.some((expr) => traits(expr).hasAggregates)) {
+      throw new StatementError(SqlState.FeatureNotSupported, 'FOR UPDATE is not allowed with aggregate functions');
+    }
+    const locked = lockTargets(node, locking, core, from.columns);
+    // Sorted first, so that LIMIT bounds what is locked.
+    if (orderBy.length > 0 && !sortExprs.some((expr) => traits(expr).hasGenerators)) {
+      node = sortRows(node, sortExprs, orderBy);
+      all.splice(targets.length, sortExprs.length);
+      order = [];
+    }
+    const skipping = new Set(locked.filter((step) => step.wait === 'skip').flatMap((step) => step.aliases));
+    if (skipping.size > 0) {
+      node = mapPlan(node, (at) => (at.kind === 'scan' && skipping.has(at.alias) ? { ...at, skipsLocked: true } : at));
+    }
+    for (const { aliases: _, ...step } of locked) node = { kind: 'lockRows', input: node, ...step, columns: node.columns };
+  }
   let exprs = all;
   if (core.groupBy.length > 0 || having || all.some((expr) => traits(expr).hasAggregates)) {
     const grouping = new Grouping(node, scope);
@@ -297,7 +313,7 @@ function planSelectCore(
     );
     node = { kind: 'projectSet', input: node, generators, columns: [...node.columns, ...extra] };
   }
-  return projectAndSort(node, targets, exprs, orderBy, core.distinct, distinctOn.length);
+  return projectAndSort(node, targets, exprs, order, core.distinct, distinctOn.length);
 }
 
 /** GROUP BY (a, b) groups by both; a lone () by nothing. */
@@ -531,8 +547,26 @@ function sortOutput(
   return { node: sorted.node, columns: planned.columns };
 }
 
-/** FOR UPDATE and FOR SHARE lock the rows that WHERE leaves, in the tables named or all of them. */
-function lockRows(node: PlanNode, locking: SelectStatement['locking'], core: SelectCore, columns: readonly ScopeColumn[]): PlanNode {
+/** The rows in the order of expressions over them, which need not be columns. */
+function sortRows(input: PlanNode, exprs: readonly TypedExpr[], orderBy: readonly OrderItem[]): PlanNode {
+  const width = input.columns.length;
+  const outputs: TypedExpr[] = input.columns.map(({ type, name }, index) => ({ kind: 'column', type, index, name }));
+  const keys = orderBy.map((item, i): SortKey => {
+    const expr = exprs[i] as TypedExpr;
+    const index = expr.kind === 'column' ? expr.index : outputs.push(expr) - 1;
+    return { index, descending: item.descending, nullsFirst: item.nulls ? item.nulls === 'first' : !item.descending };
+  });
+  if (outputs.length === width) return { kind: 'sort', input, keys, top: undefined, columns: input.columns };
+  const wide = outputs.map((expr, i) => input.columns[i] ?? { name: `order${i}`, type: expr.type });
+  const project: PlanNode = { kind: 'project', input, exprs: outputs, columns: wide };
+  const sort: PlanNode = { kind: 'sort', input: project, keys, top: undefined, columns: wide };
+  return { kind: 'project', input: sort, exprs: outputs.slice(0, width), columns: input.columns };
+}
+
+type LockStep = Pick<LockRowsNode, 'strength' | 'wait' | 'targets'> & { readonly aliases: readonly string[] };
+
+/** FOR UPDATE and FOR SHARE lock the rows that WHERE leaves, in the tables named or all of them: a step for each clause. */
+function lockTargets(node: PlanNode, locking: SelectStatement['locking'], core: SelectCore, columns: readonly ScopeColumn[]): LockStep[] {
   if (core.groupBy.length > 0 || core.having || core.distinct !== 'all') {
     throw new StatementError(SqlState.FeatureNotSupported, 'FOR UPDATE is not allowed with GROUP BY, HAVING or DISTINCT');
   }
@@ -548,8 +582,7 @@ function lockRows(node: PlanNode, locking: SelectStatement['locking'], core: Sel
     }
   };
   collect(node, 0);
-  let locked = node;
-  for (const clause of locking) {
+  return locking.map((clause) => {
     const names = clause.of.map((name) => name.parts.at(-1)?.text ?? '');
     for (const name of names) {
       if (!columns.some((column) => column.table?.name === name)) {
@@ -559,7 +592,11 @@ function lockRows(node: PlanNode, locking: SelectStatement['locking'], core: Sel
     const targets = scans.filter((scan) => names.length === 0 || names.includes(scan.alias));
     const strength = clause.strength === 'update' || clause.strength === 'noKeyUpdate' ? 'exclusive' : 'shared';
     const wait = clause.wait === 'skipLocked' ? 'skip' : clause.wait;
-    locked = { kind: 'lockRows', input: locked, strength, wait, targets, columns: locked.columns };
-  }
-  return locked;
+    return {
+      strength,
+      wait,
+      targets: targets.map(({ table, keyPositions }) => ({ table, keyPositions })),
+      aliases: targets.map((scan) => scan.alias),
+    };
+  });
 }

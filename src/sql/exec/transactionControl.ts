@@ -1,0 +1,203 @@
+/**
+ * TransactionControl: a session's transaction as its statements begin, mark, end and limit it.
+ *
+ *   S3  settings changed in a transaction go back when it rolls back
+ *   S4  whatever ends a transaction, its portals are gone and its time limit with it
+ *
+ * Lives elsewhere: the transaction's states (transaction.ts), running other statements (session.ts),
+ * the limits themselves (timeLimits.ts).
+ */
+import { utf8Encode } from '../../base/bytes.ts';
+import { StateError, StatementError, type VarveError } from '../../base/errors.ts';
+import { SqlState } from '../../base/sqlState.ts';
+import type { Datum } from '../../catalog/datum.ts';
+import { type ColumnType, Type } from '../../catalog/type.ts';
+import type { Statement, TransactionModes } from '../parse/ast.ts';
+import { linkAbort } from './cancellation.ts';
+import { ClientState, type SessionOptions } from './clientState.ts';
+import { RunContext } from './context.ts';
+import { isolationNamed } from './isolationLevels.ts';
+import type { EngineServices, SessionState, StatementResult } from './statement.ts';
+import { TimeLimits } from './timeLimits.ts';
+import { SessionTransaction, type TransactionOptions } from './transaction.ts';
+
+export const TRANSACTION_CONTROL: ReadonlySet<string> = new Set(['begin', 'commit', 'rollback', 'savepoint', 'releaseSavepoint']);
+
+export abstract class TransactionControl extends ClientState {
+  /** Ends what runs: the client's signal, a time limit, the session's close. */
+  protected abort = new AbortController();
+  protected readonly limits: TimeLimits;
+  /** Called when a time limit has ended the session, with what to tell the client. */
+  onTerminate: ((error: VarveError) => void) | undefined;
+  protected terminatedBy: VarveError | undefined;
+
+  constructor(engine: EngineServices, options: SessionOptions) {
+    super(engine, options);
+    this.limits = new TimeLimits(engine.kv.clock, this.vars, {
+      cancelStatement: (error) => this.abort.abort(error),
+      abortTransaction: (error) => {
+        this.transaction?.expire(error);
+        if (this.activeQuery !== '') this.abort.abort(error);
+      },
+      endSession: (error) => {
+        this.terminatedBy = error;
+        this.close();
+        this.onTerminate?.(error);
+      },
+    });
+  }
+
+  abstract close(): void;
+  /** Drops the open portals. */
+  protected abstract forgetPortals(): void;
+  /** This, as statements see it. */
+  protected abstract asState(): SessionState;
+
+  /** Ends the statement that runs with 57014; no effect when none does. */
+  cancel(reason = 'query execution canceled'): void {
+    this.abort.abort(new StateError(SqlState.QueryCanceled, reason));
+  }
+
+  protected linkSignal(signal: AbortSignal | undefined): () => void {
+    if (this.abort.signal.aborted) this.abort = new AbortController();
+    return linkAbort(signal, () => this.cancel());
+  }
+
+  protected newContext(
+    transaction: SessionTransaction,
+    placeholders: readonly Datum[],
+    types: readonly (ColumnType | undefined)[],
+  ): RunContext {
+    return new RunContext({
+      session: this.asState(),
+      transaction,
+      statementTimestamp: this.nextStatementTimestamp(),
+      signal: this.abort.signal,
+      placeholders,
+      placeholderTypes: types as readonly ColumnType[],
+    });
+  }
+
+  /** A statement failed: an explicit transaction waits for ROLLBACK from here on. */
+  protected failTransaction(error: unknown): void {
+    if (this.transaction && !this.transaction.isImplicit) this.transaction.fail(error);
+  }
+
+  /** Runs a statement that begins, marks or ends a transaction; undefined when it is none. */
+  protected async runTransactionStatement(ast: Statement): Promise<StatementResult | undefined> {
+    const done = (tag: string): StatementResult => ({ tag, rows: [], notices: [] });
+    try {
+      switch (ast.kind) {
+        case 'begin':
+          await this.#begin(ast.modes);
+          return done('BEGIN');
+        case 'commit':
+          return done(await this.#commit());
+        case 'rollback': {
+          const transaction = this.#requireTransaction();
+          if (ast.savepoint) transaction.rollbackTo(ast.savepoint.text);
+          else this.abandonTransaction();
+          return done('ROLLBACK');
+        }
+        case 'savepoint':
+          this.#requireTransaction().savepoint(ast.name.text);
+          return done('SAVEPOINT');
+        case 'show':
+          // Asking for the state is allowed in every state.
+          if (ast.what !== 'transactionStatus' || !this.transaction || this.transaction.isImplicit || this.transaction.isOpen)
+            return undefined;
+          return {
+            ...done('SHOW TRANSACTION STATUS'),
+            columns: [{ name: 'TRANSACTION STATUS', type: Type.String }],
+            rows: [[utf8Encode(this.transactionState)]],
+          };
+        case 'releaseSavepoint': {
+          const transaction = this.#requireTransaction();
+          await transaction.release(ast.name.text);
+          if (transaction.status === 'CommitWait') this.varsBefore = undefined;
+          return done('RELEASE');
+        }
+        default:
+          return undefined;
+      }
+    } catch (error) {
+      this.failTransaction(error);
+      throw error;
+    }
+  }
+
+  #requireTransaction(): SessionTransaction {
+    if (!this.transaction || this.transaction.isImplicit) {
+      throw new StateError(SqlState.NoActiveSqlTransaction, 'there is no transaction in progress');
+    }
+    return this.transaction;
+  }
+
+  async #begin(modes: TransactionModes): Promise<void> {
+    if (this.transaction && !this.transaction.isImplicit) {
+      throw new StateError(SqlState.ActiveSqlTransaction, 'there is already a transaction in progress');
+    }
+    const options = { ...this.defaults(), ...(await this.resolveModes(modes)) };
+    if (this.transaction) {
+      this.transaction.setOptions(options);
+      this.transaction.flushCatalog(this.engine.catalog);
+      this.transaction.isImplicit = false;
+    } else {
+      this.transaction = new SessionTransaction(this.engine.kv, options, false);
+    }
+    this.varsBefore = this.vars.save();
+    this.limits.startTransaction();
+  }
+
+  /** Modes as BEGIN and SET TRANSACTION give them; AS OF resolved. */
+  async resolveModes(modes: TransactionModes): Promise<Partial<TransactionOptions>> {
+    const isolation = modes.isolation && isolationNamed(modes.isolation);
+    const change: { -readonly [K in keyof TransactionOptions]?: TransactionOptions[K] } = {
+      ...(isolation && { isolation: this.grantedIsolation(isolation) }),
+      ...(modes.priority && { priority: modes.priority }),
+      ...(modes.readOnly !== undefined && { readOnly: modes.readOnly }),
+    };
+    if (modes.asOf) {
+      if (modes.readOnly === false) {
+        throw new StatementError(SqlState.SyntaxError, 'AS OF SYSTEM TIME specified with READ WRITE mode');
+      }
+      const probe = this.transaction ?? new SessionTransaction(this.engine.kv, this.defaults(), true);
+      try {
+        change.asOf = await this.newContext(probe, [], []).resolveAsOf(modes.asOf.expr);
+      } finally {
+        if (probe !== this.transaction) probe.rollback();
+      }
+    }
+    return change;
+  }
+
+  async #commit(): Promise<string> {
+    const transaction = this.#requireTransaction();
+    const before = this.varsBefore;
+    // Whatever commit does, the transaction is over.
+    this.#endTransaction(transaction.isOpen || transaction.status === 'CommitWait');
+    try {
+      return (await transaction.commit()) ? 'COMMIT' : 'ROLLBACK';
+    } catch (error) {
+      if (before) this.vars.restore(before);
+      throw error;
+    }
+  }
+
+  /** Rolls the explicit transaction back, its settings too. */
+  protected abandonTransaction(): void {
+    const { transaction } = this;
+    this.#endTransaction(false);
+    transaction?.rollback();
+  }
+
+  #endTransaction(keepVariables: boolean): void {
+    this.transaction = undefined;
+    this.limits.endTransaction();
+    this.forgetPortals();
+    if (!keepVariables && this.varsBefore) this.vars.restore(this.varsBefore);
+    this.varsBefore = undefined;
+    if (this.localVars) for (const [name, value] of this.localVars) this.vars.force(name, value);
+    this.localVars = undefined;
+  }
+}
