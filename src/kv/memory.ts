@@ -163,7 +163,7 @@ export class Memory {
 
   /**
    * Throws 53200 when buffering these writes would exceed the budget; `heldBytes` is what the
-   * transaction holds already. Who can wait asks makeRoom() before.
+   * transaction holds already. Who can wait calls seekRoom() before.
    */
   admitWrites(keys: readonly Bytes[], values: readonly (Bytes | null)[], heldBytes: number): void {
     if (this.budget.limitBytes === Number.POSITIVE_INFINITY) return;
@@ -187,9 +187,13 @@ export class Memory {
 
   /** Waits for relief when so many bytes more exceed the budget; throws 53200 when that does not help. */
   async makeRoom(bytes: number): Promise<void> {
-    if (this.budget.fits(bytes)) return;
-    await this.relieve();
+    await this.seekRoom(bytes);
     if (!this.budget.fits(bytes)) throw this.exceeded();
+  }
+
+  /** Waits for relief when so many bytes more exceed the budget: before writes that cannot wait themselves. */
+  async seekRoom(bytes: number): Promise<void> {
+    if (!this.budget.fits(bytes)) await this.relieve();
   }
 
   /** Called where use has grown: seeks relief in the background above the soft limit. Cheap. */

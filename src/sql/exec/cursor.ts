@@ -11,8 +11,9 @@ import { isPlannable, planStatement } from '../plan/planner.ts';
 import type { RunContext } from './context.ts';
 import { compilePlan, runPlan } from './executor.ts';
 import { planEnvironment } from './planEnvironment.ts';
-import type { Batches } from './run.ts';
-import type { Notice, ResultColumn } from './statement.ts';
+import { keptRows } from './keptRows.ts';
+import { type Batches, collect } from './run.ts';
+import type { Notice, ResultColumn, StatementResult } from './statement.ts';
 import type { CachedPlan, CachedStatement, StatementCache } from './statementCache.ts';
 import { insertTag, statementName } from './tags.ts';
 
@@ -24,6 +25,18 @@ export interface Cursor {
   tag(rowCount: number): string;
   /** Rows affected, for row changes; undefined where rows given count. */
   affected(): number | undefined;
+}
+
+/** Runs a cursor to its end. Its rows count as results while they come; 53200 when there is no room for them. */
+export async function drain(cursor: Cursor, context: RunContext): Promise<StatementResult> {
+  const kept = keptRows({ context }, 'results');
+  try {
+    const rows = await collect(cursor.batches, kept);
+    const rowCount = cursor.affected() ?? rows.length;
+    return { tag: cursor.tag(rowCount), columns: cursor.columns, rows, rowCount, notices: cursor.notices };
+  } finally {
+    kept.release();
+  }
 }
 
 /** What opening a statement needs beside its context. */

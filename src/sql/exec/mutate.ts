@@ -15,13 +15,16 @@ import type { TypedExpr } from '../expr/typedExpr.ts';
 import type { ConflictAction, DeleteNode, InsertNode, UpdateNode } from '../plan/plan.ts';
 import { tableShape } from '../plan/tableShape.ts';
 import { type ConstraintQueue, constraintQueue } from './foreignKeys.ts';
+import { rowBytes } from './keptRows.ts';
 import type { MutationNode } from './operators.ts';
-import { batched, collect, compileCondition, compileRow, type Operator, type Run } from './run.ts';
+import { batched, collect, compileCondition, compileRow, keeping, type Operator, type Run } from './run.ts';
 import { decodeFetched } from './scan.ts';
 import { type RowChange, type TableWriter, tableWriter } from './tableWriter.ts';
 
 /** Rows written at a time: bounds what one lock or get call holds. */
 const WRITE_ROWS = 10_000;
+/** About what an index entry holds beside its columns. */
+const ENTRY_BYTES = 200;
 
 export function compileMutation(node: MutationNode, input: Operator): Operator {
   switch (node.kind) {
@@ -55,13 +58,14 @@ function compileInsert(node: InsertNode, input: Operator): Operator {
   const { table, conflict } = node;
   const returning = returningOf(node.returning);
   const meet = conflict && compileConflict(node, conflict);
-  return async function* (run) {
+  return keeping(async function* (run, kept) {
     const writer = tableWriter(table, run.context.engine.functions);
     const queue = await queueOf(run);
-    const rows = await collect(input(run));
+    const rows = await collect(input(run), kept);
     const written: Datum[][] = [];
     for (const piece of batched(rows, WRITE_ROWS)) {
       run.signal.throwIfAborted();
+      await seekRoom(piece, table, run);
       for (const row of piece) writer.prepare(row, run);
       if (!meet) {
         await writer.insert(piece, run, queue);
@@ -81,7 +85,16 @@ function compileInsert(node: InsertNode, input: Operator): Operator {
           run,
         ),
       );
-  };
+  });
+}
+
+/** Waits for memory to write rows when there seems to be none: the writes themselves cannot wait. */
+async function seekRoom(rows: readonly Datum[][], table: TableDescriptor, run: Run): Promise<void> {
+  const { memory } = run.context.engine.kv;
+  if (!memory.budget.isAboveSoft) return;
+  let bytes = rows.length * ENTRY_BYTES * (1 + table.indexes.length);
+  for (const row of rows) bytes += rowBytes(row);
+  await memory.seekRoom(bytes);
 }
 
 type MeetConflict = (writer: TableWriter, rows: Datum[][], run: Run, queue: ConstraintQueue) => Promise<Datum[][]>;
@@ -206,13 +219,14 @@ function compileUpdate(node: UpdateNode, input: Operator): Operator {
   const returning = returningOf(node.returning);
   const shape = tableShape(table);
   const isJoined = valuesOffset > shape.width;
-  return async function* (run) {
+  return keeping(async function* (run, kept) {
     const writer = tableWriter(table, run.context.engine.functions);
     const queue = await queueOf(run);
-    let rows = await collect(input(run));
+    let rows = await collect(input(run), kept);
     if (isJoined) rows = firstOfEach(writer, rows);
     for (const piece of batched(rows, WRITE_ROWS)) {
       run.signal.throwIfAborted();
+      await seekRoom(piece, table, run);
       const changes = piece.map((row): RowChange => {
         const next = row.slice(0, table.columns.length);
         targets.forEach((position, i) => {
@@ -230,7 +244,7 @@ function compileUpdate(node: UpdateNode, input: Operator): Operator {
       }
     }
     await queue.settle(run);
-  };
+  });
 }
 
 /** UPDATE FROM and DELETE USING meet a row once, with the first match. */
@@ -248,10 +262,10 @@ function compileDelete(node: DeleteNode, input: Operator): Operator {
   const { table } = node;
   const returning = returningOf(node.returning);
   const isJoined = node.input.columns.length > tableShape(table).width;
-  return async function* (run) {
+  return keeping(async function* (run, kept) {
     const writer = tableWriter(table, run.context.engine.functions);
     const queue = await queueOf(run);
-    let rows = await collect(input(run));
+    let rows = await collect(input(run), kept);
     if (isJoined) rows = firstOfEach(writer, rows);
     for (const piece of batched(rows, WRITE_ROWS)) {
       run.signal.throwIfAborted();
@@ -260,5 +274,5 @@ function compileDelete(node: DeleteNode, input: Operator): Operator {
     }
     await queue.settle(run);
     if (returning) yield* batched(await returning(rows, run));
-  };
+  });
 }

@@ -12,7 +12,7 @@ import { type CompiledAsync, compileAsync } from '../expr/compileAsync.ts';
 import type { EvalContext, Row } from '../expr/evalContext.ts';
 import { traits } from '../expr/traits.ts';
 import type { TypedExpr } from '../expr/typedExpr.ts';
-import type { KeptRows } from './keptRows.ts';
+import { type KeptRows, keptRows } from './keptRows.ts';
 import type { StatementContext } from './statement.ts';
 
 export interface Run {
@@ -106,6 +106,18 @@ export async function collect(batches: Batches, kept?: KeptRows): Promise<Datum[
     else for (const row of batch) rows.push(row);
   }
   return rows ?? [];
+}
+
+/** An operator that keeps rows: `work` counts them, and they count no more when it ends, however it does. */
+export function keeping(work: (run: Run, kept: KeptRows) => Batches): Operator {
+  return async function* (run) {
+    const kept = keptRows(run);
+    try {
+      yield* work(run, kept);
+    } finally {
+      kept.release();
+    }
+  };
 }
 
 /** Cuts rows into batches. */

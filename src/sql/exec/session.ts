@@ -22,10 +22,9 @@ import { isPlannable } from '../plan/planner.ts';
 import { commonAsOf } from './asOf.ts';
 import type { SessionOptions } from './clientState.ts';
 import type { RunContext } from './context.ts';
-import { describeStatement, type OpenOptions, openStatement } from './cursor.ts';
+import { describeStatement, drain, type OpenOptions, openStatement } from './cursor.ts';
 import { nameLockedRow } from './lockedRow.ts';
 import type { OpenPortal, Portal, PortalResult, PreparedStatement } from './portal.ts';
-import { collect } from './run.ts';
 import type { EngineServices, SessionState, StatementResult } from './statement.ts';
 import type { CachedStatement, StatementCache } from './statementCache.ts';
 import { SessionTransaction } from './transaction.ts';
@@ -221,9 +220,7 @@ export class Session extends TransactionControl implements SessionState {
     const context = await this.#begin(statement, options.placeholders ?? [], options.placeholderTypes ?? []);
     try {
       const cursor = await openStatement(statement, context, this.#openOptions(options.placeholderTypes ?? []));
-      const rows = await collect(cursor.batches);
-      const rowCount = cursor.affected() ?? rows.length;
-      return { tag: cursor.tag(rowCount), columns: cursor.columns, rows, rowCount, notices: cursor.notices };
+      return await drain(cursor, context);
     } catch (error) {
       throw nameLockedRow(error, context.knownSnapshot);
     }
@@ -284,9 +281,7 @@ export class Session extends TransactionControl implements SessionState {
       plans: new Map(),
     };
     const cursor = await openStatement(statement, context, this.#openOptions(types));
-    const rows = await collect(cursor.batches);
-    const rowCount = cursor.affected() ?? rows.length;
-    return { tag: cursor.tag(rowCount), columns: cursor.columns, rows, rowCount, notices: cursor.notices };
+    return drain(cursor, context);
   }
 
   // ---- prepared statements --------------------------------------------------------------------
