@@ -33,6 +33,8 @@ import { tableOfKey } from './indexOfKey.ts';
 const COMMITTED_ROW_BYTES = 146;
 /** A transaction's first writes are always buffered: its commit decides, which can wait for relief. */
 const SMALL_TRANSACTION_BYTES = 64 * 1024;
+/** A sort, a join or a result of this size is never refused. */
+const SMALL_BUFFER_BYTES = 1024 * 1024;
 /** Relief that found nothing is sought again when another hundredth of the budget is taken. */
 const RELIEF_STEP_SHARE = 0.01;
 /** Tables and records that a refusal names. */
@@ -154,10 +156,15 @@ export class Memory {
     return this.budget.hold(account);
   }
 
-  /** Makes a holding grow, or throws 53200 when the budget has no room for that. */
+  /**
+   * Makes a holding grow, or throws 53200 when the budget has no room for that. A small one always
+   * may: whoever is out of memory must still be able to look.
+   */
   grow(holding: Holding, bytes: number): void {
-    if (!this.budget.fits(bytes)) throw this.exceeded();
-    holding.resize(holding.bytes + bytes);
+    const next = holding.bytes + bytes;
+    const { limitBytes } = this.budget;
+    if (!this.budget.fits(bytes) && next > Math.min(SMALL_BUFFER_BYTES, limitBytes / 64)) throw this.exceeded();
+    holding.resize(next);
     this.noteGrowth();
   }
 

@@ -53,7 +53,9 @@ memory('endless updates at a TTL of 4 h end in 53200; reads, deletes, backups an
   assert.is(await bytesOf(test, 'transactions'), 0);
 
   await test.run(
-    'DELETE FROM accounts WHERE id = 1',
+    'DELETE FROM accounts WHERE id > 250',
+    'SHOW TABLES',
+    'SELECT * FROM accounts ORDER BY note',
     `BACKUP DATABASE bank INTO '${COLLECTION}'`,
     'CREATE TABLE small (a INT8)',
     'DROP TABLE small',
@@ -141,6 +143,29 @@ memory('a statement beyond the budget is refused and leaves nothing', async () =
   );
   assert.equal(test.db.kv.memory.figures(), before);
   assert.equal(await test.rows('SELECT count(*) FROM accounts'), [['500']]);
+  await test.close();
+});
+
+memory('what sorts, joins, groups, WITH queries and results keep is counted, refused beyond the budget, and given back', async () => {
+  const test = await open();
+  const many = "(SELECT i, repeat('x', 100) || i::STRING AS t FROM generate_series(1, 60000) AS g(i))";
+  for (const sql of [
+    `SELECT t FROM ${many} ORDER BY t DESC`,
+    `SELECT count(*) FROM ${many} AS a JOIN ${many} AS b ON a.t = b.t`,
+    `SELECT count(*) FROM (SELECT t, count(*) FROM ${many} GROUP BY t)`,
+    `SELECT length(string_agg(t, '')) FROM ${many}`,
+    `SELECT count(DISTINCT t) FROM ${many}`,
+    `SELECT count(*) FROM (SELECT DISTINCT t FROM ${many})`,
+    `SELECT count(*) FROM (SELECT t FROM ${many} EXCEPT SELECT t FROM ${many})`,
+    `WITH w AS MATERIALIZED (SELECT * FROM ${many}) SELECT count(*) FROM w`,
+    `SELECT * FROM ${many}`,
+    `INSERT INTO accounts SELECT i + 1000, i, t FROM ${many}`,
+  ]) {
+    assert.is(await test.error(sql), '53200 memory budget exceeded', sql);
+    for (const account of ['transactions', 'sorts', 'results']) assert.is(await bytesOf(test, account), 0, sql);
+  }
+  assert.equal(await test.rows(`SELECT count(*) FROM ${many}`), [['60000']]);
+  assert.is((await test.rows(`SELECT t FROM ${many} ORDER BY t LIMIT 10`)).length, 10);
   await test.close();
 });
 

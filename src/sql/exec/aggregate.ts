@@ -10,8 +10,8 @@ import type { EvalContext } from '../expr/evalContext.ts';
 import type { AggregateState } from '../expr/overload.ts';
 import type { TypedAggregate } from '../expr/typedExpr.ts';
 import type { AggregateNode, PlanColumn } from '../plan/plan.ts';
-import { type KeptRows, keptRows, rowBytes } from './keptRows.ts';
-import { batched, compileCondition, compileRow, type Condition, type Operator, type RowMaker, type Run } from './run.ts';
+import { rowBytes } from './keptRows.ts';
+import { batched, compileCondition, compileRow, type Condition, keeping, type Operator, type RowMaker } from './run.ts';
 import { compareRows, type KeyOf, rowKey, type RowCompare } from './sort.ts';
 
 interface CompiledAggregate {
@@ -68,16 +68,7 @@ export function compileAggregate(node: AggregateNode, input: Operator): Operator
       rows: aggregate.ordered && [],
     }));
 
-  return async function* (run) {
-    const kept = keptRows(run);
-    try {
-      yield* batched(await aggregateRows(run, kept));
-    } finally {
-      kept.release();
-    }
-  };
-
-  async function aggregateRows(run: Run, kept: KeptRows): Promise<Datum[][]> {
+  return keeping(async function* (run, kept) {
     const groups = new Map<unknown, { key: Datum[]; parts: GroupPart[] }>();
     if (node.isScalar) groups.set('', { key: [], parts: newGroup(run.eval) });
     for await (const batch of input(run)) {
@@ -122,6 +113,6 @@ export function compileAggregate(node: AggregateNode, input: Operator): Operator
       });
       out.push(row);
     }
-    return out;
-  }
+    yield* batched(out);
+  });
 }

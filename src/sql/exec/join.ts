@@ -7,15 +7,14 @@
  */
 import type { Datum } from '../../catalog/datum.ts';
 import type { ApplyNode, JoinNode, LookupJoinNode, PlanNode } from '../plan/plan.ts';
-import { type KeptRows, keptRows } from './keptRows.ts';
 import {
   BATCH_ROWS,
-  type Batches,
   breathe,
   collect,
   compileCondition,
   compileRow,
   type Condition,
+  keeping,
   type Operator,
   type Run,
   withOuterRow,
@@ -45,16 +44,8 @@ export function compileJoin(node: JoinNode, left: Operator, right: Operator): Op
   const noRight = nulls(node.right);
   const nothing: number[] = [];
 
-  return async function* (run) {
-    const kept = keptRows(run);
-    try {
-      yield* joined(run, await collect(right(run), kept), kept);
-    } finally {
-      kept.release();
-    }
-  };
-
-  async function* joined(run: Run, rightRows: Datum[][], kept: KeptRows): Batches {
+  return keeping(async function* (run, kept) {
+    const rightRows = await collect(right(run), kept);
     const matched = keepsRight ? new Uint8Array(rightRows.length) : undefined;
     const byKey = new Map<unknown, number[]>();
     const all = hasKeys ? nothing : rightRows.map((_, i) => i);
@@ -105,7 +96,7 @@ export function compileJoin(node: JoinNode, left: Operator, right: Operator): Op
       const rest = rightRows.filter((_, i) => matched[i] === 0).map((row) => noLeft.concat(row));
       if (rest.length > 0) yield rest;
     }
-  }
+  });
 }
 
 export function compileLookupJoin(node: LookupJoinNode, input: Operator): Operator {

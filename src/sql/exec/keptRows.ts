@@ -18,11 +18,14 @@ const LOT_BYTES = 16 * 1024;
 export class KeptRows {
   readonly #memory: Memory;
   readonly #holding: Holding;
+  readonly #mayExceed: boolean;
   #lot = 0;
 
-  constructor(memory: Memory, account: BufferAccount) {
+  /** `mayExceed`: counted, but never refused. */
+  constructor(memory: Memory, account: BufferAccount, mayExceed = false) {
     this.#memory = memory;
     this.#holding = memory.hold(account);
+    this.#mayExceed = mayExceed;
   }
 
   /** Counts rows that are kept from now on. Throws 53200 when there is no room for them. */
@@ -30,7 +33,7 @@ export class KeptRows {
     if (this.#memory.budget.limitBytes === Number.POSITIVE_INFINITY) return;
     let bytes = 0;
     for (const row of rows) bytes += rowBytes(row);
-    this.#memory.grow(this.#holding, bytes);
+    this.#grow(bytes);
   }
 
   /** Counts one key, or one row that is kept by itself. Throws 53200 when there is no room. */
@@ -41,8 +44,13 @@ export class KeptRows {
   addBytes(bytes: number): void {
     this.#lot += bytes;
     if (this.#lot < LOT_BYTES) return;
-    this.#memory.grow(this.#holding, this.#lot);
+    this.#grow(this.#lot);
     this.#lot = 0;
+  }
+
+  #grow(bytes: number): void {
+    if (this.#mayExceed) this.#holding.resize(this.#holding.bytes + bytes);
+    else this.#memory.grow(this.#holding, bytes);
   }
 
   release(): void {
@@ -52,8 +60,12 @@ export class KeptRows {
 }
 
 /** For one operator of one run. */
-export function keptRows(run: { readonly context: { readonly engine: { readonly kv: Kv } } }, account: BufferAccount = 'sorts'): KeptRows {
-  return new KeptRows(run.context.engine.kv.memory, account);
+export function keptRows(
+  run: { readonly context: { readonly engine: { readonly kv: Kv } } },
+  account: BufferAccount = 'sorts',
+  mayExceed = false,
+): KeptRows {
+  return new KeptRows(run.context.engine.kv.memory, account, mayExceed);
 }
 
 /** About what a row takes: its array, and what its values hold outside it. */

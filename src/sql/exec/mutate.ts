@@ -258,6 +258,7 @@ function firstOfEach(writer: TableWriter, rows: readonly Datum[][]): Datum[][] {
   });
 }
 
+/** What it keeps is never refused: deleting is a way out of full memory. */
 function compileDelete(node: DeleteNode, input: Operator): Operator {
   const { table } = node;
   const returning = returningOf(node.returning);
@@ -274,5 +275,5 @@ function compileDelete(node: DeleteNode, input: Operator): Operator {
     }
     await queue.settle(run);
     if (returning) yield* batched(await returning(rows, run));
-  });
+  }, true);
 }

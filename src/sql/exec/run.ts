@@ -108,10 +108,13 @@ export async function collect(batches: Batches, kept?: KeptRows): Promise<Datum[
   return rows ?? [];
 }
 
-/** An operator that keeps rows: `work` counts them, and they count no more when it ends, however it does. */
-export function keeping(work: (run: Run, kept: KeptRows) => Batches): Operator {
+/**
+ * An operator that keeps rows: `work` counts them, and they count no more when it ends, however it
+ * does. With `mayExceed` they are never refused.
+ */
+export function keeping(work: (run: Run, kept: KeptRows) => Batches, mayExceed = false): Operator {
   return async function* (run) {
-    const kept = keptRows(run);
+    const kept = keptRows(run, 'sorts', mayExceed);
     try {
       yield* work(run, kept);
     } finally {

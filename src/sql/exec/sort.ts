@@ -5,8 +5,7 @@ import { type Compare, compareDatums, type Datum, hashKey } from '../../catalog/
 import type { ColumnType } from '../../catalog/type.ts';
 import { compileAsync } from '../expr/compileAsync.ts';
 import type { DistinctNode, PlanColumn, SetOperationNode, SortKey, SortNode } from '../plan/plan.ts';
-import { keptRows } from './keptRows.ts';
-import { batched, collect, evaluate, type Operator } from './run.ts';
+import { batched, collect, evaluate, keeping, type Operator } from './run.ts';
 
 export type RowCompare = (a: readonly Datum[], b: readonly Datum[]) => number;
 
@@ -35,7 +34,7 @@ export function compareRows(keys: readonly SortKey[], columns: readonly PlanColu
 export function compileSort(node: SortNode, input: Operator): Operator {
   const compare = compareRows(node.keys, node.input.columns);
   const top = node.top?.map(compileAsync);
-  return async function* (run) {
+  return keeping(async function* (run, kept) {
     let wanted: number | undefined = top ? 0 : undefined;
     for (const [i, expr] of (top ?? []).entries()) {
       const value = await evaluate(expr, run);
@@ -43,32 +42,22 @@ export function compileSort(node: SortNode, input: Operator): Operator {
       else if (wanted !== undefined && value !== null) wanted += Number(value);
     }
     if (wanted === undefined) {
-      const kept = keptRows(run);
-      try {
-        const rows = [...(await collect(input(run), kept))];
-        yield* batched(rows.sort(compare));
-      } finally {
-        kept.release();
-      }
+      const rows = [...(await collect(input(run), kept))];
+      yield* batched(rows.sort(compare));
       return;
     }
     let rows: Datum[][] = [];
     const room = wanted * 2 + 1000;
-    const kept = keptRows(run);
-    try {
-      for await (const batch of input(run)) {
-        kept.add(batch);
-        for (const row of batch) rows.push(row);
-        if (rows.length <= room) continue;
-        rows = rows.sort(compare).slice(0, wanted);
-        kept.release();
-        kept.add(rows);
-      }
-      yield* batched(rows.sort(compare).slice(0, wanted));
-    } finally {
+    for await (const batch of input(run)) {
+      kept.add(batch);
+      for (const row of batch) rows.push(row);
+      if (rows.length <= room) continue;
+      rows = rows.sort(compare).slice(0, wanted);
       kept.release();
+      kept.add(rows);
     }
-  };
+    yield* batched(rows.sort(compare).slice(0, wanted));
+  });
 }
 
 export type KeyOf = (row: readonly Datum[]) => string | number | bigint | boolean | null;
@@ -99,24 +88,19 @@ export function compileDistinct(node: DistinctNode, input: Operator): Operator {
     node.on,
     node.on.map((index) => (node.input.columns[index] as PlanColumn).type),
   );
-  return async function* (run) {
+  return keeping(async function* (run, kept) {
     const seen = new Set<unknown>();
-    const kept = keptRows(run);
-    try {
-      for await (const batch of input(run)) {
-        const fresh = batch.filter((row) => {
-          const key = keyOf(row);
-          if (seen.has(key)) return false;
-          seen.add(key);
-          kept.addKey(key);
-          return true;
-        });
-        if (fresh.length > 0) yield fresh;
-      }
-    } finally {
-      kept.release();
+    for await (const batch of input(run)) {
+      const fresh = batch.filter((row) => {
+        const key = keyOf(row);
+        if (seen.has(key)) return false;
+        seen.add(key);
+        kept.addKey(key);
+        return true;
+      });
+      if (fresh.length > 0) yield fresh;
     }
-  };
+  });
 }
 
 /** UNION, INTERSECT, EXCEPT: with ALL, rows count as often as they occur. */
@@ -127,60 +111,50 @@ export function compileSetOperation(node: SetOperationNode, left: Operator, righ
     node.columns.map((column) => column.type),
   );
   if (node.op === 'union') {
-    return async function* (run) {
+    return keeping(async function* (run, kept) {
       const seen = new Set<unknown>();
-      const kept = keptRows(run);
-      try {
-        for (const side of [left, right]) {
-          for await (const batch of side(run)) {
-            const rows = node.all
-              ? batch
-              : batch.filter((row) => {
-                  const key = keyOf(row);
-                  if (seen.has(key)) return false;
-                  seen.add(key);
-                  kept.addKey(key);
-                  return true;
-                });
-            if (rows.length > 0) yield rows;
-          }
+      for (const side of [left, right]) {
+        for await (const batch of side(run)) {
+          const rows = node.all
+            ? batch
+            : batch.filter((row) => {
+                const key = keyOf(row);
+                if (seen.has(key)) return false;
+                seen.add(key);
+                kept.addKey(key);
+                return true;
+              });
+          if (rows.length > 0) yield rows;
         }
-      } finally {
-        kept.release();
       }
-    };
+    });
   }
   const isIntersect = node.op === 'intersect';
-  return async function* (run) {
+  return keeping(async function* (run, kept) {
     const counts = new Map<unknown, number>();
-    const kept = keptRows(run);
-    try {
-      for await (const batch of right(run)) {
-        for (const row of batch) {
-          const key = keyOf(row);
-          const count = counts.get(key);
-          if (count === undefined) kept.addKey(key);
-          counts.set(key, (count ?? 0) + 1);
-        }
+    for await (const batch of right(run)) {
+      for (const row of batch) {
+        const key = keyOf(row);
+        const count = counts.get(key);
+        if (count === undefined) kept.addKey(key);
+        counts.set(key, (count ?? 0) + 1);
       }
-      const given = new Set<unknown>();
-      for await (const batch of left(run)) {
-        const rows = batch.filter((row) => {
-          const key = keyOf(row);
-          const count = counts.get(key) ?? 0;
-          if (node.all) {
-            if (count > 0) counts.set(key, count - 1);
-            return count > 0 === isIntersect;
-          }
-          if (given.has(key)) return false;
-          given.add(key);
-          kept.addKey(key);
-          return count > 0 === isIntersect;
-        });
-        if (rows.length > 0) yield rows;
-      }
-    } finally {
-      kept.release();
     }
-  };
+    const given = new Set<unknown>();
+    for await (const batch of left(run)) {
+      const rows = batch.filter((row) => {
+        const key = keyOf(row);
+        const count = counts.get(key) ?? 0;
+        if (node.all) {
+          if (count > 0) counts.set(key, count - 1);
+          return count > 0 === isIntersect;
+        }
+        if (given.has(key)) return false;
+        given.add(key);
+        kept.addKey(key);
+        return count > 0 === isIntersect;
+      });
+      if (rows.length > 0) yield rows;
+    }
+  });
 }
