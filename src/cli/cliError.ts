@@ -27,6 +27,10 @@ const SQLSTATE_FORM = /^[0-9A-Z]{5}$/;
 /** The lines that report an error, without a newline at the end. */
 export function errorReport(error: unknown): string {
   if (!(error instanceof Error)) return `ERROR: ${String(error)}`;
+  // Every address of a host was tried: the last failure speaks for all.
+  if (error instanceof AggregateError && error.message === '' && error.errors.length > 0) {
+    return errorReport(Object.assign(error.errors.at(-1), { hint: (error as ReportedError).hint }));
+  }
   const { message, code, detail, hint } = error as ReportedError;
   const lines = [`ERROR: ${message || error.name}`];
   if (typeof code === 'string' && SQLSTATE_FORM.test(code)) lines.push(`SQLSTATE: ${code}`);

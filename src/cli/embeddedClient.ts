@@ -14,12 +14,20 @@ import { type ClientNotice, NUMERIC_OIDS, type SqlClient } from './sqlClient.ts'
 export interface EmbeddedOptions {
   readonly database: string;
   readonly user: string;
-  readonly externalIoDir: string;
+  /** Undefined refuses nodelocal. */
+  readonly externalIoDir: string | undefined;
 }
 
 /** Opens a database that lives as long as the client. */
 export async function openEmbeddedClient(options: EmbeddedOptions): Promise<SqlClient> {
-  const database = await Database.open({ externalIoDir: options.externalIoDir });
+  const { externalIoDir } = options;
+  const database = await Database.open(externalIoDir === undefined ? {} : { externalIoDir });
+  try {
+    await database.requireDatabase(options.database);
+  } catch (error) {
+    await database.close();
+    throw error;
+  }
   const client = embeddedClient(database, options);
   return {
     ...client,

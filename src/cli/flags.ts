@@ -82,7 +82,8 @@ export class Flags {
     const text = this.text(name) ?? '';
     const match = /^(\[[^\]]*\]|[^:]*)(?::(\d*))?$/.exec(text);
     const port = match?.[2] ? Number(match[2]) : defaultPort;
-    if (!match || port > 65535) throw new UsageError(`invalid value "${text}" for --${name}: want HOST:PORT`);
+    if (!match || port > 65535)
+      throw new UsageError(`invalid value "${text}" for --${name}: want HOST:PORT`, 'write an IPv6 address in brackets: [::1]:26257');
     const host = (match[1] ?? '').replace(/^\[|\]$/g, '');
     return { host: host === '' ? defaultHost : host, port };
   }
@@ -97,7 +98,8 @@ export function parseFlags(argv: readonly string[], definitions: FlagDefinitions
   try {
     parsed = parseArgs({ args: [...argv], options, allowPositionals: true, allowNegative: true });
   } catch (error) {
-    throw new UsageError((error as Error).message.replace(/^./, (letter) => letter.toLowerCase()));
+    // The first sentence says what is wrong; the rest is about positional arguments.
+    throw new UsageError(((error as Error).message.split('. ')[0] as string).replace(/^./, (letter) => letter.toLowerCase()));
   }
   const values = new Map<string, readonly string[]>();
   for (const [name, definition] of Object.entries(definitions)) {

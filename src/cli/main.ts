@@ -49,7 +49,8 @@ function overview(): string {
 
 /** Runs one command line (without interpreter and script). Returns the exit status; never throws. */
 export async function main(argv: readonly string[], io: CommandIo): Promise<number> {
-  const [name, ...rest] = argv;
+  // `varve help sql` is `varve sql --help`.
+  const [name, ...rest] = argv[0] === 'help' && argv[1] !== undefined ? [argv[1], '--help'] : argv;
   if (name === undefined || name === 'help' || name === '--help' || name === '-h') {
     io.out(overview());
     return name === undefined ? 1 : 0;
@@ -70,8 +71,8 @@ export async function main(argv: readonly string[], io: CommandIo): Promise<numb
     return await command.run(parseFlags(rest, command.flags), io);
   } catch (error) {
     io.err(`${errorReport(error)}\n`);
-    if (error instanceof UsageError) io.err(`${error.hint ?? `try: varve ${entry.name} --help`}\n`);
-    else io.err(`Failed running "${entry.name}"\n`);
+    if (!(error instanceof UsageError)) io.err(`Failed running "${entry.name}"\n`);
+    else if (error.hint === undefined) io.err(`try: varve ${entry.name} --help\n`);
     return 1;
   }
 }

@@ -7,14 +7,14 @@
 import { readFile } from 'node:fs/promises';
 
 import { splitStatements } from '../sql/parse/splitStatements.ts';
-import { UsageError } from './cliError.ts';
+import { errorReport, UsageError } from './cliError.ts';
 import type { Command, CommandIo } from './command.ts';
 import { openEmbeddedClient } from './embeddedClient.ts';
 import type { FlagDefinitions, Flags } from './flags.ts';
 import { formatResult, RESULT_FORMATS, type ResultFormat } from './resultFormat.ts';
 import type { SqlClient } from './sqlClient.ts';
 import { runShell } from './sqlShell.ts';
-import { connectWire } from './wireClient.ts';
+import { connectWire, serverUrl } from './wireClient.ts';
 
 const FLAGS: FlagDefinitions = {
   url: { type: 'string', value: 'URL', env: 'COCKROACH_URL', help: 'server to use; without one, a database inside this process' },
@@ -23,8 +23,13 @@ const FLAGS: FlagDefinitions = {
   format: { type: 'string', value: 'FORMAT', help: `${RESULT_FORMATS.join(', ')}; table on a terminal, else tsv` },
   database: { type: 'string', short: 'd', value: 'NAME', env: 'COCKROACH_DATABASE', help: 'current database' },
   user: { type: 'string', short: 'u', value: 'NAME', help: 'user of the connection (default root)' },
-  'external-io-dir': { type: 'string', value: 'DIR', help: 'directory of nodelocal:// without --url (default extern)' },
-  set: { type: 'string', value: 'NAME=VALUE', multiple: true, help: 'client option: display_format, errexit, show_times' },
+  'external-io-dir': { type: 'string', value: 'DIR', help: 'directory of nodelocal:// without --url, or "disabled" (default extern)' },
+  set: {
+    type: 'string',
+    value: 'NAME=VALUE',
+    multiple: true,
+    help: 'client option: display_format, errexit (default true), show_times (default false)',
+  },
 };
 
 export const sqlCommand: Command = {
@@ -34,7 +39,8 @@ export const sqlCommand: Command = {
   flags: FLAGS,
   async run(flags, io) {
     if (flags.positionals.length > 0) throw new UsageError(`unexpected argument "${flags.positionals[0]}"`, 'give statements with -e');
-    const format = resultFormat(flags, io);
+    const options = clientOptions(flags);
+    const format = resultFormat(flags, options, io);
     const client = await connect(flags);
     client.onNotice((notice) => {
       io.err(`${notice.severity}: ${notice.message}\n`);
@@ -45,26 +51,60 @@ export const sqlCommand: Command = {
       const given = flags.all('execute');
       const file = flags.text('file');
       if (given.length === 0 && file === undefined && process.stdin.isTTY) return await runShell(client, io, format);
-      for (const text of given) await runText(client, io, format, text);
-      if (file !== undefined) await runText(client, io, format, file === '-' ? await readStdin() : await readFile(file, 'utf8'));
-      else if (given.length === 0) await runText(client, io, format, await readStdin());
-      return 0;
+      const settings = { format, goesOn: options.get('errexit') === 'false', showTimes: options.get('show_times') === 'true' };
+      let failures = 0;
+      for (const text of given) failures += await runText(client, io, settings, text);
+      if (file !== undefined) failures += await runText(client, io, settings, file === '-' ? await readStdin() : await readScript(file));
+      else if (given.length === 0) failures += await runText(client, io, settings, await readStdin());
+      return failures > 0 ? 1 : 0;
     } finally {
       await client.close();
     }
   },
 };
 
-/** Runs every statement of a text in order and prints each result. Throws at the first error. */
-export async function runText(client: SqlClient, io: CommandIo, format: ResultFormat, text: string): Promise<void> {
-  for (const { sql } of splitStatements(text).statements) {
-    const result = await client.run(sql);
-    if (result.columns || result.tag !== '') io.out(formatResult(result, format));
-  }
+interface RunSettings {
+  readonly format: ResultFormat;
+  /** Reports an error and runs the next statement. */
+  readonly goesOn: boolean;
+  readonly showTimes: boolean;
 }
 
-function resultFormat(flags: Flags, io: CommandIo): ResultFormat {
-  const options = new Map(flags.all('set').map((option) => [option.split('=')[0], option.split('=')[1] ?? 'true'] as const));
+/** Runs every statement of a text in order and prints each result; the number of those that failed. Throws at the first error unless told to go on. */
+async function runText(client: SqlClient, io: CommandIo, { format, goesOn, showTimes }: RunSettings, text: string): Promise<number> {
+  let failures = 0;
+  for (const { sql } of splitStatements(text).statements) {
+    const started = io.monotonicMicros();
+    try {
+      const result = await client.run(sql);
+      if (result.columns || result.tag !== '') io.out(formatResult(result, format));
+    } catch (error) {
+      if (!goesOn) throw error;
+      failures++;
+      io.err(`${errorReport(error)}\n`);
+    }
+    if (showTimes) io.out(`Time: ${((io.monotonicMicros() - started) / 1000).toFixed(1)}ms\n`);
+  }
+  return failures;
+}
+
+const BOOLEAN_OPTIONS: ReadonlySet<string> = new Set(['errexit', 'show_times']);
+
+/** The --set options by name; a boolean one without a value is true. */
+function clientOptions(flags: Flags): ReadonlyMap<string, string> {
+  const options = new Map<string, string>();
+  for (const option of flags.all('set')) {
+    const [, name = '', value = 'true'] = /^([^=]*)(?:=(.*))?$/s.exec(option) ?? [];
+    if (name !== 'display_format' && !BOOLEAN_OPTIONS.has(name)) {
+      throw new UsageError(`unknown option "${name}" for --set`, `the options are display_format, ${[...BOOLEAN_OPTIONS].join(', ')}`);
+    }
+    if (BOOLEAN_OPTIONS.has(name) && value !== 'true' && value !== 'false') throw new UsageError(`--set ${name} wants true or false`);
+    options.set(name, value);
+  }
+  return options;
+}
+
+function resultFormat(flags: Flags, options: ReadonlyMap<string, string>, io: CommandIo): ResultFormat {
   const text = flags.text('format') ?? options.get('display_format') ?? (io.isTerminal ? 'table' : 'tsv');
   const format = RESULT_FORMATS.find((known) => known === text);
   if (!format) throw new UsageError(`unknown format "${text}": want one of ${RESULT_FORMATS.join(', ')}`);
@@ -75,17 +115,22 @@ async function connect(flags: Flags): Promise<SqlClient> {
   const url = flags.text('url');
   const database = flags.text('database');
   if (url === undefined) {
+    const directory = flags.text('external-io-dir') ?? 'extern';
     return openEmbeddedClient({
       database: database ?? 'defaultdb',
       user: flags.text('user') ?? 'root',
-      externalIoDir: flags.text('external-io-dir') ?? 'extern',
+      externalIoDir: directory === 'disabled' ? undefined : directory,
     });
   }
-  const target = new URL(url);
-  if (database !== undefined) target.pathname = `/${encodeURIComponent(database)}`;
-  const user = flags.text('user');
-  if (user !== undefined) target.username = user;
-  return connectWire(target.href);
+  return connectWire(serverUrl(url, { database, user: flags.text('user') }));
+}
+
+async function readScript(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    throw new Error(`cannot read ${file}: ${(error as Error).message}`);
+  }
 }
 
 async function readStdin(): Promise<string> {

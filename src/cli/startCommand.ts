@@ -5,7 +5,7 @@
  * it refuses to start: TLS and passwords are not there yet, and an open database on a network is an
  * accident, not a default.
  */
-import { rm, writeFile } from 'node:fs/promises';
+import { rename, rm, writeFile } from 'node:fs/promises';
 import { isIPv4, isIPv6 } from 'node:net';
 import { resolve } from 'node:path';
 
@@ -65,61 +65,97 @@ export const startCommand: Command = {
     const localities = flags.all('locality');
     const nodes = flags.integer('nodes', 1, 64) ?? Math.max(1, localities.length);
     if (localities.length > nodes)
-      throw new UsageError(`${localities.length} localities for ${nodes} nodes`, 'give each node one --locality at most');
+      throw new UsageError(
+        `${localities.length} localities for ${nodes} ${nodes === 1 ? 'node' : 'nodes'}`,
+        'give each node one --locality at most',
+      );
     const kind = flags.text('clock');
     if (kind !== 'system' && kind !== 'manual') throw new UsageError(`unknown clock "${kind}": want system or manual`);
+    const clockStart = flags.text('clock-start');
+    if (kind === 'system' && clockStart !== undefined) throw new UsageError('--clock-start needs --clock manual');
     const system = new SystemClock();
-    const clock = kind === 'manual' ? new ManualClock(flags.text('clock-start') ?? system.nowMicros()) : system;
+    const clock = kind === 'manual' ? new ManualClock(clockStart ?? system.nowMicros()) : system;
     const directory = flags.text('external-io-dir') ?? 'extern';
     const externalIoDir = directory === 'disabled' ? undefined : resolve(directory);
 
     const memoryBytes = flags.bytes('memory', MEMORY_BYTES_MIN);
 
     // From here on a signal ends the server in order, also while it starts.
-    const stopped = new Promise<NodeJS.Signals>((done) => {
-      for (const signal of SIGNALS) process.once(signal, () => done(signal));
-    });
-    const database = await Database.open({
-      clock,
-      nodes,
-      localities,
-      ...(memoryBytes === undefined ? {} : { memoryBytes }),
-      ...(externalIoDir === undefined ? {} : { externalIoDir }),
-    });
-    const pg = await startPgServer(database, sqlAddress);
-    const http = await startHttpServer({
-      ...httpAddress,
-      isReady: () => database.kv.cluster.liveNodes().length > 0,
-      collectors: [() => databaseMetrics(database, pg.connectionCount)],
-    });
-    const url = `postgresql://root@${urlHost(pg.host)}:${pg.port}/defaultdb?sslmode=disable`;
-    const urlFile = flags.text('listening-url-file');
-    if (urlFile !== undefined) await writeFile(urlFile, `${url}\n`);
-    const facts: readonly (readonly [string, string])[] = [
-      ['version', `Varve ${VERSION}`],
-      ['sql', url],
-      ['http', `http://${urlHost(http.host)}:${http.port}`],
-      ['external I/O path', externalIoDir ?? 'disabled'],
-      ['memory', formatByteSize(database.kv.memory.budget.limitBytes)],
-      ['clock', kind],
-      [
-        'nodes',
-        database.kv.cluster.nodes.map((node) => `${node.id}${localities[node.id - 1] ? ` (${localities[node.id - 1]})` : ''}`).join(', '),
-      ],
-      ['clusterID', database.kv.clusterId],
-    ];
-    io.out(`Varve is running; stop it with Ctrl-C.\n${facts.map(([name, value]) => `${`${name}:`.padEnd(20)}${value}`).join('\n')}\n`);
-    io.err('WARNING: every user may connect without a password: the server is for this machine only, and all data is in memory.\n');
+    const { promise: stopped, resolve: stop } = Promise.withResolvers<NodeJS.Signals>();
+    for (const signal of SIGNALS) process.once(signal, stop);
+    // What to undo, newest first, whether the server was stopped or could not start.
+    const undo: (() => Promise<void>)[] = [];
+    try {
+      const database = await Database.open({
+        clock,
+        nodes,
+        localities,
+        ...(memoryBytes === undefined ? {} : { memoryBytes }),
+        ...(externalIoDir === undefined ? {} : { externalIoDir }),
+      });
+      undo.unshift(() => database.close());
+      const pg = await listening('--listen-addr', startPgServer(database, sqlAddress));
+      undo.unshift(() => pg.close());
+      const http = await listening(
+        '--http-addr',
+        startHttpServer({
+          ...httpAddress,
+          isReady: () => database.kv.cluster.liveNodes().length > 0,
+          collectors: [() => databaseMetrics(database, pg.connectionCount)],
+        }),
+      );
+      undo.unshift(() => http.close());
+      const url = `postgresql://root@${urlHost(pg.host)}:${pg.port}/defaultdb?sslmode=disable`;
+      const urlFile = flags.text('listening-url-file');
+      if (urlFile !== undefined) {
+        await writeUrlFile(urlFile, url);
+        undo.unshift(() => rm(urlFile, { force: true }));
+      }
+      const facts: readonly (readonly [string, string])[] = [
+        ['version', `Varve ${VERSION}`],
+        ['sql', url],
+        ['http', `http://${urlHost(http.host)}:${http.port}`],
+        ['external I/O path', externalIoDir ?? 'disabled'],
+        ['memory', formatByteSize(database.kv.memory.budget.limitBytes)],
+        ['clock', kind],
+        [
+          'nodes',
+          database.kv.cluster.nodes.map((node) => `${node.id}${localities[node.id - 1] ? ` (${localities[node.id - 1]})` : ''}`).join(', '),
+        ],
+        ['clusterID', database.kv.clusterId],
+      ];
+      io.out(`Varve is running; stop it with Ctrl-C.\n${facts.map(([name, value]) => `${`${name}:`.padEnd(20)}${value}`).join('\n')}\n`);
+      io.err('WARNING: every user may connect without a password: the server is for this machine only, and all data is in memory.\n');
 
-    const signal = await stopped;
-    io.out(`${signal} received, stopping\n`);
-    await http.close();
-    await pg.close();
-    await database.close();
-    if (urlFile !== undefined) await rm(urlFile, { force: true });
-    return 0;
+      const signal = await stopped;
+      io.out(`${signal} received, stopping\n`);
+      return 0;
+    } finally {
+      for (const step of undo) await step();
+      for (const signal of SIGNALS) process.off(signal, stop);
+    }
   },
 };
+
+/** A server that listens; says which flag to change when its address cannot be had. */
+async function listening<S>(flag: string, server: Promise<S>): Promise<S> {
+  try {
+    return await server;
+  } catch (error) {
+    throw Object.assign(error as Error, { hint: `choose another address with ${flag}; port 0 picks a free one` });
+  }
+}
+
+/** Whoever waits for the file finds it whole: it appears under its name with its content. */
+async function writeUrlFile(file: string, url: string): Promise<void> {
+  const draft = `${file}.tmp`;
+  try {
+    await writeFile(draft, `${url}\n`);
+    await rename(draft, file);
+  } catch (error) {
+    throw new Error(`cannot write --listening-url-file: ${(error as Error).message}`);
+  }
+}
 
 function urlHost(host: string): string {
   return isIPv6(host) ? `[${host}]` : host;

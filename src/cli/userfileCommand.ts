@@ -10,7 +10,7 @@ import { UsageError } from './cliError.ts';
 import type { Command, CommandIo } from './command.ts';
 import type { FlagDefinitions } from './flags.ts';
 import type { SqlClient } from './sqlClient.ts';
-import { connectWire, DEFAULT_URL } from './wireClient.ts';
+import { connectWire, DEFAULT_URL, serverUrl } from './wireClient.ts';
 
 const FLAGS: FlagDefinitions = {
   url: { type: 'string', value: 'URL', env: 'COCKROACH_URL', default: DEFAULT_URL, help: 'server to use' },
@@ -35,10 +35,7 @@ export const userfileCommand: Command = {
     };
     const run = actions[action ?? ''];
     if (!run) throw new UsageError(`unknown action "${action ?? ''}": want upload, list, get or delete`);
-    const url = new URL(flags.text('url') ?? DEFAULT_URL);
-    const user = flags.text('user');
-    if (user !== undefined) url.username = user;
-    const client = await connectWire(url.href);
+    const client = await connectWire(serverUrl(flags.text('url') ?? DEFAULT_URL, { user: flags.text('user') }));
     try {
       await run(client);
       return 0;

@@ -4,6 +4,7 @@
  * pg hands out parsed values and drops all but the first word of the command tag, so values are
  * taken as the text that the server sent and the tag is read from the protocol message itself.
  */
+import { UsageError } from './cliError.ts';
 import { type ClientNotice, NUMERIC_OIDS, type SqlClient } from './sqlClient.ts';
 import type { TextResult } from './resultFormat.ts';
 
@@ -11,6 +12,28 @@ import type { TextResult } from './resultFormat.ts';
 export const DEFAULT_URL = 'postgresql://root@localhost:26257/defaultdb?sslmode=disable';
 
 const AS_TEXT = { getTypeParser: () => (value: string) => value };
+
+/**
+ * A server's URL with database and user replaced where given. A UsageError says what is wrong with
+ * it, and never repeats it: it may hold a password.
+ */
+export function serverUrl(text: string, change: { database?: string | undefined; user?: string | undefined } = {}): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (!url || !['postgres:', 'postgresql:'].includes(url.protocol)) {
+    throw new UsageError(
+      url ? `--url: the scheme "${url.protocol.slice(0, -1)}" is not postgresql` : '--url is not a URL',
+      `write it as ${DEFAULT_URL}`,
+    );
+  }
+  try {
+    decodeURIComponent(`${url.username}${url.password}${url.pathname}`);
+  } catch {
+    throw new UsageError('--url: user, password or database is not percent-encoded correctly', 'write % as %25');
+  }
+  if (change.database !== undefined) url.pathname = `/${encodeURIComponent(change.database)}`;
+  if (change.user !== undefined) url.username = encodeURIComponent(change.user);
+  return url.href;
+}
 
 /** Connects. Throws pg's error when nobody listens, or the server's when it refuses. */
 export async function connectWire(url: string): Promise<SqlClient> {
@@ -24,7 +47,12 @@ export async function connectWire(url: string): Promise<SqlClient> {
   });
   // A connection that ends while idle reports itself here; the next statement says so too.
   client.on('error', () => {});
-  await client.connect();
+  try {
+    await client.connect();
+  } catch (error) {
+    if (isRefused(error)) Object.assign(error, { hint: 'is the server running? start one with: varve start' });
+    throw error;
+  }
 
   let tag = '';
   const { connection, processID, secretKey } = client as unknown as {
@@ -56,6 +84,11 @@ export async function connectWire(url: string): Promise<SqlClient> {
     },
     close: () => client.end(),
   };
+}
+
+function isRefused(error: unknown): error is Error {
+  const [first] = error instanceof AggregateError ? error.errors : [error];
+  return (first as { code?: unknown } | undefined)?.code === 'ECONNREFUSED';
 }
 
 /** A CancelRequest goes over a connection of its own, which the server closes without an answer. */

@@ -6,7 +6,7 @@ import { seededRandom } from '../base/random.ts';
 import type { Command } from './command.ts';
 import { UsageError } from './cliError.ts';
 import type { FlagDefinitions } from './flags.ts';
-import { DEFAULT_URL, connectWire } from './wireClient.ts';
+import { DEFAULT_URL, connectWire, serverUrl } from './wireClient.ts';
 import { BANK_TABLE, INITIAL_BALANCE, initBank, transferStatement } from './workload/bank.ts';
 
 const FLAGS: FlagDefinitions = {
@@ -30,7 +30,7 @@ export const workloadCommand: Command = {
     const [action, workload] = flags.positionals;
     if (action !== 'init' && action !== 'run') throw new UsageError(`unknown action "${action ?? ''}": want init or run`);
     if (workload !== 'bank') throw new UsageError(`unknown workload "${workload ?? ''}": want bank`);
-    const url = flags.text('url') ?? DEFAULT_URL;
+    const url = serverUrl(flags.text('url') ?? DEFAULT_URL);
     const rows = flags.integer('rows', 1, 100_000_000) ?? 1000;
     const seed = flags.integer('seed', 0, Number.MAX_SAFE_INTEGER) ?? 1;
 

@@ -11,7 +11,7 @@ import { randomBytes } from 'node:crypto';
 import { resolve } from 'node:path';
 
 import type { Clock } from '../base/clock.ts';
-import { StateError } from '../base/errors.ts';
+import { StateError, StatementError } from '../base/errors.ts';
 import { PoolExecutor } from '../base/executor.ts';
 import { Activity } from '../base/idle.ts';
 import { Ids } from '../base/ids.ts';
@@ -133,6 +133,14 @@ export class Database {
   /** Aborts with 57P01 when the database closes. */
   get closing(): AbortSignal {
     return this.#closing.signal;
+  }
+
+  /** Throws 3D000 for a database that does not exist, before somebody's session begins in it. */
+  async requireDatabase(name: string): Promise<void> {
+    if ((await this.services.catalog.current()).database(name)) return;
+    throw new StatementError(SqlState.InvalidCatalogName, `database "${name}" does not exist`, {
+      hint: 'connect to defaultdb, and CREATE DATABASE there',
+    });
   }
 
   /** A client's session; close() it when the client goes. 57P01 once the database is closed. */

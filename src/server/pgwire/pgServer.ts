@@ -4,8 +4,6 @@
 import { randomInt } from 'node:crypto';
 import { createServer, type AddressInfo } from 'node:net';
 
-import { StatementError } from '../../base/errors.ts';
-import { SqlState } from '../../base/sqlState.ts';
 import type { Database } from '../database.ts';
 import { Connection } from './connection.ts';
 
@@ -36,12 +34,7 @@ export function startPgServer(database: Database, options: PgServerOptions): Pro
     open.add(
       new Connection(socket, {
         async openSession(sessionOptions) {
-          const name = sessionOptions.database ?? 'defaultdb';
-          if (!(await database.services.catalog.current()).database(name)) {
-            throw new StatementError(SqlState.InvalidCatalogName, `database "${name}" does not exist`, {
-              hint: 'connect to defaultdb, and CREATE DATABASE there',
-            });
-          }
+          await database.requireDatabase(sessionOptions.database ?? 'defaultdb');
           return database.newSession(sessionOptions);
         },
         register(connection) {
