@@ -1,8 +1,11 @@
 /** The memory budget through SQL: what fails at the limit, what goes on, and what brings room back. */
+import { connect } from 'node:net';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 
 import { isVarveError, type VarveError } from '../../src/base/errors.ts';
+import { nextTurn } from '../../src/base/idle.ts';
+import { startPgServer } from '../../src/server/pgwire/pgServer.ts';
 import { COLLECTION, TestDatabase } from '../restore/database.ts';
 
 const BUDGET = 8 * 2 ** 20;
@@ -166,6 +169,32 @@ memory('what sorts, joins, groups, WITH queries and results keep is counted, ref
   }
   assert.equal(await test.rows(`SELECT count(*) FROM ${many}`), [['60000']]);
   assert.is((await test.rows(`SELECT t FROM ${many} ORDER BY t LIMIT 10`)).length, 10);
+  await test.close();
+});
+
+memory('a result counts until a slow client has taken it', async () => {
+  const test = await open(64 * 2 ** 20);
+  const server = await startPgServer(test.db, { host: '127.0.0.1', port: 0 });
+  const socket = connect(server.port, '127.0.0.1');
+  const startup = Buffer.from('\0\0\0\0\0\x03\0\0user\0root\0\0', 'latin1');
+  startup.writeInt32BE(startup.length);
+  const query = Buffer.from("Q\0\0\0\0SELECT repeat('x', 1000) FROM generate_series(1, 20000)\0", 'latin1');
+  query.writeInt32BE(query.length - 1, 1);
+  socket.write(Buffer.concat([startup, query]));
+  const results = () => test.db.kv.memory.budget.buffered('results');
+  for (let turn = 0; turn < 100_000 && results() < 20e6; turn++) await nextTurn();
+  assert.ok(results() > 20e6, `${results()} bytes`);
+  await new Promise<void>((resolve) => {
+    let taken = 0;
+    socket.on('data', (data) => {
+      taken += data.length;
+      if (taken > 20e6) resolve();
+    });
+  });
+  for (let turn = 0; turn < 100_000 && results() > 0; turn++) await nextTurn();
+  assert.is(results(), 0);
+  socket.destroy();
+  await server.close();
   await test.close();
 });
 

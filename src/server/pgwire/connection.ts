@@ -22,6 +22,7 @@ import { requireTimeZone } from '../../catalog/datetime.ts';
 import type { Datum } from '../../catalog/datum.ts';
 import type { TextContext } from '../../catalog/datumText.ts';
 import { type ColumnType, typeOfOid } from '../../catalog/type.ts';
+import { type KeptRows, keptRows } from '../../sql/exec/keptRows.ts';
 import { oidNamer } from '../../sql/exec/oidNames.ts';
 import type { Session, SessionOptions } from '../../sql/exec/session.ts';
 import type { Notice, ResultColumn, StatementResult } from '../../sql/exec/statement.ts';
@@ -287,11 +288,21 @@ export class Connection {
   /** Writes rows as fast as the client takes them. */
   async #rows(columns: readonly ResultColumn[], rows: readonly Datum[][], formats: readonly WireFormat[]): Promise<void> {
     const encode = rowEncoder(columns, formats, this.#wireContext());
-    for (const row of rows) {
-      this.#writer.dataRow(encode(row));
-      if (this.#writer.length < FLUSH_BYTES) continue;
-      await this.#flush();
-      if (this.#isEnded) return;
+    let waiting: KeptRows | undefined;
+    try {
+      for (const row of rows) {
+        this.#writer.dataRow(encode(row));
+        if (this.#writer.length < FLUSH_BYTES) continue;
+        if (waiting === undefined) {
+          // More than a buffer's worth: counted as long as the client takes it.
+          waiting = keptRows({ context: this.#requireSession() }, 'results', true);
+          waiting.add(rows);
+        }
+        await this.#flush();
+        if (this.#isEnded) return;
+      }
+    } finally {
+      waiting?.release();
     }
   }
 
