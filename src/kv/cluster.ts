@@ -37,8 +37,8 @@ export class Cluster {
   readonly #drainWork = new Set<DrainWork>();
   #ranges: Ranges | undefined;
 
-  /** One node a locality; none runs before start(). */
-  constructor(localities: readonly Locality[]) {
+  /** One node a locality; none runs before start(). `now`: the clock, for when nodes started. */
+  constructor(localities: readonly Locality[], now: () => number = () => 0) {
     if (localities.length === 0) throw new StatementError(SqlState.InvalidParameterValue, 'a cluster has at least one node');
     this.actor = createActor(clusterMachine, { id: 'cluster' });
     this.actor.start();
@@ -48,6 +48,7 @@ export class Cluster {
           becomeLive: (node) => this.#becomeLive(node),
           handOver: (node) => this.#handOver(node),
           leave: (node) => this.#leave(node),
+          now,
         }),
     );
   }

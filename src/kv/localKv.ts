@@ -99,7 +99,7 @@ class LocalKv implements Kv, KvCore {
     this.#lockEscalationKeysMin = options.lockEscalationKeysMin;
     this.locks = new LockTable({ escalationKeysMin: this.#lockEscalationKeysMin });
     this.hlc = new Hlc(this.clock, parent?.reading());
-    this.cluster = new Cluster((options.localities ?? ['']).map(parseLocality));
+    this.cluster = new Cluster((options.localities ?? ['']).map(parseLocality), () => this.clock.nowMicros());
     this.ranges = new Ranges(
       () => this.cluster.liveLeases(),
       (tableId, indexId) => this.#liveBytesOf(tableId, indexId),

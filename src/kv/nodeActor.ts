@@ -18,6 +18,8 @@ export interface NodeEffects {
   handOver(node: ClusterNode): Promise<void>;
   /** The node is gone. */
   leave(node: ClusterNode): void;
+  /** The clock's time, in microseconds. */
+  now(): number;
 }
 
 export class ClusterNode {
@@ -27,6 +29,8 @@ export class ClusterNode {
   epoch = 0;
   /** Live in `epoch`: may hold leases and claims. Kept beside the actor, whose snapshot changes only after its effects ran. */
   isLive = false;
+  /** When it last started, in microseconds; 0 before the first time. */
+  startedAt = 0;
   readonly actor: Actor<typeof nodeMachine>;
 
   constructor(id: number, locality: Locality, effects: NodeEffects) {
@@ -37,6 +41,7 @@ export class ClusterNode {
         actions: {
           startUp: ({ self }) => {
             this.epoch++;
+            this.startedAt = effects.now();
             self.send({ type: 'node.ready' });
           },
           becomeLive: () => {

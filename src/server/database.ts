@@ -39,6 +39,7 @@ import { registerBackup } from '../backup/registerBackup.ts';
 import { registerRestore } from '../restore/registerRestore.ts';
 import { registerInternals } from './internals.ts';
 import { defaultMemoryBytes, isReservedTable, registerMemory } from './memoryTable.ts';
+import { registerNodeFunctions } from './nodeFunctions.ts';
 import { checkOptions, type DatabaseOptions } from './openOptions.ts';
 import { registerUserfileFunctions } from './userfileFunctions.ts';
 
@@ -72,10 +73,11 @@ export class Database {
     this.engine = new SqlEngine({ kv, catalog, zones, settings, sequences, random: random.fork('sql'), version: VERSION });
     const { jobs, storage, engine } = this;
     registerJobStatements(engine.statements, jobs);
-    const deps = { kv, catalog, engine, jobs, storage, protections, settings };
     registerSchemaChanges({ engine, jobs, protections });
+    const deps = { kv, catalog, engine, jobs, storage, protections, settings };
     registerBackup(deps);
     registerRestore(deps);
+    registerNodeFunctions(engine);
     registerInternals({ engine, protections, clock: kv.clock });
     registerMemory(services, engine);
     kv.gc.addAfterRun(async () => void (await collectDropped(engine)));

@@ -60,6 +60,31 @@ const kvNodeLiveness = table(
     })),
 );
 
+const kvNodeStatus = table(
+  'kv_node_status',
+  {
+    node_id: Type.Int8,
+    address: Type.String,
+    locality: Type.String,
+    server_version: Type.String,
+    started_at: Type.Timestamp,
+    updated_at: Type.Timestamp,
+  },
+  (view) => {
+    const { engine } = view.context;
+    const now = engine.kv.clock.nowMicros();
+    return nodesOf(view).map((node) => ({
+      node_id: node.id,
+      // All nodes are one process; whoever is connected knows its address.
+      address: null,
+      locality: formatLocality(node.locality),
+      server_version: engine.version,
+      started_at: node.startedAt === 0 ? null : node.startedAt,
+      updated_at: Math.floor(now),
+    }));
+  },
+);
+
 const gossipLiveness = table(
   'gossip_liveness',
   { node_id: Type.Int8, epoch: Type.Int8, draining: Type.Bool, membership: Type.String },
@@ -235,6 +260,7 @@ export const clusterTables = [
   gossipNodes,
   jobs,
   kvNodeLiveness,
+  kvNodeStatus,
   nodeBuildInfo,
   nodeSessions,
   ranges,
