@@ -79,7 +79,7 @@ export class DataFileReader {
         ? tail.subarray(footer.indexOffset - tailOffset, footer.indexOffset - tailOffset + footer.indexSize)
         : asBuffer(await storage.read(name, { offset: footer.indexOffset, length: footer.indexSize, signal }));
     const place = { file: name, offset: footer.indexOffset };
-    const index = await openFrame(frame, place);
+    const index = await openFrame(frame, place, options.executor.isInline);
     expectEqual(place, 'number of blocks', footer.blockCount, index.header.entryCount);
     return new DataFileReader(storage, name, footer, decodeIndex(index.content, footer, name), options);
   }
@@ -135,7 +135,8 @@ export class DataFileReader {
         const start = info.offset - first.offset;
         const frame = bytes.subarray(start, start + FRAME_BYTES + info.storedSize);
         const place = { file: this.name, offset: info.offset };
-        const { header, content } = await this.#options.executor.run('decompress backup block', () => openFrame(frame, place));
+        const { executor } = this.#options;
+        const { header, content } = await executor.run('decompress backup block', () => openFrame(frame, place, executor.isInline));
         expectEqual(place, 'entry count of a block', info.entryCount, header.entryCount);
         expectEqual(place, 'raw size of a block', info.rawSize, header.rawSize);
         return { content, info, after: this.blocks[from + i - 1]?.lastKey ?? ('' as Bytes) };
@@ -163,7 +164,7 @@ export async function* readDataFile(
   let after = '' as Bytes;
   const open = async (info: BlockInfo) => {
     const frame = await input.take(FRAME_BYTES + info.storedSize, name);
-    return await executor.run('decompress backup block', () => openFrame(frame, { file: name, offset: info.offset }));
+    return await executor.run('decompress backup block', () => openFrame(frame, { file: name, offset: info.offset }, executor.isInline));
   };
   checkHeader(await input.take(HEADER_BYTES, name), name);
   let ahead = blocks[0] && handled(open(blocks[0]));

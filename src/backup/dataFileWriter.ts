@@ -85,7 +85,7 @@ async function* encodeFile(runs: AsyncIterable<VersionRun>, options: DataFileOpt
     totals.dataBytes += raw.dataBytes;
     const { entryCount, firstKey, lastKey, content } = raw;
     const stored = executor.run('compress backup block', async () => {
-      const block = await storeBlock(content, entryCount);
+      const block = await storeBlock(content, entryCount, executor.isInline);
       encoder.give(raw.buffer);
       return { ...block, info: { storedSize: block.content.length, rawSize: content.length, entryCount, firstKey, lastKey } };
     });
@@ -115,7 +115,7 @@ async function* encodeFile(runs: AsyncIterable<VersionRun>, options: DataFileOpt
   if (encoder.entryCount > 0) startBlock();
   while (inFlight.length > 0) yield* await nextBlock();
 
-  const index = await storeBlock(encodeIndex(blocks), blocks.length);
+  const index = await storeBlock(encodeIndex(blocks), blocks.length, executor.isInline);
   blocksCrc = crc32(crcBytes(index.crc), blocksCrc);
   yield index.header;
   yield index.content;

@@ -1,11 +1,12 @@
 /**
  * Frame: how a block is stored: sizes, a count and a checksum in front of one zstd frame; and the
- * compression that documents use too. All of it runs on the thread pool.
+ * compression that documents use too. It runs on the thread pool, except where the executor says
+ * inline and for content so small that the way there and back would take longer.
  *
  * Format: docs/format.md 2.2.
  */
 import type { ZstdOptions } from 'node:zlib';
-import { constants, crc32, zstdCompress, zstdDecompress } from 'node:zlib';
+import { constants, crc32, zstdCompress, zstdCompressSync, zstdDecompress, zstdDecompressSync } from 'node:zlib';
 
 import type { FilePlace } from './corruption.ts';
 import { corruptFile, expectEqual } from './corruption.ts';
@@ -21,9 +22,9 @@ export interface StoredBlock {
   readonly crc: number;
 }
 
-/** Compresses on the thread pool. `rawSize` 0 makes the frame of an empty index. */
-export async function storeBlock(raw: Buffer, entryCount: number): Promise<StoredBlock> {
-  const content = await compress(raw);
+/** `isInline`: as the executor says. `rawSize` 0 makes the frame of an empty index. */
+export async function storeBlock(raw: Buffer, entryCount: number, isInline = false): Promise<StoredBlock> {
+  const content = await compress(raw, isInline);
   const header = Buffer.allocUnsafe(FRAME_BYTES);
   header.writeUInt32LE(content.length, 0);
   header.writeUInt32LE(raw.length, 4);
@@ -59,12 +60,12 @@ export function decodeFrameHeader(header: Buffer, place: FilePlace): FrameHeader
 }
 
 /** A block's frame (header and content, nothing else) to its raw content. */
-export async function openFrame(frame: Buffer, place: FilePlace): Promise<{ header: FrameHeader; content: Buffer }> {
+export async function openFrame(frame: Buffer, place: FilePlace, isInline = false): Promise<{ header: FrameHeader; content: Buffer }> {
   const header = decodeFrameHeader(frame, place);
   expectEqual(place, 'size of a block', FRAME_BYTES + header.storedSize, frame.length);
   const stored = frame.subarray(FRAME_BYTES);
   expectEqual(place, 'checksum of a block', hex32(header.crc), hex32(crc32(stored, crc32(frame.subarray(0, 12)))));
-  return { header, content: await decompress(stored, header.rawSize, place) };
+  return { header, content: await decompress(stored, header.rawSize, place, isInline) };
 }
 
 export function hex32(value: number): string {
@@ -73,27 +74,36 @@ export function hex32(value: number): string {
 
 /** Level 1: at about 500 MB/s a core it keeps up with the encoder, and halves typical rows. */
 const COMPRESSION_LEVEL = 1;
+/** Raw content up to this size is done on the calling thread: it takes a fraction of a millisecond. */
+const INLINE_BYTES_MAX = 1 << 17;
 
 /** One zstd frame with its content size. */
-export function compress(raw: Buffer): Promise<Buffer> {
+export async function compress(raw: Buffer, isInline = false): Promise<Buffer> {
   // One output chunk that holds the worst case, or each 16 KiB of output is a trip to the pool and back.
   const options: ZstdOptions = {
     chunkSize: Math.max(64, raw.length + (raw.length >> 7) + 256),
     params: { [constants.ZSTD_c_compressionLevel]: COMPRESSION_LEVEL },
   };
-  return new Promise((resolve, reject) => zstdCompress(raw, options, (error, result) => (error ? reject(error) : resolve(result))));
+  if (isInline || raw.length <= INLINE_BYTES_MAX) return zstdCompressSync(raw, options);
+  return await new Promise((resolve, reject) => zstdCompress(raw, options, (error, result) => (error ? reject(error) : resolve(result))));
 }
 
 /** The content of one zstd frame; XX001 unless it has exactly `rawSize` bytes. */
-export function decompress(stored: Buffer, rawSize: number, place: FilePlace): Promise<Buffer> {
+export async function decompress(stored: Buffer, rawSize: number, place: FilePlace, isInline = false): Promise<Buffer> {
   const options: ZstdOptions = { chunkSize: Math.max(64, rawSize + 1), maxOutputLength: rawSize + 1 };
-  return new Promise((resolve, reject) =>
-    zstdDecompress(stored, options, (error, result) => {
-      if (error) reject(corruptFile(place, 'compressed content', 'a zstd frame', error.message, error));
-      else if (result.length !== rawSize) reject(corruptFile(place, 'size of decompressed content', rawSize, result.length));
-      else resolve(result);
-    }),
-  );
+  let content: Buffer;
+  try {
+    if (isInline || rawSize <= INLINE_BYTES_MAX) content = zstdDecompressSync(stored, options);
+    else content = await decompressOnPool(stored, options);
+  } catch (error) {
+    throw corruptFile(place, 'compressed content', 'a zstd frame', (error as Error).message, error);
+  }
+  if (content.length !== rawSize) throw corruptFile(place, 'size of decompressed content', rawSize, content.length);
+  return content;
+}
+
+function decompressOnPool(stored: Buffer, options: ZstdOptions): Promise<Buffer> {
+  return new Promise((resolve, reject) => zstdDecompress(stored, options, (error, result) => (error ? reject(error) : resolve(result))));
 }
 
 /** A CRC as the four bytes that the checksum of checksums covers. */

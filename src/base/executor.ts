@@ -10,6 +10,11 @@
 import { Activity, nextTurn } from './idle.ts';
 
 export interface Executor {
+  /**
+   * True under simulation: work uses the synchronous forms of what else would run on the thread pool,
+   * whose order differs from run to run.
+   */
+  readonly isInline: boolean;
   /** Runs `work` when a worker is free; `name` shows in diagnostics. Rejects with what `work` throws. */
   run<T>(name: string, work: () => T | Promise<T>): Promise<T>;
   /** Ends a time slice: everything that is ready runs before this resolves. */
@@ -30,6 +35,7 @@ export interface PoolExecutorOptions {
 
 /** The executor of production. */
 export class PoolExecutor implements Executor {
+  readonly isInline = false;
   readonly #nowMs: () => number;
   readonly #sliceMs: number;
   readonly #concurrencyMax: number;
@@ -78,6 +84,7 @@ export class PoolExecutor implements Executor {
 
 /** The executor of simulation: inline, in order, a slice being a number of questions asked. */
 export class InlineExecutor implements Executor {
+  readonly isInline = true;
   readonly #sliceCount: number;
   #asked = 0;
   #tail: Promise<unknown> = Promise.resolve();
