@@ -1,0 +1,335 @@
+/**
+ * Backups: collections that grow layer by layer, and what they must be able to bring back.
+ *
+ * A statement runs in a session of its own for as long as its job takes. Which layers exist, and what
+ * they claim, is taken from the records of jobs that succeeded, not from the storage; then
+ *
+ *   B1  a restore to any time that a succeeded layer claims succeeds (unless storage fails meanwhile),
+ *       and brings back exactly the model's tables and rows of that time
+ *   B2  a restore to a time that no layer claims is refused with 22023
+ *   B3  a layer is refused only for a reason: its chain's time is not readable any more, another backup
+ *       is at work there, the targets have changed, or storage failed
+ */
+import { BACKUP_JOB_TYPE, type BackupDetails, detailsFromJson } from '../../src/backup/backupDetails.ts';
+import type { Session } from '../../src/sql/exec/session.ts';
+import type { Dice } from './dice.ts';
+import { type Jobs, STORAGE_CODES } from './jobs.ts';
+import { canonical, NOW, type TableModel } from './model.ts';
+import { DATABASES } from './schema.ts';
+import { timeSql, valueOfDatum, wholeTableSql } from './sqlText.ts';
+import type { Zones } from './zones.ts';
+import { codeOf, SimFailure, settle, tell, type World } from './world.ts';
+
+const SESSIONS = 4;
+
+export interface Collection {
+  readonly uri: string;
+  readonly database: string;
+  /** Undefined: the whole database. */
+  readonly tables: readonly string[] | undefined;
+}
+
+/** A layer whose job succeeded. */
+interface Layer {
+  readonly full: string;
+  readonly details: BackupDetails;
+}
+
+/** A restore that has succeeded and waits to be compared, then dropped. */
+interface Restored {
+  readonly collection: Collection;
+  readonly time: number;
+  readonly into: string;
+  readonly sql: string;
+}
+
+export class Backups {
+  readonly #world: World;
+  readonly #jobs: Jobs;
+  readonly #zones: Zones;
+  readonly #idle: Session[];
+  readonly #checker: Session;
+  readonly #collections: Collection[] = [];
+  readonly #layers = new Map<string, Layer[]>();
+  #restored: Restored[] = [];
+  #number = 0;
+  busy = 0;
+
+  constructor(world: World, jobs: Jobs, zones: Zones) {
+    this.#world = world;
+    this.#jobs = jobs;
+    this.#zones = zones;
+    this.#idle = Array.from({ length: SESSIONS }, () => world.db.newSession());
+    this.#checker = world.db.newSession();
+    for (const database of DATABASES) this.#collections.push({ uri: `mem://bucket/${database}`, database, tables: undefined });
+    jobs.onTerminal((job) => {
+      if (job.type !== BACKUP_JOB_TYPE || job.record.status !== 'succeeded') return;
+      const details = detailsFromJson(job.record.details);
+      const full = details.kind === 'full' ? details.directory : details.directory.split('/').slice(1, 4).join('/');
+      const layers = this.#layers.get(details.uri) ?? [];
+      this.#layers.set(details.uri, layers);
+      layers.push({ full, details });
+      world.note(
+        `layer ${details.directory} of ${details.uri}: (${details.startTime}, ${details.endTime}]${details.revisionHistory ? ` history from ${details.revisionStartTime}` : ''}`,
+      );
+    });
+  }
+
+  get collections(): readonly Collection[] {
+    return this.#collections;
+  }
+
+  /** The directories of layers that exist, for leftovers.ts. */
+  layersOf(uri: string): readonly BackupDetails[] {
+    return (this.#layers.get(uri) ?? []).map(({ details }) => details);
+  }
+
+  // ---- backup -----------------------------------------------------------------------------------
+
+  backup(dice: Dice): void {
+    const collection = dice.percent(15) ? this.#newTableCollection(dice) : dice.maybe(this.#collections);
+    if (!collection) return;
+    const { uri, database, tables } = collection;
+    const fulls = this.#fullsOf(uri);
+    const kind =
+      fulls.length === 0
+        ? 'new'
+        : dice.weighted([
+            [25, 'new'],
+            [60, 'latest'],
+            [15, 'subdir'],
+          ] as const);
+    const history = dice.percent(60);
+    const now = this.#world.now;
+    const asOf = dice.percent(25) ? Math.max(1, now - dice.between(0, dice.pick([10, 1_000_000, 100_000_000]))) : undefined;
+    const targets = tables ? `TABLE ${tables.join(', ')}` : `DATABASE ${database}`;
+    const into =
+      kind === 'new' ? `INTO '${uri}'` : kind === 'latest' ? `INTO LATEST IN '${uri}'` : `INTO '${dice.maybe(fulls)}' IN '${uri}'`;
+    const options = [...(history ? ['revision_history'] : []), ...(dice.percent(40) ? ['detached'] : [])];
+    const sql = `BACKUP ${targets} ${into}${asOf === undefined ? '' : ` AS OF SYSTEM TIME ${timeSql(asOf)}`}${options.length ? ` WITH ${options.join(', ')}` : ''}`;
+    this.#world.count(
+      `backup ${kind === 'new' ? 'full' : 'incremental'}${history ? ' with revision_history' : ''}${asOf === undefined ? '' : ' as of system time'}`,
+    );
+    this.#start(sql, (error, from) => {
+      if (error === undefined) return;
+      const code = codeOf(error);
+      this.#world.count(`backup: ${code}`);
+      if (code === '72000') this.#judgeGone(collection, sql, error, from);
+      else if (!this.#isExpected(code, BACKUP_CODES)) this.#world.fail('unexpected error', `${sql}\n    ${tell(error)}`, error);
+    });
+  }
+
+  #newTableCollection(dice: Dice): Collection | undefined {
+    const existing = this.#collections.filter((one) => one.tables !== undefined);
+    if (existing.length >= 2) return dice.maybe(existing);
+    const database = dice.pick(DATABASES);
+    const tables = dice.shuffled(this.#world.model.tableNamesAt(NOW, database)).slice(0, dice.between(1, 3));
+    if (tables.length === 0) return undefined;
+    const collection = { uri: `mem://bucket/tables${existing.length}`, database, tables };
+    this.#collections.push(collection);
+    return collection;
+  }
+
+  /** 72000 says that the layer's start, or its end, is not readable any more: that must be possible. */
+  #judgeGone(collection: Collection, sql: string, error: unknown, from: number): void {
+    const { model } = this.#world;
+    const { database } = collection;
+    const to = this.#world.now;
+    const oldest = Math.min(...this.layersOf(collection.uri).map(({ endTime }) => endTime), to - 100_000_000 - 1);
+    const names = model.tableNamesAt(NOW, database);
+    // Tables that are gone have had their day too; with none of today's below its bound the refusal stands alone.
+    const isPossible = names.some((name) => {
+      const table = model.table(name);
+      return table && this.#zones.judge(name, table, oldest, from, to) !== 'readable';
+    });
+    if (!isPossible && names.length > 0) this.#world.fail('collected too early', `${sql}\n    ${tell(error)}`, error);
+  }
+
+  #fullsOf(uri: string): string[] {
+    return [...new Set((this.#layers.get(uri) ?? []).filter(({ details }) => details.kind === 'full').map(({ full }) => full))];
+  }
+
+  // ---- restore ----------------------------------------------------------------------------------
+
+  restore(dice: Dice): void {
+    const collection = dice.maybe(this.#collections);
+    const full = collection && dice.maybe(this.#fullsOf(collection.uri));
+    if (!collection || full === undefined) return;
+    this.#restoreTo(dice, collection, full, this.#someTime(dice, collection, full));
+  }
+
+  /** A claimed time, mostly; else one near the claims. */
+  #someTime(dice: Dice, collection: Collection, full: string): number {
+    const claims = this.#claims(collection.uri, full);
+    const claim = dice.maybe(claims);
+    if (!claim) return 1;
+    const kind = dice.weighted([
+      [3, 'to'],
+      [2, 'from'],
+      [6, 'inside'],
+      [2, 'near'],
+    ] as const);
+    switch (kind) {
+      case 'to':
+        return claim.to;
+      case 'from':
+        return claim.from;
+      case 'inside':
+        return dice.between(claim.from, claim.to);
+      case 'near':
+        return Math.max(
+          1,
+          (dice.percent(50) ? claim.from - 1 : claim.to + 1) + (dice.percent(50) ? 0 : dice.between(-1_000_000, 1_000_000)),
+        );
+    }
+  }
+
+  #claims(uri: string, full: string): { from: number; to: number }[] {
+    const layers = (this.#layers.get(uri) ?? []).filter((layer) => layer.full === full);
+    return layers.map(({ details }) => ({
+      from: details.revisionHistory ? Math.max(details.revisionStartTime, details.startTime + 1) : details.endTime,
+      to: details.endTime,
+    }));
+  }
+
+  #restoreTo(dice: Dice, collection: Collection, full: string, time: number): void {
+    const { uri, database, tables } = collection;
+    // A time that is not past cannot be asked for.
+    if (time > this.#world.now) return;
+    const into = `r${++this.#number}`;
+    const isClaimed = this.#claims(uri, full).some(({ from, to }) => from <= time && time <= to);
+    // A layer under way may come to hold the time at any moment.
+    const mayChange = this.#jobs.active().length > 0 || this.busy > 0;
+    const at = `FROM '${full}' IN '${uri}' AS OF SYSTEM TIME ${timeSql(time)}`;
+    this.#world.count(isClaimed ? 'restore' : 'restore outside');
+    const sql = tables
+      ? `CREATE DATABASE ${into}; RESTORE TABLE ${database}.* ${at} WITH into_db = '${into}', skip_missing_foreign_keys, skip_missing_sequences`
+      : `RESTORE DATABASE ${database} ${at} WITH new_db_name = '${into}'`;
+    void dice;
+    this.#start(sql, (error) => {
+      if (error === undefined) {
+        if (!isClaimed && !mayChange) this.#world.fail('restore outside', `${sql}\n    succeeded, and no layer claims that time`);
+        this.#restored.push({ collection, time, into, sql });
+        return;
+      }
+      const code = codeOf(error);
+      this.#world.count(`restore: ${code}`);
+      if (isClaimed ? this.#isExpected(code, RESTORE_CODES) : code === '22023' || this.#isExpected(code, RESTORE_CODES)) return;
+      // Without a table at that time there is nothing to restore.
+      const hasTargets = tables ? this.#targetsAt(collection, time).length > 0 : this.#world.model.hasDatabaseAt(database, time);
+      if (!hasTargets && NOTHING_CODES.has(code)) return;
+      this.#world.fail(isClaimed ? 'restore' : 'restore outside', `${sql}\n    ${tell(error)}`, error);
+    });
+  }
+
+  /** Restores each chain to some times that it claims, quietly; for the end of a run. */
+  async restoreEverything(dice: Dice, timesEach: number): Promise<void> {
+    for (const collection of this.#collections) {
+      for (const full of this.#fullsOf(collection.uri)) {
+        for (let i = 0; i < timesEach; i++) {
+          this.#restoreTo(dice, collection, full, this.#someTime(dice, collection, full));
+          while (this.busy > 0) await settle();
+          await this.compare();
+        }
+      }
+    }
+  }
+
+  #targetsAt(collection: Collection, time: number): string[] {
+    const names = this.#world.model.tableNamesAt(time, collection.database);
+    return collection.tables ? names.filter((name) => collection.tables?.includes(name)) : names;
+  }
+
+  /** Compares every finished restore with the model, and drops it. The model has caught up. */
+  async compare(): Promise<void> {
+    for (const restored of this.#restored.splice(0)) {
+      this.#world.count('restore compared');
+      await this.#compareOne(restored);
+      await this.#checker.execute(`DROP DATABASE ${restored.into} CASCADE`);
+      this.#world.catalogChanges++;
+    }
+  }
+
+  async #compareOne({ collection, time, into, sql }: Restored): Promise<void> {
+    const { model } = this.#world;
+    const { database } = collection;
+    const names = this.#targetsAt(collection, time).map((name) => name.slice(database.length + 1));
+    const shown = (await this.#checker.execute(`SELECT table_name FROM [SHOW TABLES FROM ${into}] WHERE type = 'table'`))[0]?.rows ?? [];
+    const restored = shown.map(([name]) => String(valueOfDatum(name ?? null))).sort();
+    if (restored.join() !== names.sort().join()) {
+      throw new SimFailure(
+        'restore equals model',
+        `${sql}\n    restored the tables ${restored.join()}\n    expected            ${names.join()}`,
+      );
+    }
+    for (const name of names) {
+      const table = model.tableAt(`${database}.${name}`, time) as TableModel;
+      const expected = model.contentAt(table, time);
+      const content = await this.#contentOf(wholeTableSql(`${into}.${name}`, table, time));
+      if (content !== expected) {
+        throw new SimFailure('restore equals model', `${sql}\n    ${name} as of ${time} has ${content}\n    expected ${expected}`);
+      }
+      await this.#compareIndexes(`${into}.${name}`, expected, table, time, sql);
+    }
+  }
+
+  /** Every index of a restored table gives the same rows. */
+  async #compareIndexes(name: string, expected: string, table: TableModel, time: number, sql: string): Promise<void> {
+    const indexes = (await this.#checker.execute(`SELECT DISTINCT index_name FROM [SHOW INDEXES FROM ${name}]`))[0]?.rows ?? [];
+    for (const [index] of indexes) {
+      const indexName = String(valueOfDatum(index ?? null));
+      const content = await this.#contentOf(wholeTableSql(name, table, time, `"${indexName}"`));
+      if (content !== expected) {
+        throw new SimFailure('restore equals model', `${sql}\n    ${name}@${indexName} has ${content}\n    expected ${expected}`);
+      }
+    }
+  }
+
+  async #contentOf(sql: string): Promise<string> {
+    const [result] = await this.#checker.execute(sql);
+    return canonical((result?.rows ?? []).map((row) => row.map(valueOfDatum)));
+  }
+
+  // ---- running ----------------------------------------------------------------------------------
+
+  #isExpected(code: string, allowed: ReadonlySet<string>): boolean {
+    return allowed.has(code) || (STORAGE_CODES.has(code) && (this.#world.faultsOn || this.#world.faultPeriods > 0));
+  }
+
+  #start(sql: string, done: (error: unknown, from: number) => void): void {
+    const session = this.#idle.pop();
+    if (!session) return;
+    const world = this.#world;
+    const from = world.now;
+    this.busy++;
+    world.catalogChanges++;
+    world.note(`job > ${sql}`);
+    void session
+      .execute(sql)
+      .then(
+        ([result]) => {
+          world.note(
+            `job < ${result?.tag} ${JSON.stringify(result?.rows.map((row) => row.map((datum) => (typeof datum === 'object' ? null : datum))))}`,
+          );
+          return undefined;
+        },
+        (error: unknown) => {
+          world.note(`job < ${tell(error)}`);
+          return error;
+        },
+      )
+      .then((error) => {
+        this.#idle.push(session);
+        this.busy--;
+        world.catalogChanges++;
+        done(error, from);
+      });
+  }
+}
+
+/** What a backup may meet without any fault: conflicts, other backups, a pause or cancel, targets that changed, times that do not fit. */
+const BACKUP_CODES = new Set(['40001', '55006', '55000', '57014', '42P01', '3D000', '22023', '58P02', '58P01', '57P03']);
+/** A pause, a cancel, a conflict. */
+const RESTORE_CODES = new Set(['40001', '55000', '57014', '57P03']);
+/** Nothing of the targets was there at that time. */
+const NOTHING_CODES = new Set(['42P01', '22023', '3D000', '3F000']);

@@ -1,0 +1,165 @@
+/**
+ * Jobs: every job of the database, watched from outside: what becomes of it must be what was done to it.
+ *
+ *   V1  a job fails only of a fault that was injected while it lived, or of what its statement is
+ *       allowed to meet
+ *   V2  no job pauses itself because of a bug
+ *   V3  what a terminal job no longer needs is gone (leftovers.ts)
+ */
+import { tablePrefix } from '../../src/base/keycode.ts';
+import type { JobContext, JobRecord } from '../../src/jobs/job.ts';
+import { isTerminal } from '../../src/jobs/jobMachine.ts';
+import type { Dice } from './dice.ts';
+import { codeOf, tell, type World } from './world.ts';
+
+/** What a damaged or failing storage makes of a job. */
+export const STORAGE_CODES = new Set(['58030', '58P01', '58P02', 'XX001', '58000', '53100', '0A000']);
+
+export interface WatchedJob {
+  readonly id: number;
+  readonly type: string;
+  record: JobRecord;
+  /** Fault periods before it was first seen; more at its end, or faults on at either: it may have met one. */
+  readonly faultPeriods: number;
+  readonly sawFaults: boolean;
+  isChecked: boolean;
+}
+
+export class Jobs {
+  readonly #world: World;
+  readonly #dice: Dice;
+  readonly watched = new Map<number, WatchedJob>();
+  /** Chance in percent that something happens at a pausepoint. */
+  chaosPercent = 0;
+  readonly #done: ((job: WatchedJob) => void)[] = [];
+
+  constructor(world: World, dice: Dice) {
+    this.#world = world;
+    this.#dice = dice;
+    world.db.jobs.pausepoints.setHook((name, ctx) => this.#atPausepoint(name, ctx));
+  }
+
+  /** `listener` hears of each job once, when it is seen to be terminal. */
+  onTerminal(listener: (job: WatchedJob) => void): void {
+    this.#done.push(listener);
+  }
+
+  mayHaveMetFaults(job: WatchedJob): boolean {
+    return job.sawFaults || this.#world.faultsOn || job.faultPeriods !== this.#world.faultPeriods;
+  }
+
+  active(): WatchedJob[] {
+    return [...this.watched.values()].filter((job) => !isTerminal(job.record.status));
+  }
+
+  /** Looks at every row of system.jobs. */
+  async look(): Promise<void> {
+    const world = this.#world;
+    for (const record of await world.db.jobs.list()) {
+      const known = this.watched.get(record.id);
+      const job: WatchedJob = known ?? {
+        id: record.id,
+        type: record.type,
+        record,
+        faultPeriods: world.faultPeriods,
+        sawFaults: world.faultsOn,
+        isChecked: false,
+      };
+      if (!known) {
+        this.watched.set(record.id, job);
+        world.count(`job ${record.type}`);
+      }
+      if (known && known.record.status !== record.status) world.note(`job ${record.id} ${record.type} ${record.status}`);
+      job.record = record;
+      if (record.pauseError?.code === 'XX000') {
+        world.fail('internal error', `job ${record.id} (${record.description}) paused itself: ${record.pauseError.message}`);
+      }
+      if (isTerminal(record.status) && !job.isChecked) {
+        job.isChecked = true;
+        world.count(`job ${record.type} ${record.status}`);
+        this.#judge(job);
+        for (const listener of this.#done) listener(job);
+      }
+    }
+  }
+
+  #judge(job: WatchedJob): void {
+    const { record } = job;
+    const { error } = record;
+    if (record.status === 'revert-failed' && !this.mayHaveMetFaults(job)) {
+      this.#world.fail('revert failed', `job ${record.id}: ${record.executionErrors.join('; ')}`);
+    }
+    if (record.status !== 'failed' || !error) return;
+    this.#world.count(`job ${record.type} failed: ${error.code}`);
+    const isFault = STORAGE_CODES.has(error.code) && this.mayHaveMetFaults(job);
+    const isAllowed = ALLOWED[record.type]?.has(error.code) ?? false;
+    if (!isFault && !isAllowed) {
+      this.#world.fail('job failed', `job ${record.id}: ${record.description}\n    ${error.code} ${error.message} (${error.detail ?? ''})`);
+    }
+  }
+
+  /** Pauses, resumes or cancels some job. */
+  async request(dice: Dice): Promise<void> {
+    const job = dice.maybe(this.active());
+    if (!job) return;
+    const status = job.record.status;
+    const what = status === 'paused' ? dice.pick(['resume', 'resume', 'cancel']) : dice.pick(['pause', 'pause', 'cancel']);
+    await this.#ask(job.id, what as 'pause' | 'resume' | 'cancel');
+  }
+
+  async resumeAll(): Promise<void> {
+    for (const job of this.active()) if (job.record.status === 'paused') await this.#ask(job.id, 'resume');
+  }
+
+  async #ask(id: number, what: 'pause' | 'resume' | 'cancel'): Promise<void> {
+    this.#world.count(`${what} job`);
+    this.#world.note(`${what} job ${id}`);
+    try {
+      await this.#world.db.jobs[what](id);
+    } catch (error) {
+      const code = codeOf(error);
+      this.#world.count(`${what} job: ${code}`);
+      // 55000: not in this status; 42704: gone after its retention time.
+      if (code !== '55000' && code !== '42704') this.#world.fail('unexpected error', `${what} job ${id}: ${tell(error)}`, error);
+    }
+  }
+
+  async #atPausepoint(name: string, ctx: JobContext): Promise<void> {
+    const world = this.#world;
+    const dice = this.#dice;
+    if (!dice.percent(this.chaosPercent)) return;
+    const what = dice.pick(['pause', 'cancel', 'crash', 'crash', 'pause', 'move leases', 'collect garbage']);
+    world.count(`${what} at ${name}`);
+    world.note(`job ${ctx.jobId} at ${name}: ${what}`);
+    const { kv } = world.db;
+    switch (what) {
+      case 'pause':
+      case 'cancel':
+        await this.#ask(ctx.jobId, what);
+        return;
+      case 'crash':
+        if (kv.cluster.liveNodes().length > 1) kv.cluster.stopNode(ctx.node.id);
+        return;
+      case 'move leases': {
+        const nodes = kv.cluster.liveNodes();
+        for (const tableId of kv.tableIds()) {
+          const node = dice.maybe(nodes);
+          if (!node || tableId < 50) continue;
+          for (const range of kv.ranges.overlapping({ key: tablePrefix(tableId), endKey: tablePrefix(tableId + 1) })) {
+            kv.ranges.transferLease(range.rangeId, node.id);
+          }
+        }
+        return;
+      }
+      case 'collect garbage':
+        void kv.gc.runGc();
+        return;
+    }
+  }
+}
+
+/** Codes that a job of a type may fail with without any fault: its directory is in use by another, its names are taken by now. */
+const ALLOWED: Readonly<Record<string, ReadonlySet<string>>> = {
+  BACKUP: new Set(['55006']),
+  RESTORE: new Set(['42P07', '42P04', '3D000']),
+};

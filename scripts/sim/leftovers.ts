@@ -1,0 +1,102 @@
+/**
+ * Leftovers: what must not be there when nothing is under way: in the storage, in the catalog, among
+ * the protections; and the walkers over the engine's own invariants.
+ */
+import { detailsFromJson } from '../../src/backup/backupDetails.ts';
+import { isTerminal } from '../../src/jobs/jobMachine.ts';
+import type { Session } from '../../src/sql/exec/session.ts';
+import type { Backups } from './backups.ts';
+import type { Jobs } from './jobs.ts';
+import { canonical, type TableModel } from './model.ts';
+import { BANK_MONEY, BANK_ROWS } from './schema.ts';
+import { timeSql, valueOfDatum, wholeTableSql } from './sqlText.ts';
+import { SimFailure, settle, type World } from './world.ts';
+
+const METADATA = /^metadata\/latest\//;
+
+/** Every file of a collection belongs to a layer whose job succeeded, or to a job under way, or to a revert that storage hindered. */
+export async function checkStorage(world: World, backups: Backups, jobs: Jobs): Promise<void> {
+  const { storage } = world.db;
+  const excused: string[] = [];
+  for (const { record } of jobs.watched.values()) {
+    if (record.type !== 'BACKUP') continue;
+    const isHindered = record.runningStatus?.startsWith('files are left') || record.status === 'revert-failed';
+    if (!isTerminal(record.status) || isHindered) excused.push(detailsFromJson(record.details).directory);
+  }
+  for (const { uri } of backups.collections) {
+    const opened = storage.open(uri, { user: 'root', nodeId: 1 });
+    const layers = backups.layersOf(uri).map(({ directory }) => directory);
+    for (const name of await opened.list('')) {
+      if (METADATA.test(name) || excused.some((directory) => name.startsWith(`${directory}/`))) continue;
+      const layer = layers.find((directory) => name.startsWith(`${directory}/`));
+      const rest = layer === undefined ? name : name.slice(layer.length + 1);
+      if (layer === undefined || /^BACKUP-LOCK|^progress\//.test(rest)) {
+        throw new SimFailure('left behind in storage', `${name} in ${uri} belongs to no layer and no job under way`);
+      }
+    }
+    await opened.close();
+  }
+}
+
+/** No protection of a job that has ended, none that a user has released. */
+export function checkProtections(world: World, jobs: Jobs): void {
+  for (const record of world.db.services.protections.current()) {
+    if (record.metaType !== 'jobs') continue;
+    const job = jobs.watched.get(Number(record.meta));
+    if (job && isTerminal(job.record.status)) {
+      throw new SimFailure('left behind: protection', `protection ${record.id} of job ${record.meta}, which is ${job.record.status}`);
+    }
+  }
+}
+
+/** Nothing half restored. Call it when no job is under way. */
+export async function checkCatalog(world: World): Promise<void> {
+  const snapshot = await world.db.services.catalog.current();
+  for (const descriptor of snapshot.all()) {
+    if (descriptor.state !== 'PUBLIC' && descriptor.state !== 'DROP') {
+      throw new SimFailure('left behind: descriptor', `${descriptor.kind} ${descriptor.name} (${descriptor.id}) is ${descriptor.state}`);
+    }
+  }
+  for (const database of snapshot.allDatabases()) {
+    if (/^r\d+$/.test(database.name) && snapshot.tablesOf(database.id).length > 0) {
+      throw new SimFailure('left behind: database', `${database.name} is left of a restore`);
+    }
+  }
+}
+
+export function checkEngine(world: World): void {
+  const broken = world.db.kv.check();
+  if (broken.length > 0) throw new SimFailure('engine invariant', broken.join('\n    '));
+}
+
+/** Every table equals the model at this moment, by its primary and by every other index; the banks have their money. */
+export async function checkTables(world: World, session: Session): Promise<void> {
+  const { model } = world;
+  if (!world.catchUp()) return;
+  const time = world.now;
+  const found: { name: string; table: TableModel; index: string | undefined; content: string }[] = [];
+  for (const name of model.tableNamesAt(time)) {
+    const table = model.tableAt(name, time);
+    if (!table) continue;
+    for (const index of [undefined, ...table.indexes.map((one) => one.name)]) {
+      const [result] = await session.execute(`${wholeTableSql(name, table, time, index)} AS OF SYSTEM TIME ${timeSql(time)}`);
+      found.push({ name, table, index, content: canonical((result?.rows ?? []).map((row) => row.map(valueOfDatum))) });
+    }
+  }
+  // Commits at or below the time may not have been told of when it was taken; none can come any more.
+  await settle();
+  if (!world.catchUp()) return;
+  world.count('all tables compared');
+  for (const { name, table, index, content } of found) {
+    const expected = model.contentAt(table, time);
+    if (content !== expected) {
+      throw new SimFailure(
+        'table equals model',
+        `${name}${index === undefined ? '' : `@${index}`} at ${time} has ${content}\n    expected ${expected}`,
+      );
+    }
+    if (!table.isBank) continue;
+    const money = [...table.rowsAt(time).values()].reduce((sum, row) => sum + Number(row['a']), 0);
+    if (money !== BANK_ROWS * BANK_MONEY) throw new SimFailure('money', `${name} holds ${money}`);
+  }
+}

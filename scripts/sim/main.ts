@@ -1,0 +1,91 @@
+/**
+ * `npm run sim -- --seed N --steps M`, `--seeds A..B`, or neither: seeds from 1 on until stopped.
+ *
+ *   --trace          prints what happens, as it happens
+ *   --skip 1-20,25   leaves steps out: how a shortened trace is replayed
+ *   --shorten N      at most N runs to shorten a failing trace; default 120, 0 for none
+ *   --summary FILE   writes how often each operation and fault ran, as JSON
+ *
+ * Exits with 1 after the first seed that fails.
+ */
+import { writeFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+
+import { shorten } from './shorten.ts';
+import { type RunResult, simulate } from './simulation.ts';
+import { formatSteps, parseSteps } from './stepSet.ts';
+
+const STEPS_DEFAULT = 400;
+const TRACE_LINES_SHOWN = 60;
+
+const { values } = parseArgs({
+  options: {
+    seed: { type: 'string' },
+    seeds: { type: 'string' },
+    steps: { type: 'string', default: String(STEPS_DEFAULT) },
+    skip: { type: 'string', default: '' },
+    shorten: { type: 'string', default: '120' },
+    summary: { type: 'string' },
+    trace: { type: 'boolean', default: false },
+  },
+});
+
+const steps = positive('steps', values.steps);
+const skip = parseSteps(values.skip);
+const total = new Map<string, number>();
+let seedCount = 0;
+
+for (const seed of seeds()) {
+  const result = await simulate({ seed: String(seed), steps, skip, ...(values.trace && { tracing: (line) => console.log(line) }) });
+  seedCount++;
+  for (const [what, count] of result.counts) total.set(what, (total.get(what) ?? 0) + count);
+  if (result.failure) {
+    await report(String(seed), result);
+    process.exitCode = 1;
+    break;
+  }
+  console.log(`seed ${seed}: ok, ${steps} steps, trace ${result.digest.slice(0, 16)}`);
+}
+printSummary();
+
+function* seeds(): Generator<number> {
+  if (values.seed !== undefined) {
+    yield positive('seed', values.seed);
+  } else if (values.seeds !== undefined) {
+    const match = /^(\d+)\.\.(\d+)$/.exec(values.seeds);
+    if (!match) throw new Error(`--seeds ${values.seeds}: write it as 1..200`);
+    for (let seed = Number(match[1]); seed <= Number(match[2]); seed++) yield seed;
+  } else {
+    for (let seed = 1; ; seed++) yield seed;
+  }
+}
+
+function positive(name: string, text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < 0) throw new Error(`--${name} ${text}: a whole number is needed`);
+  return value;
+}
+
+async function report(seed: string, result: RunResult): Promise<void> {
+  const { failure } = result;
+  if (!failure) return;
+  console.log(`\nseed ${seed} FAILED at step ${failure.step}: ${failure.invariant}\n  ${failure.message}\n`);
+  if (failure.stack) console.log(`${failure.stack}\n`);
+  const runsMax = positive('shorten', values.shorten);
+  const shortest = runsMax === 0 ? { skip, result, runs: 0 } : await shorten({ seed, steps, skip, result, runsMax });
+  const kept = steps - shortest.skip.size;
+  console.log(`shortened to ${kept} of ${steps} steps in ${shortest.runs} runs; the end of its trace:`);
+  for (const line of shortest.result.trace.slice(-TRACE_LINES_SHOWN)) console.log(`  ${line}`);
+  const shown = shortest.result.failure;
+  console.log(`\n  ${shown?.invariant}: ${shown?.message}\n`);
+  const skipped = shortest.skip.size > 0 ? ` --skip ${formatSteps(shortest.skip)}` : '';
+  console.log(`replay: npm run sim -- --seed ${seed} --steps ${steps} --trace --shorten 0${skipped}`);
+}
+
+function printSummary(): void {
+  const sorted = Object.fromEntries([...total].sort(([a], [b]) => (a < b ? -1 : 1)));
+  console.log(`\n${seedCount} seeds, ${seedCount * (steps - skip.size)} steps`);
+  for (const [what, count] of Object.entries(sorted)) console.log(`${String(count).padStart(9)}  ${what}`);
+  if (values.summary !== undefined)
+    writeFileSync(values.summary, `${JSON.stringify({ seeds: seedCount, steps, counts: sorted }, undefined, 2)}\n`);
+}

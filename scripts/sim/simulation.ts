@@ -1,0 +1,172 @@
+/**
+ * Simulation: one run: a seed, a number of steps, and what became of them.
+ *
+ * A step lets one actor do one thing and does not wait for it; between steps a random number of
+ * microtasks run, so statements, jobs and GC are in flight together. Now and then everything settles,
+ * the model catches up with what was committed, and the invariants are checked. At the end faults
+ * stop, nodes return, jobs resume, and every backup is restored to moments that it claims.
+ */
+import type { Session } from '../../src/sql/exec/session.ts';
+import { Backups } from './backups.ts';
+import { Clients } from './clients.ts';
+import { advance, advanceBy, collectGarbage, merge, moveLease, nodes, split, startAllNodes, within } from './cluster.ts';
+import { Dice } from './dice.ts';
+import { randomFaults } from './faults.ts';
+import { Jobs } from './jobs.ts';
+import { checkCatalog, checkEngine, checkProtections, checkStorage, checkTables } from './leftovers.ts';
+import { Protections } from './protections.ts';
+import { Schema } from './schema.ts';
+import { SimFailure, settle, turns, World } from './world.ts';
+import { Zones } from './zones.ts';
+
+export interface RunOptions {
+  readonly seed: string;
+  readonly steps: number;
+  /** Steps that are left out. */
+  readonly skip?: ReadonlySet<number>;
+  readonly tracing?: (line: string) => void;
+}
+
+export interface RunResult {
+  /** Of the trace: equal for equal runs. */
+  readonly digest: string;
+  readonly counts: ReadonlyMap<string, number>;
+  readonly trace: readonly string[];
+  readonly failure:
+    | { readonly invariant: string; readonly message: string; readonly step: number; readonly stack: string | undefined }
+    | undefined;
+}
+
+const CLIENTS = 4;
+const MICROS_PER_HOUR = 3_600_000_000;
+const HOURS_TO_END_MAX = 48;
+
+export async function simulate(options: RunOptions): Promise<RunResult> {
+  const dice = Dice.ofSeed(options.seed);
+  const world = await World.open(dice.fork('world'), options.tracing);
+  const run = new Run(world, dice);
+  let step = 0;
+  let failure: RunResult['failure'];
+  try {
+    await run.start();
+    for (step = 1; step <= options.steps; step++) if (!options.skip?.has(step)) await run.step(step);
+    await run.end();
+  } catch (error) {
+    const found = error instanceof SimFailure ? error : new SimFailure('crash', String(error), error);
+    failure = { invariant: found.invariant, message: found.message, step, stack: ((found.cause as Error | undefined) ?? found).stack };
+  }
+  await world.close();
+  return { digest: world.digest(), counts: world.counts, trace: world.trace, failure };
+}
+
+class Run {
+  readonly #world: World;
+  readonly #dice: Dice;
+  readonly #zones = new Zones();
+  readonly #clients: Clients;
+  readonly #schema: Schema;
+  readonly #jobs: Jobs;
+  readonly #backups: Backups;
+  readonly #protections: Protections;
+  readonly #checker: Session;
+
+  constructor(world: World, dice: Dice) {
+    this.#world = world;
+    this.#dice = dice;
+    this.#clients = new Clients(world, this.#zones, CLIENTS);
+    this.#schema = new Schema(world, this.#zones);
+    this.#jobs = new Jobs(world, dice.fork('pausepoints'));
+    this.#backups = new Backups(world, this.#jobs, this.#zones);
+    this.#protections = new Protections(world, this.#zones);
+    this.#checker = world.db.newSession();
+    this.#zones.mayBeHeld = () => this.#world.db.services.protections.current().length > 0;
+  }
+
+  async start(): Promise<void> {
+    await this.#schema.start(this.#dice.fork('schema'));
+    this.#jobs.chaosPercent = this.#dice.fork('chaos').pick([0, 3, 10, 25]);
+    this.#throwFailure();
+  }
+
+  async step(number: number): Promise<void> {
+    const world = this.#world;
+    const dice = this.#dice.fork(`step ${number}`);
+    const act = dice.weighted<() => void | Promise<void>>([
+      [55, () => this.#clients.step(dice)],
+      [7, () => this.#schema.step(dice)],
+      [4, () => this.#backups.backup(dice)],
+      [3, () => this.#backups.restore(dice)],
+      [3, () => this.#jobs.request(dice)],
+      [2, () => split(world, dice)],
+      [1, () => merge(world, dice)],
+      [2, () => moveLease(world, dice)],
+      [2, () => nodes(world, dice)],
+      [3, () => collectGarbage(world)],
+      [8, () => advance(world, dice)],
+      [1, () => randomFaults(world, dice)],
+      [2, () => void this.#protections.step(dice)],
+      [8, () => this.#catchUp()],
+      [1, () => this.#check()],
+    ]);
+    await act();
+    await turns(dice.between(0, 40));
+    this.#throwFailure();
+  }
+
+  /** Lets what can run do so, and compares what clients were told with the model. */
+  async #catchUp(): Promise<void> {
+    await settle();
+    await this.#jobs.look();
+    await settle();
+    if (!this.#world.catchUp()) return;
+    this.#clients.checkPast();
+    await this.#backups.compare();
+    this.#throwFailure();
+  }
+
+  async #check(): Promise<void> {
+    const world = this.#world;
+    await this.#catchUp();
+    if (!world.catchUp()) return;
+    await checkTables(world, this.#checker);
+    checkEngine(world);
+    checkProtections(world, this.#jobs);
+  }
+
+  async end(): Promise<void> {
+    const world = this.#world;
+    world.note('end');
+    world.setFaults([]);
+    this.#jobs.chaosPercent = 0;
+    startAllNodes(world);
+    const isQuiet = () => this.#jobs.active().length === 0 && this.#backups.busy === 0 && !this.#schema.isBusy;
+    for (let hour = 0; ; hour++) {
+      const areIdle = this.#clients.finish();
+      await this.#catchUp();
+      await this.#jobs.resumeAll();
+      await settle();
+      await this.#jobs.look();
+      if (isQuiet() && areIdle) break;
+      if (hour >= HOURS_TO_END_MAX) {
+        const jobs = this.#jobs.active().map(({ record }) => `job ${record.id} ${record.status}`);
+        throw new SimFailure(
+          'stuck',
+          `still under way: ${[...jobs, ...this.#clients.busyNames(), `${this.#backups.busy} statements on jobs`].join('; ')}`,
+        );
+      }
+      if (hour > 2) await advanceBy(world, MICROS_PER_HOUR);
+    }
+    await this.#check();
+    await within(world, checkStorage(world, this.#backups, this.#jobs), 'the storage check');
+    await within(world, this.#backups.restoreEverything(this.#dice.fork('end'), 2), 'the last restores');
+    await this.#catchUp();
+    await this.#protections.releaseAll();
+    await checkCatalog(world);
+    await this.#check();
+    this.#throwFailure();
+  }
+
+  #throwFailure(): void {
+    if (this.#world.failure) throw this.#world.failure;
+  }
+}
