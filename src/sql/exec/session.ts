@@ -200,7 +200,9 @@ export class Session extends TransactionControl implements SessionState {
       for (let attempt = 1; ; attempt++) {
         const isExplicit = this.transaction?.isImplicit === false;
         try {
-          return await this.#runOnce(statement, options);
+          const result = await this.#runOnce(statement, options);
+          if (!SETTINGS.has(statement.ast.kind)) this.transaction?.finishStatement();
+          return result;
         } catch (error) {
           const mayRetry = isExplicit && isConflict(error) && isPlannable(statement.ast) && attempt < ATTEMPTS_MAX;
           if (!mayRetry || this.abort.signal.aborted || !this.transaction?.restartStatement()) throw error;
@@ -452,6 +454,7 @@ export class Session extends TransactionControl implements SessionState {
         if (next.done) isOver = true;
         else for (const row of next.value) portal.ahead.push(row);
       }
+      this.transaction?.finishStatement();
       const rows = portal.ahead.splice(0, Math.min(wanted, portal.ahead.length));
       portal.rowCount += rows.length;
       if (!isOver) return { rows, suspended: true, tag: undefined, notices: [] };

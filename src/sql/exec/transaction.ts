@@ -48,6 +48,8 @@ export class SessionTransaction {
   #reader: KvReader;
   #savepoints: NamedSavepoint[] = [];
   readonly #unnoted: CatalogDependencies[] = [];
+  /** Statements that have ended well: the client may know what they gave. */
+  #finishedCount = 0;
   /** A time limit that ended it, until the client is told. */
   #expiredBy: VarveError | undefined;
   #status: 'open' | 'aborted' | 'restartWait' | 'commitWait' = 'open';
@@ -194,10 +196,15 @@ export class SessionTransaction {
   restartStatement(): boolean {
     if (this.#status !== 'open') return false;
     if (this.#txn?.restartStatement()) return true;
-    const isFirst = this.statementCount <= 1 && this.#savepoints.every((savepoint) => savepoint.name === RESTART_SAVEPOINT);
+    const isFirst = this.#finishedCount === 0 && this.#savepoints.every((savepoint) => savepoint.name === RESTART_SAVEPOINT);
     if (!isFirst || this.#txn === undefined) return false;
     this.#startOver();
     return true;
+  }
+
+  /** A statement has ended well, and its results may be given. */
+  finishStatement(): void {
+    this.#finishedCount++;
   }
 
   /** Begins again with a new kv transaction: new reads, new timestamp. */
@@ -206,15 +213,16 @@ export class SessionTransaction {
     this.#schemaChanges.clear();
     this.#reader = this.#open();
     this.statementCount = 0;
+    this.#finishedCount = 0;
     this.#savepoints = this.#savepoints.map(({ name }) => ({ name, mark: this.#txn?.savepoint() }));
   }
 
-  /** A time limit is over: as fail(), and the next statement is told. */
-  expire(error: VarveError): void {
+  /** A time limit is over: the transaction can only be rolled back. The next statement is told, if the one that runs is not. */
+  expire(error: VarveError, isTold: boolean): void {
     if (this.#status === 'commitWait') return;
     this.#savepoints = [];
     this.#status = 'aborted';
-    this.#expiredBy = error;
+    if (!isTold) this.#expiredBy = error;
     this.rollback();
   }
 

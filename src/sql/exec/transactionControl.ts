@@ -36,8 +36,9 @@ export abstract class TransactionControl extends ClientState {
     this.limits = new TimeLimits(engine.kv.clock, this.vars, {
       cancelStatement: (error) => this.abort.abort(error),
       abortTransaction: (error) => {
-        this.transaction?.expire(error);
-        if (this.activeQuery !== '') this.abort.abort(error);
+        const isRunning = this.activeQuery !== '';
+        if (isRunning) this.abort.abort(error);
+        this.transaction?.expire(error, isRunning);
       },
       endSession: (error) => {
         this.terminatedBy = error;
