@@ -42,6 +42,7 @@ export const SqlState = Object.freeze({
   InvalidSavepointSpecification: code('3B001'),
   InvalidCatalogName: code('3D000'),
   InvalidCursorName: code('34000'),
+  DuplicateCursor: code('42P03'),
   InvalidSqlStatementName: code('26000'),
   InvalidSchemaName: code('3F000'),
   SerializationFailure: code('40001'),

@@ -126,6 +126,29 @@ test('text that is not UTF-8 loses its statement only', async (context) => {
   assert.is(answers(await talk(context, startup(), parse('', 'SELECT $1::STRING'), bind('', '', value), SYNC, TERMINATE)), 'Z 1 22021 Z');
 });
 
+test('portals end with their batch, and a plan whose columns changed is not run', async (context) => {
+  const portal = [bind('p', 's'), execute('p'), SYNC];
+  assert.is(answers(await talk(context, startup(), parse('s', 'SELECT 1'), ...portal, ...portal, TERMINATE)), 'Z 1 2 D C Z 2 D C Z');
+  const twice = [query('BEGIN'), parse('', 'SELECT 1'), bind('p', ''), bind('p', ''), SYNC];
+  assert.is(answers(await talk(context, startup(), ...twice, TERMINATE)), 'Z C Z 1 2 42P03 Z');
+  const changed = [
+    query('CREATE TABLE changing (a INT PRIMARY KEY, b INT); INSERT INTO changing VALUES (1, 2)'),
+    parse('s', 'SELECT * FROM changing'),
+    ...portal,
+    query('ALTER TABLE changing DROP COLUMN b'),
+    ...portal,
+    query('SELECT * FROM changing'),
+  ];
+  assert.is(answers(await talk(context, startup(), ...changed, TERMINATE)), 'Z C C Z 1 2 D C Z C Z 2 0A000 Z T D C Z');
+});
+
+test('a row limit on a row change does not cut it short', async (context) => {
+  await context.db.query('CREATE TABLE limited (a INT PRIMARY KEY)');
+  const insert = parse('', 'INSERT INTO limited SELECT generate_series(1, 3000) RETURNING a');
+  assert.is(answers(await talk(context, startup(), insert, bind('', ''), execute('', 2), SYNC, TERMINATE)), 'Z 1 2 D D s Z');
+  assert.equal((await context.db.query('SELECT count(*) AS n FROM limited')).rows, [{ n: 3000 }]);
+});
+
 test('more columns than the protocol can count are refused before anything is sent', async (context) => {
   const columns = Array.from({ length: 33_000 }, (_, index) => `${index}`).join(',');
   assert.is(answers(await talk(context, startup(), query(`SELECT ${columns}`), query('SELECT 1'), TERMINATE)), 'Z 54000 Z T D C Z');

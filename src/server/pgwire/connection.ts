@@ -395,7 +395,9 @@ export class Connection {
 
   async #sync(): Promise<void> {
     try {
-      await this.#requireSession().sync();
+      const session = this.#requireSession();
+      await session.sync();
+      if (session.transactionStatus === 'I') this.#portalFormats.clear();
     } catch (error) {
       this.#writer.errorResponse(reportOf(error, 'ERROR'));
     }

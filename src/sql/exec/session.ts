@@ -25,7 +25,7 @@ import type { RunContext } from './context.ts';
 import { describeStatement, drain, type OpenOptions, openStatement } from './cursor.ts';
 import { nameLockedRow } from './lockedRow.ts';
 import type { OpenPortal, Portal, PortalResult, PreparedStatement } from './portal.ts';
-import type { EngineServices, SessionState, StatementResult } from './statement.ts';
+import type { EngineServices, ResultColumn, SessionState, StatementResult } from './statement.ts';
 import type { CachedStatement, StatementCache } from './statementCache.ts';
 import { SessionTransaction } from './transaction.ts';
 import { TRANSACTION_CONTROL, TransactionControl } from './transactionControl.ts';
@@ -37,6 +37,8 @@ export interface ExecuteOptions {
   /** Values and types of $1...; types are those `prepare` reported. */
   readonly placeholders?: readonly Datum[];
   readonly placeholderTypes?: readonly (ColumnType | undefined)[];
+  /** The columns that the client was told of; 0A000 when the statement has others by now. */
+  readonly columns?: readonly ResultColumn[] | undefined;
   readonly signal?: AbortSignal;
   /** Called with each result in order, as soon as it may be given: those before an error too. */
   readonly onResult?: (result: StatementResult) => void;
@@ -222,6 +224,7 @@ export class Session extends TransactionControl implements SessionState {
     const context = await this.#begin(statement, options.placeholders ?? [], options.placeholderTypes ?? []);
     try {
       const cursor = await openStatement(statement, context, this.#openOptions(options.placeholderTypes ?? []));
+      if (isPlannable(statement.ast)) requireColumns(options.columns, cursor.columns);
       return await drain(cursor, context);
     } catch (error) {
       throw nameLockedRow(error, context.knownSnapshot);
@@ -366,7 +369,7 @@ export class Session extends TransactionControl implements SessionState {
         throw new StatementError(SqlState.ProtocolViolation, `expected ${prepared.parameterTypes.length} arguments, got ${values.length}`);
       }
       if (portalName !== '' && this.#portals.has(portalName)) {
-        throw new StatementError(SqlState.InvalidCursorName, `portal "${portalName}" already exists`);
+        throw new StatementError(SqlState.DuplicateCursor, `portal "${portalName}" already exists`);
       }
       const portal: OpenPortal = {
         name: portalName,
@@ -422,7 +425,8 @@ export class Session extends TransactionControl implements SessionState {
   }
 
   async #runWholePortal(portal: OpenPortal, statement: CachedStatement): Promise<PortalResult> {
-    const options: ExecuteOptions = { placeholders: portal.values, placeholderTypes: portal.prepared.parameterTypes };
+    const { parameterTypes, columns } = portal.prepared;
+    const options: ExecuteOptions = { placeholders: portal.values, placeholderTypes: parameterTypes, columns };
     let result: StatementResult | undefined;
     if (this.transaction) {
       result = await this.#runInTransaction(statement, options);
@@ -444,7 +448,9 @@ export class Session extends TransactionControl implements SessionState {
     try {
       if (!portal.cursor) {
         portal.context = await this.#begin(statement, portal.values, portal.prepared.parameterTypes);
-        portal.cursor = await openStatement(statement, portal.context, this.#openOptions(portal.prepared.parameterTypes));
+        const cursor = await openStatement(statement, portal.context, this.#openOptions(portal.prepared.parameterTypes));
+        if (isPlannable(statement.ast)) requireColumns(portal.prepared.columns, cursor.columns);
+        portal.cursor = cursor;
       }
       const { cursor } = portal;
       const wanted = rowsMax === 0 ? Number.POSITIVE_INFINITY : rowsMax;
@@ -480,11 +486,16 @@ export class Session extends TransactionControl implements SessionState {
     this.transaction = undefined;
   }
 
-  /** End of an extended-protocol batch: an implicit transaction that a suspended portal held open ends. */
+  /**
+   * End of an extended-protocol batch. Outside an explicit transaction portals go, those that are done
+   * and those that are not; an implicit transaction that one of these held open commits.
+   */
   sync(): Promise<void> {
     return this.#inTurn(async () => {
-      if (!this.transaction?.isImplicit) return;
+      if (this.transaction && !this.transaction.isImplicit) return;
+      const portals = [...this.#portals.values()];
       this.#portals.clear();
+      for (const portal of portals) if (!portal.isDone) await portal.cursor?.batches.return();
       await this.#commitImplicit();
     });
   }
@@ -537,4 +548,16 @@ function resultBytes(result: StatementResult): number {
 
 function padded(types: readonly (ColumnType | undefined)[], count: number): (ColumnType | undefined)[] {
   return Array.from({ length: Math.max(count, types.length) }, (_, i) => types[i]);
+}
+
+/** 0A000 unless rows still have the columns that the client was told of: it would take values for others. */
+function requireColumns(told: readonly ResultColumn[] | undefined, given: readonly ResultColumn[] | undefined): void {
+  if (!told) return;
+  const isSame =
+    told.length === given?.length && told.every(({ name, type }, i) => name === given[i]?.name && type.oid === given[i]?.type.oid);
+  if (!isSame) {
+    throw new StatementError(SqlState.FeatureNotSupported, 'cached plan must not change result type', {
+      hint: 'prepare the statement again',
+    });
+  }
 }
