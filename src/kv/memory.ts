@@ -157,15 +157,28 @@ export class Memory {
   }
 
   /**
-   * Makes a holding grow, or throws 53200 when the budget has no room for that. A small one always
-   * may: whoever is out of memory must still be able to look.
+   * Makes a holding grow, or throws 53200 when the budget has no room for that. Who can wait for
+   * relief calls growOrWait().
    */
   grow(holding: Holding, bytes: number): void {
-    const next = holding.bytes + bytes;
-    const { limitBytes } = this.budget;
-    if (!this.budget.fits(bytes) && next > Math.min(SMALL_BUFFER_BYTES, limitBytes / 64)) throw this.exceeded();
-    holding.resize(next);
+    if (!this.#mayGrow(holding, bytes)) {
+      void this.relieve();
+      throw this.exceeded();
+    }
+    holding.resize(holding.bytes + bytes);
     this.noteGrowth();
+  }
+
+  /** The same; gives a promise when there was no room at first, which rejects with 53200 when relief does not help. */
+  growOrWait(holding: Holding, bytes: number): Promise<void> | undefined {
+    if (!this.#mayGrow(holding, bytes)) return this.relieve().then(() => this.grow(holding, bytes));
+    this.grow(holding, bytes);
+    return undefined;
+  }
+
+  /** A small holding always may: whoever is out of memory must still be able to look. */
+  #mayGrow(holding: Holding, bytes: number): boolean {
+    return this.budget.fits(bytes) || holding.bytes + bytes <= Math.min(SMALL_BUFFER_BYTES, this.budget.limitBytes / 64);
   }
 
   /**
@@ -256,7 +269,9 @@ export class Memory {
     for (const { oldestProtection } of pinned) if (oldestProtection) pins.set(oldestProtection.id, oldestProtection);
     const sentences = [`of ${formatByteSize(limitBytes)}: ${uses.join(', ')}`];
     sentences.push(`pinned by protections ${formatByteSize(pinned.reduce((sum, table) => sum + table.heldBytes, 0))}`);
+    const leastBytes = holders.reduce((sum, table) => sum + table.heldBytes, 0) / 100;
     for (const { name, heldBytes, ttlSeconds } of holders.slice(0, NAMED_MAX)) {
+      if (heldBytes < leastBytes) break;
       sentences.push(`garbage of ${name}: ${formatByteSize(heldBytes)}, kept for gc.ttlseconds = ${ttlSeconds}`);
     }
     for (const record of [...pins.values()].slice(0, NAMED_MAX)) {

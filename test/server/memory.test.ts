@@ -88,8 +88,12 @@ memory('a shorter TTL makes room at once; a protection keeps it, and is named wi
   const { error, statements } = await updateUntilRefused(test);
   assert.is(statements, 0);
   assert.match(error.detail ?? '', new RegExp(`pinned by protections [\\d.]+ MiB; .*job ${job} protects history since 2026-11-20`));
+  const sorted =
+    "SELECT count(*) FROM (SELECT repeat('x', 100) || i::STRING AS t FROM generate_series(1, 10000) AS g(i) ORDER BY t OFFSET 1)";
+  assert.is(await test.error(sorted), '53200 memory budget exceeded');
   await test.run(`CANCEL JOB ${job}`);
   await test.clock.advance('2m');
+  assert.equal(await test.rows(sorted), [['9999']], 'a sort waits for the room that garbage can give');
   assert.ok((await updateUntilRefused(test)).statements > 20);
   await test.close();
 });

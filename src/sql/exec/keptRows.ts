@@ -28,12 +28,14 @@ export class KeptRows {
     this.#mayExceed = mayExceed;
   }
 
-  /** Counts rows that are kept from now on. Throws 53200 when there is no room for them. */
-  add(rows: readonly (readonly Datum[])[]): void {
-    if (this.#memory.budget.limitBytes === Number.POSITIVE_INFINITY) return;
+  /** Counts rows that are kept from now on. Gives a promise when room has to be made; that rejects with 53200 when there is none. */
+  add(rows: readonly (readonly Datum[])[]): Promise<void> | undefined {
+    if (this.#memory.budget.limitBytes === Number.POSITIVE_INFINITY) return undefined;
     let bytes = 0;
     for (const row of rows) bytes += rowBytes(row);
-    this.#grow(bytes);
+    if (!this.#mayExceed) return this.#memory.growOrWait(this.#holding, bytes);
+    this.#holding.resize(this.#holding.bytes + bytes);
+    return undefined;
   }
 
   /** Counts one key, or one row that is kept by itself. Throws 53200 when there is no room. */

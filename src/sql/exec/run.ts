@@ -101,7 +101,8 @@ export async function evaluate(expr: CompiledAsync, run: Run): Promise<Datum> {
 export async function collect(batches: Batches, kept?: KeptRows): Promise<Datum[][]> {
   let rows: Datum[][] | undefined;
   for await (const batch of batches) {
-    kept?.add(batch);
+    const wait = kept?.add(batch);
+    if (wait) await wait;
     if (!rows) rows = batch;
     else for (const row of batch) rows.push(row);
   }

@@ -49,12 +49,12 @@ export function compileSort(node: SortNode, input: Operator): Operator {
     let rows: Datum[][] = [];
     const room = wanted * 2 + 1000;
     for await (const batch of input(run)) {
-      kept.add(batch);
+      await kept.add(batch);
       for (const row of batch) rows.push(row);
       if (rows.length <= room) continue;
       rows = rows.sort(compare).slice(0, wanted);
       kept.release();
-      kept.add(rows);
+      await kept.add(rows);
     }
     yield* batched(rows.sort(compare).slice(0, wanted));
   });
