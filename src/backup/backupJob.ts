@@ -15,13 +15,14 @@
  * (backupPlanning.ts), the workers (exportLayer.ts), who owns the directory (directoryClaim.ts).
  */
 import { assert } from '../base/assert.ts';
-import { StorageError } from '../base/errors.ts';
+import { CorruptionError, StorageError } from '../base/errors.ts';
 import { mergeSpans, subtractSpans } from '../base/span.ts';
 import type { Timestamp } from '../base/timestamp.ts';
 import type { Catalog } from '../catalog/catalog.ts';
 import type { Descriptor } from '../catalog/descriptor.ts';
 import type { ProtectedRecords } from '../catalog/protectedRecords.ts';
 import type { JobContext, JobOutcome, Resumer } from '../jobs/job.ts';
+import { RetryableJobError } from '../jobs/job.ts';
 import type { JobRegistry } from '../jobs/registry.ts';
 import type { Kv, Txn } from '../kv/kv.ts';
 import type { ClusterNode } from '../kv/nodeActor.ts';
@@ -35,6 +36,7 @@ import {
   dataFilePrefix,
   latestName,
   listCheckpoints,
+  listLocks,
   lockName,
   MANIFEST_CHECKSUM_NAME,
   MANIFEST_NAME,
@@ -128,7 +130,7 @@ export class BackupResumer implements Resumer {
       if (storage.capabilities.delete && storage.capabilities.list) await this.#deleteEverything(storage, ctx);
     } catch (error) {
       // A storage that is gone for good must not hold history for good: the files stay, the protection goes.
-      if (!(error instanceof StorageError) || (error.isRetryable && ++this.#revertAttempts < REVERT_ATTEMPTS_MAX)) throw error;
+      if (!(error instanceof StorageError) || (error.isRetryable && this.#mayRevertAgain())) throw error;
       await ctx.checkpoint({ runningStatus: `files are left in "${storage.uri}": ${error.message}` });
     } finally {
       await storage.close();
@@ -301,9 +303,8 @@ export class BackupResumer implements Resumer {
     const { directory, kind, endTime } = this.#details;
     const jobId = String(ctx.jobId);
     await ctx.checkClaim();
-    const manifest = await storedManifest(storage, directory, ctx.signal);
     // Without a manifest there is neither checksum nor pointer: they come after it, and go before it.
-    if (manifest !== undefined && this.#isOwn(manifest, ctx)) {
+    if (await this.#hasOwnManifest(storage, ctx)) {
       if (kind === 'full') await storage.delete(latestName(endTime));
       await storage.delete(`${directory}/${MANIFEST_CHECKSUM_NAME}`);
       await storage.delete(`${directory}/${MANIFEST_NAME}`);
@@ -317,6 +318,28 @@ export class BackupResumer implements Resumer {
       await storage.delete(checkpoint.name);
     }
     await storage.delete(lockName(directory, jobId));
+  }
+
+  /**
+   * Whether the directory's manifest, if there is one, is this job's. A damaged one would make the whole
+   * chain unreadable, so it must go. Nobody writes a manifest where another's lock stands, so where none
+   * does it is this job's; what the storage garbled on this one read is read again first.
+   */
+  async #hasOwnManifest(storage: ExternalStorage, ctx: JobContext): Promise<boolean> {
+    const { directory } = this.#details;
+    try {
+      const manifest = await storedManifest(storage, directory, ctx.signal);
+      return manifest !== undefined && this.#isOwn(manifest, ctx);
+    } catch (error) {
+      if (!(error instanceof CorruptionError)) throw error;
+      if (this.#mayRevertAgain()) throw new RetryableJobError(error.message, error);
+      const locks = await listLocks(storage, directory, ctx.signal);
+      return locks.every((jobId) => jobId === String(ctx.jobId));
+    }
+  }
+
+  #mayRevertAgain(): boolean {
+    return ++this.#revertAttempts < REVERT_ATTEMPTS_MAX;
   }
 
   async #releaseProtections(txn: Txn): Promise<void> {

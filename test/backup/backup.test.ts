@@ -221,9 +221,32 @@ test('a file that was stored wrong, or a manifest, never makes a success', async
       const status = await finish(harness, id);
       assert.is.not(status, 'succeeded', `${kind} ${name}`);
       assert.is((await harness.jobs.get(id))?.error?.code, 'XX001', `${kind} ${name}`);
+      // A damaged manifest left in its place would stand in the way of the whole chain.
+      assert.is(status, 'failed', `${kind} ${name}`);
+      assert.equal(await harness.fileNames(), [], `${kind} ${name}`);
+      assert.is(protectionCount(harness), 0);
       harness.close();
     }
   }
+});
+
+test('a manifest that reads wrong once while a backup is undone is read again', async () => {
+  let injector: FaultInjector | undefined;
+  const harness = await bank({ wrap: (storage) => injector?.wrap(storage) ?? storage });
+  const id = await start(harness, FULL);
+  harness.jobs.pausepoints.setHook((name) => {
+    if (name === 'backup.afterLatest') void harness.jobs.cancel(id);
+    if (name !== 'backup.beforeRevert') return;
+    const rules = [
+      { operations: ['read'] as const, name: /BACKUP_MANIFEST$/, count: 2, action: { kind: 'truncate', keepBytes: 50 } as const },
+    ];
+    injector ??= new FaultInjector({ rules, random: seededRandom(7), clock: harness.clock, activity: harness.clock.activity });
+  });
+  assert.is(await finish(harness, id), 'canceled');
+  assert.ok(injector?.log.some(({ fault }) => fault === 'truncate'));
+  assert.equal(await harness.fileNames(), []);
+  assert.is(protectionCount(harness), 0);
+  harness.close();
 });
 
 test('a storage that cannot be written any more ends the job, says what is left, and holds no history', async () => {
