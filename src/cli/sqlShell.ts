@@ -74,8 +74,11 @@ export async function runShell(client: SqlClient, io: CommandIo, format: ResultF
       void client.cancel().catch((error: unknown) => io.err(`${errorReport(error)}\n`));
       return;
     }
+    // Both halves of what stands on the line, left and right of the cursor.
+    line.write(null, { ctrl: true, name: 'e' });
+    line.write(null, { ctrl: true, name: 'u' });
     pending = '';
-    io.out('\n');
+    io.out('^C\n');
     prompt();
   });
   io.out('Statements end with a semicolon. \\? shows help, \\q leaves.\n');

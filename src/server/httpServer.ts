@@ -51,8 +51,11 @@ async function respond(request: IncomingMessage, options: HttpServerOptions): Pr
   if (request.method !== 'GET' && request.method !== 'HEAD') {
     return { status: 405, contentType: 'text/plain; charset=utf-8', body: 'method not allowed\n' };
   }
+  const base = 'http://localhost';
+  const path = request.url ?? '/';
+  if (!URL.canParse(path, base)) return { status: 400, contentType: 'text/plain; charset=utf-8', body: 'bad request\n' };
   try {
-    return await answer(new URL(request.url ?? '/', 'http://localhost'), options);
+    return await answer(new URL(path, base), options);
   } catch (error) {
     return { status: 500, contentType: 'text/plain; charset=utf-8', body: `${(error as Error).message}\n` };
   }

@@ -36,6 +36,7 @@ test('health, readiness, metrics, and nothing else', async () => {
     assert.match(await metrics.text(), 'jobs_backup_currently_running{node_id="1"} 2\n');
     assert.is((await ask('/nowhere')).status, 404);
     assert.is((await ask('/health', 'POST')).status, 405);
+    assert.is((await ask('//')).status, 400);
   } finally {
     await server.close();
   }

@@ -1,4 +1,7 @@
 /** The library as a program uses it: options, parameters, order of calls, jobs, and what remains after close(). */
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 
@@ -173,6 +176,26 @@ test('after close() every call fails with 57P01, and nothing waits for ever', as
   ]) {
     assert.is(await codeOf(call), '57P01', String(call));
   }
+});
+
+test('a program that forgets close() ends by itself, and one that keeps it with await using too', async () => {
+  const index = JSON.stringify(new URL('../../src/index.ts', import.meta.url).href);
+  const program = `
+    import { open, ManualClock } from ${index};
+    const forgotten = await open();
+    await forgotten.query('CREATE DATABASE d; CREATE TABLE d.t (a INT PRIMARY KEY)');
+    await (await forgotten.backup({ into: 'mem://c', targets: { database: 'd' } })).wait();
+    await using held = await open({ clock: new ManualClock('2026-11-20T00:00:00Z'), nodes: 3 });
+    await held.backup({ into: 'mem://c', targets: { database: 'defaultdb' } });
+    console.log('done');`;
+  // Node 22 cannot parse `using`, so what it stands for is written out there.
+  const text =
+    Number(process.versions.node.split('.')[0]) >= 24
+      ? program
+      : `${program.replace('await using held', 'const held')} await held[Symbol.asyncDispose]();`;
+  const flags = ['--unhandled-rejections=strict', '--input-type=module', '--eval', text];
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, flags, { timeout: 20_000 });
+  assert.is(stdout, 'done\n', stderr);
 });
 
 test.run();
