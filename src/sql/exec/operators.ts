@@ -29,6 +29,7 @@ import { compileApply, compileJoin, compileLookupJoin } from './join.ts';
 import { BATCH_ROWS, batched, breathing, compileCondition, compileRow, evaluate, type Operator, type Run } from './run.ts';
 import { compileScan } from './scan.ts';
 import { compileDistinct, compileSetOperation, compileSort } from './sort.ts';
+import { compileWindow } from './window.ts';
 import { readOnlyError } from './transaction.ts';
 
 export type MutationNode = InsertNode | UpdateNode | DeleteNode;
@@ -68,6 +69,8 @@ function compileNode(node: PlanNode, mutation: CompileMutation): Operator {
       return compileApply(node, input(node.left), input(node.right));
     case 'aggregate':
       return compileAggregate(node, input(node.input));
+    case 'window':
+      return compileWindow(node, input(node.input));
     case 'sort':
       return compileSort(node, input(node.input));
     case 'limit':

@@ -7,6 +7,7 @@ import { type ColumnType, Type, tupleOf } from '../../catalog/type.ts';
 import type * as ast from '../parse/ast.ts';
 import { type Analysis, typeAlike } from './analysis.ts';
 import { call } from './analyzeOperator.ts';
+import { analyzeWindow } from './analyzeWindow.ts';
 import { extremum } from './builtins/conditional.ts';
 import { ambiguousCall, mustBeBool, notSupported, unknownSignature } from './errors.ts';
 import type { FunctionDefinition } from './registry.ts';
@@ -21,8 +22,8 @@ export function analyzeCall(
   desired: ColumnType | undefined,
   analysisOf: (ctx: AnalyzeContext) => Analysis,
 ): TypedExpr {
-  if (node.over) throw notSupported('window functions are not supported', node.pos);
   const definition = analysis.ctx.functions.resolve(node.name);
+  if (node.over || definition.kind === 'window') return analyzeWindow(analysis, node, definition, analysisOf);
   switch (definition.kind) {
     case 'scalar':
       refuseAggregateSyntax(node, definition.name);
@@ -85,7 +86,7 @@ function analyzeAggregate(
     throw new StatementError(SqlState.GroupingError, message, { location: { position: node.pos + 1 } });
   }
   if (node.star && definition.name !== 'count') throw unknownSignature(definition.name, [], node.pos);
-  const inner = analysisOf({ ...ctx, allowAggregates: false, allowGenerators: false, clause: INSIDE_AGGREGATE });
+  const inner = analysisOf({ ...ctx, allowAggregates: false, allowGenerators: false, windows: undefined, clause: INSIDE_AGGREGATE });
   const found = resolveOverload(definition.overloads, node.args, inner.untyped, inner.type, undefined);
   if (!node.star && node.args.length === 0 && definition.name === 'count') throw unknownSignature('count', [], node.pos);
   const overload =
@@ -117,7 +118,7 @@ function analyzeAggregate(
   };
 }
 
-const INSIDE_AGGREGATE = 'an aggregate';
+const INSIDE_AGGREGATE = 'aggregate';
 
 function analyzeGenerator(analysis: Analysis, node: ast.CallExpr, definition: FunctionDefinition & { kind: 'generator' }): TypedExpr {
   const { ctx } = analysis;

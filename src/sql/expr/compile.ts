@@ -177,6 +177,7 @@ function compile(expr: TypedExpr): Compiled {
     }
     case 'aggregate':
     case 'generator':
+    case 'window':
       assert(false, `${expr.overload.name}() is left in an expression that is compiled`);
       break;
     default:

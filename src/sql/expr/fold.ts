@@ -38,6 +38,7 @@ function isFoldable(expr: TypedExpr): boolean {
     case 'subquery':
     case 'aggregate':
     case 'generator':
+    case 'window':
       return false;
     default:
       return traits(expr).volatility === 'immutable' && childrenOf(expr).every((child) => child.kind === 'const');

@@ -7,7 +7,7 @@ import type { Datum } from '../../catalog/datum.ts';
 import { type ColumnType, sqlTypeName } from '../../catalog/type.ts';
 import { plainText } from './castFunction.ts';
 import { quoteLiteral, quoteIdentifier } from './builtins/string.ts';
-import type { TypedExpr } from './typedExpr.ts';
+import type { TypedExpr, TypedFrameBound, TypedWindow } from './typedExpr.ts';
 
 /** The expression as SQL-like text. `columnName` overrides the names of columns. */
 export function formatExpr(expr: TypedExpr, columnName?: (index: number) => string): string {
@@ -84,7 +84,30 @@ export function formatExpr(expr: TypedExpr, columnName?: (index: number) => stri
     }
     case 'generator':
       return `${expr.overload.name}(${expr.args.map(print).join(', ')})`;
+    case 'window': {
+      const filter = expr.filter ? ` FILTER (WHERE ${print(expr.filter)})` : '';
+      return `${expr.overload.name}(${expr.args.map(print).join(', ')})${filter} OVER (${formatWindow(expr, print)})`;
+    }
   }
+}
+
+/** PARTITION BY, ORDER BY and the frame, the last only where it is not the usual one. */
+export function formatWindow({ partitionBy, orderBy, frame }: TypedWindow, print: (node: TypedExpr) => string): string {
+  const parts: string[] = [];
+  if (partitionBy.length > 0) parts.push(`PARTITION BY ${partitionBy.map(print).join(', ')}`);
+  if (orderBy.length > 0) {
+    parts.push(`ORDER BY ${orderBy.map((key) => `${print(key.expr)}${key.descending ? ' DESC' : ''}`).join(', ')}`);
+  }
+  const bound = ({ type, offset }: TypedFrameBound): string => {
+    const words = type.replace(/[A-Z]/g, (letter) => ` ${letter}`).toUpperCase();
+    return offset ? `${print(offset)} ${words}` : words;
+  };
+  const isUsual = frame.mode === 'range' && frame.start.type === 'unboundedPreceding' && frame.end.type === 'currentRow' && !frame.exclude;
+  if (!isUsual) {
+    const exclude = frame.exclude ? ` EXCLUDE ${frame.exclude === 'currentRow' ? 'CURRENT ROW' : frame.exclude.toUpperCase()}` : '';
+    parts.push(`${frame.mode.toUpperCase()} BETWEEN ${bound(frame.start)} AND ${bound(frame.end)}${exclude}`);
+  }
+  return parts.join(' ');
 }
 
 function isAtom(expr: TypedExpr): boolean {
@@ -105,6 +128,7 @@ function isAtom(expr: TypedExpr): boolean {
     case 'subquery':
     case 'aggregate':
     case 'generator':
+    case 'window':
     case 'case':
       return true;
     default:

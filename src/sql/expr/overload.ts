@@ -48,6 +48,9 @@ export interface Overload {
 export interface AggregateState {
   /** One row's arguments; the array belongs to the caller and may be reused. */
   add(args: readonly Datum[]): void;
+  /** Takes back the earliest row that is still counted, where that loses nothing: for frames that slide. */
+  remove?(args: readonly Datum[]): void;
+  /** May be asked again after further rows: what it gave before stays as it was. */
   result(): Datum;
 }
 
@@ -57,6 +60,30 @@ export interface AggregateOverload {
   readonly returns: ColumnType | ((args: readonly ColumnType[]) => ColumnType);
   /** A fresh state for one group. DISTINCT, FILTER and ORDER BY are the executor's work. */
   readonly start: (args: readonly ColumnType[], ctx: EvalContext) => AggregateState;
+}
+
+/** What a window function sees: the rows of one partition in order, and where it stands. Positions are 0-based, ranges half-open. */
+export interface WindowView {
+  readonly size: number;
+  /** Each row's arguments. */
+  readonly args: readonly (readonly Datum[])[];
+  readonly row: number;
+  /** The rows equal to this one in the window's order. */
+  readonly peerStart: number;
+  readonly peerEnd: number;
+  /** How many groups of peers come before this row's. */
+  readonly peerGroup: number;
+  /** The row's frame: ranges in order, none empty. */
+  frame(): readonly { readonly start: number; readonly end: number }[];
+}
+
+/** A function that needs OVER: a value for each row of a partition. */
+export interface WindowOverload {
+  readonly name: string;
+  readonly params: readonly Param[];
+  readonly returns: ColumnType | ((args: readonly ColumnType[]) => ColumnType);
+  /** The value for the row the view stands at; asked in the order of the rows, for every one. */
+  readonly over: (view: WindowView) => Datum;
 }
 
 /** A set-returning function. One column unless `columns` says otherwise. */

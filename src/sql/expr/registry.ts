@@ -9,13 +9,14 @@ import { assert } from '../../base/assert.ts';
 import { StatementError } from '../../base/errors.ts';
 import { SqlState } from '../../base/sqlState.ts';
 import type { ObjectName } from '../parse/ast.ts';
-import type { AggregateOverload, GeneratorOverload, Overload } from './overload.ts';
+import type { AggregateOverload, GeneratorOverload, Overload, WindowOverload } from './overload.ts';
 
 /** What one name stands for: overloads of one kind. */
 export type FunctionDefinition =
   | { readonly kind: 'scalar'; readonly name: string; readonly overloads: readonly Overload[] }
   | { readonly kind: 'aggregate'; readonly name: string; readonly overloads: readonly AggregateOverload[] }
-  | { readonly kind: 'generator'; readonly name: string; readonly overloads: readonly GeneratorOverload[] };
+  | { readonly kind: 'generator'; readonly name: string; readonly overloads: readonly GeneratorOverload[] }
+  | { readonly kind: 'window'; readonly name: string; readonly overloads: readonly WindowOverload[] };
 
 export class FunctionRegistry {
   readonly #parent: FunctionRegistry | undefined;
@@ -36,6 +37,10 @@ export class FunctionRegistry {
 
   registerGenerator(...overloads: readonly GeneratorOverload[]): void {
     for (const overload of overloads) this.#add({ kind: 'generator', name: overload.name, overloads: [overload] });
+  }
+
+  registerWindow(...overloads: readonly WindowOverload[]): void {
+    for (const overload of overloads) this.#add({ kind: 'window', name: overload.name, overloads: [overload] });
   }
 
   /** The definition of a name in its canonical form; undefined when there is none. */

@@ -4,7 +4,7 @@
  * The planner knows tables, aliases and enclosing queries; analysis knows types. They meet here.
  */
 import type { ColumnType } from '../../catalog/type.ts';
-import type { ColumnRef, Name, SelectStatement, TypeName } from '../parse/ast.ts';
+import type { ColumnRef, Name, SelectStatement, TypeName, WindowSpec } from '../parse/ast.ts';
 import type { FunctionRegistry } from './registry.ts';
 import type { SubqueryForm, SubqueryPlan } from './typedExpr.ts';
 
@@ -63,6 +63,8 @@ export interface AnalyzeContext {
   readonly allowAggregates: boolean;
   /** Whether set-returning functions may stand here; 0A000 otherwise. */
   readonly allowGenerators: boolean;
+  /** The WINDOW clause's windows where window functions may stand; undefined where they may not (42P20). */
+  readonly windows?: ReadonlyMap<string, WindowSpec> | undefined;
   /** Session values that typing depends on (time zone of timestamptz literals, search path). */
   readonly session: { readonly timeZone: string };
 }

@@ -17,6 +17,7 @@ export interface Traits {
   readonly hasSubqueries: boolean;
   readonly hasAggregates: boolean;
   readonly hasGenerators: boolean;
+  readonly hasWindows: boolean;
   /** Holds a correlated subquery or a function that waits: compile with compileAsync. */
   readonly isAsync: boolean;
   /** One value for all rows of a statement: no columns, not volatile. The executor may evaluate it once, before the rows. */
@@ -44,6 +45,7 @@ function compute(expr: TypedExpr): Traits {
   let hasSubqueries = expr.kind === 'subquery';
   let hasAggregates = expr.kind === 'aggregate';
   let hasGenerators = expr.kind === 'generator';
+  let hasWindows = expr.kind === 'window';
   let isAsync = (expr.kind === 'call' && expr.overload.asyncFn !== undefined) || (expr.kind === 'subquery' && expr.slot === undefined);
   if (expr.kind === 'column') columns = new Set([expr.index]);
   if (expr.kind === 'subquery' && expr.plan.outerColumns.length > 0) columns = new Set(expr.plan.outerColumns);
@@ -57,6 +59,7 @@ function compute(expr: TypedExpr): Traits {
     hasSubqueries ||= part.hasSubqueries;
     hasAggregates ||= part.hasAggregates;
     hasGenerators ||= part.hasGenerators;
+    hasWindows ||= part.hasWindows;
     isAsync ||= part.isAsync;
   }
   return {
@@ -67,8 +70,9 @@ function compute(expr: TypedExpr): Traits {
     hasSubqueries,
     hasAggregates,
     hasGenerators,
+    hasWindows,
     isAsync,
-    isRowIndependent: columns.size === 0 && volatility !== 'volatile' && !hasAggregates && !hasGenerators,
+    isRowIndependent: columns.size === 0 && volatility !== 'volatile' && !hasAggregates && !hasGenerators && !hasWindows,
   };
 }
 

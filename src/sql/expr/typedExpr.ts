@@ -11,12 +11,12 @@
  *       negated IN where possible, IF and IFNULL are case and coalesce, `a > b` keeps its direction
  *   T2  both sides of a comparison have types that compare.ts knows to compare
  *   T3  a constant's datum is canonical for its type; NULL of any type is `null`
- *   T4  `aggregate` and `generator` nodes never reach compile: the planner replaces them by
+ *   T4  `aggregate`, `generator` and `window` nodes never reach compile: the planner replaces them by
  *       columns of the operator that computes them
  */
 import type { Datum } from '../../catalog/datum.ts';
 import type { ColumnType } from '../../catalog/type.ts';
-import type { AggregateOverload, GeneratorOverload, Overload } from './overload.ts';
+import type { AggregateOverload, GeneratorOverload, Overload, WindowOverload } from './overload.ts';
 import type { SubqueryPlan } from './subqueryPlan.ts';
 
 export type { SubqueryForm, SubqueryPlan } from './subqueryPlan.ts';
@@ -47,7 +47,8 @@ export type TypedExpr =
   | TypedField
   | TypedSubquery
   | TypedAggregate
-  | TypedGenerator;
+  | TypedGenerator
+  | TypedWindow;
 
 /** NULL without a better type has the family 'unknown'. */
 export interface TypedConst {
@@ -224,4 +225,28 @@ export interface TypedGenerator {
   readonly overload: GeneratorOverload;
   readonly args: readonly TypedExpr[];
   readonly columns: readonly { readonly name: string; readonly type: ColumnType }[];
+}
+/** f(...) OVER (...): an aggregate over the row's frame, or a window function. */
+export interface TypedWindow {
+  readonly kind: 'window';
+  readonly type: ColumnType;
+  readonly overload: AggregateOverload | WindowOverload;
+  readonly args: readonly TypedExpr[];
+  readonly filter: TypedExpr | undefined;
+  readonly partitionBy: readonly TypedExpr[];
+  readonly orderBy: readonly TypedSortKey[];
+  readonly frame: TypedFrame;
+}
+export interface TypedFrame {
+  readonly mode: 'rows' | 'range' | 'groups';
+  readonly start: TypedFrameBound;
+  readonly end: TypedFrameBound;
+  readonly exclude: 'currentRow' | 'group' | 'ties' | undefined;
+}
+export interface TypedFrameBound {
+  readonly type: 'unboundedPreceding' | 'preceding' | 'currentRow' | 'following' | 'unboundedFollowing';
+  /** Row independent. */
+  readonly offset: TypedExpr | undefined;
+  /** RANGE with an offset: the row's sort key moved by it, in the direction of the bound. */
+  readonly limit: TypedExpr | undefined;
 }

@@ -5,7 +5,7 @@
  * written over them. A rewrite that changes nothing returns the same node.
  */
 import { assert, unreachable } from '../../base/assert.ts';
-import type { TypedExpr } from './typedExpr.ts';
+import type { TypedExpr, TypedWindow } from './typedExpr.ts';
 
 /** The direct subexpressions in evaluation order. A subquery is a leaf here. */
 export function childrenOf(expr: TypedExpr): readonly TypedExpr[] {
@@ -51,6 +51,17 @@ export function childrenOf(expr: TypedExpr): readonly TypedExpr[] {
       const children = [...expr.args];
       if (expr.filter) children.push(expr.filter);
       for (const key of expr.orderBy) children.push(key.expr);
+      return children;
+    }
+    case 'window': {
+      const children = [...expr.args];
+      if (expr.filter) children.push(expr.filter);
+      children.push(...expr.partitionBy);
+      for (const key of expr.orderBy) children.push(key.expr);
+      for (const { offset, limit } of [expr.frame.start, expr.frame.end]) {
+        if (offset) children.push(offset);
+        if (limit) children.push(limit);
+      }
       return children;
     }
     default:
@@ -111,6 +122,16 @@ export function withChildren(expr: TypedExpr, children: readonly TypedExpr[]): T
         filter: expr.filter && take(),
         orderBy: expr.orderBy.map((key) => ({ ...key, expr: take() })),
       };
+    case 'window': {
+      const args = expr.args.map(take);
+      const filter = expr.filter && take();
+      const partitionBy = expr.partitionBy.map(take);
+      const orderBy = expr.orderBy.map((key) => ({ ...key, expr: take() }));
+      const bound = (from: typeof expr.frame.start) => ({ ...from, offset: from.offset && take(), limit: from.limit && take() });
+      const start = bound(expr.frame.start);
+      const end = bound(expr.frame.end);
+      return { ...expr, args, filter, partitionBy, orderBy, frame: { ...expr.frame, start, end } };
+    }
     default:
       return unreachable(expr, 'expression');
   }
@@ -181,6 +202,8 @@ const NAMES_AND_CHILDREN = new Set([
   'otherwise',
   'filter',
   'orderBy',
+  'partitionBy',
+  'frame',
   'columns',
 ]);
 
@@ -195,6 +218,7 @@ function sameHead(a: TypedExpr, b: TypedExpr): boolean {
     if (!a.orderBy.every((key, i) => key.descending === b.orderBy[i]?.descending && key.nullsFirst === b.orderBy[i]?.nullsFirst))
       return false;
   }
+  if (a.kind === 'window' && b.kind === 'window' && !sameWindowShape(a, b)) return false;
   for (const [name, value] of Object.entries(a)) {
     if (NAMES_AND_CHILDREN.has(name) || (name === 'index' && a.kind === 'subscript')) continue;
     const other = (b as unknown as Record<string, unknown>)[name];
@@ -203,6 +227,19 @@ function sameHead(a: TypedExpr, b: TypedExpr): boolean {
     if (!sameData(value, other)) return false;
   }
   return true;
+}
+
+/** Everything of OVER but its expressions. */
+function sameWindowShape(a: TypedWindow, b: TypedWindow): boolean {
+  const shape = ({ args, filter, partitionBy, orderBy, frame }: TypedWindow): string =>
+    JSON.stringify([
+      args.length,
+      filter !== undefined,
+      partitionBy.length,
+      orderBy.map((key) => [key.descending, key.nullsFirst]),
+      [frame.mode, frame.start.type, frame.end.type, frame.exclude],
+    ]);
+  return shape(a) === shape(b);
 }
 
 function sameData(a: unknown, b: unknown): boolean {

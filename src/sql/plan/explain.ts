@@ -97,6 +97,8 @@ function describe(node: PlanNode): Line {
         node.keys.length > 0 ? `group by: ${node.keys.map(over(node.input)).join(', ')}` : undefined,
         node.aggregates.length > 0 ? `aggregates: ${node.aggregates.map(over(node.input)).join(', ')}` : undefined,
       );
+    case 'window':
+      return line('window', ...node.windows.map((window) => `function: ${over(node.input)(window)}`));
     case 'sort': {
       const order = node.keys.map((key) => `${key.descending ? '-' : '+'}${node.input.columns[key.index]?.name}`).join(',');
       return line(node.top ? 'top-k' : 'sort', `order: ${order}`, node.top && `k: ${node.top.map((expr) => formatExpr(expr)).join(' + ')}`);

@@ -77,6 +77,13 @@ function push(node: PlanNode, conjuncts: readonly TypedExpr[]): PlanNode {
       }
       return filterOf({ ...node, input: push(node.input, below) }, above);
     }
+    case 'window': {
+      // Whole partitions may go, single rows may not.
+      const isPartition = (column: number) =>
+        node.windows.every((window) => window.partitionBy.some((expr) => expr.kind === 'column' && expr.index === column));
+      const [below, above] = split(conjuncts, (expr) => isMovable(expr) && [...traits(expr).columns].every(isPartition));
+      return filterOf({ ...node, input: push(node.input, below) }, above);
+    }
     case 'sort':
       if (node.top) return keepAbove(node, conjuncts);
       {

@@ -21,7 +21,7 @@
 import type { IndexDescriptor, TableDescriptor } from '../../catalog/descriptor.ts';
 import type { ColumnType } from '../../catalog/type.ts';
 import type { Statement } from '../parse/ast.ts';
-import type { SubqueryForm, SubqueryPlan, TypedAggregate, TypedExpr, TypedGenerator } from '../expr/typedExpr.ts';
+import type { SubqueryForm, SubqueryPlan, TypedAggregate, TypedExpr, TypedGenerator, TypedWindow } from '../expr/typedExpr.ts';
 import type { VirtualTable } from './virtualTable.ts';
 
 export interface PlanColumn {
@@ -43,6 +43,7 @@ export type PlanNode =
   | LookupJoinNode
   | ApplyNode
   | AggregateNode
+  | WindowNode
   | SortNode
   | LimitNode
   | DistinctNode
@@ -178,6 +179,13 @@ export interface AggregateNode extends Node {
   /** True for GROUP BY () and aggregates without GROUP BY: one group, also over no rows. */
   readonly isScalar: boolean;
   readonly aggregates: readonly TypedAggregate[];
+}
+
+/** Input columns, then each window function's value. Rows come in the order of the last window. */
+export interface WindowNode extends Node {
+  readonly kind: 'window';
+  readonly input: PlanNode;
+  readonly windows: readonly TypedWindow[];
 }
 
 export interface SortKey {

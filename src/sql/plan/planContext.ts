@@ -10,7 +10,7 @@ import { SqlState } from '../../base/sqlState.ts';
 import type { TableDescriptor } from '../../catalog/descriptor.ts';
 import type { ColumnType } from '../../catalog/type.ts';
 import { tupleOf, Type } from '../../catalog/type.ts';
-import type { Expr, ObjectName, SelectStatement, Statement, TypeName } from '../parse/ast.ts';
+import type { Expr, ObjectName, SelectStatement, Statement, TypeName, WindowSpec } from '../parse/ast.ts';
 import { analyzeBool, analyzeExpr } from '../expr/analyze.ts';
 import type { PlaceholderTypes } from '../expr/scope.ts';
 import type { AnalyzeContext } from '../expr/scope.ts';
@@ -66,9 +66,12 @@ export interface AnalyzeOptions {
   readonly clause: string;
   readonly allowAggregates?: boolean;
   readonly allowGenerators?: boolean;
+  readonly allowWindows?: boolean;
   readonly desired?: ColumnType;
   readonly commonTables: CommonTables | undefined;
 }
+
+const NO_WINDOWS: ReadonlyMap<string, WindowSpec> = new Map();
 
 export class PlanContext {
   readonly env: PlanEnvironment;
@@ -112,6 +115,7 @@ export class PlanContext {
       clause: options.clause,
       allowAggregates: options.allowAggregates ?? false,
       allowGenerators: options.allowGenerators ?? false,
+      windows: options.allowWindows ? (scope?.windows ?? NO_WINDOWS) : undefined,
       session: { timeZone: this.env.timeZone },
     };
   }

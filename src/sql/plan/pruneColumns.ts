@@ -125,6 +125,19 @@ function prune(node: PlanNode, needed: Needed): Pruned {
         moved,
       };
     }
+    case 'window': {
+      const width = node.input.columns.length;
+      const kept = compact(node.windows, new Set([...needed].filter((column) => column >= width).map((column) => column - width)));
+      const input = prune(node.input, reads(new Set([...needed].filter((column) => column < width)), ...kept.kept));
+      const windows = kept.kept.map((window) => moveColumns(window, input.moved)).filter((expr) => expr.kind === 'window');
+      const inputWidth = input.node.columns.length;
+      const moved: Moved = (index) => (index < width ? input.moved(index) : kept.moved(index - width) + inputWidth);
+      const columns = [
+        ...input.node.columns,
+        ...kept.positions.map((position) => node.columns[position + width] as PlanNode['columns'][number]),
+      ];
+      return { node: { ...node, input: input.node, windows, columns }, moved };
+    }
     case 'sort': {
       const input = prune(node.input, new Set([...needed, ...node.keys.map((key) => key.index)]));
       const keys = node.keys.map((key) => ({ ...key, index: input.moved(key.index) }));

@@ -12,7 +12,7 @@ import { StatementError } from '../../base/errors.ts';
 import { SqlState } from '../../base/sqlState.ts';
 import type { ColumnType } from '../../catalog/type.ts';
 import type { ResolvedColumn, Scope } from '../expr/scope.ts';
-import type { ColumnRef, Name } from '../parse/ast.ts';
+import type { ColumnRef, Name, WindowSpec } from '../parse/ast.ts';
 
 /** One query expression inside another: what it reads of the rows around it. */
 export class Frame {
@@ -55,6 +55,8 @@ export interface ScopeColumn {
 export class SelectScope implements Scope {
   readonly columns: readonly ScopeColumn[];
   readonly frame: Frame;
+  /** The WINDOW clause of the query, by name. */
+  windows: ReadonlyMap<string, WindowSpec> | undefined;
 
   constructor(columns: readonly ScopeColumn[], frame: Frame) {
     this.columns = columns;

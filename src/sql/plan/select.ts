@@ -9,6 +9,7 @@
  *   distinct
  *   project      the SELECT list, then expressions that only ORDER BY needs
  *   projectSet   set-returning functions of the SELECT list
+ *   window       (window.ts)
  *   filter       HAVING
  *   aggregate    (grouping.ts)
  *   filter       WHERE
@@ -28,6 +29,7 @@ import { type LockRowsNode, mapPlan, type PlanColumn, type PlanNode, type SortKe
 import type { CommonTablePlan, CommonTables, PlanContext, PlannedQuery } from './planContext.ts';
 import { Frame, type ScopeColumn, SelectScope } from './scope.ts';
 import { tableShape } from './tableShape.ts';
+import { namedWindows, planWindows } from './window.ts';
 
 /** Plans a whole query expression. */
 export function planQuery(
@@ -245,9 +247,9 @@ function planSelectCore(
   ctes: CommonTables | undefined,
   desired: readonly ColumnType[] | undefined,
 ): PlannedQuery {
-  if (core.windows.length > 0) throw new StatementError(SqlState.FeatureNotSupported, 'window functions are not supported yet');
   const from = planFrom(ctx, core.from, frame, ctes);
   const scope = new SelectScope(from.columns, frame);
+  scope.windows = namedWindows(core.windows);
   let node = from.node;
   if (core.where) {
     const predicate = ctx.analyzeBool(core.where, scope, { clause: 'WHERE', commonTables: ctes });
@@ -264,6 +266,9 @@ function planSelectCore(
   if (locking.length > 0) {
     if (all.some((expr) => traits(expr).hasAggregates)) {
       throw new StatementError(SqlState.FeatureNotSupported, 'FOR UPDATE is not allowed with aggregate functions');
+    }
+    if (all.some((expr) => traits(expr).hasWindows)) {
+      throw new StatementError(SqlState.FeatureNotSupported, 'FOR UPDATE is not allowed with window functions');
     }
     const locked = lockTargets(node, locking, core, from.columns);
     // Sorted first, so that LIMIT bounds what is locked.
@@ -291,6 +296,7 @@ function planSelectCore(
   }
   if (exprs.some((expr) => traits(expr).volatility === 'volatile')) frame.isVolatile = true;
 
+  ({ node, exprs } = planWindows(node, exprs));
   // Set-returning functions become columns of a projectSet below the projection.
   const generators: TypedGenerator[] = [];
   if (exprs.some((expr) => traits(expr).hasGenerators)) {
@@ -341,6 +347,7 @@ function planTargets(
         clause: 'SELECT',
         allowAggregates: true,
         allowGenerators: true,
+        allowWindows: true,
         commonTables: ctes,
       });
       (operand.type.fields ?? []).forEach((type, index) => {
@@ -353,6 +360,7 @@ function planTargets(
       clause: 'SELECT',
       allowAggregates: true,
       allowGenerators: true,
+      allowWindows: true,
       desired: desired?.[planned.length],
       commonTables: ctes,
     });
@@ -404,7 +412,12 @@ function targetExpr(
       if (found[0]) return found[0].expr;
     }
   }
-  return ctx.analyze(expr, scope, { clause, allowAggregates: clause !== 'GROUP BY', commonTables: ctes });
+  return ctx.analyze(expr, scope, {
+    clause,
+    allowAggregates: clause !== 'GROUP BY',
+    allowWindows: clause !== 'GROUP BY',
+    commonTables: ctes,
+  });
 }
 
 function ordinalOf(expr: Expr, count: number, clause: string): number | undefined {
@@ -454,7 +467,13 @@ function orderExpr(
   const ordinal = ordinalOf(expr, targets.length, 'ORDER BY');
   const target = ordinal === undefined ? undefined : targets[ordinal - 1];
   if (target) return target.expr;
-  return ctx.analyze(expr, scope, { clause: 'ORDER BY', allowAggregates: true, allowGenerators: true, commonTables: ctes });
+  return ctx.analyze(expr, scope, {
+    clause: 'ORDER BY',
+    allowAggregates: true,
+    allowGenerators: true,
+    allowWindows: true,
+    commonTables: ctes,
+  });
 }
 
 /** `exprs`: the targets, then the sort expressions, then those of DISTINCT ON. */

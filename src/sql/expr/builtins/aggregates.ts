@@ -26,7 +26,7 @@ function folding(
   name: string,
   param: ColumnType,
   returns: ColumnType,
-  start: () => { add(value: never): void; result(): Datum },
+  start: () => { add(value: never): void; remove?(value: never): void; result(): Datum },
 ): AggregateOverload {
   return {
     name,
@@ -34,14 +34,22 @@ function folding(
     returns,
     start: () => {
       const state = start();
-      let isEmpty = true;
+      let count = 0;
+      const { remove } = state;
       return {
         add([value]) {
           if (value === null) return;
-          isEmpty = false;
+          count++;
           state.add(value as never);
         },
-        result: () => (isEmpty ? null : state.result()),
+        ...(remove && {
+          remove([value]: readonly Datum[]) {
+            if (value === null) return;
+            count--;
+            remove(value as never);
+          },
+        }),
+        result: () => (count === 0 ? null : state.result()),
       };
     },
   };
@@ -76,6 +84,11 @@ class DecimalSum {
   add(value: D): void {
     this.total = this.total.plus(value);
     this.count++;
+  }
+
+  remove(value: D): void {
+    this.total = this.total.minus(value);
+    this.count--;
   }
 }
 
@@ -240,7 +253,7 @@ const jsonList = (name: string): AggregateOverload =>
     const items: JsonValue[] = [];
     return {
       add: ([value = null]) => void items.push(convert(value, ctx)),
-      result: () => (items.length === 0 ? null : new Json(items)),
+      result: () => (items.length === 0 ? null : new Json(items.slice())),
     };
   });
 
@@ -274,7 +287,7 @@ const floatTotal = (name: string, finish: (sum: number, count: number) => number
 const decimalTotal = (name: string, finish: (state: DecimalSum) => Datum): AggregateOverload =>
   folding(name, Decimal, Decimal, () => {
     const state = new DecimalSum();
-    return { add: (value: D) => state.add(value), result: () => finish(state) };
+    return { add: (value: D) => state.add(value), remove: (value: D) => state.remove(value), result: () => finish(state) };
   });
 
 const intTotal = (name: string, returns: ColumnType, finish: (total: bigint, count: number) => Datum): AggregateOverload =>
@@ -285,6 +298,10 @@ const intTotal = (name: string, returns: ColumnType, finish: (total: bigint, cou
       add: (value: Int) => {
         sum.add(value);
         count++;
+      },
+      remove: (value: Int) => {
+        sum.add(-value);
+        count--;
       },
       result: () => finish(sum.total(), count),
     };
@@ -312,6 +329,9 @@ const counting = (params: readonly Param[]): AggregateOverload => ({
     return {
       add(args) {
         if (args.length === 0 || args[0] !== null) count++;
+      },
+      remove(args) {
+        if (args.length === 0 || args[0] !== null) count--;
       },
       result: () => count,
     };
@@ -352,7 +372,7 @@ export const aggregateFunctions: readonly AggregateOverload[] = [
       const items: Datum[] = [];
       return {
         add: ([value = null]) => void items.push(value),
-        result: () => (items.length === 0 ? null : items),
+        result: () => (items.length === 0 ? null : items.slice()),
       };
     },
   ),

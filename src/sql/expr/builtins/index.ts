@@ -11,6 +11,7 @@ import { pgCompatFunctions } from './pgCompat.ts';
 import { sequenceFunctions } from './sequence.ts';
 import { stringFunctions } from './string.ts';
 import { systemFunctions } from './system.ts';
+import { windowFunctions } from './window.ts';
 
 let shared: FunctionRegistry | undefined;
 
@@ -31,6 +32,7 @@ export function builtinFunctions(): FunctionRegistry {
   );
   registry.registerAggregate(...aggregateFunctions);
   registry.registerGenerator(...generatorFunctions);
+  registry.registerWindow(...windowFunctions);
   shared = registry;
   return registry;
 }
