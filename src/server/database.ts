@@ -31,6 +31,7 @@ import { openUserfile } from '../storage/userfile.ts';
 import { systemJobTable } from '../jobs/jobTable.ts';
 import { JobRegistry } from '../jobs/registry.ts';
 import { collectDropped } from '../sql/exec/ddl/drop.ts';
+import { registerDroppedData } from '../sql/exec/schemaChange/droppedData.ts';
 import { SqlEngine } from '../sql/exec/engine.ts';
 import { registerJobStatements } from '../sql/exec/jobStatements.ts';
 import { registerSchemaChanges } from '../sql/exec/schemaChange/registerSchemaChanges.ts';
@@ -81,6 +82,7 @@ export class Database {
     registerInternals({ engine, protections, clock: kv.clock });
     registerMemory(services, engine);
     kv.gc.addAfterRun(async () => void (await collectDropped(engine)));
+    registerDroppedData(engine, jobs);
     registerUserfileFunctions(engine.functions, storage);
   }
 

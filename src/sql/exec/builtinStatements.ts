@@ -9,6 +9,7 @@ import type {
   AlterSchema,
   AlterSequence,
   AlterTable,
+  AlterType,
   CommentOn,
   CreateDatabase,
   CreateIndex,
@@ -16,10 +17,12 @@ import type {
   CreateSequence,
   CreateTable,
   CreateTableAs,
+  CreateType,
   DropDatabase,
   DropIndex,
   DropRelation,
   DropSchema,
+  DropType,
   Statement,
   Truncate,
 } from '../parse/ast.ts';
@@ -32,8 +35,10 @@ import { alterDatabase, alterRelation, alterSchema, commentOn, createDatabase, c
 import { dropDatabase, dropRelation, dropSchema, truncate } from './ddl/drop.ts';
 import { alterIndex, createIndex, dropIndex } from './ddl/indexes.ts';
 import { alterSequence, createSequence } from './ddl/sequences.ts';
+import { alterType, createType, dropType } from './ddl/types.ts';
 import { registerExplain } from './explain.ts';
 import { registerRangeStatements } from './rangeStatements.ts';
+import { followingDropped } from './schemaChange/droppedData.ts';
 import { registerSettingStatements } from './settingStatements.ts';
 import { registerShowStatements } from './show.ts';
 import type { StatementHooks } from './statement.ts';
@@ -47,7 +52,7 @@ export function registerBuiltinStatements(hooks: StatementHooks): void {
       columns: () => undefined,
       run: async (context, stmt) => {
         const change = await SchemaChange.begin(context as RunContext);
-        await run(change, stmt);
+        await followingDropped(context as RunContext, stmt, () => run(change, stmt));
         change.note();
         return { tag: statementName(stmt) };
       },
@@ -70,6 +75,9 @@ export function registerBuiltinStatements(hooks: StatementHooks): void {
   ddl<CreateSequence>('createSequence', createSequence);
   ddl<AlterSequence>('alterSequence', alterSequence);
   ddl<AlterRelation>('alterRelation', alterRelation);
+  ddl<CreateType>('createType', createType);
+  ddl<AlterType>('alterType', alterType);
+  ddl<DropType>('dropType', dropType);
   ddl<CommentOn>('commentOn', commentOn);
   registerSettingStatements(hooks);
   registerShowStatements(hooks);

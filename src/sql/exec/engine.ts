@@ -16,6 +16,7 @@ import { FunctionRegistry } from '../expr/registry.ts';
 import type { Statement } from '../parse/ast.ts';
 import { VirtualTables } from '../plan/virtualTable.ts';
 import { registerBuiltinStatements } from './builtinStatements.ts';
+import type { DroppedDataService } from './schemaChange/droppedDataService.ts';
 import type { SchemaChangeService } from './schemaChange/service.ts';
 import { Session, type SessionOptions } from './session.ts';
 import { type EngineServices, type StatementContext, StatementHooks, type StatementResult } from './statement.ts';
@@ -48,6 +49,8 @@ export class SqlEngine implements EngineServices {
   readonly virtualTables: VirtualTables = new VirtualTables();
   /** Set by registerSchemaChanges. */
   schemaChanges: SchemaChangeService | undefined;
+  /** Gives dropped data its job; registerDroppedData plugs it in. */
+  droppedData: DroppedDataService | undefined;
   readonly #sessions = new Set<Session>();
   readonly #cache = new StatementCache();
 

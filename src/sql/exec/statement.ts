@@ -22,6 +22,7 @@ import type { Expr, Statement, TransactionModes } from '../parse/ast.ts';
 import type { FunctionRegistry } from '../expr/registry.ts';
 import type { SessionValues } from '../expr/evalContext.ts';
 import type { VirtualTables } from '../plan/virtualTable.ts';
+import type { DroppedDataService } from './schemaChange/droppedDataService.ts';
 import type { SchemaChangeService } from './schemaChange/service.ts';
 import type { SessionVars } from './sessionVars.ts';
 import type { SessionTransaction, TransactionOptions, TransactionStatus } from './transaction.ts';
@@ -75,6 +76,7 @@ export interface EngineServices {
   readonly virtualTables: VirtualTables;
   /** Jobs for changes of tables with rows; without it they are done inside the statement's transaction. */
   readonly schemaChanges: SchemaChangeService | undefined;
+  readonly droppedData: DroppedDataService | undefined;
   /** Open sessions, oldest first. */
   sessions(): readonly SessionState[];
   /** Runs a statement inside another's transaction: `FROM [SHOW ...]`, CREATE TABLE AS. */
