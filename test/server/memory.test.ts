@@ -154,8 +154,8 @@ memory('a statement beyond the budget is refused and leaves nothing', async () =
 });
 
 memory('what sorts, joins, groups, WITH queries and results keep is counted, refused beyond the budget, and given back', async () => {
-  const test = await open();
-  const many = "(SELECT i, repeat('x', 100) || i::STRING AS t FROM generate_series(1, 60000) AS g(i))";
+  const test = await open(BUDGET / 2);
+  const many = "(SELECT i, repeat('x', 100) || i::STRING AS t FROM generate_series(1, 30000) AS g(i))";
   for (const sql of [
     `SELECT t FROM ${many} ORDER BY t DESC`,
     `SELECT count(*) FROM ${many} AS a JOIN ${many} AS b ON a.t = b.t`,
@@ -171,8 +171,55 @@ memory('what sorts, joins, groups, WITH queries and results keep is counted, ref
     assert.is(await test.error(sql), '53200 memory budget exceeded', sql);
     for (const account of ['transactions', 'sorts', 'results']) assert.is(await bytesOf(test, account), 0, sql);
   }
-  assert.equal(await test.rows(`SELECT count(*) FROM ${many}`), [['60000']]);
+  assert.equal(await test.rows(`SELECT count(*) FROM ${many}`), [['30000']]);
   assert.is((await test.rows(`SELECT t FROM ${many} ORDER BY t LIMIT 10`)).length, 10);
+  await test.close();
+});
+
+memory('what a suspended portal keeps is given back when it is closed, replaced or abandoned', async () => {
+  const test = await open();
+  const { memory } = test.db.kv;
+  const session = test.db.newSession({ database: 'bank' });
+  await session.prepare('', "SELECT repeat('x', 100) || i::STRING AS t FROM generate_series(1, 5000) AS g(i) ORDER BY t");
+  const suspend = async () => {
+    session.bind('', '', []);
+    assert.ok((await session.executePortal('', 10)).suspended);
+    assert.ok(memory.budget.buffered('sorts') > 500_000);
+  };
+  await session.execute('BEGIN');
+  await suspend();
+  await session.closePortal('');
+  assert.is(memory.budget.buffered('sorts'), 0);
+  await suspend();
+  const once = memory.budget.buffered('sorts');
+  await suspend();
+  assert.is(memory.budget.buffered('sorts'), once);
+  await session.execute('ROLLBACK');
+  await nextTurn();
+  assert.is(memory.budget.buffered('sorts'), 0);
+  await session.execute('BEGIN');
+  await suspend();
+  session.close();
+  await nextTurn();
+  assert.is(memory.budget.buffered('sorts'), 0);
+  await test.close();
+});
+
+memory('a restore beyond the budget fails and leaves nothing', async () => {
+  const test = await open();
+  for (const start of [1000, 2000, 3000, 4000]) {
+    await test.run(`INSERT INTO accounts SELECT i, 0, repeat('x', 1000) FROM generate_series(${start}, ${start + 999}) AS g(i)`);
+  }
+  await test.run(`BACKUP DATABASE bank INTO '${COLLECTION}'`);
+  const before = await bytesOf(test, 'live');
+  assert.ok(before > BUDGET * 0.55, `${before} bytes`);
+  assert.match(
+    await test.error(`RESTORE DATABASE bank FROM LATEST IN '${COLLECTION}' WITH new_db_name = 'copy'`),
+    /53200|memory budget exceeded/,
+  );
+  assert.ok((await bytesOf(test, 'live')) < before + 100_000);
+  assert.equal(await test.rows("SELECT database_name FROM [SHOW DATABASES] WHERE database_name = 'copy'"), []);
+  assert.equal(test.db.kv.check(), []);
   await test.close();
 });
 

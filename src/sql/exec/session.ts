@@ -381,6 +381,8 @@ export class Session extends TransactionControl implements SessionState {
         rowCount: 0,
         isDone: false,
       };
+      const replaced = this.#portals.get(portalName);
+      if (replaced) dropPortal(replaced);
       this.#portals.set(portalName, portal);
       return portal;
     } catch (error) {
@@ -513,7 +515,7 @@ export class Session extends TransactionControl implements SessionState {
   }
 
   protected forgetPortals(): void {
-    for (const portal of this.#portals.values()) portal.isDone = true;
+    for (const portal of this.#portals.values()) dropPortal(portal);
     this.#portals.clear();
   }
 
@@ -529,10 +531,16 @@ export class Session extends TransactionControl implements SessionState {
     this.cancel('the session was closed');
     this.transaction?.rollback();
     this.transaction = undefined;
-    this.#portals.clear();
+    this.forgetPortals();
     this.#prepared.clear();
     this.#onClose();
   }
+}
+
+/** Ends a portal: its operators let go of the rows they keep, as soon as one that runs comes to a stop. */
+function dropPortal(portal: OpenPortal): void {
+  portal.isDone = true;
+  portal.cursor?.batches.return().catch(() => undefined);
 }
 
 function isConflict(error: unknown): boolean {
