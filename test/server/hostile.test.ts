@@ -205,7 +205,7 @@ test('mutated conversations neither stop the server nor leave anything behind', 
       socket.end(bytes.subarray(cut));
       await closed;
     }),
-    { seed: 2, numRuns: 300 },
+    { seed: 2, numRuns: 150 },
   );
   await settled(context);
   assert.equal((await context.db.query('SELECT 1 AS one')).rows, [{ one: 1 }]);
