@@ -19,6 +19,7 @@ import { systemJobTable } from '../../src/jobs/jobTable.ts';
 import { JobRegistry } from '../../src/jobs/registry.ts';
 import { SqlEngine } from '../../src/sql/exec/engine.ts';
 import { registerJobStatements } from '../../src/sql/exec/jobStatements.ts';
+import type { PieceSizes } from '../../src/sql/exec/schemaChange/backfill.ts';
 import { registerSchemaChanges } from '../../src/sql/exec/schemaChange/registerSchemaChanges.ts';
 import type { ExecuteOptions, Session, SessionOptions } from '../../src/sql/exec/session.ts';
 import type { StatementResult } from '../../src/sql/exec/statement.ts';
@@ -44,7 +45,7 @@ export interface SqlHarnessOptions {
   readonly seed?: string;
   readonly localities?: readonly string[];
   /** With jobs: schema changes of tables with rows are online, and job statements are there. */
-  readonly jobs?: boolean | { readonly checkpointRows: number };
+  readonly jobs?: boolean | PieceSizes;
 }
 
 export async function openSql(options: SqlHarnessOptions = {}): Promise<SqlHarness> {
@@ -78,9 +79,9 @@ export async function openSql(options: SqlHarnessOptions = {}): Promise<SqlHarne
     },
   });
   if (options.jobs) {
-    const checkpointRows = options.jobs === true ? undefined : options.jobs.checkpointRows;
+    const sizes = options.jobs === true ? undefined : options.jobs;
     registerJobStatements(engine.statements, jobs);
-    registerSchemaChanges({ engine, jobs, protections: services.protections, checkpointRows });
+    registerSchemaChanges({ engine, jobs, protections: services.protections, sizes });
     await jobs.start();
   }
   const sessions = new Map<string, Session>();

@@ -28,10 +28,17 @@ import { type RowChange, type RowChangeSink, tableWriter } from '../tableWriter.
 import type { Run } from '../run.ts';
 import { tableRows } from './tableRows.ts';
 
-/** Rows of a transaction that fills columns: short enough to seldom meet another writer. */
-export const COLUMN_PIECE_ROWS = 250;
-/** Rows whose entries are sorted and ingested together. */
-export const INDEX_PIECE_ROWS = 4_096;
+/** How much is done at a time. Tests make it small. */
+export interface PieceSizes {
+  /** Rows of a transaction that fills columns: short enough to seldom meet another writer. */
+  readonly columnRows: number;
+  /** Rows whose entries are sorted and ingested together, and that are looked at together. */
+  readonly indexRows: number;
+  /** Rows between checkpoints: what a crash makes it do again. */
+  readonly checkpointRows: number;
+}
+
+export const PIECE_SIZES: PieceSizes = { columnRows: 250, indexRows: 4_096, checkpointRows: 32_768 };
 
 const NOTHING_TO_CHECK: RowChangeSink = { inserted() {}, updated() {}, deleted() {} };
 
@@ -48,11 +55,12 @@ export async function fillColumns(
   txn: Txn,
   run: Run,
   from: Bytes | undefined,
+  rowsMax: number,
 ): Promise<{ next: Bytes | undefined; rows: number }> {
   const plain = bare(table);
   const writer = tableWriter(plain, engine.functions);
   const positions = columnIds.map((id) => table.columns.findIndex((column) => column.id === id)).filter((position) => position >= 0);
-  for await (const { rows, next } of tableRows(txn, plain, COLUMN_PIECE_ROWS, from)) {
+  for await (const { rows, next } of tableRows(txn, plain, rowsMax, from)) {
     const changes: RowChange[] = [];
     for (const old of rows) {
       const changed = old.slice();

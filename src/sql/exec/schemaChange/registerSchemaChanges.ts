@@ -8,6 +8,7 @@ import type { JobId } from '../../../jobs/job.ts';
 import { type JobRegistry, requireSucceeded } from '../../../jobs/registry.ts';
 import type { Txn } from '../../../kv/kv.ts';
 import type { SqlEngine } from '../engine.ts';
+import { PIECE_SIZES, type PieceSizes } from './backfill.ts';
 import { SCHEMA_CHANGE_JOB_TYPE, SCHEMA_CHANGE_PAUSEPOINTS, type SchemaChangeDetails, SchemaChangeResumer } from './schemaChangeJob.ts';
 import type { SchemaChangeRequest, SchemaChangeService } from './service.ts';
 
@@ -15,15 +16,14 @@ export interface RegisterSchemaChangesDeps {
   readonly engine: SqlEngine;
   readonly jobs: JobRegistry;
   readonly protections: ProtectedRecords;
-  /** Rows between checkpoints; for tests. */
-  readonly checkpointRows?: number;
+  readonly sizes?: PieceSizes;
 }
 
 /** Before the registry starts. */
 export function registerSchemaChanges(deps: RegisterSchemaChangesDeps): void {
-  const { engine, jobs, protections, checkpointRows } = deps;
+  const { engine, jobs, protections, sizes = PIECE_SIZES } = deps;
   jobs.register(SCHEMA_CHANGE_JOB_TYPE, { pausepoints: SCHEMA_CHANGE_PAUSEPOINTS }, (details) => {
-    return new SchemaChangeResumer({ engine, protections, checkpointRows }, details as SchemaChangeDetails);
+    return new SchemaChangeResumer({ engine, protections, sizes }, details as SchemaChangeDetails);
   });
   engine.schemaChanges = new SchemaChangeJobs(engine, jobs);
 }

@@ -11,7 +11,7 @@
  *   J4  the protected timestamp keeps T readable from before the first read at it to the end
  *   J5  a table that was dropped meanwhile leaves nothing to do
  *
- * Beside each durable write stands a pausepoint. Lives elsewhere: why it is sound (backfill.ts,
+ * Beside each durable write stands a pausepoint; those of a piece come after every piece. Lives elsewhere: why it is sound (backfill.ts,
  * validateChange.ts), the two ends (pendingChange.ts), when a statement makes a job (ddl/common.ts).
  */
 import { assert } from '../../../base/assert.ts';
@@ -23,7 +23,7 @@ import { indexSpan } from '../../../catalog/rowCodec.ts';
 import type { JobContext, JobOutcome, Json, Resumer } from '../../../jobs/job.ts';
 import type { Txn } from '../../../kv/kv.ts';
 import type { EngineServices } from '../statement.ts';
-import { fillColumns, INDEX_PIECE_ROWS, ingestEntries } from './backfill.ts';
+import { fillColumns, ingestEntries, type PieceSizes } from './backfill.ts';
 import { changeRun } from './changeRun.ts';
 import { discarded, published } from './pendingChange.ts';
 import { tableRows } from './tableRows.ts';
@@ -34,27 +34,28 @@ export const SCHEMA_CHANGE_JOB_TYPE = 'SCHEMA CHANGE';
 /** In the order in which a change comes to them; the last three while it is taken back. */
 export const SCHEMA_CHANGE_PAUSEPOINTS = Object.freeze([
   'schemachange.beforeBackfill',
-  'schemachange.afterProtect',
-  'schemachange.afterFirstColumns',
+  'schemachange.afterColumnPiece',
   'schemachange.afterColumns',
-  'schemachange.afterFirstIngest',
-  'schemachange.afterFirstCheckpoint',
+  'schemachange.afterProtect',
+  'schemachange.afterIngest',
+  'schemachange.afterCheckpoint',
   'schemachange.afterBackfill',
+  'schemachange.afterValidationPiece',
   'schemachange.beforePublish',
   'schemachange.beforeRevert',
   'schemachange.afterDescriptor',
   'schemachange.afterRevert',
 ] as const);
 
-/** Of rows: what a crash makes it do again. */
-const CHECKPOINT_ROWS = 8 * INDEX_PIECE_ROWS;
+/** Two do nearly always; so many mean a bug, for which the job pauses. */
+const VALIDATION_PASSES_MAX = 100;
 /** Of the protected timestamps of schema changes; not `jobs`, whose records skip tables left out of backups. */
 const PROTECTION_META = 'schema changes';
 
 export interface SchemaChangeDeps {
   readonly engine: EngineServices;
   readonly protections: ProtectedRecords;
-  readonly checkpointRows?: number;
+  readonly sizes: PieceSizes;
 }
 
 /** What planning recorded. */
@@ -157,7 +158,7 @@ export class SchemaChangeResumer implements Resumer {
   }
 
   async #fillColumns(ctx: JobContext, from: Bytes | undefined): Promise<void> {
-    const { engine } = this.#deps;
+    const { engine, sizes } = this.#deps;
     const needsValue = (table: TableDescriptor) =>
       table.columns.filter(
         (column) =>
@@ -167,22 +168,20 @@ export class SchemaChangeResumer implements Resumer {
     if (!before || needsValue(before).length === 0) return;
     const { within } = await changeRun(engine, engine.kv.reading(), ctx.signal);
     let next = from;
-    let isFirst = true;
     let sinceCheckpoint = 0;
     for (;;) {
       const done = await ctx.txn(async (txn) => {
         const table = await this.#tableIn(ctx, txn);
         if (!table) return { next: undefined, rows: 0 };
         const ids = needsValue(table).map((column) => column.id);
-        return fillColumns(engine, table, ids, txn, within(txn), next);
+        return fillColumns(engine, table, ids, txn, within(txn), next, sizes.columnRows);
       });
       if (done.next === undefined) return;
       next = done.next;
       sinceCheckpoint += done.rows;
       this.#rowsSeen += done.rows;
-      if (isFirst) await ctx.pausepoint('schemachange.afterFirstColumns');
-      isFirst = false;
-      if (sinceCheckpoint >= this.#checkpointRows) {
+      await ctx.pausepoint('schemachange.afterColumnPiece');
+      if (sinceCheckpoint >= sizes.checkpointRows) {
         sinceCheckpoint = 0;
         await this.#checkpoint(ctx, { stage: 'columns', next, at: undefined }, this.#fraction(before));
       }
@@ -191,31 +190,27 @@ export class SchemaChangeResumer implements Resumer {
   }
 
   async #fillIndexes(ctx: JobContext, { at, next: from }: Progress): Promise<void> {
-    const { engine } = this.#deps;
+    const { engine, sizes } = this.#deps;
     const table = this.#table(ctx);
     if (!table || this.#pendingIndexes(table).length === 0) return;
     assert(at !== undefined, 'an index backfill without its timestamp');
     const { run } = await changeRun(engine, at, ctx.signal);
     this.#rowsSeen = 0;
-    let isFirstIngest = true;
-    let isFirstCheckpoint = true;
     let sinceCheckpoint = 0;
-    for await (const { rows, next } of tableRows(run.reader, table, INDEX_PIECE_ROWS, from)) {
+    for await (const { rows, next } of tableRows(run.reader, table, sizes.indexRows, from)) {
       ctx.signal.throwIfAborted();
       // An index of it can have been dropped by the transaction that added it, or the table with all its indexes.
       const now = this.#table(ctx);
       if (!now) return;
       await ingestEntries(engine, table, this.#pendingIndexes(now), rows, run, at);
       if (ctx.signal.aborted) for (const id of this.#details.indexIds) this.#clearIfGone(id);
-      if (isFirstIngest) await ctx.pausepoint('schemachange.afterFirstIngest');
-      isFirstIngest = false;
+      await ctx.pausepoint('schemachange.afterIngest');
       sinceCheckpoint += rows.length;
       this.#rowsSeen += rows.length;
-      if (sinceCheckpoint >= this.#checkpointRows) {
+      if (sinceCheckpoint >= sizes.checkpointRows) {
         sinceCheckpoint = 0;
         await this.#checkpoint(ctx, { stage: 'indexes', next, at }, this.#fraction(table));
-        if (isFirstCheckpoint) await ctx.pausepoint('schemachange.afterFirstCheckpoint');
-        isFirstCheckpoint = false;
+        await ctx.pausepoint('schemachange.afterCheckpoint');
       }
       if (engine.kv.executor.shouldYield()) await engine.kv.executor.yield();
     }
@@ -223,13 +218,15 @@ export class SchemaChangeResumer implements Resumer {
 
   /** Looks at all rows at ever later times until none has lost its entry. */
   async #validate(ctx: JobContext): Promise<void> {
-    const { engine } = this.#deps;
-    for (;;) {
+    const { engine, sizes } = this.#deps;
+    for (let pass = 1; ; pass++) {
+      // Each pass mends what the one before found, and what writers can lose meanwhile becomes less.
+      assert(pass <= VALIDATION_PASSES_MAX, 'a unique index that never agrees with its rows');
       const table = this.#table(ctx);
       if (!table) return;
       const { run, within } = await changeRun(engine, engine.kv.reading(), ctx.signal);
-      const onPiece = async (): Promise<void> => undefined;
-      const lost = await validateRows(engine, table, run, { onPiece });
+      const onPiece = () => ctx.pausepoint('schemachange.afterValidationPiece');
+      const lost = await validateRows(engine, table, run, { rows: sizes.indexRows, onPiece });
       if (lost.length === 0) return;
       for (const one of lost) {
         await ctx.txn(async (txn) => {
@@ -277,10 +274,6 @@ export class SchemaChangeResumer implements Resumer {
     const table = engine.catalog.currentNow()?.tableById(tableId);
     if (table?.state === 'PUBLIC' && indexById(table, indexId)) return;
     engine.kv.clearIndex(tableId, indexId);
-  }
-
-  get #checkpointRows(): number {
-    return this.#deps.checkpointRows ?? CHECKPOINT_ROWS;
   }
 
   #fraction(table: TableDescriptor): number {

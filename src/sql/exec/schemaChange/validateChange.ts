@@ -26,7 +26,6 @@ import type { Run } from '../run.ts';
 import { decodeFetched } from '../scan.ts';
 import type { EngineServices } from '../statement.ts';
 import { rowAnalysis, tableWriter } from '../tableWriter.ts';
-import { INDEX_PIECE_ROWS } from './backfill.ts';
 import { tableRows } from './tableRows.ts';
 
 /** A row that has no entry of its own in a unique index. */
@@ -38,16 +37,21 @@ export interface LostEntry {
 /** More are looked for in the next pass; each costs a transaction. */
 const LOST_MAX = 1_000;
 
-export interface ValidationHooks {
-  /** After each piece, with its number of rows. */
-  readonly onPiece: (rows: number) => Promise<void>;
+export interface ValidationPieces {
+  readonly rows: number;
+  readonly onPiece: () => Promise<void>;
 }
 
 /**
  * Looks at every row as of `run.reader`. 23514 for a check or NOT NULL, 23503 for a foreign key. Gives the
  * rows that lost their entry in a unique index: none when the change may become public.
  */
-export async function validateRows(engine: EngineServices, table: TableDescriptor, run: Run, hooks: ValidationHooks): Promise<LostEntry[]> {
+export async function validateRows(
+  engine: EngineServices,
+  table: TableDescriptor,
+  run: Run,
+  pieces: ValidationPieces,
+): Promise<LostEntry[]> {
   const pending = table.pendingChange;
   if (!pending) return [];
   const checkIds = [...pending.constraintIds, ...pending.validateIds];
@@ -61,7 +65,7 @@ export async function validateRows(engine: EngineServices, table: TableDescripto
   const unique = table.indexes.filter((index) => index.unique && pending.indexIds.includes(index.id));
   const lost: LostEntry[] = [];
   if (tests.length + notNull.length + unique.length > 0) {
-    for await (const { rows } of tableRows(run.reader, table, INDEX_PIECE_ROWS)) {
+    for await (const { rows } of tableRows(run.reader, table, pieces.rows)) {
       run.signal.throwIfAborted();
       for (const row of rows) {
         for (const { test, error } of tests) if (test(row, run.eval) === false) throw error();
@@ -69,7 +73,7 @@ export async function validateRows(engine: EngineServices, table: TableDescripto
       }
       for (const index of unique) lost.push(...(await lostEntries(engine, table, index, rows, run)));
       if (lost.length >= LOST_MAX) return lost;
-      await hooks.onPiece(rows.length);
+      await pieces.onPiece();
       if (engine.kv.executor.shouldYield()) await engine.kv.executor.yield();
     }
   }
