@@ -17,6 +17,7 @@ import { fromLocal, isInfinite, joinMicros, splitMicros, toLocal, UTC } from './
 import { canonicalInt, type Datum, intOf, TimeTz } from './datum.ts';
 import { formatBytea, formatter, parser, type TextContext } from './datumText.ts';
 import { Decimal } from './decimal.ts';
+import { enumCodec } from './enumType.ts';
 import { formatFloat } from './floatText.ts';
 import { Interval, MICROS_PER_DAY, MICROS_PER_SECOND } from './interval.ts';
 import { formatJson, type Json, type JsonValue } from './json.ts';
@@ -189,6 +190,8 @@ const CONVERSIONS: ReadonlyMap<string, Conversion> = new Map(
       ['bool>float', 'explicit', () => (d) => Number(d)],
       ['bool>decimal', 'explicit', () => (d) => Decimal.fromInt(Number(d))],
       ['oid>int', 'assignment', () => (d) => d],
+      ['bytes>enum', 'explicit', (_, to) => (d) => enumCodec(to).read(d as Bytes)],
+      ['enum>bytes', 'explicit', (from) => (d) => enumCodec(from).toPhysical(d as Bytes)],
       ['bytes>uuid', 'explicit', () => (d) => bytesToUuid(d as Bytes)],
       ['uuid>bytes', 'explicit', () => (d) => d],
       ['date>timestamp', 'implicit', () => (d) => timestampOfDate(d as number)],

@@ -9,7 +9,7 @@
  * Such a value (`isLossy`) is kept in the tuple beside the key; CockroachDB calls the column composite.
  * Infinite dates and timestamps are integers beyond every finite one.
  */
-import { asBytes, type Bytes, utf8Decode, utf8Encode } from '../base/bytes.ts';
+import { type Bytes, utf8Decode, utf8Encode } from '../base/bytes.ts';
 import type { DecimalParts } from '../base/decimalcode.ts';
 import { StatementError } from '../base/errors.ts';
 import type { Int } from '../base/int64.ts';
@@ -19,6 +19,7 @@ import { TupleReader, TupleWriter } from '../base/valuecode.ts';
 
 import { canonicalInt, type Datum, TimeTz } from './datum.ts';
 import { Decimal } from './decimal.ts';
+import { enumCodec } from './enumType.ts';
 import { Interval } from './interval.ts';
 import { Json } from './json.ts';
 import { type ColumnType, elementOf, familyName } from './type.ts';
@@ -124,8 +125,8 @@ export function keyEncoder(type: ColumnType, descending: boolean): KeyEncode {
     case 'bit':
       return (writer, datum) => writer.bytes(datum as Bytes, descending);
     case 'enum': {
-      const ranks = new Map((type.members ?? []).map((member, i) => [utf8Encode(member), i]));
-      return (writer, datum) => writer.int(ranks.get(datum as Bytes) ?? -1, descending);
+      const { toPhysical } = enumCodec(type);
+      return (writer, datum) => writer.bytes(toPhysical(datum as Bytes), descending);
     }
     case 'date':
       return (writer, datum) => writer.int(encodeDate(datum as number), descending);
@@ -171,8 +172,8 @@ export function keyDecoder(type: ColumnType, descending: boolean): KeyDecode {
     case 'bit':
       return (reader) => reader.bytes();
     case 'enum': {
-      const members = (type.members ?? []).map((member) => utf8Encode(member));
-      return (reader) => members[Number(reader.int(descending))] ?? asBytes('');
+      const { toLabel } = enumCodec(type);
+      return (reader) => toLabel(reader.bytes());
     }
     case 'date':
       return (reader) => decodeDate(Number(reader.int(descending)));
@@ -230,8 +231,11 @@ export function valueEncoder(type: ColumnType): ValueEncode {
     case 'bytes':
     case 'inet':
     case 'bit':
-    case 'enum':
       return (writer, id, datum) => writer.bytes(id, datum as Bytes);
+    case 'enum': {
+      const { toPhysical } = enumCodec(type);
+      return (writer, id, datum) => writer.bytes(id, toPhysical(datum as Bytes));
+    }
     case 'uuid':
       return (writer, id, datum) => writer.uuid(id, datum as Bytes);
     case 'date':
@@ -273,8 +277,11 @@ export function valueDecoder(type: ColumnType): ValueDecode {
     case 'bytes':
     case 'inet':
     case 'bit':
-    case 'enum':
       return (reader) => reader.bytes();
+    case 'enum': {
+      const { toLabel } = enumCodec(type);
+      return (reader) => toLabel(reader.bytes());
+    }
     case 'uuid':
       return (reader) => reader.uuid();
     case 'date':

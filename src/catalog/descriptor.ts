@@ -174,7 +174,12 @@ export interface ForeignKeyDescriptor {
 export interface ViewDefinition {
   /** SQL text of the query, with names resolved. */
   readonly query: string;
+  /** Tables, views and sequences it reads; ascending. */
   readonly dependsOnIds: readonly number[];
+  /** Which columns of them it names, by their id; `*` counts as each column it stood for. */
+  readonly columnUses: readonly { readonly id: number; readonly columnIds: readonly number[]; readonly indexIds?: readonly number[] }[];
+  /** User types that its text names. */
+  readonly typeIds: readonly number[];
   readonly isMaterialized?: boolean;
 }
 
@@ -210,6 +215,8 @@ export interface TableDescriptor extends DescriptorBase {
   readonly nextConstraintId: number;
   readonly pendingChange?: PendingChange;
   readonly view?: ViewDefinition;
+  /** User types that stored expressions name and no column has. */
+  readonly exprTypes?: readonly ColumnType[];
   readonly sequence?: SequenceOptions;
   readonly excludeDataFromBackup?: boolean;
   /** No data of it is older: set by a restore, which ingests history. 0: the table's own first version is the bound. */
@@ -218,13 +225,15 @@ export interface TableDescriptor extends DescriptorBase {
   readonly storageParams?: Readonly<Record<string, string>>;
 }
 
-/** A user-defined enum. */
+/** A user-defined enum. Its array type has the id after its own, and no descriptor. */
 export interface TypeDescriptor extends DescriptorBase {
   readonly kind: 'type';
   readonly schemaId: number;
   /** Labels in order. */
   readonly members: readonly string[];
-  /** Tables that use it; ascending. */
+  /** What stands for each label in keys and values, in hexadecimal; ascending, and a label's for good (enumType.ts). */
+  readonly physical: readonly string[];
+  /** Tables and views that use it; ascending. */
   readonly referencedByIds: readonly number[];
 }
 

@@ -37,7 +37,8 @@ export function descriptorFromJson(json: Record<string, unknown>, modificationTi
   }
   const desc = { ...fields, modificationTime } as unknown as Descriptor;
   if (desc.kind !== 'table') return deepFreeze(desc);
-  return deepFreeze({ ...desc, columns: desc.columns.map(restoreColumn) });
+  const exprTypes = desc.exprTypes && { exprTypes: desc.exprTypes.map((type) => typeFromJson(type as unknown as TypeJson)) };
+  return deepFreeze({ ...desc, ...exprTypes, columns: desc.columns.map(restoreColumn) });
 }
 
 function restoreColumn(column: ColumnDescriptor): ColumnDescriptor {

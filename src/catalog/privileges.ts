@@ -21,6 +21,11 @@ export function ownerPrivileges(owner: string): Privileges {
   return { owner, grants };
 }
 
+/** What a new type starts with: everyone may use it. */
+export function typePrivileges(owner: string): Privileges {
+  return withGrant(ownerPrivileges(owner), PUBLIC_ROLE, ['USAGE']);
+}
+
 /** `user` alone, or every name it goes by: itself and the roles it is a member of, directly or not. */
 export type Grantees = string | ReadonlySet<string>;
 

@@ -13,6 +13,8 @@
  */
 import { assert } from '../base/assert.ts';
 
+import { quoteNames } from './names.ts';
+
 export type TypeFamily =
   | 'int'
   | 'float'
@@ -54,10 +56,13 @@ export interface ColumnType {
   readonly labels?: readonly string[];
   /** string: VARCHAR, CHAR, "char", NAME; oid: REGCLASS and its kin; bit: VARBIT. Absent for STRING, OID, BIT. */
   readonly variant?: string;
-  /** enum: the descriptor that defines it, its name, and its labels in order. */
+  /** enum: the descriptor that defines it, its name and schema, and its labels in order. */
   readonly typeId?: number;
   readonly name?: string;
+  readonly schema?: string;
   readonly members?: readonly string[];
+  /** enum: what stands for each label in keys and values, in hexadecimal; ascending (enumType.ts). */
+  readonly physical?: readonly string[];
 }
 
 const OID_OF_ARRAY: ReadonlyMap<number, number> = new Map([
@@ -150,7 +155,9 @@ export function arrayOf(element: ColumnType): ColumnType {
   assert(element.family !== 'array', 'an array of arrays is no type');
   let array = arrays.get(element);
   if (!array) {
-    array = make({ family: 'array', oid: OID_OF_ARRAY.get(element.oid) ?? 2277, element });
+    // The array of a user's type has the id after the type's.
+    const oid = element.family === 'enum' ? element.oid + 1 : (OID_OF_ARRAY.get(element.oid) ?? 2277);
+    array = make({ family: 'array', oid, element });
     arrays.set(element, array);
   }
   return array;
@@ -179,9 +186,13 @@ export function bitOf(base: ColumnType, width: number | undefined): ColumnType {
   return width === undefined ? base : make({ ...base, width });
 }
 
-/** An enum type as its descriptor defines it. OIDs of user types are 100000 plus the descriptor's id, as in CockroachDB. */
-export function enumOf(typeId: number, name: string, members: readonly string[]): ColumnType {
-  return make({ family: 'enum', oid: 100_000 + typeId, typeId, name, members });
+/** OIDs of user types are this plus the descriptor's id, as in CockroachDB. */
+export const USER_TYPE_OID_BASE = 100_000;
+
+/** An enum type as its descriptor defines it; enumType.ts makes it of a descriptor. */
+export function enumOf(parts: Required<Pick<ColumnType, 'typeId' | 'name' | 'schema' | 'members' | 'physical'>>): ColumnType {
+  const { typeId, name, schema, members, physical } = parts;
+  return make({ family: 'enum', oid: USER_TYPE_OID_BASE + typeId, typeId, name, schema, members, physical });
 }
 
 /** True when the two hold the same values under the same bounds. Labels of tuples do not count. */
@@ -249,7 +260,7 @@ export function sqlTypeName(type: ColumnType): string {
     case 'tuple':
       return !type.fields || type.fields.length === 0 ? 'RECORD' : `tuple{${tupleText(type)}}`;
     case 'enum':
-      return type.name ?? 'ENUM';
+      return quoteNames([...(type.schema === undefined ? [] : [type.schema]), type.name ?? 'ENUM']);
   }
 }
 

@@ -21,7 +21,14 @@ export function validateDescriptor(desc: Descriptor): string[] {
   check((desc.state === 'OFFLINE') === (desc.offlineReason !== undefined), `state ${desc.state} with offline reason ${desc.offlineReason}`);
   if (desc.kind === 'database') check(desc.parentId === 0, `a database with parent ${desc.parentId}`);
   else check(desc.parentId > 0, `no parent database`);
-  if (desc.kind === 'type') check(unique(desc.members), 'duplicate enum labels');
+  if (desc.kind === 'type') {
+    check(unique(desc.members), 'duplicate enum labels');
+    check(desc.physical.length === desc.members.length, 'enum labels without representation');
+    check(
+      desc.physical.every((one, i) => i === 0 || (desc.physical[i - 1] as string) < one),
+      'enum representations out of order',
+    );
+  }
   if (desc.kind === 'table') checkTable(desc, check);
   return problems;
 }

@@ -233,7 +233,8 @@ class Rewriter {
       return element === type.element ? type : arrayOf(element);
     }
     if (type.typeId === undefined) return type;
-    return enumOf(this.#id(type.typeId), type.name ?? '', type.members ?? []);
+    const { name = '', schema = '', members = [], physical = [] } = type;
+    return enumOf({ typeId: this.#id(type.typeId), name, schema, members, physical });
   }
 }
 

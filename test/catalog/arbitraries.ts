@@ -30,7 +30,7 @@ export const STORABLE_TYPES: readonly ColumnType[] = [
   Type.VarBit,
   Type.Oid,
   Type.Jsonb,
-  enumOf(60, 'mood', ['sad', 'ok', 'glücklich']),
+  enumOf({ typeId: 60, name: 'mood', schema: 'public', members: ['sad', 'ok', 'glücklich'], physical: ['40', '80', 'c0'] }),
   arrayOf(Type.Int8),
   arrayOf(Type.String),
   arrayOf(Type.Decimal),

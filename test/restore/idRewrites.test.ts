@@ -31,6 +31,7 @@ const mood: TypeDescriptor = {
   parentId: 60,
   schemaId: 61,
   members: ['sad', 'ok'],
+  physical: ['55', 'aa'],
   referencedByIds: [64, 99],
 };
 const parent = {
@@ -45,8 +46,8 @@ const child: TableDescriptor = {
     [
       { name: 'id', type: Type.Int8 },
       { name: 'p', type: Type.Int8 },
-      { name: 'm', type: enumOf(62, 'mood', ['sad', 'ok']) },
-      { name: 'ms', type: arrayOf(enumOf(62, 'mood', ['sad', 'ok'])) },
+      { name: 'm', type: enumOf({ typeId: 62, name: 'mood', schema: 's', members: ['sad', 'ok'], physical: ['55', 'aa'] }) },
+      { name: 'ms', type: arrayOf(enumOf({ typeId: 62, name: 'mood', schema: 's', members: ['sad', 'ok'], physical: ['55', 'aa'] })) },
     ],
     ['id'],
     { parentId: 60, indexes: [{ name: 'by_p', columns: ['p'] }] },

@@ -5,13 +5,13 @@ import { StatementError } from '../../base/errors.ts';
 import { SqlState } from '../../base/sqlState.ts';
 import type { CatalogSnapshot } from '../../catalog/catalog.ts';
 import type { TableDescriptor } from '../../catalog/descriptor.ts';
-import { arrayOf, enumOf } from '../../catalog/type.ts';
 import type { ObjectName } from '../parse/ast.ts';
 import { isPlannable, planStatement } from '../plan/planner.ts';
 import type { PlanColumn } from '../plan/plan.ts';
 import type { PlanEnvironment, Relation } from '../plan/planContext.ts';
 import type { VirtualTable } from '../plan/virtualTable.ts';
 import type { RunContext } from './context.ts';
+import { userType } from './userType.ts';
 import { sequenceTable } from './virtual/sequenceTable.ts';
 import { statementName } from './tags.ts';
 import { checkPrivilege } from '../../catalog/privileges.ts';
@@ -77,10 +77,7 @@ export function planEnvironment(context: RunContext, snapshot: CatalogSnapshot, 
       return table;
     },
     resolveType(name) {
-      const found = snapshot.resolveType(partsOf(name.name), names);
-      if (!found) return undefined;
-      const type = enumOf(found.descriptor.id, found.descriptor.name, found.descriptor.members);
-      return name.isArray ? arrayOf(type) : type;
+      return userType(snapshot, name, names)?.type;
     },
     statementColumns(statement): readonly PlanColumn[] {
       if (isPlannable(statement)) return planStatement(planEnvironment(context, snapshot, roles), statement).columns;

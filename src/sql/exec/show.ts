@@ -14,6 +14,7 @@ import type { ObjectName, Show } from '../parse/ast.ts';
 import type { RunContext } from './context.ts';
 import { constraintsOf } from './catalogLookup.ts';
 import { partsOf, SchemaChange } from './ddl/common.ts';
+import { createTypeText, requireUserType } from './ddl/types.ts';
 import { rangeForRowColumns, showRangeForRow, showRanges, showRangesColumns } from './rangeStatements.ts';
 import { constraintText, createSequenceText, createTableText, displayExpr } from './showCreate.ts';
 import type { HookResult, ResultColumn, StatementHooks } from './statement.ts';
@@ -341,8 +342,10 @@ function showCreate(change: SchemaChange, stmt: Of<'create'>): Datum[][] {
     const database = change.database(stmt.name.parts.at(-1)?.text ?? '');
     return [[text(database.name), text(`CREATE DATABASE ${quoteName(database.name)}`)]];
   }
-  if (stmt.object === 'schema' || stmt.object === 'type') {
-    throw new StatementError(SqlState.FeatureNotSupported, `SHOW CREATE ${stmt.object.toUpperCase()} is not supported yet`);
+  if (stmt.object === 'schema') throw new StatementError(SqlState.FeatureNotSupported, 'SHOW CREATE SCHEMA is not supported yet');
+  if (stmt.object === 'type') {
+    const type = requireUserType(change, stmt.name);
+    return [[text(type.name), text(createTypeText(type, snapshot.fullName(type)[1] ?? 'public'))]];
   }
   const relation = change.relation(stmt.name, stmt.object === 'any' ? 'any' : stmt.object);
   const table = relation?.descriptor;

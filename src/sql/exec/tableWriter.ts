@@ -19,6 +19,8 @@ import type { Txn } from '../../kv/kv.ts';
 import { analyzeBool, analyzeExpr, coerceTo } from '../expr/analyze.ts';
 import { type Compiled, compileExpr } from '../expr/compile.ts';
 import { compileAsync } from '../expr/compileAsync.ts';
+import { arrayOf } from '../../catalog/type.ts';
+import { carriedType } from './ddl/typeReferences.ts';
 import { Placeholders } from '../expr/placeholders.ts';
 import type { FunctionRegistry } from '../expr/registry.ts';
 import type { AnalyzeContext } from '../expr/scope.ts';
@@ -78,6 +80,13 @@ export function rowAnalysis(table: TableDescriptor, functions: FunctionRegistry,
     functions,
     placeholders: new Placeholders(),
     subqueries: undefined,
+    resolveType: (name) => {
+      const type = carriedType(
+        table,
+        name.name.parts.map((part) => part.text),
+      );
+      return type && name.isArray ? arrayOf(type) : type;
+    },
     clause,
     allowAggregates: false,
     allowGenerators: false,

@@ -23,7 +23,9 @@ export function unsupportedUnary(op: string, operand: ColumnType, pos: number): 
 export function unsupportedComparison(op: string, left: ColumnType, right: ColumnType, pos: number): StatementError {
   return new StatementError(
     SqlState.InvalidParameterValue,
-    `unsupported comparison operator: <${familyName(left)}> ${op} <${familyName(right)}>`,
+    left.family === 'enum' && right.family === 'enum'
+      ? `invalid comparison between different enum types: <${familyName(left)}> ${op} <${familyName(right)}>`
+      : `unsupported comparison operator: <${familyName(left)}> ${op} <${familyName(right)}>`,
     at(pos),
   );
 }

@@ -7,25 +7,28 @@
  * as pending and creates a SCHEMA CHANGE job, for which the commit waits (../schemaChange).
  *
  *   C1  everything a change looked up, found or not, joins the transaction's read set
- *   C2  a descriptor or name is locked before it is written
+ *   C2  a descriptor or name is locked before it is written; the user types of a written table learn of it with it
  *   C3  a table has at most one pending change; a statement of another transaction waits for its end,
  *       or fails with 55000 where it cannot wait
  */
 import { RetryError, StateError, StatementError } from '../../../base/errors.ts';
 import { SqlState } from '../../../base/sqlState.ts';
 import type { Bytes } from '../../../base/bytes.ts';
-import type { CatalogDependencies, CatalogSnapshot, ResolvedObject, ResolvedSchema } from '../../../catalog/catalog.ts';
+import type { CatalogDependencies, CatalogSnapshot, NameContext, ResolvedObject, ResolvedSchema } from '../../../catalog/catalog.ts';
 import type { DatabaseDescriptor, Descriptor, TableDescriptor } from '../../../catalog/descriptor.ts';
 import { describeKind, MAX_SYSTEM_ID, updated } from '../../../catalog/descriptor.ts';
+import { quoteNames } from '../../../catalog/names.ts';
 import { checkPrivilege, isAdmin } from '../../../catalog/privileges.ts';
 import { indexSpan } from '../../../catalog/rowCodec.ts';
 import { resolveTypeName } from '../../../catalog/typeName.ts';
-import { arrayOf, type ColumnType, enumOf } from '../../../catalog/type.ts';
+import type { ColumnType } from '../../../catalog/type.ts';
 import type { Txn } from '../../../kv/kv.ts';
 import type { ObjectName, Statement, TypeName } from '../../parse/ast.ts';
 import { printStatement } from '../../parse/printer.ts';
 import type { RunContext } from '../context.ts';
+import { userType } from '../userType.ts';
 import { type PendingParts, withParts } from '../schemaChange/pendingChange.ts';
+import { withTypeReferences } from './typeReferences.ts';
 
 export const partsOf = (name: ObjectName): string[] => name.parts.map((part) => part.text);
 
@@ -34,6 +37,8 @@ export class SchemaChange {
   readonly context: RunContext;
   #snapshot: CatalogSnapshot & { readonly dependencies: CatalogDependencies };
   readonly roles: ReadonlySet<string>;
+  /** The database of the object first named: where what is created or altered is, and the user types it may use. */
+  #home: number | undefined;
 
   private constructor(context: RunContext, snapshot: CatalogSnapshot, roles: ReadonlySet<string>) {
     this.context = context;
@@ -69,11 +74,12 @@ export class SchemaChange {
   /** Writes descriptors under their locks, and goes on with a snapshot that has them. */
   async write(...descriptors: readonly Descriptor[]): Promise<void> {
     const { catalog } = this.context.engine;
+    const all = withTypeReferences(this.#snapshot, descriptors);
     await catalog.lock(
       this.txn,
-      descriptors.map((descriptor) => descriptor.id),
+      all.map((descriptor) => descriptor.id),
     );
-    for (const descriptor of descriptors) catalog.writeDescriptor(this.txn, descriptor);
+    for (const descriptor of all) catalog.writeDescriptor(this.txn, descriptor);
     await this.refresh();
   }
 
@@ -164,6 +170,7 @@ export class SchemaChange {
       : this.#snapshot.requireTable(parts, this.context.names);
     if (!found) return undefined;
     const actual = found.descriptor.sequence ? 'sequence' : found.descriptor.view ? 'view' : 'table';
+    this.#home ??= found.descriptor.parentId;
     if (kind !== 'any' && actual !== kind) {
       throw new StatementError(SqlState.WrongObjectType, `"${found.descriptor.name}" is not a ${kind}`);
     }
@@ -191,6 +198,7 @@ export class SchemaChange {
       );
     }
     this.check(target.schema.descriptor ?? target.schema.database, 'CREATE');
+    this.#home ??= target.schema.database.id;
     const id = this.#snapshot.lookup(target.schema.database.id, target.schema.id, target.name);
     return { ...target, taken: id === undefined ? undefined : this.#snapshot.byId(id) };
   }
@@ -206,8 +214,8 @@ export class SchemaChange {
     }
   }
 
-  /** The type of a column, built in or user-defined. 42704. */
-  columnType(name: TypeName): { type: ColumnType; isSerial: boolean } {
+  /** The type of a column, built in or user-defined. `within`: where a name is looked up that the session's names do not know. 42704. */
+  columnType(name: TypeName, within?: NameContext): { type: ColumnType; isSerial: boolean } {
     if (name.collation !== undefined) throw new StatementError(SqlState.FeatureNotSupported, 'collated strings are not supported yet');
     const last = name.name.parts.at(-1)?.text ?? '';
     const parts = partsOf(name.name);
@@ -216,14 +224,18 @@ export class SchemaChange {
       const resolved = resolveTypeName({ name: width, args: name.args, arrayDimensions: name.isArray ? 1 : 0 });
       if (resolved) return resolved;
     }
-    const user = this.#snapshot.resolveType(parts, this.context.names);
+    const user = userType(this.#snapshot, name, this.context.names) ?? userType(this.#snapshot, name, within ?? this.context.names);
     if (!user) {
       throw new StatementError(SqlState.UndefinedObject, `type "${parts.join('.')}" does not exist`, {
         location: { position: name.pos + 1 },
       });
     }
-    const type = enumOf(user.descriptor.id, user.descriptor.name, user.descriptor.members);
-    return { type: name.isArray ? arrayOf(type) : type, isSerial: false };
+    if (this.#home !== undefined && user.descriptor.parentId !== this.#home) {
+      const full = quoteNames(this.#snapshot.fullName(user.descriptor));
+      throw new StatementError(SqlState.FeatureNotSupported, `cross database type references are not supported: ${full}`);
+    }
+    checkPrivilege(this.roles, user.descriptor, 'USAGE');
+    return { type: user.type, isSerial: false };
   }
 }
 

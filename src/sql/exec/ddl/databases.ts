@@ -156,7 +156,8 @@ export async function renameRelation(change: SchemaChange, table: TableDescripto
 
 export async function moveRelation(change: SchemaChange, table: TableDescriptor, schemaId: number, name: string): Promise<void> {
   if (schemaId === table.schemaId && name === table.name) return;
-  if (change.snapshot.lookup(table.parentId, schemaId, name) !== undefined) throw alreadyExists(undefined, name);
+  const taken = change.snapshot.lookup(table.parentId, schemaId, name);
+  if (taken !== undefined) throw alreadyExists(change.snapshot.byId(taken), name);
   await change.deleteName(table.parentId, table.schemaId, table.name);
   await change.writeName(table.parentId, schemaId, name, table.id);
   await change.write(updated(table, { name, schemaId }));

@@ -21,7 +21,7 @@ import type { TypedConst, TypedExpr } from '../../expr/typedExpr.ts';
 import { mapExpr, visitExpr } from '../../expr/walk.ts';
 import { parseExpression } from '../../parse/parse.ts';
 import { printExpr } from '../../parse/printer.ts';
-import type { Expr } from '../../parse/ast.ts';
+import type { Expr, TypeName } from '../../parse/ast.ts';
 import { splitName } from '../catalogLookup.ts';
 import { rowAnalysis } from '../tableWriter.ts';
 import type { SchemaChange } from './common.ts';
@@ -97,7 +97,12 @@ export interface StoredDefault {
 export function storeDefault(change: SchemaChange, ast: Expr, type: ColumnType, columnName: string, clause = 'DEFAULT'): StoredDefault {
   const sequences = resolveSequences(change, ast);
   const { functions } = change.context.engine;
-  const context = { ...rowAnalysis(EMPTY_TABLE, functions, clause), scope: undefined, session: change.context.session.values };
+  const context = {
+    ...rowAnalysis(EMPTY_TABLE, functions, clause),
+    scope: undefined,
+    session: change.context.session.values,
+    resolveType: typesOf(change),
+  };
   const typed = analyzeExpr(sequences.expr, context, type);
   if (!canCast(typed.type, type, 'assignment') && !typesEquivalent(typed.type, type) && typed.type.family !== 'unknown') {
     throw new StatementError(
@@ -111,6 +116,12 @@ export function storeDefault(change: SchemaChange, ast: Expr, type: ColumnType, 
       ? printExpr(sequences.expr)
       : settled(ast, typed, (candidate) => void analyzeExpr(parseExpression(candidate), context, type));
   return { text, sequenceIds: sequences.ids };
+}
+
+/** User types for a text about to be stored: by the session's names, else in the database of the table. */
+function typesOf(change: SchemaChange, table?: TableDescriptor): (name: TypeName) => ColumnType {
+  const [database] = table ? change.snapshot.fullName(table) : [];
+  return (name) => change.columnType(name, database === undefined ? undefined : { currentDatabase: database, searchPath: ['public'] }).type;
 }
 
 const EMPTY_TABLE = { id: 0, name: '', columns: [], primaryIndex: { columnIds: [] } } as unknown as TableDescriptor;
@@ -152,7 +163,11 @@ export interface StoredCondition {
 
 /** A CHECK or index predicate over a table's columns. 42804 unless boolean; no subqueries, no volatile functions in predicates. */
 export function storeCondition(change: SchemaChange, ast: Expr, table: TableDescriptor, clause: string): StoredCondition {
-  const context = { ...rowAnalysis(table, change.context.engine.functions, clause), session: change.context.session.values };
+  const context = {
+    ...rowAnalysis(table, change.context.engine.functions, clause),
+    session: change.context.session.values,
+    resolveType: typesOf(change, table),
+  };
   const typed = analyzeBool(ast, context);
   const columnIds = [...traits(typed).columns].map((position) => table.columns[position]?.id ?? 0).filter((id) => id > 0);
   const text = settled(ast, typed, (candidate) => void analyzeBool(parseExpression(candidate), context));
@@ -164,6 +179,7 @@ export function storeComputed(change: SchemaChange, ast: Expr, table: TableDescr
   const context = {
     ...rowAnalysis(table, change.context.engine.functions, 'STORED COMPUTED COLUMN'),
     session: change.context.session.values,
+    resolveType: typesOf(change, table),
   };
   const typed = analyzeExpr(ast, context, type);
   if (!typesEquivalent(typed.type, type) && typed.type.family !== 'unknown' && !canCast(typed.type, type, 'assignment')) {

@@ -4,6 +4,7 @@ import { aggregateFunctions } from './aggregates.ts';
 import { arrayFunctions } from './array.ts';
 import { conditionalFunctions } from './conditional.ts';
 import { dateFunctions } from './date.ts';
+import { enumFunctions } from './enum.ts';
 import { generatorFunctions } from './generators.ts';
 import { jsonFunctions } from './json.ts';
 import { mathFunctions } from './math.ts';
@@ -25,6 +26,7 @@ export function builtinFunctions(): FunctionRegistry {
     ...dateFunctions,
     ...jsonFunctions,
     ...arrayFunctions,
+    ...enumFunctions,
     ...conditionalFunctions,
     ...systemFunctions,
     ...sequenceFunctions,

@@ -1,7 +1,8 @@
 /**
  * pg_catalog: types, functions, and what they refer to.
  */
-import { arrayOf, builtinTypes, type ColumnType, enumOf, pgTypname, Type, typlenOf, VectorType } from '../../../../catalog/type.ts';
+import { arrayOf, builtinTypes, type ColumnType, pgTypname, Type, typlenOf, USER_TYPE_OID_BASE, VectorType } from '../../../../catalog/type.ts';
+import { enumTypeOf } from '../../../../catalog/enumType.ts';
 import { NODE_USER } from '../../../../catalog/privileges.ts';
 import type { FunctionDefinition } from '../../../expr/registry.ts';
 import type { Param } from '../../../expr/overload.ts';
@@ -45,7 +46,7 @@ const POLYMORPHIC = { any: 2276, anyarray: 2277, anyelement: 2283 } as const;
 function typeRow(type: ColumnType) {
   const typlen = typlenOf(type);
   const isPseudo = type.family === 'tuple' || type.family === 'void' || type.family === 'unknown';
-  const hasArray = type.family !== 'array' && type.family !== 'enum' && !(isPseudo && type.family !== 'tuple');
+  const hasArray = type.family !== 'array' && !(isPseudo && type.family !== 'tuple');
   return {
     oid: type.oid,
     typname: pgTypname(type),
@@ -130,8 +131,9 @@ const pgType = table(
       yield { ...typeRow(Type.Void), ...builtin, ...ioFunctions({ ...Type.Void, family: 'enum' }), oid, typname };
     }
     for (const type of view.types()) {
-      yield {
-        ...typeRow(enumOf(type.id, type.name, type.members)),
+      const element = enumTypeOf(type, view.snapshot);
+      for (const one of [element, arrayOf(element)]) yield {
+        ...typeRow(one),
         typnamespace: schemaOid(type.parentId, type.schemaId),
         typowner: userOid(type.privileges.owner),
       };
@@ -141,7 +143,7 @@ const pgType = table(
 
 const pgEnum = table('pg_enum', { oid: Type.Oid, enumtypid: Type.Oid, enumsortorder: Type.Float4, enumlabel: Type.Name }, function* (view) {
   for (const type of view.types()) {
-    const enumtypid = enumOf(type.id, type.name, type.members).oid;
+    const enumtypid = USER_TYPE_OID_BASE + type.id;
     for (const [i, enumlabel] of type.members.entries()) {
       yield { oid: hashOid('enum', type.id, enumlabel), enumtypid, enumsortorder: i + 1, enumlabel };
     }
@@ -165,7 +167,7 @@ function* overloadsOf(definition: FunctionDefinition) {
       prorows: isSet ? 1000 : 0,
       provariadic: variadic === undefined ? 0 : paramOid(variadic),
       prosupport: 0,
-      prokind: definition.kind === 'aggregate' ? 'a' : 'f',
+      prokind: definition.kind === 'aggregate' ? 'a' : definition.kind === 'window' ? 'w' : 'f',
       prosecdef: false,
       proleakproof: false,
       proisstrict: !('nullable' in overload && overload.nullable === true),

@@ -1,0 +1,295 @@
+/**
+ * CREATE, ALTER and DROP TYPE: enums.
+ *
+ * Tables carry the types of their columns whole, so that rows are read without a look at the
+ * catalog. What changes a type therefore rewrites the descriptors that use it, and stored texts that
+ * name it or one of its labels, in the same transaction. Rows never change: a label's representation
+ * is its own for good (catalog/enumType.ts).
+ */
+import { StateError, StatementError } from '../../../base/errors.ts';
+import { SqlState } from '../../../base/sqlState.ts';
+import { MIN_TIMESTAMP } from '../../../base/timestamp.ts';
+import { utf8Encode } from '../../../base/bytes.ts';
+import type { Datum } from '../../../catalog/datum.ts';
+import { describeKind, type Descriptor, type TableDescriptor, type TypeDescriptor, updated } from '../../../catalog/descriptor.ts';
+import { enumTypeOf, firstRepresentations, representationBetween } from '../../../catalog/enumType.ts';
+import { typePrivileges } from '../../../catalog/privileges.ts';
+import { arrayOf, type ColumnType } from '../../../catalog/type.ts';
+import { quoteNames } from '../../../catalog/names.ts';
+import type { AlterType, CreateType, DropType, Expr, ObjectName, TypeName } from '../../parse/ast.ts';
+import { parseExpression } from '../../parse/parse.ts';
+import { wholeScan } from '../foreignKeys.ts';
+import { compileReadOnly } from '../operators.ts';
+import { alreadyExists, partsOf, type SchemaChange } from './common.ts';
+import { setOwner } from './databases.ts';
+import { type Rewrite, rewriteStoredTexts, storedExpressions, visitTree } from './storedTexts.ts';
+import { userPartOf } from './typeReferences.ts';
+
+type Action<T extends AlterType['action']['type']> = Extract<AlterType['action'], { type: T }>;
+
+const LABEL_BYTES_MAX = 63;
+
+function checkLabel(label: string): void {
+  if (utf8Encode(label).length > LABEL_BYTES_MAX) {
+    throw new StatementError(SqlState.InvalidName, `invalid enum label "${label}"`, {
+      detail: `labels must be ${LABEL_BYTES_MAX} bytes or less`,
+    });
+  }
+}
+
+export async function createType(change: SchemaChange, stmt: CreateType): Promise<void> {
+  const { schema, name, taken } = change.target(stmt.name);
+  if (taken) {
+    if (stmt.ifNotExists && taken.kind === 'type') {
+      change.context.notice(`type "${name}" already exists, skipping`);
+      return;
+    }
+    throw alreadyExists(taken, stmt.name.parts.length > 1 ? quoteNames([schema.database.name, schema.name, name]) : name);
+  }
+  const seen = new Set<string>();
+  for (const label of stmt.labels) {
+    checkLabel(label);
+    if (seen.has(label)) {
+      throw new StatementError(SqlState.InvalidObjectDefinition, `enum definition contains duplicate value "${label}"`);
+    }
+    seen.add(label);
+  }
+  // The next id is that of the type's array.
+  const id = await change.context.engine.catalog.allocateIds(2);
+  const type: TypeDescriptor = {
+    kind: 'type',
+    id,
+    name,
+    parentId: schema.database.id,
+    schemaId: schema.id,
+    version: 1,
+    modificationTime: MIN_TIMESTAMP,
+    state: 'PUBLIC',
+    privileges: typePrivileges(change.context.user),
+    members: stmt.labels,
+    physical: firstRepresentations(stmt.labels.length),
+    referencedByIds: [],
+  };
+  await change.writeName(schema.database.id, schema.id, name, id);
+  await change.write(type);
+}
+
+/** The user type of a name; 42704, 42809 for a built-in one. */
+export function requireUserType(change: SchemaChange, name: ObjectName): TypeDescriptor {
+  const found = change.snapshot.resolveType(partsOf(name), change.context.names);
+  if (!found) throw new StatementError(SqlState.UndefinedObject, `type "${partsOf(name).join('.')}" does not exist`);
+  return found.descriptor;
+}
+
+function requireOwner(change: SchemaChange, type: TypeDescriptor): void {
+  if (change.roles.has(type.privileges.owner) || change.roles.has('admin') || change.roles.has('root')) return;
+  throw new StatementError(SqlState.InsufficientPrivilege, `must be owner of type ${type.name}`);
+}
+
+export async function alterType(change: SchemaChange, stmt: AlterType): Promise<void> {
+  const type = requireUserType(change, stmt.name);
+  const { action } = stmt;
+  if (action.type === 'owner') return setOwner(change, type, action.owner);
+  requireOwner(change, type);
+  switch (action.type) {
+    case 'addValue':
+      return addValue(change, type, action);
+    case 'dropValue':
+      return dropValue(change, type, action.label);
+    case 'renameValue':
+      return renameValue(change, type, action);
+    case 'rename':
+      return moveType(change, type, type.schemaId, action.newName.text);
+    case 'setSchema': {
+      const database = change.snapshot.databaseById(type.parentId);
+      if (!database) return;
+      const schema = change.snapshot.requireSchema(database, action.schema.text);
+      if (schema.descriptor) change.check(schema.descriptor, 'CREATE');
+      return moveType(change, type, schema.id, type.name);
+    }
+  }
+}
+
+async function addValue(change: SchemaChange, type: TypeDescriptor, action: Action<'addValue'>): Promise<void> {
+  const { label, placement } = action;
+  checkLabel(label);
+  if (type.members.includes(label)) {
+    if (!action.ifNotExists) throw new StatementError(SqlState.DuplicateObject, `enum value "${label}" already exists`);
+    change.context.notice(`enum value "${label}" already exists, skipping`);
+    return;
+  }
+  let at = type.members.length;
+  if (placement) {
+    const beside = type.members.indexOf(placement.label);
+    if (beside < 0) throw new StatementError(SqlState.InvalidParameterValue, `"${placement.label}" is not an existing enum value`);
+    at = placement.side === 'before' ? beside : beside + 1;
+  }
+  const representation = representationBetween(type.physical[at - 1], type.physical[at]);
+  const members = [...type.members.slice(0, at), label, ...type.members.slice(at)];
+  const physical = [...type.physical.slice(0, at), representation, ...type.physical.slice(at)];
+  await writeType(change, updated(type, { members, physical }));
+}
+
+async function renameValue(change: SchemaChange, type: TypeDescriptor, { label, newLabel }: Action<'renameValue'>): Promise<void> {
+  checkLabel(newLabel);
+  if (!type.members.includes(label)) {
+    throw new StatementError(SqlState.InvalidParameterValue, `${label} is not an existing enum value`);
+  }
+  if (type.members.includes(newLabel)) {
+    throw new StatementError(SqlState.DuplicateObject, `enum value ${newLabel} already exists`);
+  }
+  const isOfType = namesType(change, type);
+  await writeType(change, updated(type, { members: type.members.map((one) => (one === label ? newLabel : one)) }), (node) => {
+    if (!labelOf(node, isOfType, label)) return undefined;
+    return node['kind'] === 'typedLiteral'
+      ? { ...node, value: newLabel }
+      : { ...node, operand: { ...(node['operand'] as Expr), value: newLabel } };
+  });
+}
+
+/** Is the node this label under the type's name: `'a':::public.t`, `'a'::public.t` or `public.t 'a'`? */
+function labelOf(node: Readonly<Record<string, unknown>>, isOfType: (name: TypeName) => boolean, label: string): boolean {
+  if (node['kind'] === 'typedLiteral') return node['value'] === label && isOfType(node['type'] as TypeName);
+  if (node['kind'] !== 'cast' && node['kind'] !== 'annotate') return false;
+  const operand = node['operand'] as Expr;
+  return operand.kind === 'string' && operand.value === label && isOfType(node['type'] as TypeName);
+}
+
+async function dropValue(change: SchemaChange, type: TypeDescriptor, label: string): Promise<void> {
+  if (change.context.session.vars.isOn('sql_safe_updates')) {
+    throw new StatementError(
+      SqlState.Warning,
+      'rejected (sql_safe_updates = true): ALTER TYPE ... DROP VALUE may cause view/default/computed expressions to stop working if the enum label is used inside them',
+    );
+  }
+  const at = type.members.indexOf(label);
+  if (at < 0) throw new StatementError(SqlState.UndefinedObject, `enum value "${label}" does not exist`);
+  const inUse = (table: TableDescriptor): StateError =>
+    new StateError(SqlState.DependentObjectsStillExist, `could not remove enum value "${label}" as it is being used by "${table.name}"`);
+  const isOfType = namesType(change, type);
+  for (const id of type.referencedByIds) {
+    const table = change.snapshot.tableById(id);
+    if (!table || table.state === 'DROP') continue;
+    const trees: unknown[] = storedExpressions(table).map(parseExpression);
+    for (const tree of trees) {
+      visitTree(tree, (node) => {
+        if (labelOf(node, isOfType, label)) throw inUse(table);
+      });
+    }
+    if (!table.view && (await holdsLabel(change, table, type.id, label))) throw inUse(table);
+  }
+  const without = <T>(list: readonly T[]): T[] => list.filter((_, i) => i !== at);
+  await writeType(change, updated(type, { members: without(type.members), physical: without(type.physical) }));
+}
+
+/** Does a row of the table hold the label? Cost: a scan, whose rows join the read set. */
+async function holdsLabel(change: SchemaChange, table: TableDescriptor, typeId: number, label: string): Promise<boolean> {
+  const positions = table.columns.flatMap((column, i) => (userPartOf(column.type)?.typeId === typeId ? [i] : []));
+  if (positions.length === 0) return false;
+  const wanted = utf8Encode(label);
+  const holds = (datum: Datum | undefined): boolean => (Array.isArray(datum) ? datum.includes(wanted) : datum === wanted);
+  for await (const batch of compileReadOnly(wholeScan(table))(change.context.newRun(0, 0))) {
+    for (const row of batch) if (positions.some((position) => holds(row[position]))) return true;
+  }
+  return false;
+}
+
+async function moveType(change: SchemaChange, type: TypeDescriptor, schemaId: number, name: string): Promise<void> {
+  if (schemaId === type.schemaId && name === type.name) return;
+  if (name === '') throw new StatementError(SqlState.SyntaxError, 'empty type name');
+  const taken = change.snapshot.lookup(type.parentId, schemaId, name);
+  if (taken !== undefined) throw alreadyExists(change.snapshot.byId(taken), name);
+  const database = change.snapshot.databaseById(type.parentId);
+  const schema = database && change.snapshot.schemaById(database, schemaId);
+  const isOfType = namesType(change, type);
+  await change.deleteName(type.parentId, type.schemaId, type.name);
+  await change.writeName(type.parentId, schemaId, name, type.id);
+  await writeType(change, updated(type, { name, schemaId }), typeRenaming(isOfType, schema?.name ?? 'public', name));
+}
+
+/** Puts a new name where texts name the type; a database before it stays. */
+export function typeRenaming(isOfType: (name: TypeName) => boolean, schema: string, name: string): Rewrite {
+  return (node) => {
+    if (node['kind'] !== 'typeName') return undefined;
+    const typeName = node as unknown as TypeName;
+    if (!isOfType(typeName)) return undefined;
+    const parts = [...typeName.name.parts.slice(0, -2), { text: schema, pos: 0 }, { text: name, pos: 0 }];
+    return { ...typeName, name: { ...typeName.name, parts } };
+  };
+}
+
+/** Whether a name in a stored text is this type's; such names have a schema. */
+export function namesType(change: SchemaChange, type: TypeDescriptor): (name: TypeName) => boolean {
+  const [database, schema, own] = change.snapshot.fullName(type);
+  return ({ name: { parts } }) =>
+    parts.length > 1 &&
+    parts.at(-1)?.text === own &&
+    parts.at(-2)?.text === schema &&
+    (parts.length === 2 || parts.at(-3)?.text === database);
+}
+
+/** Writes a type, and everything that uses it as it uses it now. */
+async function writeType(change: SchemaChange, type: TypeDescriptor, rewrite?: Rewrite): Promise<void> {
+  for (const id of type.referencedByIds) {
+    const table = change.snapshot.tableById(id);
+    if (table) await change.awaitPending(table);
+  }
+  await change.write(type);
+  await refreshUsers(change, type, rewrite);
+}
+
+/** Brings what uses a type up to date with it: its columns' types, and stored texts through `rewrite`. */
+export async function refreshUsers(change: SchemaChange, type: TypeDescriptor, rewrite?: Rewrite): Promise<void> {
+  const fresh = enumTypeOf(type, change.snapshot);
+  const users: Descriptor[] = [];
+  for (const id of type.referencedByIds) {
+    const table = change.snapshot.tableById(id);
+    if (!table || table.state === 'DROP') continue;
+    const next = updated(table, {
+      columns: table.columns.map((column) => ({ ...column, type: withFresh(column.type, fresh) })),
+      ...(table.exprTypes && { exprTypes: table.exprTypes.map((one) => withFresh(one, fresh)) }),
+    });
+    users.push(rewrite ? rewriteStoredTexts(next, rewrite) : next);
+  }
+  await change.write(...users);
+}
+
+function withFresh(type: ColumnType, fresh: ColumnType): ColumnType {
+  if (type.typeId === fresh.typeId) return fresh;
+  return type.element?.typeId === fresh.typeId ? arrayOf(fresh) : type;
+}
+
+export async function dropType(change: SchemaChange, stmt: DropType): Promise<void> {
+  if (stmt.behavior === 'cascade') throw new StatementError(SqlState.FeatureNotSupported, 'DROP TYPE CASCADE is not yet supported');
+  const { catalog } = change.context.engine;
+  for (const name of stmt.names) {
+    const parts = partsOf(name);
+    const found = change.snapshot.resolveType(parts, change.context.names);
+    if (!found) {
+      if (!stmt.ifExists) throw new StatementError(SqlState.UndefinedObject, `type "${parts.join('.')}" does not exist`);
+      change.context.notice(`type "${parts.join('.')}" does not exist, skipping`);
+      continue;
+    }
+    const type = found.descriptor;
+    requireOwner(change, type);
+    const users = type.referencedByIds.map((id) => change.snapshot.byId(id)).filter((user) => user !== undefined && user.state !== 'DROP');
+    if (users.length > 0) {
+      const list = users.map((user) => quoteNames(change.snapshot.fullName(user as TableDescriptor)));
+      throw new StateError(
+        SqlState.DependentObjectsStillExist,
+        `cannot drop type "${type.name}" because other objects ([${list.join(' ')}]) still depend on it`,
+        { detail: users.map((user) => `${describeKind(user as Descriptor)} "${user?.name}" uses it`).join('; ') },
+      );
+    }
+    await change.deleteName(type.parentId, type.schemaId, type.name);
+    await catalog.lock(change.txn, [type.id]);
+    catalog.deleteDescriptor(change.txn, type.id);
+    await change.refresh();
+  }
+}
+
+/** `CREATE TYPE public.t AS ENUM ('a', 'b')`. */
+export function createTypeText(type: TypeDescriptor, schema: string): string {
+  const labels = type.members.map((member) => `'${member.replaceAll("'", "''")}'`);
+  return `CREATE TYPE ${quoteNames([schema, type.name])} AS ENUM (${labels.join(', ')})`;
+}
