@@ -18,7 +18,7 @@ import type { Timestamp } from '../base/timestamp.ts';
 import { formatDecimal, formatForError, formatUtc, MIN_TIMESTAMP } from '../base/timestamp.ts';
 import { MICROS_PER_SECOND } from '../base/duration.ts';
 import type { Catalog, NameContext } from '../catalog/catalog.ts';
-import { quoteLiteral, quoteNames } from '../catalog/names.ts';
+import { quoteLiteral } from '../catalog/names.ts';
 import { checkPrivilege, type Grantees } from '../catalog/privileges.ts';
 import type { ProtectedRecords } from '../catalog/protectedRecords.ts';
 import type { CatalogSnapshot } from '../catalog/snapshot.ts';
@@ -86,7 +86,7 @@ export async function planBackup(
         if (!(error instanceof StartGoneError)) throw error;
         // A start that stands where GC does can be chosen again.
         if (!request.revisionHistory || attempt + 1 === LOWER_BOUND_MARGINS_MICROS.length)
-          throw protectionError(error.gone, deps.catalog.currentNow());
+          throw protectionError(error.gone);
       }
     }
   } finally {
@@ -358,15 +358,13 @@ function describe(deps: BackupPlanningDeps, request: BackupRequest, details: Bac
 }
 
 /** The 72000 of a start that cannot be protected any more, in the words of a backup. */
-function protectionError(error: HistoryGoneError, snapshot: CatalogSnapshot | undefined): StatementError {
+function protectionError(error: HistoryGoneError): StatementError {
   const { tableId, timestamp, threshold } = error;
-  const table = snapshot?.tableById(tableId);
-  const name = table && snapshot ? `table ${quoteNames(snapshot.fullName(table))} (${tableId}):` : `table ${tableId}:`;
   return new StatementError(
     SqlState.SnapshotTooOld,
     `protected ts verification error: range span: /Table/${tableId}: batch timestamp ${formatForError(timestamp)} must be after replica GC threshold ${formatForError(threshold)}`,
     {
-      detail: error.detail?.replace(`table ${tableId}:`, name),
+      detail: error.detail,
       hint: 'take a full backup; for later ones raise gc.ttlseconds, back up more often, or hold the time with varve_internal.protect_timestamp(target, timestamp)',
       cause: error,
     },

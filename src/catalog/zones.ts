@@ -277,6 +277,12 @@ export class Zones implements SpanConfigs {
     for (const descriptor of snapshot.all()) if (descriptor.kind === 'table' && !descriptor.view) yield descriptor.id;
   }
 
+  nameOf(tableId: number): string | undefined {
+    const snapshot = this.#catalog.currentNow();
+    const table = snapshot?.tableById(tableId);
+    return snapshot && table && quoteNames(snapshot.fullName(table));
+  }
+
   configOf(tableId: number): TableConfig | undefined {
     if (!this.#cache.has(tableId)) this.#cache.set(tableId, this.#compute(tableId));
     return this.#cache.get(tableId);

@@ -23,6 +23,8 @@ export interface TableConfig {
 export interface SpanConfigs {
   /** Undefined for an id it does not know: the default applies. */
   configOf(tableId: number): TableConfig | undefined;
+  /** What users call the table, with database and schema; undefined when it is not known any more. For messages. */
+  nameOf?(tableId: number): string | undefined;
   /** Every table it knows, with data or without. */
   tableIds(): Iterable<number>;
   /** Grows whenever any answer of configOf may have changed, so that callers can cache. */

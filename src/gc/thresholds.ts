@@ -44,7 +44,7 @@ interface TableState {
   oldest: ProtectionRecord | undefined;
 }
 
-/** 72000: the history that a read or an export asked for may be gone. The layer that knows the table's name adds it. */
+/** 72000: the history that a read or an export asked for may be gone. */
 export class HistoryGoneError extends StatementError {
   readonly tableId: number;
   readonly timestamp: Timestamp;
@@ -140,13 +140,20 @@ export class Thresholds {
     return new HistoryGoneError(
       `${what} ${formatForError(ts)} must be after replica GC threshold ${formatForError(threshold)}`,
       {
-        detail: `table ${tableId}: the time lies ${formatDuration(threshold - ts + 1)} too early; ${moved}`,
+        detail: `${this.#describe(tableId)}: the time lies ${formatDuration(threshold - ts + 1)} too early; ${moved}`,
         hint: `use a later time; to keep history this long from now on, set gc.ttlseconds to ${ttlToKeep(ts, now)} or more, or protect the time before it expires`,
       },
       tableId,
       ts,
       threshold,
     );
+  }
+
+  /** `table bank.public.accounts (52)`, as far as its name is known. */
+  #describe(tableId: number): string {
+    const name = this.#configs.nameOf?.(tableId);
+    if (this.configOf(tableId).isCatalog) return `the schemas of that time (${name === undefined ? `table ${tableId}` : `${name}, table ${tableId}`})`;
+    return name === undefined ? `table ${tableId}` : `table ${name} (${tableId})`;
   }
 
   explain(tableId: number): ThresholdExplanation {
