@@ -311,19 +311,21 @@ export class BackupResumer implements Resumer {
     }
     for (const name of await this.#ownDataFiles(storage, ctx)) await storage.delete(name);
     const owner = { clusterId: this.#deps.kv.clusterId, jobId };
-    // Each look finds the newest of this job's checkpoints, until there is none.
+    // Each look finds the newest of this job's readable checkpoints, until there is none.
     for (;;) {
       const checkpoint = await readNewestCheckpoint(storage, directory, owner, ctx.signal);
       if (checkpoint === undefined) break;
       await storage.delete(checkpoint.name);
+    }
+    if (await this.#isAlone(storage, ctx)) {
+      for (const name of await listCheckpoints(storage, directory, ctx.signal)) await storage.delete(name);
     }
     await storage.delete(lockName(directory, jobId));
   }
 
   /**
    * Whether the directory's manifest, if there is one, is this job's. A damaged one would make the whole
-   * chain unreadable, so it must go. Nobody writes a manifest where another's lock stands, so where none
-   * does it is this job's; what the storage garbled on this one read is read again first.
+   * chain unreadable, so it must go; what the storage garbled on this one read is read again first.
    */
   async #hasOwnManifest(storage: ExternalStorage, ctx: JobContext): Promise<boolean> {
     const { directory } = this.#details;
@@ -333,9 +335,14 @@ export class BackupResumer implements Resumer {
     } catch (error) {
       if (!(error instanceof CorruptionError)) throw error;
       if (this.#mayRevertAgain()) throw new RetryableJobError(error.message, error);
-      const locks = await listLocks(storage, directory, ctx.signal);
-      return locks.every((jobId) => jobId === String(ctx.jobId));
+      return await this.#isAlone(storage, ctx);
     }
+  }
+
+  /** Nobody writes where another's lock stands, so where none does, what cannot tell its owner is this job's. */
+  async #isAlone(storage: ExternalStorage, ctx: JobContext): Promise<boolean> {
+    const locks = await listLocks(storage, this.#details.directory, ctx.signal);
+    return locks.every((jobId) => jobId === String(ctx.jobId));
   }
 
   #mayRevertAgain(): boolean {

@@ -230,6 +230,21 @@ test('a file that was stored wrong, or a manifest, never makes a success', async
   }
 });
 
+test('a damaged checkpoint goes too when a backup is canceled', async () => {
+  let injector: FaultInjector | undefined;
+  const harness = await bank({ wrap: (storage) => injector?.wrap(storage) ?? storage });
+  const rules = [{ operations: ['write'] as const, name: /BACKUP-CHECKPOINT/, action: { kind: 'truncate', keepBytes: 20 } as const }];
+  injector = new FaultInjector({ rules, random: seededRandom(7), clock: harness.clock, activity: harness.clock.activity });
+  harness.jobs.pausepoints.setHook(async (name, ctx) => {
+    if (name === 'backup.afterExport') await harness.jobs.cancel(ctx.jobId);
+  });
+  const id = await start(harness, FULL);
+  assert.is(await finish(harness, id), 'canceled');
+  assert.ok(injector.log.some(({ fault }) => fault === 'truncate'));
+  assert.equal(await harness.fileNames(), []);
+  harness.close();
+});
+
 test('a manifest that reads wrong once while a backup is undone is read again', async () => {
   let injector: FaultInjector | undefined;
   const harness = await bank({ wrap: (storage) => injector?.wrap(storage) ?? storage });
