@@ -51,6 +51,8 @@ export class Backups {
   readonly #checker: Session;
   readonly #collections: Collection[] = [];
   readonly #layers = new Map<string, Layer[]>();
+  /** By the database restored into: asked for, and not yet seen to have ended. */
+  readonly #asked = new Map<string, Restored>();
   #restored: Restored[] = [];
   #number = 0;
   busy = 0;
@@ -63,6 +65,10 @@ export class Backups {
     this.#checker = world.db.newSession();
     for (const database of DATABASES) this.#collections.push({ uri: `mem://bucket/${database}`, database, tables: undefined });
     jobs.onTerminal((job) => {
+      // A restore that was paused goes on after its statement has ended, so the job tells.
+      const into = job.type === 'RESTORE' ? /(?:new_db_name|into_db) = '(r\d+)'/.exec(job.record.description)?.[1] : undefined;
+      const asked = into === undefined ? undefined : this.#asked.get(into);
+      if (asked && job.record.status === 'succeeded') this.#restored.push(asked);
       if (job.type !== BACKUP_JOB_TYPE || job.record.status !== 'succeeded') return;
       const details = detailsFromJson(job.record.details);
       const full = details.kind === 'full' ? details.directory : details.directory.split('/').slice(1, 4).join('/');
@@ -115,7 +121,7 @@ export class Backups {
       const code = codeOf(error);
       this.#world.count(`backup: ${code}`);
       if (code === '72000') this.#judgeGone(collection, sql, error, from);
-      else if (!this.#isExpected(code, BACKUP_CODES)) this.#world.fail('unexpected error', `${sql}\n    ${tell(error)}`, error);
+      else if (!this.#isExpected(code, BACKUP_CODES, from)) this.#world.fail('unexpected error', `${sql}\n    ${tell(error)}`, error);
     });
   }
 
@@ -206,15 +212,15 @@ export class Backups {
       ? `CREATE DATABASE ${into}; RESTORE TABLE ${database}.* ${at} WITH into_db = '${into}', skip_missing_foreign_keys, skip_missing_sequences`
       : `RESTORE DATABASE ${database} ${at} WITH new_db_name = '${into}'`;
     void dice;
-    this.#start(sql, (error) => {
+    this.#asked.set(into, { collection, time, into, sql });
+    this.#start(sql, (error, from) => {
       if (error === undefined) {
         if (!isClaimed && !mayChange) this.#world.fail('restore outside', `${sql}\n    succeeded, and no layer claims that time`);
-        this.#restored.push({ collection, time, into, sql });
         return;
       }
       const code = codeOf(error);
       this.#world.count(`restore: ${code}`);
-      if (isClaimed ? this.#isExpected(code, RESTORE_CODES) : code === '22023' || this.#isExpected(code, RESTORE_CODES)) return;
+      if (isClaimed ? this.#isExpected(code, RESTORE_CODES, from) : code === '22023' || this.#isExpected(code, RESTORE_CODES, from)) return;
       // Without a table at that time there is nothing to restore.
       const hasTargets = tables ? this.#targetsAt(collection, time).length > 0 : this.#world.model.hasDatabaseAt(database, time);
       if (!hasTargets && NOTHING_CODES.has(code)) return;
@@ -229,6 +235,7 @@ export class Backups {
         for (let i = 0; i < timesEach; i++) {
           this.#restoreTo(dice, collection, full, this.#someTime(dice, collection, full));
           while (this.busy > 0) await settle();
+          await this.#jobs.look();
           await this.compare();
         }
       }
@@ -292,8 +299,8 @@ export class Backups {
 
   // ---- running ----------------------------------------------------------------------------------
 
-  #isExpected(code: string, allowed: ReadonlySet<string>): boolean {
-    return allowed.has(code) || (STORAGE_CODES.has(code) && (this.#world.faultsOn || this.#world.faultPeriods > 0));
+  #isExpected(code: string, allowed: ReadonlySet<string>, from: number): boolean {
+    return allowed.has(code) || (STORAGE_CODES.has(code) && this.#world.hadFaultsSince(from));
   }
 
   #start(sql: string, done: (error: unknown, from: number) => void): void {

@@ -113,7 +113,7 @@ export class Clients {
         statements: 0,
         isBroken: false,
         asOf,
-        catalogChanges: this.#world.catalogChanges,
+        catalogChanges: this.#world.knownChanges,
         startedAt: this.#world.now,
       };
       this.#world.count(asOf === undefined ? 'begin' : 'begin as of system time');
@@ -180,13 +180,14 @@ export class Clients {
   }
 
   #single(client: Client, operation: Operation): void {
-    const changes = this.#world.catalogChanges;
+    const changes = this.#world.knownChanges;
+    const startedAt = this.#world.now;
     const sql = operationSql(operation);
     this.#world.count(operation.kind);
     this.#run(client, sql, ({ error, results, stamp }) => {
       if (error !== undefined) {
         if (committedWrite(stamp) !== undefined) this.#world.fail('error after commit', `${sql} committed and then said ${tell(error)}`);
-        else this.#judge(client, sql, error, changes);
+        else if (!this.#hasOutlivedHistory(startedAt, error)) this.#judge(client, sql, error, changes);
         return;
       }
       const done = this.#done(operation, results);
@@ -203,7 +204,7 @@ export class Clients {
     this.#run(client, 'COMMIT', ({ error }) => {
       if (error !== undefined) {
         if (txn?.state === 'committed') this.#world.fail('error after commit', `COMMIT committed and then said ${tell(error)}`);
-        else if (codeOf(error) !== '40001' && !this.#hasOutlivedHistory(transaction, error)) this.#unexpected(client, 'COMMIT', error);
+        else if (codeOf(error) !== '40001' && !this.#hasOutlivedHistory(transaction.startedAt, error)) this.#unexpected(client, 'COMMIT', error);
         return;
       }
       if (!txn) return;
@@ -263,7 +264,7 @@ export class Clients {
     this.#run(client, sql, ({ error, results }) => {
       if (error === undefined) return done(results);
       transaction.isBroken = true;
-      if (this.#hasOutlivedHistory(transaction, error)) return;
+      if (this.#hasOutlivedHistory(transaction.startedAt, error)) return;
       this.#judge(client, sql, error, transaction.catalogChanges);
     });
   }
@@ -296,9 +297,9 @@ export class Clients {
     return { operation: { ...operation, rows }, given };
   }
 
-  /** A transaction that has been open for longer than the shortest TTL may find its snapshot collected. */
-  #hasOutlivedHistory(transaction: OpenTransaction, error: unknown): boolean {
-    const isOld = codeOf(error) === '72000' && this.#world.now - transaction.startedAt >= TTL_SHORTEST_MICROS;
+  /** A transaction, or a statement waiting for a lock, that has been open for longer than the shortest TTL may find its snapshot collected. */
+  #hasOutlivedHistory(startedAt: number, error: unknown): boolean {
+    const isOld = codeOf(error) === '72000' && this.#world.now - startedAt >= TTL_SHORTEST_MICROS;
     if (isOld) this.#world.count('transaction outlived by GC');
     return isOld;
   }

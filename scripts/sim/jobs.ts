@@ -19,9 +19,6 @@ export interface WatchedJob {
   readonly id: number;
   readonly type: string;
   record: JobRecord;
-  /** Fault periods before it was first seen; more at its end, or faults on at either: it may have met one. */
-  readonly faultPeriods: number;
-  readonly sawFaults: boolean;
   isChecked: boolean;
 }
 
@@ -45,7 +42,7 @@ export class Jobs {
   }
 
   mayHaveMetFaults(job: WatchedJob): boolean {
-    return job.sawFaults || this.#world.faultsOn || job.faultPeriods !== this.#world.faultPeriods;
+    return this.#world.hadFaultsSince(job.record.created, job.record.finished);
   }
 
   active(): WatchedJob[] {
@@ -61,8 +58,6 @@ export class Jobs {
         id: record.id,
         type: record.type,
         record,
-        faultPeriods: world.faultPeriods,
-        sawFaults: world.faultsOn,
         isChecked: false,
       };
       if (!known) {
@@ -162,4 +157,5 @@ export class Jobs {
 const ALLOWED: Readonly<Record<string, ReadonlySet<string>>> = {
   BACKUP: new Set(['55006']),
   RESTORE: new Set(['42P07', '42P04', '3D000']),
+  'SCHEMA CHANGE': new Set(['23505']),
 };

@@ -40,7 +40,14 @@ export async function checkStorage(world: World, backups: Backups, jobs: Jobs): 
 
 /** No protection of a job that has ended, none that a user has released. */
 export function checkProtections(world: World, jobs: Jobs): void {
+  const isQuiet = jobs.active().length === 0;
   for (const record of world.db.services.protections.current()) {
+    if (isQuiet && record.metaType !== 'user') {
+      throw new SimFailure(
+        'left behind: protection',
+        `protection ${record.id} of ${record.metaType} ${record.meta}, and no job is under way`,
+      );
+    }
     if (record.metaType !== 'jobs') continue;
     const job = jobs.watched.get(Number(record.meta));
     if (job && isTerminal(job.record.status)) {

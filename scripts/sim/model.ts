@@ -49,6 +49,8 @@ interface Version {
 
 export class TableModel {
   readonly uid: number;
+  /** Of its descriptor; set with the name. */
+  id = 0;
   readonly columns: ColumnModel[];
   readonly primaryKey: readonly string[];
   readonly sequence: string | undefined;
@@ -345,9 +347,11 @@ export class Model {
   #checkConstraints(table: TableModel, database: string, ts: number): void {
     for (const index of table.indexes) {
       if (!index.unique) continue;
+      const column = table.column(index.column, ts);
+      if (!column) continue;
       const seen = new Set<Value>();
       for (const row of table.rows.values()) {
-        const value = row[index.column] ?? null;
+        const value = shownValue(row, column);
         if (value !== null && seen.has(value))
           throw new ModelError(`a commit at ${ts} made ${value} a duplicate in unique index ${index.name}`);
         seen.add(value);

@@ -50,7 +50,7 @@ export class Protections {
     const ts = Math.max(1, world.now - dice.between(0, dice.pick([10, 10_000_000, 600_000_000])));
     const sql = `SELECT varve_internal.protect_timestamp('${name ?? database}', ${timeSql(ts)})`;
     const from = world.now;
-    const changes = world.catalogChanges;
+    const changes = world.knownChanges;
     world.note(`user > ${sql}`);
     world.count('protect timestamp');
     try {

@@ -2,9 +2,10 @@
  * Schema: one session that creates, changes, truncates and drops tables and indexes and sets zones,
  * beside the clients' transactions and the backups.
  */
+import type { TableDescriptor } from '../../src/catalog/descriptor.ts';
 import type { Session } from '../../src/sql/exec/session.ts';
 import type { Dice } from './dice.ts';
-import { type ColumnModel, FOREVER, type ForeignKeyModel, type IndexModel, NOW, TableModel, type TableSpec } from './model.ts';
+import { type ColumnModel, FOREVER, type ForeignKeyModel, type IndexModel, NOW, TableModel, type TableSpec, type Value } from './model.ts';
 import { createTableSql, literal } from './sqlText.ts';
 import type { Zones } from './zones.ts';
 import { codeOf, committedWrite, type Stamp, tell, type World } from './world.ts';
@@ -16,6 +17,8 @@ export const BANK_MONEY = 100;
 
 /** Others got in between, or the statement does not fit what is there. */
 const EXPECTED = new Set(['40001', '42P07', '42P01', '42701', '42703', '42704', '2BP01', '55000']);
+/** What the job of an online change may end with, after its statement's own transaction: paused, canceled, duplicates. */
+const JOB_CODES = new Set(['55000', '57014', '23505', '40001']);
 const TTLS = [1, 20, 60, 600, 3600, 14_400, 90_000] as const;
 
 export class Schema {
@@ -24,11 +27,61 @@ export class Schema {
   readonly #session: Session;
   #uid = 0;
   isBusy = false;
+  /** Every table descriptor's newest version that was seen. */
+  readonly #seen = new Map<number, number>();
+  readonly #tables = new Map<number, TableModel>();
+  /** Defaults of columns asked for, by table and column name: the model's own word, not the descriptor's. */
+  readonly #defaults = new Map<string, Value>();
 
   constructor(world: World, zones: Zones) {
     this.#world = world;
     this.#zones = zones;
     this.#session = world.db.newSession();
+    world.db.services.catalog.onChange(() => this.#watch());
+  }
+
+  /** Online changes become public when their job says so: the descriptors tell when. */
+  #watch(): void {
+    const world = this.#world;
+    for (const descriptor of world.db.services.catalog.currentNow()?.all() ?? []) {
+      if (descriptor.kind !== 'table' || descriptor.state !== 'PUBLIC' || descriptor.sequence) continue;
+      const ts = descriptor.modificationTime;
+      if (this.#seen.get(descriptor.id) === ts) continue;
+      this.#seen.set(descriptor.id, ts);
+      world.catalogChanges++;
+      world.acknowledge({ ts, apply: () => this.#follow(descriptor, ts) });
+    }
+  }
+
+  #follow(descriptor: TableDescriptor, ts: number): void {
+    const table = this.#tables.get(descriptor.id);
+    if (!table) return;
+    const isPublic = (one: { state: string }) => one.state === 'public';
+    const names = new Set(descriptor.columns.filter(isPublic).map(({ name }) => name));
+    for (const shown of table.columnsAt(ts)) if (!names.delete(shown.name)) shown.until = ts;
+    for (const name of names) {
+      const value = this.#defaults.get(`${table.uid}/${name}`) ?? null;
+      table.columns.push({ ...column(name, 'INT', value), key: `${name}#${ts}`, from: ts });
+    }
+    const nameOf = (id: number | undefined) => descriptor.columns.find((one) => one.id === id)?.name ?? '';
+    table.indexes = descriptor.indexes
+      .filter(isPublic)
+      .map((index) => ({ name: index.name, column: nameOf(index.columnIds[0]), unique: index.unique }));
+  }
+
+  /** A name stands for a table from a commit on. */
+  #setName(name: string, ts: number, table: TableModel): void {
+    const [database = '', own = ''] = name.split('.');
+    const { catalog } = this.#world.db.services;
+    const snapshot = catalog.currentNow();
+    const parent = snapshot?.database(database);
+    const found = parent && snapshot?.tablesOf(parent.id).find((one) => one.name === own);
+    if (found) {
+      table.id = found.id;
+      this.#tables.set(found.id, table);
+      this.#follow(found, ts);
+    }
+    this.#world.model.setName(name, ts, table);
   }
 
   nextUid(): number {
@@ -127,7 +180,7 @@ export class Schema {
   #create(spec: TableSpec, families: string[][]): Promise<void> {
     this.#world.count('create table');
     const name = `${spec.database}.${spec.name}`;
-    return this.#run(createTableSql(spec, families), (ts) => this.#world.model.setName(name, ts, new TableModel(spec, this.nextUid())));
+    return this.#run(createTableSql(spec, families), (ts) => this.#setName(name, ts, new TableModel(spec, this.nextUid())));
   }
 
   #createTable(dice: Dice): Promise<void> | undefined {
@@ -181,7 +234,10 @@ export class Schema {
         if (!old) continue;
         const fresh = new TableModel({ ...old, columns: old.columns, indexes: old.indexes, foreignKey: old.foreignKey }, this.nextUid());
         this.#zones.copyTable(old, fresh);
-        model.setName(name, ts, fresh);
+        for (const [key, value] of [...this.#defaults]) {
+          if (key.startsWith(`${old.uid}/`)) this.#defaults.set(`${fresh.uid}/${key.slice(key.indexOf('/') + 1)}`, value);
+        }
+        this.#setName(name, ts, fresh);
       }
     });
   }
@@ -208,9 +264,9 @@ export class Schema {
     const made = `n${dice.between(0, 3)}`;
     const value = dice.percent(50) ? dice.between(1, 50) : null;
     this.#world.count('add column');
-    return this.#run(`ALTER TABLE ${name} ADD COLUMN ${made} INT${value === null ? '' : ` DEFAULT ${literal(value)}`}`, (ts) => {
-      table.columns.push({ ...column(made, 'INT', value), key: `${made}#${ts}`, from: ts });
-    });
+    if (table.columns.some((one) => one.name === made && one.until === FOREVER)) return undefined;
+    this.#defaults.set(`${table.uid}/${made}`, value);
+    return this.#run(`ALTER TABLE ${name} ADD COLUMN ${made} INT${value === null ? '' : ` DEFAULT ${literal(value)}`}`, () => {});
   }
 
   #dropColumn(dice: Dice): Promise<void> | undefined {
@@ -218,10 +274,7 @@ export class Schema {
     const chosen = found && dice.maybe(found.table.columns.filter((one) => one.until === FOREVER && one.name.startsWith('n')));
     if (!found || !chosen) return undefined;
     this.#world.count('drop column');
-    return this.#run(`ALTER TABLE ${found.name} DROP COLUMN ${chosen.name} CASCADE`, (ts) => {
-      chosen.until = ts;
-      found.table.indexes = found.table.indexes.filter((index) => index.column !== chosen.name);
-    });
+    return this.#run(`ALTER TABLE ${found.name} DROP COLUMN ${chosen.name} CASCADE`, () => {});
   }
 
   #createIndex(dice: Dice): Promise<void> | undefined {
@@ -235,10 +288,9 @@ export class Schema {
     const made = `i${dice.between(0, 9)}_${chosen.name}`;
     if (table.indexes.some((index) => index.name === made)) return undefined;
     const stored = dice.percent(30) ? ' STORING (s)' : '';
-    this.#world.count('create index');
-    return this.#run(`CREATE INDEX ${made} ON ${name} (${chosen.name})${stored}`, () => {
-      table.indexes = [...table.indexes, { name: made, column: chosen.name, unique: false }];
-    });
+    const unique = dice.percent(20) ? 'UNIQUE ' : '';
+    this.#world.count(`create ${unique.toLowerCase()}index`);
+    return this.#run(`CREATE ${unique}INDEX ${made} ON ${name} (${chosen.name})${stored}`, () => {});
   }
 
   #dropIndex(dice: Dice): Promise<void> | undefined {
@@ -246,9 +298,7 @@ export class Schema {
     const chosen = found && dice.maybe(found.table.indexes.filter((index) => index.name.startsWith('i')));
     if (!found || !chosen) return undefined;
     this.#world.count('drop index');
-    return this.#run(`DROP INDEX ${found.name}@${chosen.name} CASCADE`, () => {
-      found.table.indexes = found.table.indexes.filter((index) => index !== chosen);
-    });
+    return this.#run(`DROP INDEX ${found.name}@${chosen.name} CASCADE`, () => {});
   }
 
   // ---- zones ------------------------------------------------------------------------------------
@@ -284,6 +334,9 @@ export class Schema {
     } catch (error) {
       world.note(`ddl < ${tell(error)}`);
       world.count(`schema change: ${codeOf(error)}`);
+      const isOnline =
+        error instanceof Error && JOB_CODES.has(codeOf(error)) && /^(ALTER TABLE|CREATE (UNIQUE )?INDEX|DROP INDEX)/.test(sql);
+      if (isOnline) return;
       if (committedWrite(stamp) !== undefined) world.fail('error after commit', `${sql} committed and then said ${tell(error)}`, error);
       else if (!EXPECTED.has(codeOf(error))) world.fail('unexpected error', `${sql}\n    ${tell(error)}`, error);
     } finally {

@@ -13,6 +13,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { createHash } from 'node:crypto';
 
 import { isVarveError } from '../../src/base/errors.ts';
+import type { Clock, Timer } from '../../src/base/clock.ts';
 import type { Executor } from '../../src/base/executor.ts';
 import { ManualClock } from '../../src/base/manualClock.ts';
 import type { Txn, TxnOptions } from '../../src/kv/kv.ts';
@@ -83,6 +84,34 @@ class SimExecutor implements Executor {
   }
 }
 
+/** Timers of retries that last a number of turns: a storage call that is tried again holds up nobody's time. */
+class TurnClock implements Clock {
+  readonly isManual = true;
+  readonly #clock: Clock;
+  readonly #dice: Dice;
+
+  constructor(clock: Clock, dice: Dice) {
+    this.#clock = clock;
+    this.#dice = dice;
+  }
+
+  nowMicros(): number {
+    return this.#clock.nowMicros();
+  }
+
+  setTimer(_delayMicros: number, callback: () => void): Timer {
+    let isCanceled = false;
+    void turns(this.#dice.between(1, 30)).then(() => {
+      if (!isCanceled) callback();
+    });
+    return {
+      cancel: () => {
+        isCanceled = true;
+      },
+    };
+  }
+}
+
 export class World {
   readonly db: Database;
   readonly clock: ManualClock;
@@ -93,9 +122,11 @@ export class World {
   readonly trace: string[] = [];
   /** Counts changes of the catalog that began or ended: statements planned before one may miss their table. */
   catalogChanges = 0;
-  /** Counts times that faults were switched on. */
+  /** What the model knows of them. */
+  knownChanges = 0;
   faultsOn = false;
-  faultPeriods = 0;
+  /** When faults were on; the last period has no end while they are. */
+  readonly #faultPeriods: { readonly from: number; to: number }[] = [];
   readonly #hash = createHash('sha256');
   readonly #acknowledged: AcknowledgedCommit[] = [];
   /** Statements under way that may have committed what nobody has been told of. */
@@ -120,6 +151,7 @@ export class World {
       seed: `sim ${dice.random.nextUint32()}`,
       localities: Array.from({ length: NODES }, (_, i) => `region=r${i + 1}`),
       executor: new SimExecutor(dice.fork('executor')),
+      ioClock: new TurnClock(clock, dice.fork('io clock')),
       wrapStorage: (inner) => new SlowStorage(faults.wrap(inner), jitter),
     });
     const world = new World(db, clock, dice, faults, tracing);
@@ -178,6 +210,7 @@ export class World {
   /** Applies what has been acknowledged; false when a commit may not have been acknowledged yet, and nothing was applied. */
   catchUp(): boolean {
     for (const stamp of this.#open) if (committedWrite(stamp) !== undefined) return false;
+    this.knownChanges = this.catalogChanges;
     this.#acknowledged.sort((a, b) => a.ts - b.ts);
     for (const commit of this.#acknowledged.splice(0)) {
       try {
@@ -192,8 +225,15 @@ export class World {
 
   setFaults(rules: readonly FaultRule[]): void {
     this.faults.setRules(rules);
+    const last = this.#faultPeriods.at(-1);
+    if (this.faultsOn && last) last.to = this.now;
     this.faultsOn = rules.length > 0;
-    if (this.faultsOn) this.faultPeriods++;
+    if (this.faultsOn) this.#faultPeriods.push({ from: this.now, to: Number.POSITIVE_INFINITY });
+  }
+
+  /** Whether faults were on at some time from `from` on. */
+  hadFaultsSince(from: number, to = Number.POSITIVE_INFINITY): boolean {
+    return this.#faultPeriods.some((period) => from <= period.to && period.from <= to);
   }
 
   async close(): Promise<void> {
