@@ -47,20 +47,19 @@ function bare(table: TableDescriptor): TableDescriptor {
   return { ...table, indexes: [], checks: [], foreignKeys: [], referencedByIds: [] };
 }
 
-/** Fills the columns in one piece of rows from `from` on, in the caller's transaction. Returns where the next begins, and the rows seen. */
+/** Fills the columns in one piece of the rows in [from, to), in the caller's transaction. Returns where the next begins, and the rows seen. */
 export async function fillColumns(
   engine: EngineServices,
   table: TableDescriptor,
   columnIds: readonly number[],
   txn: Txn,
   run: Run,
-  from: Bytes | undefined,
-  rowsMax: number,
+  { from, to, rowsMax }: { readonly from: Bytes | undefined; readonly to: Bytes; readonly rowsMax: number },
 ): Promise<{ next: Bytes | undefined; rows: number }> {
   const plain = bare(table);
   const writer = tableWriter(plain, engine.functions);
   const positions = columnIds.map((id) => table.columns.findIndex((column) => column.id === id)).filter((position) => position >= 0);
-  for await (const { rows, next } of tableRows(txn, plain, rowsMax, from)) {
+  for await (const { rows, next } of tableRows(txn, plain, rowsMax, from, to)) {
     const changes: RowChange[] = [];
     for (const old of rows) {
       const changed = old.slice();

@@ -165,6 +165,6 @@ class DroppedDataResumer implements Resumer {
 }
 
 /** `job 5`, `schedule 5`, `user root`. */
-export function owner(record: { readonly metaType: string; readonly meta: string }): string {
+function owner(record: { readonly metaType: string; readonly meta: string }): string {
   return `${record.metaType.replace(/s$/, '')} ${record.meta}`;
 }

@@ -26,7 +26,7 @@ import type { EngineServices } from '../statement.ts';
 import { fillColumns, ingestEntries, type PieceSizes } from './backfill.ts';
 import { changeRun } from './changeRun.ts';
 import { discarded, published } from './pendingChange.ts';
-import { tableRows } from './tableRows.ts';
+import { endOfRows, tableRows } from './tableRows.ts';
 import { repairEntry, validateRows } from './validateChange.ts';
 
 export const SCHEMA_CHANGE_JOB_TYPE = 'SCHEMA CHANGE';
@@ -166,7 +166,10 @@ export class SchemaChangeResumer implements Resumer {
       );
     const before = this.#table(ctx);
     if (!before || needsValue(before).length === 0) return;
-    const { within } = await changeRun(engine, engine.kv.reading(), ctx.signal);
+    const { run, within } = await changeRun(engine, engine.kv.reading(), ctx.signal);
+    // Rows that come after this one are whole; following them could go on for ever.
+    const to = await endOfRows(run.reader, before);
+    if (to === undefined) return;
     let next = from;
     let sinceCheckpoint = 0;
     for (;;) {
@@ -174,7 +177,7 @@ export class SchemaChangeResumer implements Resumer {
         const table = await this.#tableIn(ctx, txn);
         if (!table) return { next: undefined, rows: 0 };
         const ids = needsValue(table).map((column) => column.id);
-        return fillColumns(engine, table, ids, txn, within(txn), next, sizes.columnRows);
+        return fillColumns(engine, table, ids, txn, within(txn), { from: next, to, rowsMax: sizes.columnRows });
       });
       if (done.next === undefined) return;
       next = done.next;

@@ -7,6 +7,7 @@ import { prefixEnd } from '../../../base/span.ts';
 import type { Datum } from '../../../catalog/datum.ts';
 import type { TableDescriptor } from '../../../catalog/descriptor.ts';
 import { indexSpan, rowDecoder, tableCodec } from '../../../catalog/rowCodec.ts';
+import { rowPrefixLength } from '../../../catalog/rowDecoder.ts';
 import type { KvReader } from '../../../kv/kv.ts';
 
 /** Bytes of a piece at most, so that wide rows do not make one large. */
@@ -19,9 +20,16 @@ export interface TablePiece {
   readonly next: Bytes;
 }
 
-/** Rows from `from` on (default: all), at most about `rowsMax` a piece, as the reader sees them. */
-export async function* tableRows(reader: KvReader, table: TableDescriptor, rowsMax: number, from?: Bytes): AsyncGenerator<TablePiece> {
-  const span = indexSpan(table, table.primaryIndex);
+/** Rows in [from, to) (default: all), at most about `rowsMax` a piece, as the reader sees them. */
+export async function* tableRows(
+  reader: KvReader,
+  table: TableDescriptor,
+  rowsMax: number,
+  from?: Bytes,
+  to?: Bytes,
+): AsyncGenerator<TablePiece> {
+  const whole = indexSpan(table, table.primaryIndex);
+  const span = { key: whole.key, endKey: to ?? whole.endKey };
   const codec = tableCodec(table);
   const decoder = rowDecoder(
     table,
@@ -29,7 +37,7 @@ export async function* tableRows(reader: KvReader, table: TableDescriptor, rowsM
     table.columns.map((column) => column.id),
   );
   const limit = rowsMax * table.families.length;
-  for (let key: Bytes | undefined = from ?? span.key; key !== undefined; ) {
+  for (let key: Bytes | undefined = from ?? span.key; key !== undefined && key < span.endKey; ) {
     const result = await reader.scan({ key, endKey: span.endKey }, { limit, maxBytes: PIECE_BYTES, validated: true });
     const rows: Datum[][] = [];
     decoder.decode(result.keys, result.values, result.resume === undefined, rows, result.timestamps);
@@ -37,4 +45,11 @@ export async function* tableRows(reader: KvReader, table: TableDescriptor, rowsM
     if (last) yield { rows, next: prefixEnd(codec.rowPrefix(last)) };
     key = result.resume;
   }
+}
+
+/** The key that ends the last row that the reader sees, and all its families, there or yet to come; undefined when it sees none. */
+export async function endOfRows(reader: KvReader, table: TableDescriptor): Promise<Bytes | undefined> {
+  const { keys } = await reader.scan(indexSpan(table, table.primaryIndex), { limit: 1, reverse: true });
+  const [last] = keys;
+  return last === undefined ? undefined : prefixEnd(last.slice(0, rowPrefixLength(last)) as Bytes);
 }

@@ -1,0 +1,198 @@
+/**
+ * Schema changes that are stopped on their way: at every pausepoint the coordinator's node dies, the
+ * job is paused, canceled, or the table changes hands. A row is written at each stop. What succeeds is
+ * whole; what does not leaves nothing.
+ */
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+
+import { isVarveError } from '../../../src/base/errors.ts';
+import { SCHEMA_CHANGE_PAUSEPOINTS } from '../../../src/sql/exec/schemaChange/schemaChangeJob.ts';
+import { openSql, type SqlHarness } from '../../support/sqlHarness.ts';
+import { disagreements, leftovers, tableNamed } from './agreement.ts';
+
+const test = suite('schema change stops');
+
+const SIZES = { columnRows: 10, indexRows: 10, checkpointRows: 20 };
+const FORWARD = SCHEMA_CHANGE_PAUSEPOINTS.slice(0, SCHEMA_CHANGE_PAUSEPOINTS.indexOf('schemachange.beforeRevert'));
+const REVERT = SCHEMA_CHANGE_PAUSEPOINTS.slice(FORWARD.length);
+
+/** Goes through every stop: two columns to fill, a unique index, a check. */
+const DDL = `ALTER TABLE t ADD COLUMN c INT NOT NULL DEFAULT 3, ADD COLUMN d INT AS (a * 2) STORED CHECK (d < 1000), ADD CONSTRAINT u UNIQUE (d)`;
+
+async function prepared(): Promise<SqlHarness> {
+  const db = await openSql({ jobs: SIZES, localities: ['', '', ''] });
+  await db.exec('CREATE TABLE t (id INT PRIMARY KEY, a INT, INDEX known (a))');
+  await db.exec('INSERT INTO t SELECT i, i FROM generate_series(1, 50) AS g(i)');
+  return db;
+}
+
+async function outcome(statement: Promise<unknown>): Promise<string> {
+  return statement.then(
+    () => 'ok',
+    (error: unknown) => {
+      if (!isVarveError(error)) throw error;
+      return error.code;
+    },
+  );
+}
+
+/** A new row, one that goes, and one that moves from one end of the table to the other. */
+async function writeSome(db: SqlHarness, n: number): Promise<void> {
+  const moved = (n % 50) + 1;
+  const sql = `UPSERT INTO t (id, a) VALUES (${100 + n}, ${100 + n}); DELETE FROM t WHERE id = ${95 + n}; UPDATE t SET id = -id WHERE id IN (${moved}, -${moved})`;
+  await db.exec(sql, { session: 'writer' });
+}
+
+async function assertWhole(db: SqlHarness, what: string, done: boolean): Promise<void> {
+  const table = tableNamed(db.engine, 't');
+  assert.equal(await leftovers(db.engine, table), [], what);
+  assert.equal(await disagreements(db.engine, table, db.kv.reading()), [], what);
+  assert.equal(
+    table.columns.map((column) => column.name),
+    done ? ['id', 'a', 'c', 'd'] : ['id', 'a'],
+    what,
+  );
+  assert.is(table.checks.length + table.indexes.length, done ? 3 : 1, what);
+  if (done) assert.equal(await db.rows('SELECT count(*) FROM t WHERE c IS DISTINCT FROM 3 OR d IS DISTINCT FROM a * 2'), [['0']], what);
+}
+
+test('the coordinator dies at each pausepoint, and another node finishes', async () => {
+  for (const point of FORWARD) {
+    const db = await prepared();
+    let stops = 0;
+    let writes = 0;
+    db.jobs.pausepoints.setHook(async (name, ctx) => {
+      await writeSome(db, writes++);
+      // The second time, so that there is something to go on from.
+      if (name !== point || ++stops !== (point.endsWith('Piece') || point.endsWith('Ingest') ? 2 : 1)) return;
+      db.kv.cluster.stopNode(ctx.node.id);
+    });
+    assert.is(await outcome(db.exec(DDL)), 'ok', point);
+    assert.ok(stops >= 1, `${point} was reached`);
+    await assertWhole(db, point, true);
+    db.close();
+  }
+});
+
+test('a pause at each pausepoint tells the statement, and RESUME finishes', async () => {
+  for (const point of FORWARD) {
+    const db = await prepared();
+    await db.exec(`SET CLUSTER SETTING jobs.debug.pausepoints = '${point}'`);
+    assert.is(await outcome(db.exec(DDL)), '55000', point);
+    const [[id, error] = []] = await db.rows('SELECT job_id, error FROM [SHOW JOBS]');
+    assert.is(error, `pause point "${point}" hit`);
+    await writeSome(db, 7);
+    assert.is(await outcome(db.exec('CREATE INDEX other ON t (a, id)')), '55000', 'another change while it is paused');
+    await db.exec(`SET CLUSTER SETTING jobs.debug.pausepoints = ''; RESUME JOB ${id}`);
+    assert.equal(await db.rows(`SELECT status FROM [SHOW JOB WHEN COMPLETE ${id}]`), [['succeeded']], point);
+    await assertWhole(db, point, true);
+    db.close();
+  }
+});
+
+test('a cancel at each pausepoint leaves nothing, and the next change works', async () => {
+  const db = await prepared();
+  let writes = 0;
+  for (const point of FORWARD) {
+    let reached = false;
+    db.jobs.pausepoints.setHook(async (name, ctx) => {
+      await writeSome(db, writes++);
+      if (name !== point || reached) return;
+      reached = true;
+      await db.jobs.cancel(ctx.jobId);
+    });
+    assert.is(await outcome(db.exec(DDL)), '57014', point);
+    assert.ok(reached, point);
+    await assertWhole(db, point, false);
+  }
+  db.jobs.pausepoints.setHook(undefined);
+  assert.is(await outcome(db.exec(DDL)), 'ok');
+  await assertWhole(db, 'after cancels', true);
+  db.close();
+});
+
+test('the coordinator dies while it takes the change back, and another node finishes that', async () => {
+  for (const point of REVERT) {
+    const db = await prepared();
+    await db.exec('UPDATE t SET a = 1 WHERE id < 3');
+    let stops = 0;
+    db.jobs.pausepoints.setHook((name, ctx) => {
+      if (name === point && stops++ === 0) db.kv.cluster.stopNode(ctx.node.id);
+    });
+    assert.is(await outcome(db.exec(DDL)), '23505', point);
+    assert.is(stops > 0, true, point);
+    await assertWhole(db, point, false);
+    db.close();
+  }
+});
+
+test('a table that is dropped at each pausepoint ends the job without an error', async () => {
+  for (const point of FORWARD) {
+    const db = await prepared();
+    let reached = false;
+    db.jobs.pausepoints.setHook(async (name) => {
+      if (name !== point || reached) return;
+      reached = true;
+      await db.exec('DROP TABLE t', { session: 'other' });
+    });
+    assert.is(await outcome(db.exec(DDL)), 'ok', point);
+    assert.ok(reached, point);
+    assert.equal(db.kv.gc.protections.list(), [], point);
+    await db.exec('CREATE TABLE t (id INT PRIMARY KEY, a INT, INDEX known (a))');
+    await assertWhole(db, point, false);
+    db.close();
+  }
+});
+
+test('a TTL shorter than the change does not break it, and history stays readable only as long as it runs', async () => {
+  const db = await prepared();
+  await db.exec('ALTER TABLE t CONFIGURE ZONE USING gc.ttlseconds = 1');
+  let writes = 0;
+  db.jobs.pausepoints.setHook(async () => {
+    await writeSome(db, writes++);
+    void db.clock.advance('1h');
+    await new Promise((resolve) => setImmediate(resolve));
+    await db.kv.gc.runGc();
+  });
+  assert.is(await outcome(db.exec(DDL)), 'ok');
+  db.jobs.pausepoints.setHook(undefined);
+  assert.ok(writes > 20);
+  await assertWhole(db, 'short TTL', true);
+  db.close();
+});
+
+test('another change of the table waits for the one before; inside a transaction it is refused', async () => {
+  const db = await prepared();
+  let inside = '';
+  let queued: Promise<string> | undefined;
+  db.jobs.pausepoints.setHook(async (name) => {
+    if (name !== 'schemachange.afterIngest' || queued) return;
+    queued = outcome(db.exec('CREATE INDEX second ON t (a DESC)', { session: 'second' }));
+    await db.exec('BEGIN', { session: 'third' });
+    inside = await outcome(db.exec('ALTER TABLE t DROP COLUMN a', { session: 'third' }));
+    await db.exec('ROLLBACK', { session: 'third' });
+  });
+  assert.is(await outcome(db.exec('CREATE INDEX first ON t (a)')), 'ok');
+  assert.is(inside, '55000');
+  assert.is(await queued, 'ok');
+  const table = tableNamed(db.engine, 't');
+  assert.equal(
+    table.indexes.map((index) => index.name),
+    ['known', 'first', 'second'],
+  );
+  assert.equal(await leftovers(db.engine, table), []);
+  assert.equal(await disagreements(db.engine, table, db.kv.reading()), []);
+  db.close();
+});
+
+test('a transaction that spans the change gets 40001, or runs again', async () => {
+  const db = await prepared();
+  await db.exec('BEGIN; INSERT INTO t VALUES (1000, 1000)', { session: 'spanning' });
+  await db.exec('CREATE INDEX i ON t (a)');
+  assert.is(await outcome(db.exec('COMMIT', { session: 'spanning' })), '40001');
+  assert.equal(await db.rows('SELECT count(*) FROM t@i WHERE a = 1000'), [['0']]);
+  db.close();
+});
+
+test.run();
