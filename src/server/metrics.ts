@@ -24,6 +24,11 @@ export async function databaseMetrics(database: Database, connectionCount: numbe
   gauge('valcount', 'Versions, tombstones included', stats.versions);
   gauge('livebytes', 'Bytes of live keys and values', stats.liveBytes);
   gauge('totalbytes', 'Bytes of all keys and versions', stats.totalBytes);
+  const memory = kv.memory.figures();
+  gauge('varve.memory.limit_bytes', 'The memory budget', memory.limitBytes);
+  gauge('varve.memory.used_bytes', 'What is used of the memory budget', memory.usedBytes);
+  for (const { account, bytes } of memory.accounts)
+    gauge(`varve.memory.${account}_bytes`, `Account "${account}" of the memory budget`, bytes);
   gauge('ranges', 'Ranges', kv.rangesOf(EVERYTHING).length);
   gauge('hlc.timestamp_seconds', 'Reading of the hybrid logical clock', kv.reading() / MICROS_PER_SECOND);
 
