@@ -1,7 +1,7 @@
 /**
  * Analysis: what the parts of the analyser share while they work on one expression.
  */
-import { StatementError } from '../../base/errors.ts';
+import { isVarveError, StatementError } from '../../base/errors.ts';
 import { SqlState } from '../../base/sqlState.ts';
 import { type ColumnType, familyName, Type, typesEquivalent } from '../../catalog/type.ts';
 import { requireType, resolveTypeName } from '../../catalog/typeName.ts';
@@ -97,7 +97,7 @@ export function typeAlike(
   for (const kind of ['number', 'string', 'null'] as const) {
     for (const [i, ast] of asts.entries()) {
       if (untyped[i] !== kind) continue;
-      const expr = analysis.type(ast, common ?? wish);
+      const expr = common && kind === 'string' ? literalAs(analysis, ast, common, what) : analysis.type(ast, common ?? wish);
       exprs[i] = expr;
       if (expr.type.family !== 'unknown') common = widerType(common, expr.type, ast, what);
     }
@@ -111,6 +111,16 @@ export function typeAlike(
   }
   const type = common ?? desired ?? Type.Unknown;
   return { exprs: exprs.map((expr) => castTo(expr as TypedExpr, type)), type };
+}
+
+/** The string constants of COALESCE that are no value of its type say which construct wanted them. */
+function literalAs(analysis: Analysis, ast: Expr, type: ColumnType, what: string): TypedExpr {
+  try {
+    return analysis.type(ast, type);
+  } catch (error) {
+    if (!isVarveError(error) || what !== 'COALESCE') throw error;
+    throw new StatementError(error.code, `incompatible ${what} expressions: ${error.message}`, { location: { position: ast.pos + 1 } });
+  }
 }
 
 const NUMBER_RANK: Partial<Record<ColumnType['family'], number>> = { int: 0, decimal: 1, float: 2 };

@@ -16,6 +16,7 @@ import { arrayOf, type ColumnType, familyName, sqlTypeName, Type, typesEqual, ty
 import type * as ast from '../parse/ast.ts';
 import { type Analysis, castTo, NULL, resolveType, typeAlike } from './analysis.ts';
 import { analyzeCall } from './analyzeCall.ts';
+import { arraySlice } from './builtins/array.ts';
 import {
   analyzeBetween,
   analyzeBinary,
@@ -26,6 +27,7 @@ import {
   analyzeLike,
   analyzeQuantified,
   analyzeUnary,
+  call,
   comparison,
   isComparison,
   negate,
@@ -103,7 +105,7 @@ function analyze(analysis: Analysis, node: ast.Expr, desired: ColumnType | undef
     case 'string':
       return located(node.pos, () => stringConstant(node.value, desired));
     case 'bytes':
-      return { kind: 'const', type: Type.Bytes, value: node.value };
+      return bytesLiteral(node, desired);
     case 'null':
       return desired ? castTo(NULL, desired) : NULL;
     case 'boolean':
@@ -120,10 +122,14 @@ function analyze(analysis: Analysis, node: ast.Expr, desired: ColumnType | undef
       return typedLiteral(node, ctx);
     case 'column':
       return column(node, ctx);
-    case 'star':
+    case 'star': {
+      const table = node.qualifier?.parts.at(-1);
+      const row = table && ctx.scope?.resolveRow?.(table);
+      if (row) return rowTuple(row);
       throw new StatementError(SqlState.SyntaxError, `cannot use "${node.qualifier ? 'table.*' : '*'}" in this context`, {
         location: { position: node.pos + 1 },
       });
+    }
     case 'placeholder':
       return placeholder(node, ctx, desired);
     case 'unary':
@@ -249,11 +255,22 @@ function column(node: ast.ColumnRef, ctx: AnalyzeContext): TypedExpr {
     const isMissing = isVarveError(error) && error.code === SqlState.UndefinedColumn && node.parts.length === 1 && only;
     const row = isMissing ? ctx.scope.resolveRow?.(only) : undefined;
     if (!row) throw error;
-    return tupleOfExprs(
-      row.map(columnOf),
-      row.map((part) => part.name),
-    );
+    return rowTuple(row);
   }
+}
+
+/** A table's row as a tuple with its columns' names. */
+function rowTuple(row: readonly ResolvedColumn[]): TypedExpr {
+  return tupleOfExprs(
+    row.map(columnOf),
+    row.map((part) => part.name),
+  );
+}
+
+/** Bytes as written, where they are wanted as another type that is made of bytes: a UUID's sixteen. */
+function bytesLiteral(node: ast.BytesLiteral, desired: ColumnType | undefined): TypedExpr {
+  const bytes: TypedExpr = { kind: 'const', type: Type.Bytes, value: node.value };
+  return desired?.family === 'uuid' ? { kind: 'cast', type: Type.Uuid, operand: bytes, context: 'explicit' } : bytes;
 }
 
 function columnOf({ index, type, name, depth }: ResolvedColumn): TypedExpr {
@@ -422,7 +439,6 @@ function array(analysis: Analysis, node: ast.ArrayExpr, desired: ColumnType | un
 }
 
 function subscript(analysis: Analysis, node: ast.SubscriptExpr): TypedExpr {
-  if (node.isSlice || !node.low) throw notSupported('array slicing is not supported', node.pos);
   const operand = analysis.type(node.operand);
   if (operand.type.family === 'unknown') return NULL;
   const { element } = operand.type;
@@ -431,13 +447,18 @@ function subscript(analysis: Analysis, node: ast.SubscriptExpr): TypedExpr {
       location: { position: node.pos + 1 },
     });
   }
-  const index = analysis.type(node.low, Type.Int8);
-  if (index.type.family !== 'int' && index.type.family !== 'unknown') {
+  const subscriptOf = (part: ast.Expr): TypedExpr => {
+    const index = analysis.type(part, Type.Int8);
+    if (index.type.family === 'int') return index;
+    if (index.type.family === 'unknown') return castTo(index, Type.Int8);
     throw new StatementError(SqlState.DatatypeMismatch, `incompatible ARRAY subscript type: ${familyName(index.type)}`, {
-      location: { position: node.low.pos + 1 },
+      location: { position: part.pos + 1 },
     });
-  }
-  return { kind: 'subscript', type: element, operand, index };
+  };
+  if (!node.isSlice && node.low) return { kind: 'subscript', type: element, operand, index: subscriptOf(node.low) };
+  const bound = (part: ast.Expr | undefined, otherwise: number): TypedExpr =>
+    part ? subscriptOf(part) : { kind: 'const', type: Type.Int8, value: otherwise };
+  return call(arraySlice, [operand, bound(node.low, 1), bound(node.high, Number.MAX_SAFE_INTEGER)]);
 }
 
 /** Strings compare by their bytes, which is what the collations `default`, `C` and `POSIX` ask for; there are no others. */

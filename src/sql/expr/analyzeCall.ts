@@ -43,6 +43,9 @@ function refuseAggregateSyntax(node: ast.CallExpr, name: string): void {
     throw new StatementError(SqlState.WrongObjectType, `DISTINCT specified, but ${name} is not an aggregate function`, position);
   if (node.filter)
     throw new StatementError(SqlState.WrongObjectType, `FILTER specified but ${name}() is not an aggregate function`, position);
+  if (node.withinGroup) {
+    throw new StatementError(SqlState.WrongObjectType, `WITHIN GROUP specified, but ${name} is not an aggregate function`, position);
+  }
   if (node.orderBy.length > 0) {
     throw new StatementError(SqlState.WrongObjectType, `ORDER BY specified, but ${name} is not an aggregate function`, position);
   }
@@ -87,19 +90,35 @@ function analyzeAggregate(
   }
   if (node.star && definition.name !== 'count') throw unknownSignature(definition.name, [], node.pos);
   const inner = analysisOf({ ...ctx, allowAggregates: false, allowGenerators: false, windows: undefined, clause: INSIDE_AGGREGATE });
-  const found = resolveOverload(definition.overloads, node.args, inner.untyped, inner.type, undefined);
+  const isOrderedSet = definition.overloads[0]?.isOrderedSet === true;
+  const [sortedBy] = node.orderBy;
+  if (isOrderedSet && !(node.withinGroup && node.orderBy.length === 1)) {
+    throw new StatementError(
+      SqlState.InvalidFunctionDefinition,
+      'ordered-set aggregations must have a WITHIN GROUP clause containing one ORDER BY column',
+      { location: { position: node.pos + 1 } },
+    );
+  }
+  if (node.withinGroup && !isOrderedSet) {
+    throw new StatementError(SqlState.InvalidFunctionDefinition, `${definition.name}() is not an ordered-set aggregate function`, {
+      location: { position: node.pos + 1 },
+    });
+  }
+  const args = isOrderedSet && sortedBy ? [...node.args, sortedBy.expr] : node.args;
+  const found = resolveOverload(definition.overloads, args, inner.untyped, inner.type, undefined);
   if (!node.star && node.args.length === 0 && definition.name === 'count') throw unknownSignature('count', [], node.pos);
   const overload =
     found.kind === 'found'
       ? found.overload
       : found.args.every((arg) => arg.type.family === 'unknown')
-        ? definition.overloads.find((o) => o.params.length === node.args.length)
+        ? definition.overloads.find((o) => o.params.length === args.length)
         : undefined;
   if (!overload) {
     const types = found.args.map((arg) => arg.type);
     throw found.kind === 'ambiguous' ? ambiguousCall(definition.name, types, node.pos) : unknownSignature(definition.name, types, node.pos);
   }
-  const filter = node.filter && inner.type(node.filter, Type.Bool);
+  const inFilter = analysisOf({ ...ctx, allowAggregates: false, allowGenerators: false, windows: undefined, clause: 'FILTER' });
+  const filter = node.filter && inFilter.type(node.filter, Type.Bool);
   if (filter && filter.type.family !== 'bool' && filter.type.family !== 'unknown')
     throw mustBeBool('FILTER', filter.type, node.filter?.pos ?? node.pos);
   const types = found.args.map((arg) => arg.type);

@@ -53,6 +53,7 @@ export function analyzeWindow(
     throw new StatementError(SqlState.WindowingError, message, at(node.pos));
   }
   if (node.distinct) throw notSupported('DISTINCT is not implemented for window functions', node.pos);
+  if (node.withinGroup) throw notSupported(`OVER is not supported for ordered-set aggregate ${name}`, node.pos);
   if (node.orderBy.length > 0) throw notSupported('aggregate ORDER BY is not implemented for window functions', node.pos);
   if (node.filter && definition.kind === 'window') {
     throw new StatementError(SqlState.WrongObjectType, `FILTER specified but ${name}() is not an aggregate function`, at(node.pos));

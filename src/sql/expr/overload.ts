@@ -58,6 +58,8 @@ export interface AggregateOverload {
   readonly name: string;
   readonly params: readonly Param[];
   readonly returns: ColumnType | ((args: readonly ColumnType[]) => ColumnType);
+  /** Called with WITHIN GROUP (ORDER BY v): v is its last argument, and rows come in that order. */
+  readonly isOrderedSet?: boolean;
   /** A fresh state for one group. DISTINCT, FILTER and ORDER BY are the executor's work. */
   readonly start: (args: readonly ColumnType[], ctx: EvalContext) => AggregateState;
 }

@@ -360,6 +360,8 @@ export interface CallExpr {
   /** count(*). */
   readonly star: boolean;
   readonly orderBy: readonly OrderItem[];
+  /** True when `orderBy` came as WITHIN GROUP (ORDER BY ...). */
+  readonly withinGroup?: boolean;
   readonly filter: Expr | undefined;
   readonly over: WindowSpec | undefined;
   readonly pos: number;

@@ -287,6 +287,10 @@ function planSelectCore(
   if (core.groupBy.length > 0 || having || all.some((expr) => traits(expr).hasAggregates)) {
     const grouping = new Grouping(node, scope);
     for (const expr of core.groupBy) {
+      if (expr.kind === 'star') {
+        for (const column of starColumns(scope, expr)) grouping.addKey(columnExpr(column));
+        continue;
+      }
       for (const part of groupItems(expr)) grouping.addKey(targetExpr(ctx, part, targets, scope, ctes, 'GROUP BY'));
     }
     exprs = grouping.rewrite(all);
@@ -322,9 +326,9 @@ function planSelectCore(
   return projectAndSort(node, targets, exprs, order, core.distinct, distinctOn.length);
 }
 
-/** GROUP BY (a, b) groups by both; a lone () by nothing. */
+/** GROUP BY (a, (b, c)) groups by each; a lone () by nothing. */
 function groupItems(expr: Expr): readonly Expr[] {
-  return expr.kind === 'tuple' && expr.labels.length === 0 ? expr.elements : [expr];
+  return expr.kind === 'tuple' && expr.labels.length === 0 ? expr.elements.flatMap(groupItems) : [expr];
 }
 
 function planTargets(

@@ -12,7 +12,7 @@ import { arrayOf, type ColumnType, Type } from '../../../catalog/type.ts';
 import { textFunction } from '../castFunction.ts';
 import { compareAcross } from '../compare.ts';
 import { decimalSqrt } from '../decimalMath.ts';
-import { Bool, Bytes, Decimal, Float8, Int8, Interval, Jsonb, Text } from '../define.ts';
+import { Bool, Bytes, Decimal, Float8, Int8, Interval, Jsonb, Text, VarBit } from '../define.ts';
 import type { EvalContext } from '../evalContext.ts';
 import type { Int } from '../intArithmetic.ts';
 import type { AggregateOverload, AggregateState, Param } from '../overload.ts';
@@ -201,6 +201,24 @@ function bits(name: string, op: (a: bigint, b: bigint) => bigint): AggregateOver
   });
 }
 
+/** AND and OR of bit strings, which must be of one length. */
+function bitStrings(name: 'bit_and' | 'bit_or'): AggregateOverload {
+  const decisive = name === 'bit_and' ? '0' : '1';
+  return folding(name, VarBit, VarBit, () => {
+    let total: string | undefined;
+    return {
+      add: (value: ByteString) => {
+        if (total !== undefined && total.length !== value.length) {
+          const op = name === 'bit_and' ? 'AND' : 'OR';
+          throw new StatementError(SqlState.StringDataLengthMismatch, `cannot ${op} bit strings of different sizes`);
+        }
+        total = total === undefined ? value : total.replace(/[01]/g, (bit, at: number) => (bit === decisive ? bit : (value[at] ?? bit)));
+      },
+      result: () => total as ByteString,
+    };
+  });
+}
+
 const xorBytes = folding('xor_agg', Bytes, Bytes, () => {
   let total: Buffer | undefined;
   return {
@@ -358,6 +376,8 @@ export const aggregateFunctions: readonly AggregateOverload[] = [
   bools('bool_or', true),
   bits('bit_and', (a, b) => a & b),
   bits('bit_or', (a, b) => a | b),
+  bitStrings('bit_and'),
+  bitStrings('bit_or'),
   bits('xor_agg', (a, b) => a ^ b),
   xorBytes,
   joining('string_agg', Text, true),

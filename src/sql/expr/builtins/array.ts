@@ -16,6 +16,11 @@ const arrayIn =
   (args: readonly ColumnType[]): ColumnType =>
     known(args[index]) ?? arrayOf(known(args.find((type) => type.family !== 'array' && type.family !== 'unknown')) ?? Type.String);
 
+/** array[low:high]: both ends belong to it; an empty array when they meet nothing. */
+export const arraySlice: Overload = pure<[List, Int, Int]>('array_slice', ['anyarray', Int8, Int8], arrayIn(0), (list, low, high) =>
+  list.slice(Math.max(0, Number(low) - 1), Math.max(0, Number(high))),
+);
+
 /** An overload whose closure compares elements of the array at `index`. */
 function comparing(
   name: string,

@@ -10,6 +10,7 @@ import { jsonFunctions } from './json.ts';
 import { mathFunctions } from './math.ts';
 import { pgCompatFunctions } from './pgCompat.ts';
 import { sequenceFunctions } from './sequence.ts';
+import { statisticsFunctions } from './statistics.ts';
 import { stringFunctions } from './string.ts';
 import { systemFunctions } from './system.ts';
 import { windowFunctions } from './window.ts';
@@ -32,7 +33,7 @@ export function builtinFunctions(): FunctionRegistry {
     ...sequenceFunctions,
     ...pgCompatFunctions,
   );
-  registry.registerAggregate(...aggregateFunctions);
+  registry.registerAggregate(...aggregateFunctions, ...statisticsFunctions);
   registry.registerGenerator(...generatorFunctions);
   registry.registerWindow(...windowFunctions);
   shared = registry;

@@ -299,7 +299,16 @@ function parseCall(c: Cursor, parts: Name[], pos: number): CallExpr {
     }
   }
   c.expect(T.RParen);
-  if (c.at(T.WITHIN)) throw c.unimplemented('WITHIN GROUP aggregates');
+  let withinGroup = false;
+  if (orderBy.length === 0 && c.accept(T.WITHIN)) {
+    c.expect(T.GROUP);
+    c.expect(T.LParen);
+    c.expect(T.ORDER);
+    c.expect(T.BY);
+    orderBy = c.nested.orderItems();
+    c.expect(T.RParen);
+    withinGroup = true;
+  }
   let filter: Expr | undefined;
   if (c.at(T.FILTER) && c.atAt(1, T.LParen)) {
     c.index += 2;
@@ -308,7 +317,7 @@ function parseCall(c: Cursor, parts: Name[], pos: number): CallExpr {
     c.expect(T.RParen);
   }
   const over = c.accept(T.OVER) ? parseOver(c) : undefined;
-  return { kind: 'call', name: { parts, pos }, args, distinct, star, orderBy, filter, over, pos };
+  return { kind: 'call', name: { parts, pos }, args, distinct, star, orderBy, ...(withinGroup && { withinGroup }), filter, over, pos };
 }
 
 function parseCase(c: Cursor): Expr {

@@ -195,9 +195,10 @@ function printCall(call: CallExpr, o: PrintOptions): string {
   const name = only === undefined ? printObjectName(call.name) : special || dateTime ? only : quoteFunctionName(only);
   const args = call.star
     ? '*'
-    : `${call.distinct ? 'DISTINCT ' : ''}${printExprs(call.args, o)}${call.orderBy.length > 0 ? ` ${printOrderBy(call.orderBy, o)}` : ''}`;
+    : `${call.distinct ? 'DISTINCT ' : ''}${printExprs(call.args, o)}${call.orderBy.length > 0 && !call.withinGroup ? ` ${printOrderBy(call.orderBy, o)}` : ''}`;
+  const group = call.withinGroup ? ` WITHIN GROUP (${printOrderBy(call.orderBy, o)})` : '';
   const filter = call.filter === undefined ? '' : ` FILTER (WHERE ${printExpr(call.filter, o)})`;
-  return `${name}(${args})${filter}${call.over === undefined ? '' : ` OVER ${printWindow(call.over, o)}`}`;
+  return `${name}(${args})${group}${filter}${call.over === undefined ? '' : ` OVER ${printWindow(call.over, o)}`}`;
 }
 
 /** `ORDER BY a, b DESC NULLS LAST`. */
