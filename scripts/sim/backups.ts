@@ -120,8 +120,10 @@ export class Backups {
       if (error === undefined) return;
       const code = codeOf(error);
       this.#world.count(`backup: ${code}`);
-      if (code === '72000') this.#judgeGone(collection, sql, error, from);
-      else if (!this.#isExpected(code, BACKUP_CODES, from)) this.#world.fail('unexpected error', `${sql}\n    ${tell(error)}`, error);
+      if (code === '72000') {
+        const to = this.#world.now;
+        this.#world.judgeLater(() => this.#zones.checkRefusal(error, sql, from, to));
+      } else if (!this.#isExpected(code, BACKUP_CODES, from)) this.#world.fail('unexpected error', `${sql}\n    ${tell(error)}`, error);
     });
   }
 
@@ -134,21 +136,6 @@ export class Backups {
     const collection = { uri: `mem://bucket/tables${existing.length}`, database, tables };
     this.#collections.push(collection);
     return collection;
-  }
-
-  /** 72000 says that the layer's start, or its end, is not readable any more: that must be possible. */
-  #judgeGone(collection: Collection, sql: string, error: unknown, from: number): void {
-    const { model } = this.#world;
-    const { database } = collection;
-    const to = this.#world.now;
-    const oldest = Math.min(...this.layersOf(collection.uri).map(({ endTime }) => endTime), to - 100_000_000 - 1);
-    const names = model.tableNamesAt(NOW, database);
-    // Tables that are gone have had their day too; with none of today's below its bound the refusal stands alone.
-    const isPossible = names.some((name) => {
-      const table = model.table(name);
-      return table && this.#zones.judge(name, table, oldest, from, to) !== 'readable';
-    });
-    if (!isPossible && names.length > 0) this.#world.fail('collected too early', `${sql}\n    ${tell(error)}`, error);
   }
 
   #fullsOf(uri: string): string[] {

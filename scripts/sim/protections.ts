@@ -64,18 +64,14 @@ export class Protections {
       const code = codeOf(error);
       world.note(`user < ${tell(error)}`);
       world.count(`protect timestamp: ${code}`);
-      const names = name === undefined ? world.model.tableNamesAt(NOW, database) : [name];
-      const mayBeGone = names.some((one) => this.#zones.judge(one, world.model.table(one), ts, from, world.now) !== 'readable');
-      // A record on one table needs the catalog's history too, which is kept as long as any table's.
-      if (code === '72000' && (mayBeGone || this.#isBelowSome(ts, from))) return;
+      if (code === '72000') {
+        const to = world.now;
+        world.judgeLater(() => this.#zones.checkRefusal(error, sql, from, to));
+        return;
+      }
       if ((code === '42P01' || code === '3D000') && changes !== world.catalogChanges) return;
-      world.fail(code === '72000' ? 'collected too early' : 'unexpected error', `${sql}\n    ${tell(error)}`, error);
+      world.fail('unexpected error', `${sql}\n    ${tell(error)}`, error);
     }
-  }
-
-  /** Whether the time lies below what some table may have lost: dropped ones count, and nobody lists them here. */
-  #isBelowSome(ts: number, from: number): boolean {
-    return ts <= from - 1_000_000;
   }
 
   async #release(id: string): Promise<void> {

@@ -79,6 +79,7 @@ export class Schema {
     if (found) {
       table.id = found.id;
       this.#tables.set(found.id, table);
+      this.#zones.tables.set(found.id, { name, table });
       this.#follow(found, ts);
     }
     this.#world.model.setName(name, ts, table);

@@ -139,6 +139,8 @@ class Run {
     world.setFaults([]);
     this.#jobs.chaosPercent = 0;
     startAllNodes(world);
+    // What was dropped waits for its history's end, which users hold up.
+    await this.#protections.releaseAll();
     const isQuiet = () => this.#jobs.active().length === 0 && this.#backups.busy === 0 && !this.#schema.isBusy;
     for (let hour = 0; ; hour++) {
       const areIdle = this.#clients.finish();
@@ -148,7 +150,12 @@ class Run {
       await this.#jobs.look();
       if (isQuiet() && areIdle) break;
       if (hour >= HOURS_TO_END_MAX) {
-        const jobs = this.#jobs.active().map(({ record }) => `job ${record.id} ${record.status}`);
+        const jobs = this.#jobs
+          .active()
+          .map(
+            ({ record }) =>
+              `job ${record.id} ${record.type} ${record.status} at ${Math.round(record.fractionCompleted * 100)}%, ${record.description}`,
+          );
         throw new SimFailure(
           'stuck',
           `still under way: ${[...jobs, ...this.#clients.busyNames(), `${this.#backups.busy} statements on jobs`].join('; ')}`,
@@ -160,7 +167,6 @@ class Run {
     await within(world, checkStorage(world, this.#backups, this.#jobs), 'the storage check');
     await within(world, this.#backups.restoreEverything(this.#dice.fork('end'), 2), 'the last restores');
     await this.#catchUp();
-    await this.#protections.releaseAll();
     await checkCatalog(world);
     await this.#check();
     this.#throwFailure();

@@ -129,6 +129,7 @@ export class World {
   readonly #faultPeriods: { readonly from: number; to: number }[] = [];
   readonly #hash = createHash('sha256');
   readonly #acknowledged: AcknowledgedCommit[] = [];
+  readonly #judgements: (() => void)[] = [];
   /** Statements under way that may have committed what nobody has been told of. */
   readonly #open = new Set<Stamp>();
   #tracing: (line: string) => void;
@@ -220,7 +221,13 @@ export class World {
         throw error;
       }
     }
+    for (const judge of this.#judgements.splice(0)) judge();
     return true;
+  }
+
+  /** Runs a judgement once the model has caught up. */
+  judgeLater(judge: () => void): void {
+    this.#judgements.push(judge);
   }
 
   setFaults(rules: readonly FaultRule[]): void {

@@ -5,7 +5,9 @@
  * so far can have made, or at and above a protection, it must be served; at and below now minus the
  * TTL, where nothing is protected, it must be refused, whether or not GC has run.
  */
+import { HistoryGoneError } from '../../src/gc/thresholds.ts';
 import type { TableModel } from './model.ts';
+import { SimFailure, tell } from './world.ts';
 
 const TTL_DEFAULT_SECONDS = 14_400;
 const MICROS = 1_000_000;
@@ -32,6 +34,8 @@ export class Zones {
   readonly #databases = new Map<string, Setting[]>();
   readonly #tables = new Map<TableModel, Setting[]>();
   readonly protections: Protection[] = [];
+  /** Every table there has been, by the id of its descriptor; sequences count as tables without a zone. */
+  readonly tables = new Map<number, { readonly name: string; readonly table: TableModel }>();
   /** True while some backup that has not ended, or another holder, may protect anything. */
   mayBeHeld: () => boolean = () => false;
 
@@ -94,6 +98,15 @@ export class Zones {
     const mayBeProtected = this.mayBeHeld() || this.protections.some((one) => one.ts <= time);
     if (isSteady && !mayBeProtected && time <= from - ttl * MICROS) return 'gone';
     return 'either';
+  }
+
+  /** Throws unless the refusal of a table's history, which an error tells of, had a reason. The model has caught up. */
+  checkRefusal(error: unknown, told: string, from: number, to: number): void {
+    const { cause } = error as { cause?: unknown };
+    const gone = error instanceof HistoryGoneError ? error : cause instanceof HistoryGoneError ? cause : undefined;
+    const found = gone && this.tables.get(gone.tableId);
+    if (!gone || !found || this.judge(found.name, found.table, gone.timestamp, from, to) !== 'readable') return;
+    throw new SimFailure('collected too early', `${told}\n    ${tell(error)}\n    ${this.explain(found.name, found.table, to)}`, error);
   }
 
   explain(name: string, table: TableModel | undefined, now: number): string {
