@@ -54,20 +54,25 @@ export class Budget {
   }
 
   hold(account: BufferAccount): Holding {
-    return new Holding((change) => {
-      this.#buffers[account] += change;
-      this.#buffered += change;
-    });
+    return new Holding(this, account);
+  }
+
+  /** For holdings. */
+  count(account: BufferAccount, change: number): void {
+    this.#buffers[account] += change;
+    this.#buffered += change;
   }
 }
 
 /** What one piece of work holds. */
 export class Holding {
-  readonly #count: (change: number) => void;
+  readonly #budget: Budget;
+  readonly #account: BufferAccount;
   #bytes = 0;
 
-  constructor(count: (change: number) => void) {
-    this.#count = count;
+  constructor(budget: Budget, account: BufferAccount) {
+    this.#budget = budget;
+    this.#account = account;
   }
 
   get bytes(): number {
@@ -77,7 +82,7 @@ export class Holding {
   /** Never refused: whoever can be asks fits() first. */
   resize(bytes: number): void {
     if (bytes === this.#bytes) return;
-    this.#count(bytes - this.#bytes);
+    this.#budget.count(this.#account, bytes - this.#bytes);
     this.#bytes = bytes;
   }
 

@@ -48,7 +48,7 @@ export class Store {
   readonly #state: StoreState;
   readonly #footprint: Footprint | undefined;
   /** What `#footprint` counts of this store. */
-  #share: HeapBytes = { live: 0, garbage: 0, log: 0 };
+  readonly #share: HeapBytes = { live: 0, garbage: 0, log: 0 };
   #sharedCounted = 0;
   /** Heap bytes when it was last forked: what the fork may hold on. */
   #forkedBytes = 0;
@@ -209,7 +209,7 @@ export class Store {
     const state = this.#state;
     const fork = new Store(state.span, footprint);
     const share = heapBytesOf(state.stats, state.log.held);
-    fork.#share = share;
+    Object.assign(fork.#share, share);
     fork.#forkedBytes = share.live + share.garbage + share.log;
     this.#forkedBytes = fork.#forkedBytes;
     state.treeShared = true;
@@ -233,17 +233,19 @@ export class Store {
   drop(): void {
     const { live, garbage, log } = this.#share;
     this.#footprint?.add(-live, -garbage, -log, this.#forkedBytes);
-    this.#share = { live: 0, garbage: 0, log: 0 };
+    Object.assign(this.#share, { live: 0, garbage: 0, log: 0 });
   }
 
   #account(): void {
     const footprint = this.#footprint;
     if (footprint === undefined) return;
     const { stats, log, sharedRemovedBytes } = this.#state;
-    const before = this.#share;
-    const now = heapBytesOf(stats, log.held);
-    footprint.add(now.live - before.live, now.garbage - before.garbage, now.log - before.log, sharedRemovedBytes - this.#sharedCounted);
-    this.#share = now;
+    const share = this.#share;
+    const { live, garbage, log: logBytes } = heapBytesOf(stats, log.held);
+    footprint.add(live - share.live, garbage - share.garbage, logBytes - share.log, sharedRemovedBytes - this.#sharedCounted);
+    share.live = live;
+    share.garbage = garbage;
+    share.log = logBytes;
     this.#sharedCounted = sharedRemovedBytes;
   }
 
