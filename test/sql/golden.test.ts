@@ -1,5 +1,5 @@
 /**
- * Golden SQL scripts, test/golden/sql/exec/<topic>, on a manual clock that starts at 2026-11-20.
+ * Golden SQL scripts, test/golden/sql/{exec,schemaChange}/<topic>, on a manual clock that starts at 2026-11-20.
  *
  *   exec [session=a [user=u]] runs the statements; prints each tag, notices, or the error
  *   query [session=a] [types] prints columns and rows of the last statement; NULL as NULL
@@ -14,11 +14,15 @@
 import { formatDecimal, type Timestamp } from '../../src/base/timestamp.ts';
 import type { StatementResult } from '../../src/sql/exec/statement.ts';
 import { collectDropped } from '../../src/sql/exec/ddl/drop.ts';
-import { type GoldenCommand, goldenSuite } from '../support/golden.ts';
-import { describeError, openSql, type SqlHarness, textRows } from '../support/sqlHarness.ts';
+import { type GoldenCommand, type GoldenHandler, goldenSuite } from '../support/golden.ts';
+import { describeError, openSql, type SqlHarness, type SqlHarnessOptions, textRows } from '../support/sqlHarness.ts';
 
-goldenSuite('sql/exec', async () => {
-  const db = await openSql();
+goldenSuite('sql/exec', () => handler({}));
+// With jobs, so that changes of tables with rows are online.
+goldenSuite('sql/schemaChange', () => handler({ jobs: true }));
+
+async function handler(options: SqlHarnessOptions): Promise<GoldenHandler> {
+  const db = await openSql(options);
   const marks = new Map<string, Timestamp>();
   const started = new Map<string, Promise<string>>();
   const run = (command: GoldenCommand): Promise<string> => runText(db, expand(command.input, db, marks), sessionOf(db, command));
@@ -52,7 +56,7 @@ goldenSuite('sql/exec', async () => {
     },
     close: () => db.close(),
   };
-});
+}
 
 /** The command's session; `user=` names who it belongs to, at its first use. */
 function sessionOf(db: SqlHarness, command: GoldenCommand): string | undefined {

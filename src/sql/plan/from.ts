@@ -163,7 +163,7 @@ export function planTableScan(
     forced !== undefined &&
     forced !== 'primary' &&
     forced !== desc.primaryIndex.name &&
-    !desc.indexes.some((index) => index.name === forced)
+    !desc.indexes.some((index) => index.name === forced && index.state === 'public')
   ) {
     throw new StatementError(SqlState.UndefinedObject, `index "${forced}" not found`);
   }
