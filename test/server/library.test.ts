@@ -36,6 +36,8 @@ test('options that cannot be are refused by name', async () => {
     { clock: '2026-11-20' },
     { externalIoDir: '' },
     { externalIODir: './extern' },
+    { memoryBytes: 1000 },
+    { memoryBytes: '1GB' },
     { seed: 5 },
   ];
   for (const options of wrong) assert.is(await codeOf(() => open(options as OpenOptions)), '22023', JSON.stringify(options));
