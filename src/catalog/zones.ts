@@ -16,7 +16,7 @@ import type { CommittedWrites, Kv, KvReader, Txn } from '../kv/kv.ts';
 import type { Bytes } from '../base/bytes.ts';
 
 import type { Catalog } from './catalog.ts';
-import { indexById } from './descriptor.ts';
+import { indexById, MAX_SYSTEM_ID } from './descriptor.ts';
 import { quoteName, quoteNames } from './names.ts';
 import type { CatalogSnapshot } from './snapshot.ts';
 import { type PlainRow, systemTable } from './systemRows.ts';
@@ -193,6 +193,27 @@ async function writeZone(txn: Txn, zones: ZoneSet, target: ZoneTarget, own: Zone
   else indexes[target.indexId] = own;
   if (config === undefined && Object.keys(indexes).length === 0) await systemTable('zones').delete(txn, id);
   else await systemTable('zones').upsert(txn, zoneRow(id, config, indexes));
+}
+
+/** Gives a table that replaces another (TRUNCATE) its zone; the old one keeps it until its data is cleared. */
+export async function copyZone(txn: Txn, fromId: number, toId: number): Promise<void> {
+  const row = await systemTable('zones').get(txn, fromId);
+  if (row) await systemTable('zones').upsert(txn, { ...row, id: toId });
+}
+
+/**
+ * Removes the zones of objects that are gone, with all that was in them: a dropped database's zone
+ * decides over its dropped tables until the last is cleared.
+ */
+export async function deleteOrphanZones(kv: Kv, zones: Zones, snapshot: CatalogSnapshot): Promise<void> {
+  const parents = new Set<number>();
+  for (const descriptor of snapshot.all()) parents.add(descriptor.parentId);
+  const isOrphan = ({ id }: StoredZone) => id > MAX_SYSTEM_ID && snapshot.byId(id) === undefined && !parents.has(id);
+  const orphans = [...(zones.current()?.zones() ?? [])].filter(isOrphan);
+  if (orphans.length === 0) return;
+  await kv.run(async (txn) => {
+    for (const { id } of orphans) await systemTable('zones').delete(txn, id);
+  });
 }
 
 /** The row of a zone. */

@@ -23,6 +23,7 @@ import type { ProtectionRecord } from './protectedTimestamps.ts';
 import { covers, ProtectedTimestamps } from './protectedTimestamps.ts';
 import type { SpanConfigs } from './spanConfigs.ts';
 import { DEFAULT_SPAN_CONFIGS } from './spanConfigs.ts';
+import { gcThreshold } from './threshold.ts';
 import type { ThresholdExplanation } from './thresholds.ts';
 import { Thresholds } from './thresholds.ts';
 
@@ -55,6 +56,8 @@ export interface GcResult {
 export interface GcExplanation extends ThresholdExplanation {
   readonly stats: StoreStats;
   readonly garbageBytes: number;
+  /** Bytes that GC would take now if no protection covered the table. */
+  readonly pinnedBytes: number;
   /** Every record that covers the table, oldest first. */
   readonly protections: readonly ProtectionRecord[];
 }
@@ -175,16 +178,26 @@ export class GcController {
     }
   }
 
+  /** What GC knows of one table. Cost: its versions when a protection holds it back, else nothing. */
   explain(tableId: number): GcExplanation {
+    const explanation = this.thresholds.explain(tableId);
     const stats = emptyStats();
     for (const store of this.#options.stores.storesOf(tableId)) addStats(stats, store.stats());
     const config = this.thresholds.configOf(tableId);
     return {
-      ...this.thresholds.explain(tableId),
+      ...explanation,
       stats,
       garbageBytes: garbageBytes(stats),
+      pinnedBytes: explanation.reason === 'protection' ? this.#pinnedBytes(explanation) : 0,
       protections: this.protections.list().filter((record) => covers(record, tableId, config)),
     };
+  }
+
+  #pinnedBytes({ tableId, now, ttlSeconds, threshold }: ThresholdExplanation): number {
+    const unheld = gcThreshold(now, ttlSeconds, undefined);
+    let bytes = 0;
+    for (const store of this.#options.stores.storesOf(tableId)) bytes += store.collectableBytes(unheld) - store.collectableBytes(threshold);
+    return bytes;
   }
 
   #run(): Promise<GcResult> {

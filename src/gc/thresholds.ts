@@ -131,6 +131,7 @@ export class Thresholds {
   errorFor(tableId: number, ts: Timestamp, what = 'batch timestamp'): HistoryGoneError {
     const explanation = this.explain(tableId);
     const { threshold, ttlSeconds, now } = explanation;
+    const { isCatalog = false } = this.configOf(tableId);
     const moved = {
       ttl: `the table keeps history for gc.ttlseconds = ${ttlSeconds}`,
       protection: `protection ${explanation.oldestProtection?.id} keeps history from its own time on only`,
@@ -141,7 +142,7 @@ export class Thresholds {
       `${what} ${formatForError(ts)} must be after replica GC threshold ${formatForError(threshold)}`,
       {
         detail: `${this.#describe(tableId)}: the time lies ${formatDuration(threshold - ts + 1)} too early; ${moved}`,
-        hint: `use a later time; to keep history this long from now on, set gc.ttlseconds to ${ttlToKeep(ts, now)} or more, or protect the time before it expires`,
+        hint: `use a later time; to keep ${isCatalog ? 'schemas' : 'history'} this long from now on, set gc.ttlseconds${isCatalog ? ' of RANGE default' : ''} to ${ttlToKeep(ts, now)} or more, or protect the time before it expires`,
       },
       tableId,
       ts,
@@ -152,7 +153,8 @@ export class Thresholds {
   /** `table bank.public.accounts (52)`, as far as its name is known. */
   #describe(tableId: number): string {
     const name = this.#configs.nameOf?.(tableId);
-    if (this.configOf(tableId).isCatalog) return `the schemas of that time (${name === undefined ? `table ${tableId}` : `${name}, table ${tableId}`})`;
+    if (this.configOf(tableId).isCatalog)
+      return `the schemas of that time (${name === undefined ? `table ${tableId}` : `${name}, table ${tableId}`})`;
     return name === undefined ? `table ${tableId}` : `table ${name} (${tableId})`;
   }
 

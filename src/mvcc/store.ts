@@ -28,6 +28,7 @@ import { ChangeLog } from './changeLog.ts';
 import { checkStore } from './check.ts';
 import type { CollectResult } from './collect.ts';
 import { collect } from './collect.ts';
+import { collectableBytes } from './collectable.ts';
 import type { ExportOptions } from './export.ts';
 import { ExportCursor } from './export.ts';
 import type { Footprint, HeapBytes } from './footprint.ts';
@@ -181,6 +182,11 @@ export class Store {
       return false;
     });
     return stats;
+  }
+
+  /** Bytes that collecting the whole store at this threshold would remove. Cost: every version. */
+  collectableBytes(threshold: Timestamp): number {
+    return collectableBytes(this.#state, threshold);
   }
 
   /** The key at which the span's bytes are halved, for a split; undefined when no key lies strictly inside. */

@@ -29,6 +29,7 @@ import { openNodelocal } from '../storage/nodelocal.ts';
 import { StorageRegistry } from '../storage/registry.ts';
 import { openUserfile } from '../storage/userfile.ts';
 import { systemJobTable } from '../jobs/jobTable.ts';
+import { ProtectionReconciler } from '../jobs/protectionReconciler.ts';
 import { JobRegistry } from '../jobs/registry.ts';
 import { collectDropped } from '../sql/exec/ddl/drop.ts';
 import { registerDroppedData } from '../sql/exec/schemaChange/droppedData.ts';
@@ -38,6 +39,7 @@ import { registerSchemaChanges } from '../sql/exec/schemaChange/registerSchemaCh
 import type { Session, SessionOptions } from '../sql/exec/session.ts';
 import { registerBackup } from '../backup/registerBackup.ts';
 import { registerRestore } from '../restore/registerRestore.ts';
+import { registerGcStatus } from './gcStatus.ts';
 import { registerInternals } from './internals.ts';
 import { defaultMemoryBytes, isReservedTable, registerMemory } from './memoryTable.ts';
 import { registerNodeFunctions } from './nodeFunctions.ts';
@@ -60,6 +62,7 @@ export class Database {
   readonly jobs: JobRegistry;
   readonly storage: StorageRegistry;
   readonly engine: SqlEngine;
+  readonly reconciler: ProtectionReconciler;
   readonly #parts: Parts;
   readonly #closing = new AbortController();
 
@@ -70,6 +73,12 @@ export class Database {
     this.kv = kv;
     this.services = services;
     this.jobs = new JobRegistry({ kv, table: systemJobTable, settings: jobSettings(settings) });
+    this.reconciler = new ProtectionReconciler({
+      kv,
+      protections,
+      jobs: systemJobTable,
+      intervalMicros: () => settings.number('kv.protectedts.reconciliation.interval'),
+    });
     this.storage = this.#openers();
     this.engine = new SqlEngine({ kv, catalog, zones, settings, sequences, random: random.fork('sql'), version: VERSION });
     const { jobs, storage, engine } = this;
@@ -79,6 +88,7 @@ export class Database {
     registerBackup(deps);
     registerRestore(deps);
     registerNodeFunctions(engine);
+    registerGcStatus(engine, jobs);
     registerInternals({ engine, protections, clock: kv.clock });
     registerMemory(services, engine);
     kv.gc.addAfterRun(async () => void (await collectDropped(engine)));
@@ -106,6 +116,7 @@ export class Database {
     await database.jobs.start({ pauseAll: parts.isFork });
     parts.kv.gc.start();
     parts.kv.rangeQueue.start();
+    database.reconciler.start();
     return database;
   }
 
@@ -179,6 +190,7 @@ export class Database {
     this.#closing.abort(new StateError(SqlState.AdminShutdown, 'the database is closed'));
     this.engine.close();
     this.jobs.close();
+    this.reconciler.close();
     this.services.close();
     this.kv.close();
   }

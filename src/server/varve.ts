@@ -10,11 +10,11 @@ import { StatementError } from '../base/errors.ts';
 import { SqlState } from '../base/sqlState.ts';
 import { quoteLiteral, quoteName } from '../catalog/names.ts';
 import { sqlTypeName } from '../catalog/type.ts';
-import type { GcExplanation } from '../gc/gcController.ts';
 import { splitName } from '../sql/exec/catalogLookup.ts';
 import type { Notice, StatementResult } from '../sql/exec/statement.ts';
 import type { Session, SessionOptions } from '../sql/exec/session.ts';
 import { Database } from './database.ts';
+import { explainTableGc, type TableGcExplanation } from './gcStatus.ts';
 import { JobHandle } from './jobHandle.ts';
 import { datumToJs, type JsValue, jsToDatum } from './jsValues.ts';
 import type { DatabaseOptions } from './openOptions.ts';
@@ -207,12 +207,12 @@ export class Varve {
     return new Varve(await this.database.fork());
   }
 
-  /** Why a table's history reaches back as far as it does: TTL, threshold, protections, bytes. Throws 42P01. */
-  async explainGc(table: string): Promise<GcExplanation> {
+  /** Why a table's history reaches back as far as it does: TTL, threshold, protections, bytes, and its chains of backups. Throws 42P01. */
+  async explainGc(table: string): Promise<TableGcExplanation> {
     this.database.requireOpen();
     const snapshot = await this.database.services.catalog.current();
     const { descriptor } = snapshot.requireTable(splitName(table), this.#client.session.names);
-    return this.database.kv.gc.explain(descriptor.id);
+    return await explainTableGc(this.database.kv, this.database.jobs, snapshot, descriptor.id);
   }
 
   /** Listens for Postgres clients on a loopback address; port 0 (the default) picks a free one. */

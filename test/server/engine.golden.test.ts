@@ -1,6 +1,6 @@
 /**
  * Golden scripts of the engine room: ranges, leases, nodes, zones, GC and protection, in SQL on a
- * whole database of three nodes and a manual clock, without masks but for job ids.
+ * whole database of three nodes and a manual clock. Masked: ids that are drawn, stray microseconds.
  *
  *   sql [user=joe]  runs the statements in the input and prints notices, each result's rows or tag,
  *                   or the error. `$NAME` stands for a time that `mark` took, in AS OF SYSTEM TIME's
@@ -22,6 +22,14 @@ import { resultTable } from '../support/resultTable.ts';
 import { describeError } from '../support/sqlHarness.ts';
 
 const LOCALITIES = ['region=us-east1,zone=a', 'region=us-east1,zone=b', 'region=europe-west1,zone=c'];
+
+/** Takes out job ids, which are drawn, and the microseconds that say how often the clock was asked before. */
+function mask(text: string): string {
+  return text
+    .replace(/\b\d{15,19}\b(?!\.)/g, '<job>')
+    .replace(/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g, '<uuid>')
+    .replace(/\.([05])000\d\d(000)?(?!\d)/g, (_, half) => (half === '0' ? '' : '.5'));
+}
 
 goldenSuite('engine', async () => {
   const clock = new ManualClock('2026-11-20T12:00:00Z');
@@ -54,8 +62,7 @@ goldenSuite('engine', async () => {
     } catch (error) {
       outputs.push(describeError(error));
     }
-    // Job ids are drawn, and wide: shorter words keep columns readable.
-    return outputs.join('\n').replace(/\b\d{15,19}\b(?!\.)/g, '<job>');
+    return mask(outputs.join('\n'));
   };
 
   const run = async (command: GoldenCommand): Promise<string> => {

@@ -7,6 +7,7 @@ import { SqlState } from '../../base/sqlState.ts';
 import { formatDatum } from '../../catalog/datumText.ts';
 import type { Datum } from '../../catalog/datum.ts';
 import { quoteName } from '../../catalog/names.ts';
+import { hasPrivilege } from '../../catalog/privileges.ts';
 import { printSetting, requireSetting } from '../../catalog/settings.ts';
 import { type ColumnType, Type } from '../../catalog/type.ts';
 import { configureZone, discardZone, parentValue, rangeZone, type ZoneTarget, ZoneSet } from '../../catalog/zones.ts';
@@ -174,7 +175,8 @@ async function runConfigureZone(context: RunContext, stmt: ConfigureZone): Promi
   if (target.kind === 'range') change.requireAdmin('alter range zones');
   else {
     const descriptor = change.snapshot.byId(target.id);
-    if (descriptor) change.check(descriptor, 'ZONECONFIG');
+    // CREATE is as good as ZONECONFIG.
+    if (descriptor && !hasPrivilege(change.roles, descriptor.privileges, 'CREATE')) change.check(descriptor, 'ZONECONFIG');
   }
   change.note();
   if (stmt.discard) {

@@ -13,9 +13,11 @@ import type { ResolvedSchema } from '../../../catalog/catalog.ts';
 import type { DatabaseDescriptor, TableDescriptor, TypeDescriptor } from '../../../catalog/descriptor.ts';
 import { indexById, MAX_SYSTEM_ID, PUBLIC_SCHEMA_ID, updated } from '../../../catalog/descriptor.ts';
 import { tableSpan } from '../../../catalog/rowCodec.ts';
+import { copyZone, deleteOrphanZones } from '../../../catalog/zones.ts';
 import type { DropBehavior, DropDatabase, DropRelation, DropSchema, Truncate } from '../../parse/ast.ts';
 import { published } from '../schemaChange/pendingChange.ts';
 import type { EngineServices } from '../statement.ts';
+import { cannotDrop, dependentViews } from './viewGuards.ts';
 import { describeKind, partsOf, type SchemaChange } from './common.ts';
 
 /** Ids that go in the same statement: references among them hinder nothing. */
@@ -63,6 +65,13 @@ async function dropReferences(change: SchemaChange, table: TableDescriptor, beha
     const user = change.snapshot.tableById(id);
     if (!user || user.state === 'DROP') continue;
     if (table.sequence?.ownedBy?.tableId === id && behavior === 'cascade') continue;
+    if (user.view) {
+      if (behavior !== 'cascade' && !table.sequence) throw cannotDrop(change.snapshot, table, user);
+      if (behavior === 'cascade') {
+        await dropOne(change, user, 'cascade', new Set([...doomed, table.id]));
+        continue;
+      }
+    }
     if (behavior !== 'cascade') {
       throw new StateError(
         SqlState.DependentObjectsStillExist,
@@ -79,6 +88,12 @@ async function dropReferences(change: SchemaChange, table: TableDescriptor, beha
     });
     await change.write(updated(user, { columns }));
   }
+  for (const id of table.view?.dependsOnIds ?? []) {
+    const used = change.snapshot.tableById(id);
+    if (used && used.state !== 'DROP') {
+      await change.write(updated(used, { dependedOnByIds: used.dependedOnByIds.filter((user) => user !== table.id) }));
+    }
+  }
   for (const column of table.columns) {
     for (const id of column.usesSequenceIds ?? []) {
       const sequence = change.snapshot.tableById(id);
@@ -89,11 +104,24 @@ async function dropReferences(change: SchemaChange, table: TableDescriptor, beha
   }
 }
 
+/** Views that read the named part of a table go with it under CASCADE, and hinder its drop otherwise (viewGuards.ts). */
+export async function dropViewsOf(
+  change: SchemaChange,
+  table: TableDescriptor,
+  part: { readonly columnId: number } | { readonly indexId: number },
+): Promise<void> {
+  for (const view of dependentViews(change.snapshot, table)) {
+    const uses = view.view?.columnUses.find(({ id }) => id === table.id);
+    const isUsed = 'columnId' in part ? uses?.columnIds.includes(part.columnId) : uses?.indexIds?.includes(part.indexId);
+    if (isUsed) await dropOne(change, view, 'cascade', new Set());
+  }
+}
+
 export async function dropRelation(change: SchemaChange, stmt: DropRelation): Promise<void> {
   const kind = stmt.kind === 'dropTable' ? 'table' : stmt.kind === 'dropView' ? 'view' : 'sequence';
   const found: TableDescriptor[] = [];
   for (const name of stmt.names) {
-    const relation = change.relation(name, kind, stmt.ifExists);
+    const relation = change.relation(name, stmt.materialized ? 'materialized view' : kind, stmt.ifExists);
     if (!relation) {
       change.context.notice(`relation "${partsOf(name).join('.')}" does not exist, skipping`);
       continue;
@@ -236,6 +264,7 @@ export async function truncate(change: SchemaChange, stmt: Truncate): Promise<vo
     };
     await change.writeName(current.parentId, current.schemaId, current.name, id);
     await change.write(updated(current, { state: 'DROP' }), copy);
+    await copyZone(change.txn, current.id, id);
     await renewReferences(change, current, renewed);
   }
 }
@@ -244,6 +273,12 @@ export async function truncate(change: SchemaChange, stmt: Truncate): Promise<vo
 async function renewReferences(change: SchemaChange, table: TableDescriptor, renewed: (id: number) => number): Promise<void> {
   const id = renewed(table.id);
   const replaced = (ids: readonly number[]): number[] => ids.map((one) => (one === table.id ? id : one)).sort((a, b) => a - b);
+  for (const user of dependentViews(change.snapshot, table)) {
+    const { view } = change.snapshot.tableById(user.id) ?? user;
+    if (!view) continue;
+    const columnUses = view.columnUses.map((use) => (use.id === table.id ? { ...use, id } : use));
+    await change.write(updated(user, { view: { ...view, dependsOnIds: replaced(view.dependsOnIds), columnUses } }));
+  }
   for (const fk of table.foreignKeys) {
     if (renewed(fk.referencedTableId) !== fk.referencedTableId) continue;
     const parent = change.snapshot.tableById(fk.referencedTableId);
@@ -293,5 +328,6 @@ export async function collectDropped(engine: EngineServices): Promise<number[]> 
     kv.clearTable(descriptor.id);
     collected.push(descriptor.id);
   }
+  await deleteOrphanZones(kv, engine.zones, await catalog.current());
   return collected;
 }

@@ -1,0 +1,104 @@
+/**
+ * ProtectionReconciler: releases protected timestamps whose owner is gone.
+ *
+ * A job releases its records in its last transaction; a record that outlives its job (a row removed
+ * by hand, a bug) would hold history for ever. Every kv.protectedts.reconciliation.interval each
+ * record's owner is asked for, by the checks that know its kind.
+ *
+ *   PR1  a record is released only if its owner is terminal or missing in the transaction that releases it
+ *   PR2  records of kinds without a check, those of people among them, are left alone
+ */
+import type { Actor } from 'xstate';
+import { createActor } from 'xstate';
+
+import type { Timer } from '../base/clock.ts';
+import type { ProtectedRecords } from '../catalog/protectedRecords.ts';
+import type { Kv, Txn } from '../kv/kv.ts';
+
+import { isTerminal } from './jobMachine.ts';
+import type { JobTable } from './jobTable.ts';
+import { reconcilerMachine } from './reconcilerMachine.ts';
+
+/** Whether the owner that `meta` names still needs its record. */
+export type OwnerCheck = (txn: Txn, meta: string) => Promise<boolean>;
+
+export interface ProtectionReconcilerOptions {
+  readonly kv: Kv;
+  readonly protections: ProtectedRecords;
+  readonly jobs: JobTable;
+  /** Microseconds between looks. */
+  intervalMicros(): number;
+}
+
+export class ProtectionReconciler {
+  readonly actor: Actor<typeof reconcilerMachine>;
+  readonly #options: ProtectionReconcilerOptions;
+  readonly #checks = new Map<string, OwnerCheck>();
+  readonly #stopListening: () => void;
+
+  constructor(options: ProtectionReconcilerOptions) {
+    this.#options = options;
+    const { kv, jobs } = options;
+    this.addOwnerCheck('jobs', async (txn, meta) => {
+      const record = await jobs.read(txn, Number(meta), { validated: true });
+      return record !== undefined && !isTerminal(record.status);
+    });
+    let timer: Timer | undefined;
+    this.actor = createActor(
+      reconcilerMachine.provide({
+        actions: {
+          armTimer: ({ self }) => {
+            timer = kv.clock.setTimer(Math.max(1, options.intervalMicros()), () => self.send({ type: 'reconciler.tick' }));
+          },
+          cancelTimer: () => timer?.cancel(),
+          reconcile: ({ self }) => {
+            void kv.activity
+              .during('protection reconciler', () => this.reconcile())
+              // Nothing is lost by a look that fails: the next one finds the same records.
+              .catch(() => undefined)
+              .then(() => self.send({ type: 'reconciler.done', watches: this.#watched().length > 0 }));
+          },
+        },
+      }),
+      { id: 'protectionReconciler' },
+    );
+    this.actor.start();
+    this.#stopListening = kv.gc.protections.onChange(() => this.actor.send({ type: 'records.changed' }));
+  }
+
+  /** Adds the check of another kind of owner, such as 'schedules'. */
+  addOwnerCheck(metaType: string, check: OwnerCheck): void {
+    this.#checks.set(metaType, check);
+  }
+
+  start(): void {
+    this.actor.send({ type: 'reconciler.start' });
+  }
+
+  close(): void {
+    this.#stopListening();
+    this.actor.send({ type: 'reconciler.stop' });
+    this.actor.stop();
+  }
+
+  /** Looks at every record now; the ids of those released. */
+  async reconcile(): Promise<string[]> {
+    const { kv, protections } = this.#options;
+    const released: string[] = [];
+    for (const { id } of this.#watched()) {
+      const isOrphan = await kv.run(async (txn) => {
+        const record = await protections.get(txn, id);
+        const check = record && this.#checks.get(record.metaType);
+        if (!record || !check || (await check(txn, record.meta))) return false;
+        await protections.release(txn, id);
+        return true;
+      });
+      if (isOrphan) released.push(id);
+    }
+    return released;
+  }
+
+  #watched() {
+    return this.#options.protections.current().filter((record) => this.#checks.has(record.metaType));
+  }
+}

@@ -1,0 +1,167 @@
+/**
+ * GC explains itself: why each table's history reaches back as far as it does, who holds it, what
+ * that costs, and until when each known chain of backups can be continued.
+ *
+ *   varve_internal.gc_status      a row a table
+ *   varve_internal.backup_chains  a row a chain whose jobs are retained
+ *
+ * A table's bytes that protections pin are those that GC would take now if its records were released.
+ * For admins: the rows name every object. Cost: the versions of tables that a protection holds back.
+ */
+import { utf8Encode } from '../base/bytes.ts';
+import { StatementError } from '../base/errors.ts';
+import { SqlState } from '../base/sqlState.ts';
+import type { Timestamp } from '../base/timestamp.ts';
+import type { Datum } from '../catalog/datum.ts';
+import { Interval } from '../catalog/interval.ts';
+import { isAdmin } from '../catalog/privileges.ts';
+import { timestampToDecimal } from '../catalog/protectedRecords.ts';
+import type { CatalogSnapshot } from '../catalog/snapshot.ts';
+import { type ColumnType, Type } from '../catalog/type.ts';
+import { rolesOf } from '../catalog/users.ts';
+import { type KnownChain, knownChains } from '../backup/knownChains.ts';
+import type { GcExplanation } from '../gc/gcController.ts';
+import type { JobRegistry } from '../jobs/registry.ts';
+import type { Kv } from '../kv/kv.ts';
+import type { SqlEngine } from '../sql/exec/engine.ts';
+import type { VirtualTableContext } from '../sql/plan/virtualTable.ts';
+
+/** A chain and how long it can go on. */
+export interface ChainOutlook extends KnownChain {
+  /** From this time on its next incremental is refused. Undefined: a protection holds its start. Not after now: lost already. */
+  readonly lostAt: Timestamp | undefined;
+  /** The table whose threshold reaches the chain's end first. */
+  readonly limitingTableId: number | undefined;
+}
+
+/** What db.explainGc() gives. */
+export interface TableGcExplanation extends GcExplanation {
+  /** The known chains that the table is in. */
+  readonly chains: readonly ChainOutlook[];
+}
+
+/** Every known chain with its outlook; tables dropped since do not count. */
+export async function chainOutlooks(kv: Kv, jobs: JobRegistry, snapshot: CatalogSnapshot): Promise<ChainOutlook[]> {
+  return knownChains(await jobs.list()).map((chain) => {
+    let lostAt: Timestamp | undefined;
+    let limitingTableId: number | undefined;
+    for (const tableId of chain.tableIds) {
+      if (snapshot.byId(tableId)?.state !== 'PUBLIC') continue;
+      const at = kv.gc.thresholds.unreadableAt(tableId, chain.endTime);
+      if (at !== undefined && (lostAt === undefined || at < lostAt)) [lostAt, limitingTableId] = [at, tableId];
+    }
+    return { ...chain, lostAt, limitingTableId };
+  });
+}
+
+/** Why the table's history reaches back as far as it does. */
+export async function explainTableGc(kv: Kv, jobs: JobRegistry, snapshot: CatalogSnapshot, tableId: number): Promise<TableGcExplanation> {
+  const chains = await chainOutlooks(kv, jobs, snapshot);
+  return { ...kv.gc.explain(tableId), chains: chains.filter((chain) => chain.tableIds.includes(tableId)) };
+}
+
+const columns = (spec: Readonly<Record<string, ColumnType>>) => Object.entries(spec).map(([name, type]) => ({ name, type }));
+const text = (value: string | undefined): Datum => (value === undefined ? null : utf8Encode(value));
+const MICROS = (micros: number): Interval => new Interval(0, 0, micros);
+
+export function registerGcStatus(engine: SqlEngine, jobs: JobRegistry): void {
+  const { kv } = engine;
+  const requireAdmin = async (context: VirtualTableContext, name: string): Promise<void> => {
+    if (isAdmin(await rolesOf(context.reader, context.user))) return;
+    throw new StatementError(SqlState.InsufficientPrivilege, `only users with the admin role are allowed to read varve_internal.${name}`);
+  };
+  const nameIn = (snapshot: CatalogSnapshot, id: number): string => {
+    const table = snapshot.tableById(id);
+    return table ? snapshot.fullName(table).join('.') : `[${id}]`;
+  };
+
+  engine.virtualTables.register({
+    schema: 'varve_internal',
+    name: 'gc_status',
+    comment: 'how far back the history of each table reaches, why, and what that costs',
+    columns: columns({
+      object: Type.String,
+      table_id: Type.Int8,
+      state: Type.String,
+      ttl_seconds: Type.Int8,
+      threshold: Type.Decimal,
+      threshold_time: Type.TimestampTz,
+      reason: Type.String,
+      effective_ttl: Type.Interval,
+      oldest_protection: Type.TimestampTz,
+      protection_owner: Type.String,
+      live_bytes: Type.Int8,
+      garbage_bytes: Type.Int8,
+      pinned_bytes: Type.Int8,
+      next_incremental_before: Type.TimestampTz,
+    }),
+    async rows(context) {
+      await requireAdmin(context, 'gc_status');
+      const snapshot = await engine.catalog.current();
+      const chains = await chainOutlooks(kv, jobs, snapshot);
+      return kv.gc.thresholds.tableIds().map((tableId): Datum[] => {
+        const status = kv.gc.explain(tableId);
+        const { oldestProtection: oldest } = status;
+        const ends = chains.flatMap((chain) =>
+          chain.tableIds.includes(tableId) ? (kv.gc.thresholds.unreadableAt(tableId, chain.endTime) ?? []) : [],
+        );
+        return [
+          text(nameIn(snapshot, tableId)),
+          tableId,
+          text(snapshot.byId(tableId)?.state),
+          status.ttlSeconds,
+          timestampToDecimal(status.threshold),
+          status.threshold,
+          text(status.reason),
+          MICROS(status.now - status.threshold),
+          oldest?.ts ?? null,
+          text(oldest && ownerOf(oldest)),
+          status.stats.liveBytes,
+          status.garbageBytes,
+          status.pinnedBytes,
+          ends.length === 0 ? null : Math.min(...ends),
+        ];
+      });
+    },
+  });
+
+  engine.virtualTables.register({
+    schema: 'varve_internal',
+    name: 'backup_chains',
+    comment: 'chains of backups whose jobs are retained, and until when each can be continued',
+    columns: columns({
+      collection: Type.String,
+      subdirectory: Type.String,
+      targets: Type.String,
+      layers: Type.Int8,
+      revision_history: Type.Bool,
+      end_time: Type.TimestampTz,
+      next_incremental_before: Type.TimestampTz,
+      limiting_table: Type.String,
+      status: Type.String,
+    }),
+    async rows(context) {
+      await requireAdmin(context, 'backup_chains');
+      const snapshot = await engine.catalog.current();
+      return (await chainOutlooks(kv, jobs, snapshot)).map((chain): Datum[] => {
+        const isLost = chain.lostAt !== undefined && chain.lostAt <= kv.reading();
+        return [
+          text(chain.collection),
+          text(chain.subdirectory),
+          text(chain.targets.join(', ')),
+          chain.layers,
+          chain.revisionHistory,
+          chain.endTime,
+          chain.lostAt ?? null,
+          text(chain.limitingTableId === undefined ? undefined : nameIn(snapshot, chain.limitingTableId)),
+          text(isLost ? 'lost: take a full backup' : chain.lostAt === undefined ? 'protected' : 'can be continued'),
+        ];
+      });
+    },
+  });
+}
+
+/** `job 5`, `schedule 5`, `user root`. */
+function ownerOf(record: { readonly metaType: string; readonly meta: string }): string {
+  return `${record.metaType.replace(/s$/, '')} ${record.meta}`;
+}
