@@ -146,6 +146,7 @@ export const SETTINGS: readonly SettingDefinition[] = Object.freeze(
       'what SERIAL means',
     ),
     duration('sql.defaults.statement_timeout', 0, 'default of statement_timeout'),
+    bool('sql.cross_db_views.enabled', false, 'if true, creating views that refer to other databases is allowed'),
     bool('sql.defaults.transaction_rows_read_err.enabled', false, 'limit the rows a transaction may read'),
     choice('sql.defaults.default_int_size', '8', ['4', '8'], 'width of INT in bytes'),
     bool('sql.metrics.statement_details.enabled', true, 'collect statistics of statements'),

@@ -18,11 +18,13 @@ import type {
   CreateTable,
   CreateTableAs,
   CreateType,
+  CreateView,
   DropDatabase,
   DropIndex,
   DropRelation,
   DropSchema,
   DropType,
+  RefreshView,
   Statement,
   Truncate,
 } from '../parse/ast.ts';
@@ -36,6 +38,7 @@ import { dropDatabase, dropRelation, dropSchema, truncate } from './ddl/drop.ts'
 import { alterIndex, createIndex, dropIndex } from './ddl/indexes.ts';
 import { alterSequence, createSequence } from './ddl/sequences.ts';
 import { alterType, createType, dropType } from './ddl/types.ts';
+import { createView, refreshView } from './ddl/views.ts';
 import { registerExplain } from './explain.ts';
 import { registerRangeStatements } from './rangeStatements.ts';
 import { followingDropped } from './schemaChange/droppedData.ts';
@@ -75,6 +78,8 @@ export function registerBuiltinStatements(hooks: StatementHooks): void {
   ddl<CreateSequence>('createSequence', createSequence);
   ddl<AlterSequence>('alterSequence', alterSequence);
   ddl<AlterRelation>('alterRelation', alterRelation);
+  ddl<CreateView>('createView', createView);
+  ddl<RefreshView>('refreshView', refreshView);
   ddl<CreateType>('createType', createType);
   ddl<AlterType>('alterType', alterType);
   ddl<DropType>('dropType', dropType);

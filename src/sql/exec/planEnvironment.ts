@@ -3,9 +3,10 @@
  */
 import { StatementError } from '../../base/errors.ts';
 import { SqlState } from '../../base/sqlState.ts';
-import type { CatalogSnapshot } from '../../catalog/catalog.ts';
-import type { TableDescriptor } from '../../catalog/descriptor.ts';
-import type { ObjectName } from '../parse/ast.ts';
+import type { CatalogSnapshot, NameContext, ResolvedObject } from '../../catalog/catalog.ts';
+import type { TableDescriptor, TypeDescriptor } from '../../catalog/descriptor.ts';
+import type { ObjectName, SelectStatement, TypeName } from '../parse/ast.ts';
+import { parseQuery } from '../parse/parse.ts';
 import { isPlannable, planStatement } from '../plan/planner.ts';
 import type { PlanColumn } from '../plan/plan.ts';
 import type { PlanEnvironment, Relation } from '../plan/planContext.ts';
@@ -18,10 +19,42 @@ import { checkPrivilege } from '../../catalog/privileges.ts';
 
 const partsOf = (name: ObjectName): string[] => name.parts.map((part) => part.text);
 
+/** Hears which object each name of a statement stands for. */
+export interface NameNotes {
+  relation(name: ObjectName, object: ResolvedObject): void;
+  virtual(name: ObjectName, table: VirtualTable): void;
+  type(name: TypeName, type: TypeDescriptor): void;
+}
+
+export interface EnvironmentOptions {
+  /** How names are resolved, where it is not the session's way. */
+  readonly names?: NameContext;
+  /** A view's text: whoever may read the view may read what it reads. */
+  readonly isViewText?: boolean;
+  readonly notes?: NameNotes;
+}
+
+const viewQueries = new WeakMap<TableDescriptor, SelectStatement>();
+
+/** A view's query as a tree; parsed once a version. */
+export function viewQuery(view: TableDescriptor): SelectStatement {
+  let query = viewQueries.get(view);
+  if (!query) {
+    query = parseQuery(view.view?.query ?? '');
+    viewQueries.set(view, query);
+  }
+  return query;
+}
+
 /** `roles`: every name the user goes by (RunContext.roles). */
-export function planEnvironment(context: RunContext, snapshot: CatalogSnapshot, roles: ReadonlySet<string>): PlanEnvironment {
+export function planEnvironment(
+  context: RunContext,
+  snapshot: CatalogSnapshot,
+  roles: ReadonlySet<string>,
+  options: EnvironmentOptions = {},
+): PlanEnvironment {
   const { session, engine } = context;
-  const { names } = session;
+  const { names = session.names, notes } = options;
 
   const virtual = (name: ObjectName): { table: VirtualTable; database: string | undefined } | undefined => {
     const parts = partsOf(name);
@@ -45,9 +78,14 @@ export function planEnvironment(context: RunContext, snapshot: CatalogSnapshot, 
 
   const resolveRelation = (name: ObjectName): Relation => {
     const found = virtual(name);
-    if (found) return { kind: 'virtual', ...found };
-    const { descriptor, schema } = snapshot.requireTable(partsOf(name), names);
-    checkPrivilege(roles, descriptor, 'SELECT');
+    if (found) {
+      notes?.virtual(name, found.table);
+      return { kind: 'virtual', ...found };
+    }
+    const object = snapshot.requireTable(partsOf(name), names);
+    const { descriptor, schema } = object;
+    if (!options.isViewText) checkPrivilege(roles, descriptor, 'SELECT');
+    notes?.relation(name, object);
     if (descriptor.sequence) return { kind: 'virtual', table: sequenceTable(descriptor), database: schema.database.name };
     return { kind: 'table', table: descriptor, schema: schema.name, database: schema.database.name };
   };
@@ -77,10 +115,16 @@ export function planEnvironment(context: RunContext, snapshot: CatalogSnapshot, 
       return table;
     },
     resolveType(name) {
-      return userType(snapshot, name, names)?.type;
+      const found = userType(snapshot, name, names);
+      if (found) notes?.type(name, found.descriptor);
+      return found?.type;
+    },
+    viewSource(view, database) {
+      const env = planEnvironment(context, snapshot, roles, { names: { currentDatabase: database, searchPath: [] }, isViewText: true });
+      return { query: viewQuery(view), env };
     },
     statementColumns(statement): readonly PlanColumn[] {
-      if (isPlannable(statement)) return planStatement(planEnvironment(context, snapshot, roles), statement).columns;
+      if (isPlannable(statement)) return planStatement(planEnvironment(context, snapshot, roles, options), statement).columns;
       const columns = engine.statements.get(statement.kind)?.columns(statement, context);
       if (!columns) {
         throw new StatementError(SqlState.SyntaxError, `statement source "${statementName(statement)}" does not return any columns`);

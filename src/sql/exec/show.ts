@@ -5,7 +5,7 @@ import { StatementError } from '../../base/errors.ts';
 import { SqlState } from '../../base/sqlState.ts';
 import type { Datum } from '../../catalog/datum.ts';
 import { allIndexes, type DatabaseDescriptor, type Grant, type IndexDescriptor, type TableDescriptor } from '../../catalog/descriptor.ts';
-import { quoteName } from '../../catalog/names.ts';
+import { quoteName, quoteNames } from '../../catalog/names.ts';
 import { indexSpan } from '../../catalog/rowCodec.ts';
 import { arrayOf, type ColumnType, sqlTypeName, Type } from '../../catalog/type.ts';
 import { listUsers } from '../../catalog/users.ts';
@@ -15,6 +15,7 @@ import type { RunContext } from './context.ts';
 import { constraintsOf } from './catalogLookup.ts';
 import { partsOf, SchemaChange } from './ddl/common.ts';
 import { createTypeText, requireUserType } from './ddl/types.ts';
+import { createViewText } from './ddl/views.ts';
 import { rangeForRowColumns, showRangeForRow, showRanges, showRangesColumns } from './rangeStatements.ts';
 import { constraintText, createSequenceText, createTableText, displayExpr } from './showCreate.ts';
 import type { HookResult, ResultColumn, StatementHooks } from './statement.ts';
@@ -336,6 +337,13 @@ function indexRows(table: TableDescriptor, withComment: boolean): Datum[][] {
   return rows;
 }
 
+/** A relation's name as it reads from the session's database. */
+function shownName(change: SchemaChange, table: TableDescriptor): string {
+  const full = change.snapshot.fullName(table);
+  if (full[0] !== change.context.names.currentDatabase) return quoteNames(full);
+  return full[1] === 'public' ? quoteName(table.name) : quoteNames(full.slice(1));
+}
+
 function showCreate(change: SchemaChange, stmt: Of<'create'>): Datum[][] {
   const { snapshot } = change;
   if (stmt.object === 'database') {
@@ -347,9 +355,11 @@ function showCreate(change: SchemaChange, stmt: Of<'create'>): Datum[][] {
     const type = requireUserType(change, stmt.name);
     return [[text(type.name), text(createTypeText(type, snapshot.fullName(type)[1] ?? 'public'))]];
   }
-  const relation = change.relation(stmt.name, stmt.object === 'any' ? 'any' : stmt.object);
+  const relation = change.relation(stmt.name, stmt.object === 'any' || stmt.object === 'view' ? 'any' : stmt.object);
   const table = relation?.descriptor;
   if (!table) return [];
+  if (stmt.object === 'view' && !table.view) throw new StatementError(SqlState.WrongObjectType, `"${table.name}" is not a view`);
+  if (table.view) return [[text(shownName(change, table)), text(createViewText(table, snapshot.fullName(table)[1] ?? 'public'))]];
   const shown = stmt.name.parts.map((part) => quoteName(part.text)).join('.');
   if (table.sequence) return [[text(shown), text(createSequenceText(table, snapshot))]];
   return [[text(shown), text(createTableText(table, snapshot))]];

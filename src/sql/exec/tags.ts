@@ -17,7 +17,13 @@ export function statementName(ast: Statement): string {
     case 'dropRole':
       return ast.isUser ? 'DROP USER' : 'DROP ROLE';
     case 'alterRelation':
-      return ast.relation === 'view' ? 'ALTER VIEW' : 'ALTER SEQUENCE';
+      return ast.relation === 'sequence' ? 'ALTER SEQUENCE' : ast.relation === 'view' ? 'ALTER VIEW' : 'ALTER MATERIALIZED VIEW';
+    case 'refreshView':
+      return 'REFRESH MATERIALIZED VIEW';
+    case 'createView':
+      return ast.materialized ? 'CREATE MATERIALIZED VIEW' : 'CREATE VIEW';
+    case 'dropView':
+      return ast.materialized ? 'DROP MATERIALIZED VIEW' : 'DROP VIEW';
     case 'grantRole':
     case 'grant':
       return 'GRANT';

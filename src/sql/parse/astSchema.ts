@@ -16,6 +16,7 @@ declare module './astCore.ts' {
     dropView: DropRelation;
     dropSequence: DropRelation;
     truncate: Truncate;
+    refreshView: RefreshView;
     commentOn: CommentOn;
     createIndex: CreateIndex;
     alterIndex: AlterIndex;
@@ -225,6 +226,8 @@ export type AlterTableAction = { readonly pos: number } & (
 /** DROP TABLE, VIEW, SEQUENCE. */
 export interface DropRelation {
   readonly kind: 'dropTable' | 'dropView' | 'dropSequence';
+  /** DROP MATERIALIZED VIEW. */
+  readonly materialized: boolean;
   readonly names: readonly ObjectName[];
   readonly ifExists: boolean;
   readonly behavior: DropBehavior;
@@ -316,12 +319,21 @@ export interface CreateView {
   readonly temporary: boolean;
   readonly columns: readonly Name[];
   readonly query: SelectStatement;
+  /** False: WITH NO DATA. */
+  readonly withData: boolean;
+  readonly pos: number;
+}
+export interface RefreshView {
+  readonly kind: 'refreshView';
+  readonly name: ObjectName;
+  readonly concurrently: boolean;
+  readonly withData: boolean;
   readonly pos: number;
 }
 /** ALTER VIEW | SEQUENCE ... RENAME TO | SET SCHEMA | OWNER TO. */
 export interface AlterRelation {
   readonly kind: 'alterRelation';
-  readonly relation: 'view' | 'sequence';
+  readonly relation: 'view' | 'materializedView' | 'sequence';
   readonly name: ObjectName;
   readonly ifExists: boolean;
   readonly action:

@@ -13,7 +13,7 @@ import type { TypedExpr, TypedGenerator } from '../expr/typedExpr.ts';
 import { traits } from '../expr/traits.ts';
 import { columnNameOf } from './columnName.ts';
 import type { JoinType, PlanColumn, PlanNode, ScanNode } from './plan.ts';
-import { type CommonTables, findCommonTable, type PlanContext } from './planContext.ts';
+import { type CommonTables, findCommonTable, type PlanContext, type Relation } from './planContext.ts';
 import { Frame, type ScopeColumn, type ScopeTable, SelectScope } from './scope.ts';
 import { tableShape } from './tableShape.ts';
 
@@ -65,7 +65,7 @@ function planSource(
 ): PlannedSource {
   switch (source.kind) {
     case 'table':
-      return withOrdinality(source, planTable(ctx, source, ctes));
+      return withOrdinality(source, planTable(ctx, source, frame, ctes));
     case 'subquerySource': {
       const isLateral = source.lateral && left !== undefined;
       const inner = isLateral ? new Frame(new SelectScope(left.columns, frame)) : new Frame(frame.outer);
@@ -118,7 +118,7 @@ function isApplied(source: PlannedSource): boolean {
 
 // ---- tables -----------------------------------------------------------------------------------
 
-function planTable(ctx: PlanContext, source: TableRef, ctes: CommonTables | undefined): PlannedSource {
+function planTable(ctx: PlanContext, source: TableRef, frame: Frame, ctes: CommonTables | undefined): PlannedSource {
   const only = source.name.parts.length === 1 ? source.name.parts[0] : undefined;
   const cte = only && findCommonTable(ctes, only.text);
   if (cte) {
@@ -145,7 +145,35 @@ function planTable(ctx: PlanContext, source: TableRef, ctes: CommonTables | unde
     const hidden = relation.table.columns.map((column) => column.hidden === true);
     return { node, columns: scopeColumns(columns, table, source.alias, (i) => hidden[i] ?? false) };
   }
-  return planTableScan(source, relation.table, relation.schema, relation.database);
+  const uses = ctx.recorder?.usesOf(relation.table.id);
+  if (relation.table.view && !relation.table.view.isMaterialized) return planView(ctx, source, relation, frame, uses);
+  return planTableScan(source, relation.table, relation.schema, relation.database, uses);
+}
+
+/** A view: its query in its place, under its name and its columns' names. */
+function planView(
+  ctx: PlanContext,
+  source: TableRef,
+  { table: view, schema, database }: Extract<Relation, { kind: 'table' }>,
+  frame: Frame,
+  uses: Set<number> | undefined,
+): PlannedSource {
+  if (source.hint?.index) throw new StatementError(SqlState.UndefinedObject, `index "${source.hint.index.text}" not found`);
+  const { query, env } = ctx.env.viewSource(view, database);
+  const inner = new Frame(undefined);
+  const { node, columns: planned } = ctx.within(env, () => ctx.planQuery(query, inner, undefined));
+  noteOuter(frame, inner, false);
+  const alias = source.alias?.name.text;
+  const table: ScopeTable = {
+    name: alias ?? view.name,
+    schema: alias === undefined ? schema : undefined,
+    database: alias === undefined ? database : undefined,
+    keyColumnIds: undefined,
+    ...(uses && { uses }),
+  };
+  const columns = view.columns.map(({ name, type }, i): PlanColumn => ({ name, type: planned[i]?.type ?? type }));
+  const scope = scopeColumns(columns, table, source.alias, () => false);
+  return { node, columns: scope.map((column, i) => ({ ...column, columnId: view.columns[i]?.id })) };
 }
 
 /** A scan of a whole table under its alias, with hidden and system columns in its scope. */
@@ -154,8 +182,8 @@ export function planTableScan(
   desc: ScanNode['table'],
   schema: string,
   database: string,
+  uses?: Set<number>,
 ): { node: ScanNode; columns: ScopeColumn[] } {
-  if (desc.view) throw new StatementError(SqlState.FeatureNotSupported, `views are not supported yet: "${desc.name}"`);
   const shape = tableShape(desc);
   const alias = source.alias?.name.text;
   const forced = source.hint?.index?.text;
@@ -185,6 +213,7 @@ export function planTableScan(
     schema: alias === undefined ? schema : undefined,
     database: alias === undefined ? database : undefined,
     keyColumnIds: desc.primaryIndex.columnIds,
+    ...(uses && { uses }),
   };
   const columns = scopeColumns(shape.columns, table, source.alias, (i) => {
     const column = desc.columns[i];

@@ -10,7 +10,7 @@ import { SqlState } from '../../base/sqlState.ts';
 import type { TableDescriptor } from '../../catalog/descriptor.ts';
 import type { ColumnType } from '../../catalog/type.ts';
 import { tupleOf, Type } from '../../catalog/type.ts';
-import type { Expr, ObjectName, SelectStatement, Statement, TypeName, WindowSpec } from '../parse/ast.ts';
+import type { Expr, ObjectName, SelectStatement, Star, Statement, TypeName, WindowSpec } from '../parse/ast.ts';
 import { analyzeBool, analyzeExpr } from '../expr/analyze.ts';
 import type { PlaceholderTypes } from '../expr/scope.ts';
 import type { AnalyzeContext } from '../expr/scope.ts';
@@ -19,7 +19,7 @@ import type { SubqueryForm, SubqueryPlan, TypedExpr } from '../expr/typedExpr.ts
 import { traits } from '../expr/traits.ts';
 import { optimize } from './optimizer.ts';
 import type { PlanColumn, PlanNode, PlannedSubquery, PreludeStep } from './plan.ts';
-import { Frame, type SelectScope } from './scope.ts';
+import { Frame, type ScopeColumn, type SelectScope } from './scope.ts';
 import type { VirtualTable } from './virtualTable.ts';
 
 /** A relation that a name in FROM means. */
@@ -39,6 +39,8 @@ export interface PlanEnvironment {
   /** A table by its id (foreign keys); notes it as a dependency. */
   tableById(id: number): TableDescriptor;
   resolveType(name: TypeName): ColumnType | undefined;
+  /** A view's query, and the environment its names mean something in: its own database, without regard to the reader's privileges. */
+  viewSource(view: TableDescriptor, database: string): { readonly query: SelectStatement; readonly env: PlanEnvironment };
   /** Columns of a statement in brackets or EXPLAIN; 42601 when it has none. */
   statementColumns(statement: Statement): readonly PlanColumn[];
 }
@@ -73,8 +75,17 @@ export interface AnalyzeOptions {
 
 const NO_WINDOWS: ReadonlyMap<string, WindowSpec> = new Map();
 
+/** Hears what a query's names mean while it is planned: for one that is to be stored as text. */
+export interface QueryRecorder {
+  /** The set that collects the ids of a relation's columns that are named. */
+  usesOf(tableId: number): Set<number>;
+  /** What a `*` of a SELECT list stands for. */
+  star(star: Star, columns: readonly ScopeColumn[]): void;
+}
+
 export class PlanContext {
-  readonly env: PlanEnvironment;
+  env: PlanEnvironment;
+  recorder: QueryRecorder | undefined;
   readonly placeholders: PlaceholderTypes;
   readonly prelude: PreludeStep[] = [];
   slotCount = 0;
@@ -87,13 +98,27 @@ export class PlanContext {
   /** Set by the planner: plans any statement that gives rows (WITH x AS (INSERT ... RETURNING ...)). */
   planRows: (statement: Statement, frame: Frame, ctes: CommonTables | undefined) => PlannedQuery;
 
-  constructor(env: PlanEnvironment, placeholders: PlaceholderTypes) {
+  constructor(env: PlanEnvironment, placeholders: PlaceholderTypes, recorder?: QueryRecorder) {
     this.env = env;
     this.placeholders = placeholders;
+    this.recorder = recorder;
     this.planQuery = () => {
       throw new StatementError(SqlState.InternalError, 'internal error: the planner is not assembled');
     };
     this.planRows = this.planQuery as never;
+  }
+
+  /** Plans something whose names mean what `env` says: the text of a view. */
+  within<T>(env: PlanEnvironment, plan: () => T): T {
+    const { env: outer, recorder } = this;
+    this.env = env;
+    this.recorder = undefined;
+    try {
+      return plan();
+    } finally {
+      this.env = outer;
+      this.recorder = recorder;
+    }
   }
 
   /** Types an expression over a scope; undefined scope: columns mean nothing there. */

@@ -14,7 +14,7 @@ import type { DeleteStatement, InsertStatement, SelectStatement, Statement, Upda
 import { planDelete, planInsert, planUpdate } from './mutation.ts';
 import { optimize } from './optimizer.ts';
 import type { Plan, PreludeStep } from './plan.ts';
-import { type CommonTables, PlanContext, type PlanEnvironment, type PlannedQuery } from './planContext.ts';
+import { type CommonTables, PlanContext, type PlanEnvironment, type PlannedQuery, type QueryRecorder } from './planContext.ts';
 import { Frame } from './scope.ts';
 import { planQuery } from './select.ts';
 
@@ -29,9 +29,14 @@ export function isPlannable(stmt: Statement): stmt is PlannableStatement {
  * Plans and optimizes. `given`: placeholder types that the client declared. Throws what name
  * resolution and typing throw; 42P18 when a placeholder's type cannot be told.
  */
-export function planStatement(env: PlanEnvironment, stmt: PlannableStatement, given: readonly (ColumnType | undefined)[] = []): Plan {
+export function planStatement(
+  env: PlanEnvironment,
+  stmt: PlannableStatement,
+  given: readonly (ColumnType | undefined)[] = [],
+  recorder?: QueryRecorder,
+): Plan {
   const placeholders = new Placeholders(given);
-  const ctx = new PlanContext(env, placeholders);
+  const ctx = new PlanContext(env, placeholders, recorder);
   ctx.planQuery = (query, frame, ctes, desired) => planQuery(ctx, query, frame, ctes, desired);
   ctx.planRows = (statement, frame, ctes) => planRows(ctx, statement, frame, ctes);
   const planned = planRows(ctx, stmt, new Frame(undefined), undefined);

@@ -36,6 +36,8 @@ export interface ScopeTable {
   readonly database: string | undefined;
   /** For GROUP BY's functional dependency: ids of the primary key's columns; undefined when it is no table. */
   readonly keyColumnIds: readonly number[] | undefined;
+  /** Collects the ids of its columns that expressions name, where someone asks (PlanContext.recorder). */
+  readonly uses?: Set<number>;
 }
 
 export interface ScopeColumn {
@@ -76,6 +78,7 @@ export class SelectScope implements Scope {
   resolveRow(name: Name): readonly ResolvedColumn[] | undefined {
     const columns = this.columns.filter((column) => column.table?.name === name.text && !column.isHidden);
     if (columns.length > 0) {
+      for (const { table, columnId } of columns) if (columnId !== undefined) table?.uses?.add(columnId);
       return columns.map((column) => ({ index: column.index, type: column.type, name: column.name, depth: 0 }));
     }
     const around = this.frame.outer?.resolveRow(name);
@@ -112,7 +115,10 @@ export class SelectScope implements Scope {
       }
       found = column;
     }
-    if (found) return { index: found.index, type: found.type, name: found.name, depth: 0 };
+    if (found) {
+      if (found.columnId !== undefined) found.table?.uses?.add(found.columnId);
+      return { index: found.index, type: found.type, name: found.name, depth: 0 };
+    }
     if (qualifier.length > 0 && this.#hasLocalTable(qualifier)) return undefined;
     const around = this.frame.outer?.find(parts);
     if (!around) return undefined;

@@ -341,7 +341,9 @@ function planTargets(
   const planned: Target[] = [];
   for (const { expr, alias } of targets) {
     if (expr.kind === 'star') {
-      for (const column of starColumns(scope, expr)) {
+      const columns = starColumns(scope, expr);
+      ctx.recorder?.star(expr, columns);
+      for (const column of columns) {
         planned.push({ expr: columnExpr(column), name: column.name, source: column, ast: expr });
       }
       continue;

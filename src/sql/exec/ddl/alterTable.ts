@@ -32,6 +32,7 @@ import { defaultOf, type RowChange, rowAnalysis, tableWriter } from '../tableWri
 import { checkError, notNullError } from '../schemaChange/validateChange.ts';
 import { freeName, type SchemaChange } from './common.ts';
 import { TableBuilder } from './createTable.ts';
+import { dropViewsOf } from './drop.ts';
 import { moveRelation, renameRelation, setOwner } from './databases.ts';
 import { fillIndex, removeIndex } from './indexes.ts';
 import { renameInText, storeDefault } from './storedExpr.ts';
@@ -275,6 +276,7 @@ async function dropColumn(change: SchemaChange, table: TableDescriptor, action: 
   if (table.primaryIndex.columnIds.includes(column.id)) {
     throw new StatementError(SqlState.InvalidColumnReference, `column "${column.name}" is referenced by the primary key`);
   }
+  if (action.behavior === 'cascade') await dropViewsOf(change, table, { columnId: column.id });
   const computed = table.columns.find((one) => one.computeExpr !== undefined && mentions(one.computeExpr, column.name));
   if (computed) {
     throw new StateError(SqlState.InvalidColumnReference, `column "${column.name}" is referenced by computed column "${computed.name}"`);

@@ -29,6 +29,7 @@ import type { RunContext } from '../context.ts';
 import { userType } from '../userType.ts';
 import { type PendingParts, withParts } from '../schemaChange/pendingChange.ts';
 import { withTypeReferences } from './typeReferences.ts';
+import { checkViewsStand } from './viewGuards.ts';
 
 export const partsOf = (name: ObjectName): string[] => name.parts.map((part) => part.text);
 
@@ -75,6 +76,10 @@ export class SchemaChange {
   async write(...descriptors: readonly Descriptor[]): Promise<void> {
     const { catalog } = this.context.engine;
     const all = withTypeReferences(this.#snapshot, descriptors);
+    for (const descriptor of descriptors) {
+      const before = descriptor.kind === 'table' ? this.#snapshot.tableById(descriptor.id) : undefined;
+      if (before && descriptor.kind === 'table') checkViewsStand(this.#snapshot, before, descriptor);
+    }
     await catalog.lock(
       this.txn,
       all.map((descriptor) => descriptor.id),
@@ -163,7 +168,11 @@ export class SchemaChange {
   }
 
   /** The relation of a name; 42P01, or undefined with `ifExists`. 42809 when it is of another kind. */
-  relation(name: ObjectName, kind: 'table' | 'sequence' | 'view' | 'any', ifExists = false): ResolvedObject | undefined {
+  relation(
+    name: ObjectName,
+    kind: 'table' | 'sequence' | 'view' | 'materialized view' | 'any',
+    ifExists = false,
+  ): ResolvedObject | undefined {
     const parts = partsOf(name);
     const found = ifExists
       ? this.#snapshot.resolveTable(parts, this.context.names)
@@ -171,7 +180,13 @@ export class SchemaChange {
     if (!found) return undefined;
     const actual = found.descriptor.sequence ? 'sequence' : found.descriptor.view ? 'view' : 'table';
     this.#home ??= found.descriptor.parentId;
-    if (kind !== 'any' && actual !== kind) {
+    const isMaterialized = found.descriptor.view?.isMaterialized === true;
+    if (kind === 'view' && isMaterialized) {
+      throw new StatementError(SqlState.WrongObjectType, `"${found.descriptor.name}" is a materialized view`, {
+        hint: 'use the corresponding MATERIALIZED VIEW command',
+      });
+    }
+    if (kind !== 'any' && kind !== (isMaterialized ? 'materialized view' : actual)) {
       throw new StatementError(SqlState.WrongObjectType, `"${found.descriptor.name}" is not a ${kind}`);
     }
     return found;

@@ -4,9 +4,16 @@
 import { StatementError } from '../../../base/errors.ts';
 import { SqlState } from '../../../base/sqlState.ts';
 import { MIN_TIMESTAMP } from '../../../base/timestamp.ts';
-import { type Descriptor, indexByName, type SchemaDescriptor, type TableDescriptor, updated } from '../../../catalog/descriptor.ts';
-import { ownerPrivileges } from '../../../catalog/privileges.ts';
-import { requireUser } from '../../../catalog/users.ts';
+import {
+  type Descriptor,
+  indexByName,
+  PUBLIC_SCHEMA_ID,
+  type SchemaDescriptor,
+  type TableDescriptor,
+  updated,
+} from '../../../catalog/descriptor.ts';
+import { checkPrivilege, isAdmin, ownerPrivileges } from '../../../catalog/privileges.ts';
+import { requireUser, rolesOf } from '../../../catalog/users.ts';
 import type {
   AlterDatabase,
   AlterRelation,
@@ -86,6 +93,16 @@ export async function setOwner(change: SchemaChange, descriptor: Descriptor, own
   if (!isOwner && !change.roles.has('admin') && !change.roles.has('root')) {
     throw new StatementError(SqlState.InsufficientPrivilege, `must be owner of ${descriptor.kind} ${descriptor.name}`);
   }
+  if (!isAdmin(change.roles) && !change.roles.has(owner.text)) {
+    throw new StatementError(SqlState.InsufficientPrivilege, `must be member of role "${owner.text}"`);
+  }
+  if (descriptor.kind === 'table' || descriptor.kind === 'type') {
+    // Whoever owns it could have made it there.
+    const schema = descriptor.schemaId === PUBLIC_SCHEMA_ID ? undefined : change.snapshot.byId(descriptor.schemaId);
+    const parent = schema ?? change.snapshot.databaseById(descriptor.parentId);
+    const roles = await rolesOf(change.txn, owner.text);
+    if (parent) checkPrivilege(roles, parent, 'CREATE');
+  }
   await change.write({ ...descriptor, privileges: { ...descriptor.privileges, owner: owner.text } });
 }
 
@@ -164,7 +181,8 @@ export async function moveRelation(change: SchemaChange, table: TableDescriptor,
 }
 
 export async function alterRelation(change: SchemaChange, stmt: AlterRelation): Promise<void> {
-  const found = change.relation(stmt.name, stmt.relation, stmt.ifExists);
+  const kind = stmt.relation === 'materializedView' ? 'materialized view' : stmt.relation;
+  const found = change.relation(stmt.name, kind, stmt.ifExists);
   if (!found) return;
   const { descriptor, schema } = found;
   switch (stmt.action.type) {

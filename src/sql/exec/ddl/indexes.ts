@@ -16,6 +16,7 @@ import { compileReadOnly } from '../operators.ts';
 import { tableWriter } from '../tableWriter.ts';
 import type { SchemaChange } from './common.ts';
 import { TableBuilder } from './createTable.ts';
+import { dropViewsOf } from './drop.ts';
 
 /** Writes the entries of an index for every row there is. 23505 when two rows share a unique key. */
 export async function fillIndex(change: SchemaChange, table: TableDescriptor, index: IndexDescriptor): Promise<void> {
@@ -105,6 +106,7 @@ export async function dropIndex(change: SchemaChange, stmt: DropIndex): Promise<
 
 /** Takes an index out of the descriptor. Its store goes with the table's collection. */
 export async function removeIndex(change: SchemaChange, table: TableDescriptor, index: IndexDescriptor, cascade: boolean): Promise<void> {
+  if (cascade) await dropViewsOf(change, table, { indexId: index.id });
   if (index.unique) await releaseReferences(change, table, index, cascade);
   const current = change.snapshot.tableById(table.id) ?? table;
   await change.write(updated(current, { indexes: current.indexes.filter((one) => one.id !== index.id) }));

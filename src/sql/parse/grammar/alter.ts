@@ -22,7 +22,7 @@ export class AlterParser extends TableDefParser {
       [T.INDEX, () => this.index(pos)],
       [T.SEQUENCE, () => this.sequence(pos)],
       [T.VIEW, () => this.view(pos)],
-      [[T.MATERIALIZED, T.VIEW], () => this.view(pos)],
+      [[T.MATERIALIZED, T.VIEW], () => this.view(pos, 'materializedView')],
       [T.TYPE, () => this.type(pos)],
       [T.RANGE, () => this.range(pos)],
       [T.PARTITION, () => this.partition(pos)],
@@ -301,7 +301,7 @@ export class AlterParser extends TableDefParser {
 
   // ---- sequences, views, types --------------------------------------------------------------------
 
-  private relationActions(relation: 'view' | 'sequence', name: ObjectName, ifExists: boolean, pos: number): Alternative<Statement>[] {
+  private relationActions(relation: AlterRelation['relation'], name: ObjectName, ifExists: boolean, pos: number): Alternative<Statement>[] {
     const alter = (action: AlterRelation['action']): Statement => ({ kind: 'alterRelation', relation, name, ifExists, action, pos });
     return [
       [[T.RENAME, T.TO], () => alter({ type: 'rename', newName: this.objectName() })],
@@ -310,10 +310,10 @@ export class AlterParser extends TableDefParser {
     ];
   }
 
-  private view(pos: number): Statement {
+  private view(pos: number, relation: 'view' | 'materializedView' = 'view'): Statement {
     const ifExists = this.ifExists();
     const name = this.objectName();
-    return this.choose<Statement>(this.relationActions('view', name, ifExists, pos));
+    return this.choose<Statement>(this.relationActions(relation, name, ifExists, pos));
   }
 
   private sequence(pos: number): Statement {

@@ -279,9 +279,9 @@ export class CreateParser extends TableDefParser {
     const columns = this.optionalParenList(() => this.name());
     this.tok(T.AS);
     const query = this.query();
-    if (this.words(T.WITH, T.NO, T.DATA)) this.refuse('WITH NO DATA');
-    this.words(T.WITH, T.DATA);
-    return { kind: 'createView', name, ifNotExists, ...flags, columns, query, pos };
+    const withData = !this.words(T.WITH, T.NO, T.DATA);
+    if (withData) this.words(T.WITH, T.DATA);
+    return { kind: 'createView', name, ifNotExists, ...flags, columns, query, withData, pos };
   }
 
   private type(pos: number): CreateType {

@@ -9,6 +9,7 @@ export class DropParser extends TableDefParser {
     return this.choose<Statement>([
       [T.DROP, () => this.drop(pos)],
       [T.TRUNCATE, () => this.truncate(pos)],
+      [[T.REFRESH, T.MATERIALIZED, T.VIEW], () => this.refresh(pos)],
       [[T.COMMENT, T.ON], () => this.comment(pos)],
     ]);
   });
@@ -17,7 +18,7 @@ export class DropParser extends TableDefParser {
     return this.choose<Statement>([
       [T.TABLE, () => this.relation('dropTable', pos)],
       [T.VIEW, () => this.relation('dropView', pos)],
-      [[T.MATERIALIZED, T.VIEW], () => this.relation('dropView', pos)],
+      [[T.MATERIALIZED, T.VIEW], () => this.relation('dropView', pos, true)],
       [T.SEQUENCE, () => this.relation('dropSequence', pos)],
       [
         T.DATABASE,
@@ -57,10 +58,18 @@ export class DropParser extends TableDefParser {
     ]);
   }
 
-  private relation(kind: DropRelation['kind'], pos: number): DropRelation {
+  private refresh(pos: number): Statement {
+    const concurrently = this.has(T.CONCURRENTLY);
+    const name = this.objectName();
+    const withData = !this.words(T.WITH, T.NO, T.DATA);
+    if (withData) this.words(T.WITH, T.DATA);
+    return { kind: 'refreshView', name, concurrently, withData, pos };
+  }
+
+  private relation(kind: DropRelation['kind'], pos: number, materialized = false): DropRelation {
     const ifExists = this.ifExists();
     const names = this.list(() => this.objectName());
-    return { kind, names, ifExists, behavior: this.behavior(), pos };
+    return { kind, materialized, names, ifExists, behavior: this.behavior(), pos };
   }
 
   private truncate(pos: number): Statement {

@@ -43,7 +43,7 @@ starts('dml', T.SELECT, T.VALUES, T.TABLE, T.WITH, T.LParen, T.INSERT, T.UPSERT,
 starts((c) => (isRole(c) ? 'access' : 'create'), T.CREATE);
 starts((c) => (isRole(c) ? 'access' : 'alter'), T.ALTER);
 starts((c) => (isRole(c) ? 'access' : 'drop'), T.DROP);
-starts('drop', T.TRUNCATE, T.COMMENT);
+starts('drop', T.TRUNCATE, T.COMMENT, T.REFRESH);
 starts('access', T.GRANT, T.REVOKE);
 starts('session', T.BEGIN, T.START, T.COMMIT, T.END, T.ABORT, T.ROLLBACK, T.SAVEPOINT, T.RELEASE, T.SET, T.RESET, T.USE);
 starts('session', T.PREPARE, T.EXECUTE, T.DEALLOCATE, T.EXPLAIN, T.DISCARD, T.COPY);

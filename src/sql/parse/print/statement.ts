@@ -95,7 +95,7 @@ export function printStatement(s: Statement, o: PrintOptions = {}): string {
     case 'dropTable':
     case 'dropView':
     case 'dropSequence':
-      return `DROP ${s.kind.slice(4).toUpperCase()} ${ifExists(s.ifExists)}${printObjectNames(s.names)}${behaviorText(s.behavior)}`;
+      return `DROP ${opt(s.materialized, 'MATERIALIZED ')}${s.kind.slice(4).toUpperCase()} ${ifExists(s.ifExists)}${printObjectNames(s.names)}${behaviorText(s.behavior)}`;
     case 'createIndex': {
       const name = s.name === undefined ? '' : ` ${printName(s.name)}`;
       const isGin = s.method === 'gin' || s.method === 'inverted';
@@ -127,10 +127,12 @@ export function printStatement(s: Statement, o: PrintOptions = {}): string {
     case 'createView': {
       const columns = s.columns.length > 0 ? ` (${printNames(s.columns)})` : '';
       const kind = `${opt(s.orReplace, 'OR REPLACE ')}${opt(s.temporary, 'TEMPORARY ')}${opt(s.materialized, 'MATERIALIZED ')}VIEW`;
-      return `CREATE ${kind} ${ifNotExists(s.ifNotExists)}${printObjectName(s.name)}${columns} AS ${printSelect(s.query, o)}`;
+      return `CREATE ${kind} ${ifNotExists(s.ifNotExists)}${printObjectName(s.name)}${columns} AS ${printSelect(s.query, o)}${opt(!s.withData, ' WITH NO DATA')}`;
     }
+    case 'refreshView':
+      return `REFRESH MATERIALIZED VIEW ${opt(s.concurrently, 'CONCURRENTLY ')}${printObjectName(s.name)}${opt(!s.withData, ' WITH NO DATA')}`;
     case 'alterRelation': {
-      const head = `ALTER ${s.relation.toUpperCase()} ${ifExists(s.ifExists)}${printObjectName(s.name)}`;
+      const head = `ALTER ${s.relation === 'materializedView' ? 'MATERIALIZED VIEW' : s.relation.toUpperCase()} ${ifExists(s.ifExists)}${printObjectName(s.name)}`;
       if (s.action.type === 'rename') return `${head} RENAME TO ${printObjectName(s.action.newName)}`;
       return s.action.type === 'owner'
         ? `${head} OWNER TO ${printRole(s.action.owner)}`

@@ -1,0 +1,57 @@
+/**
+ * View guards: what a view reads cannot lose what the view reads of it. Looked at for every table that
+ * a schema change writes (SchemaChange.write), so no statement has to think of it; CASCADE drops the
+ * views first.
+ */
+import { StateError } from '../../../base/errors.ts';
+import { SqlState } from '../../../base/sqlState.ts';
+import type { CatalogSnapshot } from '../../../catalog/catalog.ts';
+import type { TableDescriptor } from '../../../catalog/descriptor.ts';
+import { quoteNames } from '../../../catalog/names.ts';
+import { typesEqual } from '../../../catalog/type.ts';
+
+function dependsOnIt(snapshot: CatalogSnapshot, what: string, of: TableDescriptor, view: TableDescriptor): StateError {
+  const full = snapshot.fullName(view);
+  const name = view.parentId === of.parentId ? view.name : quoteNames(full);
+  return new StateError(SqlState.DependentObjectsStillExist, `${what} because view "${name}" depends on it`, {
+    hint: `you can drop ${name} instead.`,
+  });
+}
+
+/** Views that read a relation, dropped ones left out. */
+export function dependentViews(snapshot: CatalogSnapshot, table: TableDescriptor): TableDescriptor[] {
+  return table.dependedOnByIds
+    .map((id) => snapshot.tableById(id))
+    .filter((user): user is TableDescriptor => user?.view !== undefined && user.state !== 'DROP');
+}
+
+/** 2BP01 for a change of a relation that a view reads by what the change takes away: its name, a column's name or type, an index. */
+export function checkViewsStand(snapshot: CatalogSnapshot, before: TableDescriptor, after: TableDescriptor): void {
+  if (before.dependedOnByIds.length === 0 || after.state === 'DROP') return;
+  for (const view of dependentViews(snapshot, before)) {
+    if (!after.dependedOnByIds.includes(view.id)) continue;
+    if (before.name !== after.name) throw dependsOnIt(snapshot, `cannot rename relation "${before.name}"`, before, view);
+    if (before.schemaId !== after.schemaId) {
+      throw dependsOnIt(snapshot, `cannot set schema on relation "${before.name}"`, before, view);
+    }
+    const uses = view.view?.columnUses.find(({ id }) => id === before.id);
+    for (const columnId of uses?.columnIds ?? []) {
+      const old = before.columns.find(({ id }) => id === columnId);
+      const now = after.columns.find(({ id }) => id === columnId);
+      if (!old) continue;
+      if (!now) throw dependsOnIt(snapshot, `cannot drop column "${old.name}"`, before, view);
+      if (now.name !== old.name) throw dependsOnIt(snapshot, `cannot rename column "${old.name}"`, before, view);
+      if (!typesEqual(now.type, old.type)) throw dependsOnIt(snapshot, `cannot alter type of column "${old.name}"`, before, view);
+    }
+    for (const indexId of uses?.indexIds ?? []) {
+      const old = before.indexes.find(({ id }) => id === indexId);
+      const now = after.indexes.find(({ id }) => id === indexId);
+      if (old && now?.name !== old.name) throw dependsOnIt(snapshot, `cannot ${now ? 'rename' : 'drop'} index "${old.name}"`, before, view);
+    }
+  }
+}
+
+/** 2BP01 for the drop of a relation that a view reads. */
+export function cannotDrop(snapshot: CatalogSnapshot, table: TableDescriptor, view: TableDescriptor): StateError {
+  return dependsOnIt(snapshot, `cannot drop relation "${table.name}"`, table, view);
+}
