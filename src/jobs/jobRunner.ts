@@ -192,12 +192,12 @@ export class JobRunner implements JobContext {
     return await this.#environment.kv.run(async (txn) => {
       await this.#readClaimed(txn);
       return await fn(txn);
-    });
+    }, AS_EFFECT);
   }
 
   async checkClaim(): Promise<void> {
     this.signal.throwIfAborted();
-    await this.#environment.kv.run((txn) => this.#readClaimed(txn), { readOnly: true });
+    await this.#environment.kv.run((txn) => this.#readClaimed(txn), { readOnly: true, ...AS_EFFECT });
     this.signal.throwIfAborted();
   }
 
@@ -285,7 +285,7 @@ export class JobRunner implements JobContext {
       const next = await change(await this.#readClaimed(txn), txn);
       await this.#environment.table.write(txn, next);
       return next;
-    });
+    }, AS_EFFECT);
   }
 
   /** The row, read in order to write it. Throws StaleClaimError, now or in the commit step (R1). */
@@ -313,6 +313,9 @@ export class JobRunner implements JobContext {
 
 // A row version for every hundredth is what a progress bar can show.
 const FRACTION_STEP = 0.01;
+
+/** A job is an effect of the Activity: while it waits for a client's lock, time may pass. */
+const AS_EFFECT = { isEffect: true } as const;
 
 /** The request that a row waits to have answered. */
 function requestOf(record: JobRecord): JobEvent | undefined {

@@ -13,7 +13,7 @@ import { createActor } from 'xstate';
 
 import type { Timer } from '../base/clock.ts';
 import type { ProtectedRecords } from '../catalog/protectedRecords.ts';
-import type { Kv, Txn } from '../kv/kv.ts';
+import type { Kv, Txn, TxnOptions } from '../kv/kv.ts';
 
 import { isTerminal } from './jobMachine.ts';
 import type { JobTable } from './jobTable.ts';
@@ -53,7 +53,7 @@ export class ProtectionReconciler {
           cancelTimer: () => timer?.cancel(),
           reconcile: ({ self }) => {
             void kv.activity
-              .during('protection reconciler', () => this.reconcile())
+              .during('protection reconciler', () => this.#reconcile({ isEffect: true }))
               // Nothing is lost by a look that fails: the next one finds the same records.
               .catch(() => undefined)
               .then(() => self.send({ type: 'reconciler.done', watches: this.#watched().length > 0 }));
@@ -82,17 +82,24 @@ export class ProtectionReconciler {
   }
 
   /** Looks at every record now; the ids of those released. */
-  async reconcile(): Promise<string[]> {
+  reconcile(): Promise<string[]> {
+    return this.#reconcile({});
+  }
+
+  async #reconcile(txnOptions: TxnOptions): Promise<string[]> {
     const { kv, protections } = this.#options;
     const released: string[] = [];
     for (const { id } of this.#watched()) {
-      const isOrphan = await kv.run(async (txn) => {
-        const record = await protections.get(txn, id);
-        const check = record && this.#checks.get(record.metaType);
-        if (!record || !check || (await check(txn, record.meta))) return false;
-        await protections.release(txn, id);
-        return true;
-      });
+      const isOrphan = await kv.run(
+        async (txn) => {
+          const record = await protections.get(txn, id);
+          const check = record && this.#checks.get(record.metaType);
+          if (!record || !check || (await check(txn, record.meta))) return false;
+          await protections.release(txn, id);
+          return true;
+        },
+        txnOptions,
+      );
       if (isOrphan) released.push(id);
     }
     return released;

@@ -62,6 +62,9 @@ export interface JobRegistryOptions {
   readonly settings: JobSettings;
 }
 
+/** What the registry does by itself are effects of the Activity: while they wait for a client's lock, time may pass. */
+const AS_EFFECT = { isEffect: true } as const;
+
 type Waiter = (record: JobRecord | undefined) => void;
 
 export class JobRegistry {
@@ -297,7 +300,7 @@ export class JobRegistry {
       const record = await this.table.read(txn, id, { validated: true });
       const next = record && recordAfter(record, { type: 'job.acknowledge' }, this.#kv.reading(), { claim: undefined });
       if (next) await this.table.write(txn, next);
-    });
+    }, AS_EFFECT);
   }
 
   async #claim(id: JobId): Promise<void> {
@@ -316,7 +319,7 @@ export class JobRegistry {
       });
       if (next) await this.table.write(txn, next);
       return next;
-    });
+    }, AS_EFFECT);
     if (!claimed || !this.#isOpen) return;
     // The node died between the claim and here: the claim is void, so try another one.
     if (!isLive()) this.#wake(id);
@@ -406,7 +409,7 @@ export class JobRegistry {
     const expired = [...this.#finished].filter(([, finished]) => finished <= expiry).map(([id]) => id);
     await this.#kv.run(async (txn) => {
       for (const id of expired) await this.table.delete(txn, id);
-    });
+    }, AS_EFFECT);
     for (const id of expired) this.#finished.delete(id);
     this.#armRetention();
   }

@@ -43,6 +43,20 @@ test('a job of a transaction that does not commit leaves no trace', () =>
     assert.equal(toys.log, []);
   }));
 
+test('time passes while a job waits for a lock that a client holds', () =>
+  withToys(async (toys) => {
+    const id = await toys.create(details('sleep 10s', 'checkpoint', 'sleep 10s'));
+    await toys.settle();
+    const client = toys.kv.begin();
+    await toys.registry.request(client, id, 'pause');
+    // The checkpoint is due after ten seconds, and the client sleeps on.
+    await toys.clock.advance('1h');
+    assert.is((await toys.registry.get(id))?.progress, null);
+    client.rollback();
+    await toys.clock.advance('10s');
+    assert.is((await toys.registry.get(id))?.status, 'succeeded');
+  }));
+
 test('a record survives its row, every member of it', () =>
   withToys(async (toys) => {
     const record: JobRecord = {
