@@ -38,6 +38,7 @@ interface Layer {
 /** A restore that has succeeded and waits to be compared, then dropped. */
 interface Restored {
   readonly collection: Collection;
+  readonly full: string;
   readonly time: number;
   readonly into: string;
   readonly sql: string;
@@ -199,7 +200,7 @@ export class Backups {
       ? `CREATE DATABASE ${into}; RESTORE TABLE ${database}.* ${at} WITH into_db = '${into}', skip_missing_foreign_keys, skip_missing_sequences`
       : `RESTORE DATABASE ${database} ${at} WITH new_db_name = '${into}'`;
     void dice;
-    this.#asked.set(into, { collection, time, into, sql });
+    this.#asked.set(into, { collection, full, time, into, sql });
     this.#start(sql, (error, from) => {
       if (error === undefined) {
         if (!isClaimed && !mayChange) this.#world.fail('restore outside', `${sql}\n    succeeded, and no layer claims that time`);
@@ -209,7 +210,7 @@ export class Backups {
       this.#world.count(`restore: ${code}`);
       if (isClaimed ? this.#isExpected(code, RESTORE_CODES, from) : code === '22023' || this.#isExpected(code, RESTORE_CODES, from)) return;
       // Without a table at that time there is nothing to restore.
-      const hasTargets = tables ? this.#targetsAt(collection, time).length > 0 : this.#world.model.hasDatabaseAt(database, time);
+      const hasTargets = tables ? this.#targetsAt(collection, full, time).length > 0 : this.#world.model.hasDatabaseAt(database, time);
       if (!hasTargets && NOTHING_CODES.has(code)) return;
       this.#world.fail(isClaimed ? 'restore' : 'restore outside', `${sql}\n    ${tell(error)}`, error);
     });
@@ -229,9 +230,20 @@ export class Backups {
     }
   }
 
-  #targetsAt(collection: Collection, time: number): string[] {
-    const names = this.#world.model.tableNamesAt(time, collection.database);
-    return collection.tables ? names.filter((name) => collection.tables?.includes(name)) : names;
+  /**
+   * Names that a restore must bring back. Tables that were asked for are followed by identity: under the
+   * names they had at the time, and not what stood under their names before them.
+   */
+  #targetsAt(collection: Collection, full: string, time: number): string[] {
+    const { model } = this.#world;
+    const { uri, database, tables } = collection;
+    const names = model.tableNamesAt(time, database);
+    if (!tables) return names;
+    const layers = (this.#layers.get(uri) ?? []).filter((layer) => layer.full === full).map(({ details }) => details);
+    const holderEnd = Math.min(...layers.map(({ endTime }) => endTime).filter((end) => end >= time));
+    const ends = layers.map(({ endTime }) => endTime).filter((end) => end <= holderEnd);
+    const targets = new Set(ends.flatMap((end) => tables.map((name) => model.tableAt(name, end))));
+    return names.filter((name) => targets.has(model.tableAt(name, time)));
   }
 
   /** Compares every finished restore with the model, and drops it. The model has caught up. */
@@ -244,10 +256,10 @@ export class Backups {
     }
   }
 
-  async #compareOne({ collection, time, into, sql }: Restored): Promise<void> {
+  async #compareOne({ collection, full, time, into, sql }: Restored): Promise<void> {
     const { model } = this.#world;
     const { database } = collection;
-    const names = this.#targetsAt(collection, time).map((name) => name.slice(database.length + 1));
+    const names = this.#targetsAt(collection, full, time).map((name) => name.slice(database.length + 1));
     const shown = (await this.#checker.execute(`SELECT table_name FROM [SHOW TABLES FROM ${into}] WHERE type = 'table'`))[0]?.rows ?? [];
     const restored = shown.map(([name]) => String(valueOfDatum(name ?? null))).sort();
     if (restored.join() !== names.sort().join()) {
