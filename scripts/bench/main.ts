@@ -15,10 +15,19 @@ import { cases as coldStartCases } from './coldStart.ts';
 import { cases as kvCases } from './kv.ts';
 import { cases as memoryCases } from './memory.ts';
 import { cases as mvccCases } from './mvcc.ts';
+import { cases as schemaChangeCases } from './schemaChange.ts';
 import { cases as systemCases } from './system.ts';
 
 /** Every case, in the order of the table. A new file of cases is added here. */
-const CASES: readonly BenchCase[] = [...mvccCases, ...kvCases, ...backupFileCases, ...systemCases, ...memoryCases, ...coldStartCases];
+const CASES: readonly BenchCase[] = [
+  ...mvccCases,
+  ...kvCases,
+  ...backupFileCases,
+  ...systemCases,
+  ...schemaChangeCases,
+  ...memoryCases,
+  ...coldStartCases,
+];
 const DEFAULT_ROWS = [200_000, 1_000_000];
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { rows: { type: 'string' } } });

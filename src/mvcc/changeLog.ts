@@ -204,9 +204,14 @@ export class ChangeLog {
     }
   }
 
-  /** The first event after `after` that touches the span. */
+  /** The latest event that touches the span, if it came after `after`. Cost: the events since. */
   eventSince(span: Span, after: Timestamp): SpanEvent | undefined {
-    return this.#events.find((event) => event.at > after && spansOverlap(event.span, span));
+    for (let i = this.#events.length - 1; i >= 0; i--) {
+      const event = this.#events[i] as SpanEvent;
+      if (event.at <= after) return undefined;
+      if (spansOverlap(event.span, span)) return event;
+    }
+    return undefined;
   }
 
   /** The parts of the span in which versions in (after, upTo] may have been ingested. */

@@ -15,7 +15,7 @@ import { disagreements, leftovers, tableNamed } from './agreement.ts';
 const test = suite('schema changes beside writes');
 
 const ROWS = 60;
-const SIZES = { columnRows: 3, indexRows: 4, checkpointRows: 10 };
+const SIZES = { columnRows: 3, readRows: 2, indexRows: 4, checkpointRows: 10 };
 
 interface Change {
   readonly ddl: string;

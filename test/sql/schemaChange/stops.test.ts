@@ -13,7 +13,7 @@ import { disagreements, leftovers, tableNamed } from './agreement.ts';
 
 const test = suite('schema change stops');
 
-const SIZES = { columnRows: 10, indexRows: 10, checkpointRows: 20 };
+const SIZES = { columnRows: 10, readRows: 5, indexRows: 10, checkpointRows: 20 };
 const FORWARD = SCHEMA_CHANGE_PAUSEPOINTS.slice(0, SCHEMA_CHANGE_PAUSEPOINTS.indexOf('schemachange.beforeRevert'));
 const REVERT = SCHEMA_CHANGE_PAUSEPOINTS.slice(FORWARD.length);
 
@@ -192,6 +192,25 @@ test('a transaction that spans the change gets 40001, or runs again', async () =
   await db.exec('CREATE INDEX i ON t (a)');
   assert.is(await outcome(db.exec('COMMIT', { session: 'spanning' })), '40001');
   assert.equal(await db.rows('SELECT count(*) FROM t@i WHERE a = 1000'), [['0']]);
+  db.close();
+});
+
+test('memory is bounded by pieces, and checkpoints come between them', async () => {
+  const db = await openSql({ jobs: { columnRows: 20, readRows: 25, indexRows: 100, checkpointRows: 300 } });
+  await db.exec('CREATE TABLE t (id INT PRIMARY KEY, a INT); INSERT INTO t SELECT i, -i FROM generate_series(1, 2000) AS g(i)');
+  const reached = new Map<string, number>();
+  db.jobs.pausepoints.setHook((name) => void reached.set(name, (reached.get(name) ?? 0) + 1));
+  const ingested: number[] = [];
+  const ingest = db.kv.ingest.bind(db.kv);
+  db.kv.ingest = (run, options) => {
+    ingested.push(run.keys.length);
+    return ingest(run, options);
+  };
+  await db.exec('ALTER TABLE t ADD COLUMN c INT DEFAULT 1; CREATE INDEX i ON t (a)');
+  assert.equal(ingested, new Array(20).fill(100));
+  assert.is(reached.get('schemachange.afterColumnPiece'), 100);
+  assert.is(reached.get('schemachange.afterIngest'), 20);
+  assert.is(reached.get('schemachange.afterCheckpoint'), 6);
   db.close();
 });
 

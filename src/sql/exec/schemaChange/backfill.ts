@@ -32,13 +32,15 @@ import { tableRows } from './tableRows.ts';
 export interface PieceSizes {
   /** Rows of a transaction that fills columns: short enough to seldom meet another writer. */
   readonly columnRows: number;
-  /** Rows whose entries are sorted and ingested together, and that are looked at together. */
+  /** Rows that are read and looked at in one step. */
+  readonly readRows: number;
+  /** Rows whose entries are sorted and ingested together. */
   readonly indexRows: number;
   /** Rows between checkpoints: what a crash makes it do again. */
   readonly checkpointRows: number;
 }
 
-export const PIECE_SIZES: PieceSizes = { columnRows: 250, indexRows: 4_096, checkpointRows: 32_768 };
+export const PIECE_SIZES: PieceSizes = { columnRows: 250, readRows: 512, indexRows: 4_096, checkpointRows: 32_768 };
 
 const NOTHING_TO_CHECK: RowChangeSink = { inserted() {}, updated() {}, deleted() {} };
 
@@ -78,23 +80,66 @@ function sameDatum(table: TableDescriptor, position: number, a: readonly Datum[]
   return type === undefined || datumsEqual(type, a[position] as Datum, b[position] as Datum);
 }
 
-/** Ingests the entries of one piece of rows into each index at `at` (B3). 23505 when two rows of the piece share a unique key. */
-export async function ingestEntries(
-  engine: EngineServices,
-  table: TableDescriptor,
-  indexes: readonly IndexDescriptor[],
-  rows: readonly Datum[][],
-  run: Run,
-  at: Timestamp,
-): Promise<void> {
-  const writer = tableWriter(table, engine.functions);
-  for (const index of indexes) {
-    const entries = writer.entriesOf(index, rows, run, new Map());
-    if (entries.keys.length > 0) await ingestSorted(engine.kv, entries, at);
+/** Entries of rows that were read, until there are enough to be ingested together. Bounded by PieceSizes.indexRows. */
+export class EntryBatch {
+  readonly #engine: EngineServices;
+  readonly #at: Timestamp;
+  readonly #signal: AbortSignal;
+  readonly #byIndex = new Map<number, { entries: KeyValues; seen: Map<Bytes, true> }>();
+  rows = 0;
+
+  /** Ingests at `at` (B3). */
+  constructor(engine: EngineServices, at: Timestamp, signal: AbortSignal) {
+    this.#engine = engine;
+    this.#at = at;
+    this.#signal = signal;
+  }
+
+  /** Adds the rows' entries in each index. 23505 when two rows of the batch share a unique key. */
+  add(table: TableDescriptor, indexes: readonly IndexDescriptor[], rows: readonly Datum[][], run: Run): void {
+    const writer = tableWriter(table, this.#engine.functions);
+    for (const index of indexes) {
+      let batch = this.#byIndex.get(index.id);
+      if (!batch) {
+        batch = { entries: { keys: [], values: [] }, seen: new Map() };
+        this.#byIndex.set(index.id, batch);
+      }
+      const { keys, values } = writer.entriesOf(index, rows, run, batch.seen);
+      for (let i = 0; i < keys.length; i++) {
+        batch.entries.keys.push(keys[i] as Bytes);
+        batch.entries.values.push(values[i] ?? null);
+      }
+    }
+    this.rows += rows.length;
+  }
+
+  /** Ingests what there is, in key order, for those indexes that `isWanted`; then it is empty. */
+  async flush(isWanted: (indexId: number) => boolean): Promise<void> {
+    const { kv } = this.#engine;
+    for (const [indexId, { entries }] of this.#byIndex) {
+      const { keys, values } = entries;
+      const order = keys.map((_, i) => i).sort((a, b) => ((keys[a] as Bytes) < (keys[b] as Bytes) ? -1 : 1));
+      for (let from = 0; from < order.length; from += INGEST_KEYS) {
+        await giveWay(kv, this.#signal);
+        if (!isWanted(indexId)) break;
+        const run = order.slice(from, from + INGEST_KEYS);
+        await kv.ingest({ keys: run.map((i) => keys[i] as Bytes), values: run.map((i) => values[i] ?? null) }, { at: this.#at });
+      }
+    }
+    this.#byIndex.clear();
+    this.rows = 0;
   }
 }
 
-async function ingestSorted(kv: Kv, { keys, values }: KeyValues, at: Timestamp): Promise<void> {
-  const order = keys.map((_, i) => i).sort((a, b) => ((keys[a] as Bytes) < (keys[b] as Bytes) ? -1 : 1));
-  await kv.ingest({ keys: order.map((i) => keys[i] as Bytes), values: order.map((i) => values[i] ?? null) }, { at });
+/** Keys that are ingested in one step: a millisecond or two. */
+const INGEST_KEYS = 512;
+/** Turns of the event loop that a change gives away for each slice it has used, so that the traffic beside it comes first. */
+const TURNS_GIVEN = 8;
+
+/** Ends the time slice when it is used up, and the work when it is to stop. */
+export async function giveWay(kv: Kv, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted();
+  if (!kv.executor.shouldYield()) return;
+  for (let turn = 0; turn < TURNS_GIVEN; turn++) await kv.executor.yield();
+  signal.throwIfAborted();
 }

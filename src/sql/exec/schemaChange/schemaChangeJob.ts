@@ -23,7 +23,7 @@ import { indexSpan } from '../../../catalog/rowCodec.ts';
 import type { JobContext, JobOutcome, Json, Resumer } from '../../../jobs/job.ts';
 import type { Txn } from '../../../kv/kv.ts';
 import type { EngineServices } from '../statement.ts';
-import { fillColumns, ingestEntries, type PieceSizes } from './backfill.ts';
+import { EntryBatch, fillColumns, giveWay, type PieceSizes } from './backfill.ts';
 import { changeRun } from './changeRun.ts';
 import { discarded, published } from './pendingChange.ts';
 import { endOfRows, tableRows } from './tableRows.ts';
@@ -188,7 +188,7 @@ export class SchemaChangeResumer implements Resumer {
         sinceCheckpoint = 0;
         await this.#checkpoint(ctx, { stage: 'columns', next, at: undefined }, this.#fraction(before));
       }
-      if (engine.kv.executor.shouldYield()) await engine.kv.executor.yield();
+      await giveWay(engine.kv, ctx.signal);
     }
   }
 
@@ -199,24 +199,36 @@ export class SchemaChangeResumer implements Resumer {
     assert(at !== undefined, 'an index backfill without its timestamp');
     const { run } = await changeRun(engine, at, ctx.signal);
     this.#rowsSeen = 0;
-    let sinceCheckpoint = 0;
-    for await (const { rows, next } of tableRows(run.reader, table, sizes.indexRows, from)) {
-      ctx.signal.throwIfAborted();
-      // An index of it can have been dropped by the transaction that added it, or the table with all its indexes.
+    const batch = new EntryBatch(engine, at, ctx.signal);
+    // An index of it can have been dropped by the transaction that added it, or the table with all its indexes.
+    const isWanted = (id: number): boolean => {
       const now = this.#table(ctx);
-      if (!now) return;
-      await ingestEntries(engine, table, this.#pendingIndexes(now), rows, run, at);
-      if (ctx.signal.aborted) for (const id of this.#details.indexIds) this.#clearIfGone(id);
-      await ctx.pausepoint('schemachange.afterIngest');
-      sinceCheckpoint += rows.length;
-      this.#rowsSeen += rows.length;
-      if (sinceCheckpoint >= sizes.checkpointRows) {
-        sinceCheckpoint = 0;
-        await this.#checkpoint(ctx, { stage: 'indexes', next, at }, this.#fraction(table));
-        await ctx.pausepoint('schemachange.afterCheckpoint');
+      return now !== undefined && this.#pendingIndexes(now).some((index) => index.id === id);
+    };
+    let sinceCheckpoint = 0;
+    const flush = async (next: Bytes): Promise<void> => {
+      sinceCheckpoint += batch.rows;
+      this.#rowsSeen += batch.rows;
+      try {
+        await batch.flush(isWanted);
+      } finally {
+        // What came in last, of a claim that was lost meanwhile, for an index that was taken back since.
+        if (ctx.signal.aborted) for (const id of this.#details.indexIds) this.#clearIfGone(id);
       }
-      if (engine.kv.executor.shouldYield()) await engine.kv.executor.yield();
+      await ctx.pausepoint('schemachange.afterIngest');
+      if (sinceCheckpoint < sizes.checkpointRows) return;
+      sinceCheckpoint = 0;
+      await this.#checkpoint(ctx, { stage: 'indexes', next, at }, this.#fraction(table));
+      await ctx.pausepoint('schemachange.afterCheckpoint');
+    };
+    let reached: Bytes | undefined;
+    for await (const { rows, next } of tableRows(run.reader, table, sizes.readRows, from)) {
+      batch.add(table, this.#pendingIndexes(table), rows, run);
+      reached = next;
+      if (batch.rows >= sizes.indexRows) await flush(next);
+      else await giveWay(engine.kv, ctx.signal);
     }
+    if (reached !== undefined && batch.rows > 0) await flush(reached);
   }
 
   /** Looks at all rows at ever later times until none has lost its entry. */
@@ -229,7 +241,7 @@ export class SchemaChangeResumer implements Resumer {
       if (!table) return;
       const { run, within } = await changeRun(engine, engine.kv.reading(), ctx.signal);
       const onPiece = () => ctx.pausepoint('schemachange.afterValidationPiece');
-      const lost = await validateRows(engine, table, run, { rows: sizes.indexRows, onPiece });
+      const lost = await validateRows(engine, table, run, { rows: sizes.readRows, onPiece });
       if (lost.length === 0) return;
       for (const one of lost) {
         await ctx.txn(async (txn) => {

@@ -26,6 +26,7 @@ import type { Run } from '../run.ts';
 import { decodeFetched } from '../scan.ts';
 import type { EngineServices } from '../statement.ts';
 import { rowAnalysis, tableWriter } from '../tableWriter.ts';
+import { giveWay } from './backfill.ts';
 import { tableRows } from './tableRows.ts';
 
 /** A row that has no entry of its own in a unique index. */
@@ -74,7 +75,7 @@ export async function validateRows(
       for (const index of unique) lost.push(...(await lostEntries(engine, table, index, rows, run)));
       if (lost.length >= LOST_MAX) return lost;
       await pieces.onPiece();
-      if (engine.kv.executor.shouldYield()) await engine.kv.executor.yield();
+      await giveWay(engine.kv, run.signal);
     }
   }
   for (const fk of table.foreignKeys) {
