@@ -13,6 +13,7 @@ import type { Backup } from '../sql/parse/ast.ts';
 import type { DestinationRequest } from './backupDestination.ts';
 import type { BackupPlanningDeps, BackupRequest } from './backupPlanning.ts';
 import { planBackup } from './backupPlanning.ts';
+import { warnOfBreakingChain } from './chainNotice.ts';
 import { parseSubdirectory } from './collection.ts';
 import { checkFeature, checkTransaction, jobColumns, jobResult } from './jobResult.ts';
 import { checkLocationAccess, granteesOf, looksOn, readOptions, readSwitch, requireText, requireUri } from './statementValues.ts';
@@ -55,7 +56,9 @@ async function runBackup(deps: BackupStatementDeps, context: StatementContext, s
     if (context.inExplicitTransaction) await write(context.txn);
     else await deps.kv.run(write, { name: 'create backup job' });
   });
-  return await jobResult('BACKUP', context, deps.jobs, jobId, detached);
+  const result = await jobResult('BACKUP', context, deps.jobs, jobId, detached);
+  if (!detached) await warnOfBreakingChain(deps, context, jobId);
+  return result;
 }
 
 async function readDestination(context: StatementContext, stmt: Backup): Promise<{ destination: DestinationRequest; uri: string }> {

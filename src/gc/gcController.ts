@@ -193,6 +193,23 @@ export class GcController {
     };
   }
 
+  /** Bytes that GC would take now if this record alone were released. Cost: the versions of the tables that it is the oldest of. */
+  pinnedBy(record: ProtectionRecord): number {
+    let bytes = 0;
+    for (const tableId of this.thresholds.tableIds()) {
+      const { oldestProtection, reason, now, ttlSeconds, threshold } = this.thresholds.explain(tableId);
+      if (oldestProtection?.id !== record.id || reason !== 'protection') continue;
+      const config = this.thresholds.configOf(tableId);
+      const next = this.protections
+        .list()
+        .find((other) => other.id !== record.id && (config.isCatalog === true || covers(other, tableId, config)));
+      const without = gcThreshold(now, ttlSeconds, next?.ts);
+      for (const store of this.#options.stores.storesOf(tableId))
+        bytes += store.collectableBytes(without) - store.collectableBytes(threshold);
+    }
+    return bytes;
+  }
+
   #pinnedBytes({ tableId, now, ttlSeconds, threshold }: ThresholdExplanation): number {
     const unheld = gcThreshold(now, ttlSeconds, undefined);
     let bytes = 0;

@@ -5,7 +5,7 @@
  *   set_clock(timestamptz)             the same, to a moment; forwards only
  *   protect_timestamp(target, ts)      holds history from ts on; the record's id
  *   release_protection(id)             lets it go; true
- *   protected_timestamps               every record: who holds what, since when
+ *   protected_timestamps               every record: who holds what, since when, and how many bytes for it alone
  *
  * Functions that write commit on their own, as nextval does: holding history must count at once, and
  * must not be undone by a statement that fails later.
@@ -51,6 +51,7 @@ export function registerInternals(parts: InternalsParts): void {
       { name: 'meta_type', type: Type.String },
       { name: 'meta', type: Type.String },
       { name: 'target', type: Type.String },
+      { name: 'pinned_bytes', type: Type.Int8 },
     ],
     async rows(context) {
       const snapshot = await context.catalog();
@@ -64,6 +65,7 @@ export function registerInternals(parts: InternalsParts): void {
           utf8Encode(record.metaType),
           utf8Encode(record.meta),
           utf8Encode(record.target.kind === 'cluster' ? 'cluster' : record.target.ids.map(nameOf).join(', ')),
+          engine.kv.gc.pinnedBy(record),
         ]);
     },
   });

@@ -282,6 +282,8 @@ export class Harness {
       inExplicitTransaction,
       signal: new AbortController().signal,
       session: { names: { currentDatabase: 'bank', searchPath: ['public'] }, nodeId: 1 } as unknown as StatementContext['session'],
+      // Scripts of the server show what statements warn of.
+      notice: () => {},
       evalString: text,
       evalDatum: async (expr) => {
         if (expr.kind === 'boolean') return { type: Type.Bool, value: expr.value };
