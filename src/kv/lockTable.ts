@@ -205,6 +205,9 @@ export class LockTable {
       signal?.addEventListener('abort', onAbort, { once: true });
       if (!this.#breakCycles(request)) return;
       this.#evictHolders(request);
+      // Ahead of those of lower priority it may fit beside the holders.
+      const joined = this.#locks.get(key);
+      if (owner.waitingFor === request && joined instanceof LockQueue) this.#grantNext(key, joined);
     });
   }
 

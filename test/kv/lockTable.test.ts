@@ -6,13 +6,13 @@ import * as assert from 'uvu/assert';
 import { isVarveError } from '../../src/base/errors.ts';
 import { nextTurn } from '../../src/base/idle.ts';
 import { seededRandom } from '../../src/base/random.ts';
-import type { LockStrength } from '../../src/kv/kv.ts';
+import type { LockStrength, Priority } from '../../src/kv/kv.ts';
 import type { LockOwner } from '../../src/kv/lockOwner.ts';
 import { LockTable } from '../../src/kv/lockTable.ts';
-import { failure, key, makeKv } from './support.ts';
+import { failure, key, makeKv, numberKey } from './support.ts';
 
-function owner(id: string): LockOwner {
-  return { id, name: '', lockedKeys: [], waitingFor: undefined };
+function owner(id: string, priority: Priority = 'normal'): LockOwner {
+  return { id, name: '', priority, lockedKeys: [], waitingFor: undefined };
 }
 
 const table = suite('lockTable');
@@ -29,7 +29,8 @@ table('random lockers exclude each other, deadlocks are broken, and everybody fi
   );
   await fc.assert(
     fc.asyncProperty(plan, async (plans) => {
-      const locks = new LockTable();
+      // With spans after the second key, owners hold keys that they never asked for, and all must hold as well.
+      const locks = new LockTable({ escalationKeysMin: plans.length % 2 === 0 ? 2 : undefined });
       const random = seededRandom(plans.length);
       const held = new Map<string, Map<LockOwner, LockStrength>>();
       const hold = (me: LockOwner, name: string, strength: LockStrength) => {
@@ -43,7 +44,8 @@ table('random lockers exclude each other, deadlocks are broken, and everybody fi
       };
       const work = async (id: number, steps: (typeof plans)[number]) => {
         for (let attempt = 1; ; attempt++) {
-          const me = owner(`t${id}`);
+          const me = owner(`t${id}`, (['low', 'normal', 'high'] as const)[id % 3]);
+          let isDone = false;
           try {
             for (const { name, strength } of steps) {
               if (!locks.tryLock(me, key(name), strength)) {
@@ -53,12 +55,12 @@ table('random lockers exclude each other, deadlocks are broken, and everybody fi
               hold(me, name, strength);
               await Promise.resolve();
             }
+            isDone = true;
           } catch (error) {
             if (!isVarveError(error) || error.code !== '40001') throw error;
             deadlockCount++;
             assert.ok(attempt < 200, 'no progress');
           }
-          const isDone = me.lockedKeys.length >= new Set(steps.map((step) => step.name)).size;
           for (const holders of held.values()) holders.delete(me);
           locks.releaseAll(me);
           if (isDone) return;
@@ -137,5 +139,78 @@ table('an effect that waits for a lock does not keep simulated time from passing
   await clock.advance('1h');
   holder.rollback();
   assert.equal(await job, [key('x')]);
+});
+
+table('many keys of one owner become spans between the keys of others, and waiting on one of them works', async () => {
+  const locks = new LockTable();
+  const [big, small, late] = [owner('big'), owner('small'), owner('late')];
+  assert.ok(locks.tryLock(small, numberKey(50_000), 'shared'));
+  assert.ok(locks.tryLock(small, numberKey(70_001), 'exclusive'));
+  let sizeMax = 0;
+  for (let i = 0; i < 130_000; i++) {
+    if (i === 50_000) continue;
+    // Every other key: the span holds those between, too.
+    if (i < 60_000 || i % 2 === 0) assert.ok(locks.tryLock(big, numberKey(i), 'exclusive'), `key ${i}`);
+    sizeMax = Math.max(sizeMax, locks.size);
+  }
+  assert.ok(sizeMax <= 20_002 + 10, `${sizeMax} entries`);
+  assert.not.ok(locks.tryLock(big, numberKey(50_000), 'exclusive'), 'a key that another shares is not taken');
+  assert.not.ok(locks.tryLock(late, numberKey(60_001), 'shared'), 'a key between is held');
+  assert.ok(locks.tryLock(small, numberKey(70_001), 'exclusive'), 'a key of another in the middle stays its own');
+  assert.is((await failure(locks.lock(late, numberKey(10), 'exclusive', 'nowait'))).code, '55P03');
+  assert.not.ok(await locks.lock(late, numberKey(10), 'exclusive', 'skip'));
+  const waiting = locks.lock(late, numberKey(10), 'exclusive', 'block');
+  assert.ok(locks.tryLock(big, numberKey(10), 'exclusive'), 'its owner still has it');
+  assert.ok(locks.list().some((lock) => lock.endKey !== undefined && lock.holders[0] === 'big'));
+  // The owner of the span waits for a key in the middle, whose owner waits for the span: a deadlock.
+  const closing = locks.lock(big, numberKey(70_001), 'exclusive', 'block');
+  assert.is((await failure(locks.lock(small, numberKey(20), 'exclusive', 'block'))).code, '40001');
+  locks.releaseAll(small);
+  await closing;
+  locks.releaseAll(big);
+  assert.ok(await waiting);
+  locks.releaseAll(late);
+  assert.is(locks.size, 0);
+});
+
+table('the victim of a deadlock is the one of lowest priority, and high priority goes first in line', async () => {
+  const locks = new LockTable();
+  const [low, high] = [owner('low', 'low'), owner('high', 'high')];
+  locks.tryLock(low, key('a'), 'exclusive');
+  locks.tryLock(high, key('b'), 'exclusive');
+  const refused = failure(locks.lock(low, key('b'), 'exclusive', 'block'));
+  const granted = locks.lock(high, key('a'), 'exclusive', 'block');
+  assert.is((await refused).code, '40001');
+  locks.releaseAll(low);
+  await granted;
+  const order: string[] = [];
+  const waiters = (['low', 'normal', 'high', 'normal'] as const).map((priority, i) => {
+    const me = owner(`${priority}${i}`, priority);
+    return locks.lock(me, key('a'), 'exclusive', 'block').then(() => {
+      order.push(me.id);
+      locks.releaseAll(me);
+    });
+  });
+  locks.releaseAll(high);
+  await Promise.all(waiters);
+  assert.equal(order, ['high2', 'normal1', 'normal3', 'low0']);
+  assert.is(locks.size, 0);
+});
+
+table('a commit under way is not ended by one of higher priority', async () => {
+  const { kv } = makeKv({ sliceCount: 0, slicedCommitKeysMin: 2 });
+  const txn = kv.begin({ priority: 'low' });
+  const keys = Array.from({ length: 50 }, (_, i) => numberKey(i));
+  await txn.lock(keys);
+  txn.write(
+    keys,
+    keys.map(() => key('v')),
+  );
+  const committing = txn.commit();
+  const high = kv.begin({ priority: 'high' });
+  await high.lock([numberKey(7)]);
+  assert.is(txn.state, 'committed');
+  await committing;
+  high.rollback();
 });
 table.run();
