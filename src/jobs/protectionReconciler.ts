@@ -22,6 +22,14 @@ import { reconcilerMachine } from './reconcilerMachine.ts';
 /** Whether the owner that `meta` names still needs its record. */
 export type OwnerCheck = (txn: Txn, meta: string) => Promise<boolean>;
 
+/** For records whose `meta` is a job's id. */
+export function jobOwnerCheck(jobs: JobTable): OwnerCheck {
+  return async (txn, meta) => {
+    const record = await jobs.read(txn, Number(meta), { validated: true });
+    return record !== undefined && !isTerminal(record.status);
+  };
+}
+
 export interface ProtectionReconcilerOptions {
   readonly kv: Kv;
   readonly protections: ProtectedRecords;
@@ -39,10 +47,7 @@ export class ProtectionReconciler {
   constructor(options: ProtectionReconcilerOptions) {
     this.#options = options;
     const { kv, jobs } = options;
-    this.addOwnerCheck('jobs', async (txn, meta) => {
-      const record = await jobs.read(txn, Number(meta), { validated: true });
-      return record !== undefined && !isTerminal(record.status);
-    });
+    this.addOwnerCheck('jobs', jobOwnerCheck(jobs));
     let timer: Timer | undefined;
     this.actor = createActor(
       reconcilerMachine.provide({
@@ -90,16 +95,13 @@ export class ProtectionReconciler {
     const { kv, protections } = this.#options;
     const released: string[] = [];
     for (const { id } of this.#watched()) {
-      const isOrphan = await kv.run(
-        async (txn) => {
-          const record = await protections.get(txn, id);
-          const check = record && this.#checks.get(record.metaType);
-          if (!record || !check || (await check(txn, record.meta))) return false;
-          await protections.release(txn, id);
-          return true;
-        },
-        txnOptions,
-      );
+      const isOrphan = await kv.run(async (txn) => {
+        const record = await protections.get(txn, id);
+        const check = record && this.#checks.get(record.metaType);
+        if (!record || !check || (await check(txn, record.meta))) return false;
+        await protections.release(txn, id);
+        return true;
+      }, txnOptions);
       if (isOrphan) released.push(id);
     }
     return released;

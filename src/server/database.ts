@@ -83,7 +83,7 @@ export class Database {
     this.engine = new SqlEngine({ kv, catalog, zones, settings, sequences, random: random.fork('sql'), version: VERSION });
     const { jobs, storage, engine } = this;
     registerJobStatements(engine.statements, jobs);
-    registerSchemaChanges({ engine, jobs, protections });
+    registerSchemaChanges({ engine, jobs, protections, reconciler: this.reconciler });
     const deps = { kv, catalog, engine, jobs, storage, protections, settings };
     registerBackup(deps);
     registerRestore(deps);

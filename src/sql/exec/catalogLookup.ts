@@ -63,7 +63,7 @@ export function constraintsOf(table: TableDescriptor): ConstraintInfo[] {
     });
   }
   for (const index of table.indexes) {
-    if (!index.unique) continue;
+    if (!index.unique || index.state !== 'public') continue;
     found.push({
       oid: constraintOid('u', table.id, index.id),
       name: index.name,

@@ -96,6 +96,9 @@ for (const { ddl, failures, holds } of CHANGES) {
         const db = await prepared();
         // The job takes a few turns at each of its stops, so that the steps fall between them.
         db.jobs.pausepoints.setHook(() => turns(2));
+        await db.exec(`SET CLUSTER SETTING sql.txn.repeatable_read_isolation.enabled = true`);
+        await db.exec(`SET default_transaction_isolation = 'read committed'`, { session: 's1' });
+        await db.exec(`SET default_transaction_isolation = 'repeatable read'`, { session: 's2' });
         let outcome: string | undefined;
         let publicAt: Timestamp | undefined;
         let change: Promise<void> | undefined;
@@ -123,10 +126,10 @@ for (const { ddl, failures, holds } of CHANGES) {
         if (outcome === 'ok' && holds) assert.equal(await db.rows(holds), [['0']], holds);
         db.close();
       }),
-      { numRuns: 25, seed: 3 },
+      { numRuns: 8, seed: 3 },
     );
     assert.ok(succeeded > 0, 'it never succeeded');
-    assert.ok(beside > 200, `only ${beside} steps ran while it was under way`);
+    assert.ok(beside > 60, `only ${beside} steps ran while it was under way`);
   });
 }
 

@@ -7,8 +7,11 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 
 import { isVarveError } from '../../../src/base/errors.ts';
+import { InlineExecutor } from '../../../src/base/executor.ts';
+import { ManualClock } from '../../../src/base/manualClock.ts';
+import { Database } from '../../../src/server/database.ts';
 import { SCHEMA_CHANGE_PAUSEPOINTS } from '../../../src/sql/exec/schemaChange/schemaChangeJob.ts';
-import { openSql, type SqlHarness } from '../../support/sqlHarness.ts';
+import { HARNESS_START, openSql, type SqlHarness } from '../../support/sqlHarness.ts';
 import { disagreements, leftovers, tableNamed } from './agreement.ts';
 
 const test = suite('schema change stops');
@@ -160,6 +163,64 @@ test('a TTL shorter than the change does not break it, and history stays readabl
   assert.ok(writes > 20);
   await assertWhole(db, 'short TTL', true);
   db.close();
+});
+
+test('a job that was paused for days goes on from its checkpoint', async () => {
+  const db = await prepared();
+  await db.exec(`SET CLUSTER SETTING jobs.debug.pausepoints = 'schemachange.afterCheckpoint'`);
+  assert.is(await outcome(db.exec(DDL)), '55000');
+  for (let day = 0; day < 5; day++) {
+    await db.clock.advance('24h');
+    await writeSome(db, day);
+    await db.kv.gc.runGc();
+  }
+  await db.exec(`SET CLUSTER SETTING jobs.debug.pausepoints = ''; RESUME JOBS (SELECT job_id FROM [SHOW JOBS])`);
+  assert.equal(await db.rows('SELECT status FROM [SHOW JOBS WHEN COMPLETE (SELECT job_id FROM [SHOW JOBS])]'), [['succeeded']]);
+  await assertWhole(db, 'after days', true);
+  db.close();
+});
+
+test('a statement that is canceled leaves its job running', async () => {
+  const db = await prepared();
+  const abort = new AbortController();
+  db.jobs.pausepoints.setHook((name) => {
+    if (name === 'schemachange.afterIngest') abort.abort(new Error('canceled'));
+  });
+  assert.is(await outcome(db.exec(DDL, { signal: abort.signal })), '57014');
+  await db.clock.activity.settled();
+  await assertWhole(db, 'after the cancel', true);
+  db.close();
+});
+
+test('a fork in the middle has the change paused, and can finish it or take it back', async () => {
+  for (const end of ['RESUME', 'CANCEL']) {
+    const db = await Database.open({ clock: new ManualClock(HARNESS_START), seed: 'fork', executor: new InlineExecutor() });
+    const session = db.newSession();
+    await session.execute(
+      'CREATE TABLE t (id INT PRIMARY KEY, a INT, INDEX known (a)); INSERT INTO t SELECT i, i FROM generate_series(1, 50) AS g(i)',
+    );
+    let fork: Database | undefined;
+    db.jobs.pausepoints.setHook(async (name) => {
+      if (name === 'schemachange.afterIngest') fork = await db.fork();
+    });
+    await session.execute(DDL);
+    assert.ok(fork);
+    const other = fork.newSession();
+    await other.execute('INSERT INTO t (id, a) VALUES (60, 60); DELETE FROM t WHERE id = 1');
+    await other.execute(`${end} JOBS (SELECT job_id FROM [SHOW JOBS])`);
+    await other.execute('SELECT status FROM [SHOW JOBS WHEN COMPLETE (SELECT job_id FROM [SHOW JOBS])]');
+    for (const [side, indexes] of [
+      [db, 2],
+      [fork, end === 'RESUME' ? 2 : 1],
+    ] as const) {
+      const table = tableNamed(side.engine, 't');
+      assert.is(table.indexes.length, indexes, end);
+      assert.equal(await leftovers(side.engine, table), [], end);
+      assert.equal(await disagreements(side.engine, table, side.kv.reading()), [], end);
+    }
+    await fork.close();
+    await db.close();
+  }
 });
 
 test('another change of the table waits for the one before; inside a transaction it is refused', async () => {

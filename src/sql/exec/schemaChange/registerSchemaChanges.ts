@@ -5,17 +5,26 @@ import { StateError } from '../../../base/errors.ts';
 import { SqlState } from '../../../base/sqlState.ts';
 import type { ProtectedRecords } from '../../../catalog/protectedRecords.ts';
 import type { JobId } from '../../../jobs/job.ts';
+import { jobOwnerCheck, type ProtectionReconciler } from '../../../jobs/protectionReconciler.ts';
 import { type JobRegistry, requireSucceeded } from '../../../jobs/registry.ts';
 import type { Txn } from '../../../kv/kv.ts';
 import type { SqlEngine } from '../engine.ts';
 import { PIECE_SIZES, type PieceSizes } from './backfill.ts';
-import { SCHEMA_CHANGE_JOB_TYPE, SCHEMA_CHANGE_PAUSEPOINTS, type SchemaChangeDetails, SchemaChangeResumer } from './schemaChangeJob.ts';
+import {
+  PROTECTION_META,
+  SCHEMA_CHANGE_JOB_TYPE,
+  SCHEMA_CHANGE_PAUSEPOINTS,
+  type SchemaChangeDetails,
+  SchemaChangeResumer,
+} from './schemaChangeJob.ts';
 import type { SchemaChangeRequest, SchemaChangeService } from './service.ts';
 
 export interface RegisterSchemaChangesDeps {
   readonly engine: SqlEngine;
   readonly jobs: JobRegistry;
   readonly protections: ProtectedRecords;
+  /** Releases what a job that is gone has left protected. */
+  readonly reconciler?: ProtectionReconciler;
   readonly sizes?: PieceSizes;
 }
 
@@ -25,6 +34,7 @@ export function registerSchemaChanges(deps: RegisterSchemaChangesDeps): void {
   jobs.register(SCHEMA_CHANGE_JOB_TYPE, { pausepoints: SCHEMA_CHANGE_PAUSEPOINTS }, (details) => {
     return new SchemaChangeResumer({ engine, protections, sizes }, details as SchemaChangeDetails);
   });
+  deps.reconciler?.addOwnerCheck(PROTECTION_META, jobOwnerCheck(jobs.table));
   engine.schemaChanges = new SchemaChangeJobs(engine, jobs);
 }
 

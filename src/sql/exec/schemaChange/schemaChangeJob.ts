@@ -50,7 +50,7 @@ export const SCHEMA_CHANGE_PAUSEPOINTS = Object.freeze([
 /** Two do nearly always; so many mean a bug, for which the job pauses. */
 const VALIDATION_PASSES_MAX = 100;
 /** Of the protected timestamps of schema changes; not `jobs`, whose records skip tables left out of backups. */
-const PROTECTION_META = 'schema changes';
+export const PROTECTION_META = 'schema changes';
 
 export interface SchemaChangeDeps {
   readonly engine: EngineServices;
