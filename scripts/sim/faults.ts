@@ -6,8 +6,8 @@ import type { FaultAction, FaultRule } from '../../src/storage/faulty.ts';
 import type { Dice } from './dice.ts';
 import type { World } from './world.ts';
 
-/** Files that only jobs touch, and so only jobs wait for: a statement's planning does not wait on the clock. */
-const JOB_FILES = /\/data\//;
+/** What waits on the clock is what a job waits for: neither a statement's planning nor a read ahead that nobody may want any more. */
+const DATA_FILES = /\/data\//;
 
 /** Switches some faults on, or all of them off. */
 export function randomFaults(world: World, dice: Dice): void {
@@ -31,9 +31,11 @@ function randomRule(dice: Dice): FaultRule {
     [2, () => ({ kind: 'corrupt' })],
   ])();
   const waits = action.kind === 'delay';
-  const operations: StorageOperation[] | undefined = dice.percent(60)
-    ? [dice.pick(['write', 'write', 'read', 'readStream', 'list', 'delete', 'size'])]
-    : undefined;
+  const operations: StorageOperation[] | undefined = waits
+    ? ['write']
+    : dice.percent(60)
+      ? [dice.pick(['write', 'write', 'read', 'readStream', 'list', 'delete', 'size'])]
+      : undefined;
   const when = dice.percent(60) ? { nth: dice.between(1, 12), count: dice.between(1, 3) } : { probability: dice.between(5, 40) / 100 };
-  return { ...(operations && { operations }), ...(waits && { name: JOB_FILES }), ...when, action };
+  return { ...(operations && { operations }), ...(waits && { name: DATA_FILES }), ...when, action };
 }

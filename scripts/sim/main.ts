@@ -30,12 +30,21 @@ const { values } = parseArgs({
   },
 });
 
+// What nobody awaits must not fail unseen, nor without telling the seed.
+let running = '';
+process.on('unhandledRejection', (error) => {
+  console.log(`\nseed ${running} FAILED: an error that nobody awaits\n${error instanceof Error ? error.stack : String(error)}`);
+  console.log(`replay: npm run sim -- --seed ${running} --steps ${values.steps} --trace --shorten 0`);
+  process.exit(1);
+});
+
 const steps = positive('steps', values.steps);
 const skip = parseSteps(values.skip);
 const total = new Map<string, number>();
 let seedCount = 0;
 
 for (const seed of seeds()) {
+  running = String(seed);
   const result = await simulate({ seed: String(seed), steps, skip, ...(values.trace && { tracing: (line) => console.log(line) }) });
   seedCount++;
   for (const [what, count] of result.counts) total.set(what, (total.get(what) ?? 0) + count);

@@ -266,8 +266,11 @@ export class Schema {
     const value = dice.percent(50) ? dice.between(1, 50) : null;
     this.#world.count('add column');
     if (table.columns.some((one) => one.name === made && one.until === FOREVER)) return undefined;
-    this.#defaults.set(`${table.uid}/${made}`, value);
-    return this.#run(`ALTER TABLE ${name} ADD COLUMN ${made} INT${value === null ? '' : ` DEFAULT ${literal(value)}`}`, () => {});
+    return this.#run(
+      `ALTER TABLE ${name} ADD COLUMN ${made} INT${value === null ? '' : ` DEFAULT ${literal(value)}`}`,
+      () => {},
+      () => this.#defaults.set(`${table.uid}/${made}`, value),
+    );
   }
 
   #dropColumn(dice: Dice): Promise<void> | undefined {
@@ -319,8 +322,11 @@ export class Schema {
 
   // ---- running ----------------------------------------------------------------------------------
 
-  /** Runs a statement; `apply` tells the model of it, in the order of commits. */
-  async #run(sql: string, apply: (ts: number) => void): Promise<void> {
+  /**
+   * Runs a statement; `apply` tells the model of it, in the order of commits. `begun` is called when its own
+   * transaction has committed, whatever became of the job that it left to do.
+   */
+  async #run(sql: string, apply: (ts: number) => void, begun: () => void = () => {}): Promise<void> {
     const world = this.#world;
     this.isBusy = true;
     world.catalogChanges++;
@@ -341,6 +347,7 @@ export class Schema {
       if (committedWrite(stamp) !== undefined) world.fail('error after commit', `${sql} committed and then said ${tell(error)}`, error);
       else if (!EXPECTED.has(codeOf(error))) world.fail('unexpected error', `${sql}\n    ${tell(error)}`, error);
     } finally {
+      if (committedWrite(stamp) !== undefined) begun();
       world.catalogChanges++;
       this.isBusy = false;
     }
