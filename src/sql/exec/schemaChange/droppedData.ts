@@ -16,7 +16,7 @@ import { prefixSpan } from '../../../base/span.ts';
 import type { JobContext, Json, Resumer } from '../../../jobs/job.ts';
 import type { JobRegistry } from '../../../jobs/registry.ts';
 import type { Kv } from '../../../kv/kv.ts';
-import type { Statement } from '../../parse/ast.ts';
+import type { ObjectName, Statement } from '../../parse/ast.ts';
 import { printStatement } from '../../parse/printer.ts';
 import type { RunContext } from '../context.ts';
 import type { SqlEngine } from '../engine.ts';
@@ -64,7 +64,29 @@ export async function followingDropped(context: RunContext, stmt: Statement, run
   const before = await context.catalog();
   await run();
   const dropped = droppedBetween(before, await context.catalog());
-  if (dropped.tableIds.length + dropped.indexes.length > 0) await service.create(context.txn, dropped, printStatement(stmt), context.user);
+  if (dropped.tableIds.length + dropped.indexes.length > 0)
+    await service.create(context.txn, dropped, printStatement(withFullNames(stmt, before, context)), context.user);
+}
+
+/** `DROP TABLE db.public.t`: readable in a list of jobs, whoever's current database it was. */
+function withFullNames(stmt: Statement, snapshot: CatalogSnapshot, context: RunContext): Statement {
+  const full = (name: ObjectName): ObjectName => {
+    const found = snapshot.resolveTable(
+      name.parts.map((part) => part.text),
+      context.names,
+    );
+    return found ? { ...name, parts: snapshot.fullName(found.descriptor).map((text) => ({ text, pos: 0 })) } : name;
+  };
+  switch (stmt.kind) {
+    case 'dropTable':
+    case 'dropView':
+    case 'dropSequence':
+      return { ...stmt, names: stmt.names.map(full) };
+    case 'truncate':
+      return { ...stmt, tables: stmt.tables.map(full) };
+    default:
+      return stmt;
+  }
 }
 
 /** Tables that came to state DROP, and indexes that tables have lost. */
