@@ -12,7 +12,7 @@ import { type Bytes, fromBuffer, utf8Encode } from '../base/bytes.ts';
 import { CorruptionError, StatementError } from '../base/errors.ts';
 import { SqlState } from '../base/sqlState.ts';
 
-import type { TypeDescriptor } from './descriptor.ts';
+import type { TableDescriptor, TypeDescriptor } from './descriptor.ts';
 import type { CatalogSnapshot } from './snapshot.ts';
 import { type ColumnType, enumOf } from './type.ts';
 
@@ -51,6 +51,16 @@ export function representationBetween(below: string | undefined, above: string |
 export function enumTypeOf(type: TypeDescriptor, snapshot: CatalogSnapshot): ColumnType {
   const [, schema = 'public'] = snapshot.fullName(type);
   return enumOf({ typeId: type.id, name: type.name, schema, members: type.members, physical: type.physical });
+}
+
+/** The user type of a column type, or of its elements. */
+export const userPartOf = (type: ColumnType): ColumnType | undefined =>
+  type.family === 'enum' ? type : type.element?.family === 'enum' ? type.element : undefined;
+
+/** Ids of the user types a table or view uses, ascending. */
+export function typeIdsUsed(table: TableDescriptor): number[] {
+  const ids = [...table.columns.map((column) => column.type), ...(table.exprTypes ?? [])].map((type) => userPartOf(type)?.typeId);
+  return [...new Set([...ids, ...(table.view?.typeIds ?? [])])].filter((id) => id !== undefined).sort((a, b) => a - b);
 }
 
 export interface EnumCodec {

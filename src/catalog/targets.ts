@@ -23,6 +23,7 @@ import {
   type TableDescriptor,
   type TypeDescriptor,
 } from './descriptor.ts';
+import { typeIdsUsed } from './enumType.ts';
 import type { CatalogSnapshot, NameContext, ResolvedSchema } from './snapshot.ts';
 
 export type TargetPattern =
@@ -69,9 +70,8 @@ class Collector {
     if (database) this.parents.set(database.id, database);
     const schema = table.schemaId === PUBLIC_SCHEMA_ID ? undefined : this.snapshot.byId(table.schemaId);
     if (schema?.kind === 'schema') this.schemas.set(schema.id, schema);
-    for (const column of table.columns) {
-      const typeId = column.type.typeId ?? column.type.element?.typeId;
-      const type = typeId === undefined ? undefined : this.snapshot.typeById(typeId);
+    for (const typeId of typeIdsUsed(table)) {
+      const type = this.snapshot.typeById(typeId);
       if (type) this.types.set(type.id, type);
     }
   }

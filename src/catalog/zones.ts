@@ -295,7 +295,7 @@ export class Zones implements SpanConfigs {
   *tableIds(): Generator<number> {
     const snapshot = this.#catalog.currentNow();
     if (!snapshot) return;
-    for (const descriptor of snapshot.all()) if (descriptor.kind === 'table' && !descriptor.view) yield descriptor.id;
+    for (const descriptor of snapshot.all()) if (descriptor.kind === 'table' && (!descriptor.view || descriptor.view.isMaterialized)) yield descriptor.id;
   }
 
   nameOf(tableId: number): string | undefined {

@@ -26,6 +26,7 @@ import type {
   SchemaDescriptor,
   TableDescriptor,
   TypeDescriptor,
+  ViewDefinition,
 } from '../catalog/descriptor.ts';
 import { PUBLIC_SCHEMA_ID } from '../catalog/descriptor.ts';
 import { ownerPrivileges } from '../catalog/privileges.ts';
@@ -35,6 +36,7 @@ import { arrayOf, enumOf } from '../catalog/type.ts';
 
 import type { RestoreTargets } from './restoreTargets.ts';
 import { rewriteSequenceIds } from './sequenceRefs.ts';
+import { renameDatabases } from './viewRefs.ts';
 
 /** Why an object cannot be used yet, as errors show it. */
 export const OFFLINE_REASON = 'restoring';
@@ -43,6 +45,7 @@ export interface SkipOptions {
   readonly foreignKeys: boolean;
   readonly sequences: boolean;
   readonly sequenceOwners: boolean;
+  readonly views: boolean;
 }
 
 export interface RewriteOptions {
@@ -50,6 +53,8 @@ export interface RewriteOptions {
   readonly skip: SkipOptions;
   /** The name of the restored database, for new_db_name. */
   readonly newDatabaseName?: string | undefined;
+  /** Names of databases in the backup to what they are called here, for the texts of views. */
+  readonly databaseNames: ReadonlyMap<string, string>;
   /** The backup's catalog, for names in errors. */
   readonly backup: CatalogSnapshot;
 }
@@ -64,7 +69,7 @@ export interface IdMap {
 
 /**
  * New descriptors for those of `targets` that are created, ascending by id. Throws 22023 naming what
- * is missing and the option that gives it up, 0A000 for views.
+ * is missing and the option that gives it up. Views that miss something are out of `targets` (viewRefs.ts).
  */
 export function rewriteDescriptors(targets: RestoreTargets, ids: IdMap, options: RewriteOptions): Descriptor[] {
   const rewriter = new Rewriter(targets, ids, options);
@@ -125,9 +130,6 @@ class Rewriter {
   }
 
   table(source: TableDescriptor): TableDescriptor {
-    if (source.view !== undefined) {
-      throw new StatementError(SqlState.FeatureNotSupported, `RESTORE of views is not supported yet: "${source.name}"`);
-    }
     const table = withoutUnfinished(source);
     return {
       ...table,
@@ -138,6 +140,8 @@ class Rewriter {
       foreignKeys: table.foreignKeys.flatMap((key) => this.#foreignKey(table, key)),
       referencedByIds: this.#restored(table.referencedByIds).filter((id) => this.#stillReferences(id, source)),
       dependedOnByIds: this.#restored(table.dependedOnByIds),
+      ...(table.view && { view: this.#view(table.view) }),
+      ...(table.exprTypes && { exprTypes: table.exprTypes.map((type) => this.#type(type)) }),
       ...(table.sequence && { sequence: this.#sequence(table) }),
       createTime: MIN_TIMESTAMP,
     };
@@ -225,6 +229,17 @@ class Rewriter {
     const owner = this.#tables.get(ownedBy.tableId) as TableDescriptor;
     const hasColumn = withoutUnfinished(owner).columns.some((column) => column.id === ownedBy.columnId);
     return hasColumn ? { ...options, ownedBy: { ...ownedBy, tableId: this.#id(ownedBy.tableId) } } : options;
+  }
+
+  /** What it reads is restored with it: see viewRefs.ts. */
+  #view(view: ViewDefinition): ViewDefinition {
+    return {
+      ...view,
+      query: renameDatabases(view.query, this.#options.databaseNames),
+      dependsOnIds: this.#restored(view.dependsOnIds),
+      columnUses: view.columnUses.map((use) => ({ ...use, id: this.#id(use.id) })),
+      typeIds: view.typeIds.map((id) => this.#id(id)).sort((a, b) => a - b),
+    };
   }
 
   #type(type: ColumnType): ColumnType {

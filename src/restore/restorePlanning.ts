@@ -15,6 +15,7 @@ import { formatDecimal } from '../base/timestamp.ts';
 import type { Catalog, NameContext } from '../catalog/catalog.ts';
 import type { DatabaseDescriptor, Descriptor, TypeDescriptor } from '../catalog/descriptor.ts';
 import { PUBLIC_SCHEMA_ID, SYSTEM_DATABASE_ID } from '../catalog/descriptor.ts';
+import { typeIdsUsed } from '../catalog/enumType.ts';
 import { quoteLiteral, quoteName } from '../catalog/names.ts';
 import { checkPrivilege, type Grantees, hasPrivilege, isAdmin } from '../catalog/privileges.ts';
 import type { CatalogSnapshot } from '../catalog/snapshot.ts';
@@ -33,7 +34,8 @@ import { type IdMap, rewriteDescriptors, type SkipOptions } from './idRewrites.t
 import { checkNames } from './publish.ts';
 import { detailsToJson, RESTORE_JOB_TYPE, type RestoreDetails, type TypeUse } from './restoreDetails.ts';
 import { restoredSpans, type RestoredTable } from './restoredSpans.ts';
-import { resolveRestoreTargets, type RestoreTargets, typeIdsOf } from './restoreTargets.ts';
+import { resolveRestoreTargets, type RestoreTargets } from './restoreTargets.ts';
+import { withoutLostViews } from './viewRefs.ts';
 
 export interface RestorePlanningDeps {
   readonly kv: Kv;
@@ -102,12 +104,19 @@ async function makeDetails(
   const { layers, time } = chooseLayers(await loadChain(storage, full, signal), request.asOf);
   const last = layers.at(-1) as Layer;
   const backup = backupSnapshot(last.manifest, time);
-  const targets = resolveRestoreTargets(backup, last.manifest, request.targets, request.names);
+  const named = resolveRestoreTargets(backup, last.manifest, request.targets, request.names);
+  const targets = withoutLostViews(named, request.skip.views, backup);
 
   const here = await catalog.current();
   const place = findPlace(here, targets, request);
   checkPrivileges(place, request);
-  const options = { owner: request.user, skip: request.skip, newDatabaseName: request.newDbName, backup };
+  const options = {
+    owner: request.user,
+    skip: request.skip,
+    newDatabaseName: request.newDbName,
+    databaseNames: databaseNames(here, targets, place, request),
+    backup,
+  };
   // Under any ids at first: what is wrong with references or names shows before ids are drawn (N2).
   const ownIds = new Map(place.created.map(({ id }) => [id, -id]));
   const tables = targets.tables.map((table) => table.id);
@@ -115,8 +124,14 @@ async function makeDetails(
   checkNames(here, trial);
   if (!request.schemaOnly) proveRestorable({ layers, time }, trial, tables, ownIds);
 
-  const firstId = await catalog.allocateIds(place.created.length);
-  const created = new Map(place.created.map(({ id }, i) => [id, firstId + i]));
+  // A type takes two: the next one is its array's.
+  const sizes = place.created.map(({ kind }) => (kind === 'type' ? 2 : 1));
+  let nextId = await catalog.allocateIds(sizes.reduce((sum, size) => sum + size, 0));
+  const created = new Map<number, number>();
+  place.created.forEach(({ id }, i) => {
+    created.set(id, nextId);
+    nextId += sizes[i] ?? 1;
+  });
   const ids: IdMap = { created, existing: place.existing };
   return {
     full,
@@ -209,16 +224,31 @@ function existingType(
   const id = schemaId === undefined ? undefined : here.lookup(database.id, schemaId, type.name);
   const found = id === undefined ? undefined : here.typeById(id);
   if (found === undefined) return undefined;
-  const isSame = found.members.length === type.members.length && found.members.every((member, i) => member === type.members[i]);
+  // Stored rows hold representations: they must mean the same labels here.
+  const isSame = sameList(found.members, type.members) && sameList(found.physical, type.physical);
   if (isSame && found.state === 'PUBLIC') return found;
   throw new StatementError(
     SqlState.DuplicateObject,
     `type "${type.name}" in database "${database.name}" is not compatible with the one of the backup`,
     {
-      detail: `members are ${found.members.join(', ')}; in the backup they are ${type.members.join(', ')}`,
+      detail: sameList(found.members, type.members)
+        ? 'they have the same members, which were added in another order'
+        : `members are ${found.members.join(', ')}; in the backup they are ${type.members.join(', ')}`,
       hint: 'drop or rename the type, or restore WITH into_db',
     },
   );
+}
+
+const sameList = (a: readonly string[], b: readonly string[]): boolean => a.length === b.length && a.every((one, i) => one === b[i]);
+
+/** What each database of the backup is called here. */
+function databaseNames(here: CatalogSnapshot, targets: RestoreTargets, place: Place, request: RestoreRequest): Map<string, string> {
+  const names = new Map(targets.databases.map(({ name }) => [name, request.newDbName ?? name]));
+  for (const parent of targets.parents) {
+    const database = here.databaseById(place.existing.get(parent.id) ?? 0);
+    if (database) names.set(parent.name, database.name);
+  }
+  return names;
 }
 
 function checkPrivileges(place: Place, { grantees, mayCreateDatabases, user }: RestoreRequest): void {
@@ -238,7 +268,7 @@ function checkPrivileges(place: Place, { grantees, mayCreateDatabases, user }: R
 function typeUsesOf(targets: RestoreTargets, { created, existing }: IdMap): TypeUse[] {
   const uses = new Map<number, number[]>();
   for (const table of targets.tables) {
-    for (const oldTypeId of typeIdsOf(table)) {
+    for (const oldTypeId of typeIdsUsed(table)) {
       const typeId = existing.get(oldTypeId);
       if (typeId !== undefined) uses.set(typeId, [...(uses.get(typeId) ?? []), created.get(table.id) as number]);
     }

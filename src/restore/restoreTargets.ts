@@ -2,7 +2,7 @@
  * Restore targets: the names in a RESTORE statement to descriptors of the backup, as of the requested time.
  *
  *   T1  a database comes whole, from a backup that holds it whole
- *   T2  a table comes alone: with its schema and the user types of its columns, but nothing that it
+ *   T2  a table comes alone: with its schema and the user types it uses, but nothing that it
  *       refers to. What it misses is said by idRewrites.ts
  */
 import { isVarveError, StatementError, withFields } from '../base/errors.ts';
@@ -11,6 +11,7 @@ import { formatUtc } from '../base/timestamp.ts';
 import type { NameContext } from '../catalog/catalog.ts';
 import type { DatabaseDescriptor, SchemaDescriptor, TableDescriptor, TypeDescriptor } from '../catalog/descriptor.ts';
 import { SYSTEM_DATABASE_ID } from '../catalog/descriptor.ts';
+import { typeIdsUsed } from '../catalog/enumType.ts';
 import { quoteName } from '../catalog/names.ts';
 import type { CatalogSnapshot } from '../catalog/snapshot.ts';
 import { type ResolvedTargets, resolveTargets, type TargetPattern } from '../catalog/targets.ts';
@@ -59,7 +60,7 @@ export function resolveRestoreTargets(
         });
       }
       // Of types only those in use: a whole schema's other types stay where they are.
-      const used = new Set(found.tables.flatMap(typeIdsOf));
+      const used = new Set(found.tables.flatMap(typeIdsUsed));
       const schemaIds = new Set([...found.tables, ...found.types.filter(({ id }) => used.has(id))].map(({ schemaId }) => schemaId));
       return {
         databases: [],
@@ -76,11 +77,6 @@ export function resolveRestoreTargets(
     case 'systemUsers':
       throw new StatementError(SqlState.FeatureNotSupported, 'RESTORE SYSTEM USERS is not supported yet');
   }
-}
-
-/** Ids of the user types of a table's columns. */
-export function typeIdsOf(table: TableDescriptor): number[] {
-  return table.columns.flatMap(({ type }) => type.typeId ?? type.element?.typeId ?? []);
 }
 
 function resolve(snapshot: CatalogSnapshot, manifest: Manifest, patterns: TargetPattern[], context: NameContext): ResolvedTargets {

@@ -15,7 +15,7 @@ export interface RestoredTable {
 /** One span an index, in key order; none for tables whose data was left out of the backup, and views. */
 export function restoredSpans(tables: readonly RestoredTable[]): Span[] {
   return tables
-    .filter(({ table }) => table.excludeDataFromBackup !== true && table.view === undefined)
+    .filter(({ table }) => table.excludeDataFromBackup !== true && (table.view === undefined || table.view.isMaterialized === true))
     .flatMap(({ oldId, table }) => allIndexes(table).map(({ id }) => prefixSpan(indexPrefix(oldId, id))))
     .sort((a, b) => (a.key < b.key ? -1 : 1));
 }

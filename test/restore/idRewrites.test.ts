@@ -73,13 +73,13 @@ const child: TableDescriptor = {
 const everything = { databases: [database], schemas: [schema], types: [mood], tables: [parent, child], parents: [] };
 const created = new Map([60, 61, 62, 63, 64].map((id) => [id, id + 100]));
 const ids: IdMap = { created, existing: new Map() };
-const skip = { foreignKeys: false, sequences: false, sequenceOwners: false };
+const skip = { foreignKeys: false, sequences: false, sequenceOwners: false, views: false };
 const manifest = {
   endTime: 10,
   descriptors: [database, schema, mood, parent, child] as Descriptor[],
   descriptorChanges: [],
 } as unknown as Manifest;
-const options = { owner: 'joe', skip, backup: backupSnapshot(manifest, 10 as Timestamp) };
+const options = { owner: 'joe', skip, databaseNames: new Map([['d', 'e']]), backup: backupSnapshot(manifest, 10 as Timestamp) };
 
 test('every reference moves along; ids inside tables stay', () => {
   const rewritten = rewriteDescriptors(everything, ids, { ...options, newDatabaseName: 'e' });

@@ -77,7 +77,7 @@ async function dropReferences(change: SchemaChange, table: TableDescriptor, beha
         SqlState.DependentObjectsStillExist,
         `cannot drop ${describeKind(table)} ${table.name} because other objects depend on it`,
         {
-          hint: `table "${user.name}" uses it`,
+          hint: `${describeKind(user)} "${user.name}" uses it`,
         },
       );
     }

@@ -7,20 +7,10 @@
 import type { CatalogSnapshot } from '../../../catalog/catalog.ts';
 import type { Descriptor, TableDescriptor, TypeDescriptor } from '../../../catalog/descriptor.ts';
 import { updated } from '../../../catalog/descriptor.ts';
-import { enumTypeOf } from '../../../catalog/enumType.ts';
+import { enumTypeOf, typeIdsUsed, userPartOf } from '../../../catalog/enumType.ts';
 import type { ColumnType } from '../../../catalog/type.ts';
 import { parseExpression } from '../../parse/parse.ts';
 import { qualifiedTypes, storedExpressions } from './storedTexts.ts';
-
-/** The user type of a column type, or of its elements. */
-export const userPartOf = (type: ColumnType): ColumnType | undefined =>
-  type.family === 'enum' ? type : type.element?.family === 'enum' ? type.element : undefined;
-
-/** Ids of the user types a table or view uses, ascending. */
-export function typeIdsUsed(table: TableDescriptor): number[] {
-  const ids = [...table.columns.map((column) => column.type), ...(table.exprTypes ?? [])].map((type) => userPartOf(type)?.typeId);
-  return [...new Set([...ids, ...(table.view?.typeIds ?? [])])].filter((id) => id !== undefined).sort((a, b) => a - b);
-}
 
 /** The descriptors, tables with what their texts use, and behind them the types whose users changed. */
 export function withTypeReferences(snapshot: CatalogSnapshot, descriptors: readonly Descriptor[]): Descriptor[] {

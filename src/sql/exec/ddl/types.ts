@@ -12,7 +12,7 @@ import { MIN_TIMESTAMP } from '../../../base/timestamp.ts';
 import { utf8Encode } from '../../../base/bytes.ts';
 import type { Datum } from '../../../catalog/datum.ts';
 import { describeKind, type Descriptor, type TableDescriptor, type TypeDescriptor, updated } from '../../../catalog/descriptor.ts';
-import { enumTypeOf, firstRepresentations, representationBetween } from '../../../catalog/enumType.ts';
+import { enumTypeOf, firstRepresentations, representationBetween, userPartOf } from '../../../catalog/enumType.ts';
 import { typePrivileges } from '../../../catalog/privileges.ts';
 import { arrayOf, type ColumnType } from '../../../catalog/type.ts';
 import { quoteNames } from '../../../catalog/names.ts';
@@ -23,7 +23,6 @@ import { compileReadOnly } from '../operators.ts';
 import { alreadyExists, partsOf, type SchemaChange } from './common.ts';
 import { setOwner } from './databases.ts';
 import { type Rewrite, rewriteStoredTexts, storedExpressions, visitTree } from './storedTexts.ts';
-import { userPartOf } from './typeReferences.ts';
 
 type Action<T extends AlterType['action']['type']> = Extract<AlterType['action'], { type: T }>;
 

@@ -35,6 +35,27 @@ function end(name: 'enum_first' | 'enum_last', at: 0 | -1): Overload {
 
 const rangeType = (args: readonly ColumnType[]): ColumnType => arrayOf(enumIn(args) ?? Type.Unknown);
 
+function range(): Overload {
+  return {
+    name: 'enum_range',
+    params: ['anyelement', 'anyelement'],
+    returns: rangeType,
+    volatility: 'stable',
+    nullable: true,
+    specialize: (args) => {
+      const type = enumIn(args);
+      const labels = labelsOf('enum_range', type);
+      return (_, from = null, to = null) => {
+        if (from === null && to === null)
+          throw new StatementError(SqlState.NullValueNotAllowed, 'enum_range(): both arguments cannot be NULL');
+        const first = from === null ? 0 : labels.indexOf(from as Bytes);
+        const last = to === null ? labels.length : labels.indexOf(to as Bytes) + 1;
+        return labels.slice(first, Math.max(first, last));
+      };
+    },
+  };
+}
+
 export const enumFunctions: readonly Overload[] = [
   end('enum_first', 0),
   end('enum_last', -1),
@@ -49,24 +70,5 @@ export const enumFunctions: readonly Overload[] = [
       return () => labels;
     },
   },
-  {
-    name: 'enum_range',
-    params: ['any', 'any'],
-    returns: rangeType,
-    volatility: 'stable',
-    nullable: true,
-    specialize: (args) => {
-      const type = enumIn(args);
-      const labels = labelsOf('enum_range', type);
-      const isMixed = args.some((arg) => arg.family !== 'unknown' && arg.typeId !== type?.typeId);
-      return (_, from = null, to = null) => {
-        if (isMixed) throw new StatementError(SqlState.DatatypeMismatch, 'enum_range(): mismatched types');
-        if (from === null && to === null)
-          throw new StatementError(SqlState.NullValueNotAllowed, 'enum_range(): both arguments cannot be NULL');
-        const first = from === null ? 0 : labels.indexOf(from as Bytes);
-        const last = to === null ? labels.length : labels.indexOf(to as Bytes) + 1;
-        return labels.slice(first, Math.max(first, last));
-      };
-    },
-  },
+  range(),
 ];
