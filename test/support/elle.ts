@@ -12,7 +12,8 @@
  * value occurs once; the order of versions is given, since the store keeps them all.
  *
  * Before circles come the anomalies of single reads: of what was rolled back (G1a), of what its
- * writer replaced (G1b), lists of which none extends the other, and own writes not seen.
+ * writer replaced (G1b), lists of which none extends the other, own writes not seen, and appends
+ * that a later reader misses.
  *
  * Not seen: phantoms, which tests of their own show; and orders that nobody read.
  * Source: K. Kingsbury and P. Alvaro, "Elle: Inferring Isolation Anomalies from Experimental Observations", 2020.
@@ -48,7 +49,7 @@ interface Edge {
 }
 
 export interface Anomaly {
-  /** G0, G1a, G1b, G1c, G-single, G2, `internal` or `order`; `-rt` is added when real time is needed for the circle. */
+  /** G0, G1a, G1b, G1c, G-single, G2, `internal`, `order` or `lost`; `-rt` is added when real time is needed for the circle. */
   readonly name: string;
   /** The transactions concerned, and why; for a circle one line a step. */
   readonly witness: string;
@@ -56,9 +57,9 @@ export interface Anomaly {
 
 /** What a level promises to keep out. */
 export const FORBIDDEN: Readonly<Record<'serializable' | 'snapshot' | 'read committed', readonly string[]>> = {
-  serializable: ['G0', 'G1a', 'G1b', 'G1c', 'G-single', 'G2', 'G1c-rt', 'G-single-rt', 'G2-rt', 'internal', 'order'],
-  snapshot: ['G0', 'G1a', 'G1b', 'G1c', 'G-single', 'internal', 'order'],
-  'read committed': ['G0', 'G1a', 'G1b', 'G1c', 'order'],
+  serializable: ['G0', 'G1a', 'G1b', 'G1c', 'G-single', 'G2', 'G1c-rt', 'G-single-rt', 'G2-rt', 'internal', 'order', 'lost'],
+  snapshot: ['G0', 'G1a', 'G1b', 'G1c', 'G-single', 'internal', 'order', 'lost'],
+  'read committed': ['G0', 'G1a', 'G1b', 'G1c', 'order', 'lost'],
 };
 
 /** The history's anomalies: those of single reads, and the smallest circle of each name. */
@@ -123,6 +124,7 @@ export function findAnomalies(history: History): Anomaly[] {
   function name(index: number | undefined): string {
     return (index === undefined ? undefined : transactions[index]?.id) ?? 'nobody';
   }
+  if (history.versions === undefined) found.push(...lostAppends(transactions));
   found.push(...smallestCircles(transactions, edges));
   const real = edges.map((list, from) => [
     ...list,
@@ -154,6 +156,25 @@ function listOrders(transactions: readonly Transaction[], found: Anomaly[]): Map
   }
   // What only an unfinished transaction could see is no order of versions; its own writes are.
   return new Map([...longest].map(([key, { saw }]) => [key, saw]));
+}
+
+/** Appends that were committed, and that one who began later did not find. */
+function lostAppends(transactions: readonly Transaction[]): Anomaly[] {
+  const found: Anomaly[] = [];
+  for (const writer of transactions) {
+    if (!writer.isCommitted) continue;
+    for (const op of writer.ops) {
+      if (op.kind !== 'append') continue;
+      const misses = (read: Op) => read.kind === 'read' && read.key === op.key && !read.saw.includes(op.value);
+      const reader = transactions.find((later) => later.isCommitted && later.beganAt > writer.endedAt && later.ops.some(misses));
+      if (reader)
+        found.push({
+          name: 'lost',
+          witness: `${writer.id} appended ${op.value} to ${op.key}, and ${reader.id}, which began later, did not find it`,
+        });
+    }
+  }
+  return found;
 }
 
 /** Reads that contradict what the same transaction did before. */
