@@ -85,8 +85,7 @@ export async function planBackup(
       } catch (error) {
         if (!(error instanceof StartGoneError)) throw error;
         // A start that stands where GC does can be chosen again.
-        if (!request.revisionHistory || attempt + 1 === LOWER_BOUND_MARGINS_MICROS.length)
-          throw protectionError(error.gone);
+        if (!request.revisionHistory || attempt + 1 === LOWER_BOUND_MARGINS_MICROS.length) throw protectionError(error.gone);
       }
     }
   } finally {

@@ -206,10 +206,10 @@ export async function copyZone(txn: Txn, fromId: number, toId: number): Promise<
  * decides over its dropped tables until the last is cleared.
  */
 export async function deleteOrphanZones(kv: Kv, zones: Zones, snapshot: CatalogSnapshot): Promise<void> {
-  const parents = new Set<number>();
-  for (const descriptor of snapshot.all()) parents.add(descriptor.parentId);
-  const isOrphan = ({ id }: StoredZone) => id > MAX_SYSTEM_ID && snapshot.byId(id) === undefined && !parents.has(id);
-  const orphans = [...(zones.current()?.zones() ?? [])].filter(isOrphan);
+  const gone = [...(zones.current()?.zones() ?? [])].filter(({ id }) => id > MAX_SYSTEM_ID && snapshot.byId(id) === undefined);
+  if (gone.length === 0) return;
+  const parents = new Set([...snapshot.all()].map((descriptor) => descriptor.parentId));
+  const orphans = gone.filter(({ id }) => !parents.has(id));
   if (orphans.length === 0) return;
   await kv.run(async (txn) => {
     for (const { id } of orphans) await systemTable('zones').delete(txn, id);
@@ -295,7 +295,8 @@ export class Zones implements SpanConfigs {
   *tableIds(): Generator<number> {
     const snapshot = this.#catalog.currentNow();
     if (!snapshot) return;
-    for (const descriptor of snapshot.all()) if (descriptor.kind === 'table' && (!descriptor.view || descriptor.view.isMaterialized)) yield descriptor.id;
+    for (const descriptor of snapshot.all())
+      if (descriptor.kind === 'table' && (!descriptor.view || descriptor.view.isMaterialized)) yield descriptor.id;
   }
 
   nameOf(tableId: number): string | undefined {
