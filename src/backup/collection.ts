@@ -19,6 +19,8 @@ import type { Timestamp } from '../base/timestamp.ts';
 import { MAX_TIMESTAMP, timestamp } from '../base/timestamp.ts';
 import type { ExternalStorage } from '../storage/externalStorage.ts';
 
+import { expectEqual } from './corruption.ts';
+
 export const MANIFEST_NAME = 'BACKUP_MANIFEST';
 export const MANIFEST_CHECKSUM_NAME = 'BACKUP_MANIFEST-CHECKSUM';
 export const LATEST_DIRECTORY = 'metadata/latest';
@@ -160,9 +162,15 @@ export function latestName(endTime: Timestamp): string {
   return `${LATEST_PREFIX}${descending(endTime)}`;
 }
 
-/** Writes the pointer to a completed full. Writing it again is harmless: name and content follow from the full. */
+/**
+ * Writes the pointer to a completed full, and reads it back: XX001 when it does not hold what was written.
+ * Writing it again is harmless: name and content follow from the full.
+ */
 export async function writeLatest(storage: ExternalStorage, full: string, endTime: Timestamp, signal?: AbortSignal): Promise<void> {
-  await storage.write(latestName(endTime), Buffer.from(full, 'ascii'), { signal });
+  const name = latestName(endTime);
+  await storage.write(name, Buffer.from(full, 'ascii'), { signal });
+  const stored = Buffer.from(await storage.read(name, { signal })).toString('latin1');
+  expectEqual({ file: name, offset: 0 }, 'pointer after writing', full, stored);
 }
 
 /**

@@ -211,7 +211,7 @@ test('the n-th storage call fails: the job goes on by a retry, or fails and leav
 
 test('a file that was stored wrong, or a manifest, never makes a success', async () => {
   for (const kind of ['truncate', 'corrupt'] as const) {
-    for (const name of [/data\//, /BACKUP_MANIFEST$/, /BACKUP_MANIFEST-CHECKSUM$/]) {
+    for (const name of [/data\//, /BACKUP_MANIFEST$/, /BACKUP_MANIFEST-CHECKSUM$/, /LATEST-/]) {
       let injector: FaultInjector | undefined;
       const harness = await bank({ wrap: (storage) => injector?.wrap(storage) ?? storage });
       const action = kind === 'truncate' ? ({ kind, keepBytes: 10 } as const) : ({ kind } as const);
