@@ -6,8 +6,11 @@ import type { FaultAction, FaultRule } from '../../src/storage/faulty.ts';
 import type { Dice } from './dice.ts';
 import type { World } from './world.ts';
 
-/** What waits on the clock is what a job waits for: neither a statement's planning nor a read ahead that nobody may want any more. */
-const DATA_FILES = /\/data\//;
+/**
+ * What waits on the clock is what a job waits for, one call at a time: neither a statement's planning, nor
+ * a read ahead that nobody may want any more, nor one of several workers.
+ */
+const JOB_FILES = /BACKUP-LOCK|BACKUP-CHECKPOINT|BACKUP_MANIFEST/;
 
 /** Switches some faults on, or all of them off. */
 export function randomFaults(world: World, dice: Dice): void {
@@ -37,5 +40,5 @@ function randomRule(dice: Dice): FaultRule {
       ? [dice.pick(['write', 'write', 'read', 'readStream', 'list', 'delete', 'size'])]
       : undefined;
   const when = dice.percent(60) ? { nth: dice.between(1, 12), count: dice.between(1, 3) } : { probability: dice.between(5, 40) / 100 };
-  return { ...(operations && { operations }), ...(waits && { name: DATA_FILES }), ...when, action };
+  return { ...(operations && { operations }), ...(waits && { name: JOB_FILES }), ...when, action };
 }
