@@ -31,6 +31,7 @@ export const SqlState = Object.freeze({
   InvalidParameterValue: code('22023'),
   InvalidTextRepresentation: code('22P02'),
   InvalidBinaryRepresentation: code('22P03'),
+  BadCopyFileFormat: code('22P04'),
   SequenceGeneratorLimitExceeded: code('2200H'),
   NotNullViolation: code('23502'),
   ForeignKeyViolation: code('23503'),

@@ -223,6 +223,29 @@ export class MessageWriter {
     this.#end();
   }
 
+  /** COPY's data goes in this form from now on, to the server (in) or to the client (out). */
+  copyResponse(direction: 'in' | 'out', format: WireFormat, columnCount: number): void {
+    const code = format === 'binary' ? 1 : 0;
+    this.#begin(direction === 'in' ? 'G' : 'H');
+    this.#reserve(1);
+    this.#buffer[this.#length++] = code;
+    this.#count(columnCount);
+    for (let i = 0; i < columnCount; i++) this.#int16(code);
+    this.#end();
+  }
+
+  copyData(data: Bytes): void {
+    this.#begin('d');
+    this.#reserve(data.length);
+    this.#buffer.latin1Write(data, this.#length, data.length);
+    this.#length += data.length;
+    this.#end();
+  }
+
+  copyDone(): void {
+    this.#empty('c');
+  }
+
   errorResponse(fields: ReportFields): void {
     this.#report('E', fields);
   }

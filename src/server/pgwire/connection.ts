@@ -18,15 +18,15 @@ import type { Socket } from 'node:net';
 
 import { isVarveError, StateError, StatementError, VarveError } from '../../base/errors.ts';
 import { SqlState } from '../../base/sqlState.ts';
-import { requireTimeZone } from '../../catalog/datetime.ts';
 import type { Datum } from '../../catalog/datum.ts';
 import type { TextContext } from '../../catalog/datumText.ts';
 import { type ColumnType, typeOfOid } from '../../catalog/type.ts';
 import { type KeptRows, keptRows } from '../../sql/exec/keptRows.ts';
-import { oidNamer } from '../../sql/exec/oidNames.ts';
 import type { Session, SessionOptions } from '../../sql/exec/session.ts';
 import type { Notice, ResultColumn, StatementResult } from '../../sql/exec/statement.ts';
+import { textContextOf } from '../../sql/exec/textContext.ts';
 import { MessageWriter, type ReportFields } from './backendMessages.ts';
+import { CopyStream } from './copyStream.ts';
 import { type FrontendMessage, MessageReader, type WireFormat } from './frontendMessages.ts';
 import { startupSession } from './startup.ts';
 import { decodeParameter, describeColumns, formatAt, rowEncoder } from './wireValues.ts';
@@ -77,6 +77,10 @@ export class Connection {
   #isPumping = false;
   #isSkipping = false;
   #isEnded = false;
+  /** Results on their way to the client, in order, while the statements after them run. */
+  #written: Promise<unknown> = Promise.resolve();
+  /** Wakes who waits for a message. */
+  #arrived: (() => void) | undefined;
 
   constructor(socket: Socket, host: ConnectionHost) {
     this.#socket = socket;
@@ -88,6 +92,7 @@ export class Connection {
     socket.on('data', (chunk) => {
       this.#reader.push(chunk);
       if (this.#isPumping && this.#reader.buffered > AHEAD_BYTES_MAX) socket.pause();
+      this.#arrived?.();
       void this.#pump();
     });
     socket.on('error', () => this.#end());
@@ -121,6 +126,7 @@ export class Connection {
     this.#abort.abort(new StateError(SqlState.ConnectionFailure, 'the client went away'));
     this.#host.unregister(this);
     this.#session?.close();
+    this.#arrived?.();
     this.#socket.setTimeout(LINGER_MS);
     this.#socket.destroySoon();
   }
@@ -211,6 +217,7 @@ export class Connection {
     }
     if (this.#isEnded) return session.close();
     this.#session = session;
+    session.copyPort = this.#copyStream();
     this.#socket.setTimeout(0);
     const extensions = [...message.parameters.keys()].filter((name) => name.startsWith('_pq_.'));
     if (message.minorVersion > 0 || extensions.length > 0) this.#writer.negotiateProtocolVersion(extensions);
@@ -233,14 +240,7 @@ export class Connection {
   }
 
   #wireContext(): TextContext {
-    const session = this.#requireSession();
-    const { vars } = session;
-    return {
-      oidName: oidNamer(session),
-      timeZone: requireTimeZone(vars.get('timezone')),
-      intervalStyle: vars.get('intervalstyle') as TextContext['intervalStyle'],
-      byteaOutput: vars.get('bytea_output') as TextContext['byteaOutput'],
-    };
+    return textContextOf(this.#requireSession());
   }
 
   // ---- simple protocol ------------------------------------------------------------------------
@@ -249,8 +249,7 @@ export class Connection {
     const session = this.#requireSession();
     this.#portalFormats.delete('');
     this.#freshSignal();
-    // Results are written while the statements after them run, in order.
-    let written: Promise<unknown> = Promise.resolve();
+    this.#written = Promise.resolve();
     let count = 0;
     try {
       try {
@@ -258,15 +257,16 @@ export class Connection {
           signal: this.#abort.signal,
           onResult: (result) => {
             count++;
-            written = written.then(() => this.#result(result));
-            written.catch(() => undefined);
+            this.#written = this.#written.then(() => this.#result(result));
+            this.#written.catch(() => undefined);
           },
         });
       } finally {
-        await written;
+        await this.#written;
       }
       if (count === 0) this.#writer.emptyQueryResponse();
     } catch (error) {
+      if (error instanceof FatalError) throw error;
       this.#writer.errorResponse(reportOf(error, 'ERROR'));
     }
     await this.#ready();
@@ -310,6 +310,45 @@ export class Connection {
     for (const notice of notices) {
       const severity = notice.severity === 'WARNING' ? 'WARNING' : 'NOTICE';
       this.#writer.noticeResponse({ severity, code: notice.code, message: notice.message, detail: notice.detail, hint: notice.hint });
+    }
+  }
+
+  // ---- COPY -----------------------------------------------------------------------------------
+
+  #copyStream(): CopyStream {
+    return new CopyStream({
+      writer: this.#writer,
+      settled: () => this.#written,
+      flush: async (all) => {
+        if (all || this.#writer.length >= FLUSH_BYTES) await this.#flush();
+      },
+      next: (signal) => this.#nextMessage(signal),
+    });
+  }
+
+  /** The next message, while a statement that wants it is being handled. */
+  async #nextMessage(signal: AbortSignal): Promise<FrontendMessage> {
+    for (;;) {
+      signal.throwIfAborted();
+      let message: FrontendMessage | undefined;
+      try {
+        message = this.#reader.next();
+      } catch (error) {
+        throw new FatalError(error);
+      }
+      if (message?.type === 'terminate') this.#end();
+      else if (message) return message;
+      if (this.#isEnded) throw new StateError(SqlState.ConnectionFailure, 'the client went away');
+      this.#socket.resume();
+      await new Promise<void>((resolve) => {
+        const wake = (): void => {
+          signal.removeEventListener('abort', wake);
+          this.#arrived = undefined;
+          resolve();
+        };
+        signal.addEventListener('abort', wake);
+        this.#arrived = wake;
+      });
     }
   }
 

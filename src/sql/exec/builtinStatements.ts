@@ -29,6 +29,7 @@ import type {
   Truncate,
 } from '../parse/ast.ts';
 import type { RunContext } from './context.ts';
+import { registerCopyStatements } from './copy/register.ts';
 import { alterTable } from './ddl/alterTable.ts';
 import { SchemaChange } from './ddl/common.ts';
 import { createTable } from './ddl/createTable.ts';
@@ -89,4 +90,5 @@ export function registerBuiltinStatements(hooks: StatementHooks): void {
   registerRangeStatements(hooks);
   registerUserStatements(hooks);
   registerExplain(hooks);
+  registerCopyStatements(hooks);
 }

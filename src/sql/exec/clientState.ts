@@ -8,6 +8,7 @@ import type { Timestamp } from '../../base/timestamp.ts';
 import type { NameContext } from '../../catalog/catalog.ts';
 import type { Isolation } from '../../kv/kv.ts';
 import type { SessionValues } from '../expr/evalContext.ts';
+import type { CopyPort } from './copy/port.ts';
 import { grantedIsolation, isolationNamed, isolationText } from './isolationLevels.ts';
 import { SessionVars, splitSearchPath } from './sessionVars.ts';
 import type { EngineServices } from './statement.ts';
@@ -36,6 +37,8 @@ export class ClientState {
   #user: string;
   /** The open transaction, an implicit one too. */
   transaction: SessionTransaction | undefined;
+  /** Set by what connects the client. */
+  copyPort: CopyPort | undefined;
   /** Settings when the explicit transaction began. */
   protected varsBefore: ReadonlyMap<string, string> | undefined;
   /** Settings to put back when the transaction ends, whichever way (SET LOCAL). */

@@ -89,7 +89,7 @@ function compileInsert(node: InsertNode, input: Operator): Operator {
 }
 
 /** Waits for memory to write rows when there seems to be none: the writes themselves cannot wait. */
-async function seekRoom(rows: readonly Datum[][], table: TableDescriptor, run: Run): Promise<void> {
+export async function seekRoom(rows: readonly Datum[][], table: TableDescriptor, run: Run): Promise<void> {
   const { memory } = run.context.engine.kv;
   if (!memory.budget.isAboveSoft) return;
   let bytes = rows.length * ENTRY_BYTES * (1 + table.indexes.length);

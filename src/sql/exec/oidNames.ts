@@ -7,10 +7,10 @@
 import type { ColumnType } from '../../catalog/type.ts';
 import { nameOfOid } from '../expr/castFunction.ts';
 import { SnapshotLookup } from './catalogLookup.ts';
-import type { Session } from './session.ts';
+import type { SessionState } from './statement.ts';
 
 /** For TextContext.oidName; made anew for each result, so that it sees what the statements before it did. */
-export function oidNamer(session: Session): (type: ColumnType, oid: number) => string {
+export function oidNamer(session: Pick<SessionState, 'engine' | 'names'>): (type: ColumnType, oid: number) => string {
   const { engine, names } = session;
   let lookup: SnapshotLookup | undefined;
   return (type, oid) => {

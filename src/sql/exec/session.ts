@@ -148,6 +148,8 @@ export class Session extends TransactionControl implements SessionState {
           const own = this.#runsAlone(statement);
           if (own && results.length > 0 && this.transaction?.isImplicit !== false) break;
           if (own || statement.ast.kind === 'prepare') isRetriable = false;
+          // COPY answers by itself: what came before it goes first.
+          if (own) give(results.splice(0));
           const result = await this.#runInTransaction(statement, options);
           results.push(result);
           at++;
@@ -190,7 +192,8 @@ export class Session extends TransactionControl implements SessionState {
 
   /** Statements whose transaction must hold nothing else: another time to read at, or transactions of their own. */
   #runsAlone(statement: CachedStatement): boolean {
-    return statement.asOf.top !== undefined || this.engine.statements.get(statement.ast.kind)?.ownTransaction === true;
+    const hook = this.engine.statements.get(statement.ast.kind);
+    return statement.asOf.top !== undefined || hook?.ownTransaction === true || hook?.runsOnce === true;
   }
 
   /** Runs one statement to its end in the present transaction, which begins here when there is none. */

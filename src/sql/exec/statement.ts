@@ -22,6 +22,7 @@ import type { Expr, Statement, TransactionModes } from '../parse/ast.ts';
 import type { FunctionRegistry } from '../expr/registry.ts';
 import type { SessionValues } from '../expr/evalContext.ts';
 import type { VirtualTables } from '../plan/virtualTable.ts';
+import type { CopyPort } from './copy/port.ts';
 import type { DroppedDataService } from './schemaChange/droppedDataService.ts';
 import type { SchemaChangeService } from './schemaChange/service.ts';
 import type { SessionVars } from './sessionVars.ts';
@@ -110,6 +111,8 @@ export interface SessionState {
   readonly values: SessionValues;
   readonly names: NameContext;
   readonly transaction: SessionTransaction | undefined;
+  /** Where COPY's data comes from and goes to; undefined where nothing carries it. */
+  readonly copyPort: CopyPort | undefined;
   readonly transactionState: TransactionStatus;
   /** For the wire protocol: idle, in a transaction, or in a failed one. */
   readonly transactionStatus: 'I' | 'T' | 'E';
@@ -189,6 +192,8 @@ export interface StatementHook<S extends Statement = Statement> {
    * that is waited for). Its implicit transaction is then never retried.
    */
   readonly ownTransaction?: boolean;
+  /** True when its transaction is never retried, and holds nothing else unless it is explicit: it talks with the client. */
+  readonly runsOnce?: boolean;
   /** True when the statement may run in a read-only transaction. Default false. */
   readonly isReadOnly?: boolean;
 }
