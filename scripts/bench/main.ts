@@ -12,6 +12,7 @@ import { parseArgs } from 'node:util';
 import { cases as backupFileCases } from './backupFile.ts';
 import type { BenchCase, BenchRow } from './bench.ts';
 import { cases as coldStartCases } from './coldStart.ts';
+import { cases as contentionCases } from './contention.ts';
 import { cases as kvCases } from './kv.ts';
 import { cases as memoryCases } from './memory.ts';
 import { cases as mvccCases } from './mvcc.ts';
@@ -22,6 +23,7 @@ import { cases as systemCases } from './system.ts';
 const CASES: readonly BenchCase[] = [
   ...mvccCases,
   ...kvCases,
+  ...contentionCases,
   ...backupFileCases,
   ...systemCases,
   ...schemaChangeCases,
