@@ -306,7 +306,7 @@ function hintFor(holders: readonly GarbageHolder[], pinned: readonly GarbageHold
 
 /** Who holds a record, in words. */
 export function ownerOf(record: ProtectionRecord): string {
-  if (record.metaType === 'jobs') return `job ${record.meta}`;
+  if (record.metaType === 'jobs' || record.metaType === 'schema changes') return `job ${record.meta}`;
   if (record.metaType === 'schedules') return `schedule ${record.meta}`;
   return record.meta === '' ? 'a user' : `a user ("${record.meta}")`;
 }

@@ -9,6 +9,8 @@ import * as assert from 'uvu/assert';
 import { isVarveError } from '../../../src/base/errors.ts';
 import { InlineExecutor } from '../../../src/base/executor.ts';
 import { ManualClock } from '../../../src/base/manualClock.ts';
+import { allIndexes } from '../../../src/catalog/descriptor.ts';
+import { indexSpan } from '../../../src/catalog/rowCodec.ts';
 import { Database } from '../../../src/server/database.ts';
 import { SCHEMA_CHANGE_PAUSEPOINTS } from '../../../src/sql/exec/schemaChange/schemaChangeJob.ts';
 import { HARNESS_START, openSql, type SqlHarness } from '../../support/sqlHarness.ts';
@@ -177,6 +179,15 @@ test('a job that was paused for days goes on from its checkpoint', async () => {
   await db.exec(`SET CLUSTER SETTING jobs.debug.pausepoints = ''; RESUME JOBS (SELECT job_id FROM [SHOW JOBS])`);
   assert.equal(await db.rows('SELECT status FROM [SHOW JOBS WHEN COMPLETE (SELECT job_id FROM [SHOW JOBS])]'), [['succeeded']]);
   await assertWhole(db, 'after days', true);
+  // What was ingested below newer versions is garbage like any other.
+  await db.clock.advance('48h');
+  await db.kv.gc.runGc();
+  const table = tableNamed(db.engine, 't');
+  for (const index of allIndexes(table)) {
+    const { versions, liveKeys } = db.kv.stats(indexSpan(table, index));
+    assert.is(versions, liveKeys, index.name);
+  }
+  await assertWhole(db, 'after GC', true);
   db.close();
 });
 
@@ -221,6 +232,27 @@ test('a fork in the middle has the change paused, and can finish it or take it b
     await fork.close();
     await db.close();
   }
+});
+
+test('an index that the memory budget has no room for is taken back, and the database goes on', async () => {
+  const db = await Database.open({
+    clock: new ManualClock(HARNESS_START),
+    seed: 'memory',
+    executor: new InlineExecutor(),
+    memoryBytes: 12 << 20,
+  });
+  const session = db.newSession();
+  await session.execute('CREATE TABLE t (id INT PRIMARY KEY, a INT, s STRING)');
+  for (let i = 0; i < 8; i++)
+    await session.execute(`INSERT INTO t SELECT ${i * 1000} + i, i, repeat('x', 800) FROM generate_series(1, 1000) AS g(i)`);
+  for (const ddl of ['CREATE INDEX i ON t (a) STORING (s)', `ALTER TABLE t ADD COLUMN c STRING DEFAULT repeat('y', 900)`]) {
+    assert.is(await outcome(session.execute(ddl)), '53200', ddl);
+    const table = tableNamed(db.engine, 't');
+    assert.equal([table.columns.length, table.indexes.length], [3, 0]);
+    assert.equal(await leftovers(db.engine, table), []);
+    await session.execute('DELETE FROM t WHERE id % 100 = 0');
+  }
+  await db.close();
 });
 
 test('another change of the table waits for the one before; inside a transaction it is refused', async () => {
