@@ -155,7 +155,9 @@ export class Session extends TransactionControl implements SessionState {
           at++;
           const transaction = this.#present();
           // COMMIT or ROLLBACK ended it: what follows is no part of it.
-          if (!transaction || (own && transaction.isImplicit)) break;
+          if (!transaction) break;
+          // A schema change under way is waited for here, so that the next statement finds it done.
+          if (transaction.isImplicit && (own || transaction.hasSchemaChanges)) break;
           if (transaction.isImplicit) continue;
           heldBytes += resultBytes(result);
           if (heldBytes > bufferBytesMax) {

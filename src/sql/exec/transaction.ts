@@ -318,6 +318,11 @@ export class SessionTransaction {
     this.#schemaChanges.set(jobId, finish);
   }
 
+  /** True when the commit waits for a job. */
+  get hasSchemaChanges(): boolean {
+    return this.#schemaChanges.size > 0;
+  }
+
   hasSchemaChange(jobId: number): boolean {
     return this.#schemaChanges.has(jobId);
   }
