@@ -24,6 +24,7 @@ import { type ColumnType, typeOfOid } from '../../catalog/type.ts';
 import { type KeptRows, keptRows } from '../../sql/exec/keptRows.ts';
 import type { Session, SessionOptions } from '../../sql/exec/session.ts';
 import type { Notice, ResultColumn, StatementResult } from '../../sql/exec/statement.ts';
+import { userTypeOfOid } from '../../sql/exec/oidNames.ts';
 import { textContextOf } from '../../sql/exec/textContext.ts';
 import { MessageWriter, type ReportFields } from './backendMessages.ts';
 import { CopyStream } from './copyStream.ts';
@@ -371,7 +372,7 @@ export class Connection {
     const session = this.#requireSession();
     switch (message.type) {
       case 'parse': {
-        const types = message.parameterOids.map((oid) => parameterType(oid));
+        const types = message.parameterOids.map((oid) => parameterType(oid, session));
         await session.prepare(message.name, message.sql, types);
         return this.#writer.parseComplete();
       }
@@ -445,9 +446,9 @@ export class Connection {
 }
 
 /** 0 and the OID of "unknown" leave the type to inference. */
-function parameterType(oid: number): ColumnType | undefined {
+function parameterType(oid: number, session: Session): ColumnType | undefined {
   if (oid === 0 || oid === 705) return undefined;
-  const type = typeOfOid(oid);
+  const type = typeOfOid(oid) ?? userTypeOfOid(session, oid);
   if (!type) throw new StatementError(SqlState.UndefinedObject, `unknown oid type: ${oid}`);
   return type;
 }

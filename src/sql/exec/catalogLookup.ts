@@ -5,6 +5,9 @@
  * carry it); virtual tables count down from 2^32 - 1; a schema is its id combined with its
  * database's; an index and a constraint hash their table's id and their own, as CockroachDB does.
  */
+import { enumTypeOf } from '../../catalog/enumType.ts';
+import { arrayOf, type ColumnType, USER_TYPE_OID_BASE } from '../../catalog/type.ts';
+import { userType } from './userType.ts';
 import type { CatalogSnapshot, NameContext } from '../../catalog/catalog.ts';
 import { allIndexes, type IndexDescriptor, PUBLIC_SCHEMA_ID, type TableDescriptor } from '../../catalog/descriptor.ts';
 import { quoteName, quoteNames } from '../../catalog/names.ts';
@@ -183,6 +186,23 @@ export class SnapshotLookup implements CatalogLookup {
       if (constraint) return constraintText(descriptor, constraint.type, constraint.id, this.#snapshot);
     }
     return undefined;
+  }
+
+  userType(oid: number): { readonly type: ColumnType; readonly isVisible: boolean } | undefined {
+    const id = oid - USER_TYPE_OID_BASE;
+    const own = this.#snapshot.typeById(id);
+    const descriptor = own ?? this.#snapshot.typeById(id - 1);
+    if (descriptor?.state !== 'PUBLIC') return undefined;
+    const type = enumTypeOf(descriptor, this.#snapshot);
+    const isVisible = this.#snapshot.resolveType([descriptor.name], this.#names)?.descriptor.id === descriptor.id;
+    return { type: own ? type : arrayOf(type), isVisible };
+  }
+
+  userTypeNamed(name: string): ColumnType | undefined {
+    const isArray = name.trim().endsWith('[]');
+    const parts = splitName(name.trim().replace(/\[\]$/, '')).map((text) => ({ text, pos: 0 }));
+    if (parts.length === 0) return undefined;
+    return userType(this.#snapshot, { kind: 'typeName', name: { parts, pos: 0 }, args: [], isArray, pos: 0 }, this.#names)?.type;
   }
 
   viewDefinition(oid: number): string | undefined {

@@ -250,6 +250,12 @@ class LazyLookup {
   constraintDefinition(oid: number) {
     return this.#get().constraintDefinition(oid);
   }
+  userType(oid: number) {
+    return this.#get().userType(oid);
+  }
+  userTypeNamed(name: string) {
+    return this.#get().userTypeNamed(name);
+  }
   viewDefinition(oid: number) {
     return this.#get().viewDefinition(oid);
   }

@@ -22,3 +22,9 @@ export function oidNamer(session: Pick<SessionState, 'engine' | 'names'>): (type
     return nameOfOid(type, oid, lookup);
   };
 }
+
+/** The user type, or the array of one, that a client names by its oid; undefined when there is none. */
+export function userTypeOfOid({ engine, names }: Pick<SessionState, 'engine' | 'names'>, oid: number): ColumnType | undefined {
+  const snapshot = engine.catalog.currentNow();
+  return snapshot && new SnapshotLookup(snapshot, names, engine.virtualTables).userType(oid)?.type;
+}

@@ -4,10 +4,19 @@
 import { StatementError } from '../../base/errors.ts';
 import { SqlState } from '../../base/sqlState.ts';
 import type { Datum } from '../../catalog/datum.ts';
-import { allIndexes, type DatabaseDescriptor, type Grant, type IndexDescriptor, type TableDescriptor } from '../../catalog/descriptor.ts';
+import {
+  allIndexes,
+  type DatabaseDescriptor,
+  type Grant,
+  type IndexDescriptor,
+  type TableDescriptor,
+  type TypeDescriptor,
+} from '../../catalog/descriptor.ts';
 import { quoteName, quoteNames } from '../../catalog/names.ts';
+import { hasPrivilege, privilegesOf, typePrivileges } from '../../catalog/privileges.ts';
 import { indexSpan } from '../../catalog/rowCodec.ts';
-import { arrayOf, type ColumnType, sqlTypeName, Type } from '../../catalog/type.ts';
+import { arrayOf, type ColumnType, pgTypname, sqlTypeName, Type } from '../../catalog/type.ts';
+import { resolveTypeName } from '../../catalog/typeName.ts';
 import { listUsers } from '../../catalog/users.ts';
 import { formatLocality } from '../../kv/locality.ts';
 import type { ObjectName, Show } from '../parse/ast.ts';
@@ -108,7 +117,7 @@ function columnsOf(stmt: Show): ResultColumn[] {
       return asColumns({
         database_name: T.String,
         schema_name: T.String,
-        relation_name: T.String,
+        [stmt.target?.type === 'type' ? 'type_name' : 'relation_name']: T.String,
         grantee: T.String,
         privilege_type: T.String,
         is_grantable: T.Bool,
@@ -190,10 +199,14 @@ async function rowsOf(context: RunContext, stmt: Show): Promise<Datum[][]> {
     case 'types':
     case 'enums': {
       const { database } = await databaseOf(context, stmt.from);
-      return snapshot.typesOf(database.id).map((type) => {
+      const nameIn = (type: TypeDescriptor) => `${snapshot.fullName(type)[1]}.${type.name}`;
+      const types = snapshot.typesOf(database.id).sort((a, b) => (nameIn(a) < nameIn(b) ? -1 : 1));
+      return types.map((type) => {
         const schema = text(snapshot.schemaById(database, type.schemaId)?.name ?? 'public');
         const owner = text(type.privileges.owner);
-        return stmt.what === 'types' ? [schema, text(type.name), owner] : [schema, text(type.name), type.members.map(text), owner];
+        return stmt.what === 'types'
+          ? [schema, text(type.name), owner]
+          : [schema, text(type.name), type.members.length > 0 ? type.members.map(text) : null, owner];
       });
     }
     case 'columns':
@@ -337,6 +350,13 @@ function indexRows(table: TableDescriptor, withComment: boolean): Datum[][] {
   return rows;
 }
 
+/** 42501 for a user to whom nothing on the relation is granted. */
+function requireAnyPrivilege(change: SchemaChange, table: TableDescriptor): void {
+  const { roles, context } = change;
+  if (privilegesOf(table).some((privilege) => hasPrivilege(roles, table.privileges, privilege))) return;
+  throw new StatementError(SqlState.InsufficientPrivilege, `user ${context.user} has no privileges on relation ${table.name}`);
+}
+
 /** A relation's name as it reads from the session's database. */
 function shownName(change: SchemaChange, table: TableDescriptor): string {
   const full = change.snapshot.fullName(table);
@@ -358,6 +378,7 @@ function showCreate(change: SchemaChange, stmt: Of<'create'>): Datum[][] {
   const relation = change.relation(stmt.name, stmt.object === 'any' || stmt.object === 'view' ? 'any' : stmt.object);
   const table = relation?.descriptor;
   if (!table) return [];
+  requireAnyPrivilege(change, table);
   if (stmt.object === 'view' && !table.view) throw new StatementError(SqlState.WrongObjectType, `"${table.name}" is not a view`);
   if (table.view) return [[text(shownName(change, table)), text(createViewText(table, snapshot.fullName(table)[1] ?? 'public'))]];
   const shown = stmt.name.parts.map((part) => quoteName(part.text)).join('.');
@@ -382,6 +403,10 @@ function showGrants(change: SchemaChange, stmt: Of<'grants'>): Datum[][] {
     const [database, schema] = snapshot.fullName(table);
     add(database ?? '', schema, table.name, table.privileges.grants);
   };
+  const addType = (type: TypeDescriptor): void => {
+    const [database, schema] = snapshot.fullName(type);
+    add(database ?? '', schema, type.name, type.privileges.grants);
+  };
   const { target } = stmt;
   if (target?.type === 'table') {
     for (const pattern of target.patterns) {
@@ -393,6 +418,16 @@ function showGrants(change: SchemaChange, stmt: Of<'grants'>): Datum[][] {
         if (relation) addTable(relation.descriptor);
       }
     }
+  } else if (target?.type === 'type') {
+    for (const name of target.names) {
+      const parts = name.parts.map((part) => part.text);
+      const only = parts.length === 1 || parts[0] === 'pg_catalog' ? resolveTypeName({ name: parts.at(-1) ?? '' })?.type : undefined;
+      const own = snapshot.resolveType(parts, change.context.names)?.descriptor;
+      if (own && !only) addType(own);
+      else if (only) add(change.context.names.currentDatabase, 'pg_catalog', pgTypname(only), BUILTIN_TYPE_GRANTS);
+      else throw new StatementError(SqlState.UndefinedObject, `type "${parts.join('.')}" does not exist`);
+    }
+    rows.sort((a, b) => compareRows(a, b));
   } else if (target?.type === 'database') {
     for (const name of target.names) {
       const database = change.database(name.parts.at(-1)?.text ?? '');
@@ -404,8 +439,18 @@ function showGrants(change: SchemaChange, stmt: Of<'grants'>): Datum[][] {
     const database = change.database(change.context.names.currentDatabase);
     add(database.name, undefined, undefined, database.privileges.grants);
     for (const table of snapshot.tablesOf(database.id)) addTable(table);
+    for (const type of snapshot.typesOf(database.id)) addType(type);
   }
   return rows;
+}
+
+/** Built-in types are everybody's. */
+const BUILTIN_TYPE_GRANTS: readonly Grant[] = typePrivileges('node').grants;
+
+/** By schema, name and grantee. */
+function compareRows(a: readonly Datum[], b: readonly Datum[]): number {
+  const key = (row: readonly Datum[]): string => row.slice(1, 5).join('\0');
+  return key(a) < key(b) ? -1 : key(a) > key(b) ? 1 : 0;
 }
 
 export function registerShowStatements(hooks: StatementHooks): void {

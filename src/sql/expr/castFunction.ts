@@ -9,6 +9,7 @@ import { type CastContext, canCast as canCastPlainly, requireCast } from '../../
 import { requireTimeZone } from '../../catalog/datetime.ts';
 import type { Datum } from '../../catalog/datum.ts';
 import { formatDatum, parseDatum, type TextContext } from '../../catalog/datumText.ts';
+import { quoteNames } from '../../catalog/names.ts';
 import { type ColumnType, pgTypeName, Type, typeOfOid } from '../../catalog/type.ts';
 import { resolveTypeName } from '../../catalog/typeName.ts';
 import { castReadsSession } from './castVolatility.ts';
@@ -112,7 +113,7 @@ function oidOfName(type: ColumnType, name: string, ctx: EvalContext): number {
       return oid;
     }
     case 'REGTYPE': {
-      const resolved = resolveTypeName(typeParts(name))?.type;
+      const resolved = resolveTypeName(typeParts(name))?.type ?? ctx.catalog.userTypeNamed(name);
       if (!resolved) throw missing('type', SqlState.UndefinedObject);
       return resolved.oid;
     }
@@ -129,6 +130,15 @@ function typeParts(name: string): { name: string; args: number[]; arrayDimension
   return { name: (match?.[1] ?? name).trim(), args: args.map(Number), arrayDimensions: isArray ? 1 : 0 };
 }
 
+/** A user type's name, with its schema where the search path does not find it; undefined for an oid of none. */
+export function userTypeName(oid: number, catalog: CatalogLookup): string | undefined {
+  const found = catalog.userType(oid);
+  if (!found) return undefined;
+  const { type, isVisible } = found;
+  const { schema = 'public', name = '' } = type.element ?? type;
+  return `${quoteNames(isVisible ? [name] : [schema, name])}${type.element ? '[]' : ''}`;
+}
+
 /** What a REGCLASS and its kin print: the name of the object, or the number where there is none. */
 export function nameOfOid(type: ColumnType, oid: number, catalog: CatalogLookup): string {
   switch (type.variant) {
@@ -138,7 +148,7 @@ export function nameOfOid(type: ColumnType, oid: number, catalog: CatalogLookup)
       return catalog.schemaName(oid) ?? String(oid);
     case 'REGTYPE': {
       const found = typeOfOid(oid);
-      return found ? pgTypeName(found) : String(oid);
+      return found ? pgTypeName(found) : (userTypeName(oid, catalog) ?? String(oid));
     }
     case 'REGROLE':
       return catalog.userName(oid) ?? String(oid);

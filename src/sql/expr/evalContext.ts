@@ -16,6 +16,7 @@
 import type { Bytes } from '../../base/bytes.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Timestamp } from '../../base/timestamp.ts';
+import type { ColumnType } from '../../catalog/type.ts';
 import type { Datum } from '../../catalog/datum.ts';
 import type { SubqueryPlan } from './subqueryPlan.ts';
 
@@ -64,6 +65,10 @@ export interface CatalogLookup {
   /** The text of a constraint as pg_get_constraintdef prints it. */
   constraintDefinition(oid: number): string | undefined;
   viewDefinition(oid: number): string | undefined;
+  /** A user type, or the array of one, by its oid. */
+  userType(oid: number): { readonly type: ColumnType; readonly isVisible: boolean } | undefined;
+  /** A user type by its name, as a cast to REGTYPE writes it. */
+  userTypeNamed(name: string): ColumnType | undefined;
   /** Name of the sequence a SERIAL or identity column owns, qualified; undefined when none. */
   serialSequence(table: string, column: string): string | undefined;
   /** A comment; `sub` is a column number or 0. */

@@ -1,7 +1,7 @@
 /**
  * Databases and schemas: CREATE, ALTER; owners and comments of anything.
  */
-import { StatementError } from '../../../base/errors.ts';
+import { StateError, StatementError } from '../../../base/errors.ts';
 import { SqlState } from '../../../base/sqlState.ts';
 import { MIN_TIMESTAMP } from '../../../base/timestamp.ts';
 import {
@@ -12,6 +12,7 @@ import {
   type TableDescriptor,
   updated,
 } from '../../../catalog/descriptor.ts';
+import { quoteNames } from '../../../catalog/names.ts';
 import { checkPrivilege, isAdmin, ownerPrivileges } from '../../../catalog/privileges.ts';
 import { requireUser, rolesOf } from '../../../catalog/users.ts';
 import type {
@@ -25,6 +26,7 @@ import type {
   ObjectName,
 } from '../../parse/ast.ts';
 import { alreadyExists, partsOf, type SchemaChange } from './common.ts';
+import { namesType, refreshUsers, typeRenaming } from './typeUsers.ts';
 
 export async function createDatabase(change: SchemaChange, stmt: CreateDatabase): Promise<void> {
   const name = stmt.name.text;
@@ -71,6 +73,7 @@ export async function alterDatabase(change: SchemaChange, stmt: AlterDatabase): 
       if (name === '') throw new StatementError(SqlState.SyntaxError, 'empty database name');
       change.check(database, 'DROP');
       if (name === database.name) return;
+      refuseNamedInViews(change, 'database', (view) => change.snapshot.fullName(view)[0] === database.name);
       if (change.snapshot.lookup(0, 0, name) !== undefined) {
         throw new StatementError(SqlState.DuplicateDatabase, `the new database name "${name}" already exists`);
       }
@@ -150,9 +153,32 @@ export async function alterSchema(change: SchemaChange, stmt: AlterSchema): Prom
   }
   const name = stmt.action.newName.text;
   if (change.snapshot.schema(database, name)) throw new StatementError(SqlState.DuplicateSchema, `schema "${name}" already exists`);
+  const isInside = (relation: TableDescriptor) => relation.parentId === database.id && relation.schemaId === schema.id;
+  refuseNamedInViews(change, 'schema', isInside);
   await change.deleteName(database.id, 0, schema.name);
   await change.writeName(database.id, 0, name, schema.id);
+  const types = change.snapshot.typesOf(database.id).filter((type) => type.schemaId === schema.id);
+  const renamings = types.map((type) => typeRenaming(namesType(change, type), name, type.name));
   await change.write(updated(schema.descriptor, { name }));
+  for (const [i, type] of types.entries()) await refreshUsers(change, change.snapshot.typeById(type.id) ?? type, renamings[i]);
+}
+
+/** 2BP01 when a view names a relation that is called otherwise after a rename of what holds it: view texts hold full names. */
+function refuseNamedInViews(change: SchemaChange, what: 'database' | 'schema', isInside: (relation: TableDescriptor) => boolean): void {
+  const { snapshot } = change;
+  for (const view of snapshot.all()) {
+    if (view.kind !== 'table' || !view.view || view.state === 'DROP') continue;
+    for (const id of view.view.dependsOnIds) {
+      const used = snapshot.tableById(id);
+      if (!used || !isInside(used)) continue;
+      const [of, by] = [used, view].map((one) => quoteNames(snapshot.fullName(one)));
+      throw new StateError(
+        SqlState.DependentObjectsStillExist,
+        `cannot rename ${what} because relation "${by}" depends on relation "${of}"`,
+        { hint: `you can drop "${by}" instead` },
+      );
+    }
+  }
 }
 
 /** RENAME TO of a table, view or sequence; a qualified name must stay in the database. */

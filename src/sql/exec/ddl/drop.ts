@@ -12,6 +12,7 @@ import { MIN_TIMESTAMP, type Timestamp } from '../../../base/timestamp.ts';
 import type { ResolvedSchema } from '../../../catalog/catalog.ts';
 import type { DatabaseDescriptor, TableDescriptor, TypeDescriptor } from '../../../catalog/descriptor.ts';
 import { indexById, MAX_SYSTEM_ID, PUBLIC_SCHEMA_ID, updated } from '../../../catalog/descriptor.ts';
+import { quoteNames } from '../../../catalog/names.ts';
 import { tableSpan } from '../../../catalog/rowCodec.ts';
 import { copyZone, deleteOrphanZones } from '../../../catalog/zones.ts';
 import type { DropBehavior, DropDatabase, DropRelation, DropSchema, Truncate } from '../../parse/ast.ts';
@@ -139,6 +140,13 @@ async function dropAll(change: SchemaChange, tables: readonly TableDescriptor[],
   for (const table of tables) await dropOne(change, table, 'cascade', doomed);
   const { catalog } = change.context.engine;
   for (const type of types) {
+    const user = change.snapshot.typeById(type.id)?.referencedByIds.map((id) => change.snapshot.tableById(id))[0];
+    if (user && user.state !== 'DROP') {
+      throw new StateError(
+        SqlState.DependentObjectsStillExist,
+        `cannot drop type "${type.name}" because other objects ([${quoteNames(change.snapshot.fullName(user))}]) still depend on it`,
+      );
+    }
     await change.deleteName(type.parentId, type.schemaId, type.name);
     await catalog.lock(change.txn, [type.id]);
     catalog.deleteDescriptor(change.txn, type.id);

@@ -12,9 +12,8 @@ import { MIN_TIMESTAMP } from '../../../base/timestamp.ts';
 import { utf8Encode } from '../../../base/bytes.ts';
 import type { Datum } from '../../../catalog/datum.ts';
 import { describeKind, type Descriptor, type TableDescriptor, type TypeDescriptor, updated } from '../../../catalog/descriptor.ts';
-import { enumTypeOf, firstRepresentations, representationBetween, userPartOf } from '../../../catalog/enumType.ts';
+import { firstRepresentations, representationBetween, userPartOf } from '../../../catalog/enumType.ts';
 import { typePrivileges } from '../../../catalog/privileges.ts';
-import { arrayOf, type ColumnType } from '../../../catalog/type.ts';
 import { quoteNames } from '../../../catalog/names.ts';
 import type { AlterType, CreateType, DropType, Expr, ObjectName, TypeName } from '../../parse/ast.ts';
 import { parseExpression } from '../../parse/parse.ts';
@@ -22,7 +21,8 @@ import { wholeScan } from '../foreignKeys.ts';
 import { compileReadOnly } from '../operators.ts';
 import { alreadyExists, partsOf, type SchemaChange } from './common.ts';
 import { setOwner } from './databases.ts';
-import { type Rewrite, rewriteStoredTexts, storedExpressions, visitTree } from './storedTexts.ts';
+import { type Rewrite, storedExpressions, visitTree } from './storedTexts.ts';
+import { namesType, refreshUsers, typeRenaming } from './typeUsers.ts';
 
 type Action<T extends AlterType['action']['type']> = Extract<AlterType['action'], { type: T }>;
 
@@ -206,27 +206,6 @@ async function moveType(change: SchemaChange, type: TypeDescriptor, schemaId: nu
   await writeType(change, updated(type, { name, schemaId }), typeRenaming(isOfType, schema?.name ?? 'public', name));
 }
 
-/** Puts a new name where texts name the type; a database before it stays. */
-export function typeRenaming(isOfType: (name: TypeName) => boolean, schema: string, name: string): Rewrite {
-  return (node) => {
-    if (node['kind'] !== 'typeName') return undefined;
-    const typeName = node as unknown as TypeName;
-    if (!isOfType(typeName)) return undefined;
-    const parts = [...typeName.name.parts.slice(0, -2), { text: schema, pos: 0 }, { text: name, pos: 0 }];
-    return { ...typeName, name: { ...typeName.name, parts } };
-  };
-}
-
-/** Whether a name in a stored text is this type's; such names have a schema. */
-export function namesType(change: SchemaChange, type: TypeDescriptor): (name: TypeName) => boolean {
-  const [database, schema, own] = change.snapshot.fullName(type);
-  return ({ name: { parts } }) =>
-    parts.length > 1 &&
-    parts.at(-1)?.text === own &&
-    parts.at(-2)?.text === schema &&
-    (parts.length === 2 || parts.at(-3)?.text === database);
-}
-
 /** Writes a type, and everything that uses it as it uses it now. */
 async function writeType(change: SchemaChange, type: TypeDescriptor, rewrite?: Rewrite): Promise<void> {
   for (const id of type.referencedByIds) {
@@ -235,27 +214,6 @@ async function writeType(change: SchemaChange, type: TypeDescriptor, rewrite?: R
   }
   await change.write(type);
   await refreshUsers(change, type, rewrite);
-}
-
-/** Brings what uses a type up to date with it: its columns' types, and stored texts through `rewrite`. */
-export async function refreshUsers(change: SchemaChange, type: TypeDescriptor, rewrite?: Rewrite): Promise<void> {
-  const fresh = enumTypeOf(type, change.snapshot);
-  const users: Descriptor[] = [];
-  for (const id of type.referencedByIds) {
-    const table = change.snapshot.tableById(id);
-    if (!table || table.state === 'DROP') continue;
-    const next = updated(table, {
-      columns: table.columns.map((column) => ({ ...column, type: withFresh(column.type, fresh) })),
-      ...(table.exprTypes && { exprTypes: table.exprTypes.map((one) => withFresh(one, fresh)) }),
-    });
-    users.push(rewrite ? rewriteStoredTexts(next, rewrite) : next);
-  }
-  await change.write(...users);
-}
-
-function withFresh(type: ColumnType, fresh: ColumnType): ColumnType {
-  if (type.typeId === fresh.typeId) return fresh;
-  return type.element?.typeId === fresh.typeId ? arrayOf(fresh) : type;
 }
 
 export async function dropType(change: SchemaChange, stmt: DropType): Promise<void> {

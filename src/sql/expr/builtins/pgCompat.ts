@@ -5,6 +5,7 @@
 import { type Bytes as ByteString, utf8Decode, utf8Encode } from '../../../base/bytes.ts';
 import type { Datum } from '../../../catalog/datum.ts';
 import { pgTypeName, type ColumnType, Type, typeOfOid } from '../../../catalog/type.ts';
+import { userTypeName } from '../castFunction.ts';
 import { Bool, contextual, Int8, Oid, Text } from '../define.ts';
 import type { EvalContext } from '../evalContext.ts';
 import type { EvalFn, Overload, Param } from '../overload.ts';
@@ -15,10 +16,10 @@ const stable = (name: string, params: readonly Param[], returns: ColumnType, fn:
   contextual(name, params, returns, 'stable', fn, more);
 
 /** format_type: the type of an OID with its modifier; NULL OID is NULL, an unknown one `???`. */
-const formatType: EvalFn = (_, oid, typmod = null) => {
+const formatType: EvalFn = (ctx, oid, typmod = null) => {
   if (oid === null) return null;
   const type = typeOfOid(Number(oid));
-  if (!type) return '???' as ByteString;
+  if (!type) return utf8Encode(userTypeName(Number(oid), ctx.catalog) ?? '???');
   return utf8Encode(pgTypeName(typmod === null || Number(typmod) < 0 ? type : bounded(type, Number(typmod))));
 };
 
@@ -102,7 +103,9 @@ export const pgCompatFunctions: readonly Overload[] = [
   stable('pg_table_is_visible', [Oid], Bool, (ctx, oid) =>
     ctx.catalog.relationName(Number(oid)) === undefined ? null : ctx.catalog.isRelationVisible(Number(oid)),
   ),
-  stable('pg_type_is_visible', [Oid], Bool, (_, oid) => (typeOfOid(Number(oid)) ? true : null)),
+  stable('pg_type_is_visible', [Oid], Bool, (ctx, oid) =>
+    typeOfOid(Number(oid)) ? true : (ctx.catalog.userType(Number(oid))?.isVisible ?? null),
+  ),
   stable('pg_function_is_visible', [Oid], Bool, () => null),
   stable('pg_opclass_is_visible', [Oid], Bool, () => null),
   stable('pg_collation_is_visible', [Oid], Bool, () => null),
