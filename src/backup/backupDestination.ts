@@ -5,6 +5,7 @@
  *       second, for a directory is all that tells layers apart; an explicit one is refused
  *   T2  an incremental continues the newest layer of its chain, after proof that the chain has no
  *       holes: what cannot be restored is not appended to
+ *   T3  a layer whose job may still take it back (paused after its manifest, say) is not continued
  */
 import { StateError, StatementError, type VarveError } from '../base/errors.ts';
 import { SqlState } from '../base/sqlState.ts';
@@ -12,7 +13,6 @@ import type { Timestamp } from '../base/timestamp.ts';
 import { formatUtc } from '../base/timestamp.ts';
 import type { ExternalStorage } from '../storage/externalStorage.ts';
 
-import type { Chain } from './chain.ts';
 import { loadChain, newestLayer, pathTo } from './chain.ts';
 import { DIRECTORY_STEP_MICROS, directoryTime, fullDirectory, incrementalDirectory, isDirectoryTaken, readLatest } from './collection.ts';
 import type { CoveredSpan } from './coverage.ts';
@@ -34,15 +34,28 @@ export interface PriorLayers {
   readonly covered: readonly CoveredSpan[];
 }
 
-/** Undefined for a new full. 58P01 when there is no such backup, XX001 when its chain is damaged. */
+/**
+ * Undefined for a new full. 58P01 when there is no such backup, XX001 when its chain is damaged, 55006
+ * when the full is not final yet. `isFinal` says of a layer that its job cannot take it back any more.
+ */
 export async function findPriorLayers(
   storage: ExternalStorage,
   request: DestinationRequest,
+  isFinal: (layer: Layer) => Promise<boolean>,
   signal?: AbortSignal,
 ): Promise<PriorLayers | undefined> {
   if (request.type === 'new') return undefined;
   const full = request.type === 'latest' ? await readLatest(storage, signal) : request.full;
-  const chain: Chain = await loadChain(storage, full, signal);
+  const [first, ...incrementals] = await loadChain(storage, full, signal);
+  if (!(await isFinal(first))) {
+    throw new StateError(SqlState.ObjectInUse, `backup "${full}" is not finished`, {
+      detail: `job ${first.manifest.jobId} may still take it back`,
+      hint: 'wait for that job, resume it, or cancel it',
+    });
+  }
+  // Beside one under way another layer begins where the chain ended before it.
+  const chain: [Layer, ...Layer[]] = [first];
+  for (const layer of incrementals) if (await isFinal(layer)) chain.push(layer);
   const newest = newestLayer(chain);
   const path = pathTo(chain, newest);
   return { full, newest, covered: proveCoverage(path, `invalid previous backups (${path.map((layer) => layer.directory).join(', ')}): `) };

@@ -36,7 +36,7 @@ import { BACKUP_JOB_TYPE, detailsFromJson, detailsToJson } from './backupDetails
 import { descriptorHistory, introducedSpans, spansOfDescriptors, spansOfHistory, vanishedTables } from './backupSpans.ts';
 import type { ResolvedTargets } from './backupTargets.ts';
 import { resolveTargets } from './backupTargets.ts';
-import type { DescriptorChange } from './manifest.ts';
+import type { DescriptorChange, Layer } from './manifest.ts';
 
 export interface BackupPlanningDeps {
   readonly kv: Kv;
@@ -133,7 +133,7 @@ async function makePlan(
 ): Promise<BackupPlan> {
   const { kv } = deps;
   const { signal, revisionHistory } = request;
-  const prior = await findPriorLayers(storage, request.destination, signal);
+  const prior = await findPriorLayers(storage, request.destination, (layer) => isFinal(deps, layer), signal);
   // A chain that cannot be continued is said before anything else is looked at.
   const wanted = request.asOf ?? kv.hlc.now();
   const isReserved = await reservedDirectories(deps, request.uri);
@@ -205,6 +205,13 @@ async function makePlan(
 function firstEnd(wanted: Timestamp, prior: PriorLayers | undefined, request: BackupRequest): Timestamp {
   if (!prior || request.asOf !== undefined) return wanted;
   return Math.max(wanted, prior.newest.manifest.endTime + 1) as Timestamp;
+}
+
+/** A job that succeeded, or has no record any more, leaves its layer as it is; any other may remove it. */
+async function isFinal(deps: BackupPlanningDeps, { manifest }: Layer): Promise<boolean> {
+  if (manifest.clusterId !== deps.kv.clusterId) return true;
+  const record = await deps.jobs.get(Number(manifest.jobId));
+  return record === undefined || record.status === 'succeeded';
 }
 
 /** Directories of this collection that unfinished jobs will write to, or do. */
