@@ -15,7 +15,7 @@
  * Nothing else is an error here but an unterminated or malformed literal: an unknown character
  * becomes an Unknown token, and the grammar refuses it where it stands.
  */
-import { lexicalError, tooLong, unimplemented } from './errors.ts';
+import { lexicalError, tooLong } from './errors.ts';
 import { keywordType, punctuation, type SqlToken, T, type TokenType } from './tokens.ts';
 
 /** Longest text taken, in chars: a bound on what one message can make the parser hold. */
@@ -113,7 +113,10 @@ export function scan(source: string): SqlToken[] {
     if (kind === LETTER) {
       if (source.charCodeAt(pos + 1) === 0x27) {
         const lower = code | 0x20;
-        if (code === 0x42) throw unimplemented(source, start, "bit strings (B'...')");
+        if (code === 0x42) {
+          pos = scanBits(source, start, tokens);
+          continue;
+        }
         if (lower === 0x65 || code === 0x62 || lower === 0x78 || lower === 0x6e) {
           pos = scanPrefixed(source, start, lower, tokens);
           continue;
@@ -309,6 +312,15 @@ function scanPrefixed(source: string, start: number, lower: number, tokens: SqlT
   if (!isBytes && !text.isWellFormed()) throw lexicalError(source, start, 'invalid Unicode surrogate pair');
   tokens.push(new Token(isBytes ? T.Bytes : T.String, text, start, pos + 1));
   return pos + 1;
+}
+
+/** B'101': a bit string. An upper-case B only; b'...' holds bytes. */
+function scanBits(source: string, start: number, tokens: SqlToken[]): number {
+  const { text, end } = readQuoted(source, start + 1, "'", 'string', start);
+  const wrong = /[^01]/.exec(text);
+  if (wrong) throw lexicalError(source, start, `"${wrong[0]}" is not a valid binary digit`);
+  tokens.push(new Token(T.Bits, text, start, end));
+  return end;
 }
 
 const simpleEscapes: Record<string, string> = { a: '\x07', b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v' };

@@ -49,6 +49,8 @@ export const punctuation = {
   NotILikeOp: '!~~*',
   Concat: '||',
   Pipe: '|',
+  SquareRoot: '|/',
+  CubeRoot: '||/',
   Hash: '#',
   Amp: '&',
   AmpAmp: '&&',
@@ -68,7 +70,18 @@ export const punctuation = {
 } as const;
 
 type PunctuationName = keyof typeof punctuation;
-const otherNames = ['Identifier', 'QuotedIdentifier', 'String', 'Bytes', 'Integer', 'Decimal', 'Placeholder', 'Unknown', 'EOF'] as const;
+const otherNames = [
+  'Identifier',
+  'QuotedIdentifier',
+  'String',
+  'Bytes',
+  'Bits',
+  'Integer',
+  'Decimal',
+  'Placeholder',
+  'Unknown',
+  'EOF',
+] as const;
 
 /** A kind of token. Compare by identity, or by `index` in tables. */
 export interface TokenType {

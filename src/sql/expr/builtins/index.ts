@@ -6,6 +6,7 @@ import { conditionalFunctions } from './conditional.ts';
 import { dateFunctions } from './date.ts';
 import { enumFunctions } from './enum.ts';
 import { generatorFunctions } from './generators.ts';
+import { inetFunctions } from './inet.ts';
 import { jsonFunctions } from './json.ts';
 import { mathFunctions } from './math.ts';
 import { pgCompatFunctions } from './pgCompat.ts';
@@ -26,6 +27,7 @@ export function builtinFunctions(): FunctionRegistry {
     ...mathFunctions,
     ...dateFunctions,
     ...jsonFunctions,
+    ...inetFunctions,
     ...arrayFunctions,
     ...enumFunctions,
     ...conditionalFunctions,

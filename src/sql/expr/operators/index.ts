@@ -2,6 +2,7 @@
 import type { Overload } from '../overload.ts';
 import { arithmeticOperators, unaryOperators } from './arithmetic.ts';
 import { arrayOperators } from './array.ts';
+import { inetOperators, inetUnaryOperators } from './inet.ts';
 import { jsonOperators } from './json.ts';
 import { temporalOperators } from './temporal.ts';
 import { textOperators } from './text.ts';
@@ -9,8 +10,15 @@ import { textOperators } from './text.ts';
 const byName = (overloads: readonly Overload[]): ReadonlyMap<string, readonly Overload[]> =>
   Map.groupBy(overloads, (overload) => overload.name);
 
-const BINARY = byName([...arithmeticOperators, ...temporalOperators, ...textOperators, ...jsonOperators, ...arrayOperators]);
-const UNARY = byName(unaryOperators);
+const BINARY = byName([
+  ...arithmeticOperators,
+  ...temporalOperators,
+  ...textOperators,
+  ...jsonOperators,
+  ...arrayOperators,
+  ...inetOperators,
+]);
+const UNARY = byName([...unaryOperators, ...inetUnaryOperators]);
 
 /** Overloads of a binary operator: `+`, `||`, `->`, and by their names LIKE, ILIKE, SIMILAR TO (and with ESCAPE). */
 export function binaryOverloads(op: string): readonly Overload[] {

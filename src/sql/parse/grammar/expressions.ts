@@ -159,6 +159,10 @@ function parsePrefix(c: Cursor, min: number): Expr {
     case T.Tilde:
       c.index++;
       return { kind: 'unary', op: '~', operand: parseExpr(c, Power.unary), pos };
+    case T.SquareRoot:
+    case T.CubeRoot:
+      c.index++;
+      return builtin(token.type === T.CubeRoot ? 'cbrt' : 'sqrt', [parseExpr(c, Power.unary)], pos);
     default:
       return parsePrimary(c);
   }

@@ -33,6 +33,9 @@ export function parsePrimary(c: Cursor): Expr {
     case T.Bytes:
       c.index++;
       return { kind: 'bytes', value: asBytes(token.image), pos };
+    case T.Bits:
+      c.index++;
+      return { kind: 'typedLiteral', type: bitsType(pos), value: token.image, pos };
     case T.NULL:
       c.index++;
       return { kind: 'null', pos };
@@ -136,6 +139,10 @@ function beginsLongType(c: Cursor): boolean {
   if (next !== T.LParen || nameClass(c.token) !== 'columnName' || !c.atAt(2, T.Integer)) return false;
   const close = c.atAt(3, T.Comma) ? 5 : 3;
   return c.atAt(close, T.RParen) && (c.atAt(close + 1, T.String) || c.atAt(close + 1, T.WITH) || c.atAt(close + 1, T.WITHOUT));
+}
+
+function bitsType(pos: number): TypeName {
+  return { kind: 'typeName', name: { parts: [{ text: 'varbit', pos }], pos }, args: [], isArray: false, pos };
 }
 
 function parseTypedLiteral(c: Cursor): Expr {

@@ -3,7 +3,7 @@
  *
  * Round trip: parsing what is printed gives an equal tree, positions aside.
  */
-import type { BinaryExpr, CallExpr, Expr, FrameBound, Option, OrderItem, SelectStatement, WindowSpec } from '../ast.ts';
+import type { BinaryExpr, CallExpr, Expr, FrameBound, Option, OrderItem, SelectStatement, TypedLiteral, WindowSpec } from '../ast.ts';
 import { toHex } from '../../../base/bytes.ts';
 import { binaryPower, Power } from '../grammar/expressions.ts';
 import { printName, printObjectName, printOption, printType, quoteFunctionName, quoteName, quoteString } from './names.ts';
@@ -58,6 +58,11 @@ const negation = (negated: boolean): string => (negated ? 'NOT ' : '');
 const likeWords = { like: 'LIKE', ilike: 'ILIKE', similarTo: 'SIMILAR TO' } as const;
 const quantifiedWords: Record<string, string> = { like: 'LIKE', notLike: 'NOT LIKE', ilike: 'ILIKE', notIlike: 'NOT ILIKE' };
 
+/** B'101' has a spelling of its own. */
+function isBitString({ type, value }: TypedLiteral): boolean {
+  return type.name.parts.length === 1 && type.name.parts[0]?.text === 'varbit' && type.args.length === 0 && /^[01]*$/.test(value);
+}
+
 function printBare(expr: Expr, o: PrintOptions): string {
   const p = (operand: Expr, min = 0): string => printExpr(operand, o, min);
   const query = (select: SelectStatement): string => `(${nestedPrinters.select(select, o)})`;
@@ -75,6 +80,7 @@ function printBare(expr: Expr, o: PrintOptions): string {
     case 'default':
       return 'DEFAULT';
     case 'typedLiteral': {
+      if (isBitString(expr)) return `B${quoteString(expr.value)}`;
       const fields = expr.type.intervalFields;
       const type = printType(fields === undefined ? expr.type : { ...expr.type, intervalFields: undefined });
       return `${type} ${quoteString(expr.value)}${fields === undefined ? '' : ` ${fields}`}`;
