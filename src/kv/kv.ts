@@ -286,7 +286,7 @@ export interface Kv {
   /** Splits, merges and lease preferences on the clock, once started; the catalog plugs its zones in here. */
   readonly rangeQueue: RangeQueue;
   /** Who holds and awaits which lock, for people. */
-  readonly locks: { list(all?: boolean): LockInfo[] };
+  readonly locks: { list(all?: boolean): LockInfo[]; contended(): { readonly key: Bytes; readonly waits: number }[] };
   /** Thresholds, protected timestamps, and GC on demand; the catalog plugs its zones in here. */
   readonly gc: GcController;
   /** What data and work under way hold of the memory budget; what grows beyond it fails with 53200. */

@@ -30,6 +30,8 @@ import { deadlockError, evictedError, LockNotAvailableError } from './retryError
 
 /** From so many keys of one owner on they are put together: about two megabytes of table. */
 const ESCALATION_KEYS_MIN_DEFAULT = 20_000;
+/** Keys whose waits are counted; the one that came in first gives way. */
+const CONTENDED_KEYS_MAX = 1_000;
 
 /** A key that is shared or waited for. */
 class LockQueue {
@@ -62,6 +64,7 @@ function conflicts(a: LockStrength, b: LockStrength): boolean {
 export class LockTable {
   readonly #locks = new Map<Bytes, LockOwner | LockQueue>();
   readonly #spans = new LockSpans();
+  readonly #waits = new Map<Bytes, number>();
   readonly #escalationKeysMin: number;
 
   constructor(options: { readonly escalationKeysMin?: number } = {}) {
@@ -173,6 +176,17 @@ export class LockTable {
     return found.sort((a, b) => (a.key < b.key ? -1 : 1));
   }
 
+  /** Keys that transactions have waited for, with how often, the most often first. */
+  contended(): { readonly key: Bytes; readonly waits: number }[] {
+    return [...this.#waits].map(([key, waits]) => ({ key, waits })).sort((a, b) => b.waits - a.waits);
+  }
+
+  #countWait(key: Bytes): void {
+    const waits = this.#waits.get(key);
+    if (waits === undefined && this.#waits.size >= CONTENDED_KEYS_MAX) this.#waits.delete(this.#waits.keys().next().value as Bytes);
+    this.#waits.set(key, (waits ?? 0) + 1);
+  }
+
   #holdersOf(key: Bytes): readonly LockOwner[] {
     const entry = this.#locks.get(key) ?? this.#spans.ownerOf(key);
     return entry === undefined ? [] : entry instanceof LockQueue ? entry.holders : [entry];
@@ -180,6 +194,7 @@ export class LockTable {
 
   #wait(owner: LockOwner, key: Bytes, strength: LockStrength, signal: AbortSignal | undefined): Promise<void> {
     assert(owner.waitingFor === undefined, `transaction ${owner.id} asks for a second lock while it waits for one`);
+    this.#countWait(key);
     const queue = this.#queueOf(key);
     const isUpgrade = queue.holders.includes(owner);
     return new Promise((resolve, reject) => {

@@ -177,7 +177,7 @@ function moveTime({ micros, offsetSeconds }: TimeTzValue, to: number): TimeTzVal
   return new TimeTzValue(((moved % MICROS_PER_DAY) + MICROS_PER_DAY) % MICROS_PER_DAY, to);
 }
 
-const FOLLOWER_LAG_MICROS = 4_800_000;
+const FOLLOWER_LAG_MICROS = 4_200_000;
 
 const age: readonly Overload[] = [
   pure<[Int, Int]>('age', [TimestampTz, TimestampTz], Interval, ageBetween, { preferred: true }),

@@ -6,5 +6,6 @@
  */
 import { catalogTables } from './catalog.ts';
 import { clusterTables } from './cluster.ts';
+import { transactionTables } from './transactions.ts';
 
-export const crdbInternalTables = [...catalogTables, ...clusterTables];
+export const crdbInternalTables = [...catalogTables, ...clusterTables, ...transactionTables];
