@@ -43,6 +43,11 @@ function nullOf(type: ColumnType): TypedExpr {
 /** A column by name that a statement writes. 42703 unknown, 55000 computed. */
 function writableColumn(table: TableDescriptor, name: Name): { column: ColumnDescriptor; position: number } {
   const column = columnByName(table, name.text);
+  if (column?.state === 'write_only') {
+    throw new StateError(SqlState.ObjectNotInPrerequisiteState, `column "${name.text}" is being backfilled`, {
+      hint: 'it can be used when its schema change has ended, which COMMIT waits for inside a transaction',
+    });
+  }
   if (column?.state !== 'public') {
     throw new StatementError(SqlState.UndefinedColumn, `column "${name.text}" does not exist`, { location: { position: name.pos + 1 } });
   }
