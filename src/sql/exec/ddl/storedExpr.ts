@@ -9,6 +9,7 @@
 import { StatementError } from '../../../base/errors.ts';
 import { SqlState } from '../../../base/sqlState.ts';
 import { type Bytes, utf8Decode } from '../../../base/bytes.ts';
+import type { Datum } from '../../../catalog/datum.ts';
 import { formatDatum } from '../../../catalog/datumText.ts';
 import { quoteLiteral, quoteName } from '../../../catalog/names.ts';
 import type { TableDescriptor } from '../../../catalog/descriptor.ts';
@@ -52,7 +53,12 @@ function constText({ type, value }: TypedConst): string {
     }
     case 'string':
       return `${quoteLiteral(utf8Decode(value as Bytes))}:::STRING`;
-    case 'array':
+    case 'array': {
+      // Labels are found by the type beside them when one is renamed.
+      const { element } = type;
+      if (element?.family !== 'enum') return formatExpr({ kind: 'const', type, value });
+      return `ARRAY[${(value as readonly Datum[]).map((item) => constText({ kind: 'const', type: element, value: item })).join(', ')}]`;
+    }
     case 'tuple':
       return formatExpr({ kind: 'const', type, value });
     default:

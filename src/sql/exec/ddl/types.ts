@@ -6,7 +6,7 @@
  * name it or one of its labels, in the same transaction. Rows never change: a label's representation
  * is its own for good (catalog/enumType.ts).
  */
-import { StateError, StatementError } from '../../../base/errors.ts';
+import { isVarveError, StateError, StatementError } from '../../../base/errors.ts';
 import { SqlState } from '../../../base/sqlState.ts';
 import { MIN_TIMESTAMP } from '../../../base/timestamp.ts';
 import { utf8Encode } from '../../../base/bytes.ts';
@@ -22,6 +22,7 @@ import { compileReadOnly } from '../operators.ts';
 import { alreadyExists, partsOf, type SchemaChange } from './common.ts';
 import { setOwner } from './databases.ts';
 import { type Rewrite, storedExpressions, visitTree } from './storedTexts.ts';
+import { checkView } from './viewText.ts';
 import { namesType, refreshUsers, typeRenaming } from './typeUsers.ts';
 
 type Action<T extends AlterType['action']['type']> = Extract<AlterType['action'], { type: T }>;
@@ -144,6 +145,7 @@ async function renameValue(change: SchemaChange, type: TypeDescriptor, { label, 
       ? { ...node, value: newLabel }
       : { ...node, operand: { ...(node['operand'] as Expr), value: newLabel } };
   });
+  checkViews(change, type, (view) => `could not rename enum value "${label}" as it is being used by "${view}"`);
 }
 
 /** Is the node this label under the type's name: `'a':::public.t`, `'a'::public.t` or `public.t 'a'`? */
@@ -179,6 +181,21 @@ async function dropValue(change: SchemaChange, type: TypeDescriptor, label: stri
   }
   const without = <T>(list: readonly T[]): T[] => list.filter((_, i) => i !== at);
   await writeType(change, updated(type, { members: without(type.members), physical: without(type.physical) }));
+  checkViews(change, type, (view) => `could not remove enum value "${label}" as it is being used by "${view}"`);
+}
+
+/** 2BP01 when a view's text means nothing any more: it may name a label without the type beside it. */
+function checkViews(change: SchemaChange, { id, referencedByIds }: TypeDescriptor, message: (view: string) => string): void {
+  for (const view of change.snapshot.all()) {
+    if (view.kind !== 'table' || !view.view || view.state === 'DROP') continue;
+    if (!view.view.typeIds.includes(id) && !view.view.dependsOnIds.some((used) => referencedByIds.includes(used))) continue;
+    try {
+      checkView(change, view);
+    } catch (error) {
+      if (!isVarveError(error)) throw error;
+      throw new StateError(SqlState.DependentObjectsStillExist, message(view.name), { detail: error.message });
+    }
+  }
 }
 
 /** Does a row of the table hold the label? Cost: a scan, whose rows join the read set. */

@@ -45,6 +45,14 @@ export function viewText(change: SchemaChange, query: SelectStatement): ViewText
   return { columns: plan.columns, definition: noted.definition(printSelect(text, {})), databaseIds: noted.databaseIds };
 }
 
+/** Plans a view that is there; throws what its text no longer means. */
+export function checkView(change: SchemaChange, view: TableDescriptor): void {
+  const [database = ''] = change.snapshot.fullName(view);
+  const env = planEnvironment(change.context, change.snapshot, change.roles);
+  const source = env.viewSource(view, database);
+  planStatement(source.env, source.query);
+}
+
 function checkContents(query: SelectStatement): void {
   visitTree(query, (node) => {
     const kind = String(node['kind']);
