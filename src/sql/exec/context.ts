@@ -100,8 +100,8 @@ export class RunContext implements StatementContext {
     this.notices.push({ severity: 'NOTICE', code: SqlState.SuccessfulCompletion, ...fields, message });
   }
 
-  /** A run over this context: everything operators need. */
-  newRun(slotCount: number, cteCount: number): Run {
+  /** A run over this context: everything operators need. With `counts`, what each node does is counted there. */
+  newRun(slotCount: number, cteCount: number, counts?: Run['counts']): Run {
     const slots: Datum[] = new Array(slotCount).fill(null);
     const run: Run = {
       context: this,
@@ -111,6 +111,7 @@ export class RunContext implements StatementContext {
       ctes: new Array(cteCount),
       slots,
       affected: 0,
+      ...(counts && { counts }),
       eval: this.evalContext(slots, (plan, row, ctx) => runCorrelated(run, plan, row, ctx)),
     };
     return run;

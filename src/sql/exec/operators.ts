@@ -26,7 +26,7 @@ import type {
 } from '../plan/plan.ts';
 import { compileAggregate } from './aggregate.ts';
 import { compileApply, compileJoin, compileLookupJoin } from './join.ts';
-import { BATCH_ROWS, batched, breathing, compileCondition, compileRow, evaluate, type Operator, type Run } from './run.ts';
+import { BATCH_ROWS, batched, breathing, compileCondition, compileRow, counted, evaluate, type Operator, type Run } from './run.ts';
 import { compileScan } from './scan.ts';
 import { compileDistinct, compileSetOperation, compileSort } from './sort.ts';
 import { compileWindow } from './window.ts';
@@ -43,7 +43,7 @@ export function compileReadOnly(node: PlanNode): Operator {
 }
 
 export function compileTree(node: PlanNode, mutation: CompileMutation): Operator {
-  return breathing(compileNode(node, mutation));
+  return counted(node, breathing(compileNode(node, mutation)));
 }
 
 function compileNode(node: PlanNode, mutation: CompileMutation): Operator {

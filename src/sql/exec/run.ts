@@ -12,6 +12,7 @@ import { type CompiledAsync, compileAsync } from '../expr/compileAsync.ts';
 import type { EvalContext, Row } from '../expr/evalContext.ts';
 import { traits } from '../expr/traits.ts';
 import type { TypedExpr } from '../expr/typedExpr.ts';
+import type { PlanNode } from '../plan/plan.ts';
 import { type KeptRows, keptRows } from './keptRows.ts';
 import type { StatementContext } from './statement.ts';
 
@@ -28,6 +29,14 @@ export interface Run {
   readonly slots: Datum[];
   /** Rows that the statement's own row change affected. */
   affected: number;
+  /** Present under EXPLAIN ANALYZE: what each node gave. */
+  readonly counts?: Map<PlanNode, NodeCounts>;
+}
+
+/** What a node did in one run: how often it was started, and how many rows it gave in all. */
+export interface NodeCounts {
+  starts: number;
+  rows: number;
 }
 
 export type Batches = AsyncGenerator<Datum[][], void, undefined>;
@@ -154,4 +163,26 @@ export function breathing(operator: Operator): Operator {
     batches.next = () => (executor.shouldYield() ? executor.yield().then(proceed) : proceed());
     return batches;
   };
+}
+
+/** The same operator, counted in runs that ask for it. */
+export function counted(node: PlanNode, operator: Operator): Operator {
+  return (run) => (run.counts ? count(operator(run), countsOf(run.counts, node)) : operator(run));
+}
+
+function countsOf(all: Map<PlanNode, NodeCounts>, node: PlanNode): NodeCounts {
+  let counts = all.get(node);
+  if (!counts) {
+    counts = { starts: 0, rows: 0 };
+    all.set(node, counts);
+  }
+  counts.starts++;
+  return counts;
+}
+
+async function* count(batches: Batches, counts: NodeCounts): Batches {
+  for await (const batch of batches) {
+    counts.rows += batch.length;
+    yield batch;
+  }
 }

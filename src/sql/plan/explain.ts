@@ -19,8 +19,12 @@ interface Line {
   readonly children: readonly Line[];
 }
 
+/** What a run has counted at a node, as further attributes of it. */
+export type Annotate = (node: PlanNode) => readonly string[];
+
 /** The lines of a plan, its subqueries and WITH queries after it. */
-export function explainPlan(plan: Plan): string[] {
+export function explainPlan(plan: Plan, annotate: Annotate = () => []): string[] {
+  const describe = (node: PlanNode): Line => describeNode(node, annotate);
   const root = describe(plan.root);
   const extra = plan.prelude.map((step): Line => {
     if (step.kind === 'slot')
@@ -49,11 +53,11 @@ function print(line: Line): string[] {
   return lines;
 }
 
-function describe(node: PlanNode): Line {
-  const children = inputsOf(node).map(describe);
+function describeNode(node: PlanNode, annotate: Annotate): Line {
+  const children = inputsOf(node).map((input) => describeNode(input, annotate));
   const line = (title: string, ...attributes: (string | undefined)[]): Line => ({
     title,
-    attributes: attributes.filter((attribute) => attribute !== undefined),
+    attributes: [...annotate(node), ...attributes.filter((attribute) => attribute !== undefined)],
     children,
   });
   const over = (input: PlanNode) => (expr: TypedExpr) => formatExpr(expr, (index) => input.columns[index]?.name ?? `@${index + 1}`);

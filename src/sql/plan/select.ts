@@ -39,6 +39,7 @@ export function planQuery(
   ctes: CommonTables | undefined,
   desired?: readonly ColumnType[],
 ): PlannedQuery {
+  if (query.body.kind === 'select') refuseClausesTwice(query, query.body);
   const inner = query.with ? planWith(ctx, query.with, frame, ctes) : ctes;
   // ( SELECT ... ) with nothing of its own around it.
   if (query.body.kind === 'select' && query.orderBy.length === 0 && !query.limit && !query.offset && query.locking.length === 0) {
@@ -55,6 +56,14 @@ export function planQuery(
     planned = sortOutput(ctx, planned, query.orderBy, frame, inner);
   }
   return limited(ctx, planned, query, inner);
+}
+
+/** Parentheses around a query with its own ORDER BY or LIMIT take no second one. */
+function refuseClausesTwice(outer: SelectStatement, inner: SelectStatement): void {
+  const refuse = (clause: string): StatementError => new StatementError(SqlState.SyntaxError, `multiple ${clause} clauses not allowed`);
+  if (outer.orderBy.length > 0 && inner.orderBy.length > 0) throw refuse('ORDER BY');
+  if (outer.limit && inner.limit) throw refuse('LIMIT');
+  if (outer.offset && inner.offset) throw refuse('OFFSET');
 }
 
 function limited(ctx: PlanContext, planned: PlannedQuery, query: SelectStatement, ctes: CommonTables | undefined): PlannedQuery {
@@ -326,6 +335,10 @@ function planSelectCore(
   return projectAndSort(node, targets, exprs, order, core.distinct, distinctOn.length);
 }
 
+function starText({ qualifier }: Extract<Expr, { kind: 'star' }>): string {
+  return [...(qualifier?.parts ?? []).map((part) => part.text), '*'].join('.');
+}
+
 /** GROUP BY (a, (b, c)) groups by each; a lone () by nothing. */
 function groupItems(expr: Expr): readonly Expr[] {
   return expr.kind === 'tuple' && expr.labels.length === 0 ? expr.elements.flatMap(groupItems) : [expr];
@@ -341,6 +354,7 @@ function planTargets(
   const planned: Target[] = [];
   for (const { expr, alias } of targets) {
     if (expr.kind === 'star') {
+      if (alias) throw new StatementError(SqlState.SyntaxError, `"${starText(expr)}" cannot be aliased`);
       const columns = starColumns(scope, expr);
       ctx.recorder?.star(expr, columns);
       for (const column of columns) {
@@ -412,8 +426,8 @@ function targetExpr(
   }
   if (expr.kind === 'column' && expr.parts.length === 1) {
     const name = expr.parts[0]?.text;
-    // A column of FROM is meant before an output name.
-    if (!scope.columns.some((column) => column.name === name)) {
+    // In GROUP BY a column of FROM is meant before an output name; DISTINCT ON reads as ORDER BY does.
+    if (clause === 'DISTINCT ON' || !scope.columns.some((column) => column.name === name)) {
       const found = targets.filter((target) => target.name === name && target.ast.kind !== 'star');
       if (found[0]) return found[0].expr;
     }

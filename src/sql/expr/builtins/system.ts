@@ -5,7 +5,7 @@ import { type Bytes as ByteString, utf8Decode, utf8Encode } from '../../../base/
 import { StatementError } from '../../../base/errors.ts';
 import { SqlState } from '../../../base/sqlState.ts';
 import type { Datum, Decimal } from '../../../catalog/datum.ts';
-import { arrayOf, type ColumnType, familyName, Type } from '../../../catalog/type.ts';
+import { arrayOf, type ColumnType, pgTypeName, Type } from '../../../catalog/type.ts';
 import { parseConstant } from '../castFunction.ts';
 import { alias, Bool, Bytes, contextual, Int8, pure, Text, Uuid } from '../define.ts';
 import type { EvalContext } from '../evalContext.ts';
@@ -83,7 +83,7 @@ export const systemFunctions: readonly Overload[] = [
     volatility: 'stable',
     nullable: true,
     specialize: ([type]) => {
-      const name = utf8Encode(familyName(type ?? Type.Unknown));
+      const name = utf8Encode(pgTypeName({ ...(type ?? Type.Unknown), width: undefined, precision: undefined }));
       return () => name;
     },
   },
