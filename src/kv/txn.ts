@@ -8,7 +8,8 @@
  *   TX5  a statement can be undone and run again on a newer snapshot while all earlier ones hold there
  *
  * Serializable transactions record every read. The weaker levels record what must be validated
- * anyway: constraint reads, rows read in order to write them, and what noteRead names.
+ * anyway: constraint reads and what noteRead names. A row read in order to write it is held by its
+ * lock there: it is asked for changes when the lock is granted, and nobody changes it afterwards.
  *
  * Lives elsewhere: validation, timestamp and applying (commit.ts), who waits for whom (lockTable.ts),
  * what it takes of the memory budget (memory.ts).
@@ -171,9 +172,7 @@ export class LocalTxn implements Txn, LockOwner {
       if (locks.tryLock(this, key, strength) || (await this.#waitForLock(key, strength, options))) locked.push(key);
     }
     this.#checkOpen();
-    // Otherwise what was read is recorded already, or the snapshot has not moved since.
-    if (alreadyRead && (this.isolation === 'read committed' || options.wait === 'skip'))
-      for (const key of locked) this.reads.addPoint(key, this.#statementTimestamp);
+    if (alreadyRead && options.wait === 'skip') for (const key of locked) this.reads.addPoint(key, this.#statementTimestamp);
     this.#catchUp(locked, alreadyRead);
     return locked;
   }
@@ -360,7 +359,10 @@ export class LocalTxn implements Txn, LockOwner {
     const since = alreadyRead ? this.#statementTimestamp : this.#readTimestamp;
     for (const key of keys) {
       const changedAt = keyspace.find(key)?.store.keyChangedSince(key, Math.min(since, this.#readTimestamp) as Timestamp);
-      if (changedAt === undefined || this.refresh()) continue;
+      if (changedAt === undefined) continue;
+      // What was read under no record cannot move to a newer snapshot: the statement has to run again.
+      const isStale = alreadyRead && this.isolation === 'read committed';
+      if (!isStale && this.refresh()) continue;
       const conflict = this.reads.firstChange(keyspace);
       const readAt = this.#readTimestamp;
       // Between statements nothing could undo the part that failed; inside one, restartStatement() may.

@@ -205,13 +205,12 @@ export class Session extends TransactionControl implements SessionState {
     const stopTimer = this.limits.startStatement();
     try {
       for (let attempt = 1; ; attempt++) {
-        const isExplicit = this.transaction?.isImplicit === false;
         try {
           const result = await this.#runOnce(statement, options);
           if (!SETTINGS.has(statement.ast.kind)) this.transaction?.finishStatement();
           return result;
         } catch (error) {
-          const mayRetry = isExplicit && isConflict(error) && isPlannable(statement.ast) && attempt < ATTEMPTS_MAX;
+          const mayRetry = isConflict(error) && isPlannable(statement.ast) && attempt < ATTEMPTS_MAX;
           if (!mayRetry || this.abort.signal.aborted || !this.transaction?.restartStatement()) throw error;
         }
         await this.engine.kv.backoff(attempt, this.abort.signal);
@@ -245,9 +244,8 @@ export class Session extends TransactionControl implements SessionState {
     this.activeQuery = statement.sql;
     this.abort.signal.throwIfAborted();
     this.transaction?.checkRunnable();
-    const isFirst = this.transaction === undefined;
     this.transaction ??= new SessionTransaction(this.engine.kv, this.defaults(), true);
-    if (!isFirst && !this.#hasSuspendedPortal()) this.transaction.nextStatement();
+    if (!this.#hasSuspendedPortal()) this.transaction.nextStatement();
     if (!this.transaction.isImplicit) this.limits.checkTransactionLimit();
     const { kvTxn } = this.transaction;
     if (kvTxn) kvTxn.lockTimeoutMicros = Number(this.vars.get('lock_timeout')) * 1000;

@@ -183,21 +183,22 @@ export class SessionTransaction {
     if (this.isReadOnly) throw readOnlyError(what);
   }
 
-  /** A statement begins: one that restartStatement() may undo, if the transaction is to go on after it. */
+  /** A statement begins, which restartStatement() may undo. */
   nextStatement(): void {
-    if (this.#txn && (!this.isImplicit || this.#txn.isolation === 'read committed')) this.#txn.nextStatement();
+    if (this.#txn && (!this.#txn.readOnly || this.#txn.isolation === 'read committed')) this.#txn.nextStatement();
   }
 
   /**
    * After a conflict in a statement of which nobody has seen anything: makes it as if the statement
    * had not run, at a new snapshot. False when that cannot be: what came before it does not hold any
-   * more. The first statement can always run again, in a new kv transaction if need be.
+   * more. The first statement of an explicit transaction can always run again, in a new kv transaction
+   * if need be; an implicit one is run again as a whole by the session.
    */
   restartStatement(): boolean {
     if (this.#status !== 'open') return false;
     if (this.#txn?.restartStatement()) return true;
     const isFirst = this.#finishedCount === 0 && this.#savepoints.every((savepoint) => savepoint.name === RESTART_SAVEPOINT);
-    if (!isFirst || this.#txn === undefined) return false;
+    if (!isFirst || this.#txn === undefined || this.isImplicit) return false;
     this.#startOver();
     return true;
   }
