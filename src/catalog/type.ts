@@ -279,7 +279,7 @@ export function familyName(type: ColumnType): string {
     case 'array':
       return `${familyName(elementOf(type))}[]`;
     case 'tuple':
-      return `tuple{${tupleText(type)}}`;
+      return type.fields?.length === 0 ? 'tuple' : `tuple{${tupleText(type)}}`;
     case 'enum':
       return type.name ?? 'enum';
     case 'bit':

@@ -248,6 +248,11 @@ function column(node: ast.ColumnRef, ctx: AnalyzeContext): TypedExpr {
       location: { position: node.pos + 1 },
     });
   }
+  if (node.ordinal !== undefined) {
+    const found = ctx.scope.resolveOrdinal?.(node.ordinal);
+    if (found) return columnOf(found);
+    throw new StatementError(SqlState.UndefinedColumn, `invalid column ordinal: ${name}`, { location: { position: node.pos + 1 } });
+  }
   try {
     return columnOf(ctx.scope.resolveColumn(node.parts, node));
   } catch (error) {

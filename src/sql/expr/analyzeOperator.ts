@@ -2,7 +2,7 @@
  * Typing of operators: comparisons, arithmetic and the other binary ones, ANY and ALL, LIKE.
  */
 import { assert } from '../../base/assert.ts';
-import { StatementError } from '../../base/errors.ts';
+import { isVarveError, type StatementError } from '../../base/errors.ts';
 import { SqlState } from '../../base/sqlState.ts';
 import { arrayOf, type ColumnType, familyName, Type, tupleOf } from '../../catalog/type.ts';
 import type * as ast from '../parse/ast.ts';
@@ -244,17 +244,27 @@ export function planSubquery(
 export function analyzeInSubquery(analysis: Analysis, node: ast.InSubqueryExpr): TypedExpr {
   const subquery = planSubquery(analysis, node.query, 'array', node.pos);
   const element = subquery.type.element as ColumnType;
-  const left = analysis.type(node.operand, element);
-  const width = (type: ColumnType) => type.fields?.length ?? 1;
-  if (width(left.type) !== width(element)) {
-    throw new StatementError(SqlState.SyntaxError, `subquery has ${width(element) > width(left.type) ? 'too many' : 'too few'} columns`, {
-      location: { position: node.pos + 1 },
-    });
-  }
+  const mismatch = (type: ColumnType) => unsupportedComparison('IN', type, tupleOf([element]), node.pos);
+  const { operand } = node;
+  const width = operand.kind === 'tuple' ? operand.elements.length : 1;
+  const isOther = operand.kind === 'tuple' || operand.kind === 'null' ? width !== (element.fields?.length ?? 1) : false;
+  if (isOther) throw mismatch(analysis.type(operand).type);
+  const left = operandLike(analysis, operand, element, mismatch);
+  if ((left.type.fields?.length ?? 1) !== (element.fields?.length ?? 1)) throw mismatch(left.type);
   const aligned = alignForComparison(left, stand(element));
   if (!aligned || aligned[1].type !== element) throw unsupportedComparison('IN', left.type, tupleOf([element]), node.pos);
   const found: TypedExpr = { kind: 'anyAll', type: Type.Bool, quantifier: 'any', op: '=', left: aligned[0], right: subquery };
   return node.negated ? negate(found) : found;
+}
+
+/** The operand as a value of the type; constants that are none have their own types in the error. */
+function operandLike(analysis: Analysis, node: ast.Expr, type: ColumnType, mismatch: (own: ColumnType) => StatementError): TypedExpr {
+  try {
+    return analysis.type(node, type);
+  } catch (error) {
+    if (isVarveError(error) && error.code === SqlState.InvalidTextRepresentation) throw mismatch(analysis.type(node).type);
+    throw error;
+  }
 }
 
 /** operand [NOT] IN (list). */

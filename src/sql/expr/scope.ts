@@ -23,6 +23,8 @@ export interface Scope {
    * "x" is ambiguous ...`, 42P01 `no data source matches prefix: t in this context`.
    */
   resolveColumn(parts: readonly Name[], ref: ColumnRef): ResolvedColumn;
+  /** The n-th column, from 1, of those that FROM gives; undefined when there are not as many. */
+  resolveOrdinal?(ordinal: number): ResolvedColumn | undefined;
   /**
    * A bare name that is a table's alias stands for its row as a tuple. Undefined when there is none;
    * asked only after resolveColumn has thrown 42703.

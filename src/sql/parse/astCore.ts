@@ -149,10 +149,12 @@ export interface TypedLiteral {
   readonly value: string;
   readonly pos: number;
 }
-/** `c`, `t.c`, `schema.t.c` or `db.schema.t.c`. */
+/** `c`, `t.c`, `schema.t.c` or `db.schema.t.c`; or `@n`, the n-th column of FROM. */
 export interface ColumnRef {
   readonly kind: 'column';
   readonly parts: readonly Name[];
+  /** The n of `@n`; `parts` is then its text. */
+  readonly ordinal?: number;
   readonly pos: number;
 }
 /** `*` or `t.*`. */

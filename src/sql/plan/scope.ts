@@ -75,6 +75,11 @@ export class SelectScope implements Scope {
     throw new StatementError(SqlState.UndefinedColumn, `column "${parts.length > 1 ? `${prefixText(parts)}.` : ''}${last}" does not exist`);
   }
 
+  resolveOrdinal(ordinal: number): ResolvedColumn | undefined {
+    const column = this.columns.filter((candidate) => !candidate.isHidden && !candidate.isMerged)[ordinal - 1];
+    return column && { index: column.index, type: column.type, name: column.name, depth: 0 };
+  }
+
   resolveRow(name: Name): readonly ResolvedColumn[] | undefined {
     const columns = this.columns.filter((column) => column.table?.name === name.text && !column.isHidden);
     if (columns.length > 0) {

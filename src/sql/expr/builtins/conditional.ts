@@ -1,6 +1,9 @@
-/** GREATEST and LEAST: NULLs are passed over; the arguments have one type by the time they get here. */
+/**
+ * GREATEST and LEAST: NULLs are passed over; the arguments have one type by the time they get here.
+ * num_nulls and num_nonnulls count arguments of any types.
+ */
 import type { Datum } from '../../../catalog/datum.ts';
-import type { ColumnType } from '../../../catalog/type.ts';
+import { type ColumnType, Type } from '../../../catalog/type.ts';
 import { compareAcross } from '../compare.ts';
 import type { Overload } from '../overload.ts';
 
@@ -32,15 +35,28 @@ export function extremum(name: Name, type: ColumnType): Overload {
   };
 }
 
-export const conditionalFunctions: readonly Overload[] = (['greatest', 'least'] as const).map((name) => ({
-  name,
-  params: ['anyelement'],
-  variadic: 'anyelement',
-  returns: (args) => args[0] as ColumnType,
-  volatility: 'immutable',
-  nullable: true,
-  specialize: (types) => {
-    const choose = pick(name, types[0] as ColumnType);
-    return (_, ...args) => choose(args);
-  },
-}));
+function counting(name: string, isCounted: (value: Datum) => boolean): Overload {
+  const fn = (_: unknown, ...args: Datum[]): Datum => args.filter(isCounted).length;
+  return { name, params: ['any'], variadic: 'any', returns: Type.Int8, volatility: 'immutable', nullable: true, fn };
+}
+
+const extrema = (['greatest', 'least'] as const).map(
+  (name): Overload => ({
+    name,
+    params: ['anyelement'],
+    variadic: 'anyelement',
+    returns: (args) => args[0] as ColumnType,
+    volatility: 'immutable',
+    nullable: true,
+    specialize: (types) => {
+      const choose = pick(name, types[0] as ColumnType);
+      return (_, ...args) => choose(args);
+    },
+  }),
+);
+
+export const conditionalFunctions: readonly Overload[] = [
+  ...extrema,
+  counting('num_nulls', (value) => value === null),
+  counting('num_nonnulls', (value) => value !== null),
+];

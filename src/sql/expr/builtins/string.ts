@@ -263,7 +263,14 @@ function spoken(kind: string, value: string | null): string {
   }
 }
 
+const DIGIT_NAMES = ['zero', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine'];
+
+/** Digit by digit: `minus-one-zero`. */
+const inEnglish = (value: Int): string =>
+  Array.from(String(value), (digit) => (digit === '-' ? 'minus' : (DIGIT_NAMES[Number(digit)] ?? digit))).join('-');
+
 export const stringFunctions: readonly Overload[] = [
+  pure<[Int]>('to_english', [Int8], Text, (value) => utf8Encode(inEnglish(value))),
   ...length,
   ...alias('char_length', length.slice(0, 1)),
   ...alias('character_length', length.slice(0, 1)),

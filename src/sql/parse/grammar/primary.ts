@@ -33,6 +33,12 @@ export function parsePrimary(c: Cursor): Expr {
     case T.Bytes:
       c.index++;
       return { kind: 'bytes', value: asBytes(token.image), pos };
+    case T.At: {
+      c.index++;
+      const { image } = c.token;
+      c.expect(T.Integer);
+      return { kind: 'column', parts: [{ text: `@${image}`, pos }], ordinal: Number(image), pos };
+    }
     case T.Bits:
       c.index++;
       return { kind: 'typedLiteral', type: bitsType(pos), value: token.image, pos };

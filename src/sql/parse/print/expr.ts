@@ -86,7 +86,7 @@ function printBare(expr: Expr, o: PrintOptions): string {
       return `${type} ${quoteString(expr.value)}${fields === undefined ? '' : ` ${fields}`}`;
     }
     case 'column':
-      return expr.parts.map(printName).join('.');
+      return expr.ordinal === undefined ? expr.parts.map(printName).join('.') : `@${expr.ordinal}`;
     case 'star':
       return expr.qualifier === undefined ? '*' : `${printObjectName(expr.qualifier)}.*`;
     case 'placeholder':
