@@ -109,13 +109,11 @@ export class Connection {
     this.#abort.abort(new StateError(SqlState.QueryCanceled, 'query execution canceled'));
   }
 
-  /** Tells the client why, and ends the connection: the server goes down. */
-  shutDown(): void {
+  /** Tells the client why, and ends the connection: the server goes down, or the session has reached a time limit. */
+  shutDown(error: VarveError = new StateError(SqlState.AdminShutdown, 'terminating connection due to administrator command')): void {
     if (this.#isEnded) return;
     if (this.#session) {
-      this.#writer.errorResponse(
-        reportOf(new StateError(SqlState.AdminShutdown, 'terminating connection due to administrator command'), 'FATAL'),
-      );
+      this.#writer.errorResponse(reportOf(error, 'FATAL'));
       this.#socket.write(this.#writer.take());
     }
     this.#end();
@@ -218,6 +216,7 @@ export class Connection {
     }
     if (this.#isEnded) return session.close();
     this.#session = session;
+    session.onTerminate = (error) => this.shutDown(error);
     session.copyPort = this.#copyStream();
     this.#socket.setTimeout(0);
     const extensions = [...message.parameters.keys()].filter((name) => name.startsWith('_pq_.'));
