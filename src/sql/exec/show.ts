@@ -91,7 +91,7 @@ function columnsOf(stmt: Show): ResultColumn[] {
         validated: T.Bool,
       });
     case 'create':
-      return asColumns({ [stmt.object === 'any' ? 'table_name' : `${stmt.object}_name`]: T.String, create_statement: T.String });
+      return asColumns({ [isNamedTable(stmt.object) ? 'table_name' : `${stmt.object}_name`]: T.String, create_statement: T.String });
     case 'createAll':
       return asColumns({ create_statement: T.String });
     case 'users':
@@ -349,6 +349,9 @@ function indexRows(table: TableDescriptor, withComment: boolean): Datum[][] {
   }
   return rows;
 }
+
+/** Views and sequences are tables in the heading of SHOW CREATE. */
+const isNamedTable = (object: Of<'create'>['object']): boolean => object === 'any' || object === 'view' || object === 'sequence';
 
 /** 42501 for a user to whom nothing on the relation is granted. */
 function requireAnyPrivilege(change: SchemaChange, table: TableDescriptor): void {

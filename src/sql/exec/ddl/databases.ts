@@ -5,6 +5,7 @@ import { StateError, StatementError } from '../../../base/errors.ts';
 import { SqlState } from '../../../base/sqlState.ts';
 import { MIN_TIMESTAMP } from '../../../base/timestamp.ts';
 import {
+  type DatabaseDescriptor,
   type Descriptor,
   indexByName,
   PUBLIC_SCHEMA_ID,
@@ -14,6 +15,7 @@ import {
 } from '../../../catalog/descriptor.ts';
 import { quoteNames } from '../../../catalog/names.ts';
 import { checkPrivilege, isAdmin, ownerPrivileges } from '../../../catalog/privileges.ts';
+import type { ResolvedSchema } from '../../../catalog/catalog.ts';
 import { requireUser, rolesOf } from '../../../catalog/users.ts';
 import type {
   AlterDatabase,
@@ -194,7 +196,18 @@ export async function renameRelation(change: SchemaChange, table: TableDescripto
   if (schema.database.id !== database.id) {
     throw new StatementError(SqlState.FeatureNotSupported, 'cannot change the database of a relation with RENAME TO');
   }
+  change.check(schema.descriptor ?? schema.database, 'CREATE');
   await moveRelation(change, table, schema.id, name);
+}
+
+/** The schema that SET SCHEMA names, in an object's own database. 0A000 for a virtual one, 42501 without CREATE. */
+export function schemaToMoveTo(change: SchemaChange, database: DatabaseDescriptor, name: string): ResolvedSchema {
+  if (change.context.engine.virtualTables.hasSchema(name)) {
+    throw new StatementError(SqlState.FeatureNotSupported, 'cannot move objects into or out of virtual schemas');
+  }
+  const schema = change.snapshot.requireSchema(database, name);
+  change.check(schema.descriptor ?? database, 'CREATE');
+  return schema;
 }
 
 export async function moveRelation(change: SchemaChange, table: TableDescriptor, schemaId: number, name: string): Promise<void> {
@@ -217,7 +230,7 @@ export async function alterRelation(change: SchemaChange, stmt: AlterRelation): 
     case 'owner':
       return setOwner(change, descriptor, stmt.action.owner);
     case 'setSchema':
-      return moveRelation(change, descriptor, change.snapshot.requireSchema(schema.database, stmt.action.schema.text).id, descriptor.name);
+      return moveRelation(change, descriptor, schemaToMoveTo(change, schema.database, stmt.action.schema.text).id, descriptor.name);
   }
 }
 

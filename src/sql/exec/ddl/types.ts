@@ -20,7 +20,7 @@ import { parseExpression } from '../../parse/parse.ts';
 import { wholeScan } from '../foreignKeys.ts';
 import { compileReadOnly } from '../operators.ts';
 import { alreadyExists, partsOf, type SchemaChange } from './common.ts';
-import { setOwner } from './databases.ts';
+import { schemaToMoveTo, setOwner } from './databases.ts';
 import { type Rewrite, storedExpressions, visitTree } from './storedTexts.ts';
 import { checkView } from './viewText.ts';
 import { namesType, refreshUsers, typeRenaming } from './typeUsers.ts';
@@ -103,9 +103,7 @@ export async function alterType(change: SchemaChange, stmt: AlterType): Promise<
     case 'setSchema': {
       const database = change.snapshot.databaseById(type.parentId);
       if (!database) return;
-      const schema = change.snapshot.requireSchema(database, action.schema.text);
-      if (schema.descriptor) change.check(schema.descriptor, 'CREATE');
-      return moveType(change, type, schema.id, type.name);
+      return moveType(change, type, schemaToMoveTo(change, database, action.schema.text).id, type.name);
     }
   }
 }
