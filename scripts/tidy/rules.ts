@@ -9,7 +9,7 @@ import type { SourceFile, Violation } from './source.ts';
 export const PACKAGES: Readonly<Record<string, RegExp>> = {
   re2js: /^src\/sql\/expr\//,
   'sorted-btree': /^src\/kv\/writeBuffer/,
-  xstate: /(?:Machine|Actor)\.ts$|^src\/(?:kv\/cluster|jobs\/registry|gc\/gcQueue|server\/server)\.ts$/,
+  xstate: /(?:Machine|Actor)\.ts$|^src\/(?:kv\/(?:cluster|rangeQueue)|jobs\/(?:registry|protectionReconciler))\.ts$/,
   undici: /^src\/storage\//,
   chevrotain: /^src\/sql\/parse\//,
   'decimal.js': /^src\/(?:base|catalog|sql)\//,
