@@ -17,7 +17,7 @@ import { tableShape } from '../plan/tableShape.ts';
 import { type ConstraintQueue, constraintQueue } from './foreignKeys.ts';
 import { rowBytes } from './keptRows.ts';
 import type { MutationNode } from './operators.ts';
-import { batched, collect, compileCondition, compileRow, keeping, type Operator, type Run } from './run.ts';
+import { batched, breathe, collect, compileCondition, compileRow, keeping, type Operator, type Run } from './run.ts';
 import { decodeFetched } from './scan.ts';
 import { type RowChange, type TableWriter, tableWriter } from './tableWriter.ts';
 
@@ -64,7 +64,7 @@ function compileInsert(node: InsertNode, input: Operator): Operator {
     const rows = await collect(input(run), kept);
     const written: Datum[][] = [];
     for (const piece of batched(rows, WRITE_ROWS)) {
-      run.signal.throwIfAborted();
+      await breathe(run);
       await seekRoom(piece, table, run);
       for (const row of piece) writer.prepare(row, run);
       if (!meet) {
@@ -225,7 +225,7 @@ function compileUpdate(node: UpdateNode, input: Operator): Operator {
     let rows = await collect(input(run), kept);
     if (isJoined) rows = firstOfEach(writer, rows);
     for (const piece of batched(rows, WRITE_ROWS)) {
-      run.signal.throwIfAborted();
+      await breathe(run);
       await seekRoom(piece, table, run);
       const changes = piece.map((row): RowChange => {
         const next = row.slice(0, table.columns.length);
@@ -269,7 +269,7 @@ function compileDelete(node: DeleteNode, input: Operator): Operator {
     let rows = await collect(input(run), kept);
     if (isJoined) rows = firstOfEach(writer, rows);
     for (const piece of batched(rows, WRITE_ROWS)) {
-      run.signal.throwIfAborted();
+      await breathe(run);
       await writer.delete(piece, run, queue);
       run.affected += piece.length;
     }
