@@ -242,16 +242,12 @@ function located<T>(pos: number, work: () => T): T {
 
 function column(node: ast.ColumnRef, ctx: AnalyzeContext): TypedExpr {
   const name = node.parts.map((part) => part.text).join('.');
+  if (node.ordinal !== undefined) return ordinalColumn(node, node.ordinal, ctx);
   if (!ctx.scope) {
     throw new StatementError(SqlState.UndefinedColumn, `column "${name}" does not exist`, {
       detail: `columns cannot be used in ${ctx.clause}`,
       location: { position: node.pos + 1 },
     });
-  }
-  if (node.ordinal !== undefined) {
-    const found = ctx.scope.resolveOrdinal?.(node.ordinal);
-    if (found) return columnOf(found);
-    throw new StatementError(SqlState.UndefinedColumn, `invalid column ordinal: ${name}`, { location: { position: node.pos + 1 } });
   }
   try {
     return columnOf(ctx.scope.resolveColumn(node.parts, node));
@@ -262,6 +258,17 @@ function column(node: ast.ColumnRef, ctx: AnalyzeContext): TypedExpr {
     if (!row) throw error;
     return rowTuple(row);
   }
+}
+
+function ordinalColumn(node: ast.ColumnRef, ordinal: number, { scope, clause }: AnalyzeContext): TypedExpr {
+  const found = scope?.resolveOrdinal?.(ordinal);
+  if (found) return columnOf(found);
+  const isNowhere = !scope || clause === 'VALUES';
+  throw new StatementError(
+    isNowhere ? SqlState.InvalidColumnReference : SqlState.UndefinedColumn,
+    isNowhere ? `column reference @${ordinal} not allowed in this context` : `invalid column ordinal: @${ordinal}`,
+    { location: { position: node.pos + 1 } },
+  );
 }
 
 /** A table's row as a tuple with its columns' names. */
