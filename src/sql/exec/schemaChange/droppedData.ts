@@ -19,8 +19,8 @@ import type { Kv } from '../../../kv/kv.ts';
 import type { ObjectName, Statement } from '../../parse/ast.ts';
 import { printStatement } from '../../parse/printer.ts';
 import type { RunContext } from '../context.ts';
-import type { SqlEngine } from '../engine.ts';
-import type { DroppedData } from './droppedDataService.ts';
+import type { EngineServices } from '../statement.ts';
+import type { DroppedData, DroppedDataService } from './droppedDataService.ts';
 
 export const SCHEMA_CHANGE_GC_JOB_TYPE = 'SCHEMA CHANGE GC';
 
@@ -30,8 +30,11 @@ interface Details extends DroppedData {
   readonly indexes: { tableId: number; indexId: number }[];
 }
 
+/** The engine while its parts are put together. */
+type RegisteringEngine = Omit<EngineServices, 'droppedData'> & { droppedData: DroppedDataService | undefined };
+
 /** Before the registry starts, and after what clears dropped data was registered with GC. */
-export function registerDroppedData(engine: SqlEngine, jobs: JobRegistry): void {
+export function registerDroppedData(engine: RegisteringEngine, jobs: JobRegistry): void {
   const waiters = new Set<() => void>();
   engine.kv.gc.addAfterRun(() => {
     for (const wake of [...waiters]) wake();
@@ -109,11 +112,11 @@ function lostIndexes(before: TableDescriptor, after: TableDescriptor): { tableId
 }
 
 class DroppedDataResumer implements Resumer {
-  readonly #engine: SqlEngine;
+  readonly #engine: EngineServices;
   readonly #waiters: Set<() => void>;
   readonly #details: Details;
 
-  constructor(engine: SqlEngine, waiters: Set<() => void>, details: Details) {
+  constructor(engine: EngineServices, waiters: Set<() => void>, details: Details) {
     this.#engine = engine;
     this.#waiters = waiters;
     this.#details = details;
