@@ -6,6 +6,7 @@
  */
 import { isKeyable, isStorable } from './columnCodec.ts';
 import { columnById, type Descriptor, type IndexDescriptor, isTable, PUBLIC_SCHEMA_ID, type TableDescriptor } from './descriptor.ts';
+import { typeIdsUsed } from './enumType.ts';
 import type { CatalogSnapshot } from './snapshot.ts';
 
 /** Every broken rule in words; empty when the descriptor is sound. */
@@ -124,6 +125,12 @@ export function validateCatalog(snapshot: CatalogSnapshot): string[] {
     if (schemaId !== 0 && schemaId !== PUBLIC_SCHEMA_ID && snapshot.byId(schemaId)?.kind !== 'schema')
       report(`schema ${schemaId} is not there`);
     if (desc.kind === 'table') validateReferences(desc, snapshot, report);
+    if (desc.kind === 'type') {
+      for (const id of desc.referencedByIds) {
+        const user = snapshot.tableById(id);
+        if (!user || user.state === 'DROP' || !typeIdsUsed(user).includes(desc.id)) report(`table ${id} does not use it`);
+      }
+    }
   }
   return problems;
 }
@@ -144,6 +151,14 @@ function validateReferences(desc: TableDescriptor, snapshot: CatalogSnapshot, re
   }
   for (const id of desc.view?.dependsOnIds ?? []) {
     if (!snapshot.tableById(id)?.dependedOnByIds.includes(desc.id)) report(`object ${id} does not know that this view uses it`);
+  }
+  for (const id of typeIdsUsed(desc)) {
+    if (!snapshot.typeById(id)?.referencedByIds.includes(desc.id)) report(`type ${id} does not know that this table uses it`);
+  }
+  for (const id of desc.dependedOnByIds) {
+    const user = snapshot.tableById(id);
+    const isUsed = user?.view?.dependsOnIds.includes(desc.id) || user?.columns.some((column) => column.usesSequenceIds?.includes(desc.id));
+    if (user?.view && user.state !== 'DROP' && !isUsed) report(`view ${id} does not use it`);
   }
   for (const column of desc.columns) {
     for (const id of column.usesSequenceIds ?? []) {
