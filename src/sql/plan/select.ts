@@ -25,10 +25,10 @@ import { mapExpr, sameExpr } from '../expr/walk.ts';
 import { columnNameOf } from './columnName.ts';
 import { planFrom } from './from.ts';
 import { Grouping } from './grouping.ts';
-import { type LockRowsNode, mapPlan, type PlanColumn, type PlanNode, type SortKey } from './plan.ts';
+import { lockTargets } from './locking.ts';
+import { mapPlan, type PlanColumn, type PlanNode, type SortKey } from './plan.ts';
 import type { CommonTablePlan, CommonTables, PlanContext, PlannedQuery } from './planContext.ts';
 import { Frame, type ScopeColumn, SelectScope } from './scope.ts';
-import { tableShape } from './tableShape.ts';
 import { namedWindows, planWindows } from './window.ts';
 
 /** Plans a whole query expression. */
@@ -600,42 +600,4 @@ function sortRows(input: PlanNode, exprs: readonly TypedExpr[], orderBy: readonl
   const project: PlanNode = { kind: 'project', input, exprs: outputs, columns: wide };
   const sort: PlanNode = { kind: 'sort', input: project, keys, top: undefined, columns: wide };
   return { kind: 'project', input: sort, exprs: outputs.slice(0, width), columns: input.columns };
-}
-
-type LockStep = Pick<LockRowsNode, 'strength' | 'wait' | 'targets'> & { readonly aliases: readonly string[] };
-
-/** FOR UPDATE and FOR SHARE lock the rows that WHERE leaves, in the tables named or all of them: a step for each clause. */
-function lockTargets(node: PlanNode, locking: SelectStatement['locking'], core: SelectCore, columns: readonly ScopeColumn[]): LockStep[] {
-  if (core.groupBy.length > 0 || core.having || core.distinct !== 'all') {
-    throw new StatementError(SqlState.FeatureNotSupported, 'FOR UPDATE is not allowed with GROUP BY, HAVING or DISTINCT');
-  }
-  const scans: (LockRowsNode['targets'][number] & { alias: string })[] = [];
-  const collect = (at: PlanNode, offset: number): void => {
-    if (at.kind === 'scan') {
-      const keyPositions = tableShape(at.table).keyPositions.map((position) => position + offset);
-      scans.push({ table: at.table, keyPositions, alias: at.alias });
-    } else if (at.kind === 'filter') collect(at.input, offset);
-    else if (at.kind === 'join' || at.kind === 'apply') {
-      collect(at.left, offset);
-      collect(at.right, offset + at.left.columns.length);
-    }
-  };
-  collect(node, 0);
-  return locking.map((clause) => {
-    const names = clause.of.map((name) => name.parts.at(-1)?.text ?? '');
-    for (const name of names) {
-      if (!columns.some((column) => column.table?.name === name)) {
-        throw new StatementError(SqlState.UndefinedTable, `relation "${name}" in FOR UPDATE clause not found in FROM clause`);
-      }
-    }
-    const targets = scans.filter((scan) => names.length === 0 || names.includes(scan.alias));
-    const strength = clause.strength === 'update' || clause.strength === 'noKeyUpdate' ? 'exclusive' : 'shared';
-    const wait = clause.wait === 'skipLocked' ? 'skip' : clause.wait;
-    return {
-      strength,
-      wait,
-      targets: targets.map(({ table, keyPositions }) => ({ table, keyPositions })),
-      aliases: targets.map((scan) => scan.alias),
-    };
-  });
 }
