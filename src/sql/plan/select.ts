@@ -26,6 +26,7 @@ import { columnNameOf } from './columnName.ts';
 import { planFrom } from './from.ts';
 import { Grouping } from './grouping.ts';
 import { lockTargets } from './locking.ts';
+import { ordinalOf } from './ordinal.ts';
 import { mapPlan, type PlanColumn, type PlanNode, type SortKey } from './plan.ts';
 import type { CommonTablePlan, CommonTables, PlanContext, PlannedQuery } from './planContext.ts';
 import { Frame, type ScopeColumn, SelectScope } from './scope.ts';
@@ -439,29 +440,6 @@ function targetExpr(
     commonTables: ctes,
   });
 }
-
-function ordinalOf(expr: Expr, count: number, clause: string): number | undefined {
-  const isNegative = expr.kind === 'unary' && expr.op === '-' && expr.operand.kind === 'number';
-  if (isNegative)
-    throw new StatementError(SqlState.InvalidColumnReference, `${clause} position -${numberText(expr.operand)} is not in select list`);
-  if (expr.kind !== 'number') {
-    if (expr.kind === 'string' || expr.kind === 'boolean') {
-      throw new StatementError(
-        SqlState.SyntaxError,
-        `non-integer constant in ${clause}: ${expr.kind === 'string' ? `'${expr.value}'` : expr.value}`,
-      );
-    }
-    return undefined;
-  }
-  if (!expr.isInteger) throw new StatementError(SqlState.SyntaxError, `non-integer constant in ${clause}: ${expr.text}`);
-  const ordinal = Number(expr.text);
-  if (ordinal < 1 || ordinal > count) {
-    throw new StatementError(SqlState.InvalidColumnReference, `${clause} position ${expr.text} is not in select list`);
-  }
-  return ordinal;
-}
-
-const numberText = (expr: Expr): string => (expr.kind === 'number' ? expr.text : '');
 
 /** ORDER BY items: an output name first, then an ordinal, then an expression over FROM. */
 function orderExpr(
