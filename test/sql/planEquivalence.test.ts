@@ -13,7 +13,10 @@ const test = suite('sql plan equivalence');
 
 const COLUMNS = ['a', 'b', 'c', 'd'] as const;
 const column = fc.constantFrom(...COLUMNS);
-const value = fc.oneof({ weight: 9, arbitrary: fc.integer({ min: -1, max: 6 }).map(String) }, { weight: 1, arbitrary: fc.constant('NULL') });
+const value = fc.oneof(
+  { weight: 9, arbitrary: fc.integer({ min: -1, max: 6 }).map(String) },
+  { weight: 1, arbitrary: fc.constant('NULL') },
+);
 
 const condition: fc.Arbitrary<string> = fc.oneof(
   fc.tuple(column, fc.constantFrom('=', '<', '<=', '>', '>=', '<>'), value).map(([name, op, v]) => `${name} ${op} ${v}`),
@@ -69,12 +72,21 @@ test('a join equals the fenced one, whatever its algorithm', async () => {
   await db.exec('INSERT INTO q SELECT i, CASE WHEN i % 6 = 0 THEN NULL ELSE i % 20 END, i % 3 FROM generate_series(1, 60) AS s(i)');
   const joinType = fc.constantFrom('JOIN', 'LEFT JOIN', 'RIGHT JOIN', 'FULL JOIN');
   const on = fc.constantFrom('p.id = q.pid', 'p.id = q.pid AND q.v > 0', 'p.g = q.v', 'p.id = q.pid AND p.g = 1', 'p.id < q.id - 50');
-  const where = fc.constantFrom('', 'WHERE p.id = 7', 'WHERE p.g = 2 AND q.v < 2', 'WHERE q.id IS NULL', 'WHERE q.v = 1 OR p.id IS NULL', 'WHERE p.id IN (1, 5, 7)');
+  const where = fc.constantFrom(
+    '',
+    'WHERE p.id = 7',
+    'WHERE p.g = 2 AND q.v < 2',
+    'WHERE q.id IS NULL',
+    'WHERE q.v = 1 OR p.id IS NULL',
+    'WHERE p.id IN (1, 5, 7)',
+  );
   await fc.assert(
     fc.asyncProperty(joinType, on, where, async (join, condition, filter) => {
       const tail = `ON ${condition} ${filter} ORDER BY p.id, q.id`;
       const fast = await db.rows(`SELECT p.id, p.g, q.id, q.v FROM p ${join} q ${tail}`);
-      const plain = await db.rows(`SELECT p.id, p.g, q.id, q.v FROM (SELECT * FROM p OFFSET 0) AS p ${join} (SELECT * FROM q OFFSET 0) AS q ${tail}`);
+      const plain = await db.rows(
+        `SELECT p.id, p.g, q.id, q.v FROM (SELECT * FROM p OFFSET 0) AS p ${join} (SELECT * FROM q OFFSET 0) AS q ${tail}`,
+      );
       assert.equal(fast, plain, `${join} ${tail}`);
     }),
     { numRuns: 200, seed: 7 },

@@ -1,7 +1,16 @@
 /**
  * pg_catalog: types, functions, and what they refer to.
  */
-import { arrayOf, builtinTypes, type ColumnType, pgTypname, Type, typlenOf, USER_TYPE_OID_BASE, VectorType } from '../../../../catalog/type.ts';
+import {
+  arrayOf,
+  builtinTypes,
+  type ColumnType,
+  pgTypname,
+  Type,
+  typlenOf,
+  USER_TYPE_OID_BASE,
+  VectorType,
+} from '../../../../catalog/type.ts';
 import { enumTypeOf } from '../../../../catalog/enumType.ts';
 import { NODE_USER } from '../../../../catalog/privileges.ts';
 import type { FunctionDefinition } from '../../../expr/registry.ts';
@@ -132,11 +141,12 @@ const pgType = table(
     }
     for (const type of view.types()) {
       const element = enumTypeOf(type, view.snapshot);
-      for (const one of [element, arrayOf(element)]) yield {
-        ...typeRow(one),
-        typnamespace: schemaOid(type.parentId, type.schemaId),
-        typowner: userOid(type.privileges.owner),
-      };
+      for (const one of [element, arrayOf(element)])
+        yield {
+          ...typeRow(one),
+          typnamespace: schemaOid(type.parentId, type.schemaId),
+          typowner: userOid(type.privileges.owner),
+        };
     }
   },
 );
