@@ -79,7 +79,12 @@ class Run {
     this.#backups = new Backups(world, this.#jobs, this.#zones);
     this.#protections = new Protections(world, this.#zones);
     this.#checker = world.db.newSession();
-    this.#zones.mayBeHeld = () => this.#world.db.services.protections.current().length > 0;
+    const { protections } = world.db.kv.gc;
+    let heldUntil = 0;
+    protections.onBeforeChange(() => {
+      if (protections.size > 0) heldUntil = world.now;
+    });
+    this.#zones.mayBeHeld = (since) => protections.size > 0 || heldUntil >= since;
   }
 
   async start(): Promise<void> {

@@ -36,8 +36,8 @@ export class Zones {
   readonly protections: Protection[] = [];
   /** Every table there has been, by the id of its descriptor; sequences count as tables without a zone. */
   readonly tables = new Map<number, { readonly name: string; readonly table: TableModel }>();
-  /** True while some backup that has not ended, or another holder, may protect anything. */
-  mayBeHeld: () => boolean = () => false;
+  /** Whether anybody, such as a backup under way, protected anything at some time from `since` on. */
+  mayBeHeld: (since: number) => boolean = () => false;
 
   setDatabase(name: string, ts: number, ttlSeconds: number | undefined): void {
     const settings = this.#databases.get(name) ?? [];
@@ -95,7 +95,7 @@ export class Zones {
     if (this.isProtected(database, table, time, from, to)) return 'readable';
     const ttl = this.ttlAt(database, table, from);
     const isSteady = this.ttlAt(database, table, to) === ttl;
-    const mayBeProtected = this.mayBeHeld() || this.protections.some((one) => one.ts <= time);
+    const mayBeProtected = this.mayBeHeld(from) || this.protections.some((one) => one.ts <= time);
     if (isSteady && !mayBeProtected && time <= from - ttl * MICROS) return 'gone';
     return 'either';
   }
