@@ -114,9 +114,9 @@ export class ReadSet {
     return [...oldest].map(([tableId, ts]) => ({ tableId, ts }));
   }
 
-  /** A change to what was read, after it was read; undefined when everything still holds. */
-  firstChange(keyspace: Keyspace): ReadConflict | undefined {
-    for (const group of this.#groups) {
+  /** A change to what was read (with `onlyMarked` before the last mark()), after it was read; undefined when everything still holds. */
+  firstChange(keyspace: Keyspace, onlyMarked = false): ReadConflict | undefined {
+    for (const group of onlyMarked ? this.#groups.slice(0, this.#marked) : this.#groups) {
       const conflict = spanConflict(keyspace, group) ?? pointConflict(keyspace, group);
       if (conflict !== undefined) return conflict;
     }

@@ -180,6 +180,7 @@ export class LocalTxn implements Txn, LockOwner {
   /** True when the lock is held, false when it is to be skipped. */
   async #waitForLock(key: Bytes, strength: LockStrength, { wait = 'block', signal }: LockOptions): Promise<boolean> {
     const { locks, clock } = this.#core;
+    this.#refuseVainWait(key);
     const timer =
       this.lockTimeoutMicros > 0 && wait === 'block' ? clock.setTimer(this.lockTimeoutMicros, () => locks.timeOut(this)) : undefined;
     try {
@@ -190,6 +191,18 @@ export class LocalTxn implements Txn, LockOwner {
     } finally {
       timer?.cancel();
     }
+  }
+
+  /**
+   * A key that has changed makes the transaction refresh once the lock is granted. If what earlier
+   * statements read has changed too, that is bound to fail, and the wait would only keep others waiting.
+   */
+  #refuseVainWait(key: Bytes): void {
+    if (this.isolation !== 'serializable' || this.#statement === undefined) return;
+    const { keyspace } = this.#core;
+    if (keyspace.find(key)?.store.keyChangedSince(key, this.#readTimestamp) === undefined) return;
+    const conflict = this.reads.firstChange(keyspace, true);
+    if (conflict !== undefined) throw refreshError(conflict.key, conflict.changedAt, conflict.readAt);
   }
 
   /** For the lock table: gives way to a transaction of higher priority, unless it is committing. */
