@@ -326,6 +326,7 @@ export class Zones implements SpanConfigs {
       ancestors: [table.parentId, table.schemaId],
       excludeFromBackup: table.excludeDataFromBackup === true,
       ...(CATALOG_TABLE_IDS.has(tableId) && { isCatalog: true }),
+      ...(table.version === 1 && { madeAt: table.modificationTime }),
       ...(table.state === 'DROP' && { droppedAt: table.modificationTime }),
     };
   }

@@ -16,6 +16,8 @@ export interface TableConfig {
   readonly excludeFromBackup: boolean;
   /** The table holds the history of other objects (descriptors, names, zones): kept as long as any object's. */
   readonly isCatalog?: boolean;
+  /** When it was made, as long as that is known. */
+  readonly madeAt?: Timestamp;
   /** When the table was dropped; its data waits for its TTL. */
   readonly droppedAt?: Timestamp;
 }

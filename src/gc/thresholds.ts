@@ -190,7 +190,11 @@ export class Thresholds {
     // Catalog tables ask the others, so their answers are taken first.
     const now = this.#now();
     const found = this.tableIds().map((tableId) => [tableId, this.#of(tableId, now)] as const);
-    for (const [tableId, threshold] of found) this.#settleAt(tableId, threshold);
+    for (const [tableId, threshold] of found) {
+      // A table that is younger than that has lost nothing; one that this very commit makes may not have its zone yet.
+      const { madeAt } = this.configOf(tableId);
+      if (madeAt === undefined || madeAt <= threshold) this.#settleAt(tableId, threshold);
+    }
   }
 
   /** Raises a table's threshold to `ts`: restored history starts above it; memory pressure uses it too. Never past a protection, never back. */
