@@ -74,6 +74,28 @@ test('a conversation is cut into its messages', () => {
   assert.equal(readAll(reader), EXPECTED);
 });
 
+test('Sync is seen ahead when only what runs nothing stands before it, and all of that is here', () => {
+  const close = typed('C', Buffer.from('P'), text('portal'));
+  const cases: [Buffer, boolean][] = [
+    [typed('S'), true],
+    [Buffer.concat([close, typed('H'), typed('S'), typed('Q', text(''))]), true],
+    [Buffer.concat([close, typed('H')]), false],
+    [Buffer.concat([typed('E', text(''), int32(0)), typed('S')]), false],
+  ];
+  for (const [bytes, expected] of cases) {
+    const reader = new MessageReader();
+    reader.push(startup({ user: 'root' }));
+    reader.next();
+    for (let cut = 0; cut < bytes.length; cut++) {
+      if (cut > 0) reader.push(bytes.subarray(cut - 1, cut));
+      if (!expected || cut < bytes.indexOf(typed('S')) + 5) assert.not(reader.isSyncNext());
+    }
+    reader.push(bytes.subarray(-1));
+    assert.is(reader.isSyncNext(), expected);
+    assert.is(reader.buffered, bytes.length);
+  }
+});
+
 test('however the bytes arrive', () => {
   fc.assert(
     fc.property(fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1, maxLength: 30 }), (sizes) => {

@@ -8,7 +8,9 @@
  *
  *   P1  every query cycle ends with exactly one ReadyForQuery
  *   P2  after an error in the extended protocol everything up to Sync is skipped
- *   P3  bytes that are not the protocol end the connection, never the server
+ *   P3  messages up to Sync are one implicit transaction, unless BEGIN makes it explicit; when Sync has
+ *       arrived behind an Execute, the commit precedes its CommandComplete, else it is Sync's
+ *   P4  bytes that are not the protocol end the connection, never the server
  *
  * Lives elsewhere: bytes to messages (frontendMessages.ts), messages to bytes (backendMessages.ts),
  * datums on the wire (wireValues.ts), listening and cancel keys (pgServer.ts).
@@ -182,10 +184,12 @@ export class Connection {
       case 'badText':
         if (!message.isQuery) return await this.#extended(message);
         this.#isSkipping = false;
+        this.#session?.abandonBatch();
         this.#writer.errorResponse(reportOf(message.error, 'ERROR'));
         return await this.#ready();
       case 'functionCall':
         this.#isSkipping = false;
+        this.#session?.abandonBatch();
         this.#writer.errorResponse(reportOf(NO_FUNCTION_CALLS, 'ERROR'));
         return await this.#ready();
       case 'sync':
@@ -361,6 +365,7 @@ export class Connection {
     } catch (error) {
       if (error instanceof FatalError) throw error;
       this.#isSkipping = true;
+      this.#session?.abandonBatch();
       this.#writer.errorResponse(reportOf(error, 'ERROR'));
       // A client that pipelines nothing waits for Sync's answer; one that sent Flush sees the error now.
       await this.#flush();
@@ -405,7 +410,7 @@ export class Connection {
       case 'execute': {
         this.#freshSignal();
         const { columns } = session.portal(message.portal).prepared;
-        const result = await session.executePortal(message.portal, message.maxRows, this.#abort.signal);
+        const result = await session.executePortal(message.portal, message.maxRows, this.#abort.signal, !this.#reader.isSyncNext());
         this.#notices(result.notices);
         if (columns) await this.#rows(columns, result.rows, this.#portalFormats.get(message.portal) ?? []);
         if (result.suspended) return this.#writer.portalSuspended();

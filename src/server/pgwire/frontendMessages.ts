@@ -64,6 +64,10 @@ const STARTUP_BYTES_MAX = 10_000;
 /** One message: a statement or a row of parameters. Prevents a forged length from holding memory. */
 export const MESSAGE_BYTES_MAX = 64 * 1024 * 1024;
 
+const SYNC = 0x53;
+const CLOSE = 0x43;
+const FLUSH = 0x48;
+
 const PROTOCOL_3 = 0x0003_0000;
 const CANCEL_REQUEST_CODE = 80877102;
 const SSL_REQUEST_CODE = 80877103;
@@ -165,6 +169,18 @@ export class MessageReader {
   next(): FrontendMessage | undefined {
     if (this.#buffered < this.#needed) return undefined;
     return this.#started ? this.#nextTyped() : this.#nextStartup();
+  }
+
+  /** True when Sync has arrived and only messages that run nothing (Close, Flush) stand before it. Takes nothing out. */
+  isSyncNext(): boolean {
+    for (let at = 0; this.#started && at + 5 <= this.#buffered; ) {
+      const head = this.#join();
+      const type = head[at];
+      if (type === SYNC) return true;
+      if (type !== CLOSE && type !== FLUSH) return false;
+      at += 1 + Math.max(4, head.readInt32BE(at + 1));
+    }
+    return false;
   }
 
   #nextStartup(): StartupMessage | undefined {

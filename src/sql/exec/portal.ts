@@ -1,10 +1,12 @@
 /**
  * Prepared statements and portals: what a session keeps of the extended query protocol.
  */
+import { StatementError } from '../../base/errors.ts';
+import { SqlState } from '../../base/sqlState.ts';
 import type { Datum } from '../../catalog/datum.ts';
 import type { RunContext } from './context.ts';
 import type { Cursor } from './cursor.ts';
-import type { Notice, PreparedInfo } from './statement.ts';
+import type { Notice, PreparedInfo, ResultColumn } from './statement.ts';
 import type { CachedStatement } from './statementCache.ts';
 
 /** A parsed and typed statement under a name. */
@@ -36,4 +38,22 @@ export interface OpenPortal extends Portal {
   ahead: Datum[][];
   rowCount: number;
   isDone: boolean;
+}
+
+/** Ends a portal: its operators let go of the rows they keep, as soon as one that runs comes to a stop. */
+export function dropPortal(portal: OpenPortal): void {
+  portal.isDone = true;
+  portal.cursor?.batches.return().catch(() => undefined);
+}
+
+/** 0A000 unless rows still have the columns that the client was told of: it would take values for others. */
+export function requireColumns(told: readonly ResultColumn[] | undefined, given: readonly ResultColumn[] | undefined): void {
+  if (!told) return;
+  const isSame =
+    told.length === given?.length && told.every(({ name, type }, i) => name === given[i]?.name && type.oid === given[i]?.type.oid);
+  if (!isSame) {
+    throw new StatementError(SqlState.FeatureNotSupported, 'cached plan must not change result type', {
+      hint: 'prepare the statement again',
+    });
+  }
 }

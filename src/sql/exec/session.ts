@@ -8,7 +8,8 @@
  * when what came before it still holds.
  *
  *   S1  a session runs one statement at a time; calls queue behind each other
- *   S2  results of an implicit transaction are given only after it has committed
+ *   S2  results of an implicit transaction are given only after it has committed; in a batch of
+ *       portals (executePortal) each is given when it is there, and the batch commits or fails as one
  *
  * Lives elsewhere: BEGIN to COMMIT (transactionControl.ts, transaction.ts), what each statement does
  * (builtinStatements.ts, ../plan/), the wire protocol (server).
@@ -24,7 +25,7 @@ import type { SessionOptions } from './clientState.ts';
 import type { RunContext } from './context.ts';
 import { describeStatement, drain, type OpenOptions, openStatement } from './cursor.ts';
 import { nameLockedRow } from './lockedRow.ts';
-import type { OpenPortal, Portal, PortalResult, PreparedStatement } from './portal.ts';
+import { dropPortal, type OpenPortal, type Portal, type PortalResult, type PreparedStatement, requireColumns } from './portal.ts';
 import type { EngineServices, ResultColumn, SessionState, StatementResult } from './statement.ts';
 import type { CachedStatement, StatementCache } from './statementCache.ts';
 import { SessionTransaction } from './transaction.ts';
@@ -75,7 +76,7 @@ export class Session extends TransactionControl implements SessionState {
     this.limits.stopIdle();
     const turn = this.#queue.then(work, work);
     const done = (): void => {
-      if (--this.#callCount === 0 && !this.#isClosed) this.limits.startIdle(this.transaction !== undefined && !this.transaction.isImplicit);
+      if (--this.#callCount === 0 && !this.#isClosed) this.limits.startIdle(this.transaction !== undefined);
     };
     this.#queue = turn.then(done, done);
     return turn;
@@ -84,13 +85,15 @@ export class Session extends TransactionControl implements SessionState {
   /**
    * Runs every statement of a text and gives their results; an empty text gives none. Several
    * statements are one implicit transaction. On an error the results before it have gone to
-   * `onResult`, and the error is thrown with its position in the text.
+   * `onResult`, and the error is thrown with its position in the text. A batch of portals that is
+   * open ends first, as at `sync()`.
    */
   execute(sql: string, options: ExecuteOptions = {}): Promise<StatementResult[]> {
     return this.#inTurn(() => this.#execute(sql, options));
   }
 
   async #execute(sql: string, options: ExecuteOptions): Promise<StatementResult[]> {
+    if (this.transaction?.isImplicit) await this.#endPortalBatch();
     let statements: readonly CachedStatement[];
     try {
       statements = this.#cache.parse(sql);
@@ -408,10 +411,13 @@ export class Session extends TransactionControl implements SessionState {
   }
 
   /**
-   * Gives up to `rowsMax` rows of a portal (0: all). A portal that is not done stays open, in an
-   * implicit transaction until `sync()`. Outside a transaction a finished portal has committed.
+   * Gives up to `rowsMax` rows of a portal (0: all). Outside an explicit transaction portals run in an
+   * implicit one, and an error rolls back all that it holds. With `moreFollows` it stays open for the
+   * portals after this one, until `sync()`; without, a finished portal has committed, and what its
+   * batch ran before with it. A portal that is not done keeps it open in any case. A statement that
+   * must run alone commits what stands before it, and one that waits for a schema change commits with it.
    */
-  executePortal(name: string, rowsMax = 0, signal?: AbortSignal): Promise<PortalResult> {
+  executePortal(name: string, rowsMax = 0, signal?: AbortSignal, moreFollows = false): Promise<PortalResult> {
     return this.#inTurn(async () => {
       const portal = this.#portals.get(name);
       if (!portal) throw new StatementError(SqlState.InvalidCursorName, `unknown portal "${name}"`);
@@ -420,8 +426,12 @@ export class Session extends TransactionControl implements SessionState {
       const release = this.linkSignal(signal);
       try {
         if (portal.isDone) return { rows: [], suspended: false, tag: portal.cursor?.tag(0) ?? 'SELECT 0', notices: [] };
-        if (!portal.cursor && rowsMax === 0) return await this.#runWholePortal(portal, statement);
-        return await this.#runPortalPiece(portal, statement, rowsMax);
+        if (!portal.cursor && this.transaction?.isImplicit && this.#runsAlone(statement)) await this.#commitImplicit();
+        if (!portal.cursor && rowsMax === 0) return await this.#runWholePortal(portal, statement, moreFollows);
+        return await this.#runPortalPiece(portal, statement, rowsMax, moreFollows);
+      } catch (error) {
+        this.#rollbackImplicit();
+        throw error;
       } finally {
         release();
         this.activeQuery = '';
@@ -429,12 +439,13 @@ export class Session extends TransactionControl implements SessionState {
     });
   }
 
-  async #runWholePortal(portal: OpenPortal, statement: CachedStatement): Promise<PortalResult> {
+  async #runWholePortal(portal: OpenPortal, statement: CachedStatement, moreFollows: boolean): Promise<PortalResult> {
     const { parameterTypes, columns } = portal.prepared;
     const options: ExecuteOptions = { placeholders: portal.values, placeholderTypes: parameterTypes, columns };
     let result: StatementResult | undefined;
-    if (this.transaction) {
-      result = await this.#runInTransaction(statement, options);
+    if (this.transaction || (moreFollows && !this.#runsAlone(statement))) {
+      result = await this.#runInPortalBatch(statement, options);
+      await this.#commitPortal(moreFollows);
     } else {
       await this.#runBatch([statement], 0, options, (results) => {
         result = results[0];
@@ -444,7 +455,28 @@ export class Session extends TransactionControl implements SessionState {
     return { rows: result?.rows ?? [], suspended: false, tag: result?.tag, notices: result?.notices ?? [] };
   }
 
-  async #runPortalPiece(portal: OpenPortal, statement: CachedStatement, rowsMax: number): Promise<PortalResult> {
+  /** Runs a portal's statement in the transaction of its batch; one that begins it may begin again after a conflict. */
+  async #runInPortalBatch(statement: CachedStatement, options: ExecuteOptions): Promise<StatementResult> {
+    const isRetriable = this.transaction === undefined && statement.ast.kind !== 'prepare';
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.#runInTransaction(statement, options);
+      } catch (error) {
+        if (!isRetriable || !isConflict(error) || attempt >= ATTEMPTS_MAX || this.abort.signal.aborted) throw error;
+        this.#rollbackImplicit();
+      }
+      await this.engine.kv.backoff(attempt, this.abort.signal);
+    }
+  }
+
+  /** A portal is done: its implicit transaction commits, unless something of the batch is still to come. */
+  async #commitPortal(moreFollows: boolean): Promise<void> {
+    const transaction = this.#present();
+    if (!transaction?.isImplicit) return;
+    if (transaction.hasSchemaChanges || !(moreFollows || this.#hasSuspendedPortal())) await this.#commitImplicit();
+  }
+
+  async #runPortalPiece(portal: OpenPortal, statement: CachedStatement, rowsMax: number, moreFollows: boolean): Promise<PortalResult> {
     const special = portal.cursor ? undefined : await this.runTransactionStatement(statement.ast);
     if (special) {
       portal.isDone = true;
@@ -470,16 +502,21 @@ export class Session extends TransactionControl implements SessionState {
       portal.rowCount += rows.length;
       if (!isOver) return { rows, suspended: true, tag: undefined, notices: [] };
       portal.isDone = true;
-      if (this.transaction?.isImplicit) await this.#commitImplicit();
+      await this.#commitPortal(moreFollows);
       return { rows, suspended: false, tag: cursor.tag(cursor.affected() ?? portal.rowCount), notices: cursor.notices };
     } catch (error) {
       this.failTransaction(error);
-      this.#rollbackImplicit();
       throw error;
     }
   }
 
+  /** Commits the implicit transaction; portals with rows to come end with it. */
   async #commitImplicit(): Promise<void> {
+    for (const [name, portal] of this.#portals) {
+      if (!portal.cursor || portal.isDone) continue;
+      this.#portals.delete(name);
+      dropPortal(portal);
+    }
     const transaction = this.transaction;
     this.transaction = undefined;
     await transaction?.commit();
@@ -498,11 +535,20 @@ export class Session extends TransactionControl implements SessionState {
   sync(): Promise<void> {
     return this.#inTurn(async () => {
       if (this.transaction && !this.transaction.isImplicit) return;
-      const portals = [...this.#portals.values()];
-      this.#portals.clear();
-      for (const portal of portals) if (!portal.isDone) await portal.cursor?.batches.return();
-      await this.#commitImplicit();
+      await this.#endPortalBatch();
     });
+  }
+
+  async #endPortalBatch(): Promise<void> {
+    const portals = [...this.#portals.values()];
+    this.#portals.clear();
+    for (const portal of portals) if (!portal.isDone) await portal.cursor?.batches.return();
+    await this.#commitImplicit();
+  }
+
+  /** Something in a batch of portals failed outside of them: what they did is undone. An explicit transaction is left alone. */
+  abandonBatch(): void {
+    this.#rollbackImplicit();
   }
 
   // ---- end ------------------------------------------------------------------------------------
@@ -540,12 +586,6 @@ export class Session extends TransactionControl implements SessionState {
   }
 }
 
-/** Ends a portal: its operators let go of the rows they keep, as soon as one that runs comes to a stop. */
-function dropPortal(portal: OpenPortal): void {
-  portal.isDone = true;
-  portal.cursor?.batches.return().catch(() => undefined);
-}
-
 function isConflict(error: unknown): boolean {
   return isVarveError(error) && error.code === SqlState.SerializationFailure;
 }
@@ -559,16 +599,4 @@ function resultBytes(result: StatementResult): number {
 
 function padded(types: readonly (ColumnType | undefined)[], count: number): (ColumnType | undefined)[] {
   return Array.from({ length: Math.max(count, types.length) }, (_, i) => types[i]);
-}
-
-/** 0A000 unless rows still have the columns that the client was told of: it would take values for others. */
-function requireColumns(told: readonly ResultColumn[] | undefined, given: readonly ResultColumn[] | undefined): void {
-  if (!told) return;
-  const isSame =
-    told.length === given?.length && told.every(({ name, type }, i) => name === given[i]?.name && type.oid === given[i]?.type.oid);
-  if (!isSame) {
-    throw new StatementError(SqlState.FeatureNotSupported, 'cached plan must not change result type', {
-      hint: 'prepare the statement again',
-    });
-  }
 }

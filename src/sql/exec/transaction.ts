@@ -7,7 +7,7 @@
  *   open, aborted ──ROLLBACK──▶ none
  *   open ──RELEASE cockroach_restart──▶ committed (waits for COMMIT)
  *
- * An implicit transaction covers the statements of one simple query, or one portal. Under AS OF
+ * An implicit transaction covers the statements of one simple query, or the portals up to Sync. Under AS OF
  * SYSTEM TIME there is no kv transaction, only a reader of history, and writing is 25006.
  *
  * After a 40001 only `cockroach_restart` may be rolled back to: that begins a new kv transaction,
