@@ -76,6 +76,7 @@ function compileStep(step: PreludeStep): (run: Run, kept: KeptRows) => Promise<v
     };
   }
   const next = compileNode(recursive.step);
+  const own = recursive.prelude.map(compileStep);
   const { columns } = step.node;
   const keyOf = rowKey(
     columns.map((_, i) => i),
@@ -95,6 +96,7 @@ function compileStep(step: PreludeStep): (run: Run, kept: KeptRows) => Promise<v
     while (last.length > 0) {
       run.signal.throwIfAborted();
       run.ctes[cte] = last;
+      for (const step of own) await step(run, kept);
       last = (await collect(next(run), kept)).filter(isNew);
       for (const row of last) all.push(row);
     }

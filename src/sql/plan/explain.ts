@@ -11,7 +11,7 @@
 import { indexById } from '../../catalog/descriptor.ts';
 import { formatExpr } from '../expr/formatExpr.ts';
 import type { TypedExpr } from '../expr/typedExpr.ts';
-import { inputsOf, type KeyAlternative, type Plan, type PlanNode, type ScanNode } from './plan.ts';
+import { inputsOf, type KeyAlternative, type Plan, type PlanNode, type PreludeStep, type ScanNode } from './plan.ts';
 
 interface Line {
   readonly title: string;
@@ -26,16 +26,20 @@ export type Annotate = (node: PlanNode) => readonly string[];
 export function explainPlan(plan: Plan, annotate: Annotate = () => []): string[] {
   const describe = (node: PlanNode): Line => describeNode(node, annotate);
   const root = describe(plan.root);
-  const extra = plan.prelude.map((step): Line => {
+  const describeStep = (step: PreludeStep): Line => {
     if (step.kind === 'slot')
       return {
         title: 'subquery',
         attributes: [`id: ${step.plan.label}`, `exec mode: ${step.plan.form}`],
         children: [describe(step.plan.node)],
       };
-    const children = step.recursive ? [describe(step.node), describe(step.recursive.step)] : [describe(step.node)];
+    const { recursive } = step;
+    const children = recursive
+      ? [describe(step.node), describe(recursive.step), ...recursive.prelude.map(describeStep)]
+      : [describe(step.node)];
     return { title: 'with', attributes: [`name: ${step.name}`], children };
-  });
+  };
+  const extra = plan.prelude.map(describeStep);
   return print(extra.length === 0 ? root : { title: 'root', attributes: [], children: [root, ...extra] });
 }
 

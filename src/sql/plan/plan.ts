@@ -330,6 +330,8 @@ export type PreludeStep =
 /** WITH RECURSIVE: `node` is the first rows; `step` runs over the rows that came last until none come. */
 export interface RecursiveCte {
   readonly step: PlanNode;
+  /** What the step has of its own: its WITH queries and subqueries, which run anew before each turn. */
+  readonly prelude: readonly PreludeStep[];
   readonly all: boolean;
 }
 

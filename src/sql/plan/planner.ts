@@ -75,6 +75,10 @@ function planRows(ctx: PlanContext, statement: Statement, frame: Frame, ctes: Co
 /** Subqueries were optimized when they were planned (PlanContext). */
 function optimizeStep(step: PreludeStep): PreludeStep {
   if (step.kind === 'slot') return step;
-  const recursive = step.recursive && { ...step.recursive, step: optimize(step.recursive.step) };
+  const recursive = step.recursive && {
+    ...step.recursive,
+    step: optimize(step.recursive.step),
+    prelude: step.recursive.prelude.map(optimizeStep),
+  };
   return { ...step, node: optimize(step.node), recursive };
 }

@@ -198,7 +198,10 @@ export function planWith(ctx: PlanContext, clause: WithClause, frame: Frame, out
       const first = planBody(ctx, union.left, inner, tables, undefined);
       const columns = named(first.columns);
       entries.set(name, { name, cte, columns });
+      const before = ctx.prelude.length;
       const step = planBody(ctx, union.right, inner, tables, undefined);
+      // They may read the rows of the turn, which are not there when the statement begins.
+      const prelude = ctx.prelude.splice(before);
       if (step.columns.length !== columns.length) {
         throw new StatementError(
           SqlState.SyntaxError,
@@ -210,7 +213,7 @@ export function planWith(ctx: PlanContext, clause: WithClause, frame: Frame, out
         step,
         columns.map((column) => column.type),
       );
-      ctx.prelude.push({ kind: 'cte', cte, name, node: first.node, recursive: { step: stepNode, all: union.all } });
+      ctx.prelude.push({ kind: 'cte', cte, name, node: first.node, recursive: { step: stepNode, prelude, all: union.all } });
       continue;
     }
     const planned = ctx.planRows(table.statement, inner, tables);

@@ -555,6 +555,10 @@ async function renameConstraint(change: SchemaChange, table: TableDescriptor, ac
   if (!names.includes(from))
     throw new StatementError(SqlState.UndefinedObject, `constraint "${from}" of relation "${table.name}" does not exist`);
   if (names.includes(to)) throw new StatementError(SqlState.DuplicateObject, `duplicate constraint name: "${to}"`);
+  // A unique constraint is its index, and indexes share one space of names.
+  if (table.indexes.some((index) => index.name === to)) {
+    throw new StatementError(SqlState.DuplicateRelation, `relation ${to} already exists`);
+  }
   const rename = <T extends { readonly name: string }>(one: T): T => (one.name === from ? { ...one, name: to } : one);
   await change.write(
     updated(table, {
