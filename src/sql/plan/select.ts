@@ -29,6 +29,7 @@ import { lockTargets } from './locking.ts';
 import { ordinalOf } from './ordinal.ts';
 import { mapPlan, type PlanColumn, type PlanNode, type SortKey } from './plan.ts';
 import type { CommonTablePlan, CommonTables, PlanContext, PlannedQuery } from './planContext.ts';
+import { recursiveBody } from './recursive.ts';
 import { Frame, type ScopeColumn, SelectScope } from './scope.ts';
 import { namedWindows, planWindows } from './window.ts';
 
@@ -228,17 +229,6 @@ function refuseCorrelated(frame: Frame, name: string): void {
   if (frame.isCorrelated) {
     throw new StatementError(SqlState.FeatureNotSupported, `WITH query "${name}" refers to the query around it, which is not supported`);
   }
-}
-
-/** `first UNION [ALL] step` where step names the table itself. */
-function recursiveBody(query: SelectStatement, name: string): Extract<QueryBody, { kind: 'setOperation' }> | undefined {
-  const { body } = query;
-  if (body.kind !== 'setOperation' || body.op !== 'union' || query.orderBy.length > 0 || query.limit) return undefined;
-  return JSON.stringify(body.right, (_, value) => (typeof value === 'bigint' ? String(value) : value)).includes(
-    `"text":${JSON.stringify(name)}`,
-  )
-    ? body
-    : undefined;
 }
 
 // ---- SELECT -----------------------------------------------------------------------------------
