@@ -18,9 +18,10 @@ export class SystemClock implements Clock {
   #anchorMicros: number = wallAnchor();
 
   nowMicros(): number {
-    const anchor = wallAnchor();
+    const monotonicMicros = performance.now() * 1000;
+    const anchor = Date.now() * 1000 - monotonicMicros;
     if (Math.abs(anchor - this.#anchorMicros) > DRIFT_MICROS_MAX) this.#anchorMicros = anchor;
-    return Math.floor(this.#anchorMicros + performance.now() * 1000);
+    return Math.floor(this.#anchorMicros + monotonicMicros);
   }
 
   setTimer(delayMicros: number, callback: () => void): Timer {

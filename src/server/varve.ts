@@ -64,6 +64,8 @@ export interface RestoreOptions {
 export class Client {
   readonly session: Session;
   #last: Promise<unknown> = Promise.resolve();
+  /** Calls under way or waiting. */
+  #callCount = 0;
 
   constructor(session: Session) {
     this.session = session;
@@ -75,8 +77,11 @@ export class Client {
    */
   query(sql: string, parameters: readonly JsValue[] = []): Promise<QueryResult> {
     // A statement with parameters is two calls of the session: nothing may come between them.
-    const turn = this.#last.then(() => this.#run(sql, parameters));
-    this.#last = turn.catch(() => undefined);
+    const turn = this.#callCount++ === 0 ? this.#run(sql, parameters) : this.#last.then(() => this.#run(sql, parameters));
+    const done = (): void => {
+      this.#callCount--;
+    };
+    this.#last = turn.then(done, done);
     return turn;
   }
 

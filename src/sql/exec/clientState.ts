@@ -114,14 +114,14 @@ export class ClientState {
       this.#varsVersion = this.vars.version;
       const database = this.vars.get('database');
       const path = this.vars.get('search_path');
-      this.#planKey = [
+      this.#planKey = JSON.stringify([
         database,
         path,
         this.#user,
         this.vars.get('timezone'),
         this.vars.get('sql_safe_updates'),
         this.vars.get('default_int_size'),
-      ].join('/');
+      ]);
       const searchPath = splitSearchPath(path).map((name) => (name === '$user' ? this.#user : name));
       this.#names = { currentDatabase: database, searchPath };
     }

@@ -83,6 +83,13 @@ export class RunContext implements StatementContext {
     return this.#snapshot;
   }
 
+  /** As catalog(), when nothing has to be waited for. */
+  catalogNow(): CatalogSnapshot | undefined {
+    const snapshot = this.engine.catalog.snapshotNow(this.reader);
+    if (snapshot) this.#snapshot = snapshot;
+    return snapshot;
+  }
+
   /** The snapshot, if anything has asked for it. */
   get knownSnapshot(): CatalogSnapshot | undefined {
     return this.#snapshot;

@@ -5,6 +5,7 @@
 import { StatementError } from '../../base/errors.ts';
 import { SqlState } from '../../base/sqlState.ts';
 import type { Datum } from '../../catalog/datum.ts';
+import { isAdmin } from '../../catalog/privileges.ts';
 import { type ColumnType, Type } from '../../catalog/type.ts';
 import type { Statement } from '../parse/ast.ts';
 import { isPlannable, planStatement } from '../plan/planner.ts';
@@ -16,6 +17,9 @@ import { type Batches, collect } from './run.ts';
 import type { Notice, ResultColumn, StatementResult } from './statement.ts';
 import type { CachedPlan, CachedStatement, StatementCache } from './statementCache.ts';
 import { insertTag, statementName } from './tags.ts';
+
+/** Plans a statement finds without making their keys: as it was prepared, and as it runs. */
+const RECENT_MAX = 4;
 
 /** A statement under way. */
 export interface Cursor {
@@ -48,11 +52,17 @@ export interface OpenOptions {
   readonly types: readonly (ColumnType | undefined)[];
 }
 
-/** Opens a statement: plans it, or runs its hook. Throws what planning throws; 0A000 for a kind nobody runs. */
-export async function openStatement(statement: CachedStatement, context: RunContext, options: OpenOptions): Promise<Cursor> {
+/**
+ * Opens a statement: plans it, or runs its hook. Throws what planning throws; 0A000 for a kind nobody
+ * runs. Without waiting when its plan is at hand.
+ */
+export function openStatement(statement: CachedStatement, context: RunContext, options: OpenOptions): Cursor | Promise<Cursor> {
   const { ast } = statement;
-  if (isPlannable(ast)) return openPlan(await planFor(statement, context, options), ast, context);
-  return openHook(ast, context);
+  if (!isPlannable(ast)) return openHook(ast, context);
+  const snapshot = statement.recent && context.catalogNow();
+  const known = snapshot && recentPlan(statement, snapshot.version, options);
+  if (known) return openPlan(known, ast, context);
+  return planFor(statement, context, options).then((plan) => openPlan(plan, ast, context));
 }
 
 function openPlan(plan: CachedPlan, ast: Statement, context: RunContext): Cursor {
@@ -96,22 +106,65 @@ export async function describeStatement(
   options: OpenOptions,
 ): Promise<{ parameterTypes: readonly ColumnType[]; columns: readonly ResultColumn[] | undefined }> {
   if (isPlannable(statement.ast)) {
-    const { columns, placeholderTypes } = (await planFor(statement, context, options)).compiled.plan;
-    const isSilent = statement.ast.kind !== 'select' && columns.length === 0;
-    return { parameterTypes: placeholderTypes, columns: isSilent ? undefined : columns };
+    return describePlan(await planFor(statement, context, options), statement.ast);
   }
   const columns = context.engine.statements.get(statement.ast.kind)?.columns(statement.ast, context);
   return { parameterTypes: options.types.map((type) => type ?? Type.String), columns };
 }
 
+/**
+ * As describeStatement, from a plan made at this version of the catalog; undefined when there is none
+ * at hand. Needs no transaction.
+ */
+export function describeKnown(
+  statement: CachedStatement,
+  version: number,
+  options: OpenOptions,
+): { parameterTypes: readonly ColumnType[]; columns: readonly ResultColumn[] | undefined } | undefined {
+  const plan = recentPlan(statement, version, options);
+  return plan && describePlan(plan, statement.ast);
+}
+
+function describePlan(
+  { compiled: { plan } }: CachedPlan,
+  ast: Statement,
+): { parameterTypes: readonly ColumnType[]; columns: readonly ResultColumn[] | undefined } {
+  const isSilent = ast.kind !== 'select' && plan.columns.length === 0;
+  return { parameterTypes: plan.placeholderTypes, columns: isSilent ? undefined : plan.columns };
+}
+
+/** A plan found not long ago under the very same options: compared by identity, which costs no text. */
+function recentPlan({ recent }: CachedStatement, version: number, { types, planKey }: OpenOptions): CachedPlan | undefined {
+  if (!recent) return undefined;
+  for (const entry of recent) {
+    if (
+      entry.version === version &&
+      entry.planKey === planKey &&
+      (entry.types === types || (types.length === 0 && entry.types.length === 0))
+    )
+      return entry.plan;
+  }
+  return undefined;
+}
+
+/** For admins only, whose privileges hang on the name alone: planKey holds it. */
+function noteRecent(statement: CachedStatement, version: number, { types, planKey }: OpenOptions, plan: CachedPlan): void {
+  statement.recent ??= [];
+  if (statement.recent.length >= RECENT_MAX) statement.recent.shift();
+  statement.recent.push({ version, planKey, types, plan });
+}
+
 /** Plans a statement, or finds its plan; its names join the transaction's reads when it runs. */
 async function planFor(statement: CachedStatement, context: RunContext, options: OpenOptions): Promise<CachedPlan> {
-  const snapshot = await context.catalog();
-  const types = options.types.length === 0 ? '' : options.types.map((type) => type?.oid ?? 0).join(',');
+  const snapshot = context.catalogNow() ?? (await context.catalog());
   const roles = await context.roles();
+  const types = options.types.length === 0 ? '' : options.types.map((type) => type?.oid ?? 0).join(',');
   const key = `${snapshot.version}/${types}/${options.planKey}/${roles.size > 1 ? [...roles].join() : ''}`;
   const known = statement.plans.get(key);
-  if (known) return known;
+  if (known) {
+    if (isAdmin(context.user)) noteRecent(statement, snapshot.version, options, known);
+    return known;
+  }
   const { ast } = statement;
   if (!isPlannable(ast)) throw new StatementError(SqlState.InternalError, 'internal error: this statement is not planned');
   const tracked = snapshot.tracked();

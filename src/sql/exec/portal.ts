@@ -4,6 +4,7 @@
 import { StatementError } from '../../base/errors.ts';
 import { SqlState } from '../../base/sqlState.ts';
 import type { Datum } from '../../catalog/datum.ts';
+import type { ColumnType } from '../../catalog/type.ts';
 import type { RunContext } from './context.ts';
 import type { Cursor } from './cursor.ts';
 import type { Notice, PreparedInfo, ResultColumn } from './statement.ts';
@@ -56,4 +57,14 @@ export function requireColumns(told: readonly ResultColumn[] | undefined, given:
       hint: 'prepare the statement again',
     });
   }
+}
+
+/** No types, for statements of so many placeholders: one array each, so that plans are found by it. */
+const UNTYPED: readonly (readonly undefined[])[] = Array.from({ length: 64 }, (_, count) => new Array<undefined>(count).fill(undefined));
+
+/** A statement's placeholder types, as far as the client gave them. */
+export function padded(types: readonly (ColumnType | undefined)[], count: number): readonly (ColumnType | undefined)[] {
+  const untyped = types.length === 0 ? UNTYPED[count] : undefined;
+  if (untyped) return untyped;
+  return Array.from({ length: Math.max(count, types.length) }, (_, i) => types[i]);
 }

@@ -22,10 +22,10 @@ import type { Statement } from '../parse/ast.ts';
 import { isPlannable } from '../plan/planner.ts';
 import { commonAsOf } from './asOf.ts';
 import type { SessionOptions } from './clientState.ts';
-import type { RunContext } from './context.ts';
-import { describeStatement, drain, type OpenOptions, openStatement } from './cursor.ts';
+import { RunContext } from './context.ts';
+import { describeKnown, describeStatement, drain, type OpenOptions, openStatement } from './cursor.ts';
 import { nameLockedRow } from './lockedRow.ts';
-import { dropPortal, type OpenPortal, type Portal, type PortalResult, type PreparedStatement, requireColumns } from './portal.ts';
+import { dropPortal, type OpenPortal, type Portal, type PortalResult, type PreparedStatement, padded, requireColumns } from './portal.ts';
 import type { EngineServices, ResultColumn, SessionState, StatementResult } from './statement.ts';
 import type { CachedStatement, StatementCache } from './statementCache.ts';
 import { SessionTransaction } from './transaction.ts';
@@ -69,12 +69,11 @@ export class Session extends TransactionControl implements SessionState {
 
   // ---- running --------------------------------------------------------------------------------
 
-  /** Runs a call when the ones before it are done. */
+  /** Runs a call when the ones before it are done; `work` never throws, it rejects. */
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
     if (this.#isClosed) return Promise.reject(this.terminatedBy ?? new StateError(SqlState.AdminShutdown, 'the session is closed'));
-    this.#callCount++;
     this.limits.stopIdle();
-    const turn = this.#queue.then(work, work);
+    const turn = this.#callCount++ === 0 ? work() : this.#queue.then(work);
     const done = (): void => {
       if (--this.#callCount === 0 && !this.#isClosed) this.limits.startIdle(this.transaction !== undefined);
     };
@@ -203,7 +202,8 @@ export class Session extends TransactionControl implements SessionState {
 
   /** Runs one statement to its end in the present transaction, which begins here when there is none. */
   async #runInTransaction(statement: CachedStatement, options: ExecuteOptions): Promise<StatementResult> {
-    const special = await this.runTransactionStatement(statement.ast);
+    const control = this.runTransactionStatement(statement.ast);
+    const special = control && (await control);
     if (special) return special;
     const stopTimer = this.limits.startStatement();
     try {
@@ -228,9 +228,12 @@ export class Session extends TransactionControl implements SessionState {
   }
 
   async #runOnce(statement: CachedStatement, options: ExecuteOptions): Promise<StatementResult> {
-    const context = await this.#begin(statement, options.placeholders ?? [], options.placeholderTypes ?? []);
+    const types = options.placeholderTypes ?? [];
+    const begun = this.#begin(statement, options.placeholders ?? [], types);
+    const context = begun instanceof RunContext ? begun : await begun;
     try {
-      const cursor = await openStatement(statement, context, this.#openOptions(options.placeholderTypes ?? []));
+      const opened = openStatement(statement, context, this.#openOptions(types));
+      const cursor = opened instanceof Promise ? await opened : opened;
       if (isPlannable(statement.ast)) requireColumns(options.columns, cursor.columns);
       return await drain(cursor, context);
     } catch (error) {
@@ -239,11 +242,11 @@ export class Session extends TransactionControl implements SessionState {
   }
 
   /** The context of a statement, in the present transaction or a new implicit one. */
-  async #begin(
+  #begin(
     statement: CachedStatement,
     placeholders: readonly Datum[],
     types: readonly (ColumnType | undefined)[],
-  ): Promise<RunContext> {
+  ): RunContext | Promise<RunContext> {
     this.activeQuery = statement.sql;
     this.abort.signal.throwIfAborted();
     this.transaction?.checkRunnable();
@@ -252,14 +255,17 @@ export class Session extends TransactionControl implements SessionState {
     if (!this.transaction.isImplicit) this.limits.checkTransactionLimit();
     const { kvTxn } = this.transaction;
     if (kvTxn) kvTxn.lockTimeoutMicros = Number(this.vars.get('lock_timeout')) * 1000;
-    let context = this.newContext(this.transaction, placeholders, types);
-    if (statement.asOf.all.length > 0) {
-      const at = await commonAsOf(statement.asOf, context);
-      if (at !== undefined) this.transaction.setOptions({ asOf: at });
-      context = this.newContext(this.transaction, placeholders, types);
-    }
+    const context = this.newContext(this.transaction, placeholders, types);
+    if (statement.asOf.all.length > 0) return this.#beginAsOf(statement, context, this.transaction);
     if (!SETTINGS.has(statement.ast.kind)) this.transaction.statementCount++;
     return context;
+  }
+
+  async #beginAsOf(statement: CachedStatement, context: RunContext, transaction: SessionTransaction): Promise<RunContext> {
+    const at = await commonAsOf(statement.asOf, context);
+    if (at !== undefined) transaction.setOptions({ asOf: at });
+    if (!SETTINGS.has(statement.ast.kind)) transaction.statementCount++;
+    return this.newContext(transaction, context.placeholders, context.placeholderTypes);
   }
 
   /** A portal with rows to come goes on reading what it read before, so the snapshot stays. */
@@ -329,10 +335,14 @@ export class Session extends TransactionControl implements SessionState {
   ): Promise<PreparedStatement> {
     if (!statement) return { name, sql, statement, ast: undefined, parameterTypes: [], columns: undefined };
     if (this.transaction && !this.transaction.isImplicit && !TRANSACTION_CONTROL.has(statement.ast.kind)) this.transaction.checkRunnable();
+    const options = this.#openOptions(padded(given, statement.placeholderCount));
+    const version = this.transaction === undefined ? this.engine.catalog.currentNow()?.version : undefined;
+    const known = version === undefined ? undefined : describeKnown(statement, version, options);
+    if (known) return { name, sql, statement, ast: statement.ast, ...known };
     const transaction = this.transaction ?? new SessionTransaction(this.engine.kv, this.defaults(), true);
     try {
       const context = this.newContext(transaction, [], given);
-      const described = await describeStatement(statement, context, this.#openOptions(padded(given, statement.placeholderCount)));
+      const described = await describeStatement(statement, context, options);
       return { name, sql, statement, ast: statement.ast, ...described };
     } finally {
       if (transaction !== this.transaction) transaction.rollback();
@@ -595,8 +605,4 @@ function resultBytes(result: StatementResult): number {
   let bytes = 0;
   for (const row of result.rows) for (const value of row) bytes += typeof value === 'string' ? value.length : 8;
   return bytes;
-}
-
-function padded(types: readonly (ColumnType | undefined)[], count: number): (ColumnType | undefined)[] {
-  return Array.from({ length: Math.max(count, types.length) }, (_, i) => types[i]);
 }

@@ -5,6 +5,7 @@
  * what they depend on beside the text: catalog version, names, settings, placeholder types.
  */
 import type { CatalogDependencies } from '../../catalog/catalog.ts';
+import type { ColumnType } from '../../catalog/type.ts';
 import { parseStatements, type ParsedStatement } from '../parse/parse.ts';
 import { type AsOfClauses, findAsOf } from './asOf.ts';
 import type { CompiledPlan } from './executor.ts';
@@ -18,6 +19,16 @@ export interface CachedPlan {
 export interface CachedStatement extends ParsedStatement {
   readonly asOf: AsOfClauses;
   readonly plans: Map<string, CachedPlan>;
+  /** A few of them by identity: cursor.ts. */
+  recent?: RecentPlan[];
+}
+
+/** A plan and what it was found by. */
+export interface RecentPlan {
+  readonly version: number;
+  readonly planKey: string;
+  readonly types: readonly (ColumnType | undefined)[];
+  readonly plan: CachedPlan;
 }
 
 const CACHED_TEXTS_MAX = 1000;

@@ -310,7 +310,7 @@ export class SessionTransaction {
       return false;
     }
     await this.#txn?.commit();
-    await this.#finishSchemaChanges();
+    if (this.#schemaChanges.size > 0) await this.#finishSchemaChanges();
     return true;
   }
 

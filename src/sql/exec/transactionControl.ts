@@ -23,6 +23,9 @@ import { SessionTransaction, type TransactionOptions } from './transaction.ts';
 
 export const TRANSACTION_CONTROL: ReadonlySet<string> = new Set(['begin', 'commit', 'rollback', 'savepoint', 'releaseSavepoint']);
 
+/** Kinds that runTransactionStatement looks at. */
+const CONTROLLED: ReadonlySet<string> = new Set([...TRANSACTION_CONTROL, 'show']);
+
 export abstract class TransactionControl extends ClientState {
   /** Ends what runs: the client's signal, a time limit, the session's close. */
   protected abort = new AbortController();
@@ -85,7 +88,11 @@ export abstract class TransactionControl extends ClientState {
   }
 
   /** Runs a statement that begins, marks or ends a transaction; undefined when it is none. */
-  protected async runTransactionStatement(ast: Statement): Promise<StatementResult | undefined> {
+  protected runTransactionStatement(ast: Statement): Promise<StatementResult | undefined> | undefined {
+    return CONTROLLED.has(ast.kind) ? this.#runControl(ast) : undefined;
+  }
+
+  async #runControl(ast: Statement): Promise<StatementResult | undefined> {
     const done = (tag: string): StatementResult => ({ tag, rows: [], notices: [] });
     try {
       switch (ast.kind) {
