@@ -4,6 +4,7 @@
  *   --trace          prints what happens, as it happens
  *   --skip 1-20,25   leaves steps out: how a shortened trace is replayed
  *   --shorten N      at most N runs to shorten a failing trace; default 120, 0 for none
+ *   --fault a101963  puts a known bug back, which some seed must find (docs/advisories.md)
  *   --summary FILE   writes how often each operation and fault ran, as JSON
  *
  * Exits with 1 after the first seed that fails.
@@ -11,6 +12,7 @@
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 
+import { TEST_FAULTS, type TestFault } from '../../src/base/testFaults.ts';
 import { shorten } from './shorten.ts';
 import { type RunResult, simulate } from './simulation.ts';
 import { formatSteps, parseSteps } from './stepSet.ts';
@@ -26,6 +28,7 @@ const { values } = parseArgs({
     skip: { type: 'string', default: '' },
     shorten: { type: 'string', default: '120' },
     summary: { type: 'string' },
+    fault: { type: 'string' },
     trace: { type: 'boolean', default: false },
   },
 });
@@ -40,12 +43,13 @@ process.on('unhandledRejection', (error) => {
 
 const steps = positive('steps', values.steps);
 const skip = parseSteps(values.skip);
+const fault = faultNamed(values.fault);
 const total = new Map<string, number>();
 let seedCount = 0;
 
 for (const seed of seeds()) {
   running = String(seed);
-  const result = await simulate({ seed: String(seed), steps, skip, ...(values.trace && { tracing: (line) => console.log(line) }) });
+  const result = await simulate({ seed: String(seed), steps, skip, fault, ...(values.trace && { tracing: (line) => console.log(line) }) });
   seedCount++;
   for (const [what, count] of result.counts) total.set(what, (total.get(what) ?? 0) + count);
   if (result.failure) {
@@ -81,14 +85,22 @@ async function report(seed: string, result: RunResult): Promise<void> {
   console.log(`\nseed ${seed} FAILED at step ${failure.step}: ${failure.invariant}\n  ${failure.message}\n`);
   if (failure.stack) console.log(`${failure.stack}\n`);
   const runsMax = positive('shorten', values.shorten);
-  const shortest = runsMax === 0 ? { skip, result, runs: 0 } : await shorten({ seed, steps, skip, result, runsMax });
+  const shortest = runsMax === 0 ? { skip, result, runs: 0 } : await shorten({ seed, steps, skip, fault, result, runsMax });
   const kept = steps - shortest.skip.size;
   console.log(`shortened to ${kept} of ${steps} steps in ${shortest.runs} runs; the end of its trace:`);
   for (const line of shortest.result.trace.slice(-TRACE_LINES_SHOWN)) console.log(`  ${line}`);
   const shown = shortest.result.failure;
   console.log(`\n  ${shown?.invariant}: ${shown?.message}\n`);
   const skipped = shortest.skip.size > 0 ? ` --skip ${formatSteps(shortest.skip)}` : '';
-  console.log(`replay: npm run sim -- --seed ${seed} --steps ${steps} --trace --shorten 0${skipped}`);
+  const put = fault === undefined ? '' : ` --fault ${fault}`;
+  console.log(`replay: npm run sim -- --seed ${seed} --steps ${steps} --trace --shorten 0${skipped}${put}`);
+}
+
+function faultNamed(name: string | undefined): TestFault | undefined {
+  if (name === undefined) return undefined;
+  const found = TEST_FAULTS.find((one) => one === name);
+  if (found === undefined) throw new Error(`--fault ${name}: there are ${TEST_FAULTS.join(', ')}`);
+  return found;
 }
 
 function printSummary(): void {

@@ -4,12 +4,14 @@
  * Greedy: first what comes after the failure, then ever smaller stretches, from the end to the front.
  * Every step throws dice of its own, so what is left does the same things as before as far as it can.
  */
+import type { TestFault } from '../../src/base/testFaults.ts';
 import { type RunResult, simulate } from './simulation.ts';
 
 export interface Failing {
   readonly seed: string;
   readonly steps: number;
   readonly skip: ReadonlySet<number>;
+  readonly fault?: TestFault | undefined;
   readonly result: RunResult;
   /** How many runs may be tried. */
   readonly runsMax: number;
@@ -21,14 +23,14 @@ export interface Shortened {
   readonly runs: number;
 }
 
-export async function shorten({ seed, steps, skip, result, runsMax }: Failing): Promise<Shortened> {
+export async function shorten({ seed, steps, skip, fault, result, runsMax }: Failing): Promise<Shortened> {
   let best = { skip, result };
   let runs = 0;
   const attempt = async (dropped: readonly number[]): Promise<boolean> => {
     if (runs >= runsMax || dropped.length === 0) return false;
     runs++;
     const tried = new Set([...best.skip, ...dropped]);
-    const outcome = await simulate({ seed, steps, skip: tried });
+    const outcome = await simulate({ seed, steps, skip: tried, fault });
     if (outcome.failure?.invariant !== result.failure?.invariant) return false;
     best = { skip: tried, result: outcome };
     return true;

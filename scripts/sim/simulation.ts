@@ -6,6 +6,7 @@
  * the model catches up with what was committed, and the invariants are checked. At the end faults
  * stop, nodes return, jobs resume, and every backup is restored to moments that it claims.
  */
+import { type TestFault, withTestFault } from '../../src/base/testFaults.ts';
 import type { Session } from '../../src/sql/exec/session.ts';
 import { Backups } from './backups.ts';
 import { Clients } from './clients.ts';
@@ -24,6 +25,8 @@ export interface RunOptions {
   readonly steps: number;
   /** Steps that are left out. */
   readonly skip?: ReadonlySet<number>;
+  /** A known bug put back, which the run is to find (docs/advisories.md). */
+  readonly fault?: TestFault | undefined;
   readonly tracing?: (line: string) => void;
 }
 
@@ -41,7 +44,11 @@ const CLIENTS = 4;
 const MICROS_PER_HOUR = 3_600_000_000;
 const HOURS_TO_END_MAX = 48;
 
-export async function simulate(options: RunOptions): Promise<RunResult> {
+export function simulate(options: RunOptions): Promise<RunResult> {
+  return withTestFault(options.fault, () => runOnce(options));
+}
+
+async function runOnce(options: RunOptions): Promise<RunResult> {
   const dice = Dice.ofSeed(options.seed);
   const world = await World.open(dice.fork('world'), options.tracing);
   const run = new Run(world, dice);

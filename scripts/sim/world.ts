@@ -36,6 +36,8 @@ export class SimFailure extends Error {
   }
 }
 
+const RESTORE_CHECKPOINT_BYTES = 100;
+
 /** The transactions that one statement began. */
 export interface Stamp {
   readonly txns: Txn[];
@@ -153,6 +155,8 @@ export class World {
       localities: Array.from({ length: NODES }, (_, i) => `region=r${i + 1}`),
       executor: new SimExecutor(dice.fork('executor')),
       ioClock: new TurnClock(clock, dice.fork('io clock')),
+      // A checkpoint every few rows, some of them inside a row: a crash rarely finds a restore at its start.
+      restoreCheckpointBytes: RESTORE_CHECKPOINT_BYTES,
       wrapStorage: (inner) => new SlowStorage(faults.wrap(inner), jitter),
     });
     const world = new World(db, clock, dice, faults, tracing);

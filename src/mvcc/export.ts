@@ -16,6 +16,7 @@ import type { Bytes } from '../base/bytes.ts';
 import type { Span } from '../base/span.ts';
 import { mergeSpans, nextKey } from '../base/span.ts';
 import type { Timestamp } from '../base/timestamp.ts';
+import { hasTestFault } from '../base/testFaults.ts';
 import { MAX_TIMESTAMP } from '../base/timestamp.ts';
 import { sortByKey } from './keySort.ts';
 import type { ResumePoint, StoreState } from './storeState.ts';
@@ -92,6 +93,7 @@ export class ExportCursor {
 
   #nextFromTree(from: ResumePoint, out: VersionBatch, maxBytes: number): void {
     const bytesBefore = out.bytes;
+    const keyBytesMax = keyBytesMaxOf(maxBytes);
     this.#state.tree.walk({ key: from.key, endKey: this.#span.endKey }, (key, head) => {
       let version = versionAt(head, this.#end);
       if (!this.#allVersions) {
@@ -102,8 +104,8 @@ export class ExportCursor {
         while (version !== undefined && version.ts >= before) version = version.older;
         let keyBytes = 0;
         for (; version !== undefined && version.ts > this.#start; version = version.older) {
-          if (keyBytes >= maxBytes) {
-            this.#resume = { key, before: nextTimestamp(version) };
+          if (keyBytes >= keyBytesMax) {
+            this.#resume = insideKey(key, version);
             return true;
           }
           out.push(key, version.ts, version.value);
@@ -126,14 +128,15 @@ export class ExportCursor {
       index++;
     }
     const bytesBefore = out.bytes;
+    const keyBytesMax = keyBytesMaxOf(maxBytes);
     let keyBytes = 0;
     for (; index < keys.length; index++) {
       const key = keys[index] as Bytes;
       const version = versions[index] as Version;
       const sameKey = index > this.#loggedIndex && keys[index - 1] === key;
       if (!sameKey) keyBytes = 0;
-      if (sameKey && keyBytes >= maxBytes) {
-        this.#resume = { key, before: nextTimestamp(version) };
+      if (sameKey && keyBytes >= keyBytesMax) {
+        this.#resume = insideKey(key, version);
         break;
       }
       if (!sameKey && out.bytes - bytesBefore >= maxBytes) {
@@ -145,6 +148,17 @@ export class ExportCursor {
     }
     this.#loggedIndex = index;
   }
+}
+
+/** Where to go on when `version` is the first that found no room. */
+function insideKey(key: Bytes, version: Version): ResumePoint {
+  if (hasTestFault('a101963')) return { key: nextKey(key) };
+  return { key, before: nextTimestamp(version) };
+}
+
+/** Versions of one key that a piece takes. The bug put back shows in rows of a few bytes as well as in large ones. */
+function keyBytesMaxOf(maxBytes: number): number {
+  return hasTestFault('a101963') ? Math.min(maxBytes, 128) : maxBytes;
 }
 
 /** The exclusive bound under which this version comes first. */

@@ -23,7 +23,7 @@ import type { KeyRewriter } from './keyRewriter.ts';
 import { mergeUnit } from './mergeUnit.ts';
 import { isUsedWhole, type LayerFile, type RestoreUnit, unitBytes, unitsAfter } from './spanCovering.ts';
 
-/** Rows of one ingested run: two or three milliseconds of the main thread. */
+/** Rows of one ingested run: two or three milliseconds of the main thread. A run is never more than lies between two checkpoints. */
 const RUN_ROWS_MAX = 4096;
 const RUN_BYTES_MAX = 1 << 20;
 /** The last byte of a row's first key: column family 0. */
@@ -133,7 +133,7 @@ class IngestWork {
     const cursors = unit.files.map((file) => this.#cursors.get(file) as FileCursor);
     // Together, so that the first reads of many layers do not wait for one another.
     await Promise.all(cursors.map((cursor) => cursor.enter(unit.span)));
-    const run = new RunBuilder(index, (finished) => this.#flush(index, finished));
+    const run = new RunBuilder(index, Math.min(RUN_BYTES_MAX, this.#options.checkpointBytes), (finished) => this.#flush(index, finished));
     await mergeUnit(cursors, this.#options.time, run);
     await run.drain();
   }
@@ -173,6 +173,7 @@ interface FinishedRun {
 /** Collects rows of one index under their new keys. */
 class RunBuilder {
   readonly #index: RestoredIndex;
+  readonly #bytesMax: number;
   readonly #flush: (run: FinishedRun) => Promise<void>;
   #keys: Bytes[] = [];
   #values: Bytes[] = [];
@@ -180,8 +181,9 @@ class RunBuilder {
   #rowCount = 0;
   #dataBytes = 0;
 
-  constructor(index: RestoredIndex, flush: (run: FinishedRun) => Promise<void>) {
+  constructor(index: RestoredIndex, bytesMax: number, flush: (run: FinishedRun) => Promise<void>) {
     this.#index = index;
+    this.#bytesMax = bytesMax;
     this.#flush = flush;
   }
 
@@ -191,7 +193,7 @@ class RunBuilder {
     this.#lastKey = key;
     this.#dataBytes += key.length + value.length;
     if (key.charCodeAt(key.length - 1) === FAMILY_ZERO) this.#rowCount++;
-    return this.#keys.length < RUN_ROWS_MAX && this.#dataBytes < RUN_BYTES_MAX;
+    return this.#keys.length < RUN_ROWS_MAX && this.#dataBytes < this.#bytesMax;
   }
 
   async drain(): Promise<void> {

@@ -86,7 +86,8 @@ export class Database {
     registerSchemaChanges({ engine, jobs, protections, reconciler: this.reconciler });
     const deps = { kv, catalog, engine, jobs, storage, protections, settings };
     registerBackup(deps);
-    registerRestore(deps);
+    const { restoreCheckpointBytes } = parts.options;
+    registerRestore({ ...deps, ...(restoreCheckpointBytes !== undefined && { restoreCheckpointBytes }) });
     registerNodeFunctions(engine);
     registerGcStatus(engine, jobs);
     registerInternals({ engine, protections, clock: kv.clock });
