@@ -22,7 +22,9 @@ import {
   tableCodec,
   type TableCodec,
 } from '../../catalog/rowCodec.ts';
+import { type Compiled, compileExpr } from '../expr/compile.ts';
 import { compileAsync, type CompiledAsync } from '../expr/compileAsync.ts';
+import { traits } from '../expr/traits.ts';
 import type { KeyAlternative, ScanNode } from '../plan/plan.ts';
 import { type Batches, evaluate, type Operator, type Run } from './run.ts';
 
@@ -236,15 +238,36 @@ function rowFetcher(node: ScanNode, codec: TableCodec): (primaryKeys: readonly D
   };
 }
 
+/** The one key that a constraint names, when its values need no waiting: null when no row can match. Undefined for other constraints. */
+function compileOneKey(node: ScanNode): ((run: Run) => Datum[] | null) | undefined {
+  const values: Compiled[] = [];
+  for (const alternatives of node.constraint?.prefix ?? []) {
+    const [only] = alternatives;
+    if (alternatives.length !== 1 || only?.kind !== 'value' || traits(only.value).isAsync) return undefined;
+    values.push(compileExpr(only.value));
+  }
+  return (run) => {
+    const key = values.map((value) => value([], run.eval));
+    // A comparison with NULL is never true.
+    return key.includes(null) ? null : key;
+  };
+}
+
 /** Point reads of the primary index: one get for all of them. */
 function pointReads(node: ScanNode, codec: TableCodec, limitOf: ((run: Run) => Promise<number | undefined>) | undefined): Operator {
   const prefixOf = compilePrefix(node);
+  const oneKeyOf = compileOneKey(node);
+  const keysOf = async (run: Run): Promise<Datum[][]> => {
+    const prefix = await prefixOf(run);
+    return prefix ? combinations(prefix) : [];
+  };
   const fetch = rowFetcher(node, codec);
   return async function* (run) {
-    const prefix = await prefixOf(run);
-    if (!prefix) return;
+    const key = oneKeyOf?.(run);
+    const keys = key === undefined ? await keysOf(run) : key === null ? [] : [key];
+    if (keys.length === 0) return;
     const limit = limitOf && (await limitOf(run));
-    let rows = await fetch(combinations(prefix), run);
+    let rows = await fetch(keys, run);
     if (limit !== undefined) rows = rows.slice(0, limit);
     if (rows.length > 0) yield rows;
   };
