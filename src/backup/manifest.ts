@@ -16,6 +16,7 @@ import { isVarveError } from '../base/errors.ts';
 import { mapConcurrently } from '../base/mapConcurrently.ts';
 import type { Span } from '../base/span.ts';
 import { SqlState } from '../base/sqlState.ts';
+import { hasTestFault } from '../base/testFaults.ts';
 import type { Timestamp } from '../base/timestamp.ts';
 import { VERSION } from '../base/version.ts';
 import type { Descriptor } from '../catalog/descriptor.ts';
@@ -184,7 +185,19 @@ export async function encodeManifest(manifest: Manifest): Promise<Buffer> {
 /** The manifest in the bytes of `file`. */
 export async function decodeManifest(bytes: Buffer, file: string): Promise<Manifest> {
   const text = await decodeEnvelope(MANIFEST_MAGIC, MAJOR_VERSION, bytes, { what: 'manifest', file });
+  if (hasTestFault('a72839')) requireOwnVersion(text, file);
   return manifestFromJson(JsonFields.parse(text, file));
+}
+
+/** A bug that tests put back: what another version wrote is refused, whether or not its format can be read. */
+function requireOwnVersion(text: string, file: string): void {
+  const { writtenBy } = JSON.parse(text) as { writtenBy: string };
+  if (writtenBy !== VERSION) throw corruptFile({ file, offset: 0 }, 'version of the writer', VERSION, writtenBy);
+}
+
+/** The writer that a manifest names. While that bug is back every other job counts as a later version's, so that versions meet. */
+function writerOf(manifest: Manifest): string {
+  return hasTestFault('a72839') && Number(manifest.jobId.at(-1)) % 2 === 1 ? `${VERSION}-next` : VERSION;
 }
 
 /** The JSON document of SHOW BACKUP ... WITH as_json, and of the file. */
@@ -193,7 +206,7 @@ export function manifestToJson(manifest: Manifest): JsonObject {
     format: FORMAT,
     majorVersion: MAJOR_VERSION,
     minorVersion: MINOR_VERSION,
-    writtenBy: VERSION,
+    writtenBy: writerOf(manifest),
     layerId: manifest.layerId,
     clusterId: manifest.clusterId,
     jobId: manifest.jobId,
