@@ -36,8 +36,6 @@ export class SimFailure extends Error {
   }
 }
 
-const RESTORE_CHECKPOINT_BYTES = 100;
-
 /** The transactions that one statement began. */
 export interface Stamp {
   readonly txns: Txn[];
@@ -156,7 +154,7 @@ export class World {
       executor: new SimExecutor(dice.fork('executor')),
       ioClock: new TurnClock(clock, dice.fork('io clock')),
       // A checkpoint every few rows, some of them inside a row: a crash rarely finds a restore at its start.
-      restoreCheckpointBytes: RESTORE_CHECKPOINT_BYTES,
+      restoreCheckpointBytes: dice.fork('checkpoints').pick([1, 30, 100]),
       wrapStorage: (inner) => new SlowStorage(faults.wrap(inner), jitter),
     });
     const world = new World(db, clock, dice, faults, tracing);
