@@ -254,7 +254,7 @@ test('crashes at every checkpoint, before and after it is stored: each run goes 
         if (update.fractionCompleted !== 0.98) throw new Error('crash after the checkpoint');
       },
     } as unknown as JobContext;
-    const resumer = new RestoreResumer({ kv, catalog, storage, checkpointBytes: 1 }, detailsFromJson(record.details));
+    const resumer = new RestoreResumer({ kv, catalog, storage, checkpointBytes: 1 << 13 }, detailsFromJson(record.details));
     try {
       outcome = await resumer.resume(context);
     } catch (error) {
@@ -262,7 +262,11 @@ test('crashes at every checkpoint, before and after it is stored: each run goes 
     }
   }
   assert.ok(runs > 6, `${runs} runs`);
-  assert.is(new Set(doneKeys).size, doneKeys.length - 1, 'every stored checkpoint is further than the one before, but for the last');
+  assert.is(
+    new Set(doneKeys.slice(0, -1)).size,
+    doneKeys.length - 1,
+    'every stored checkpoint is further than the one before, but for the last',
+  );
   await database.run("SET CLUSTER SETTING jobs.debug.pausepoints = ''");
   await kv.run(async (txn) => await outcome?.inFinalTxn?.(txn));
   await assertSame(database, 'r', 'after crashes');
