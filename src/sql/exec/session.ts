@@ -26,6 +26,7 @@ import { RunContext } from './context.ts';
 import { describeKnown, describeStatement, drain, type OpenOptions, openStatement } from './cursor.ts';
 import { nameLockedRow } from './lockedRow.ts';
 import { dropPortal, type OpenPortal, type Portal, type PortalResult, type PreparedStatement, padded, requireColumns } from './portal.ts';
+import { isConflict, resultBytes } from './runAgain.ts';
 import type { EngineServices, ResultColumn, SessionState, StatementResult } from './statement.ts';
 import type { CachedStatement, StatementCache } from './statementCache.ts';
 import { SessionTransaction } from './transaction.ts';
@@ -594,15 +595,4 @@ export class Session extends TransactionControl implements SessionState {
     this.#prepared.clear();
     this.#onClose();
   }
-}
-
-function isConflict(error: unknown): boolean {
-  return isVarveError(error) && error.code === SqlState.SerializationFailure;
-}
-
-/** About what a result takes while it is held back. */
-function resultBytes(result: StatementResult): number {
-  let bytes = 0;
-  for (const row of result.rows) for (const value of row) bytes += typeof value === 'string' ? value.length : 8;
-  return bytes;
 }
