@@ -30,11 +30,16 @@ import type {
 import { alreadyExists, partsOf, type SchemaChange } from './common.ts';
 import { namesType, refreshUsers, typeRenaming } from './typeUsers.ts';
 
+/** Options whose values could ask for what a database here never is. */
+const CHECKED_OPTIONS: ReadonlySet<string> = new Set(['encoding', 'lc_collate', 'lc_ctype', 'template']);
+
 export async function createDatabase(change: SchemaChange, stmt: CreateDatabase): Promise<void> {
   const name = stmt.name.text;
   if (name === '') throw new StatementError(SqlState.SyntaxError, 'empty database name');
   for (const option of stmt.options) {
-    const value = option.value ? await change.context.evalString(option.value).catch(() => undefined) : undefined;
+    // CONNECTION LIMIT, OWNER and the like mean nothing here, whatever their values.
+    if (!CHECKED_OPTIONS.has(option.name) || !option.value || option.value.kind === 'default') continue;
+    const value = await change.context.evalString(option.value);
     if (option.name === 'encoding' && value !== undefined && !/^utf-?8$/i.test(value)) {
       throw new StatementError(SqlState.FeatureNotSupported, `unsupported encoding: ${value}`);
     }
