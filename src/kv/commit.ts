@@ -17,6 +17,7 @@ import type { Timestamp } from '../base/timestamp.ts';
 import { applyWrites } from './applyWrites.ts';
 import type { KvCore } from './core.ts';
 import { snapshotTimestamp, underWay } from './core.ts';
+import type { HeldKeys } from './heldKeys.ts';
 import { firstAtOrAfter } from './hooks.ts';
 import { indexOfKey } from './indexOfKey.ts';
 import type { CommittedWrites, Isolation } from './kv.ts';
@@ -30,6 +31,8 @@ export interface Committing {
   readonly isolation: Isolation;
   readonly readTimestamp: Timestamp;
   readonly reads: ReadSet;
+  /** Keys that a lock holds, of which nobody without a lock may have written a newer value. */
+  readonly held: HeldKeys;
   readonly buffer: WriteBuffer;
   readonly beforeCommitFns: readonly ((commitTimestamp: Timestamp) => void)[];
   /** What is buffered is about to be counted as data. */
@@ -53,6 +56,11 @@ export async function commitTxn(core: KvCore, txn: Committing): Promise<void> {
     validate(core, txn);
     txn.reads.rebase(ts);
     await core.executor.yield();
+    for (let large = underWay(core); large !== undefined; large = underWay(core)) await large.published;
+  }
+  if (txn.held.size >= PREVALIDATED_READS_MIN) {
+    const conflict = await txn.held.prevalidate(core.keyspace, snapshotTimestamp(core), core.executor);
+    if (conflict !== undefined) throw writeTooOldError(conflict.key, conflict.changedAt, conflict.readAt);
     for (let large = underWay(core); large !== undefined; large = underWay(core)) await large.published;
   }
   validate(core, txn);
@@ -89,7 +97,7 @@ function checkKeys(core: KvCore, keys: readonly Bytes[]): void {
   }
 }
 
-/** Throws 40001 unless everything read still holds; for a snapshot transaction, unless nothing it writes is newer than its snapshot. */
+/** Throws 40001 unless everything read or held still holds; for a snapshot transaction, unless nothing it writes is newer than its snapshot. */
 function validate(core: KvCore, txn: Committing): void {
   const { keyspace, gc } = core;
   const oldest = txn.reads.oldest();
@@ -107,6 +115,8 @@ function validate(core: KvCore, txn: Committing): void {
       }
     }
   }
+  const overrun = txn.held.firstChange(keyspace);
+  if (overrun !== undefined) throw writeTooOldError(overrun.key, overrun.changedAt, overrun.readAt);
   if (txn.isolation !== 'snapshot') return;
   for (const key of txn.buffer.sortedKeys()) {
     const changedAt = keyspace.find(key)?.store.keyChangedSince(key, txn.readTimestamp);

@@ -9,7 +9,8 @@
  *
  * Serializable transactions record every read. The weaker levels record what must be validated
  * anyway: constraint reads and what noteRead names. A row read in order to write it is held by its
- * lock there: it is asked for changes when the lock is granted, and nobody changes it afterwards.
+ * lock there: it is asked for changes when the lock is granted, and once more at commit, in case
+ * somebody changed it who takes no locks (heldKeys.ts).
  *
  * Lives elsewhere: validation, timestamp and applying (commit.ts), who waits for whom (lockTable.ts),
  * what it takes of the memory budget (memory.ts).
@@ -24,6 +25,7 @@ import type { Timestamp } from '../base/timestamp.ts';
 import { commitTxn } from './commit.ts';
 import type { KvCore } from './core.ts';
 import { snapshotTimestamp } from './core.ts';
+import { HeldKeys } from './heldKeys.ts';
 import type {
   Isolation,
   LockOptions,
@@ -71,6 +73,7 @@ export class LocalTxn implements Txn, LockOwner {
   lockTimeoutMicros = 0;
   /** For commit.ts. */
   readonly reads = new ReadSet();
+  readonly held = new HeldKeys();
   readonly buffer = new WriteBuffer();
   readonly beforeCommitFns: ((ts: Timestamp) => void)[] = [];
   readonly #afterCommitFns: ((ts: Timestamp) => void)[] = [];
@@ -174,6 +177,7 @@ export class LocalTxn implements Txn, LockOwner {
     this.#checkOpen();
     if (alreadyRead && options.wait === 'skip') for (const key of locked) this.reads.addPoint(key, this.#statementTimestamp);
     this.#catchUp(locked, alreadyRead);
+    if (alreadyRead && this.isolation !== 'serializable') this.held.add(locked, this.#readTimestamp, this.#core.keyspace);
     return locked;
   }
 
@@ -239,6 +243,7 @@ export class LocalTxn implements Txn, LockOwner {
   nextStatement(): void {
     this.#checkOpen();
     this.reads.mark();
+    this.held.mark();
     this.#statement = {
       writes: this.buffer.freeze(),
       hadRead: this.#hasRead,
@@ -256,6 +261,7 @@ export class LocalTxn implements Txn, LockOwner {
     this.buffer.restore(start.writes);
     this.#holding?.resize(this.buffer.heapBytes);
     this.reads.undo();
+    this.held.undo();
     this.beforeCommitFns.length = start.beforeCommitCount;
     this.#afterCommitFns.length = start.afterCommitCount;
     this.#hasRead = start.hadRead;
@@ -355,6 +361,7 @@ export class LocalTxn implements Txn, LockOwner {
     this.buffer.clear();
     this.#holding?.release();
     this.reads.clear();
+    this.held.clear();
   }
 
   #idle<T>(wait: Promise<T>): Promise<T> {

@@ -9,8 +9,8 @@ import * as assert from 'uvu/assert';
 
 import { utf8Decode } from '../../src/base/bytes.ts';
 import { isVarveError } from '../../src/base/errors.ts';
-import type { Isolation, Txn } from '../../src/kv/kv.ts';
-import { failure, key, makeKv, put, rows, value } from './support.ts';
+import type { Isolation, Kv, Txn } from '../../src/kv/kv.ts';
+import { failure, key, makeKv, numberKey, put, rows, TABLE, value } from './support.ts';
 
 const LEVELS: readonly Isolation[] = ['serializable', 'snapshot', 'read committed'];
 const NAMES = ['a', 'b', 'c', 'd'];
@@ -106,6 +106,65 @@ isolation('constraint reads and noted reads are validated at every level, plain 
       assert.is(found, code, `${how} at ${level}`);
     }
   }
+});
+
+isolation('a row that is held by its lock alone is asked for changes at commit, in case of a writer without locks', async () => {
+  const overruns: readonly (readonly [how: string, write: (kv: Kv) => Promise<unknown>, keys: readonly string[]])[] = [
+    ['a put', (kv) => put(kv, { b: '2' }), ['a', 'b', 'c']],
+    ['a delete', (kv) => put(kv, { b: null }), ['b']],
+    ['an ingest', (kv) => kv.ingest({ keys: [key('b')], values: [value('2')] }), ['a', 'b', 'c']],
+    ['a cleared index', async (kv) => kv.clearIndex(TABLE, 1), ['b']],
+  ];
+  for (const [how, overrun, names] of overruns) {
+    // A serializable transaction that knows of an index has its descriptor in the read set, and so sees its end.
+    for (const level of how === 'a cleared index' ? LEVELS.slice(1) : LEVELS) {
+      for (const heldKeysMin of [1, 3_000]) {
+        const { kv } = makeKv({ sliceCount: 0 });
+        await put(kv, { a: '1', b: '1', c: '1' });
+        const txn = kv.begin({ isolation: level });
+        txn.nextStatement();
+        await rows(txn);
+        await txn.lock(names.map(key), { alreadyRead: true });
+        const others = Array.from({ length: heldKeysMin }, (_, i) => numberKey(i, 107));
+        await txn.lock(others, { alreadyRead: level !== 'serializable' });
+        txn.write([key('107:x')], [value('1')]);
+        await overrun(kv);
+        assert.is((await failure(txn.commit())).code, '40001', `${how} at ${level}, ${heldKeysMin} keys`);
+      }
+    }
+  }
+});
+
+isolation('what changes between held rows, or before a later statement holds a row, is no conflict at read committed', async () => {
+  const { kv } = makeKv();
+  await put(kv, { a: '1', c: '1', d: '1' });
+  const txn = kv.begin({ isolation: 'read committed' });
+  txn.nextStatement();
+  await rows(txn);
+  await txn.lock([key('a'), key('c')], { alreadyRead: true });
+  await put(kv, { b: '1', d: '2' });
+  txn.nextStatement();
+  await rows(txn);
+  await txn.lock([key('d')], { alreadyRead: true });
+  txn.write([key('d')], [value('3')]);
+  await txn.commit();
+  assert.is(await rows(kv.at(kv.reading())), 'a=1 b=1 c=1 d=3');
+});
+
+isolation('a statement that runs again forgets what its first run held', async () => {
+  const { kv } = makeKv();
+  await put(kv, { a: '1', b: '1' });
+  const txn = kv.begin({ isolation: 'read committed' });
+  txn.nextStatement();
+  await rows(txn);
+  await txn.lock([key('a')], { alreadyRead: true });
+  await put(kv, { b: '2' });
+  assert.is((await failure(txn.lock([key('b')], { alreadyRead: true }))).code, '40001');
+  await put(kv, { a: '2' });
+  assert.ok(txn.restartStatement());
+  assert.is(await rows(txn), 'a=2 b=2');
+  txn.write([key('c')], [value('1')]);
+  await txn.commit();
 });
 
 isolation('without writes nothing is validated, and the commit stands at the read timestamp', async () => {
