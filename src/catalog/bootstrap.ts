@@ -85,13 +85,14 @@ export interface CatalogServices {
 
 /**
  * Bootstraps a new cluster, opens the services and plugs the zones into GC. For a fork of a cluster,
- * `parent` lends its catalog's contents. Cost: a few milliseconds.
+ * `parent` lends the contents of its catalog, zones and settings. Cost: a few milliseconds; of a fork, a few steps.
  */
 export async function openCatalog(kv: Kv, parent?: CatalogServices): Promise<CatalogServices> {
   if (!parent) await bootstrapCatalog(kv);
   const catalog = parent ? parent.catalog.fork(kv) : new Catalog(kv);
-  const settings = await ClusterSettings.open(kv);
-  const zones = await Zones.open(kv, catalog);
+  // What a fork takes over it takes before anybody can commit to the parent again.
+  const settings = parent ? parent.settings.fork(kv) : await ClusterSettings.open(kv);
+  const zones = parent ? parent.zones.fork(kv, catalog) : await Zones.open(kv, catalog);
   kv.gc.useConfigs(zones);
   kv.rangeQueue.usePolicy(new ZoneRangePolicy(zones));
   zones.onZoneChange(() => kv.rangeQueue.policyChanged());

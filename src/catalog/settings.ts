@@ -104,6 +104,13 @@ export class ClusterSettings {
     this.#removeHook = kv.addCommitHook(systemTable('settings').span, { apply: (writes) => this.#apply(writes) });
   }
 
+  /** For a fork of the cluster, just made: the same values, and what its own commits make of them. */
+  fork(kv: Kv): ClusterSettings {
+    const fork = new ClusterSettings(kv);
+    for (const [name, value] of this.#values) fork.#values.set(name, value);
+    return fork;
+  }
+
   /** Reads the rows and follows them from then on. */
   static async open(kv: Kv): Promise<ClusterSettings> {
     const settings = new ClusterSettings(kv);

@@ -260,6 +260,13 @@ export class Zones implements SpanConfigs {
     ];
   }
 
+  /** For a fork of the cluster, just made: the same zones, and what its own commits make of them. */
+  fork(kv: Kv, catalog: Catalog): Zones {
+    const fork = new Zones(kv, catalog);
+    fork.#zones = new Map(this.#zones);
+    return fork;
+  }
+
   /** Reads the rows and follows them from then on. */
   static async open(kv: Kv, catalog: Catalog): Promise<Zones> {
     const zones = new Zones(kv, catalog);

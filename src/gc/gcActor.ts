@@ -17,23 +17,33 @@ export interface GcActorEffects {
   collect(): Promise<boolean>;
 }
 
+interface Run {
+  readonly effects: GcActorEffects;
+  timer?: Timer;
+}
+
+/** Each actor's run: with effects found by actor one machine serves every cluster, and a fork builds none. */
+const runOf = new WeakMap<object, Run>();
+
+const machine = gcMachine.provide({
+  actions: {
+    armTimer: ({ self }) => {
+      const run = runOf.get(self);
+      if (run) run.timer = run.effects.clock.setTimer(run.effects.intervalMicros(), () => self.send({ type: 'gc.tick' }));
+    },
+    cancelTimer: ({ self }) => runOf.get(self)?.timer?.cancel(),
+    collect: ({ self }) =>
+      void runOf
+        .get(self)
+        ?.effects.collect()
+        .then((waits) => self.send({ type: 'gc.done', waits })),
+  },
+});
+
 /** Started in state `off`: send `gc.start`. */
 export function createGcActor(effects: GcActorEffects): GcActor {
-  let timer: Timer | undefined;
-  const actor = createActor(
-    gcMachine.provide({
-      actions: {
-        armTimer: ({ self }) => {
-          timer = effects.clock.setTimer(effects.intervalMicros(), () => self.send({ type: 'gc.tick' }));
-        },
-        cancelTimer: () => timer?.cancel(),
-        collect: ({ self }) => {
-          void effects.collect().then((waits) => self.send({ type: 'gc.done', waits }));
-        },
-      },
-    }),
-    { id: 'gc' },
-  );
+  const actor = createActor(machine, { id: 'gc' });
+  runOf.set(actor, { effects });
   actor.start();
   return actor;
 }

@@ -38,6 +38,20 @@ export interface ProtectionReconcilerOptions {
   intervalMicros(): number;
 }
 
+type Effect = 'armTimer' | 'cancelTimer' | 'reconcile';
+
+/** By actor: so one machine serves every database, and a fork builds none. */
+const effectsOf = new WeakMap<object, Readonly<Record<Effect, () => void>>>();
+
+const run =
+  (effect: Effect) =>
+  ({ self }: { self: object }): void =>
+    effectsOf.get(self)?.[effect]();
+
+const machine = reconcilerMachine.provide({
+  actions: { armTimer: run('armTimer'), cancelTimer: run('cancelTimer'), reconcile: run('reconcile') },
+});
+
 export class ProtectionReconciler {
   readonly actor: Actor<typeof reconcilerMachine>;
   readonly #options: ProtectionReconcilerOptions;
@@ -49,24 +63,20 @@ export class ProtectionReconciler {
     const { kv, jobs } = options;
     this.addOwnerCheck('jobs', jobOwnerCheck(jobs));
     let timer: Timer | undefined;
-    this.actor = createActor(
-      reconcilerMachine.provide({
-        actions: {
-          armTimer: ({ self }) => {
-            timer = kv.clock.setTimer(Math.max(1, options.intervalMicros()), () => self.send({ type: 'reconciler.tick' }));
-          },
-          cancelTimer: () => timer?.cancel(),
-          reconcile: ({ self }) => {
-            void kv.activity
-              .during('protection reconciler', () => this.#reconcile({ isEffect: true }))
-              // Nothing is lost by a look that fails: the next one finds the same records.
-              .catch(() => undefined)
-              .then(() => self.send({ type: 'reconciler.done', watches: this.#watched().length > 0 }));
-          },
-        },
-      }),
-      { id: 'protectionReconciler' },
-    );
+    this.actor = createActor(machine, { id: 'protectionReconciler' });
+    effectsOf.set(this.actor, {
+      armTimer: () => {
+        timer = kv.clock.setTimer(Math.max(1, options.intervalMicros()), () => this.actor.send({ type: 'reconciler.tick' }));
+      },
+      cancelTimer: () => timer?.cancel(),
+      reconcile: () => {
+        void kv.activity
+          .during('protection reconciler', () => this.#reconcile({ isEffect: true }))
+          // Nothing is lost by a look that fails: the next one finds the same records.
+          .catch(() => undefined)
+          .then(() => this.actor.send({ type: 'reconciler.done', watches: this.#watched().length > 0 }));
+      },
+    });
     this.actor.start();
     this.#stopListening = kv.gc.protections.onChange(() => this.actor.send({ type: 'records.changed' }));
   }

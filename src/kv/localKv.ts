@@ -138,6 +138,7 @@ class LocalKv implements Kv, KvCore {
       entries: () => this.keyspace.entries(),
     });
     this.ranges.preferredOf = (tableId, indexId, live) => {
+      if (live.length === 1) return live;
       const preferences = this.rangeQueue.policy.leasePreferencesOf(tableId, indexId);
       if (preferences.length === 0) return live;
       const nodes = live.map((lease) => ({ lease, locality: this.cluster.node(lease.nodeId).locality }));

@@ -22,6 +22,21 @@ export interface NodeEffects {
   now(): number;
 }
 
+type Effect = 'startUp' | 'becomeLive' | 'handOver' | 'leave';
+type EffectsOfNode = Readonly<Record<Effect, (self: Actor<typeof nodeMachine>) => void>>;
+
+/** By actor: so one machine serves every node, and a fork of the cluster builds none. */
+const effectsOf = new WeakMap<object, EffectsOfNode>();
+
+const run =
+  (effect: Effect) =>
+  ({ self }: { self: object }): void =>
+    effectsOf.get(self)?.[effect](self as Actor<typeof nodeMachine>);
+
+const machine = nodeMachine.provide({
+  actions: { startUp: run('startUp'), becomeLive: run('becomeLive'), handOver: run('handOver'), leave: run('leave') },
+});
+
 export class ClusterNode {
   readonly id: number;
   readonly locality: Locality;
@@ -36,30 +51,26 @@ export class ClusterNode {
   constructor(id: number, locality: Locality, effects: NodeEffects) {
     this.id = id;
     this.locality = locality;
-    this.actor = createActor(
-      nodeMachine.provide({
-        actions: {
-          startUp: ({ self }) => {
-            this.epoch++;
-            this.startedAt = effects.now();
-            self.send({ type: 'node.ready' });
-          },
-          becomeLive: () => {
-            this.isLive = true;
-            effects.becomeLive(this);
-          },
-          handOver: ({ self }) => {
-            this.isLive = false;
-            void effects.handOver(this).then(() => self.send({ type: 'node.drained' }));
-          },
-          leave: () => {
-            this.isLive = false;
-            effects.leave(this);
-          },
-        },
-      }),
-      { id: `n${id}` },
-    );
+    this.actor = createActor(machine, { id: `n${id}` });
+    effectsOf.set(this.actor, {
+      startUp: (self) => {
+        this.epoch++;
+        this.startedAt = effects.now();
+        self.send({ type: 'node.ready' });
+      },
+      becomeLive: () => {
+        this.isLive = true;
+        effects.becomeLive(this);
+      },
+      handOver: (self) => {
+        this.isLive = false;
+        void effects.handOver(this).then(() => self.send({ type: 'node.drained' }));
+      },
+      leave: () => {
+        this.isLive = false;
+        effects.leave(this);
+      },
+    });
     this.actor.start();
   }
 

@@ -34,6 +34,20 @@ export interface RangeQueueOptions {
 /** From a write to the look at what it made of the sizes. */
 export const RANGE_QUEUE_INTERVAL_MICROS = 5 * MICROS_PER_SECOND;
 
+type Effect = 'armTimer' | 'armExpiry' | 'cancelTimer' | 'look';
+
+/** By actor: so one machine serves every cluster, and a fork builds none. */
+const effectsOf = new WeakMap<object, Readonly<Record<Effect, () => void>>>();
+
+const run =
+  (effect: Effect) =>
+  ({ self }: { self: object }): void =>
+    effectsOf.get(self)?.[effect]();
+
+const machine = rangeQueueMachine.provide({
+  actions: { armTimer: run('armTimer'), armExpiry: run('armExpiry'), cancelTimer: run('cancelTimer'), look: run('look') },
+});
+
 export class RangeQueue {
   readonly actor: Actor<typeof rangeQueueMachine>;
   readonly #options: RangeQueueOptions;
@@ -41,31 +55,24 @@ export class RangeQueue {
   /** Kept beside the actor: a commit asks for it. */
   #isIdle = false;
   #expiry: number | undefined;
+  #timer: Timer | undefined;
 
   constructor(options: RangeQueueOptions) {
     this.#options = options;
-    let timer: Timer | undefined;
-    const arm = (micros: number) => {
-      timer = options.clock.setTimer(Math.max(1, micros), () => this.actor.send({ type: 'queue.tick' }));
-    };
-    this.actor = createActor(
-      rangeQueueMachine.provide({
-        actions: {
-          armTimer: () => arm(RANGE_QUEUE_INTERVAL_MICROS),
-          armExpiry: () => arm((this.#expiry ?? 0) - options.clock.nowMicros()),
-          cancelTimer: () => timer?.cancel(),
-          look: () => {
-            void options.activity
-              .during('range queue', () => this.run())
-              .then((expiry) => {
-                this.#expiry = expiry;
-                this.actor.send({ type: 'queue.done', expiry });
-              });
-          },
-        },
-      }),
-      { id: 'rangeQueue' },
-    );
+    this.actor = createActor(machine, { id: 'rangeQueue' });
+    effectsOf.set(this.actor, {
+      armTimer: () => this.#arm(RANGE_QUEUE_INTERVAL_MICROS),
+      armExpiry: () => this.#arm((this.#expiry ?? 0) - options.clock.nowMicros()),
+      cancelTimer: () => this.#timer?.cancel(),
+      look: () => {
+        void options.activity
+          .during('range queue', () => this.run())
+          .then((expiry) => {
+            this.#expiry = expiry;
+            this.actor.send({ type: 'queue.done', expiry });
+          });
+      },
+    });
     this.actor.subscribe((snapshot) => {
       this.#isIdle = snapshot.value !== 'waiting' && snapshot.value !== 'off';
     });
@@ -86,6 +93,10 @@ export class RangeQueue {
   policyChanged(): void {
     this.#options.ranges.reassignLeases();
     this.noteWrites();
+  }
+
+  #arm(micros: number): void {
+    this.#timer = this.#options.clock.setTimer(Math.max(1, micros), () => this.actor.send({ type: 'queue.tick' }));
   }
 
   start(): void {

@@ -22,7 +22,7 @@ import { Session, type SessionOptions } from './session.ts';
 import { type EngineServices, type StatementContext, StatementHooks, type StatementResult } from './statement.ts';
 import { type CachedStatement, StatementCache } from './statementCache.ts';
 import { registerCatalogFunctions } from './virtual/catalogFunctions.ts';
-import { registerVirtualTables } from './virtual/index.ts';
+import { builtinVirtualTables } from './virtual/index.ts';
 
 export interface EngineOptions {
   readonly kv: Kv;
@@ -46,7 +46,7 @@ export class SqlEngine implements EngineServices {
   readonly version: string;
   readonly functions: FunctionRegistry = new FunctionRegistry(builtinFunctions());
   readonly statements: StatementHooks = new StatementHooks();
-  readonly virtualTables: VirtualTables = new VirtualTables();
+  readonly virtualTables: VirtualTables = new VirtualTables(builtinVirtualTables());
   /** Set by registerSchemaChanges. */
   schemaChanges: SchemaChangeService | undefined;
   /** Gives dropped data its job; registerDroppedData plugs it in. */
@@ -63,7 +63,6 @@ export class SqlEngine implements EngineServices {
     this.sequences = options.sequences ?? new Sequences(options.kv);
     this.version = options.version ?? '0.1.0';
     registerBuiltinStatements(this.statements);
-    registerVirtualTables(this.virtualTables);
     registerCatalogFunctions(this);
   }
 

@@ -45,32 +45,45 @@ export interface VirtualTable {
 const OID_MAX = 4294967295;
 
 export class VirtualTables {
+  readonly #parent: VirtualTables | undefined;
   readonly #tables = new Map<string, VirtualTable>();
   readonly #schemas = new Set<string>();
+
+  /** With a parent: its tables, which are complete by now, and what is registered here. */
+  constructor(parent?: VirtualTables) {
+    this.#parent = parent;
+  }
 
   /** Adds a table; a second one of the same name is a bug (42P07). */
   register(table: Omit<VirtualTable, 'oid'>): void {
     const key = `${table.schema}.${table.name}`;
-    if (this.#tables.has(key)) throw new StatementError(SqlState.DuplicateRelation, `virtual table "${key}" is registered twice`);
-    this.#tables.set(key, { ...table, oid: OID_MAX - this.#tables.size });
+    if (this.get(table.schema, table.name))
+      throw new StatementError(SqlState.DuplicateRelation, `virtual table "${key}" is registered twice`);
+    this.#tables.set(key, { ...table, oid: OID_MAX - this.#size });
     this.#schemas.add(table.schema);
   }
 
   get(schema: string, name: string): VirtualTable | undefined {
-    return this.#tables.get(`${schema}.${name}`);
+    return this.#tables.get(`${schema}.${name}`) ?? this.#parent?.get(schema, name);
   }
 
   hasSchema(schema: string): boolean {
-    return this.#schemas.has(schema);
+    return this.#schemas.has(schema) || this.#parent?.hasSchema(schema) === true;
   }
 
   /** Schemas, sorted. */
   schemas(): string[] {
-    return [...this.#schemas].sort();
+    return [...new Set([...this.#schemas, ...(this.#parent?.schemas() ?? [])])].sort();
   }
 
   /** Tables in order of schema and name. */
   all(): VirtualTable[] {
-    return [...this.#tables.values()].sort((a, b) => (a.schema + '.' + a.name < b.schema + '.' + b.name ? -1 : 1));
+    return [...this.#tables.values(), ...(this.#parent?.all() ?? [])].sort((a, b) =>
+      a.schema + '.' + a.name < b.schema + '.' + b.name ? -1 : 1,
+    );
+  }
+
+  get #size(): number {
+    return this.#tables.size + (this.#parent ? this.#parent.#size : 0);
   }
 }
