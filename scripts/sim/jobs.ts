@@ -26,6 +26,8 @@ export class Jobs {
   readonly #world: World;
   readonly #dice: Dice;
   readonly watched = new Map<number, WatchedJob>();
+  /** Jobs whose rows have been written since the last look. */
+  readonly #changed = new Set<number>();
   /** Chance in percent that something happens at a pausepoint. */
   chaosPercent = 0;
   readonly #done: ((job: WatchedJob) => void)[] = [];
@@ -33,7 +35,13 @@ export class Jobs {
   constructor(world: World, dice: Dice) {
     this.#world = world;
     this.#dice = dice;
-    world.db.jobs.pausepoints.setHook((name, ctx) => this.#atPausepoint(name, ctx));
+    const { jobs, kv } = world.db;
+    jobs.pausepoints.setHook((name, ctx) => this.#atPausepoint(name, ctx));
+    kv.addCommitHook(jobs.table.span, {
+      apply: ({ keys }) => {
+        for (const key of keys) this.#changed.add(jobs.table.idOfKey(key));
+      },
+    });
   }
 
   /** `listener` hears of each job once, when it is seen to be terminal. */
@@ -49,10 +57,14 @@ export class Jobs {
     return [...this.watched.values()].filter((job) => !isTerminal(job.record.status));
   }
 
-  /** Looks at every row of system.jobs. */
+  /** Looks at every row of system.jobs that has changed. */
   async look(): Promise<void> {
     const world = this.#world;
-    for (const record of await world.db.jobs.list()) {
+    const changed = [...this.#changed].sort((a, b) => a - b);
+    this.#changed.clear();
+    for (const id of changed) {
+      const record = await world.db.jobs.get(id);
+      if (!record) continue;
       const known = this.watched.get(record.id);
       const job: WatchedJob = known ?? {
         id: record.id,

@@ -23,7 +23,6 @@ import { checkPrivilege, type Grantees } from '../catalog/privileges.ts';
 import type { ProtectedRecords } from '../catalog/protectedRecords.ts';
 import type { CatalogSnapshot } from '../catalog/snapshot.ts';
 import { HistoryGoneError } from '../gc/thresholds.ts';
-import { isTerminal } from '../jobs/jobMachine.ts';
 import type { JobRegistry } from '../jobs/registry.ts';
 import type { Kv, Txn } from '../kv/kv.ts';
 import type { BackupTargets as TargetsAst } from '../sql/parse/ast.ts';
@@ -217,8 +216,8 @@ async function isFinal(deps: BackupPlanningDeps, { manifest }: Layer): Promise<b
 /** Directories of this collection that unfinished jobs will write to, or do. */
 async function reservedDirectories(deps: BackupPlanningDeps, uri: string): Promise<(directory: string) => boolean> {
   const taken = new Set<string>();
-  for (const record of await deps.jobs.list()) {
-    if (record.type !== BACKUP_JOB_TYPE || isTerminal(record.status)) continue;
+  for (const record of await deps.jobs.listUnfinished()) {
+    if (record.type !== BACKUP_JOB_TYPE) continue;
     const details = detailsFromJson(record.details);
     if (details.uri === uri) taken.add(details.directory);
   }

@@ -15,7 +15,7 @@ import type { Span } from '../base/span.ts';
 import type { KvReader, Txn } from '../kv/kv.ts';
 
 import type { Datum } from './datum.ts';
-import { Json, jsonFromPlain, jsonToPlain } from './json.ts';
+import { Json, jsonFromPlain } from './json.ts';
 import { type KeyValues, type RowDecoder, rowDecoder, indexSpan, spanForConstraint, tableCodec } from './rowCodec.ts';
 import { type SystemTableName, systemTables } from './systemTables.ts';
 import type { ColumnDescriptor, TableDescriptor } from './descriptor.ts';
@@ -64,6 +64,20 @@ export class SystemTable {
     assert(span, 'an equality constraint has a span');
     const { keys, values } = await reader.scan(span);
     return keys.map((key, i) => this.decode(key, values[i] as Bytes));
+  }
+
+  /** Rows in primary key order whose value in one column is accepted; of the others nothing else is decoded. */
+  async scanWhere(reader: KvReader, columnName: string, accepts: (value: PlainValue) => boolean): Promise<PlainRow[]> {
+    const column = this.desc.columns.find(({ name }) => name === columnName);
+    assert(column, `system.${this.desc.name} has no column ${columnName}`);
+    const decoder = rowDecoder(this.desc, this.desc.primaryIndex, [column.id]);
+    const { keys, values } = await reader.scan(this.span);
+    const rows: PlainRow[] = [];
+    keys.forEach((key, i) => {
+      const value = values[i] as Bytes;
+      if (accepts(fromDatum(column.type, decoder.decodeOne(key, value)[0] ?? null))) rows.push(this.decode(key, value));
+    });
+    return rows;
   }
 
   decode(key: Bytes, value: Bytes): PlainRow {
@@ -191,7 +205,7 @@ function fromDatum(type: ColumnType, datum: Datum): PlainValue {
       return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
     }
     case 'jsonb':
-      return jsonToPlain((datum as Json).value);
+      return (datum as Json).toPlain();
     case 'array':
       return (datum as readonly Datum[]).map((item) => fromDatum(type.element ?? type, item));
     default:

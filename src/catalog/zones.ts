@@ -68,6 +68,8 @@ function fromRow(row: PlainRow): StoredZone {
 export class ZoneSet {
   readonly #zones: ReadonlyMap<number, StoredZone>;
   readonly #snapshot: CatalogSnapshot;
+  /** What `effective` found: every table of a database asks for it. */
+  readonly #ofDatabases = new Map<number, ZoneConfig>();
 
   constructor(zones: Iterable<StoredZone>, snapshot: CatalogSnapshot) {
     this.#zones = new Map([...zones].map((zone) => [zone.id, zone]));
@@ -87,9 +89,13 @@ export class ZoneSet {
 
   /** Every variable that applies to the target. */
   effective(target: ZoneTarget): ZoneConfig {
+    const known = target.kind === 'database' ? this.#ofDatabases.get(target.id) : undefined;
+    if (known) return known;
     const own = this.own(target) ?? {};
     const parent = this.parentOf(target);
-    return parent ? inherit(own, this.effective(parent)) : inherit(own, DEFAULT_ZONE);
+    const effective = inherit(own, parent ? this.effective(parent) : DEFAULT_ZONE);
+    if (target.kind === 'database') this.#ofDatabases.set(target.id, effective);
+    return effective;
   }
 
   /** Where the target's unset variables come from; undefined for RANGE default. */
@@ -231,6 +237,7 @@ const CATALOG_TABLE_IDS: ReadonlySet<number> = new Set([
 export class Zones implements SpanConfigs {
   readonly #catalog: Catalog;
   #zones = new Map<number, StoredZone>();
+  #current: { readonly version: number; readonly set: ZoneSet } | undefined;
   #version = 0;
   readonly #cache = new Map<number, TableConfig | undefined>();
   readonly #listeners = new Set<() => void>();
@@ -320,14 +327,17 @@ export class Zones implements SpanConfigs {
   /** The current zones, for display and for lease preferences. */
   current(): ZoneSet | undefined {
     const snapshot = this.#catalog.currentNow();
-    return snapshot && new ZoneSet(this.#zones.values(), snapshot);
+    if (!snapshot) return undefined;
+    const { version } = snapshot;
+    if (this.#current?.version !== version) this.#current = { version, set: new ZoneSet(this.#zones.values(), snapshot) };
+    return this.#current.set;
   }
 
   #compute(tableId: number): TableConfig | undefined {
     const snapshot = this.#catalog.currentNow();
     const table = snapshot?.tableById(tableId);
     if (!snapshot || !table) return undefined;
-    const effective = new ZoneSet(this.#zones.values(), snapshot).effective({ kind: 'table', id: tableId });
+    const effective = this.current()?.effective({ kind: 'table', id: tableId }) ?? DEFAULT_ZONE;
     return {
       ttlSeconds: effective.gcTtlSeconds ?? 1,
       ancestors: [table.parentId, table.schemaId],
@@ -339,6 +349,7 @@ export class Zones implements SpanConfigs {
   }
 
   #apply(writes: CommittedWrites): void {
+    this.#current = undefined;
     const table = systemTable('zones');
     writes.keys.forEach((key, i) => {
       const value: Bytes | null = writes.values[i] ?? null;

@@ -15,7 +15,7 @@ import { type PlainRow, systemTable } from '../catalog/systemRows.ts';
 import type { KvReader, Txn } from '../kv/kv.ts';
 
 import type { JobClaim, JobId, JobRecord } from './job.ts';
-import type { JobStatus } from './jobMachine.ts';
+import { isTerminal, type JobStatus } from './jobMachine.ts';
 
 export interface JobTable {
   /** Every key of the table's primary index: where the registry hears commits. */
@@ -26,6 +26,8 @@ export interface JobTable {
   read(reader: KvReader, id: JobId, options?: { readonly validated?: boolean }): Promise<JobRecord | undefined>;
   /** All records by ascending id, history within retention included. */
   list(reader: KvReader): Promise<JobRecord[]>;
+  /** As list, without what has ended: its cost is a glance at each row's status. */
+  listUnfinished(reader: KvReader): Promise<JobRecord[]>;
   /** Locks the row, then buffers the write. */
   write(txn: Txn, record: JobRecord): Promise<void>;
   delete(txn: Txn, id: JobId): Promise<void>;
@@ -55,6 +57,11 @@ export const systemJobTable: JobTable = {
 
   async list(reader) {
     return (await systemTable('jobs').scan(reader)).map(fromRow);
+  },
+
+  async listUnfinished(reader) {
+    const rows = await systemTable('jobs').scanWhere(reader, 'status', (status) => !isTerminal(status as JobStatus));
+    return rows.map(fromRow);
   },
 
   async write(txn, record) {

@@ -181,6 +181,11 @@ export class JobRegistry {
     return await this.#reading(reader, (from) => this.table.list(from));
   }
 
+  /** Every job that has not ended, by ascending id. */
+  async listUnfinished(reader?: KvReader): Promise<JobRecord[]> {
+    return await this.#reading(reader, (from) => this.table.listUnfinished(from));
+  }
+
   /**
    * PAUSE, RESUME or CANCEL in the caller's transaction; it takes effect after the commit, which does not wait for it.
    * Throws 42704 for an unknown job and 55000 for a status (or type) that does not allow it.
@@ -369,7 +374,7 @@ export class JobRegistry {
       }
     } else if (event.type === 'node.started') {
       void this.#kv.activity.during('job adoption', async () => {
-        for (const record of await this.list()) if (isActive(record.status)) this.#wake(record.id);
+        for (const record of await this.listUnfinished()) if (isActive(record.status)) this.#wake(record.id);
       });
     }
   }
@@ -416,7 +421,7 @@ export class JobRegistry {
 
   async #pauseAll(): Promise<void> {
     await this.#kv.run(async (txn) => {
-      for (const record of await this.table.list(txn)) {
+      for (const record of await this.table.listUnfinished(txn)) {
         let paused: JobRecord | undefined = record;
         // A cancel under way goes to reverting first; each step is legal, and three are the most it takes.
         for (let step = 0; step < 3 && paused && isActive(paused.status); step++) {

@@ -57,6 +57,25 @@ test('time passes while a job waits for a lock that a client holds', () =>
     assert.is((await toys.registry.get(id))?.status, 'succeeded');
   }));
 
+test('what has not ended is listed without the rest', () =>
+  withToys(async (toys) => {
+    const ended = await toys.create(details());
+    await toys.settle();
+    const open = await toys.create(details('sleep 10s'));
+    await toys.settle();
+    assert.equal(
+      (await toys.registry.list()).map(({ id }) => id),
+      [ended, open],
+    );
+    assert.equal(await toys.registry.listUnfinished(), [await toys.registry.get(open)]);
+    await toys.registry.pause(open);
+    await toys.settle();
+    assert.equal(
+      (await toys.registry.listUnfinished()).map(({ status }) => status),
+      ['paused'],
+    );
+  }));
+
 test('a record survives its row, every member of it', () =>
   withToys(async (toys) => {
     const record: JobRecord = {
