@@ -2,18 +2,20 @@
  * Foreign keys: checked, and their actions carried out, at the end of the statement.
  *
  * Row changes are queued as they are written. Settling the queue first runs the actions of the rows
- * that others refer to (ON DELETE, ON UPDATE), which may queue further changes, then looks up what
- * the new rows refer to, then sees that nothing refers any more to keys that went. All these
- * reads are part of the read set at every isolation level: a concurrent change fails one of the two.
+ * that others refer to (ON DELETE, ON UPDATE), which may queue further changes, then the checks in the
+ * order of the changes: of one change first what its new rows refer to, then that nothing refers any
+ * more to keys that went. All these reads are part of the read set at every isolation level: a
+ * concurrent change fails one of the two. An action needs its user's privileges on the table it changes.
  *
  * Lives elsewhere: the keys themselves (tableWriter.ts), finding rows (the optimizer's own paths).
  */
 import type { Bytes } from '../../base/bytes.ts';
-import { ConstraintError } from '../../base/errors.ts';
+import { ConstraintError, StatementError } from '../../base/errors.ts';
 import { SqlState } from '../../base/sqlState.ts';
 import { type Datum, datumsEqual } from '../../catalog/datum.ts';
 import { allIndexes, type ForeignKeyDescriptor, type TableDescriptor } from '../../catalog/descriptor.ts';
 import type { CatalogSnapshot } from '../../catalog/catalog.ts';
+import { checkPrivilege } from '../../catalog/privileges.ts';
 import { tableCodec } from '../../catalog/rowCodec.ts';
 import { Type } from '../../catalog/type.ts';
 import type { TypedExpr } from '../expr/typedExpr.ts';
@@ -26,7 +28,7 @@ import { compileReadOnly as compileNode } from './operators.ts';
 import { collect, type Operator, type Run, withOuterRow } from './run.ts';
 import { rowKey } from './sort.ts';
 import type { StatementContext } from './statement.ts';
-import { defaultOf, describeKey, type RowChange, type RowChangeSink, tableWriter } from './tableWriter.ts';
+import { defaultOf, describeKey, describeRow, type RowChange, type RowChangeSink, tableWriter } from './tableWriter.ts';
 
 /** Values of a foreign key's columns in one row. */
 type KeyRow = readonly Datum[];
@@ -40,10 +42,17 @@ interface Outgoing {
   readonly rows: (readonly Datum[])[];
 }
 
+/** What ON DELETE and ON UPDATE may still do in a statement: foreign_key_cascades_limit. */
+interface Room {
+  left: number;
+}
+
 /** Keys of referenced rows that are gone or changed, and what they became (undefined: deleted). */
 interface Incoming {
   readonly table: TableDescriptor;
-  readonly verb: 'update' | 'delete';
+  readonly action: 'update' | 'delete';
+  /** What the statement is called in messages. */
+  readonly verb: Verb;
   readonly changes: { readonly old: readonly Datum[]; readonly next: readonly Datum[] | undefined }[];
 }
 
@@ -55,30 +64,39 @@ export async function constraintQueue(context: StatementContext): Promise<Constr
 export class ConstraintQueue implements RowChangeSink {
   readonly #catalog: CatalogSnapshot;
   readonly #functions: FunctionRegistry;
-  #outgoing: Outgoing[] = [];
   #incoming: Incoming[] = [];
-  readonly #finalChecks: (() => Promise<void>)[] = [];
+  readonly #checks: ((run: Run) => Promise<void>)[] = [];
+  #room: Room | undefined;
 
   constructor(catalog: CatalogSnapshot, functions: FunctionRegistry) {
     this.#catalog = catalog;
     this.#functions = functions;
   }
 
-  inserted(table: TableDescriptor, rows: readonly (readonly Datum[])[]): void {
-    for (const fk of table.foreignKeys) this.#outgoing.push({ fk, table, verb: 'insert', rows: [...rows] });
+  /** Hears the changes of a statement that is called `verb`, whatever it does to a row. */
+  as(verb: Verb): RowChangeSink {
+    return {
+      inserted: (table, rows) => this.inserted(table, rows, verb),
+      updated: (table, changes) => this.updated(table, changes, verb),
+      deleted: (table, rows) => this.deleted(table, rows, verb),
+    };
   }
 
-  updated(table: TableDescriptor, changes: readonly RowChange[]): void {
+  inserted(table: TableDescriptor, rows: readonly (readonly Datum[])[], verb: Verb = 'insert'): void {
+    for (const fk of table.foreignKeys) this.#refers({ fk, table, verb, rows: [...rows] });
+  }
+
+  updated(table: TableDescriptor, changes: readonly RowChange[], verb: Verb = 'update'): void {
     for (const fk of table.foreignKeys) {
       const changed = changes.filter((change) => differ(table, fk.columnIds, change.old, change.next));
-      if (changed.length > 0) this.#outgoing.push({ fk, table, verb: 'update', rows: changed.map((change) => change.next) });
+      if (changed.length > 0) this.#refers({ fk, table, verb, rows: changed.map((change) => change.next) });
     }
-    if (table.referencedByIds.length > 0) this.#incoming.push({ table, verb: 'update', changes: [...changes] });
+    if (table.referencedByIds.length > 0) this.#hears({ table, action: 'update', verb, changes: [...changes] });
   }
 
-  deleted(table: TableDescriptor, rows: readonly (readonly Datum[])[]): void {
+  deleted(table: TableDescriptor, rows: readonly (readonly Datum[])[], verb: Verb = 'delete'): void {
     if (table.referencedByIds.length > 0) {
-      this.#incoming.push({ table, verb: 'delete', changes: rows.map((old) => ({ old, next: undefined })) });
+      this.#hears({ table, action: 'delete', verb, changes: rows.map((old) => ({ old, next: undefined })) });
     }
   }
 
@@ -89,10 +107,22 @@ export class ConstraintQueue implements RowChangeSink {
       this.#incoming = [];
       for (const item of incoming) await this.#act(item, run);
     }
-    const outgoing = this.#outgoing;
-    this.#outgoing = [];
-    for (const item of outgoing) await this.#checkParents(item, run);
-    for (const check of this.#finalChecks.splice(0)) await check();
+    for (const check of this.#checks.splice(0)) await check(run);
+  }
+
+  #refers(item: Outgoing): void {
+    this.#checks.push((run) => this.#checkParents(item, run));
+  }
+
+  /** Queues what a change of referenced rows asks for: its checks stand before those of its actions. */
+  #hears(item: Incoming): void {
+    this.#incoming.push(item);
+    const { table, action, verb } = item;
+    for (const { child, fk } of this.#referencing(table)) {
+      if (!isCheckedOnly(action === 'delete' ? fk.onDelete : fk.onUpdate)) continue;
+      const wanted = goneKeys(item, fk);
+      if (wanted.length > 0) this.#checks.push((run) => this.#checkChildren(table, child, fk, verb, wanted, run));
+    }
   }
 
   /** What references each table, its own foreign keys included. */
@@ -106,19 +136,15 @@ export class ConstraintQueue implements RowChangeSink {
     return found;
   }
 
-  async #act({ table, verb, changes }: Incoming, run: Run): Promise<void> {
+  async #act(item: Incoming, run: Run): Promise<void> {
+    const { table } = item;
+    const isDelete = item.action === 'delete';
     for (const { child, fk } of this.#referencing(table)) {
-      const affected = changes.filter(
-        (change) => change.next === undefined || differ(table, fk.referencedColumnIds, change.old, change.next),
-      );
-      const keys = affected.map((change) => keyOf(table, fk.referencedColumnIds, change.old));
-      const wanted = affected.filter((_, i) => !(keys[i] as KeyRow).includes(null));
+      const action = isDelete ? fk.onDelete : fk.onUpdate;
+      if (isCheckedOnly(action)) continue;
+      const wanted = goneKeys(item, fk);
       if (wanted.length === 0) continue;
-      const action = verb === 'delete' ? fk.onDelete : fk.onUpdate;
-      if (action === 'NO ACTION' || action === 'RESTRICT') {
-        this.#finalChecks.push(() => this.#checkChildren(table, child, fk, verb, wanted, run));
-        continue;
-      }
+      await this.#allow(child, isDelete && action === 'CASCADE' ? 'DELETE' : 'UPDATE', run);
       const rows = await this.#childRows(
         child,
         fk,
@@ -127,7 +153,7 @@ export class ConstraintQueue implements RowChangeSink {
       );
       if (rows.length === 0) continue;
       const writer = tableWriter(child, this.#functions);
-      if (action === 'CASCADE' && verb === 'delete') {
+      if (action === 'CASCADE' && isDelete) {
         await writer.delete(rows, run, this);
         continue;
       }
@@ -143,6 +169,20 @@ export class ConstraintQueue implements RowChangeSink {
       });
       await writer.update(updates, run, this);
     }
+  }
+
+  /** 42501 unless the user may do to the child what the action does, 09000 beyond the session's limit of actions. */
+  async #allow(child: TableDescriptor, privilege: 'UPDATE' | 'DELETE', run: Run): Promise<void> {
+    const limit = Number(run.context.session.vars.get('foreign_key_cascades_limit'));
+    this.#room ??= { left: limit };
+    if (this.#room.left-- <= 0) {
+      throw new StatementError(SqlState.TriggeredActionException, `cascades limit (${limit}) reached`, {
+        hint: 'the session variable foreign_key_cascades_limit raises it',
+      });
+    }
+    const roles = await run.context.roles();
+    checkPrivilege(roles, child, 'SELECT');
+    checkPrivilege(roles, child, privilege);
   }
 
   /** New foreign key values for a row, by its old ones. */
@@ -192,7 +232,7 @@ export class ConstraintQueue implements RowChangeSink {
     table: TableDescriptor,
     child: TableDescriptor,
     fk: ForeignKeyDescriptor,
-    verb: 'update' | 'delete',
+    verb: Verb,
     changes: Incoming['changes'],
     run: Run,
   ): Promise<void> {
@@ -259,6 +299,31 @@ export class ConstraintQueue implements RowChangeSink {
     );
   }
 
+  /** Tests stored rows against a foreign key. 23503 shows the first that fails. */
+  async validate(table: TableDescriptor, fk: ForeignKeyDescriptor, rows: readonly (readonly Datum[])[], run: Run): Promise<void> {
+    const parent = fk.referencedTableId === table.id ? table : this.#catalog.tableById(fk.referencedTableId);
+    if (!parent) return;
+    const fail = (message: string) =>
+      new ConstraintError(SqlState.ForeignKeyViolation, message, { constraint: fk.name, table: table.name });
+    const checked = rows.filter((row) => {
+      const key = keyOf(table, fk.columnIds, row);
+      if (!key.includes(null)) return true;
+      if (fk.match !== 'FULL' || key.every((value) => value === null)) return false;
+      const values = describeKey(table, fk.columnIds, row).replace(/^.*?=/s, '');
+      throw fail(`foreign key violation: MATCH FULL does not allow mixing of null and nonnull values ${values} for ${fk.name}`);
+    });
+    const missing = await this.#missingParents(
+      parent,
+      fk,
+      checked.map((row) => keyOf(table, fk.columnIds, row)),
+      run,
+    );
+    const row = checked[missing.indexOf(true)];
+    if (!row) return;
+    const shown = [...new Set([...fk.columnIds, ...table.primaryIndex.columnIds])];
+    throw fail(`foreign key violation: "${table.name}" row ${describeRow(table, shown, row)} has no match in "${parent.name}"`);
+  }
+
   /** For each key, whether no row of the referenced table has it. */
   async #missingParents(parent: TableDescriptor, fk: ForeignKeyDescriptor, keys: readonly KeyRow[], run: Run): Promise<boolean[]> {
     const index = allIndexes(parent).find(
@@ -285,6 +350,16 @@ export class ConstraintQueue implements RowChangeSink {
     const present = new Set(distinct.filter((_, i) => values[i] !== undefined));
     return points.map((point) => !present.has(point));
   }
+}
+
+const isCheckedOnly = (action: ForeignKeyDescriptor['onDelete']): boolean => action === 'NO ACTION' || action === 'RESTRICT';
+
+/** The changes that took away a key without NULLs. */
+function goneKeys({ table, changes }: Incoming, fk: ForeignKeyDescriptor): Incoming['changes'] {
+  return changes.filter(
+    ({ old, next }) =>
+      !keyOf(table, fk.referencedColumnIds, old).includes(null) && (next === undefined || differ(table, fk.referencedColumnIds, old, next)),
+  );
 }
 
 function keyOf(table: TableDescriptor, columnIds: readonly number[], row: readonly Datum[]): KeyRow {
@@ -365,15 +440,12 @@ function childLookup(child: TableDescriptor, fk: ForeignKeyDescriptor): ChildLoo
   return known;
 }
 
-/** Tests every row of a table against a foreign key, for ADD CONSTRAINT and VALIDATE. 23503 names the first that fails. */
+/** Tests every row of a table against a foreign key, for ADD CONSTRAINT and VALIDATE. 23503 shows the first that fails. */
 export async function validateForeignKey(
   table: TableDescriptor,
   fk: ForeignKeyDescriptor,
   queue: ConstraintQueue,
   run: Run,
 ): Promise<void> {
-  for await (const rows of compileNode(wholeScan(table))(run)) {
-    queue.inserted({ ...table, foreignKeys: [fk] }, rows);
-    await queue.settle(run);
-  }
+  for await (const rows of compileNode(wholeScan(table))(run)) await queue.validate(table, fk, rows, run);
 }

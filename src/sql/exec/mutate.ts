@@ -143,8 +143,11 @@ function compileConflict(node: InsertNode, action: ConflictAction): MeetConflict
       taken.add(key);
       met.push({ key, index, row });
     });
-    await writer.insert(fresh, run, queue);
-    if (!change || met.length === 0) return fresh;
+    const sink = queue.as(action.type === 'upsert' ? 'upsert' : 'insert');
+    if (!change || met.length === 0) {
+      await writer.insert(fresh, run, sink);
+      return fresh;
+    }
     const changes: RowChange[] = [];
     const oldRows = await fetchConflicting(writer, met, stored, run);
     for (const [i, { row }] of met.entries()) {
@@ -155,7 +158,9 @@ function compileConflict(node: InsertNode, action: ConflictAction): MeetConflict
       writer.prepare(next, run);
       changes.push({ old, next });
     }
-    await writer.update(changes, run, queue);
+    // Updates first: a new row may take a key that a changed one gives up.
+    await writer.update(changes, run, sink);
+    await writer.insert(fresh, run, sink);
     return [...fresh, ...changes.map((one) => one.next)];
   };
 }

@@ -163,6 +163,8 @@ export interface StatementContext {
   readonly placeholderTypes: readonly ColumnType[];
   /** The catalog as this transaction sees it, its own uncommitted changes included. */
   catalog(): Promise<CatalogSnapshot>;
+  /** Every name the user goes by: itself and the roles it is a member of. */
+  roles(): Promise<ReadonlySet<string>>;
   /** Evaluates a constant expression (literals, placeholders, functions) cast to a type. NULL gives undefined. 22023/42804 when it cannot. */
   evalString(expr: Expr): Promise<string | undefined>;
   evalInt(expr: Expr): Promise<number | undefined>;

@@ -12,6 +12,7 @@ import type { ColumnRef, FunctionSource, JoinSource, Name, TableAlias, TableRef,
 import type { TypedExpr, TypedGenerator } from '../expr/typedExpr.ts';
 import { traits } from '../expr/traits.ts';
 import { columnNameOf } from './columnName.ts';
+import { indexNamed } from './indexNamed.ts';
 import type { JoinType, PlanColumn, PlanNode, ScanNode } from './plan.ts';
 import { type CommonTables, findCommonTable, type PlanContext, type Relation } from './planContext.ts';
 import { Frame, type ScopeColumn, type ScopeTable, SelectScope } from './scope.ts';
@@ -186,15 +187,12 @@ export function planTableScan(
 ): { node: ScanNode; columns: ScopeColumn[] } {
   const shape = tableShape(desc);
   const alias = source.alias?.name.text;
-  const forced = source.hint?.index?.text;
-  if (
-    forced !== undefined &&
-    forced !== 'primary' &&
-    forced !== desc.primaryIndex.name &&
-    !desc.indexes.some((index) => index.name === forced && index.state === 'public')
-  ) {
-    throw new StatementError(SqlState.UndefinedObject, `index "${forced}" not found`);
+  const hinted = source.hint?.index?.text;
+  const index = hinted === undefined ? undefined : indexNamed(desc, hinted);
+  if (hinted !== undefined && index?.state !== 'public') {
+    throw new StatementError(SqlState.UndefinedObject, `index "${hinted}" not found`);
   }
+  const forced = index?.name;
   const node: ScanNode = {
     kind: 'scan',
     table: desc,

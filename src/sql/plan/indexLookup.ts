@@ -170,17 +170,13 @@ function accessPath(scan: ScanNode, conjuncts: readonly TypedExpr[], wanted: Wan
   let best: Candidate | undefined;
   for (const index of allIndexes(scan.table)) {
     if (index.state !== 'public' || index.predicate !== undefined) continue;
-    if (scan.forcedIndex !== undefined && !isForced(scan, index)) continue;
+    if (scan.forcedIndex !== undefined && scan.forcedIndex !== index.name) continue;
     for (const candidate of candidatesOf(scan, index, facts, conjuncts, wanted)) {
       if (!best || candidate.cost < best.cost) best = candidate;
     }
   }
   if (!best) return filterOf(scan, conjuncts);
   return filterOf(best.scan, best.rest);
-}
-
-function isForced(scan: ScanNode, index: IndexDescriptor): boolean {
-  return scan.forcedIndex === index.name || (scan.forcedIndex === 'primary' && index.id === scan.table.primaryIndex.id);
 }
 
 /** What a conjunct says about one column, in a form that an index can serve. */

@@ -5,7 +5,7 @@
  * input gives the old row, then what FROM adds, then the new values; a delete's the old row. The
  * executor (../exec/mutate.ts) reads its whole input before it writes the first row.
  */
-import { StateError, StatementError } from '../../base/errors.ts';
+import { ConstraintError, StateError, StatementError } from '../../base/errors.ts';
 import { SqlState } from '../../base/sqlState.ts';
 import type { ColumnDescriptor, IndexDescriptor, TableDescriptor } from '../../catalog/descriptor.ts';
 import { columnByName } from '../../catalog/descriptor.ts';
@@ -15,6 +15,7 @@ import { parseExpression } from '../parse/parse.ts';
 import { coerceTo } from '../expr/analyze.ts';
 import type { TypedExpr } from '../expr/typedExpr.ts';
 import { columnNameOf } from './columnName.ts';
+import { indexNamed } from './indexNamed.ts';
 import { planFrom, planTableScan } from './from.ts';
 import type { ConflictAction, PlanColumn, PlanNode, SortKey } from './plan.ts';
 import type { CommonTables, PlanContext, PlannedQuery } from './planContext.ts';
@@ -66,6 +67,7 @@ export function planInsert(ctx: PlanContext, stmt: InsertStatement, outer: Commo
   const { table, schema, database } = ctx.env.resolveTable(stmt.table, 'INSERT');
   const shape = tableShape(table);
   const targets = insertTargets(table, stmt.columns);
+  refusePartialKeys(table, targets);
   const input = insertInput(ctx, stmt, table, targets, frame, ctes);
   const alias = stmt.alias?.text ?? table.name;
   const scopeTable: ScopeTable = {
@@ -101,6 +103,21 @@ function insertTargets(table: TableDescriptor, names: readonly Name[]): Target[]
     if (column.state === 'public' && !column.hidden && column.computeExpr === undefined) targets.push({ column, position });
   });
   return targets;
+}
+
+/** MATCH FULL: a statement names all columns of the key or none. 23503. */
+function refusePartialKeys(table: TableDescriptor, targets: readonly Target[]): void {
+  for (const fk of table.foreignKeys) {
+    if (fk.match !== 'FULL' || fk.columnIds.length < 2) continue;
+    const missing = fk.columnIds.filter((id) => !targets.some(({ column }) => column.id === id));
+    if (missing.length === 0 || missing.length === fk.columnIds.length) continue;
+    const names = missing.map((id) => `"${table.columns.find((column) => column.id === id)?.name}"`).sort();
+    const what = names.length === 1 ? `value for column ${names[0]}` : `values for columns [${names.join(' ')}]`;
+    throw new ConstraintError(SqlState.ForeignKeyViolation, `missing ${what} in multi-part foreign key`, {
+      constraint: fk.name,
+      table: table.name,
+    });
+  }
 }
 
 function refuseTwice(targets: readonly Target[]): void {
@@ -223,7 +240,8 @@ function conflictArbiter(table: TableDescriptor, clause: OnConflict): IndexDescr
   const unique = [table.primaryIndex, ...table.indexes.filter((index) => index.unique && index.state === 'public')];
   if (clause.constraint) {
     const name = clause.constraint.text;
-    const found = unique.find((index) => index.name === name);
+    const named = indexNamed(table, name);
+    const found = unique.find((index) => index.id === named?.id);
     if (!found) throw new StatementError(SqlState.UndefinedObject, `constraint "${name}" for table "${table.name}" does not exist`);
     return found;
   }

@@ -98,7 +98,7 @@ export interface ScanNode extends Node {
   readonly reverse: boolean;
   /** Stop after as many rows: the sum of these row independent INTs (NULL: no limit). */
   readonly limit: readonly TypedExpr[] | undefined;
-  /** An index the statement insists on (t@i), or 'primary'. */
+  /** The name of an index the statement insists on (t@i). */
   readonly forcedIndex: string | undefined;
   /** True when the rows are read in order to be written: they are locked, and held to what was read. */
   readonly forWrite: boolean;

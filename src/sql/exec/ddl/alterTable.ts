@@ -25,12 +25,14 @@ import { compileExpr } from '../../expr/compile.ts';
 import { traits } from '../../expr/traits.ts';
 import { parseExpression } from '../../parse/parse.ts';
 import type { AlterTable, AlterTableAction, Name } from '../../parse/ast.ts';
+import { indexNamed } from '../../plan/indexNamed.ts';
 import { constraintQueue, validateForeignKey, wholeScan } from '../foreignKeys.ts';
 import { compileReadOnly } from '../operators.ts';
 import { collect } from '../run.ts';
 import { defaultOf, type RowChange, rowAnalysis, tableWriter } from '../tableWriter.ts';
 import { checkError, notNullError } from '../schemaChange/validateChange.ts';
 import { freeName, type SchemaChange } from './common.ts';
+import { foreignKeyNamed } from './constraintNames.ts';
 import { TableBuilder } from './createTable.ts';
 import { dropViewsOf } from './drop.ts';
 import { moveRelation, renameRelation, setOwner } from './databases.ts';
@@ -45,7 +47,7 @@ export async function alterTable(change: SchemaChange, stmt: AlterTable): Promis
   if (!isRename && (found.descriptor.sequence || found.descriptor.view)) {
     throw new StatementError(SqlState.WrongObjectType, `"${found.descriptor.name}" is not a table`);
   }
-  change.check(found.descriptor, 'CREATE');
+  change.checkAlterable(found.descriptor);
   await change.awaitPending(found.descriptor);
   const described = { ...stmt, name: change.fullName(found.descriptor, stmt.name) };
   for (const action of stmt.actions) {
@@ -333,7 +335,7 @@ async function setNotNull(change: SchemaChange, table: TableDescriptor, column: 
   }
   const position = table.columns.indexOf(column);
   for (const row of await rowsOf(change, table)) {
-    if (row[position] === null) throw notNullError(table, position);
+    if (row[position] === null) throw notNullError(table, position, row);
   }
   const builder = new TableBuilder(change, table);
   builder.replaceColumn(column.id, { nullable: false });
@@ -505,7 +507,7 @@ async function validateCheck(change: SchemaChange, table: TableDescriptor, check
   const test = compileExpr(analyzeBool(parseExpression(check.expr), rowAnalysis(table, change.context.engine.functions, 'CHECK')));
   const run = change.context.newRun(0, 0);
   for (const row of await rowsOf(change, table)) {
-    if (test(row, run.eval) === false) throw checkError(table, check);
+    if (test(row, run.eval) === false) throw checkError(table, check, row);
   }
 }
 
@@ -530,7 +532,7 @@ async function dropConstraint(change: SchemaChange, table: TableDescriptor, acti
   const name = action.constraint.text;
   const check = table.checks.find((one) => one.name === name);
   if (check) return change.write(updated(table, { checks: table.checks.filter((one) => one.id !== check.id) }));
-  const fk = table.foreignKeys.find((one) => one.name === name);
+  const fk = foreignKeyIn(change, table, name);
   if (fk) return dropForeignKey(change, table, fk.id);
   const index = table.indexes.find((one) => one.unique && one.name === name);
   if (index) {
@@ -539,21 +541,32 @@ async function dropConstraint(change: SchemaChange, table: TableDescriptor, acti
       `unimplemented: cannot drop UNIQUE constraint "${name}" using ALTER TABLE DROP CONSTRAINT, use DROP INDEX CASCADE instead`,
     );
   }
-  if (table.primaryIndex.name === name) {
+  if (indexNamed(table, name)?.id === table.primaryIndex.id) {
     throw new StatementError(
       SqlState.FeatureNotSupported,
       'dropping the primary key without adding another in its place is not supported yet',
     );
   }
   if (action.ifExists) return;
-  throw new StatementError(SqlState.UndefinedObject, `constraint "${name}" of relation "${table.name}" does not exist`);
+  throw new StatementError(SqlState.UndefinedObject, `constraint "${name}" does not exist`);
+}
+
+const foreignKeyIn = (change: SchemaChange, table: TableDescriptor, name: string) =>
+  foreignKeyNamed(table, name, (id) => change.snapshot.tableById(id)?.name);
+
+/** The name that a constraint has, when it is asked for by another style's. */
+function actualName(change: SchemaChange, table: TableDescriptor, name: string): string {
+  if (constraintNames(table).includes(name)) return name;
+  const fk = foreignKeyIn(change, table, name);
+  const isPrimary = indexNamed(table, name)?.id === table.primaryIndex.id;
+  return fk ? fk.name : isPrimary ? table.primaryIndex.name : name;
 }
 
 async function renameConstraint(change: SchemaChange, table: TableDescriptor, action: Action<'renameConstraint'>): Promise<void> {
-  const [from, to] = [action.constraint.text, action.newName.text];
+  const to = action.newName.text;
+  const from = actualName(change, table, action.constraint.text);
   const names = constraintNames(table);
-  if (!names.includes(from))
-    throw new StatementError(SqlState.UndefinedObject, `constraint "${from}" of relation "${table.name}" does not exist`);
+  if (!names.includes(from)) throw new StatementError(SqlState.UndefinedObject, `constraint "${from}" does not exist`);
   if (names.includes(to)) throw new StatementError(SqlState.DuplicateObject, `duplicate constraint name: "${to}"`);
   // A unique constraint is its index, and indexes share one space of names.
   if (table.indexes.some((index) => index.name === to)) {
@@ -572,15 +585,15 @@ async function renameConstraint(change: SchemaChange, table: TableDescriptor, ac
 
 async function validateConstraint(change: SchemaChange, table: TableDescriptor, constraint: Name, stmt: AlterTable): Promise<void> {
   const check = table.checks.find((one) => one.name === constraint.text);
-  const found = check ?? table.foreignKeys.find((one) => one.name === constraint.text);
+  const found = check ?? foreignKeyIn(change, table, constraint.text);
   if (found?.validated) return;
   if (found && (await change.isOnline(table))) return change.writePending(table, { validateIds: [found.id] }, stmt);
   if (check) {
     await validateCheck(change, table, check);
     return change.write(updated(table, { checks: table.checks.map((one) => (one.id === check.id ? { ...one, validated: true } : one)) }));
   }
-  const fk = table.foreignKeys.find((one) => one.name === constraint.text);
-  if (!fk) throw new StatementError(SqlState.UndefinedObject, `constraint "${constraint.text}" of relation "${table.name}" does not exist`);
+  const fk = foreignKeyIn(change, table, constraint.text);
+  if (!fk) throw new StatementError(SqlState.UndefinedObject, `constraint "${constraint.text}" does not exist`);
   const queue = await constraintQueue(change.context);
   await validateForeignKey(table, fk, queue, change.context.newRun(0, 0));
   return change.write(

@@ -18,7 +18,7 @@ import type { CatalogDependencies, CatalogSnapshot, NameContext, ResolvedObject,
 import type { DatabaseDescriptor, Descriptor, TableDescriptor } from '../../../catalog/descriptor.ts';
 import { describeKind, MAX_SYSTEM_ID, updated } from '../../../catalog/descriptor.ts';
 import { quoteNames } from '../../../catalog/names.ts';
-import { checkPrivilege, isAdmin } from '../../../catalog/privileges.ts';
+import { checkPrivilege, hasPrivilege, isAdmin } from '../../../catalog/privileges.ts';
 import { indexSpan } from '../../../catalog/rowCodec.ts';
 import { resolveTypeName } from '../../../catalog/typeName.ts';
 import type { ColumnType } from '../../../catalog/type.ts';
@@ -29,6 +29,7 @@ import type { RunContext } from '../context.ts';
 import { userType } from '../userType.ts';
 import { type PendingParts, withParts } from '../schemaChange/pendingChange.ts';
 import { withTypeReferences } from './typeReferences.ts';
+import { refuseVirtualSchema, resolveVirtual, virtualTableIsFixed } from '../virtual/virtualNames.ts';
 import { checkViewsStand } from './viewGuards.ts';
 
 export const partsOf = (name: ObjectName): string[] => name.parts.map((part) => part.text);
@@ -167,13 +168,15 @@ export class SchemaChange {
     this.txn.write(keys, values);
   }
 
-  /** The relation of a name; 42P01, or undefined with `ifExists`. 42809 when it is of another kind. */
+  /** The relation of a name; 42P01, or undefined with `ifExists`. 42809 when it is of another kind, or virtual. */
   relation(
     name: ObjectName,
     kind: 'table' | 'sequence' | 'view' | 'materialized view' | 'any',
     ifExists = false,
   ): ResolvedObject | undefined {
     const parts = partsOf(name);
+    const virtual = resolveVirtual(this.context.engine.virtualTables, this.#snapshot, parts, this.context.names);
+    if (virtual) throw virtualTableIsFixed(virtual.table);
     const found = ifExists
       ? this.#snapshot.resolveTable(parts, this.context.names)
       : this.#snapshot.requireTable(parts, this.context.names);
@@ -205,6 +208,7 @@ export class SchemaChange {
 
   /** Where a new object goes, and whether the name is taken there. */
   target(name: ObjectName): { schema: ResolvedSchema; name: string; taken: Descriptor | undefined } {
+    refuseVirtualSchema(this.context.engine.virtualTables, partsOf(name));
     const target = this.#snapshot.resolveTarget(partsOf(name), this.context.names);
     if (target.schema.database.name === 'system') {
       throw new StatementError(
@@ -220,6 +224,13 @@ export class SchemaChange {
 
   check(descriptor: Descriptor, privilege: Parameters<typeof checkPrivilege>[2]): void {
     checkPrivilege(this.roles, descriptor, privilege);
+  }
+
+  /** 42501 unless the user owns a relation, or may CREATE on it. */
+  checkAlterable(descriptor: Descriptor): void {
+    if (hasPrivilege(this.roles, descriptor.privileges, 'CREATE')) return;
+    const what = `table ${descriptor.name}`;
+    throw new StatementError(SqlState.InsufficientPrivilege, `must be owner of ${what} or have CREATE privilege on ${what}`);
   }
 
   /** 42501 unless the user is in admin. `what` completes "only users with the admin role are allowed to". */

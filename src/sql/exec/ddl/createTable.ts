@@ -35,7 +35,9 @@ import type {
   TableConstraint,
   TableElement,
 } from '../../parse/ast.ts';
+import type { RunContext } from '../context.ts';
 import { alreadyExists, freeName, type SchemaChange } from './common.ts';
+import { foreignKeyName, nameStyle, primaryKeyName } from './constraintNames.ts';
 import { foreignKeyOf } from './foreignKeyOf.ts';
 import { nextvalText, storeComputed, storeCondition, storeDefault } from './storedExpr.ts';
 import { sequenceDescriptor } from './sequences.ts';
@@ -52,7 +54,7 @@ export async function createTable(change: SchemaChange, stmt: CreateTable): Prom
     throw alreadyExists(taken, name);
   }
   const id = await change.allocateId();
-  const builder = new TableBuilder(change, emptyTable(id, name, schema, change.context.user));
+  const builder = new TableBuilder(change, emptyTable(id, name, schema, change.context));
   for (const param of stmt.storageParams)
     builder.storageParam(param, await change.context.evalDatum(param.value ?? { kind: 'boolean', value: true, pos: 0 }));
   await builder.addElements(stmt.elements);
@@ -69,7 +71,7 @@ export async function publishTable(change: SchemaChange, builder: TableBuilder, 
   return table;
 }
 
-export function emptyTable(id: number, name: string, schema: ResolvedSchema, owner: string): TableDescriptor {
+export function emptyTable(id: number, name: string, schema: ResolvedSchema, { user, engine }: RunContext): TableDescriptor {
   return {
     kind: 'table',
     id,
@@ -79,14 +81,14 @@ export function emptyTable(id: number, name: string, schema: ResolvedSchema, own
     version: 1,
     modificationTime: MIN_TIMESTAMP,
     state: 'PUBLIC',
-    privileges: ownerPrivileges(owner),
+    privileges: ownerPrivileges(user),
     columns: [],
     nextColumnId: 1,
     families: [],
     nextFamilyId: 0,
     primaryIndex: {
       id: PRIMARY_INDEX_ID,
-      name: `${name}_pkey`,
+      name: primaryKeyName(nameStyle(engine.settings), name),
       unique: true,
       columnIds: [],
       directions: [],
@@ -438,7 +440,7 @@ export class TableBuilder {
     }
     const { columnIds, directions } = this.keyColumns(element.columns);
     for (const id of columnIds) this.replaceColumn(id, { nullable: false });
-    const name = element.name?.text ?? `${this.table.name}_pkey`;
+    const name = element.name?.text ?? primaryKeyName(nameStyle(this.change.context.engine.settings), this.table.name);
     this.set({ primaryIndex: { ...this.table.primaryIndex, name, columnIds, directions } });
     this.#hasPrimaryKey = true;
   }
@@ -531,7 +533,10 @@ export class TableBuilder {
     reference: ForeignKeyReference,
     validated = true,
   ): ForeignKeyDescriptor {
-    const name = this.#constraintName(given, `${this.table.name}_${columns.map((column) => column.text).join('_')}_fkey`);
+    const style = nameStyle(this.change.context.engine.settings);
+    const parent = reference.table.parts.at(-1)?.text ?? '';
+    const columnNames = columns.map((column) => column.text);
+    const name = this.#constraintName(given, foreignKeyName(style, this.table.name, columnNames, parent));
     const fk = foreignKeyOf(this.change, this.table, { name, columns, reference, validated });
     this.set({ foreignKeys: [...this.table.foreignKeys, fk], nextConstraintId: fk.id + 1 });
     if (fk.referencedTableId !== this.table.id) this.#referenced.add(fk.referencedTableId);

@@ -28,7 +28,7 @@ export async function createTableAs(change: SchemaChange, stmt: CreateTableAs): 
     );
   }
   const id = await change.allocateId();
-  const builder = new TableBuilder(change, emptyTable(id, name, schema, context.user));
+  const builder = new TableBuilder(change, emptyTable(id, name, schema, context));
   columns.forEach((column, i) => {
     const columnName = stmt.columns[i]?.text ?? column.name;
     const type: ColumnType = column.type.family === 'unknown' ? Type.String : column.type;

@@ -11,7 +11,7 @@ import {
   type ForeignKeyDescriptor,
   type TableDescriptor,
 } from '../../../catalog/descriptor.ts';
-import { type ColumnType, sqlTypeName, typesEquivalent } from '../../../catalog/type.ts';
+import { familyName, typesEquivalent } from '../../../catalog/type.ts';
 import type { ForeignKeyReference, Name, ReferentialAction } from '../../parse/ast.ts';
 import { partsOf, type SchemaChange } from './common.ts';
 
@@ -38,6 +38,11 @@ export function foreignKeyOf(
 ): ForeignKeyDescriptor {
   const parent = referencedTable(change, table, reference);
   const columnIds = columns.map((column) => columnId(table, column));
+  columns.forEach(({ text }, i) => {
+    if (columnIds.indexOf(columnIds[i] as number) < i) {
+      throw new StatementError(SqlState.InvalidForeignKey, `foreign key contains duplicate column "${text}"`);
+    }
+  });
   const referencedColumnIds =
     reference.columns.length > 0 ? reference.columns.map((column) => columnId(parent, column)) : [...parent.primaryIndex.columnIds];
   if (referencedColumnIds.length !== columnIds.length) {
@@ -50,7 +55,7 @@ export function foreignKeyOf(
   checkUnique(parent, referencedColumnIds);
   const onDelete = ACTIONS[reference.onDelete];
   const onUpdate = ACTIONS[reference.onUpdate];
-  for (const action of [onDelete, onUpdate]) checkAction(table, action, columnIds);
+  for (const action of [onDelete, onUpdate]) checkAction(change, table, action, columnIds);
   return {
     id: table.nextConstraintId,
     name,
@@ -70,6 +75,12 @@ function referencedTable(change: SchemaChange, table: TableDescriptor, reference
   const isSelf = parts.length === 1 && parts[0] === table.name && !change.snapshot.tableById(table.id);
   const found = isSelf ? table : change.table(reference.table);
   if (found.id === table.id) return table;
+  if (found.parentId !== table.parentId && !change.context.engine.settings.bool('sql.cross_db_fks.enabled')) {
+    throw new StatementError(
+      SqlState.InvalidForeignKey,
+      "foreign references between databases are not allowed (see the 'sql.cross_db_fks.enabled' cluster setting)",
+    );
+  }
   change.check(found, 'SELECT');
   return found;
 }
@@ -80,8 +91,6 @@ function columnId(table: TableDescriptor, name: Name): number {
   return column.id;
 }
 
-const lower = (type: ColumnType): string => sqlTypeName(type).toLowerCase();
-
 function checkTypes(table: TableDescriptor, columnIds: readonly number[], parent: TableDescriptor, referencedIds: readonly number[]): void {
   columnIds.forEach((id, i) => {
     const from = table.columns.find((column) => column.id === id) as ColumnDescriptor;
@@ -89,7 +98,7 @@ function checkTypes(table: TableDescriptor, columnIds: readonly number[], parent
     if (typesEquivalent(from.type, to.type)) return;
     throw new StatementError(
       SqlState.DatatypeMismatch,
-      `type of "${from.name}" (${lower(from.type)}) does not match foreign key "${parent.name}"."${to.name}" (${lower(to.type)})`,
+      `type of "${from.name}" (${familyName(from.type)}) does not match foreign key "${parent.name}"."${to.name}" (${familyName(to.type)})`,
     );
   });
 }
@@ -112,11 +121,12 @@ function checkUnique(parent: TableDescriptor, referencedIds: readonly number[]):
   );
 }
 
-function checkAction(table: TableDescriptor, action: ForeignKeyAction, columnIds: readonly number[]): void {
+function checkAction(change: SchemaChange, table: TableDescriptor, action: ForeignKeyAction, columnIds: readonly number[]): void {
   for (const id of columnIds) {
     const column = table.columns.find((candidate) => candidate.id === id);
     if (!column || column.nullable) continue;
-    const what = `cannot add a ${action} cascading action on column "${column.name}" which has a NOT NULL constraint`;
+    const full = [...change.snapshot.fullName(table), column.name].join('.');
+    const what = `cannot add a ${action} cascading action on column "${full}" which has a NOT NULL constraint`;
     if (action === 'SET NULL') throw new StatementError(SqlState.InvalidForeignKey, what);
     if (action === 'SET DEFAULT' && column.defaultExpr === undefined) {
       throw new StatementError(SqlState.InvalidForeignKey, `${what} and a NULL default expression`);

@@ -11,6 +11,7 @@ import { StateError, StatementError } from '../../../base/errors.ts';
 import { SqlState } from '../../../base/sqlState.ts';
 import { allIndexes, type IndexDescriptor, indexByName, type TableDescriptor, updated } from '../../../catalog/descriptor.ts';
 import type { AlterIndex, CreateIndex, DropIndex, IndexName } from '../../parse/ast.ts';
+import { indexNamed } from '../../plan/indexNamed.ts';
 import { wholeScan } from '../foreignKeys.ts';
 import { compileReadOnly } from '../operators.ts';
 import { tableWriter } from '../tableWriter.ts';
@@ -67,7 +68,7 @@ export function findIndex(
   };
   if (name.table) {
     const relation = change.relation(name.table, 'table', ifExists);
-    const index = relation && indexByName(relation.descriptor, wanted);
+    const index = relation && indexNamed(relation.descriptor, wanted);
     return relation && index ? { table: relation.descriptor, index } : missing();
   }
   const database = change.snapshot.database(change.context.names.currentDatabase);
@@ -124,7 +125,7 @@ async function releaseReferences(change: SchemaChange, table: TableDescriptor, i
       if (!cascade) {
         throw new StateError(
           SqlState.DependentObjectsStillExist,
-          `"${table.name}" is referenced by foreign key from table "${child.name}"`,
+          `"${index.name}" is referenced by foreign key from table "${child.name}"`,
         );
       }
       const current = change.snapshot.tableById(childId) ?? child;

@@ -47,7 +47,7 @@ export async function createView(change: SchemaChange, stmt: CreateView): Promis
   if (replaced) return replaceView(change, replaced, columns, text.definition);
   if (stmt.materialized) return createMaterialized(change, stmt, schema, name, columns, text.definition);
   const id = await change.allocateId();
-  const empty = emptyTable(id, name, schema, change.context.user);
+  const empty = emptyTable(id, name, schema, change.context);
   const view = { ...withColumns(empty, columns), view: text.definition };
   await change.writeName(schema.database.id, schema.id, name, id);
   await change.write(view);
@@ -145,7 +145,7 @@ async function createMaterialized(
     }
   }
   const id = await change.allocateId();
-  const empty = emptyTable(id, name, schema, change.context.user);
+  const empty = emptyTable(id, name, schema, change.context);
   const builder = new TableBuilder(change, { ...withColumns(empty, columns), view: { ...definition, isMaterialized: true } });
   await builder.addElements([]);
   builder.finish();

@@ -15,6 +15,7 @@ import type { Bytes } from '../../../base/bytes.ts';
 import { ConstraintError } from '../../../base/errors.ts';
 import { SqlState } from '../../../base/sqlState.ts';
 import type { Datum } from '../../../catalog/datum.ts';
+import { quoteName } from '../../../catalog/names.ts';
 import type { CheckDescriptor, IndexDescriptor, TableDescriptor } from '../../../catalog/descriptor.ts';
 import { rowDecoder, tableCodec } from '../../../catalog/rowCodec.ts';
 import type { Txn } from '../../../kv/kv.ts';
@@ -25,7 +26,7 @@ import { constraintQueue, validateForeignKey } from '../foreignKeys.ts';
 import type { Run } from '../run.ts';
 import { decodeFetched } from '../scan.ts';
 import type { EngineServices } from '../statement.ts';
-import { rowAnalysis, tableWriter } from '../tableWriter.ts';
+import { describeRow, rowAnalysis, tableWriter } from '../tableWriter.ts';
 import { giveWay } from './backfill.ts';
 import { tableRows } from './tableRows.ts';
 
@@ -60,7 +61,7 @@ export async function validateRows(
     .filter((check) => checkIds.includes(check.id))
     .map((check) => ({
       test: compileExpr(analyzeBool(parseExpression(check.expr), rowAnalysis(table, engine.functions, 'CHECK'))),
-      error: () => checkError(table, check),
+      error: (row: readonly Datum[]) => checkError(table, check, row),
     }));
   const notNull = pending.notNull.map(({ columnId }) => table.columns.findIndex((column) => column.id === columnId)).filter((i) => i >= 0);
   const unique = table.indexes.filter((index) => index.unique && pending.indexIds.includes(index.id));
@@ -69,8 +70,8 @@ export async function validateRows(
     for await (const { rows } of tableRows(run.reader, table, pieces.rows)) {
       run.signal.throwIfAborted();
       for (const row of rows) {
-        for (const { test, error } of tests) if (test(row, run.eval) === false) throw error();
-        for (const position of notNull) if (row[position] === null) throw notNullError(table, position);
+        for (const { test, error } of tests) if (test(row, run.eval) === false) throw error(row);
+        for (const position of notNull) if (row[position] === null) throw notNullError(table, position, row);
       }
       for (const index of unique) lost.push(...(await lostEntries(engine, table, index, rows, run)));
       if (lost.length >= LOST_MAX) return lost;
@@ -85,18 +86,24 @@ export async function validateRows(
   return lost;
 }
 
-export function checkError(table: TableDescriptor, check: CheckDescriptor): ConstraintError {
-  return new ConstraintError(SqlState.CheckViolation, `validation of CHECK "${check.expr}" failed on row`, {
+/** `a=1, b=NULL`: the public columns of a row that fails. */
+function shownRow(table: TableDescriptor, row: readonly Datum[]): string {
+  const ids = table.columns.filter((column) => column.hidden !== true).map((column) => column.id);
+  return describeRow(table, ids, row);
+}
+
+export function checkError(table: TableDescriptor, check: CheckDescriptor, row: readonly Datum[]): ConstraintError {
+  return new ConstraintError(SqlState.CheckViolation, `validation of CHECK "${check.expr}" failed on row: ${shownRow(table, row)}`, {
     constraint: check.name,
     table: table.name,
   });
 }
 
-export function notNullError(table: TableDescriptor, position: number): ConstraintError {
+export function notNullError(table: TableDescriptor, position: number, row: readonly Datum[]): ConstraintError {
   const column = table.columns[position]?.name ?? '';
   return new ConstraintError(
     SqlState.CheckViolation,
-    `validation of NOT NULL constraint failed: validation of column "${column}" NOT NULL failed on row`,
+    `validation of NOT NULL constraint failed: validation of CHECK "${quoteName(column)} IS NOT NULL" failed on row: ${shownRow(table, row)}`,
     { column, table: table.name },
   );
 }
