@@ -14,6 +14,7 @@ import type { VirtualTable } from '../plan/virtualTable.ts';
 import type { RunContext } from './context.ts';
 import { userType } from './userType.ts';
 import { sequenceTable } from './virtual/sequenceTable.ts';
+import { type ResolvedVirtual, resolveVirtual } from './virtual/virtualNames.ts';
 import { statementName } from './tags.ts';
 import { checkPrivilege } from '../../catalog/privileges.ts';
 
@@ -56,25 +57,7 @@ export function planEnvironment(
   const { session, engine } = context;
   const { names = session.names, notes } = options;
 
-  const virtual = (name: ObjectName): { table: VirtualTable; database: string | undefined } | undefined => {
-    const parts = partsOf(name);
-    const last = parts.at(-1) ?? '';
-    if (parts.length === 1) {
-      // pg_catalog comes first in every search path, as in PostgreSQL.
-      const table = engine.virtualTables.get('pg_catalog', last);
-      if (table) return { table, database: names.currentDatabase };
-      for (const schema of names.searchPath) {
-        const found = engine.virtualTables.get(schema, last);
-        if (found) return { table: found, database: names.currentDatabase };
-      }
-      return undefined;
-    }
-    const table = engine.virtualTables.get(parts.at(-2) ?? '', last);
-    if (!table) return undefined;
-    const database = parts.length > 2 ? parts[0] : names.currentDatabase;
-    if (database !== undefined && database !== '' && parts.length > 2) snapshot.requireDatabase(database);
-    return { table, database: database === '' ? undefined : database };
-  };
+  const virtual = (name: ObjectName): ResolvedVirtual | undefined => resolveVirtual(engine.virtualTables, snapshot, partsOf(name), names);
 
   const resolveRelation = (name: ObjectName): Relation => {
     const found = virtual(name);

@@ -7,16 +7,14 @@ import type { Datum } from '../../catalog/datum.ts';
 import {
   allIndexes,
   type DatabaseDescriptor,
-  type Grant,
   type IndexDescriptor,
   type TableDescriptor,
   type TypeDescriptor,
 } from '../../catalog/descriptor.ts';
 import { quoteName, quoteNames } from '../../catalog/names.ts';
-import { hasPrivilege, privilegesOf, typePrivileges } from '../../catalog/privileges.ts';
+import { hasPrivilege, privilegesOf } from '../../catalog/privileges.ts';
 import { indexSpan } from '../../catalog/rowCodec.ts';
-import { arrayOf, type ColumnType, pgTypname, sqlTypeName, Type } from '../../catalog/type.ts';
-import { resolveTypeName } from '../../catalog/typeName.ts';
+import { arrayOf, type ColumnType, sqlTypeName, Type } from '../../catalog/type.ts';
 import { listUsers } from '../../catalog/users.ts';
 import { formatLocality } from '../../kv/locality.ts';
 import type { ObjectName, Show } from '../parse/ast.ts';
@@ -27,6 +25,8 @@ import { createTypeText, requireUserType } from './ddl/types.ts';
 import { createViewText } from './ddl/views.ts';
 import { rangeForRowColumns, showRangeForRow, showRanges, showRangesColumns } from './rangeStatements.ts';
 import { constraintText, createSequenceText, createTableText, displayExpr } from './showCreate.ts';
+import { grantColumns, showGrants } from './showGrants.ts';
+import { virtualColumnRows, virtualCreateRow, virtualNamed, virtualTableRows } from './showVirtual.ts';
 import type { HookResult, ResultColumn, StatementHooks } from './statement.ts';
 import { columns, text, textOrNull } from './virtual/support.ts';
 
@@ -39,7 +39,14 @@ function columnsOf(stmt: Show): ResultColumn[] {
   const comment: Readonly<Record<string, ColumnType>> = 'withComment' in stmt && stmt.withComment ? { comment: T.String } : {};
   switch (stmt.what) {
     case 'databases':
-      return asColumns({ database_name: T.String, owner: T.Name, ...comment });
+      return asColumns({
+        database_name: T.String,
+        owner: T.Name,
+        primary_region: T.String,
+        regions: arrayOf(T.String),
+        survival_goal: T.String,
+        ...comment,
+      });
     case 'schemas':
       return asColumns({ schema_name: T.String, owner: T.Name, ...comment });
     case 'tables':
@@ -114,14 +121,7 @@ function columnsOf(stmt: Show): ResultColumn[] {
         session_start: T.Timestamp,
       });
     case 'grants':
-      return asColumns({
-        database_name: T.String,
-        schema_name: T.String,
-        [stmt.target?.type === 'type' ? 'type_name' : 'relation_name']: T.String,
-        grantee: T.String,
-        privilege_type: T.String,
-        is_grantable: T.Bool,
-      });
+      return grantColumns(stmt.target).map((name) => ({ name, type: T.String }));
     case 'grantsOnRole':
       return asColumns({ role_name: T.String, member: T.String, is_admin: T.Bool });
     case 'ranges':
@@ -148,7 +148,8 @@ async function databaseOf(
   const database = snapshot.database(name);
   if (database) return { database, schema: undefined };
   const current = snapshot.database(context.names.currentDatabase);
-  if (current && snapshot.schema(current, name)) return { database: current, schema: name };
+  if (current && (snapshot.schema(current, name) || context.engine.virtualTables.hasSchema(name)))
+    return { database: current, schema: name };
   throw new StatementError(SqlState.InvalidCatalogName, `target database or schema does not exist`);
 }
 
@@ -164,11 +165,15 @@ async function relationsIn(context: RunContext, from: ObjectName | undefined): P
 
 async function rowsOf(context: RunContext, stmt: Show): Promise<Datum[][]> {
   const snapshot = await context.catalog();
+  const roles = await context.roles();
   const withComment = (stmt_: { withComment: boolean }, comment: string | undefined): Datum[] =>
     stmt_.withComment ? [textOrNull(comment)] : [];
   switch (stmt.what) {
     case 'databases':
-      return snapshot.allDatabases().map((one) => [text(one.name), text(one.privileges.owner), ...withComment(stmt, one.comment)]);
+      return snapshot
+        .allDatabases()
+        .filter((one) => privilegesOf(one).some((privilege) => hasPrivilege(roles, one.privileges, privilege)))
+        .map((one) => [text(one.name), text(one.privileges.owner), null, [], null, ...withComment(stmt, one.comment)]);
     case 'schemas': {
       const { database } = await databaseOf(context, stmt.from);
       const rows: Datum[][] = context.engine.virtualTables.schemas().map((name) => [text(name), null, ...withComment(stmt, undefined)]);
@@ -178,7 +183,11 @@ async function rowsOf(context: RunContext, stmt: Show): Promise<Datum[][]> {
       }
       return rows.sort((a, b) => ((a[0] as string) < (b[0] as string) ? -1 : 1));
     }
-    case 'tables':
+    case 'tables': {
+      const { schema: named } = await databaseOf(context, stmt.from);
+      if (named !== undefined && context.engine.virtualTables.hasSchema(named)) {
+        return virtualTableRows(context.engine.virtualTables, named, stmt.withComment);
+      }
       return (await relationsIn(context, stmt.from)).map(({ schema, table }) =>
         [
           text(schema),
@@ -192,26 +201,37 @@ async function rowsOf(context: RunContext, stmt: Show): Promise<Datum[][]> {
           ...withComment(stmt, table.comment),
         ].map((value, i) => (i === 4 ? Math.round(Number(value)) : (value as Datum))),
       );
+    }
     case 'sequences':
       return (await relationsIn(context, stmt.from))
         .filter(({ table }) => table.sequence)
         .map(({ schema, table }) => [text(schema), text(table.name)]);
     case 'types':
     case 'enums': {
-      const { database } = await databaseOf(context, stmt.from);
+      const { database, schema: named } = await databaseOf(context, stmt.from);
+      // FROM a database means its public schema.
+      const only = stmt.what === 'enums' && stmt.from ? (named ?? 'public') : undefined;
+      const schemaOf = (type: TypeDescriptor): string => snapshot.schemaById(database, type.schemaId)?.name ?? 'public';
       const nameIn = (type: TypeDescriptor) => `${snapshot.fullName(type)[1]}.${type.name}`;
-      const types = snapshot.typesOf(database.id).sort((a, b) => (nameIn(a) < nameIn(b) ? -1 : 1));
+      const types = snapshot
+        .typesOf(database.id)
+        .filter((type) => only === undefined || schemaOf(type) === only)
+        .sort((a, b) => (nameIn(a) < nameIn(b) ? -1 : 1));
       return types.map((type) => {
-        const schema = text(snapshot.schemaById(database, type.schemaId)?.name ?? 'public');
+        const schema = text(schemaOf(type));
         const owner = text(type.privileges.owner);
         return stmt.what === 'types'
           ? [schema, text(type.name), owner]
           : [schema, text(type.name), type.members.length > 0 ? type.members.map(text) : null, owner];
       });
     }
-    case 'columns':
+    case 'columns': {
+      const virtual = await virtualNamed(context, stmt.table);
+      if (virtual) return virtualColumnRows(virtual.table, stmt.withComment);
       return showColumns(await SchemaChange.begin(context), stmt);
+    }
     case 'indexes': {
+      if (await virtualNamed(context, stmt.table)) return [];
       const change = await SchemaChange.begin(context);
       return indexRows(change.table(stmt.table), stmt.withComment);
     }
@@ -220,6 +240,7 @@ async function rowsOf(context: RunContext, stmt: Show): Promise<Datum[][]> {
       return relations.filter(({ table }) => !table.sequence && !table.view).flatMap(({ table }) => indexRows(table, stmt.withComment));
     }
     case 'constraints': {
+      if (await virtualNamed(context, stmt.table)) return [];
       const change = await SchemaChange.begin(context);
       const table = change.table(stmt.table);
       const types = { p: 'PRIMARY KEY', u: 'UNIQUE', c: 'CHECK', f: 'FOREIGN KEY' } as const;
@@ -239,8 +260,12 @@ async function rowsOf(context: RunContext, stmt: Show): Promise<Datum[][]> {
           ];
         });
     }
-    case 'create':
+    case 'create': {
+      const isRelation = isNamedTable(stmt.object) || stmt.object === 'table';
+      const virtual = isRelation ? await virtualNamed(context, stmt.name) : undefined;
+      if (virtual) return [virtualCreateRow(virtual.table)];
       return showCreate(await SchemaChange.begin(context), stmt);
+    }
     case 'createAll':
       return (await relationsIn(context, undefined))
         .filter(({ table }) => !table.view)
@@ -387,73 +412,6 @@ function showCreate(change: SchemaChange, stmt: Of<'create'>): Datum[][] {
   const shown = stmt.name.parts.map((part) => quoteName(part.text)).join('.');
   if (table.sequence) return [[text(shown), text(createSequenceText(table, snapshot))]];
   return [[text(shown), text(createTableText(table, snapshot))]];
-}
-
-function showGrants(change: SchemaChange, stmt: Of<'grants'>): Datum[][] {
-  const { snapshot } = change;
-  const wanted = new Set(stmt.grantees.map((grantee) => grantee.text));
-  const rows: Datum[][] = [];
-  const add = (database: string, schema: string | undefined, relation: string | undefined, grants: readonly Grant[]): void => {
-    for (const grant of grants) {
-      if (wanted.size > 0 && !wanted.has(grant.grantee)) continue;
-      for (const privilege of grant.privileges) {
-        const isGrantable = grant.grantOption?.includes(privilege) ?? false;
-        rows.push([text(database), textOrNull(schema), textOrNull(relation), text(grant.grantee), text(privilege), isGrantable]);
-      }
-    }
-  };
-  const addTable = (table: TableDescriptor): void => {
-    const [database, schema] = snapshot.fullName(table);
-    add(database ?? '', schema, table.name, table.privileges.grants);
-  };
-  const addType = (type: TypeDescriptor): void => {
-    const [database, schema] = snapshot.fullName(type);
-    add(database ?? '', schema, type.name, type.privileges.grants);
-  };
-  const { target } = stmt;
-  if (target?.type === 'table') {
-    for (const pattern of target.patterns) {
-      if (pattern.star) {
-        const database = change.database(pattern.parts[0]?.text ?? change.context.names.currentDatabase);
-        for (const table of snapshot.tablesOf(database.id)) addTable(table);
-      } else {
-        const relation = change.relation({ parts: pattern.parts, pos: pattern.pos }, 'any');
-        if (relation) addTable(relation.descriptor);
-      }
-    }
-  } else if (target?.type === 'type') {
-    for (const name of target.names) {
-      const parts = name.parts.map((part) => part.text);
-      const only = parts.length === 1 || parts[0] === 'pg_catalog' ? resolveTypeName({ name: parts.at(-1) ?? '' })?.type : undefined;
-      const own = snapshot.resolveType(parts, change.context.names)?.descriptor;
-      if (own && !only) addType(own);
-      else if (only) add(change.context.names.currentDatabase, 'pg_catalog', pgTypname(only), BUILTIN_TYPE_GRANTS);
-      else throw new StatementError(SqlState.UndefinedObject, `type "${parts.join('.')}" does not exist`);
-    }
-    rows.sort((a, b) => compareRows(a, b));
-  } else if (target?.type === 'database') {
-    for (const name of target.names) {
-      const database = change.database(name.parts.at(-1)?.text ?? '');
-      add(database.name, undefined, undefined, database.privileges.grants);
-    }
-  } else if (target) {
-    throw new StatementError(SqlState.FeatureNotSupported, `SHOW GRANTS ON ${target.type.toUpperCase()} is not supported yet`);
-  } else {
-    const database = change.database(change.context.names.currentDatabase);
-    add(database.name, undefined, undefined, database.privileges.grants);
-    for (const table of snapshot.tablesOf(database.id)) addTable(table);
-    for (const type of snapshot.typesOf(database.id)) addType(type);
-  }
-  return rows;
-}
-
-/** Built-in types are everybody's. */
-const BUILTIN_TYPE_GRANTS: readonly Grant[] = typePrivileges('node').grants;
-
-/** By schema, name and grantee. */
-function compareRows(a: readonly Datum[], b: readonly Datum[]): number {
-  const key = (row: readonly Datum[]): string => row.slice(1, 5).join('\0');
-  return key(a) < key(b) ? -1 : key(a) > key(b) ? 1 : 0;
 }
 
 export function registerShowStatements(hooks: StatementHooks): void {

@@ -17,6 +17,8 @@ export interface VirtualColumn {
   readonly name: string;
   readonly type: ColumnType;
   readonly hidden?: boolean;
+  /** Said of it by SHOW CREATE and the catalogs. */
+  readonly notNull?: boolean;
 }
 
 /** What every reader of a virtual table has; the executor passes its whole StatementContext. */

@@ -253,10 +253,10 @@ export class AlterParser extends TableDefParser {
   // ---- databases, schemas, indexes ----------------------------------------------------------------
 
   private database(pos: number): Statement {
-    const name = this.name();
+    const name = this.name('database');
     return this.choose<Statement>([
       [[T.CONFIGURE, T.ZONE], () => this.configureZone({ type: 'database', name, pos: name.pos }, pos)],
-      [[T.RENAME, T.TO], () => ({ kind: 'alterDatabase', name, action: { type: 'rename', newName: this.name() }, pos })],
+      [[T.RENAME, T.TO], () => ({ kind: 'alterDatabase', name, action: { type: 'rename', newName: this.name('database') }, pos })],
       [[T.OWNER, T.TO], () => ({ kind: 'alterDatabase', name, action: { type: 'owner', owner: this.role() }, pos })],
       [
         T.SET,
@@ -283,7 +283,7 @@ export class AlterParser extends TableDefParser {
   private schema(pos: number): Statement {
     const name = this.objectName();
     return this.choose<Statement>([
-      [[T.RENAME, T.TO], () => ({ kind: 'alterSchema', name, action: { type: 'rename', newName: this.name() }, pos })],
+      [[T.RENAME, T.TO], () => ({ kind: 'alterSchema', name, action: { type: 'rename', newName: this.name('schema') }, pos })],
       [[T.OWNER, T.TO], () => ({ kind: 'alterSchema', name, action: { type: 'owner', owner: this.role() }, pos })],
     ]);
   }
@@ -294,7 +294,7 @@ export class AlterParser extends TableDefParser {
     const alter = (action: AlterIndex['action']): Statement => ({ kind: 'alterIndex', index, ifExists, action, pos });
     return this.choose<Statement>([
       [[T.CONFIGURE, T.ZONE], () => this.configureZone({ type: 'index', index, pos: index.pos }, pos)],
-      [[T.RENAME, T.TO], () => alter({ type: 'rename', newName: this.name() })],
+      [[T.RENAME, T.TO], () => alter({ type: 'rename', newName: this.name('index') })],
       ...this.rangeForms({ type: 'index', index, ifExists }, pos),
     ]);
   }

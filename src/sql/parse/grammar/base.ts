@@ -224,8 +224,8 @@ export abstract class FamilyParser {
   protected nestedStatement(): Statement {
     return this.hole('Statement') ? QUERY : this.c.nested.statement();
   }
-  protected name(): Name {
-    return this.hole('Name') ? NAME : this.c.name();
+  protected name(what?: 'database' | 'schema' | 'index'): Name {
+    return this.hole('Name') ? NAME : this.c.name(what);
   }
   protected names(): Name[] {
     return this.list(() => this.name());

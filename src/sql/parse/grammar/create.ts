@@ -67,7 +67,7 @@ export class CreateParser extends TableDefParser {
 
   private database(pos: number): CreateDatabase {
     const ifNotExists = this.ifNotExists();
-    const name = this.name();
+    const name = this.name('database');
     this.has(T.WITH);
     const options: Option[] = [];
     const option = (optionName: string) => (): void => {

@@ -8,7 +8,8 @@
  *   C1  tokens end with EOF; a semicolon ends the statement like EOF does
  *   C2  `depth` counts open nested constructs, so that deep input gives 54001 and no stack overflow
  */
-import type { StatementError } from '../../../base/errors.ts';
+import { StatementError } from '../../../base/errors.ts';
+import { SqlState } from '../../../base/sqlState.ts';
 import type { Expr, IndexName, Name, ObjectName, OrderItem, SelectStatement, Statement, TablePattern } from '../ast.ts';
 import { syntaxError, syntaxErrorSaying, tooDeep, unimplemented } from '../errors.ts';
 import { nameClass, type SqlToken, T, type TokenType } from '../tokens.ts';
@@ -159,8 +160,8 @@ export class Cursor {
     return { text: token.image, pos: token.startOffset };
   }
 
-  /** A table's or column's name. */
-  name(): Name {
+  /** A table's or column's name; `what` names the thing where it is empty. */
+  name(what = 'column'): Name {
     const token = this.token;
     if (!this.atName(token)) {
       if (nameClass(token) !== undefined) {
@@ -173,7 +174,7 @@ export class Cursor {
       }
       throw this.error(token);
     }
-    if (token.image === '') throw this.errorSaying('zero-length delimited identifier', token);
+    if (token.image === '') throw new StatementError(SqlState.SyntaxError, `empty ${what} name`);
     return this.take();
   }
 
@@ -190,15 +191,16 @@ export class Cursor {
     return this.take();
   }
 
-  /** Up to three names joined by dots; `lengthMax` bounds them. */
+  /** Up to three names joined by dots; `lengthMax` bounds them. `"".s.t` is of no database; the last name must not be empty. */
   objectName(lengthMax = 3): ObjectName {
-    const first = this.name();
+    const first = this.token.image === '' && this.atName() ? this.take() : this.name();
     const parts = [first];
     while (this.at(T.Dot)) {
       if (parts.length === lengthMax) throw this.error();
       this.index++;
       parts.push(this.label());
     }
+    if (parts.at(-1)?.text === '') throw new StatementError(SqlState.InvalidName, 'invalid table name: ""');
     return { parts, pos: first.pos };
   }
 

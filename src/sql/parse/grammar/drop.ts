@@ -24,7 +24,7 @@ export class DropParser extends TableDefParser {
         T.DATABASE,
         () => {
           const ifExists = this.ifExists();
-          const name = this.name();
+          const name = this.name('database');
           return { kind: 'dropDatabase', name, ifExists, behavior: this.behavior(), pos };
         },
       ],

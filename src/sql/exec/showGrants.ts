@@ -1,0 +1,176 @@
+/**
+ * SHOW GRANTS: who holds which privilege on databases, schemas, relations and types, sorted by every column.
+ *
+ * The columns are those of the kind of object that is asked for. Whether a holder may grant on is in
+ * information_schema (`is_grantable`).
+ */
+import { StatementError } from '../../base/errors.ts';
+import { SqlState } from '../../base/sqlState.ts';
+import type { Datum } from '../../catalog/datum.ts';
+import type { DatabaseDescriptor, TableDescriptor, TypeDescriptor } from '../../catalog/descriptor.ts';
+import { typePrivileges } from '../../catalog/privileges.ts';
+import { pgTypname } from '../../catalog/type.ts';
+import { resolveTypeName } from '../../catalog/typeName.ts';
+import type { ResolvedSchema } from '../../catalog/catalog.ts';
+import type { GrantTarget, ObjectName, Show } from '../parse/ast.ts';
+import { partsOf, type SchemaChange } from './ddl/common.ts';
+import { VIRTUAL_GRANTS, virtualNamed } from './showVirtual.ts';
+import { text } from './virtual/support.ts';
+
+interface HeldGrant {
+  readonly grantee: string;
+  readonly privileges: readonly string[];
+}
+
+/** Where an object stands: database, schema, name; only as far down as its kind goes. */
+type Place = readonly (string | undefined)[];
+
+/** Columns that name the object, by what is asked for. */
+const OBJECT_COLUMNS = {
+  all: ['database_name', 'schema_name', 'relation_name'],
+  database: ['database_name'],
+  schema: ['database_name', 'schema_name'],
+  table: ['database_name', 'schema_name', 'table_name'],
+  type: ['database_name', 'schema_name', 'type_name'],
+} as const;
+
+function objectColumns(target: GrantTarget | undefined): readonly string[] {
+  if (!target) return OBJECT_COLUMNS.all;
+  switch (target.type) {
+    case 'database':
+    case 'schema':
+    case 'type':
+      return OBJECT_COLUMNS[target.type];
+    case 'table':
+    case 'sequence':
+    case 'allIn':
+      return OBJECT_COLUMNS.table;
+    default:
+      throw new StatementError(SqlState.FeatureNotSupported, `SHOW GRANTS ON ${target.type.toUpperCase()} is not supported yet`);
+  }
+}
+
+export function grantColumns(target: GrantTarget | undefined): string[] {
+  return [...objectColumns(target), 'grantee', 'privilege_type'];
+}
+
+export async function showGrants(change: SchemaChange, stmt: Extract<Show, { what: 'grants' }>): Promise<Datum[][]> {
+  const wanted = new Set(stmt.grantees.map((grantee) => grantee.text));
+  const depth = objectColumns(stmt.target).length;
+  const rows: (string | undefined)[][] = [];
+  for await (const [place, grants] of granted(change, stmt.target)) {
+    for (const { grantee, privileges } of grants) {
+      if (wanted.size > 0 && !wanted.has(grantee)) continue;
+      for (const privilege of privileges) rows.push([...Array.from({ length: depth }, (_, i) => place[i]), grantee, privilege]);
+    }
+  }
+  return rows.sort(compareRows).map((row) => row.map((cell) => (cell === undefined ? null : text(cell))));
+}
+
+/** By every column in turn, nothing before something. */
+function compareRows(a: readonly (string | undefined)[], b: readonly (string | undefined)[]): number {
+  for (const [i, cell] of a.entries()) {
+    const [left, right] = [cell ?? '', b[i] ?? ''];
+    if (left !== right) return left < right ? -1 : 1;
+  }
+  return 0;
+}
+
+async function* granted(change: SchemaChange, target: GrantTarget | undefined): AsyncGenerator<[Place, readonly HeldGrant[]]> {
+  const { snapshot, context } = change;
+  const own = (object: TableDescriptor | TypeDescriptor): [Place, readonly HeldGrant[]] => [
+    snapshot.fullName(object),
+    object.privileges.grants,
+  ];
+  switch (target?.type) {
+    case undefined: {
+      const databases = context.names.currentDatabase === '' ? snapshot.allDatabases() : [change.database(context.names.currentDatabase)];
+      for (const database of databases) {
+        yield [[database.name], database.privileges.grants];
+        for (const schema of snapshot.schemasOf(database)) yield ofSchema(schema);
+        for (const table of snapshot.tablesOf(database.id)) yield own(table);
+        for (const type of snapshot.typesOf(database.id)) yield own(type);
+      }
+      return;
+    }
+    case 'database':
+      for (const name of target.names) {
+        const database = snapshot.database(name.parts.at(-1)?.text ?? '');
+        if (!database) throw new StatementError(SqlState.InvalidCatalogName, 'target database or schema does not exist');
+        yield [[database.name], database.privileges.grants];
+      }
+      return;
+    case 'schema':
+      for (const name of target.names) yield ofSchema(schemaNamed(change, name));
+      return;
+    case 'sequence':
+      for (const name of target.names) {
+        const relation = change.relation(name, 'sequence');
+        if (relation) yield own(relation.descriptor);
+      }
+      return;
+    case 'table':
+      for (const { parts, star, pos } of target.patterns) {
+        if (star) {
+          for (const table of tablesUnder(change, { parts, pos })) yield own(table);
+          continue;
+        }
+        const virtual = await virtualNamed(context, { parts, pos });
+        if (virtual) {
+          yield [[virtual.database, virtual.table.schema, virtual.table.name], VIRTUAL_GRANTS];
+          continue;
+        }
+        const relation = change.relation({ parts, pos }, 'any');
+        if (relation) yield own(relation.descriptor);
+      }
+      return;
+    case 'allIn':
+      for (const name of target.schemas) {
+        const schema = schemaNamed(change, name);
+        for (const table of snapshot.tablesOf(schema.database.id, { schemaId: schema.id })) {
+          if ((table.sequence !== undefined) === (target.objects === 'sequences')) yield own(table);
+        }
+      }
+      return;
+    case 'type':
+      for (const name of target.names) {
+        const parts = partsOf(name);
+        const builtin = parts.length === 1 || parts[0] === 'pg_catalog' ? resolveTypeName({ name: parts.at(-1) ?? '' })?.type : undefined;
+        const found = builtin ? undefined : snapshot.resolveType(parts, context.names)?.descriptor;
+        if (builtin) yield [[context.names.currentDatabase, 'pg_catalog', pgTypname(builtin)], BUILTIN_TYPE_GRANTS];
+        else if (found) yield own(found);
+        else throw new StatementError(SqlState.UndefinedObject, `type "${parts.join('.')}" does not exist`);
+      }
+      return;
+    default:
+      objectColumns(target);
+  }
+}
+
+/** Built-in types are everybody's. */
+const BUILTIN_TYPE_GRANTS: readonly HeldGrant[] = typePrivileges('node').grants;
+
+/** What the public schema grants is what its database does. */
+function ofSchema(schema: ResolvedSchema): [Place, readonly HeldGrant[]] {
+  return [[schema.database.name, schema.name], (schema.descriptor ?? schema.database).privileges.grants];
+}
+
+function schemaNamed(change: SchemaChange, name: ObjectName): ResolvedSchema {
+  const parts = partsOf(name);
+  const database = change.database(parts.length > 1 ? (parts[0] ?? '') : change.context.names.currentDatabase);
+  return change.snapshot.requireSchema(database, parts.at(-1) ?? '');
+}
+
+/** The relations of `db.*`, `schema.*`, `db.schema.*` or `*`. */
+function tablesUnder(change: SchemaChange, name: ObjectName): TableDescriptor[] {
+  const { snapshot } = change;
+  const [first, second] = partsOf(name);
+  const current = change.context.names.currentDatabase;
+  const inSchema = (database: DatabaseDescriptor, schema: string): TableDescriptor[] =>
+    snapshot.tablesOf(database.id, { schemaId: snapshot.requireSchema(database, schema).id });
+  if (first === undefined) return snapshot.tablesOf(change.database(current).id);
+  if (second !== undefined) return inSchema(change.database(first), second);
+  const own = snapshot.database(current);
+  if (own && snapshot.schema(own, first)) return inSchema(own, first);
+  return snapshot.tablesOf(change.database(first).id);
+}
