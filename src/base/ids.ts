@@ -24,6 +24,13 @@ export class Ids {
     this.#prefix = toBuffer(random.fork('names').bytes(9)).toString('base64url');
   }
 
+  /** For a fork of the cluster: ids from another source, each INT8 above what was given out before. */
+  fork(random: Random, clock: Clock): Ids {
+    const fork = new Ids(random, clock);
+    fork.#lastInt8 = this.#lastInt8;
+    return fork;
+  }
+
   /** A version 4 UUID (RFC 9562), lower case. */
   uuid(): string {
     const hex = toHex(this.#random.bytes(16));

@@ -21,6 +21,7 @@ import type { Ids } from '../base/ids.ts';
 import type { GcController } from '../gc/gcController.ts';
 import type { StoreStats } from '../mvcc/stats.ts';
 import type { Cluster } from './cluster.ts';
+import type { Ancestor } from './forkPoint.ts';
 import type { Memory } from './memory.ts';
 import type { RangeQueue } from './rangeQueue.ts';
 import type { RangeInfo, Ranges } from './ranges.ts';
@@ -276,6 +277,8 @@ export interface Kv {
   readonly clusterId: string;
   /** The cluster this one was forked from, if any. */
   readonly forkedFrom: string | undefined;
+  /** The clusters it descends from, oldest first, and when it left each. */
+  readonly lineage: readonly Ancestor[];
   readonly hlc: Hlc;
   readonly clock: Clock;
   readonly executor: Executor;
@@ -332,7 +335,7 @@ export interface Kv {
   /** Ids of the tables that have a store, ascending. */
   tableIds(): number[];
 
-  /** Both sides go on alone. Commit hooks, transactions and locks stay with the parent. Cost: a few microseconds a store. */
+  /** Both sides go on alone, and commit above the present reading. Commit hooks, transactions and locks stay with the parent. Cost: a few microseconds a store. */
   fork(options?: ForkOptions): Kv;
   /** Lists every broken invariant of stores and ranges, in words; empty when all hold. Cost: everything. */
   check(): string[];

@@ -23,6 +23,7 @@ import { addStats, emptyStats } from '../mvcc/stats.ts';
 import { Cluster } from './cluster.ts';
 import { SLICED_COMMIT_KEYS_MIN_DEFAULT } from './commit.ts';
 import type { KvCore } from './core.ts';
+import type { Ancestor } from './forkPoint.ts';
 import { untilReadableAt } from './core.ts';
 import { exportPiece } from './exportSpan.ts';
 import { CommitHooks } from './hooks.ts';
@@ -70,6 +71,7 @@ export function openKv(options: KvOptions): Kv {
 class LocalKv implements Kv, KvCore {
   readonly clusterId: string;
   readonly forkedFrom: string | undefined;
+  readonly lineage: readonly Ancestor[];
   readonly hlc: Hlc;
   readonly clock: Clock;
   readonly executor: Executor;
@@ -95,10 +97,11 @@ class LocalKv implements Kv, KvCore {
     this.activity = options.activity ?? (options.clock instanceof ManualClock ? options.clock.activity : new Activity());
     this.clusterId = options.clusterId ?? options.ids.uuid();
     this.forkedFrom = parent?.clusterId;
+    this.lineage = parent ? [...parent.lineage, { clusterId: parent.clusterId, forkedAt: parent.hlc.last() }] : [];
     this.slicedCommitKeysMin = options.slicedCommitKeysMin ?? SLICED_COMMIT_KEYS_MIN_DEFAULT;
     this.#lockEscalationKeysMin = options.lockEscalationKeysMin;
     this.locks = new LockTable({ escalationKeysMin: this.#lockEscalationKeysMin });
-    this.hlc = new Hlc(this.clock, parent?.reading());
+    this.hlc = new Hlc(this.clock, parent?.hlc.last());
     this.cluster = new Cluster((options.localities ?? ['']).map(parseLocality), () => this.clock.nowMicros());
     this.ranges = new Ranges(
       () => this.cluster.liveLeases(),
@@ -125,7 +128,7 @@ class LocalKv implements Kv, KvCore {
       now: () => this.reading(),
       stores: {
         tableIds: () => this.keyspace.tableIds(),
-        storesOf: (tableId) => this.keyspace.storesOfTable(tableId).map((entry) => entry.store),
+        storesOf: (tableId) => this.keyspace.storesOfTable(tableId),
       },
       configs: parent?.gc.configs,
       protections: parent?.gc.protections.copy(),
@@ -247,6 +250,8 @@ class LocalKv implements Kv, KvCore {
 
   fork(options: ForkOptions = {}): Kv {
     this.publication?.finishNow();
+    // Both sides go on above one timestamp, so what each has beyond it is its own (forkPoint.ts).
+    this.hlc.forward(this.reading());
     const clock = options.clock ?? (this.clock.isManual ? new ManualClock(this.clock.nowMicros()) : this.clock);
     return new LocalKv(
       {

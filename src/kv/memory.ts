@@ -8,8 +8,9 @@
  *   M4  a buffered write counts as what it will hold once committed, so a commit finds its room taken
  *
  * Forks share versions, so they share the budget with their parent: a fork's stores count what they
- * add, and what one side removes while another may hold it counts on as `shared` until one is left.
- * The sums lie at or above the truth, so hundreds of forks cannot outgrow the heap unseen.
+ * add, and what one side removes while another may hold it counts on as `shared`. What the first of
+ * them removed before a fork was made that fork cannot hold, so it is free when all older ones are
+ * gone. The sums lie at or above the truth, so hundreds of forks cannot outgrow the heap unseen.
  *
  * Early GC, a setting: pressure that collecting does not relieve shortens the history of every user
  * table, by half its TTL, then by three quarters, and so on; never past a protection (Thresholds.raise).
@@ -35,6 +36,8 @@ const COMMITTED_ROW_BYTES = 146;
 const SMALL_TRANSACTION_BYTES = 64 * 1024;
 /** A sort, a join or a result of this size is never refused. */
 const SMALL_BUFFER_BYTES = 1024 * 1024;
+/** What a database's fork holds beside rows: catalog, sessions, jobs, ranges. 90 to 180 KB were measured. */
+const FORK_BYTES = 160 * 1024;
 /** Relief that found nothing is sought again when another hundredth of the budget is taken. */
 const RELIEF_STEP_SHARE = 0.01;
 /** Tables and records that a refusal names. */
@@ -82,16 +85,27 @@ export class Memory {
   readonly #family: Family;
   readonly #options: MemoryOptions;
   #gc: GcController | undefined;
-  #hasForks = false;
+  readonly #parent: Memory | undefined;
+  /** Forks of this one that live, or have forks that do. */
+  readonly #children = new Set<Memory>();
+  /** What the parent had removed in all when this one was made. */
+  readonly #removedBefore: number = 0;
+  /** Of what was removed while forks could hold it, what none can hold any more. */
+  #releasedBytes = 0;
+  #isClosed = false;
   #relief: Promise<void> | undefined;
   #nextReliefBytes: number;
 
   constructor(options: MemoryOptions, parent?: Memory) {
     this.#options = options;
     this.#family = parent ? parent.#family : newFamily(options.limitBytes);
-    if (parent) parent.#hasForks = true;
     this.isEarlyGcOn = parent?.isEarlyGcOn ?? false;
     this.footprint = new Footprint(this.#family.sum);
+    this.#parent = parent;
+    if (parent) {
+      parent.#children.add(this);
+      this.#removedBefore = parent.footprint.shared + parent.#releasedBytes;
+    }
     this.#family.members.add(this);
     this.#nextReliefBytes = this.budget.softBytes;
   }
@@ -109,13 +123,40 @@ export class Memory {
   close(): void {
     const { members, sum } = this.#family;
     if (!members.delete(this)) return;
-    // What forks took over of it is still there.
-    if (!this.#hasForks) this.footprint.clear();
+    this.#isClosed = true;
+    this.#leave();
     if (members.size !== 1) return;
     const [last] = members;
     last?.footprint.clear();
     sum.clear();
     last?.recount();
+  }
+
+  /** What forks took over of a closed one is still there until the last of them, and of their forks, is closed. */
+  #leave(): void {
+    if (!this.#isClosed || this.#children.size > 0) return;
+    this.footprint.clear();
+    if (this.#parent === undefined) return;
+    this.#parent.#children.delete(this);
+    this.#parent.#release();
+    this.#parent.#leave();
+  }
+
+  /**
+   * Frees what was removed before the oldest fork was made. Only for the first of the family: what a
+   * fork removes its parent may hold, too.
+   */
+  #release(): void {
+    if (this.#parent !== undefined) return;
+    const removedBytes = this.footprint.shared + this.#releasedBytes;
+    const heldFrom = Math.min(removedBytes, ...[...this.#children].map((child) => child.#removedBefore));
+    this.footprint.add(0, 0, 0, this.#releasedBytes - heldFrom);
+    this.#releasedBytes = heldFrom;
+  }
+
+  /** What it holds beyond what it took over. */
+  addedBytes(): number {
+    return Math.max(0, this.footprint.total + this.footprint.shared);
   }
 
   /** Sets the footprint to the stores' present sum: exact for a cluster that shares nothing. Cost: a step a store. */
@@ -211,6 +252,16 @@ export class Memory {
     if (!this.budget.fits(bytes)) throw this.exceeded();
   }
 
+  /** The same for one more fork of a database, which then counts itself. */
+  makeRoomForFork(): Promise<void> {
+    return this.makeRoom(FORK_BYTES);
+  }
+
+  /** Counts what this one holds as the fork of a database, until it is closed. */
+  countFork(): void {
+    this.footprint.add(0, 0, 0, FORK_BYTES);
+  }
+
   /** Waits for relief when so many bytes more exceed the budget: before writes that cannot wait themselves. */
   async seekRoom(bytes: number): Promise<void> {
     if (!this.budget.fits(bytes)) await this.relieve();
@@ -248,9 +299,9 @@ export class Memory {
     for (const tableId of gc.thresholds.tableIds()) {
       const config = gc.thresholds.configOf(tableId);
       if (config.isCatalog || this.#options.isReserved(tableId)) continue;
-      const { now, ttlSeconds, garbageBytes } = gc.explain(tableId);
+      const { now, garbageBytes } = gc.explain(tableId);
       if (garbageBytes === 0 && config.droppedAt === undefined) continue;
-      const seconds = Math.max(TTL_SECONDS_MIN, ttlSeconds * share);
+      const seconds = Math.max(TTL_SECONDS_MIN, config.ttlSeconds * share);
       if (seconds > TTL_SECONDS_MIN) canGoOn = true;
       gc.thresholds.raise(tableId, Math.max(MIN_TIMESTAMP, now - Math.floor(seconds * 1_000_000)) as Timestamp);
     }

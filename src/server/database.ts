@@ -11,7 +11,7 @@ import { randomBytes } from 'node:crypto';
 import { resolve } from 'node:path';
 
 import type { Clock } from '../base/clock.ts';
-import { StateError, StatementError } from '../base/errors.ts';
+import { StateError, StatementError, type VarveError } from '../base/errors.ts';
 import { PoolExecutor } from '../base/executor.ts';
 import { Activity } from '../base/idle.ts';
 import { Ids } from '../base/ids.ts';
@@ -39,6 +39,8 @@ import { registerSchemaChanges } from '../sql/exec/schemaChange/registerSchemaCh
 import type { Session, SessionOptions } from '../sql/exec/session.ts';
 import { registerBackup } from '../backup/registerBackup.ts';
 import { registerRestore } from '../restore/registerRestore.ts';
+import { registerForkFunctions } from './forkFunctions.ts';
+import { Forks } from './forks.ts';
 import { registerGcStatus } from './gcStatus.ts';
 import { registerInternals } from './internals.ts';
 import { defaultMemoryBytes, isReservedTable, registerMemory } from './memoryTable.ts';
@@ -54,6 +56,8 @@ interface Parts {
   /** mem:// files; forks share them, as they share the disk. */
   readonly memoryFiles: MemoryFiles;
   readonly isFork: boolean;
+  /** The named forks that it is one of; a database that is not has its own. */
+  readonly forks: Forks | undefined;
 }
 
 export class Database {
@@ -63,13 +67,16 @@ export class Database {
   readonly storage: StorageRegistry;
   readonly engine: SqlEngine;
   readonly reconciler: ProtectionReconciler;
+  readonly forks: Forks;
   readonly #parts: Parts;
+  #forkCount = 0;
   readonly #closing = new AbortController();
 
   private constructor(parts: Parts) {
     const { kv, services, random } = parts;
     const { catalog, zones, settings, sequences, protections } = services;
     this.#parts = parts;
+    this.forks = parts.forks ?? new Forks(this);
     this.kv = kv;
     this.services = services;
     this.jobs = new JobRegistry({ kv, table: systemJobTable, settings: jobSettings(settings) });
@@ -95,6 +102,7 @@ export class Database {
     kv.gc.addAfterRun(async () => void (await collectDropped(engine)));
     registerDroppedData(engine, jobs);
     registerUserfileFunctions(engine.functions, storage);
+    registerForkFunctions(this);
   }
 
   /** 22023 for options that cannot be. */
@@ -109,7 +117,15 @@ export class Database {
     const memoryBytes = options.memoryBytes ?? defaultMemoryBytes();
     const kv = openKv({ clock, executor, activity, ids: new Ids(random.fork('ids'), clock), localities, memoryBytes, isReservedTable });
     const services = await openCatalog(kv);
-    return Database.#start({ kv, services, random, options: { ...options, clock }, memoryFiles: new MemoryFiles(), isFork: false });
+    return Database.#start({
+      kv,
+      services,
+      random,
+      options: { ...options, clock },
+      memoryFiles: new MemoryFiles(),
+      isFork: false,
+      forks: undefined,
+    });
   }
 
   static async #start(parts: Parts): Promise<Database> {
@@ -166,29 +182,47 @@ export class Database {
   }
 
   /**
-   * A database of its own with everything this one holds, sharing every version. Its cluster id, HLC
-   * and (manual) clock are its own and start at this one's time; its jobs come paused.
+   * A database of its own with everything this one holds, sharing every version. Its cluster id, HLC,
+   * ids and (manual) clock are its own and start at this one's time; its jobs come paused. `among`:
+   * the named forks that it is to be one of. 53200 when the memory budget has no room for it.
    * Cost: microseconds a store, whatever the number of rows.
    */
-  async fork(): Promise<Database> {
+  async fork(options: { readonly among?: Forks } = {}): Promise<Database> {
     this.requireOpen();
-    const kv = this.kv.fork();
+    await this.kv.memory.makeRoomForFork();
+    this.requireOpen();
+    const { options: own } = this.#parts;
+    const random = this.#parts.random.fork(`fork ${++this.#forkCount}`);
+    const clock = this.clock instanceof ManualClock ? new ManualClock(this.clock.nowMicros()) : this.clock;
+    // On a clock of its own, work counts there: that clock's advance() waits for it, and no other's.
+    const isApart = clock instanceof ManualClock && own.executor === undefined;
+    const kv = this.kv.fork({
+      clock,
+      ...(isApart && { executor: new PoolExecutor({ activity: clock.activity }) }),
+      ids: this.kv.ids.fork(random.fork('ids'), clock),
+    });
+    kv.memory.countFork();
     const services = await openCatalog(kv, this.services);
-    const { random, options } = this.#parts;
     return Database.#start({
       ...this.#parts,
       kv,
       services,
-      random: random.fork(`fork ${kv.clusterId}`),
-      options: { ...options, clock: kv.clock },
+      random,
+      options: { ...own, clock },
       isFork: true,
+      forks: options.among,
     });
   }
 
-  /** Ends sessions, lets go of running jobs, stops timers. Harmless when called again. */
-  async close(): Promise<void> {
+  /**
+   * Ends sessions, lets go of running jobs, stops timers; closes the forks it has names for. Clients
+   * are told `reason`. Harmless when called again.
+   */
+  async close(reason: VarveError = new StateError(SqlState.AdminShutdown, 'the database is closed')): Promise<void> {
     if (this.#closing.signal.aborted) return;
-    this.#closing.abort(new StateError(SqlState.AdminShutdown, 'the database is closed'));
+    this.#closing.abort(reason);
+    if (this.#parts.forks === undefined) await this.forks.close();
+    for (const session of this.engine.sessions()) session.onTerminate?.(reason);
     this.engine.close();
     this.jobs.close();
     this.reconciler.close();

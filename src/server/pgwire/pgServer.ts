@@ -34,8 +34,9 @@ export function startPgServer(database: Database, options: PgServerOptions): Pro
     open.add(
       new Connection(socket, {
         async openSession(sessionOptions) {
-          await database.requireDatabase(sessionOptions.database ?? 'defaultdb');
-          return database.newSession(sessionOptions);
+          const { database: target, name } = await database.forks.route(sessionOptions.database ?? 'defaultdb');
+          await target.requireDatabase(name);
+          return target.newSession({ ...sessionOptions, database: name });
         },
         register(connection) {
           const processId = ++lastProcessId;
