@@ -34,7 +34,7 @@ export async function warnOfBreakingChain(deps: BackupPlanningDeps, context: Sta
   context.notice(`the next incremental of this chain must be taken before ${formatUtc(first.at)}`, {
     severity: 'WARNING',
     code: SqlState.Warning,
-    detail: `this layer came ${formatDuration(rhythm)} after the one before; table ${quoteNames(snapshot.fullName(table))} keeps history for gc.ttlseconds = ${kv.gc.thresholds.configOf(table.id).ttlSeconds}`,
+    detail: `this layer came ${formatDuration(rhythm)} after the one before; table ${quoteNames(snapshot.fullName(table))} keeps history for gc.ttlseconds = ${kv.gc.thresholds.explain(table.id).ttlSeconds}`,
     hint: 'back up more often, raise gc.ttlseconds, or hold the time with varve_internal.protect_timestamp(target, timestamp)',
   });
 }

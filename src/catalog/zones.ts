@@ -4,19 +4,19 @@
  * A row has the id of a database or table, or of a named range; a table's row also holds its
  * indexes' zones. ZoneSet resolves over one reading of the rows; Zones keeps the current one through
  * a commit hook and is GC's SpanConfigs. A change is announced before it is visible, so thresholds
- * settle under the old TTL and never move back.
- *
- * GC keeps one threshold a table, so an index's own gc.ttlseconds is stored and shown but the
- * table's decides.
+ * settle under the old TTL and never move back. An index with a gc.ttlseconds of its own has a
+ * threshold of its own.
  */
 import { ConstraintError, StatementError } from '../base/errors.ts';
 import { SqlState } from '../base/sqlState.ts';
-import type { SpanConfigs, TableConfig } from '../gc/spanConfigs.ts';
+import type { IndexConfigs, SpanConfigs, TableConfig } from '../gc/spanConfigs.ts';
 import type { CommittedWrites, Kv, KvReader, Txn } from '../kv/kv.ts';
 import type { Bytes } from '../base/bytes.ts';
+import { indexPrefix } from '../base/keycode.ts';
+import { prefixSpan } from '../base/span.ts';
 
 import type { Catalog } from './catalog.ts';
-import { indexById, MAX_SYSTEM_ID } from './descriptor.ts';
+import { allIndexes, indexById, MAX_SYSTEM_ID, type TableDescriptor } from './descriptor.ts';
 import { quoteName, quoteNames } from './names.ts';
 import type { CatalogSnapshot } from './snapshot.ts';
 import { type PlainRow, systemTable } from './systemRows.ts';
@@ -209,9 +209,10 @@ export async function copyZone(txn: Txn, fromId: number, toId: number): Promise<
 
 /**
  * Removes the zones of objects that are gone, with all that was in them: a dropped database's zone
- * decides over its dropped tables until the last is cleared.
+ * decides over its dropped tables until the last is cleared, a dropped index's over its data.
  */
 export async function deleteOrphanZones(kv: Kv, zones: Zones, snapshot: CatalogSnapshot): Promise<void> {
+  await deleteOrphanIndexZones(kv, zones, snapshot);
   const gone = [...(zones.current()?.zones() ?? [])].filter(({ id }) => id > MAX_SYSTEM_ID && snapshot.byId(id) === undefined);
   if (gone.length === 0) return;
   const parents = new Set([...snapshot.all()].map((descriptor) => descriptor.parentId));
@@ -220,6 +221,20 @@ export async function deleteOrphanZones(kv: Kv, zones: Zones, snapshot: CatalogS
   await kv.run(async (txn) => {
     for (const { id } of orphans) await systemTable('zones').delete(txn, id);
   });
+}
+
+async function deleteOrphanIndexZones(kv: Kv, zones: Zones, snapshot: CatalogSnapshot): Promise<void> {
+  for (const { id, indexes } of zones.current()?.zones() ?? []) {
+    const table = snapshot.tableById(id);
+    if (!table || table.state !== 'PUBLIC') continue;
+    const isGone = (indexId: number) =>
+      indexById(table, indexId) === undefined && kv.rangesOf(prefixSpan(indexPrefix(id, indexId))).length === 0;
+    const gone = Object.keys(indexes).map(Number).filter(isGone);
+    if (gone.length === 0) continue;
+    await kv.run(async (txn) => {
+      for (const indexId of gone) await writeZone(txn, await ZoneSet.read(txn, snapshot), { kind: 'index', id, indexId }, undefined);
+    });
+  }
 }
 
 /** The row of a zone. */
@@ -313,10 +328,14 @@ export class Zones implements SpanConfigs {
       if (descriptor.kind === 'table' && (!descriptor.view || descriptor.view.isMaterialized)) yield descriptor.id;
   }
 
-  nameOf(tableId: number): string | undefined {
+  nameOf(tableId: number, indexId?: number): string | undefined {
     const snapshot = this.#catalog.currentNow();
     const table = snapshot?.tableById(tableId);
-    return snapshot && table && quoteNames(snapshot.fullName(table));
+    if (!snapshot || !table) return undefined;
+    const name = quoteNames(snapshot.fullName(table));
+    if (indexId === undefined) return name;
+    const index = indexById(table, indexId);
+    return `${name}@${index ? quoteName(index.name) : `[${indexId}]`}`;
   }
 
   configOf(tableId: number): TableConfig | undefined {
@@ -342,10 +361,20 @@ export class Zones implements SpanConfigs {
       ttlSeconds: effective.gcTtlSeconds ?? 1,
       ancestors: [table.parentId, table.schemaId],
       excludeFromBackup: table.excludeDataFromBackup === true,
+      ...(!CATALOG_TABLE_IDS.has(tableId) && this.#indexConfigs(table)),
       ...(CATALOG_TABLE_IDS.has(tableId) && { isCatalog: true }),
       ...(table.version === 1 && { madeAt: table.modificationTime }),
       ...(table.state === 'DROP' && { droppedAt: table.modificationTime }),
     };
+  }
+
+  /** The TTLs that indexes of the table set for themselves. */
+  #indexConfigs(table: TableDescriptor): { readonly indexes: IndexConfigs } | undefined {
+    const ttlSeconds = new Map<number, number>();
+    for (const [indexId, config] of Object.entries(this.#zones.get(table.id)?.indexes ?? {})) {
+      if (config.gcTtlSeconds !== undefined) ttlSeconds.set(Number(indexId), config.gcTtlSeconds);
+    }
+    return ttlSeconds.size === 0 ? undefined : { indexes: { ttlSeconds, ids: allIndexes(table).map(({ id }) => id) } };
   }
 
   #apply(writes: CommittedWrites): void {

@@ -1,12 +1,12 @@
 /**
  * GcController: garbage collection of one cluster: thresholds first, data after.
  *
- *   G1  a table's threshold is settled, synchronously, before any of its versions goes
+ *   G1  a table's thresholds are settled, synchronously, before any of its versions goes
  *   G2  a protection that was verified and put stays honoured: both happen against the same index,
  *       without an await between them, inside the step that commits its record
  *   G3  what a run removes no read above the threshold can tell
  *
- * A run walks every store's change log up to its table's threshold, in slices, so it costs what
+ * A run walks every store's change log up to its index's threshold, in slices, so it costs what
  * became garbage. Lives elsewhere: the bound (threshold.ts, thresholds.ts), records
  * (protectedTimestamps.ts), when to run (gcMachine.ts), which versions of a key go (mvcc/collect.ts).
  */
@@ -25,12 +25,12 @@ import type { SpanConfigs } from './spanConfigs.ts';
 import { DEFAULT_SPAN_CONFIGS } from './spanConfigs.ts';
 import { gcThreshold } from './threshold.ts';
 import type { ThresholdExplanation } from './thresholds.ts';
-import { Thresholds } from './thresholds.ts';
+import { REST_OF_TABLE, Thresholds } from './thresholds.ts';
 
 /** The stores that GC works on; kv implements it. */
 export interface GcStores {
   tableIds(): Iterable<number>;
-  storesOf(tableId: number): Iterable<Store>;
+  storesOf(tableId: number): Iterable<{ readonly indexId: number; readonly store: Store }>;
 }
 
 export interface GcControllerOptions {
@@ -48,11 +48,11 @@ export interface GcControllerOptions {
 export interface GcResult {
   readonly removedVersions: number;
   readonly removedBytes: number;
-  /** Settled threshold of each table that has data, by table id. */
+  /** Of each table that has data, by table id: up to there all of its history may be gone. */
   readonly thresholds: ReadonlyMap<number, Timestamp>;
 }
 
-/** What a user wants to know about one table's history. */
+/** What a user wants to know about the history of one table, or of an index with a TTL of its own. */
 export interface GcExplanation extends ThresholdExplanation {
   readonly stats: StoreStats;
   readonly garbageBytes: number;
@@ -178,17 +178,30 @@ export class GcController {
     }
   }
 
-  /** What GC knows of one table. Cost: its versions when a protection holds it back, else nothing. */
+  /** What GC knows of one table: all of its data, and of its thresholds the highest. Cost: its versions when a protection holds it back, else nothing. */
   explain(tableId: number): GcExplanation {
-    const explanation = this.thresholds.explain(tableId);
+    return this.#explain(tableId, this.thresholds.explain(tableId), () => true);
+  }
+
+  /** The same in parts: each index that has a TTL of its own, and before them the rest of the table. */
+  explainParts(tableId: number): GcExplanation[] {
+    const apart = this.thresholds.indexesApart(tableId);
+    if (apart.length === 0) return [this.explain(tableId)];
+    const rest = this.#explain(tableId, this.thresholds.explain(tableId, REST_OF_TABLE), (indexId) => !apart.includes(indexId));
+    return [rest, ...apart.map((id) => this.#explain(tableId, this.thresholds.explain(tableId, id), (indexId) => indexId === id))];
+  }
+
+  #explain(tableId: number, explanation: ThresholdExplanation, has: (indexId: number) => boolean): GcExplanation {
+    const stores = [...this.#options.stores.storesOf(tableId)].filter(({ indexId }) => has(indexId));
     const stats = emptyStats();
-    for (const store of this.#options.stores.storesOf(tableId)) addStats(stats, store.stats());
+    for (const { store } of stores) addStats(stats, store.stats());
+    const isHeld = explanation.oldestProtection !== undefined;
     const config = this.thresholds.configOf(tableId);
     return {
       ...explanation,
       stats,
       garbageBytes: garbageBytes(stats),
-      pinnedBytes: explanation.reason === 'protection' ? this.#pinnedBytes(explanation) : 0,
+      pinnedBytes: isHeld ? this.#freedBytes(tableId, stores, undefined) : 0,
       protections: this.protections.list().filter((record) => covers(record, tableId, config)),
     };
   }
@@ -197,23 +210,28 @@ export class GcController {
   pinnedBy(record: ProtectionRecord): number {
     let bytes = 0;
     for (const tableId of this.thresholds.tableIds()) {
-      const { oldestProtection, reason, now, ttlSeconds, threshold } = this.thresholds.explain(tableId);
-      if (oldestProtection?.id !== record.id || reason !== 'protection') continue;
+      if (this.thresholds.explain(tableId).oldestProtection?.id !== record.id) continue;
       const config = this.thresholds.configOf(tableId);
       const next = this.protections
         .list()
         .find((other) => other.id !== record.id && (config.isCatalog === true || covers(other, tableId, config)));
-      const without = gcThreshold(now, ttlSeconds, next?.ts);
-      for (const store of this.#options.stores.storesOf(tableId))
-        bytes += store.collectableBytes(without) - store.collectableBytes(threshold);
+      bytes += this.#freedBytes(tableId, this.#options.stores.storesOf(tableId), next?.ts);
     }
     return bytes;
   }
 
-  #pinnedBytes({ tableId, now, ttlSeconds, threshold }: ThresholdExplanation): number {
-    const unheld = gcThreshold(now, ttlSeconds, undefined);
+  /** Bytes of these stores that GC could take besides if the oldest protection of the table were `oldest`. */
+  #freedBytes(
+    tableId: number,
+    stores: Iterable<{ readonly indexId: number; readonly store: Store }>,
+    oldest: Timestamp | undefined,
+  ): number {
     let bytes = 0;
-    for (const store of this.#options.stores.storesOf(tableId)) bytes += store.collectableBytes(unheld) - store.collectableBytes(threshold);
+    for (const { indexId, store } of stores) {
+      const { reason, now, ttlSeconds, threshold } = this.thresholds.explain(tableId, indexId);
+      if (reason === 'protection')
+        bytes += store.collectableBytes(gcThreshold(now, ttlSeconds, oldest)) - store.collectableBytes(threshold);
+    }
     return bytes;
   }
 
@@ -233,9 +251,9 @@ export class GcController {
     let removedBytes = 0;
     this.thresholds.settleAll();
     for (const tableId of [...stores.tableIds()]) {
-      const threshold = this.thresholds.settle(tableId);
-      thresholds.set(tableId, threshold);
-      for (const store of [...stores.storesOf(tableId)]) {
+      thresholds.set(tableId, this.thresholds.settle(tableId));
+      for (const { indexId, store } of [...stores.storesOf(tableId)]) {
+        const threshold = this.thresholds.of(tableId, indexId);
         for (let done = false; !done; ) {
           const result = store.collect(store.span, threshold, { maxVersions: SLICE_ENTRIES });
           removedVersions += result.removedVersions;
@@ -254,15 +272,11 @@ export class GcController {
   #hasWaitingGarbage(): boolean {
     for (const tableId of this.thresholds.tableIds()) {
       const isDropped = this.thresholds.configOf(tableId).droppedAt !== undefined;
-      if (!isDropped && this.#garbageBytesOf(tableId) === 0) continue;
-      if (this.thresholds.explain(tableId).reason !== 'protection') return true;
+      if (isDropped && this.thresholds.explain(tableId).reason !== 'protection') return true;
+      for (const { indexId, store } of this.#options.stores.storesOf(tableId)) {
+        if (garbageBytes(store.stats()) > 0 && this.thresholds.explain(tableId, indexId).reason !== 'protection') return true;
+      }
     }
     return false;
-  }
-
-  #garbageBytesOf(tableId: number): number {
-    let bytes = 0;
-    for (const store of this.#options.stores.storesOf(tableId)) bytes += garbageBytes(store.stats());
-    return bytes;
   }
 }

@@ -10,6 +10,8 @@ import type { Timestamp } from '../base/timestamp.ts';
 export interface TableConfig {
   /** How long superseded versions are kept: the effective gc.ttlseconds. At least TTL_SECONDS_MIN. */
   readonly ttlSeconds: number;
+  /** Indexes with a TTL of their own, dropped ones too while their data is there; undefined when there is none. */
+  readonly indexes?: IndexConfigs;
   /** Ids of the objects that contain the table (its database, its schema): a protection of one of them covers the table. */
   readonly ancestors: readonly number[];
   /** Records of backups do not hold this table (exclude_data_from_backup). */
@@ -22,11 +24,17 @@ export interface TableConfig {
   readonly droppedAt?: Timestamp;
 }
 
+export interface IndexConfigs {
+  readonly ttlSeconds: ReadonlyMap<number, number>;
+  /** Every index that the table has today, whether its TTL is its own or not. */
+  readonly ids: readonly number[];
+}
+
 export interface SpanConfigs {
   /** Undefined for an id it does not know: the default applies. */
   configOf(tableId: number): TableConfig | undefined;
   /** What users call the table, with database and schema; undefined when it is not known any more. For messages. */
-  nameOf?(tableId: number): string | undefined;
+  nameOf?(tableId: number, indexId?: number): string | undefined;
   /** Every table it knows, with data or without. */
   tableIds(): Iterable<number>;
   /** Grows whenever any answer of configOf may have changed, so that callers can cache. */

@@ -110,8 +110,8 @@ function validate(core: KvCore, txn: Committing): void {
     }
     // A deletion since the read may have been collected, and then shows no more.
     if (!gc.thresholds.isReadableEverywhere(oldest)) {
-      for (const { tableId, ts } of txn.reads.tables(keyspace)) {
-        if (!gc.thresholds.isReadable(tableId, ts)) throw readSetExpiredError(tableId, ts, gc.thresholds.of(tableId));
+      for (const [{ tableId, indexId }, ts] of txn.reads.stores(keyspace)) {
+        if (!gc.thresholds.isReadable(tableId, ts, indexId)) throw readSetExpiredError(tableId, ts, gc.thresholds.of(tableId, indexId));
       }
     }
   }

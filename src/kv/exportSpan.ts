@@ -1,7 +1,7 @@
 /**
  * exportSpan: one piece of the versions in (start, end], across stores, inside the readable window.
  *
- * An incremental start must lie above every touched table's threshold; a full export (start 0) is
+ * An incremental start must lie above every touched index's threshold; a full export (start 0) is
  * a read at `end`. With all versions a full export gives, for each key, what a reader of the window
  * can see: the versions above the threshold and the one value that stood at it, whether or not GC
  * has taken the rest yet.
@@ -75,7 +75,7 @@ function cursorAt(from: ExportResume, interval: Interval): ExportCursor {
   return entry.store.openExport(part, start, end, { allVersions, resume });
 }
 
-/** Keeps the versions above the table's threshold and, of each key, the newest at or below it unless that is a tombstone. */
+/** Keeps the versions above the index's threshold and, of each key, the newest at or below it unless that is a tombstone. */
 function dropUnreadable(core: KvCore, batch: VersionBatch, resume: ExportResume | undefined): VersionBatch {
   const kept = new VersionBatch();
   let key: Bytes | undefined;
@@ -88,7 +88,7 @@ function dropUnreadable(core: KvCore, batch: VersionBatch, resume: ExportResume 
     if (rowKey !== key) {
       key = rowKey;
       const entry = core.keyspace.find(key);
-      threshold = entry === undefined ? MIN_TIMESTAMP : core.gc.thresholds.of(entry.tableId);
+      threshold = entry === undefined ? MIN_TIMESTAMP : core.gc.thresholds.of(entry.tableId, entry.indexId);
       // A piece that starts inside a key follows one that has delivered the version at `below`.
       baseSeen = resume?.key === key && resume.below !== undefined && resume.below <= threshold;
     }

@@ -21,6 +21,14 @@ export function indexOfKey(key: Bytes): IndexOfKey {
   return { tableId, indexId, length: reader.position };
 }
 
+/** The table of a key and, where it goes on, the index; undefined when it has neither (the whole keyspace). */
+export function prefixOfKey(key: Bytes): { readonly tableId: number; readonly indexId: number | undefined } | undefined {
+  reader.reset(key);
+  if (reader.peekType() !== 'int') return undefined;
+  const tableId = reader.id();
+  return { tableId, indexId: !reader.done && reader.peekType() === 'int' ? reader.id() : undefined };
+}
+
 /** The table of a key, or of the start of a span; undefined when it has none (the whole keyspace). */
 export function tableOfKey(key: Bytes): number | undefined {
   reader.reset(key);

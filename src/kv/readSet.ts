@@ -97,21 +97,21 @@ export class ReadSet {
     return oldest;
   }
 
-  /** The tables with data that were read, each with its oldest read. */
-  tables(keyspace: Keyspace): { readonly tableId: number; readonly ts: Timestamp }[] {
-    const oldest = new Map<number, Timestamp>();
-    const note = (tableId: number, ts: Timestamp) => {
-      const known = oldest.get(tableId);
-      if (known === undefined || ts < known) oldest.set(tableId, ts);
+  /** The stores that were read, each with its oldest read. */
+  stores(keyspace: Keyspace): ReadonlyMap<IndexStore, Timestamp> {
+    const oldest = new Map<IndexStore, Timestamp>();
+    const note = (entry: IndexStore, ts: Timestamp) => {
+      const known = oldest.get(entry);
+      if (known === undefined || ts < known) oldest.set(entry, ts);
     };
     for (const { points, spans, ts } of this.#groups) {
       for (const point of points) {
         const entry = keyspace.find(point);
-        if (entry !== undefined) note(entry.tableId, ts);
+        if (entry !== undefined) note(entry, ts);
       }
-      for (const span of spans) for (const entry of keyspace.overlapping(span)) note(entry.tableId, ts);
+      for (const span of spans) for (const entry of keyspace.overlapping(span)) note(entry, ts);
     }
-    return [...oldest].map(([tableId, ts]) => ({ tableId, ts }));
+    return oldest;
   }
 
   /** A change to what was read (with `onlyMarked` before the last mark()), after it was read; undefined when everything still holds. */

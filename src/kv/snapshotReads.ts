@@ -10,7 +10,8 @@ import { intersectSpans } from '../base/span.ts';
 import type { Timestamp } from '../base/timestamp.ts';
 import { VersionBatch } from '../mvcc/versionBatch.ts';
 import type { KvCore } from './core.ts';
-import { tableOfKey } from './indexOfKey.ts';
+import { prefixOfKey } from './indexOfKey.ts';
+import type { IndexStore } from './keyspace.ts';
 
 export interface SnapshotScanOptions {
   readonly limit?: number;
@@ -29,33 +30,34 @@ export interface SnapshotScan {
 /** Rows between two looks at the clock. */
 const SLICE_ROWS = 2_048;
 
-/** Values in the order of `keys`. Throws 72000 for a table whose threshold is at or above `ts`. */
+/** Values in the order of `keys`. Throws 72000 for an index whose threshold is at or above `ts`. */
 export function getSnapshot(core: KvCore, keys: readonly Bytes[], ts: Timestamp, unchecked = false): (Bytes | undefined)[] {
   const { keyspace } = core;
   const values: (Bytes | undefined)[] = new Array(keys.length);
-  let checkedTable: number | undefined;
+  let checked: IndexStore | undefined;
   for (let i = 0; i < keys.length; i++) {
     const key = keys[i] as Bytes;
     const entry = keyspace.find(key);
-    const tableId = entry?.tableId ?? tableOfKey(key);
-    if (!unchecked && tableId !== checkedTable && tableId !== undefined) {
-      core.gc.thresholds.check(tableId, ts);
-      checkedTable = tableId;
+    if (!unchecked && entry === undefined) {
+      const prefix = prefixOfKey(key);
+      if (prefix !== undefined) core.gc.thresholds.check(prefix.tableId, ts, prefix.indexId);
+    } else if (!unchecked && entry !== undefined && entry !== checked) {
+      core.gc.thresholds.check(entry.tableId, ts, entry.indexId);
+      checked = entry;
     }
     values[i] = entry?.store.get(key, ts)?.value ?? undefined;
   }
   return values;
 }
 
-/** Throws 72000 when a table that the span touches has its threshold at or above `ts`. */
+/** Throws 72000 when an index that the span touches has its threshold at or above `ts`. */
 export function checkReadable(core: KvCore, span: Span, ts: Timestamp): void {
   const { thresholds } = core.gc;
-  const first = tableOfKey(span.key);
-  if (first !== undefined) thresholds.check(first, ts);
-  let checked = first;
-  for (const { tableId } of core.keyspace.overlapping(span)) {
-    if (tableId !== checked) thresholds.check(tableId, ts);
-    checked = tableId;
+  // With data or without; where the span begins with a whole table, each of its indexes.
+  const first = prefixOfKey(span.key);
+  if (first !== undefined) thresholds.check(first.tableId, ts, first.indexId);
+  for (const { tableId, indexId } of core.keyspace.overlapping(span)) {
+    if (tableId !== first?.tableId || indexId !== first.indexId) thresholds.check(tableId, ts, indexId);
   }
 }
 

@@ -2,7 +2,7 @@
  * GC explains itself: why each table's history reaches back as far as it does, who holds it, what
  * that costs, and until when each known chain of backups can be continued.
  *
- *   varve_internal.gc_status      a row a table
+ *   varve_internal.gc_status      a row a table, and one an index with a TTL of its own (of which the table's row then tells nothing)
  *   varve_internal.backup_chains  a row a chain whose jobs are retained
  *
  * A table's bytes that protections pin are those that GC would take now if its records were released.
@@ -16,11 +16,13 @@ import type { Datum } from '../catalog/datum.ts';
 import { Interval } from '../catalog/interval.ts';
 import { isAdmin } from '../catalog/privileges.ts';
 import { timestampToDecimal } from '../catalog/protectedRecords.ts';
+import { indexById } from '../catalog/descriptor.ts';
 import type { CatalogSnapshot } from '../catalog/snapshot.ts';
 import { type ColumnType, Type } from '../catalog/type.ts';
 import { rolesOf } from '../catalog/users.ts';
 import { type KnownChain, knownChains } from '../backup/knownChains.ts';
 import type { GcExplanation } from '../gc/gcController.ts';
+import { REST_OF_TABLE } from '../gc/thresholds.ts';
 import type { JobRegistry } from '../jobs/registry.ts';
 import type { Kv } from '../kv/kv.ts';
 import type { SqlEngine } from '../sql/exec/engine.ts';
@@ -70,15 +72,17 @@ export function registerGcStatus(engine: SqlEngine, jobs: JobRegistry): void {
     if (isAdmin(await rolesOf(context.reader, context.user))) return;
     throw new StatementError(SqlState.InsufficientPrivilege, `only users with the admin role are allowed to read varve_internal.${name}`);
   };
-  const nameIn = (snapshot: CatalogSnapshot, id: number): string => {
+  const nameIn = (snapshot: CatalogSnapshot, id: number, indexId?: number): string => {
     const table = snapshot.tableById(id);
-    return table ? snapshot.fullName(table).join('.') : `[${id}]`;
+    const name = table ? snapshot.fullName(table).join('.') : `[${id}]`;
+    if (indexId === undefined) return name;
+    return `${name}@${(table && indexById(table, indexId)?.name) ?? `[${indexId}]`}`;
   };
 
   engine.virtualTables.register({
     schema: 'varve_internal',
     name: 'gc_status',
-    comment: 'how far back the history of each table reaches, why, and what that costs',
+    comment: 'how far back the history of each table, and of each index with a TTL of its own, reaches, why, and what that costs',
     columns: columns({
       object: Type.String,
       table_id: Type.Int8,
@@ -99,14 +103,14 @@ export function registerGcStatus(engine: SqlEngine, jobs: JobRegistry): void {
       await requireAdmin(context, 'gc_status');
       const snapshot = await engine.catalog.current();
       const chains = await chainOutlooks(kv, jobs, snapshot);
-      return kv.gc.thresholds.tableIds().map((tableId): Datum[] => {
-        const status = kv.gc.explain(tableId);
-        const { oldestProtection: oldest } = status;
+      const parts = kv.gc.thresholds.tableIds().flatMap((tableId) => kv.gc.explainParts(tableId));
+      return parts.map((status): Datum[] => {
+        const { tableId, indexId, oldestProtection: oldest } = status;
         const ends = chains.flatMap((chain) =>
-          chain.tableIds.includes(tableId) ? (kv.gc.thresholds.unreadableAt(tableId, chain.endTime) ?? []) : [],
+          chain.tableIds.includes(tableId) ? (kv.gc.thresholds.unreadableAt(tableId, chain.endTime, indexId ?? REST_OF_TABLE) ?? []) : [],
         );
         return [
-          text(nameIn(snapshot, tableId)),
+          text(nameIn(snapshot, tableId, indexId)),
           tableId,
           text(snapshot.byId(tableId)?.state),
           status.ttlSeconds,

@@ -308,7 +308,7 @@ async function renewReferences(change: SchemaChange, table: TableDescriptor, ren
 
 /**
  * Clears what was dropped and what no read may see any more: tables in state DROP, and indexes that
- * their table no longer has, since before the table's GC threshold. Gives the ids of the tables that
+ * their table no longer has, since before their GC threshold. Gives the ids of the tables that
  * went. For a GC step to call after a run. What is locked waits for the next one: a transaction that
  * holds the lock may itself be waiting for GC to make room.
  */
@@ -319,14 +319,15 @@ export async function collectDropped(engine: EngineServices): Promise<number[]> 
   for (const descriptor of snapshot.all()) {
     if (descriptor.kind !== 'table' || descriptor.id <= MAX_SYSTEM_ID) continue;
     const threshold: Timestamp = kv.gc.thresholds.settle(descriptor.id);
-    if (descriptor.modificationTime > threshold) continue;
     if (descriptor.state !== 'DROP') {
       for (const { indexId } of kv.rangesOf(tableSpan(descriptor))) {
+        if (descriptor.modificationTime > kv.gc.thresholds.of(descriptor.id, indexId)) continue;
         const isHeld = indexById(descriptor, indexId) !== undefined || descriptor.sequence !== undefined || descriptor.state !== 'PUBLIC';
         if (!isHeld) kv.clearIndex(descriptor.id, indexId);
       }
       continue;
     }
+    if (descriptor.modificationTime > threshold) continue;
     const isFree = await kv.run(async (txn) => {
       const locked = await catalog.tryLock(txn, descriptor.id);
       if (locked) catalog.deleteDescriptor(txn, descriptor.id);

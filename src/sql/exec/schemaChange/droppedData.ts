@@ -145,19 +145,21 @@ class DroppedDataResumer implements Resumer {
   /** What it waits for; undefined when everything is gone. */
   async #status(kv: Kv): Promise<string | undefined> {
     const snapshot = await this.#engine.catalog.current();
-    const held = this.#details.tableIds.filter((id) => snapshot.byId(id) !== undefined);
-    for (const { tableId, indexId } of this.#details.indexes) {
-      if (kv.rangesOf(prefixSpan(indexPrefix(tableId, indexId))).length > 0) held.push(tableId);
+    const held: { tableId: number; indexId?: number }[] = this.#details.tableIds
+      .filter((id) => snapshot.byId(id) !== undefined)
+      .map((tableId) => ({ tableId }));
+    for (const index of this.#details.indexes) {
+      if (kv.rangesOf(prefixSpan(indexPrefix(index.tableId, index.indexId))).length > 0) held.push(index);
     }
     const [first] = held;
     if (first === undefined) return undefined;
     let last: Timestamp | undefined;
-    for (const id of held) {
-      const { oldestProtection, reason } = kv.gc.thresholds.explain(id);
+    for (const { tableId: id, indexId } of held) {
+      const { oldestProtection, reason } = kv.gc.thresholds.explain(id, indexId);
       if (reason === 'protection' && oldestProtection)
         return `waiting for protected timestamp ${oldestProtection.id} (${owner(oldestProtection)})`;
       const descriptor = snapshot.byId(id);
-      const free = descriptor && kv.gc.thresholds.unreadableAt(id, descriptor.modificationTime);
+      const free = descriptor && kv.gc.thresholds.unreadableAt(id, descriptor.modificationTime, indexId);
       if (free !== undefined && (last === undefined || free > last)) last = free;
     }
     return last === undefined ? 'waiting for GC TTL' : `waiting for GC TTL, until ${formatUtc(last)}`;
