@@ -16,6 +16,7 @@ import { cases as contentionCases } from './contention.ts';
 import { cases as kvCases } from './kv.ts';
 import { cases as memoryCases } from './memory.ts';
 import { cases as mvccCases } from './mvcc.ts';
+import { cases as pausesCases } from './pauses.ts';
 import { cases as schemaChangeCases } from './schemaChange.ts';
 import { cases as systemCases } from './system.ts';
 
@@ -27,6 +28,7 @@ const CASES: readonly BenchCase[] = [
   ...backupFileCases,
   ...systemCases,
   ...schemaChangeCases,
+  ...pausesCases,
   ...memoryCases,
   ...coldStartCases,
 ];

@@ -43,6 +43,8 @@ export class PoolExecutor implements Executor {
   readonly #waiting: (() => void)[] = [];
   #running = 0;
   #sliceStartMs: number;
+  /** The turn for which everyone waits who has ended the present slice. */
+  #nextSlice: Promise<void> | undefined;
 
   constructor(options: PoolExecutorOptions = {}) {
     this.#nowMs = options.nowMs ?? (() => performance.now());
@@ -72,8 +74,12 @@ export class PoolExecutor implements Executor {
 
   async yield(): Promise<void> {
     const end = this.#activity.begin('time slice');
-    await nextTurn();
-    this.#sliceStartMs = this.#nowMs();
+    // One slice for all: if each began its own, a turn would last as many slices as there are tasks.
+    this.#nextSlice ??= nextTurn().then(() => {
+      this.#nextSlice = undefined;
+      this.#sliceStartMs = this.#nowMs();
+    });
+    await this.#nextSlice;
     end();
   }
 

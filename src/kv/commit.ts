@@ -48,6 +48,9 @@ const PREVALIDATED_READS_MIN = 2_000;
 
 /** Commits a transaction that has writes, or functions that may write. Throws 40001, 53200, or what a hook or function threw, with nothing applied. */
 export async function commitTxn(core: KvCore, txn: Committing): Promise<void> {
+  if (txn.buffer.size >= core.slicedCommitKeysMin) {
+    await txn.buffer.gather(() => (core.executor.shouldYield() ? core.executor.yield() : undefined));
+  }
   if (core.memory.budget.isExceeded) await requireRoom(core, txn.buffer);
   for (let large = underWay(core); large !== undefined; large = underWay(core)) await large.published;
   if (txn.reads.size >= PREVALIDATED_READS_MIN) {
@@ -67,7 +70,7 @@ export async function commitTxn(core: KvCore, txn: Committing): Promise<void> {
   const ts = core.hlc.now();
   for (const fn of txn.beforeCommitFns) fn(ts);
   if (txn.buffer.size === 0) return txn.applied(ts);
-  const writes: CommittedWrites = { keys: txn.buffer.sortedKeys(), values: txn.buffer.sortedValues() };
+  const writes: CommittedWrites = txn.buffer.sorted();
   checkKeys(core, writes.keys);
   core.hooks.validate(writes, ts);
   txn.handOver();
@@ -85,7 +88,8 @@ export async function commitTxn(core: KvCore, txn: Committing): Promise<void> {
 
 /** The memory budget is exceeded: throws 53200 if the writes would grow it and collecting garbage does not help. */
 async function requireRoom(core: KvCore, buffer: WriteBuffer): Promise<void> {
-  if (core.memory.grows(buffer.sortedKeys(), buffer.sortedValues())) await core.memory.makeRoom(0);
+  const { keys, values } = buffer.sorted();
+  if (core.memory.grows(keys, values)) await core.memory.makeRoom(0);
 }
 
 /** Throws XX001 when a key belongs to no index: after this, applying cannot fail. */
@@ -118,7 +122,7 @@ function validate(core: KvCore, txn: Committing): void {
   const overrun = txn.held.firstChange(keyspace);
   if (overrun !== undefined) throw writeTooOldError(overrun.key, overrun.changedAt, overrun.readAt);
   if (txn.isolation !== 'snapshot') return;
-  for (const key of txn.buffer.sortedKeys()) {
+  for (const key of txn.buffer.sorted().keys) {
     const changedAt = keyspace.find(key)?.store.keyChangedSince(key, txn.readTimestamp);
     if (changedAt !== undefined) throw writeTooOldError(key, changedAt, txn.readTimestamp);
   }

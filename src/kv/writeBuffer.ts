@@ -6,13 +6,17 @@
  *
  *   W1  the map holds each written key once, with the value written last; null is a delete
  *   W2  a savepoint's clone is never written to
+ *   W3  what gather() has laid out in arrays follows every later write, and is dropped when the map
+ *       is put back to an earlier state
  *
  * Cost: a write or lookup is logarithmic in the writes so far; a savepoint, and a rollback to it, constant.
  */
 import sortedBtree from 'sorted-btree';
 
+import { assert } from '../base/assert.ts';
 import type { Bytes } from '../base/bytes.ts';
 import type { Span } from '../base/span.ts';
+import { firstAtOrAfter } from './hooks.ts';
 import { bufferedBytes } from './memory.ts';
 
 // The package is CommonJS: what is imported is its exports object.
@@ -25,8 +29,19 @@ export interface Mark {
   readonly bytes: number;
 }
 
+/** Keys, ascending, and beside each its value. */
+interface Sorted {
+  readonly keys: Bytes[];
+  readonly values: (Bytes | null)[];
+}
+
+/** Keys laid out between two looks at the clock: half a millisecond where they lie scattered on the heap. */
+const SLICE_KEYS = 2_048;
+
 export class WriteBuffer {
   #writes: Writes = emptyWrites();
+  /** The whole map, laid out by gather(). */
+  #sorted: Sorted | undefined;
   #bytes = 0;
   /** Savepoints by mark; all are dropped when the last one standing is released. */
   #marks: Mark[] = [];
@@ -55,16 +70,31 @@ export class WriteBuffer {
     const previous = this.#writes.get(key);
     this.#bytes += (value?.length ?? 0) - (previous?.length ?? 0) + (previous === undefined ? key.length : 0);
     this.#writes.set(key, value);
+    if (this.#sorted !== undefined) place(this.#sorted, key, value);
   }
 
-  /** Every key, ascending. */
-  sortedKeys(): readonly Bytes[] {
-    return this.#writes.keysArray();
+  /** Every key, ascending, and the value of each. Cost: the writes, unless they were gathered. */
+  sorted(): Sorted {
+    return this.#sorted ?? { keys: this.#writes.keysArray(), values: this.#writes.valuesArray() };
   }
 
-  /** The values in the order of sortedKeys(). */
-  sortedValues(): (Bytes | null)[] {
-    return this.#writes.valuesArray();
+  /**
+   * Lays the writes out for sorted(), a slice at a time; a few may still follow, each at the cost of
+   * a move of the arrays' ends. `breathe` ends a time slice when it is used up. Nothing else may
+   * change the buffer meanwhile.
+   */
+  async gather(breathe: () => Promise<void> | undefined): Promise<void> {
+    const count = this.#writes.size;
+    const sorted: Sorted = { keys: new Array<Bytes>(count), values: new Array<Bytes | null>(count) };
+    let at = 0;
+    for (const [key, value] of this.#writes.entries(undefined, [] as unknown as [Bytes, Bytes | null])) {
+      sorted.keys[at] = key;
+      sorted.values[at++] = value;
+      const pause = at % SLICE_KEYS === 0 ? breathe() : undefined;
+      if (pause) await pause;
+    }
+    assert(at === this.#writes.size, 'a write buffer was changed while it was laid out');
+    this.#sorted = sorted;
   }
 
   /** The keys written in a span, ascending. */
@@ -103,14 +133,26 @@ export class WriteBuffer {
   }
 
   restore(mark: Mark): void {
+    this.#sorted = undefined;
     this.#writes = mark.writes.clone();
     this.#bytes = mark.bytes;
   }
 
   clear(): void {
+    this.#sorted = undefined;
     this.#writes = emptyWrites();
     this.#marks = [];
     this.#bytes = 0;
+  }
+}
+
+function place({ keys, values }: Sorted, key: Bytes, value: Bytes | null): void {
+  const at = firstAtOrAfter(keys, key);
+  if (keys[at] === key) {
+    values[at] = value;
+  } else {
+    keys.splice(at, 0, key);
+    values.splice(at, 0, value);
   }
 }
 

@@ -80,13 +80,18 @@ ranges.run();
 
 const buffer = suite('kv: write buffer');
 
-buffer('equals a plain map with copies as savepoints', () => {
+buffer('equals a plain map with copies as savepoints, laid out ahead or not', async () => {
   const step = fc.oneof(
     { weight: 6, arbitrary: fc.record({ kind: fc.constant('set' as const), n: fc.nat(40), text: fc.option(fc.nat(9).map(String)) }) },
-    { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom('mark' as const, 'undo' as const, 'release' as const, 'sort' as const) }) },
+    {
+      weight: 1,
+      arbitrary: fc.record({
+        kind: fc.constantFrom('mark' as const, 'undo' as const, 'release' as const, 'sort' as const, 'gather' as const),
+      }),
+    },
   );
-  fc.assert(
-    fc.property(fc.array(step, { maxLength: 120, size: 'max' }), (steps) => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 120, size: 'max' }), async (steps) => {
       const found = new WriteBuffer();
       let model = new Map<Bytes, Bytes | null>();
       const marks: { mark: number; copy: Map<Bytes, Bytes | null> }[] = [];
@@ -104,14 +109,16 @@ buffer('equals a plain map with copies as savepoints', () => {
         } else if (todo.kind === 'release' && last) {
           found.releaseMark();
           marks.pop();
+        } else if (todo.kind === 'gather') {
+          await found.gather(() => undefined);
         } else if (todo.kind === 'sort') {
-          assert.equal([...found.sortedKeys()], [...model.keys()].sort());
+          assert.equal([...found.sorted().keys], [...model.keys()].sort());
         }
       }
       const keys = [...model.keys()].sort();
-      assert.equal([...found.sortedKeys()], keys);
+      assert.equal([...found.sorted().keys], keys);
       assert.equal(
-        found.sortedValues(),
+        found.sorted().values,
         keys.map((k) => model.get(k) ?? null),
       );
       const span = { key: numberKey(10), endKey: numberKey(20) };
