@@ -22,10 +22,13 @@ import { formatInterval, parseInterval } from '../../catalog/intervalText.ts';
 import { type ColumnType, familyName } from '../../catalog/type.ts';
 import type { CallExpr, Expr, Statement } from '../parse/ast.ts';
 
-export interface AsOfContext {
+export interface AsOfTimes {
   readonly statementTimestamp: Timestamp;
   /** The HLC's reading: nothing above it can be read. */
   readonly reading: Timestamp;
+}
+
+export interface AsOfContext extends AsOfTimes {
   /** Evaluates a constant expression. */
   evaluate(expr: Expr): Promise<{ type: ColumnType; value: Datum }>;
 }
@@ -38,7 +41,16 @@ function refuse(message: string, code = SqlState.InvalidParameterValue): never {
 
 /** The timestamp an expression names. 22023 for the future, a positive interval, or what is no time. */
 export async function resolveAsOf(expr: Expr, context: AsOfContext): Promise<Timestamp> {
-  const micros = Math.floor(await microsOf(expr, context));
+  return checked(await microsOf(expr, context), context);
+}
+
+/** The same for a value. */
+export function asOfValue(type: ColumnType, value: Datum, context: AsOfTimes): Timestamp {
+  return checked(valueMicros(type, value, context), context);
+}
+
+function checked(exactMicros: number, context: AsOfTimes): Timestamp {
+  const micros = Math.floor(exactMicros);
   if (!Number.isSafeInteger(micros)) refuse('timestamp out of range');
   if (micros === 0) refuse('zero timestamp is invalid');
   if (micros < 0) refuse('timestamp before 1970-01-01T00:00:00Z is invalid');
@@ -78,7 +90,7 @@ async function boundOf(call: CallExpr, name: string, context: AsOfContext): Prom
   return micros;
 }
 
-function valueMicros(type: ColumnType, value: Datum, context: AsOfContext): number {
+function valueMicros(type: ColumnType, value: Datum, context: AsOfTimes): number {
   if (value === null) refuse('expected timestamp, decimal, or interval, got unknown');
   switch (type.family) {
     case 'int':
@@ -103,7 +115,7 @@ function nanosToMicros(text: string): number {
   return micros ?? refuse(`value is neither timestamp, decimal, nor interval: ${text}`);
 }
 
-function before(interval: Interval, context: AsOfContext): number {
+function before(interval: Interval, context: AsOfTimes): number {
   const micros = Number(addInterval(context.statementTimestamp, interval));
   if (micros >= context.statementTimestamp) {
     refuse(`interval value '${formatInterval(interval)}' too large, AS OF interval must be <= -1µs`);
@@ -111,7 +123,7 @@ function before(interval: Interval, context: AsOfContext): number {
   return micros;
 }
 
-function textMicros(text: string, context: AsOfContext): number {
+function textMicros(text: string, context: AsOfTimes): number {
   const trimmed = text.trim().replace(/\?$/, '');
   if (/^\d+(?:\.\d*)?$/.test(trimmed)) return nanosToMicros(trimmed);
   try {

@@ -178,19 +178,21 @@ function compileProjectSet(node: ProjectSetNode, input: Operator): Operator {
   return async function* (run) {
     for await (const batch of input(run)) {
       for (const row of batch) {
-        const series: { rows: Iterator<readonly Datum[]>; width: number }[] = [];
+        const series: { rows: Iterator<readonly Datum[]> | AsyncIterator<readonly Datum[]>; width: number }[] = [];
         for (const { args, types, overload, width: columns } of generators) {
           const values = await args.async(row, run.eval);
           const isEmpty = !overload.nullable && values.includes(null);
-          const rows: Iterable<readonly Datum[]> = isEmpty ? [] : overload.rows(run.eval, values, types);
-          series.push({ rows: rows[Symbol.iterator](), width: columns });
+          const read = isEmpty ? undefined : overload.asyncRows?.(run.eval, values, types, run.context)[Symbol.asyncIterator]();
+          const made = isEmpty ? [] : (overload.rows?.(run.eval, values, types) ?? []);
+          series.push({ rows: read ?? made[Symbol.iterator](), width: columns });
         }
         let out: Datum[][] = [];
         while (true) {
           const extra: Datum[] = [];
           let isLive = false;
           for (const one of series) {
-            const next = one.rows.next();
+            const step = one.rows.next();
+            const next = step instanceof Promise ? await step : step;
             if (!next.done) isLive = true;
             for (let i = 0; i < one.width; i++) extra.push(next.done ? null : (next.value[i] ?? null));
           }

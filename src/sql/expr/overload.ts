@@ -9,8 +9,11 @@
  *   O2  an immutable overload reads nothing but its arguments (constant folding calls it with no context)
  *   O3  `fn` returns a canonical datum of the result type
  */
+import type { Timestamp } from '../../base/timestamp.ts';
+import type { CatalogSnapshot, NameContext } from '../../catalog/catalog.ts';
 import type { Datum } from '../../catalog/datum.ts';
 import type { ColumnType } from '../../catalog/type.ts';
+import type { KvReader } from '../../kv/kv.ts';
 import type { EvalContext } from './evalContext.ts';
 
 /** immutable: same arguments, same result, always; stable: within one statement; volatile: never. */
@@ -88,6 +91,17 @@ export interface WindowOverload {
   readonly over: (view: WindowView) => Datum;
 }
 
+/** The statement that a set-returning function reads for; the executor passes its StatementContext. */
+export interface GeneratorStatement {
+  readonly user: string;
+  readonly reader: KvReader;
+  readonly names: NameContext;
+  readonly statementTimestamp: Timestamp;
+  readonly signal: AbortSignal;
+  catalog(): Promise<CatalogSnapshot>;
+  roles(): Promise<ReadonlySet<string>>;
+}
+
 /** A set-returning function. One column unless `columns` says otherwise. */
 export interface GeneratorOverload {
   readonly name: string;
@@ -98,5 +112,12 @@ export interface GeneratorOverload {
   readonly volatility: Volatility;
   readonly nullable?: boolean;
   /** Rows in order, made as they are asked for: a LIMIT above stops an endless series. */
-  readonly rows: (ctx: EvalContext, args: readonly Datum[], types: readonly ColumnType[]) => Iterable<readonly Datum[]>;
+  readonly rows?: (ctx: EvalContext, args: readonly Datum[], types: readonly ColumnType[]) => Iterable<readonly Datum[]>;
+  /** Instead of `rows`: rows that have to be read. */
+  readonly asyncRows?: (
+    ctx: EvalContext,
+    args: readonly Datum[],
+    types: readonly ColumnType[],
+    statement: GeneratorStatement,
+  ) => AsyncIterable<readonly Datum[]>;
 }

@@ -98,7 +98,7 @@ class ExprScript {
     const args = expr.args.map((arg) => compileExpr(arg)([], this.#ctx));
     const types = expr.args.map((arg) => arg.type);
     const rows: string[] = [];
-    for (const row of expr.overload.rows(this.#ctx, args, types)) {
+    for (const row of expr.overload.rows?.(this.#ctx, args, types) ?? []) {
       rows.push(row.map((value, i) => show((expr.columns[i] as { type: ColumnType }).type, value).replace(/^\S+ {2}/, '')).join(' '));
       if (rows.length === 10) {
         rows.push('...');
