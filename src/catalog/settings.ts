@@ -20,9 +20,14 @@ export { SETTINGS, type SettingDefinition, type SettingType, type SettingValue }
 
 const BY_NAME: ReadonlyMap<string, SettingDefinition> = new Map(SETTINGS.map((setting) => [setting.name, setting]));
 
+/** The setting of that name, in any case, or undefined. */
+export function findSetting(name: string): SettingDefinition | undefined {
+  return BY_NAME.get(name.toLowerCase());
+}
+
 /** The setting of that name, in any case. Throws 42704. */
 export function requireSetting(name: string): SettingDefinition {
-  const setting = BY_NAME.get(name.toLowerCase());
+  const setting = findSetting(name);
   if (!setting) {
     throw new StatementError(SqlState.UndefinedObject, `unknown cluster setting '${name}'`, {
       hint: 'SHOW ALL CLUSTER SETTINGS lists them',
@@ -51,6 +56,15 @@ export function parseSetting(setting: SettingDefinition, value: string | number 
   const mismatch = (): never => invalid(`argument must be type ${TYPE_WORDS[setting.type]}, not "${text}"`);
   const bounded = (number: number): number => {
     if (!Number.isFinite(number)) mismatch();
+    if (setting.min !== undefined && number < setting.min && setting.belowMin !== undefined) {
+      throw new StatementError(SqlState.InvalidParameterValue, setting.belowMin);
+    }
+    if (setting.type === 'd' && number < 0 && setting.min === 0) {
+      throw new StatementError(
+        SqlState.InvalidParameterValue,
+        `invalid value for ${setting.name}: cannot be set to a negative duration: ${text}`,
+      );
+    }
     if (setting.min !== undefined && number < setting.min) invalid(`cannot be less than ${printSetting(setting, setting.min)}`);
     if (setting.max !== undefined && number > setting.max) invalid(`cannot be greater than ${printSetting(setting, setting.max)}`);
     return number;
@@ -67,6 +81,17 @@ export function parseSetting(setting: SettingDefinition, value: string | number 
     case 'f':
       return text === '' ? mismatch() : bounded(Number(text));
     case 'd':
+      if (setting.needsUnit && (typeof value !== 'string' || /^[+-]?[\d.]+$/.test(text))) {
+        throw new StatementError(SqlState.InvalidParameterValue, 'invalid cluster setting argument type', {
+          hint: 'write the duration with its unit, as in 500ms or 1h2m',
+        });
+      }
+      if (!/\d/.test(text)) {
+        throw new StatementError(
+          SqlState.InvalidTextRepresentation,
+          `could not parse "${text}" as type interval: interval without a number`,
+        );
+      }
       return bounded(parseDuration(text));
     case 'z':
       return bounded(parseByteSize(text) ?? mismatch());

@@ -1,10 +1,14 @@
 /**
  * The cluster settings there are: name, type, default and a word on each.
  *
- * Names, types and defaults are CockroachDB's; `varve.*` are our own. A setting whose mechanism
- * Varve does not have (rate limits of single nodes and the like) is kept and shown all the same, so
- * that scripts which set it run.
+ * Names, types and defaults are CockroachDB's; `varve.*` are our own. Settings whose mechanism Varve
+ * does not have are kept and shown all the same (settingsKept.ts), so that scripts which set them run.
  */
+
+import { parseByteSize } from '../base/byteSize.ts';
+import { parseDuration } from '../base/duration.ts';
+
+import { KEPT_SETTINGS, type KeptSetting } from './settingsKept.ts';
 
 /** Types as SHOW CLUSTER SETTINGS names them: b bool, i int, f float, s string, d duration, z bytes, e enum, m version. */
 export type SettingType = 'b' | 'i' | 'f' | 's' | 'd' | 'z' | 'e' | 'm';
@@ -22,6 +26,12 @@ export interface SettingDefinition {
   /** Smallest number accepted. */
   readonly min?: number;
   readonly max?: number;
+  /** What a number below `min` is told, where the plain text would not do. */
+  readonly belowMin?: string;
+  /** A duration that must be written with its unit. */
+  readonly needsUnit?: boolean;
+  /** Holds a secret: for admins alone to set and to see. */
+  readonly adminOnly?: boolean;
   /** Set by Varve itself, never by a user. */
   readonly readOnly?: boolean;
 }
@@ -86,6 +96,34 @@ const rateLimits = ['azure', 'gs', 'http', 'nodelocal', 'nullsink', 's3', 'userf
   ]),
 );
 
+/** Who sets these could read other people's secrets, or open the cluster to strangers. */
+const ADMIN_ONLY: ReadonlySet<string> = new Set([
+  'cloudstorage.gs.default.key',
+  'enterprise.license',
+  'server.oidc_authentication.client_secret',
+]);
+
+function kept([name, letter, value, description]: KeptSetting): SettingDefinition {
+  const common = { name, description, ...(ADMIN_ONLY.has(name) && { adminOnly: true }) };
+  switch (letter) {
+    case 'b':
+      return { ...common, type: 'b', default: value === 'true' };
+    case 'i':
+    case 'f':
+      return { ...common, type: letter, default: Number(value) };
+    case 's':
+      return { ...common, type: 's', default: value };
+    case 'd':
+    case 'D':
+      return { ...common, type: 'd', default: parseDuration(value), min: 0, ...(letter === 'D' && { needsUnit: true }) };
+    case 'z': {
+      const isMessageSize = name === 'sql.conn.max_read_buffer_message_size';
+      const bounds = isMessageSize ? { min: 16_000, belowMin: 'buffer message size must be at least 16 kB' } : { min: 0 };
+      return { ...common, type: 'z', default: parseByteSize(value) ?? 0, ...bounds };
+    }
+  }
+}
+
 /** Every setting, sorted by name. */
 export const SETTINGS: readonly SettingDefinition[] = Object.freeze(
   [
@@ -149,7 +187,7 @@ export const SETTINGS: readonly SettingDefinition[] = Object.freeze(
     bool('sql.cross_db_fks.enabled', false, 'if true, creating foreign keys to other databases is allowed'),
     bool('sql.cross_db_views.enabled', false, 'if true, creating views that refer to other databases is allowed'),
     bool('sql.defaults.transaction_rows_read_err.enabled', false, 'limit the rows a transaction may read'),
-    choice('sql.defaults.default_int_size', '8', ['4', '8'], 'width of INT in bytes'),
+    { ...int('sql.defaults.default_int_size', 8, 'width of INT in bytes', 4), max: 8 },
     bool('sql.metrics.statement_details.enabled', true, 'collect statistics of statements'),
     int('sql.stats.automatic_collection.min_stale_rows', 500, 'rows that must change before statistics are collected again', 0),
     bool('sql.stats.automatic_collection.enabled', true, 'collect table statistics by themselves'),
@@ -185,5 +223,6 @@ export const SETTINGS: readonly SettingDefinition[] = Object.freeze(
     ),
     bool('varve.memory.early_gc.enabled', false, 'let memory pressure raise GC thresholds before their time, never past a protection'),
     { name: 'version', type: 'm', default: '1.0', description: 'version of the cluster', readOnly: true } satisfies SettingDefinition,
+    ...KEPT_SETTINGS.map(kept),
   ].sort((a, b) => (a.name < b.name ? -1 : 1)),
 );

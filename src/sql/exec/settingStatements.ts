@@ -7,9 +7,10 @@ import { SqlState } from '../../base/sqlState.ts';
 import { formatDatum } from '../../catalog/datumText.ts';
 import type { Datum } from '../../catalog/datum.ts';
 import { quoteName } from '../../catalog/names.ts';
-import { hasPrivilege } from '../../catalog/privileges.ts';
-import { printSetting, requireSetting } from '../../catalog/settings.ts';
+import { hasPrivilege, isAdmin } from '../../catalog/privileges.ts';
+import { findSetting, printSetting, requireSetting } from '../../catalog/settings.ts';
 import { type ColumnType, Type } from '../../catalog/type.ts';
+import { systemTable } from '../../catalog/systemRows.ts';
 import { configureZone, discardZone, parentValue, rangeZone, type ZoneTarget, ZoneSet } from '../../catalog/zones.ts';
 import { inherit, type ZoneConfig, zoneSetting, zoneVariable } from '../../catalog/zoneConfig.ts';
 import { indexByName } from '../../catalog/descriptor.ts';
@@ -91,9 +92,18 @@ async function setTransaction(context: StatementContext, stmt: SetTransaction): 
 
 // ---- cluster settings -------------------------------------------------------------------------
 
+/** 42501 unless the user is in admin or has MODIFYCLUSTERSETTING, which is not enough for settings that hold secrets. */
+async function requireSettingPrivilege(context: RunContext, verb: 'set' | 'show', name: string | undefined): Promise<void> {
+  if (isAdmin(await context.roles())) return;
+  const setting = name === undefined ? undefined : findSetting(name);
+  const what = name === undefined ? 'SHOW CLUSTER SETTINGS' : `${verb} cluster setting '${name}'`;
+  const needed = setting?.adminOnly ? 'admin role' : 'MODIFYCLUSTERSETTING privilege';
+  if (!setting?.adminOnly && (await systemTable('role_options').get(context.reader, context.user, 'MODIFYCLUSTERSETTING'))) return;
+  throw new StatementError(SqlState.InsufficientPrivilege, `only users with the ${needed} are allowed to ${what}`);
+}
+
 async function setClusterSetting(context: RunContext, stmt: SetClusterSetting): Promise<HookResult> {
-  const change = await SchemaChange.begin(context);
-  change.requireAdmin('SET CLUSTER SETTING');
+  await requireSettingPrivilege(context, 'set', stmt.setting);
   if (context.inExplicitTransaction) {
     throw new StatementError(SqlState.ActiveSqlTransaction, 'SET CLUSTER SETTING cannot be used inside a transaction');
   }
@@ -114,28 +124,29 @@ async function setClusterSetting(context: RunContext, stmt: SetClusterSetting): 
 
 function settingColumns(stmt: ShowClusterSetting): ResultColumn[] {
   if (stmt.list) {
-    return [
-      textColumn('variable'),
-      textColumn('value'),
-      textColumn('setting_type'),
-      { name: 'public', type: Type.Bool },
-      textColumn('description'),
-    ];
+    const [variable, value, type, description] = ['variable', 'value', 'setting_type', 'description'].map(textColumn) as ResultColumn[];
+    const list =
+      stmt.list === 'all'
+        ? [variable, value, type, { name: 'public', type: Type.Bool }, description]
+        : [variable, value, type, description];
+    return list as ResultColumn[];
   }
   const setting = requireSetting(stmt.setting ?? '');
   const types: Partial<Record<string, ColumnType>> = { b: Type.Bool, i: Type.Int8, f: Type.Float8 };
   return [{ name: setting.name, type: types[setting.type] ?? Type.String }];
 }
 
-function showClusterSetting(context: RunContext, stmt: ShowClusterSetting): HookResult {
+async function showClusterSetting(context: RunContext, stmt: ShowClusterSetting): Promise<HookResult> {
   const { settings } = context.engine;
+  await requireSettingPrivilege(context, 'show', stmt.list ? undefined : stmt.setting);
+  const isAdminUser = isAdmin(await context.roles());
   if (stmt.list) {
-    const shown = settings.list();
+    const shown = settings.list().filter(({ setting }) => isAdminUser || !setting.adminOnly);
     const rows = shown.map(({ setting, value }): Datum[] => [
       text(setting.name),
       text(printSetting(setting, value)),
       text(setting.type),
-      true,
+      ...(stmt.list === 'all' ? [true] : []),
       text(setting.description),
     ]);
     return { tag: `SHOW CLUSTER SETTINGS ${rows.length}`, rows };
