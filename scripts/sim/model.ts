@@ -58,6 +58,8 @@ export class TableModel {
   readonly isBank: boolean;
   indexes: IndexModel[];
   foreignKey: ForeignKeyModel | undefined;
+  /** From when on backups leave its rows out, or take them again. */
+  readonly #exclusions: { readonly ts: number; readonly isExcluded: boolean }[] = [];
   /** As of the last commit applied. */
   readonly rows = new Map<string, Row>();
   readonly #versions = new Map<string, Version[]>();
@@ -70,6 +72,20 @@ export class TableModel {
     this.foreignKey = spec.foreignKey;
     this.sequence = spec.sequence;
     this.isBank = spec.isBank;
+  }
+
+  setExcluded(ts: number, isExcluded: boolean): void {
+    this.#exclusions.push({ ts, isExcluded });
+  }
+
+  /** Whether a restore to this time brings the table back without rows. */
+  isExcludedAt(ts: number): boolean {
+    return this.#exclusions.findLast((one) => one.ts <= ts)?.isExcluded ?? false;
+  }
+
+  /** Whether it was excluded at some time in [from, to]. */
+  wasExcluded(from: number, to: number): boolean {
+    return this.isExcludedAt(from) || this.#exclusions.some(({ ts, isExcluded }) => isExcluded && from <= ts && ts <= to);
   }
 
   columnsAt(ts: number): ColumnModel[] {

@@ -131,6 +131,7 @@ export class Schema {
       [8, (d) => this.#dropIndex(d)],
       [6, (d) => this.#rename(d)],
       [30, (d) => this.#configureZone(d)],
+      [18, (d) => this.#excludeData(d)],
     ]);
     void change(dice);
   }
@@ -235,6 +236,7 @@ export class Schema {
         if (!old) continue;
         const fresh = new TableModel({ ...old, columns: old.columns, indexes: old.indexes, foreignKey: old.foreignKey }, this.nextUid());
         this.#zones.copyTable(old, fresh);
+        if (old.isExcludedAt(ts)) fresh.setExcluded(ts, true);
         for (const [key, value] of [...this.#defaults]) {
           if (key.startsWith(`${old.uid}/`)) this.#defaults.set(`${fresh.uid}/${key.slice(key.indexOf('/') + 1)}`, value);
         }
@@ -318,6 +320,19 @@ export class Schema {
     }
     const database = dice.pick(DATABASES);
     return this.#run(`ALTER DATABASE ${database} CONFIGURE ZONE ${action}`, (ts) => this.#zones.setDatabase(database, ts, ttl));
+  }
+
+  /** Leaves a table's rows out of backups, or takes one back in. */
+  #excludeData(dice: Dice): Promise<void> | undefined {
+    const { model } = this.#world;
+    const excluded = model.tableNamesAt(NOW).filter((one) => model.table(one)?.isExcludedAt(NOW));
+    const name = (dice.percent(60) ? dice.maybe(excluded) : undefined) ?? this.#any(dice)?.name;
+    const table = name === undefined ? undefined : model.table(name);
+    if (name === undefined || !table) return undefined;
+    const isExcluded = !table.isExcludedAt(NOW);
+    this.#world.count(isExcluded ? 'exclude data from backup' : 'include data in backup');
+    const action = isExcluded || dice.percent(50) ? `SET (exclude_data_from_backup = ${isExcluded})` : 'RESET (exclude_data_from_backup)';
+    return this.#run(`ALTER TABLE ${name} ${action}`, (ts) => table.setExcluded(ts, isExcluded));
   }
 
   // ---- running ----------------------------------------------------------------------------------

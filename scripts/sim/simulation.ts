@@ -82,7 +82,7 @@ class Run {
     this.#dice = dice;
     this.#clients = new Clients(world, this.#zones, CLIENTS);
     this.#schema = new Schema(world, this.#zones);
-    this.#jobs = new Jobs(world, dice.fork('pausepoints'));
+    this.#jobs = new Jobs(world, this.#zones, dice.fork('pausepoints'));
     this.#backups = new Backups(world, this.#jobs, this.#zones);
     this.#protections = new Protections(world, this.#zones);
     this.#checker = world.db.newSession();

@@ -11,6 +11,7 @@ import type { Executor } from '../base/executor.ts';
 import type { Span } from '../base/span.ts';
 import { SqlState } from '../base/sqlState.ts';
 import { hasTestFault } from '../base/testFaults.ts';
+import { MIN_TIMESTAMP, type Timestamp } from '../base/timestamp.ts';
 import { PRIMARY_INDEX_ID } from '../catalog/descriptor.ts';
 import { indexOfKey } from '../kv/indexOfKey.ts';
 import type { ExportPiece, ExportResume, Kv } from '../kv/kv.ts';
@@ -35,6 +36,11 @@ export interface ExportFileOptions {
   /** Within the collection. */
   readonly name: string;
   readonly allVersions: boolean;
+  /**
+   * The layer claims history from here on: units that start at time zero are refused with 72000 where it is gone. Protections do
+   * not hold a table that is excluded from backups while one runs.
+   */
+  readonly historyFrom?: Timestamp | undefined;
   /** The file ends at the first key after this much is stored. */
   readonly targetBytes: number;
   /** False once the worker's node is gone: its work is thrown away. */
@@ -102,7 +108,7 @@ class Walk {
 
   /** Pieces with something in them, in order. */
   async *pieces(): AsyncGenerator<ExportPiece> {
-    const { kv, allVersions, targetBytes, isAlive, signal, pieceBytes: maxBytes = PIECE_BYTES } = this.#options;
+    const { kv, allVersions, historyFrom, targetBytes, isAlive, signal, pieceBytes: maxBytes = PIECE_BYTES } = this.#options;
     for (let unit = this.rest[0]; unit !== undefined; unit = this.rest[0]) {
       const { span, startTime, endTime } = unit;
       const counter = new Counter(span);
@@ -111,6 +117,8 @@ class Walk {
         signal.throwIfAborted();
         if (!isAlive()) throw new WorkerLostError();
         const piece: ExportPiece = await kv.exportSpan(span, startTime, endTime, { allVersions, maxBytes, resume });
+        // A unit that starts later has its own start checked with the piece.
+        if (historyFrom !== undefined && startTime === MIN_TIMESTAMP) kv.gc.thresholds.check(indexOfKey(span.key).tableId, historyFrom);
         resume = piece.resume;
         counter.add(piece);
         if (piece.keys.length > 0) yield piece;

@@ -150,6 +150,7 @@ class Work {
           storage,
           name: `${details.directory}/${path}`,
           allVersions: details.revisionHistory,
+          historyFrom: details.revisionHistory ? details.revisionStartTime : undefined,
           targetBytes: fileTargetBytes,
           isAlive: () => kv.cluster.isLiveIn(node.id, epoch),
           signal: this.#signal,
