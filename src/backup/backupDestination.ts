@@ -17,6 +17,7 @@ import { loadChain, newestLayer, pathTo } from './chain.ts';
 import { DIRECTORY_STEP_MICROS, directoryTime, fullDirectory, incrementalDirectory, isDirectoryTaken, readLatest } from './collection.ts';
 import type { CoveredSpan } from './coverage.ts';
 import { proveCoverage } from './coverage.ts';
+import type { Reservation } from './directoryReservations.ts';
 import type { Layer } from './manifest.ts';
 
 /** What the statement said after INTO. */
@@ -61,27 +62,42 @@ export async function findPriorLayers(
   return { full, newest, covered: proveCoverage(path, `invalid previous backups (${path.map((layer) => layer.directory).join(', ')}): `) };
 }
 
-/** A free directory, and the end time that goes with it. */
+/** A free directory, reserved, and the end time that goes with it. */
 export interface FreeDirectory {
-  readonly directory: string;
+  readonly reservation: Reservation;
   readonly endTime: Timestamp;
 }
 
 /**
  * The directory for a layer that ends at `endTime`, or at the next hundredth whose directory is free
- * when the time was not asked for. `isReserved` says of a directory that a job will write there.
- * 58P02 when an explicit time's directory is taken.
+ * when the time was not asked for. `reserve` gives undefined for a directory that another plan has
+ * chosen, `isJobs` says of one that a job will write there. 58P02 when an explicit time's directory
+ * is taken.
  */
 export async function findFreeDirectory(
   storage: ExternalStorage,
   full: string | undefined,
   endTime: Timestamp,
-  options: { readonly isExplicit: boolean; readonly isReserved: (directory: string) => boolean; readonly signal?: AbortSignal },
+  options: {
+    readonly isExplicit: boolean;
+    readonly reserve: (directory: string) => Reservation | undefined;
+    readonly isJobs: (directory: string) => Promise<boolean>;
+    readonly signal?: AbortSignal;
+  },
 ): Promise<FreeDirectory> {
   for (let time = endTime; ; time = (directoryTime(time) + DIRECTORY_STEP_MICROS) as Timestamp) {
     const directory = full === undefined ? fullDirectory(time) : incrementalDirectory(full, time);
-    const isFree = !options.isReserved(directory) && !(await isDirectoryTaken(storage, directory, options.signal));
-    if (isFree) return { directory, endTime: time };
+    // Reserved first: who had it reserved until just now has a job by now, which isJobs() sees.
+    const reservation = options.reserve(directory);
+    if (reservation !== undefined) {
+      let isTaken = true;
+      try {
+        isTaken = (await options.isJobs(directory)) || (await isDirectoryTaken(storage, directory, options.signal));
+      } finally {
+        if (isTaken) reservation.release();
+      }
+      if (!isTaken) return { reservation, endTime: time };
+    }
     if (options.isExplicit) {
       throw new StateError(
         SqlState.DuplicateFile,

@@ -35,6 +35,7 @@ import { BACKUP_JOB_TYPE, detailsFromJson, detailsToJson } from './backupDetails
 import { descriptorHistory, introducedSpans, spansOfDescriptors, spansOfHistory, vanishedTables } from './backupSpans.ts';
 import type { ResolvedTargets } from './backupTargets.ts';
 import { resolveTargets } from './backupTargets.ts';
+import type { DirectoryReservations } from './directoryReservations.ts';
 import type { DescriptorChange, Layer } from './manifest.ts';
 
 export interface BackupPlanningDeps {
@@ -43,6 +44,7 @@ export interface BackupPlanningDeps {
   readonly protections: ProtectedRecords;
   readonly jobs: JobRegistry;
   readonly storage: StorageFactory;
+  readonly reservations: DirectoryReservations;
 }
 
 /** A BACKUP statement with its expressions evaluated. */
@@ -78,9 +80,7 @@ export async function planBackup(
   try {
     for (let attempt = 0; ; attempt++) {
       try {
-        const plan = await makePlan(deps, request, storage, LOWER_BOUND_MARGINS_MICROS[attempt] ?? 0);
-        await readStart(() => commit((txn) => writeJob(deps, request, plan, txn)));
-        return plan.jobId;
+        return await planOnce(deps, request, storage, LOWER_BOUND_MARGINS_MICROS[attempt] ?? 0, commit);
       } catch (error) {
         if (!(error instanceof StartGoneError)) throw error;
         // A start that stands where GC does can be chosen again.
@@ -89,6 +89,39 @@ export async function planBackup(
     }
   } finally {
     await storage.close();
+  }
+}
+
+async function planOnce(
+  deps: BackupPlanningDeps,
+  request: BackupRequest,
+  storage: ExternalStorage,
+  marginMicros: number,
+  commit: (write: (txn: Txn) => Promise<void>) => Promise<void>,
+): Promise<number> {
+  const prior = await findPriorLayers(storage, request.destination, (layer) => isFinal(deps, layer), request.signal);
+  // A chain that cannot be continued is said before anything else is looked at.
+  const wanted = request.asOf ?? deps.kv.hlc.now();
+  const { reservation, endTime } = await findFreeDirectory(storage, prior?.full, firstEnd(wanted, prior, request), {
+    isExplicit: request.asOf !== undefined,
+    reserve: (directory) => deps.reservations.take(request.uri, directory),
+    isJobs: (directory) => isJobs(deps, request.uri, directory),
+    signal: request.signal,
+  });
+  try {
+    const plan = await makePlan(deps, request, prior, { directory: reservation.directory, endTime }, marginMicros);
+    await readStart(() =>
+      commit(async (txn) => {
+        // A transaction of the user's own may commit the job much later.
+        reservation.hold();
+        txn.afterCommit(reservation.release);
+        txn.afterAbort(reservation.release);
+        await writeJob(deps, request, plan, txn);
+      }),
+    );
+    return plan.jobId;
+  } finally {
+    reservation.release();
   }
 }
 
@@ -127,20 +160,12 @@ interface BackupPlan {
 async function makePlan(
   deps: BackupPlanningDeps,
   request: BackupRequest,
-  storage: ExternalStorage,
+  prior: PriorLayers | undefined,
+  { directory, endTime }: { readonly directory: string; readonly endTime: Timestamp },
   marginMicros: number,
 ): Promise<BackupPlan> {
   const { kv } = deps;
-  const { signal, revisionHistory } = request;
-  const prior = await findPriorLayers(storage, request.destination, (layer) => isFinal(deps, layer), signal);
-  // A chain that cannot be continued is said before anything else is looked at.
-  const wanted = request.asOf ?? kv.hlc.now();
-  const isReserved = await reservedDirectories(deps, request.uri);
-  const { directory, endTime } = await findFreeDirectory(storage, prior?.full, firstEnd(wanted, prior, request), {
-    isExplicit: request.asOf !== undefined,
-    isReserved,
-    signal,
-  });
+  const { revisionHistory } = request;
   // The end may have moved beyond the clock: from now on nothing commits at or below it.
   kv.hlc.forward(endTime);
   const snapshot = await snapshotAt(deps, endTime);
@@ -213,15 +238,14 @@ async function isFinal(deps: BackupPlanningDeps, { manifest }: Layer): Promise<b
   return record === undefined || record.status === 'succeeded';
 }
 
-/** Directories of this collection that unfinished jobs will write to, or do. */
-async function reservedDirectories(deps: BackupPlanningDeps, uri: string): Promise<(directory: string) => boolean> {
-  const taken = new Set<string>();
+/** Whether an unfinished job will write to this directory of the collection, or does. */
+async function isJobs(deps: BackupPlanningDeps, uri: string, directory: string): Promise<boolean> {
   for (const record of await deps.jobs.listUnfinished()) {
     if (record.type !== BACKUP_JOB_TYPE) continue;
     const details = detailsFromJson(record.details);
-    if (details.uri === uri) taken.add(details.directory);
+    if (details.uri === uri && details.directory === directory) return true;
   }
-  return (directory) => taken.has(directory);
+  return false;
 }
 
 async function snapshotAt(deps: BackupPlanningDeps, time: Timestamp): Promise<CatalogSnapshot> {

@@ -13,6 +13,7 @@ import type { StorageFactory } from '../storage/externalStorage.ts';
 import { BACKUP_JOB_TYPE, detailsFromJson } from './backupDetails.ts';
 import { BACKUP_ATTEMPTS_MAX, BACKUP_PAUSEPOINTS, BackupResumer } from './backupJob.ts';
 import { backupHook } from './backupStatement.ts';
+import { DirectoryReservations } from './directoryReservations.ts';
 import { showBackupHook, showBackupsHook } from './showBackup.ts';
 
 export interface BackupDeps {
@@ -29,7 +30,7 @@ export interface BackupDeps {
 export function registerBackup(deps: BackupDeps): void {
   const { settings, jobs } = deps;
   const { statements } = deps.engine;
-  statements.register<Backup>('backup', backupHook(deps));
+  statements.register<Backup>('backup', backupHook({ ...deps, reservations: new DirectoryReservations() }));
   statements.register<ShowBackups>('showBackups', showBackupsHook(deps));
   statements.register<ShowBackup>('showBackup', showBackupHook(deps));
   const backupSettings = {

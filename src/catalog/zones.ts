@@ -226,7 +226,7 @@ export async function deleteOrphanZones(kv: Kv, zones: Zones, snapshot: CatalogS
 async function deleteOrphanIndexZones(kv: Kv, zones: Zones, snapshot: CatalogSnapshot): Promise<void> {
   for (const { id, indexes } of zones.current()?.zones() ?? []) {
     const table = snapshot.tableById(id);
-    if (!table || table.state !== 'PUBLIC') continue;
+    if (table?.state !== 'PUBLIC') continue;
     const isGone = (indexId: number) =>
       indexById(table, indexId) === undefined && kv.rangesOf(prefixSpan(indexPrefix(id, indexId))).length === 0;
     const gone = Object.keys(indexes).map(Number).filter(isGone);

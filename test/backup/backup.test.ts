@@ -171,6 +171,71 @@ async function assertOnlyNamedFiles(harness: Harness): Promise<void> {
   assert.equal(data, [...named].sort());
 }
 
+test('backups planned at one moment get directories of their own, or are refused when they ask for one time', async () => {
+  const harness = await bank();
+  await harness.run(FULL);
+  await harness.clock.advance('1s');
+  for (const sql of [FULL, INCREMENTAL]) {
+    const before = await harness.fileNames();
+    const ids = await Promise.all([1, 2, 3].map(() => start(harness, sql)));
+    for (const id of ids) assert.is(await finish(harness, id), 'succeeded', sql);
+    const manifests = (await harness.fileNames()).filter((name) => name.endsWith('/BACKUP_MANIFEST') && !before.includes(name));
+    assert.is(manifests.length, 3, manifests.join(' '));
+    await assertRestorable(harness);
+    await harness.clock.advance('1s');
+
+    const at = harness.kv.reading();
+    await harness.clock.advance('1s');
+    const [statement = '', options = ''] = sql.split(' WITH ');
+    const asking = `${statement} AS OF SYSTEM TIME '${at}' WITH detached${options && `, ${options}`}`;
+    const asked = await Promise.allSettled([1, 2].map(() => harness.run(asking)));
+    assert.equal(asked.map(({ status }) => status).sort(), ['fulfilled', 'rejected']);
+    for (const one of asked) if (one.status === 'rejected') assert.is(one.reason.code, '58P02');
+    await harness.clock.activity.settled();
+    await assertRestorable(harness);
+    await harness.clock.advance('1s');
+  }
+  assert.ok(!(await harness.fileNames()).some((name) => /LOCK|CHECKPOINT/.test(name)));
+  harness.close();
+});
+
+test('a backup in a transaction keeps its directory until the transaction has ended', async () => {
+  const harness = await bank();
+  const ended: string[] = [];
+  for (const end of ['commit', 'rollback'] as const) {
+    const at = harness.kv.reading();
+    await harness.clock.advance('1s');
+    const sql = `${FULL} AS OF SYSTEM TIME '${at}' WITH detached`;
+    let other: Promise<unknown> | undefined;
+    const outcome = await harness
+      .run(sql, {
+        explicit: true,
+        beforeCommit: async () => {
+          other = harness.run(sql).then(
+            () => 'planned',
+            (error) => error.code,
+          );
+          assert.is(await other, '58P02', 'while the first is not committed');
+          if (end === 'rollback') throw new Error('the client rolls back');
+        },
+      })
+      .then(
+        () => 'committed',
+        (error: Error) => error.message,
+      );
+    assert.is(outcome, end === 'commit' ? 'committed' : 'the client rolls back');
+    await harness.clock.activity.settled();
+    ended.push(
+      await harness.run(sql).then(
+        () => 'planned',
+        (error) => error.code,
+      ),
+    );
+  }
+  assert.equal(ended, ['58P02', 'planned']);
+  harness.close();
+});
+
 test('the n-th storage call fails: the job goes on by a retry, or fails and leaves nothing', async () => {
   const run = async (nth: number, isRetryable: boolean) => {
     let injector: FaultInjector | undefined;

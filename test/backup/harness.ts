@@ -248,7 +248,10 @@ export class Harness {
   // ---- statements -------------------------------------------------------------------------------
 
   /** Runs one statement in an implicit transaction. */
-  async run(sql: string, options: { readonly user?: string; readonly explicit?: boolean } = {}): Promise<StatementRows> {
+  async run(
+    sql: string,
+    options: { readonly user?: string; readonly explicit?: boolean; readonly beforeCommit?: () => Promise<void> } = {},
+  ): Promise<StatementRows> {
     const [parsed] = parseStatements(sql);
     const hook = parsed && this.statements.get(parsed.ast.kind);
     if (!parsed || !hook) throw new Error(`no hook for ${sql}`);
@@ -256,6 +259,7 @@ export class Harness {
     const context = this.#context(txn, options.user ?? 'root', options.explicit === true);
     try {
       const result = await hook.run(context, parsed.ast);
+      await options.beforeCommit?.();
       if (options.explicit) await txn.commit();
       const columns = hook.columns(parsed.ast, context) ?? [];
       const rows = (result.rows ?? []).map((row) => {
