@@ -22,6 +22,7 @@ export type Privilege =
   | 'ALL'
   | 'CREATE'
   | 'DROP'
+  | 'GRANT'
   | 'SELECT'
   | 'INSERT'
   | 'UPDATE'
@@ -31,8 +32,6 @@ export type Privilege =
   | 'ZONECONFIG'
   | 'BACKUP'
   | 'RESTORE'
-  | 'CHANGEFEED'
-  | 'TRIGGER'
   | 'EXECUTE';
 
 export interface Grant {
@@ -47,6 +46,19 @@ export interface Privileges {
   readonly owner: string;
   /** Sorted by grantee. */
   readonly grants: readonly Grant[];
+}
+
+export type DefaultPrivilegesOn = 'tables' | 'sequences' | 'types' | 'schemas';
+
+/** What new objects of a kind start with beside their owner's privileges: ALTER DEFAULT PRIVILEGES. */
+export interface DefaultPrivileges {
+  /** Whose new objects; absent for those of all roles. */
+  readonly role?: string;
+  readonly on: DefaultPrivilegesOn;
+  /** Sorted by grantee. */
+  readonly grants: readonly Grant[];
+  /** New types are not everybody's: USAGE was revoked from public. */
+  readonly withoutPublicUsage?: true;
 }
 
 interface DescriptorBase {
@@ -67,10 +79,14 @@ interface DescriptorBase {
 
 export interface DatabaseDescriptor extends DescriptorBase {
   readonly kind: 'database';
+  /** For new objects anywhere in it. */
+  readonly defaultPrivileges?: readonly DefaultPrivileges[];
 }
 
 export interface SchemaDescriptor extends DescriptorBase {
   readonly kind: 'schema';
+  /** For new objects in it. */
+  readonly defaultPrivileges?: readonly DefaultPrivileges[];
 }
 
 export type SchemaChangeState = 'public' | 'write_only';

@@ -257,6 +257,12 @@ export const systemTables = Object.freeze({
     { database_id: Type.Int8, role_name: Type.String, settings: arrayOf(Type.String) },
     { key: ['database_id', 'role_name'], inClusterBackup: true, holdsDescriptorIds: true },
   ),
+  privileges: define(
+    49,
+    'privileges',
+    { username: Type.String, path: Type.String, privileges: arrayOf(Type.String), grant_options: arrayOf(Type.String) },
+    { key: ['username', 'path'], inClusterBackup: true, privileges: READ },
+  ),
 });
 
 export type SystemTableName = keyof typeof systemTables;

@@ -3,6 +3,15 @@
  * like those of the layers above.
  */
 import type {
+  AlterDefaultPrivileges,
+  AlterRole,
+  CreateRole,
+  DropOwned,
+  DropRole,
+  Grant,
+  GrantRole,
+  ReassignOwned,
+  Revoke,
   AlterDatabase,
   AlterIndex,
   AlterRelation,
@@ -38,6 +47,10 @@ import { alterDatabase, alterRelation, alterSchema, commentOn, createDatabase, c
 import { dropDatabase, dropRelation, dropSchema, truncate } from './ddl/drop.ts';
 import { alterIndex, createIndex, dropIndex } from './ddl/indexes.ts';
 import { alterSequence, createSequence } from './ddl/sequences.ts';
+import { alterDefaultPrivileges } from './ddl/defaultPrivileges.ts';
+import { changeGrants } from './ddl/grants.ts';
+import { dropOwned, reassignOwned } from './ddl/ownership.ts';
+import { alterRole, changeMembership, createRole, dropRole } from './ddl/roles.ts';
 import { alterType, createType, dropType } from './ddl/types.ts';
 import { createView, refreshView } from './ddl/views.ts';
 import { registerExplain } from './explain.ts';
@@ -47,7 +60,6 @@ import { registerSettingStatements } from './settingStatements.ts';
 import { registerShowStatements } from './show.ts';
 import type { StatementHooks } from './statement.ts';
 import { statementName } from './tags.ts';
-import { registerUserStatements } from './userStatements.ts';
 
 export function registerBuiltinStatements(hooks: StatementHooks): void {
   /** A schema change: no rows, its own name as tag. */
@@ -85,10 +97,18 @@ export function registerBuiltinStatements(hooks: StatementHooks): void {
   ddl<AlterType>('alterType', alterType);
   ddl<DropType>('dropType', dropType);
   ddl<CommentOn>('commentOn', commentOn);
+  ddl<CreateRole>('createRole', createRole);
+  ddl<AlterRole>('alterRole', alterRole);
+  ddl<DropRole>('dropRole', dropRole);
+  for (const kind of ['grantRole', 'revokeRole'] as const) ddl<GrantRole>(kind, changeMembership);
+  ddl<Grant>('grant', changeGrants);
+  ddl<Revoke>('revoke', changeGrants);
+  ddl<AlterDefaultPrivileges>('alterDefaultPrivileges', alterDefaultPrivileges);
+  ddl<ReassignOwned>('reassignOwned', reassignOwned);
+  ddl<DropOwned>('dropOwned', dropOwned);
   registerSettingStatements(hooks);
   registerShowStatements(hooks);
   registerRangeStatements(hooks);
-  registerUserStatements(hooks);
   registerExplain(hooks);
   registerCopyStatements(hooks);
 }

@@ -6,7 +6,6 @@ import { StatementError } from '../../base/errors.ts';
 import { SqlState } from '../../base/sqlState.ts';
 import { formatDatum } from '../../catalog/datumText.ts';
 import type { Datum } from '../../catalog/datum.ts';
-import { quoteName } from '../../catalog/names.ts';
 import { hasPrivilege, isAdmin } from '../../catalog/privileges.ts';
 import { findSetting, printSetting, requireSetting } from '../../catalog/settings.ts';
 import { type ColumnType, Type } from '../../catalog/type.ts';
@@ -22,7 +21,6 @@ import type {
   Deallocate,
   Discard,
   Execute,
-  Expr,
   Prepare,
   ResetVariable,
   SetClusterSetting,
@@ -38,28 +36,11 @@ import { printStatement } from '../parse/printer.ts';
 import type { RunContext } from './context.ts';
 import { SchemaChange } from './ddl/common.ts';
 import { isolationText } from './isolationLevels.ts';
+import { settingText } from './settingText.ts';
 import type { HookResult, ResultColumn, StatementContext, StatementHooks } from './statement.ts';
 
 const text = (value: string): Datum => utf8Encode(value);
 const textColumn = (name: string): ResultColumn => ({ name, type: Type.String });
-
-/** The text of a value given to SET: bare words as they are, lists joined with commas. */
-async function settingText(context: StatementContext, values: readonly Expr[], variable: string): Promise<string> {
-  const parts: string[] = [];
-  for (const value of values) {
-    if (value.kind === 'column' && value.parts.length === 1) {
-      const name = value.parts[0]?.text ?? '';
-      parts.push(variable === 'search_path' ? quoteName(name) : name);
-      continue;
-    }
-    const { type, value: datum } = await context.evalDatum(value);
-    if (datum === null) throw new StatementError(SqlState.InvalidParameterValue, `invalid value for parameter "${variable}": NULL`);
-    const shown =
-      type.family === 'string' ? utf8Decode(datum as Bytes) : type.family === 'bool' ? (datum ? 'on' : 'off') : formatDatum(type, datum);
-    parts.push(variable === 'search_path' && type.family === 'string' && values.length > 1 ? quoteName(shown) : shown);
-  }
-  return parts.join(', ');
-}
 
 async function setVariable(context: StatementContext, stmt: SetVariable): Promise<HookResult> {
   const { session } = context;

@@ -7,13 +7,14 @@
 import { StatementError } from '../../base/errors.ts';
 import { SqlState } from '../../base/sqlState.ts';
 import type { Datum } from '../../catalog/datum.ts';
-import type { DatabaseDescriptor, TableDescriptor, TypeDescriptor } from '../../catalog/descriptor.ts';
+import type { TableDescriptor, TypeDescriptor } from '../../catalog/descriptor.ts';
 import { typePrivileges } from '../../catalog/privileges.ts';
 import { pgTypname } from '../../catalog/type.ts';
 import { resolveTypeName } from '../../catalog/typeName.ts';
 import type { ResolvedSchema } from '../../catalog/catalog.ts';
-import type { GrantTarget, ObjectName, Show } from '../parse/ast.ts';
+import type { GrantTarget, Show } from '../parse/ast.ts';
 import { partsOf, type SchemaChange } from './ddl/common.ts';
+import { allInSchemas, schemaNamed, tablesUnder } from './ddl/grantTargets.ts';
 import { VIRTUAL_GRANTS, virtualNamed } from './showVirtual.ts';
 import { text } from './virtual/support.ts';
 
@@ -125,12 +126,7 @@ async function* granted(change: SchemaChange, target: GrantTarget | undefined): 
       }
       return;
     case 'allIn':
-      for (const name of target.schemas) {
-        const schema = schemaNamed(change, name);
-        for (const table of snapshot.tablesOf(schema.database.id, { schemaId: schema.id })) {
-          if ((table.sequence !== undefined) === (target.objects === 'sequences')) yield own(table);
-        }
-      }
+      for (const table of allInSchemas(change, target)) yield own(table);
       return;
     case 'type':
       for (const name of target.names) {
@@ -153,24 +149,4 @@ const BUILTIN_TYPE_GRANTS: readonly HeldGrant[] = typePrivileges('node').grants;
 /** What the public schema grants is what its database does. */
 function ofSchema(schema: ResolvedSchema): [Place, readonly HeldGrant[]] {
   return [[schema.database.name, schema.name], (schema.descriptor ?? schema.database).privileges.grants];
-}
-
-function schemaNamed(change: SchemaChange, name: ObjectName): ResolvedSchema {
-  const parts = partsOf(name);
-  const database = change.database(parts.length > 1 ? (parts[0] ?? '') : change.context.names.currentDatabase);
-  return change.snapshot.requireSchema(database, parts.at(-1) ?? '');
-}
-
-/** The relations of `db.*`, `schema.*`, `db.schema.*` or `*`. */
-function tablesUnder(change: SchemaChange, name: ObjectName): TableDescriptor[] {
-  const { snapshot } = change;
-  const [first, second] = partsOf(name);
-  const current = change.context.names.currentDatabase;
-  const inSchema = (database: DatabaseDescriptor, schema: string): TableDescriptor[] =>
-    snapshot.tablesOf(database.id, { schemaId: snapshot.requireSchema(database, schema).id });
-  if (first === undefined) return snapshot.tablesOf(change.database(current).id);
-  if (second !== undefined) return inSchema(change.database(first), second);
-  const own = snapshot.database(current);
-  if (own && snapshot.schema(own, first)) return inSchema(own, first);
-  return snapshot.tablesOf(change.database(first).id);
 }

@@ -24,6 +24,9 @@ declare module './astCore.ts' {
     revoke: Revoke;
     grantRole: GrantRole;
     revokeRole: GrantRole;
+    alterDefaultPrivileges: AlterDefaultPrivileges;
+    reassignOwned: ReassignOwned;
+    dropOwned: DropOwned;
     begin: Begin;
     commit: Commit;
     rollback: Rollback;
@@ -58,10 +61,14 @@ declare module './astCore.ts' {
 
 // ---- users and privileges ---------------------------------------------------------------------
 
+/** A name, or a placeholder for one: then `text` is empty. */
+export interface RoleName extends Name {
+  readonly placeholder?: Expr;
+}
 export interface CreateRole {
   readonly kind: 'createRole';
   readonly isUser: boolean;
-  readonly name: Name;
+  readonly name: RoleName;
   readonly ifNotExists: boolean;
   /** Lower-case: login, nologin, password, createdb, controljob, valid until, ... A password is a value: never print it. */
   readonly options: readonly Option[];
@@ -71,7 +78,7 @@ export interface AlterRole {
   readonly kind: 'alterRole';
   readonly isUser: boolean;
   /** Absent for ALTER ROLE ALL. */
-  readonly name: Name | undefined;
+  readonly name: RoleName | undefined;
   readonly ifExists: boolean;
   readonly options: readonly Option[];
   readonly inDatabase: Name | undefined;
@@ -83,7 +90,7 @@ export interface AlterRole {
 export interface DropRole {
   readonly kind: 'dropRole';
   readonly isUser: boolean;
-  readonly names: readonly Name[];
+  readonly names: readonly RoleName[];
   readonly ifExists: boolean;
   readonly pos: number;
 }
@@ -108,6 +115,32 @@ export interface Revoke {
   readonly target: GrantTarget;
   readonly grantees: readonly Name[];
   readonly grantOptionOnly: boolean;
+  readonly pos: number;
+}
+export interface AlterDefaultPrivileges {
+  readonly kind: 'alterDefaultPrivileges';
+  /** Whose new objects; empty for the current user's, undefined for FOR ALL ROLES. */
+  readonly roles: readonly Name[] | undefined;
+  /** Empty: anywhere in the database. */
+  readonly schemas: readonly ObjectName[];
+  readonly command: 'grant' | 'revoke';
+  readonly privileges: readonly string[];
+  readonly on: 'tables' | 'sequences' | 'types' | 'schemas';
+  readonly grantees: readonly Name[];
+  /** WITH GRANT OPTION, or GRANT OPTION FOR. */
+  readonly grantOption: boolean;
+  readonly pos: number;
+}
+export interface ReassignOwned {
+  readonly kind: 'reassignOwned';
+  readonly owners: readonly Name[];
+  readonly newOwner: Name;
+  readonly pos: number;
+}
+export interface DropOwned {
+  readonly kind: 'dropOwned';
+  readonly owners: readonly Name[];
+  readonly behavior: 'cascade' | 'restrict' | undefined;
   readonly pos: number;
 }
 /** GRANT role TO user, REVOKE role FROM user. */
@@ -286,6 +319,13 @@ export type Show = { readonly kind: 'show'; readonly pos: number } & (
   | { readonly what: 'sessions' | 'statements' | 'transactions'; readonly cluster: boolean; readonly all: boolean }
   | { readonly what: 'grants'; readonly target: GrantTarget | undefined; readonly grantees: readonly Name[] }
   | { readonly what: 'grantsOnRole'; readonly roles: readonly Name[]; readonly members: readonly Name[] }
+  | { readonly what: 'systemGrants'; readonly grantees: readonly Name[] }
+  | {
+      readonly what: 'defaultPrivileges';
+      /** Whose new objects; empty for the current user's, undefined for FOR ALL ROLES. */
+      readonly roles: readonly Name[] | undefined;
+      readonly schema: ObjectName | undefined;
+    }
   | { readonly what: 'ranges'; readonly target: RangesTarget; readonly options: readonly Option[] }
   | { readonly what: 'rangeForRow'; readonly table: ObjectName; readonly index: Name | undefined; readonly row: readonly Expr[] }
   | { readonly what: 'statistics'; readonly table: ObjectName }

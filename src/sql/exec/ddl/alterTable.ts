@@ -35,7 +35,8 @@ import { freeName, type SchemaChange } from './common.ts';
 import { foreignKeyNamed } from './constraintNames.ts';
 import { TableBuilder } from './createTable.ts';
 import { dropViewsOf } from './drop.ts';
-import { moveRelation, renameRelation, setOwner } from './databases.ts';
+import { moveRelation, renameRelation } from './databases.ts';
+import { setOwner } from './ownership.ts';
 import { fillIndex, removeIndex } from './indexes.ts';
 import { renameInText, storeDefault } from './storedExpr.ts';
 

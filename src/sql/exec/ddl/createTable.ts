@@ -21,7 +21,6 @@ import {
   type TableDescriptor,
   updated,
 } from '../../../catalog/descriptor.ts';
-import { ownerPrivileges } from '../../../catalog/privileges.ts';
 import { initializeSequence, sequenceOptions } from '../../../catalog/sequences.ts';
 import { sqlTypeName, Type } from '../../../catalog/type.ts';
 import type {
@@ -40,6 +39,7 @@ import { alreadyExists, freeName, type SchemaChange } from './common.ts';
 import { foreignKeyName, nameStyle, primaryKeyName } from './constraintNames.ts';
 import { foreignKeyOf } from './foreignKeyOf.ts';
 import { nextvalText, storeComputed, storeCondition, storeDefault } from './storedExpr.ts';
+import { newPrivileges } from './newPrivileges.ts';
 import { sequenceDescriptor } from './sequences.ts';
 
 /** CREATE TABLE; false when IF NOT EXISTS found the name taken. */
@@ -81,7 +81,7 @@ export function emptyTable(id: number, name: string, schema: ResolvedSchema, { u
     version: 1,
     modificationTime: MIN_TIMESTAMP,
     state: 'PUBLIC',
-    privileges: ownerPrivileges(user),
+    privileges: newPrivileges('table', user, schema),
     columns: [],
     nextColumnId: 1,
     families: [],

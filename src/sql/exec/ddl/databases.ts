@@ -1,33 +1,19 @@
 /**
- * Databases and schemas: CREATE, ALTER; owners and comments of anything.
+ * Databases and schemas: CREATE, ALTER; renaming and comments of anything.
  */
 import { StateError, StatementError } from '../../../base/errors.ts';
 import { SqlState } from '../../../base/sqlState.ts';
 import { MIN_TIMESTAMP } from '../../../base/timestamp.ts';
-import {
-  type DatabaseDescriptor,
-  type Descriptor,
-  indexByName,
-  PUBLIC_SCHEMA_ID,
-  type SchemaDescriptor,
-  type TableDescriptor,
-  updated,
-} from '../../../catalog/descriptor.ts';
+import { type DatabaseDescriptor, indexByName, type SchemaDescriptor, type TableDescriptor, updated } from '../../../catalog/descriptor.ts';
 import { quoteNames } from '../../../catalog/names.ts';
-import { checkPrivilege, isAdmin, ownerPrivileges } from '../../../catalog/privileges.ts';
+import { hasSystemPrivilege } from '../../../catalog/globalPrivileges.ts';
 import type { ResolvedSchema } from '../../../catalog/catalog.ts';
-import { requireUser, rolesOf } from '../../../catalog/users.ts';
-import type {
-  AlterDatabase,
-  AlterRelation,
-  AlterSchema,
-  CommentOn,
-  CreateDatabase,
-  CreateSchema,
-  Name,
-  ObjectName,
-} from '../../parse/ast.ts';
+import { requireUser } from '../../../catalog/users.ts';
+import type { AlterDatabase, AlterRelation, AlterSchema, CommentOn, CreateDatabase, CreateSchema, ObjectName } from '../../parse/ast.ts';
 import { alreadyExists, partsOf, type SchemaChange } from './common.ts';
+import { newSchemaPrivileges } from './newPrivileges.ts';
+import { requireOwner, setOwner } from './ownership.ts';
+import { alterDatabaseDefaults } from './roleDefaults.ts';
 import { namesType, refreshUsers, typeRenaming } from './typeUsers.ts';
 
 /** Options whose values could ask for what a database here never is. */
@@ -62,11 +48,12 @@ export async function createDatabase(change: SchemaChange, stmt: CreateDatabase)
     }
     throw new StatementError(SqlState.DuplicateDatabase, `database "${name}" already exists`);
   }
-  if (![...change.roles].some((role) => role === 'root' || role === 'admin')) {
+  if (!(await hasSystemPrivilege(change.txn, change.roles, 'CREATEDB'))) {
     throw new StatementError(SqlState.InsufficientPrivilege, 'permission denied to create database');
   }
   const owner = stmt.options.find((option) => option.name === 'owner')?.value;
   const ownerName = owner ? ((await change.context.evalString(owner)) ?? change.context.user) : change.context.user;
+  if (owner) await requireUser(change.txn, ownerName);
   await change.context.engine.catalog.createDatabase(change.txn, { name, owner: ownerName });
 }
 
@@ -93,27 +80,9 @@ export async function alterDatabase(change: SchemaChange, stmt: AlterDatabase): 
       await setOwner(change, database, action.owner);
       return;
     default:
-      throw new StatementError(SqlState.FeatureNotSupported, 'ALTER DATABASE SET and RESET are not supported yet');
+      requireOwner(change, database);
+      await alterDatabaseDefaults(change, database.id, action);
   }
-}
-
-export async function setOwner(change: SchemaChange, descriptor: Descriptor, owner: Name): Promise<void> {
-  await requireUser(change.txn, owner.text);
-  const isOwner = change.roles.has(descriptor.privileges.owner);
-  if (!isOwner && !change.roles.has('admin') && !change.roles.has('root')) {
-    throw new StatementError(SqlState.InsufficientPrivilege, `must be owner of ${descriptor.kind} ${descriptor.name}`);
-  }
-  if (!isAdmin(change.roles) && !change.roles.has(owner.text)) {
-    throw new StatementError(SqlState.InsufficientPrivilege, `must be member of role "${owner.text}"`);
-  }
-  if (descriptor.kind === 'table' || descriptor.kind === 'type') {
-    // Whoever owns it could have made it there.
-    const schema = descriptor.schemaId === PUBLIC_SCHEMA_ID ? undefined : change.snapshot.byId(descriptor.schemaId);
-    const parent = schema ?? change.snapshot.databaseById(descriptor.parentId);
-    const roles = await rolesOf(change.txn, owner.text);
-    if (parent) checkPrivilege(roles, parent, 'CREATE');
-  }
-  await change.write({ ...descriptor, privileges: { ...descriptor.privileges, owner: owner.text } });
 }
 
 export async function createSchema(change: SchemaChange, stmt: CreateSchema): Promise<void> {
@@ -143,7 +112,7 @@ export async function createSchema(change: SchemaChange, stmt: CreateSchema): Pr
     version: 1,
     modificationTime: MIN_TIMESTAMP,
     state: 'PUBLIC',
-    privileges: ownerPrivileges(stmt.owner?.text ?? change.context.user),
+    privileges: newSchemaPrivileges(stmt.owner?.text ?? change.context.user, database),
   };
   await change.writeName(database.id, 0, name, id);
   await change.write(schema);
@@ -158,6 +127,8 @@ export async function alterSchema(change: SchemaChange, stmt: AlterSchema): Prom
     await setOwner(change, schema.descriptor, stmt.action.owner);
     return;
   }
+  requireOwner(change, schema.descriptor);
+  change.check(database, 'CREATE');
   const name = stmt.action.newName.text;
   if (change.snapshot.schema(database, name)) throw new StatementError(SqlState.DuplicateSchema, `schema "${name}" already exists`);
   const isInside = (relation: TableDescriptor) => relation.parentId === database.id && relation.schemaId === schema.id;
@@ -245,21 +216,27 @@ export async function commentOn(change: SchemaChange, stmt: CommentOn): Promise<
   const last = parts.at(-1) ?? '';
   switch (stmt.on) {
     case 'database': {
-      await change.write(updated(change.database(last), { comment }));
+      const database = change.database(last);
+      change.check(database, 'CREATE');
+      await change.write(updated(database, { comment }));
       return;
     }
     case 'schema': {
       const database = change.database(parts.length > 1 ? (parts[0] ?? '') : change.context.names.currentDatabase);
       const schema = change.snapshot.requireSchema(database, last);
+      change.check(schema.descriptor ?? database, 'CREATE');
       if (schema.descriptor) await change.write(updated(schema.descriptor, { comment }));
       return;
     }
     case 'table': {
-      await change.write(updated(change.table(stmt.name), { comment }));
+      const table = change.table(stmt.name);
+      change.check(table, 'CREATE');
+      await change.write(updated(table, { comment }));
       return;
     }
     case 'column': {
       const table = change.table({ parts: stmt.name.parts.slice(0, -1), pos: stmt.name.pos });
+      change.check(table, 'CREATE');
       if (!table.columns.some((column) => column.name === last)) {
         throw new StatementError(SqlState.UndefinedColumn, `column "${last}" does not exist`);
       }
@@ -272,6 +249,7 @@ export async function commentOn(change: SchemaChange, stmt: CommentOn): Promise<
       const table = stmt.index?.table ? change.table(stmt.index.table) : undefined;
       const index = table && stmt.index && indexByName(table, stmt.index.index.text);
       if (!table || !index) throw new StatementError(SqlState.UndefinedObject, `index "${stmt.index?.index.text}" does not exist`);
+      change.check(table, 'CREATE');
       const commented = { ...index, comment };
       if (index.id === table.primaryIndex.id) await change.write(updated(table, { primaryIndex: commented }));
       else await change.write(updated(table, { indexes: table.indexes.map((one) => (one.id === index.id ? commented : one)) }));

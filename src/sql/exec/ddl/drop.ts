@@ -10,9 +10,10 @@ import { StateError, StatementError } from '../../../base/errors.ts';
 import { SqlState } from '../../../base/sqlState.ts';
 import { MIN_TIMESTAMP, type Timestamp } from '../../../base/timestamp.ts';
 import type { ResolvedSchema } from '../../../catalog/catalog.ts';
-import type { DatabaseDescriptor, TableDescriptor, TypeDescriptor } from '../../../catalog/descriptor.ts';
+import type { DatabaseDescriptor, SchemaDescriptor, TableDescriptor, TypeDescriptor } from '../../../catalog/descriptor.ts';
 import { indexById, MAX_SYSTEM_ID, PUBLIC_SCHEMA_ID, updated } from '../../../catalog/descriptor.ts';
 import { quoteNames } from '../../../catalog/names.ts';
+import { isOwner } from '../../../catalog/privileges.ts';
 import { tableSpan } from '../../../catalog/rowCodec.ts';
 import { copyZone, deleteOrphanZones } from '../../../catalog/zones.ts';
 import type { DropBehavior, DropDatabase, DropRelation, DropSchema, Truncate } from '../../parse/ast.ts';
@@ -26,10 +27,18 @@ type Doomed = ReadonlySet<number>;
 
 const nameOf = (change: SchemaChange, id: number): string => change.snapshot.byId(id)?.name ?? `[${id}]`;
 
+/** The owner of a schema may drop what is in it; who is not needs DROP on the relation: 42501. */
+function checkDroppable(change: SchemaChange, table: TableDescriptor): void {
+  const schema = change.snapshot.byId(table.schemaId);
+  if (schema?.kind === 'schema' && isOwner(change.roles, schema.privileges)) return;
+  change.check(table, 'DROP');
+}
+
 /** Takes a relation out of sight: name gone, state DROP, references to it and from it gone. */
 async function dropOne(change: SchemaChange, table: TableDescriptor, behavior: DropBehavior, doomed: Doomed): Promise<void> {
   const current = change.snapshot.tableById(table.id) ?? table;
   if (current.state === 'DROP') return;
+  checkDroppable(change, current);
   await dropReferences(change, current, behavior, doomed);
   const latest = change.snapshot.tableById(table.id) ?? current;
   await change.deleteName(latest.parentId, latest.schemaId, latest.name);
@@ -114,7 +123,9 @@ export async function dropViewsOf(
   for (const view of dependentViews(change.snapshot, table)) {
     const uses = view.view?.columnUses.find(({ id }) => id === table.id);
     const isUsed = 'columnId' in part ? uses?.columnIds.includes(part.columnId) : uses?.indexIds?.includes(part.indexId);
-    if (isUsed) await dropOne(change, view, 'cascade', new Set());
+    if (!isUsed) continue;
+    change.check(view, 'DROP');
+    await dropOne(change, view, 'cascade', new Set());
   }
 }
 
@@ -127,17 +138,22 @@ export async function dropRelation(change: SchemaChange, stmt: DropRelation): Pr
       change.context.notice(`relation "${partsOf(name).join('.')}" does not exist, skipping`);
       continue;
     }
-    change.check(relation.descriptor, 'DROP');
+    checkDroppable(change, relation.descriptor);
     found.push(relation.descriptor);
   }
   const doomed = new Set(found.map((table) => table.id));
   for (const table of found) await dropOne(change, table, stmt.behavior, doomed);
 }
 
-/** Everything of some tables at once, for DROP SCHEMA and DROP DATABASE. */
-async function dropAll(change: SchemaChange, tables: readonly TableDescriptor[], types: readonly TypeDescriptor[]): Promise<void> {
+/** Some relations and types at once: for DROP SCHEMA, DROP DATABASE and DROP OWNED. References among them hinder nothing. */
+export async function dropTogether(
+  change: SchemaChange,
+  tables: readonly TableDescriptor[],
+  types: readonly TypeDescriptor[],
+  behavior: DropBehavior,
+): Promise<void> {
   const doomed = new Set(tables.map((table) => table.id));
-  for (const table of tables) await dropOne(change, table, 'cascade', doomed);
+  for (const table of tables) await dropOne(change, table, behavior, doomed);
   const { catalog } = change.context.engine;
   for (const type of types) {
     const user = change.snapshot.typeById(type.id)?.referencedByIds.map((id) => change.snapshot.tableById(id))[0];
@@ -173,16 +189,31 @@ export async function dropSchema(change: SchemaChange, stmt: DropSchema): Promis
       throw new StatementError(SqlState.InvalidSchemaName, `unknown schema "${schemaName}"`);
     }
     if (schema.id === PUBLIC_SCHEMA_ID) throw new StatementError(SqlState.InvalidSchemaName, `cannot drop schema "${schemaName}"`);
-    if (schema.descriptor) change.check(schema.descriptor, 'DROP');
-    const tables = change.snapshot.tablesOf(database.id, { schemaId: schema.id });
-    const types = change.snapshot.typesOf(database.id).filter((type) => type.schemaId === schema.id);
-    if (tables.length + types.length > 0 && stmt.behavior !== 'cascade') {
-      throw new StateError(SqlState.DependentObjectsStillExist, `schema "${schemaName}" is not empty and CASCADE was not specified`);
+    if (schema.descriptor && !isOwner(change.roles, schema.descriptor.privileges)) {
+      throw new StatementError(SqlState.InsufficientPrivilege, `must be owner of schema ${schemaName}`);
     }
-    await dropAll(change, tables, types);
-    await dropSchemaDescriptor(change, schema);
-    await change.refresh();
+    await dropWithContents(change, schema, stmt.behavior);
   }
+}
+
+async function dropWithContents(change: SchemaChange, schema: ResolvedSchema, behavior: DropBehavior): Promise<void> {
+  const { database } = schema;
+  const tables = change.snapshot.tablesOf(database.id, { schemaId: schema.id });
+  const types = change.snapshot.typesOf(database.id).filter((type) => type.schemaId === schema.id);
+  if (tables.length + types.length > 0 && behavior !== 'cascade') {
+    throw new StateError(SqlState.DependentObjectsStillExist, `schema "${schema.name}" is not empty and CASCADE was not specified`);
+  }
+  await dropTogether(change, tables, types, 'cascade');
+  await dropSchemaDescriptor(change, schema);
+  await change.refresh();
+}
+
+/** A schema by its descriptor, for DROP OWNED. 2BP01 when something is left in it, without CASCADE. */
+export async function dropSchemaOf(change: SchemaChange, { id, name, parentId }: SchemaDescriptor, behavior: DropBehavior): Promise<void> {
+  const database = change.snapshot.databaseById(parentId);
+  const schema = database && change.snapshot.schemaById(database, id);
+  if (schema) await dropWithContents(change, schema, behavior);
+  else throw new StatementError(SqlState.InvalidSchemaName, `unknown schema "${name}"`);
 }
 
 export async function dropDatabase(change: SchemaChange, stmt: DropDatabase): Promise<void> {
@@ -194,7 +225,7 @@ export async function dropDatabase(change: SchemaChange, stmt: DropDatabase): Pr
     throw new StatementError(SqlState.InvalidCatalogName, `database "${name}" does not exist`);
   }
   if (database.name === 'system')
-    throw new StatementError(SqlState.InsufficientPrivilege, 'user root does not have DROP privilege on database system');
+    throw new StatementError(SqlState.InsufficientPrivilege, `user ${change.context.user} does not have DROP privilege on database system`);
   change.check(database, 'DROP');
   const { session } = change.context;
   if (session.vars.isOn('sql_safe_updates') && stmt.behavior === undefined) {
@@ -215,7 +246,7 @@ export async function dropDatabase(change: SchemaChange, stmt: DropDatabase): Pr
   if (stmt.behavior === 'restrict' && tables.length + types.length > 0) {
     throw new StateError(SqlState.DependentObjectsStillExist, `database "${name}" is not empty and RESTRICT was specified`);
   }
-  await dropAll(change, tables, types);
+  await dropTogether(change, tables, types, 'cascade');
   for (const schema of change.snapshot.schemasOf(database)) await dropSchemaDescriptor(change, schema);
   const { catalog } = change.context.engine;
   await change.deleteName(0, 0, name);
@@ -229,6 +260,7 @@ export async function truncate(change: SchemaChange, stmt: Truncate): Promise<vo
   const tables = new Map<number, TableDescriptor>();
   const add = (table: TableDescriptor): void => {
     if (tables.has(table.id)) return;
+    change.check(table, 'DROP');
     tables.set(table.id, table);
     for (const id of table.referencedByIds) {
       const child = change.snapshot.tableById(id);
@@ -237,9 +269,7 @@ export async function truncate(change: SchemaChange, stmt: Truncate): Promise<vo
     }
   };
   for (const name of stmt.tables) {
-    const table = change.table(name);
-    change.check(table, 'DROP');
-    add(table);
+    add(change.table(name));
   }
   for (const table of tables.values()) await change.awaitPending(table);
   for (const table of tables.values()) {

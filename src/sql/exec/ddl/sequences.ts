@@ -6,11 +6,11 @@ import { SqlState } from '../../../base/sqlState.ts';
 import { MIN_TIMESTAMP } from '../../../base/timestamp.ts';
 import type { ResolvedSchema } from '../../../catalog/catalog.ts';
 import { columnByName, PRIMARY_INDEX_ID, type SequenceOptions, type TableDescriptor, updated } from '../../../catalog/descriptor.ts';
-import { ownerPrivileges } from '../../../catalog/privileges.ts';
 import { encodeSequenceValue, initializeSequence, sequenceKey, sequenceOptions } from '../../../catalog/sequences.ts';
 import { Type } from '../../../catalog/type.ts';
 import type { AlterSequence, CreateSequence, SequenceOption } from '../../parse/ast.ts';
 import { alreadyExists, type SchemaChange } from './common.ts';
+import { newPrivileges } from './newPrivileges.ts';
 
 /** A sequence is a table of one row with one column, as its keys show. */
 export function sequenceDescriptor(
@@ -29,7 +29,7 @@ export function sequenceDescriptor(
     version: 1,
     modificationTime: MIN_TIMESTAMP,
     state: 'PUBLIC',
-    privileges: ownerPrivileges(owner),
+    privileges: newPrivileges('sequence', owner, schema),
     columns: [{ id: 1, name: 'value', type: Type.Int8, nullable: false, state: 'public' }],
     nextColumnId: 2,
     families: [{ id: 0, name: 'primary', columnIds: [1] }],

@@ -13,14 +13,15 @@ import { utf8Encode } from '../../../base/bytes.ts';
 import type { Datum } from '../../../catalog/datum.ts';
 import { describeKind, type Descriptor, type TableDescriptor, type TypeDescriptor, updated } from '../../../catalog/descriptor.ts';
 import { firstRepresentations, representationBetween, userPartOf } from '../../../catalog/enumType.ts';
-import { typePrivileges } from '../../../catalog/privileges.ts';
 import { quoteNames } from '../../../catalog/names.ts';
 import type { AlterType, CreateType, DropType, Expr, ObjectName, TypeName } from '../../parse/ast.ts';
 import { parseExpression } from '../../parse/parse.ts';
 import { wholeScan } from '../foreignKeys.ts';
 import { compileReadOnly } from '../operators.ts';
 import { alreadyExists, partsOf, type SchemaChange } from './common.ts';
-import { schemaToMoveTo, setOwner } from './databases.ts';
+import { schemaToMoveTo } from './databases.ts';
+import { newPrivileges } from './newPrivileges.ts';
+import { requireOwner, setOwner } from './ownership.ts';
 import { type Rewrite, storedExpressions, visitTree } from './storedTexts.ts';
 import { checkView } from './viewText.ts';
 import { namesType, refreshUsers, typeRenaming } from './typeUsers.ts';
@@ -65,7 +66,7 @@ export async function createType(change: SchemaChange, stmt: CreateType): Promis
     version: 1,
     modificationTime: MIN_TIMESTAMP,
     state: 'PUBLIC',
-    privileges: typePrivileges(change.context.user),
+    privileges: newPrivileges('type', change.context.user, schema),
     members: stmt.labels,
     physical: firstRepresentations(stmt.labels.length),
     referencedByIds: [],
@@ -79,11 +80,6 @@ export function requireUserType(change: SchemaChange, name: ObjectName): TypeDes
   const found = change.snapshot.resolveType(partsOf(name), change.context.names);
   if (!found) throw new StatementError(SqlState.UndefinedObject, `type "${partsOf(name).join('.')}" does not exist`);
   return found.descriptor;
-}
-
-function requireOwner(change: SchemaChange, type: TypeDescriptor): void {
-  if (change.roles.has(type.privileges.owner) || change.roles.has('admin') || change.roles.has('root')) return;
-  throw new StatementError(SqlState.InsufficientPrivilege, `must be owner of type ${type.name}`);
 }
 
 export async function alterType(change: SchemaChange, stmt: AlterType): Promise<void> {

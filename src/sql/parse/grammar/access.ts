@@ -1,5 +1,5 @@
-/** CREATE, ALTER, DROP of users and roles; GRANT and REVOKE. SHOW GRANTS shares the targets. */
-import type { AlterRole, GrantTarget, Name, ObjectName, Option, Statement } from '../ast.ts';
+/** CREATE, ALTER, DROP of users and roles; GRANT and REVOKE, default privileges and what is owned. SHOW GRANTS shares the targets. */
+import type { AlterDefaultPrivileges, AlterRole, GrantTarget, Name, ObjectName, Option, RoleName, Statement } from '../ast.ts';
 import { T } from '../tokens.ts';
 import { TableDefParser } from './tableDef.ts';
 
@@ -15,12 +15,29 @@ export class AccessParser extends TableDefParser {
       [[T.DROP, T.ROLE], () => this.drop(false, pos)],
       [T.GRANT, () => this.grant(pos)],
       [T.REVOKE, () => this.revoke(pos)],
+      [[T.ALTER, T.DEFAULT, T.PRIVILEGES], () => this.defaultPrivileges(pos)],
+      [
+        [T.REASSIGN, T.OWNED, T.BY],
+        () => {
+          const owners = this.list(() => this.role());
+          this.tok(T.TO);
+          return { kind: 'reassignOwned', owners, newOwner: this.role(), pos };
+        },
+      ],
+      [[T.DROP, T.OWNED, T.BY], () => ({ kind: 'dropOwned', owners: this.list(() => this.role()), behavior: this.behavior(), pos })],
     ]);
   });
 
+  /** Who is created, altered or dropped: a name, or a placeholder for one. */
+  private roleName(): RoleName {
+    if (this.recorder !== undefined || !this.c.at(T.Placeholder)) return this.role();
+    const pos = this.c.pos;
+    return { text: '', pos, placeholder: this.expr() };
+  }
+
   private create(isUser: boolean, pos: number): Statement {
     const ifNotExists = this.ifNotExists();
-    const name = this.role();
+    const name = this.roleName();
     return { kind: 'createRole', isUser, name, ifNotExists, options: this.roleOptions(), pos };
   }
 
@@ -31,7 +48,7 @@ export class AccessParser extends TableDefParser {
         return { kind: 'alterRole', isUser, name: undefined, ifExists: false, ...none, ...this.roleSetting(), pos };
     }
     const ifExists = this.ifExists();
-    const name = this.role();
+    const name = this.roleName();
     if (this.recorder === undefined && (this.c.at(T.SET) || this.c.at(T.RESET) || this.c.at(T.IN))) {
       return { kind: 'alterRole', isUser, name, ifExists, ...none, ...this.roleSetting(), pos };
     }
@@ -59,7 +76,7 @@ export class AccessParser extends TableDefParser {
 
   private drop(isUser: boolean, pos: number): Statement {
     const ifExists = this.ifExists();
-    return { kind: 'dropRole', isUser, names: this.list(() => this.role()), ifExists, pos };
+    return { kind: 'dropRole', isUser, names: this.list(() => this.roleName()), ifExists, pos };
   }
 
   /** [WITH] LOGIN PASSWORD 'x' CREATEDB ... */
@@ -90,7 +107,11 @@ export class AccessParser extends TableDefParser {
       else if (this.c.at(T.VALID)) {
         this.toks(T.VALID, T.UNTIL);
         options.push({ name: 'valid until', value: this.expr(), pos });
-      } else options.push({ name: this.c.name().text, value: undefined, pos });
+      } else {
+        const name = this.c.name().text;
+        // ENCRYPTED PASSWORD, as pg_dumpall writes it, is PASSWORD.
+        if (name !== 'encrypted' || !this.c.at(T.PASSWORD)) options.push({ name, value: undefined, pos });
+      }
     }
     return options;
   }
@@ -151,6 +172,67 @@ export class AccessParser extends TableDefParser {
       ],
     ]);
   }
+
+  // ---- default privileges -------------------------------------------------------------------------
+
+  /** FOR ROLE a, b; FOR ALL ROLES; nothing for the user's own. */
+  private defaultOwners(): Name[] | undefined {
+    const roles = (): Name[] => this.list(() => this.role());
+    return this.choose<Name[] | undefined>(
+      [
+        [[T.FOR, T.ALL, T.ROLES], () => undefined],
+        [[T.FOR, T.ROLE], roles],
+        [[T.FOR, T.USER], roles],
+      ],
+      () => [],
+    );
+  }
+
+  private defaultPrivileges(pos: number): Statement {
+    const roles = this.defaultOwners();
+    const schemas = this.when([T.IN, T.SCHEMA], () => this.list(() => this.objectName())) ?? [];
+    const on = (): AlterDefaultPrivileges['on'] => {
+      this.tok(T.ON);
+      return this.choose<AlterDefaultPrivileges['on']>([
+        [T.TABLES, () => 'tables'],
+        [T.SEQUENCES, () => 'sequences'],
+        [T.TYPES, () => 'types'],
+        [T.SCHEMAS, () => 'schemas'],
+        [T.FUNCTIONS, () => this.refuse('default privileges on functions') as never],
+        [T.ROUTINES, () => this.refuse('default privileges on functions') as never],
+      ]);
+    };
+    return this.choose<Statement>([
+      [
+        T.GRANT,
+        () => {
+          const privileges = upper(this.privilegesOrRoles());
+          const what = on();
+          this.tok(T.TO);
+          const grantees = this.list(() => this.role());
+          const grantOption = this.words(T.WITH, T.GRANT, T.OPTION);
+          return { kind: 'alterDefaultPrivileges', roles, schemas, command: 'grant', privileges, on: what, grantees, grantOption, pos };
+        },
+      ],
+      [
+        T.REVOKE,
+        () => {
+          const grantOption = this.words(T.GRANT, T.OPTION, T.FOR);
+          const privileges = upper(this.privilegesOrRoles());
+          const what = on();
+          this.tok(T.FROM);
+          const grantees = this.list(() => this.role());
+          return { kind: 'alterDefaultPrivileges', roles, schemas, command: 'revoke', privileges, on: what, grantees, grantOption, pos };
+        },
+      ],
+    ]);
+  }
+
+  /** SHOW DEFAULT PRIVILEGES, behind its words. */
+  readonly shownDefaults = this.rule('shownDefaults', (): { roles: Name[] | undefined; schema: ObjectName | undefined } => {
+    const roles = this.defaultOwners();
+    return { roles, schema: this.when([T.IN, T.SCHEMA], () => this.objectName()) };
+  });
 
   /** ALL [PRIVILEGES], SELECT, BACKUP, SYSTEM RESTORE, or role names: which it is shows only later. */
   private privilegesOrRoles(): Name[] {

@@ -27,7 +27,6 @@ export class AlterParser extends TableDefParser {
       [T.RANGE, () => this.range(pos)],
       [T.PARTITION, () => this.partition(pos)],
       [T.JOB, () => this.job(pos)],
-      [[T.DEFAULT, T.PRIVILEGES], () => this.refuse('ALTER DEFAULT PRIVILEGES') as never],
     ]);
   });
 

@@ -41,10 +41,10 @@ function starts(family: Family | ((c: Cursor) => Family), ...types: TokenType[])
 const isRole = (c: Cursor): boolean => c.atAt(1, T.USER) || c.atAt(1, T.ROLE);
 starts('dml', T.SELECT, T.VALUES, T.TABLE, T.WITH, T.LParen, T.INSERT, T.UPSERT, T.UPDATE, T.DELETE);
 starts((c) => (isRole(c) ? 'access' : 'create'), T.CREATE);
-starts((c) => (isRole(c) ? 'access' : 'alter'), T.ALTER);
-starts((c) => (isRole(c) ? 'access' : 'drop'), T.DROP);
+starts((c) => (isRole(c) || (c.atAt(1, T.DEFAULT) && c.atAt(2, T.PRIVILEGES)) ? 'access' : 'alter'), T.ALTER);
+starts((c) => (isRole(c) || (c.atAt(1, T.OWNED) && c.atAt(2, T.BY)) ? 'access' : 'drop'), T.DROP);
 starts('drop', T.TRUNCATE, T.COMMENT, T.REFRESH);
-starts('access', T.GRANT, T.REVOKE);
+starts('access', T.GRANT, T.REVOKE, T.REASSIGN);
 starts('session', T.BEGIN, T.START, T.COMMIT, T.END, T.ABORT, T.ROLLBACK, T.SAVEPOINT, T.RELEASE, T.SET, T.RESET, T.USE);
 starts('session', T.PREPARE, T.EXECUTE, T.DEALLOCATE, T.EXPLAIN, T.DISCARD, T.COPY);
 starts('jobs', T.PAUSE, T.RESUME, T.CANCEL);

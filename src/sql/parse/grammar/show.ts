@@ -103,6 +103,8 @@ export class ShowParser extends FamilyParser {
       [T.USERS, () => ({ what: 'users' })],
       [T.ROLES, () => ({ what: 'roles' })],
       [T.GRANTS, () => this.grants()],
+      [[T.SYSTEM, T.GRANTS], () => ({ what: 'systemGrants', grantees: this.when(T.FOR, () => this.list(() => this.role())) ?? [] })],
+      [[T.DEFAULT, T.PRIVILEGES], () => ({ what: 'defaultPrivileges', ...this.access.shownDefaults() })],
       [
         [T.STATISTICS, T.FOR, T.TABLE],
         () => {
@@ -255,7 +257,6 @@ export class ShowParser extends FamilyParser {
       [[T.TIME, T.ZONE], variable('timezone')],
       [T.SESSION, () => ({ kind: 'showVariable', variable: this.dottedName(), pos })],
       [T.SCHEDULES, () => this.refuse('schedules') as never],
-      [[T.DEFAULT, T.PRIVILEGES], () => this.refuse('SHOW DEFAULT PRIVILEGES') as never],
     ];
   }
 

@@ -9,7 +9,9 @@ import type {
   Expr,
   GrantTarget,
   JobSelection,
+  Name,
   Option,
+  RoleName,
   SelectStatement,
   Statement,
   TransactionModes,
@@ -50,11 +52,12 @@ const uriOptions = new Set(['kms', 'incremental_location', 'encryption_info_dir'
 export function printAdmin(s: AdminStatement, o: PrintOptions): string {
   const e = (expr: Expr): string => printExpr(expr, o);
   const roles = (names: Parameters<typeof printNames>[0]): string => names.map(printRole).join(', ');
+  const who = (name: RoleName): string => (name.placeholder ? e(name.placeholder) : printRole(name));
   switch (s.kind) {
     case 'createRole':
-      return `CREATE ${opt(s.isUser, 'USER') || 'ROLE'} ${opt(s.ifNotExists, 'IF NOT EXISTS ')}${printRole(s.name)}${roleOptions(s.options, o)}`;
+      return `CREATE ${opt(s.isUser, 'USER') || 'ROLE'} ${opt(s.ifNotExists, 'IF NOT EXISTS ')}${who(s.name)}${roleOptions(s.options, o)}`;
     case 'alterRole': {
-      const name = s.name === undefined ? 'ALL' : `${opt(s.ifExists, 'IF EXISTS ')}${printRole(s.name)}`;
+      const name = s.name === undefined ? 'ALL' : `${opt(s.ifExists, 'IF EXISTS ')}${who(s.name)}`;
       let text = `ALTER ${opt(s.isUser, 'USER') || 'ROLE'} ${name}${roleOptions(s.options, o)}`;
       if (s.inDatabase !== undefined) text += ` IN DATABASE ${printName(s.inDatabase)}`;
       if (s.set !== undefined) text += ` SET ${printDotted(s.set.variable)} = ${printExprs(s.set.values, o)}`;
@@ -62,7 +65,7 @@ export function printAdmin(s: AdminStatement, o: PrintOptions): string {
       return text;
     }
     case 'dropRole':
-      return `DROP ${opt(s.isUser, 'USER') || 'ROLE'} ${opt(s.ifExists, 'IF EXISTS ')}${roles(s.names)}`;
+      return `DROP ${opt(s.isUser, 'USER') || 'ROLE'} ${opt(s.ifExists, 'IF EXISTS ')}${s.names.map(who).join(', ')}`;
     case 'grant':
       return `GRANT ${privileges(s.privileges, s.target)} TO ${roles(s.grantees)}${opt(s.withGrantOption, ' WITH GRANT OPTION')}`;
     case 'revoke':
@@ -71,6 +74,19 @@ export function printAdmin(s: AdminStatement, o: PrintOptions): string {
       return `GRANT ${roles(s.roles)} TO ${roles(s.members)}${opt(s.adminOption, ' WITH ADMIN OPTION')}`;
     case 'revokeRole':
       return `REVOKE ${opt(s.adminOption, 'ADMIN OPTION FOR ')}${roles(s.roles)} FROM ${roles(s.members)}`;
+    case 'alterDefaultPrivileges': {
+      const place = `${owners(s.roles)}${s.schemas.length > 0 ? ` IN SCHEMA ${printObjectNames(s.schemas)}` : ''}`;
+      const what = `${s.privileges.join(', ')} ON ${s.on.toUpperCase()}`;
+      const change =
+        s.command === 'grant'
+          ? `GRANT ${what} TO ${roles(s.grantees)}${opt(s.grantOption, ' WITH GRANT OPTION')}`
+          : `REVOKE ${opt(s.grantOption, 'GRANT OPTION FOR ')}${what} FROM ${roles(s.grantees)}`;
+      return `ALTER DEFAULT PRIVILEGES${place} ${change}`;
+    }
+    case 'reassignOwned':
+      return `REASSIGN OWNED BY ${roles(s.owners)} TO ${printRole(s.newOwner)}`;
+    case 'dropOwned':
+      return `DROP OWNED BY ${roles(s.owners)}${s.behavior === undefined ? '' : ` ${s.behavior.toUpperCase()}`}`;
     case 'begin':
       return `BEGIN TRANSACTION${modes(s.modes, o)}`;
     case 'commit':
@@ -182,6 +198,11 @@ function roleOptions(options: readonly Option[], o: PrintOptions): string {
     return `${name.toUpperCase()} ${secret ? SECRET : printExpr(value, o)}`;
   };
   return ` WITH ${options.map(one).join(' ')}`;
+}
+
+function owners(roles: readonly Name[] | undefined): string {
+  if (roles === undefined) return ' FOR ALL ROLES';
+  return roles.length === 0 ? '' : ` FOR ROLE ${roles.map(printRole).join(', ')}`;
 }
 
 function privileges(list: readonly string[], target: GrantTarget): string {
@@ -363,6 +384,10 @@ function printShow(s: Extract<Statement, { kind: 'show' }>, o: PrintOptions): st
       const on = s.target === undefined ? '' : ` ON ${grantTarget(s.target)}`;
       return `SHOW GRANTS${on}${s.grantees.length > 0 ? ` FOR ${s.grantees.map(printRole).join(', ')}` : ''}`;
     }
+    case 'systemGrants':
+      return `SHOW SYSTEM GRANTS${s.grantees.length > 0 ? ` FOR ${s.grantees.map(printRole).join(', ')}` : ''}`;
+    case 'defaultPrivileges':
+      return `SHOW DEFAULT PRIVILEGES${owners(s.roles)}${s.schema === undefined ? '' : ` IN SCHEMA ${printObjectName(s.schema)}`}`;
     case 'grantsOnRole': {
       const members = s.members.length > 0 ? ` FOR ${s.members.map(printRole).join(', ')}` : '';
       return `SHOW GRANTS ON ROLE${s.roles.length > 0 ? ` ${s.roles.map(printRole).join(', ')}` : ''}${members}`;

@@ -1,0 +1,28 @@
+/**
+ * What a new object starts with: ALL for its owner's side (the owner needs no grant), what its
+ * database passes on, what its schema says of types, and the default privileges of both.
+ */
+import type { DatabaseDescriptor, Privileges } from '../../../catalog/descriptor.ts';
+import type { ResolvedSchema } from '../../../catalog/catalog.ts';
+import { withDefaults } from '../../../catalog/defaultPrivileges.ts';
+import { inheritedPrivileges, type ObjectKind, ownerPrivileges, typePrivileges, withGrant } from '../../../catalog/privileges.ts';
+
+export function newPrivileges(kind: Exclude<ObjectKind, 'database' | 'schema'>, owner: string, schema: ResolvedSchema): Privileges {
+  const { database, descriptor } = schema;
+  const start = kind === 'type' ? typeStart(owner, schema) : inheritedPrivileges(database.privileges, kind, owner);
+  return withDefaults(start, kind, database.defaultPrivileges, descriptor?.defaultPrivileges);
+}
+
+export function newSchemaPrivileges(owner: string, database: DatabaseDescriptor): Privileges {
+  return withDefaults(inheritedPrivileges(database.privileges, 'schema', owner), 'schema', database.defaultPrivileges);
+}
+
+/** In schema public everybody may use a type; elsewhere those who may use the schema. */
+function typeStart(owner: string, { descriptor }: ResolvedSchema): Privileges {
+  if (!descriptor) return typePrivileges(owner);
+  let privileges = ownerPrivileges(owner);
+  for (const grant of descriptor.privileges.grants) {
+    if (grant.privileges.includes('USAGE')) privileges = withGrant(privileges, grant.grantee, ['USAGE']);
+  }
+  return privileges;
+}
