@@ -110,7 +110,10 @@ function compileConflict(node: InsertNode, action: ConflictAction): MeetConflict
         : (action.arbiters ?? [table.primaryIndex, ...table.indexes.filter((index) => index.unique && index.state === 'public')]);
   const change = action.type === 'update' ? compileUpdateAction(table, action) : action.type === 'upsert' ? upsertAction(node) : undefined;
 
-  return async (writer, rows, run, queue) => {
+  const isBlind = action.type === 'upsert' && table.indexes.length === 0 && node.targets.length === table.columns.length;
+  return async (writer, proposed, run, queue) => {
+    // A row is replaced whole, unread: of two with one key the later stays.
+    const rows = isBlind ? lastOfEach(writer, proposed) : proposed;
     const keysOf = rows.map((row) => arbiters.map((index) => writer.conflictKey(index, row, run)));
     const distinct = [...new Set(keysOf.flat().filter((key) => key !== undefined))];
     const txn = run.context.txn;
@@ -250,6 +253,10 @@ function compileUpdate(node: UpdateNode, input: Operator): Operator {
     }
     await queue.settle(run);
   });
+}
+
+function lastOfEach(writer: TableWriter, rows: readonly Datum[][]): Datum[][] {
+  return [...new Map(rows.map((row) => [writer.codec.rowKey(row), row])).values()];
 }
 
 /** UPDATE FROM and DELETE USING meet a row once, with the first match. */

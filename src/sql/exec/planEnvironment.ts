@@ -47,6 +47,18 @@ export function viewQuery(view: TableDescriptor): SelectStatement {
   return query;
 }
 
+/** What `[53 AS t]` stands for. 42P01 when there is no such relation, or it is being dropped. */
+function tableOfId(snapshot: CatalogSnapshot, id: number, [alias]: readonly string[]): ResolvedObject {
+  const descriptor = snapshot.tableById(id);
+  const database = descriptor && snapshot.databaseById(descriptor.parentId);
+  const schema = descriptor && database && snapshot.schemaById(database, descriptor.schemaId);
+  if (!descriptor || !schema || descriptor.state === 'DROP') {
+    const what = descriptor?.state === 'DROP' ? 'descriptor is being dropped' : `relation "[${id}]" does not exist`;
+    throw new StatementError(SqlState.UndefinedTable, `[${id} AS ${alias}]: ${what}`);
+  }
+  return { descriptor, schema };
+}
+
 /** `roles`: every name the user goes by (RunContext.roles). */
 export function planEnvironment(
   context: RunContext,
@@ -57,7 +69,8 @@ export function planEnvironment(
   const { session, engine } = context;
   const { names = session.names, notes } = options;
 
-  const virtual = (name: ObjectName): ResolvedVirtual | undefined => resolveVirtual(engine.virtualTables, snapshot, partsOf(name), names);
+  const virtual = (name: ObjectName): ResolvedVirtual | undefined =>
+    name.id === undefined ? resolveVirtual(engine.virtualTables, snapshot, partsOf(name), names) : undefined;
 
   const resolveRelation = (name: ObjectName): Relation => {
     const found = virtual(name);
@@ -65,7 +78,7 @@ export function planEnvironment(
       notes?.virtual(name, found.table);
       return { kind: 'virtual', ...found };
     }
-    const object = snapshot.requireTable(partsOf(name), names);
+    const object = name.id === undefined ? snapshot.requireTable(partsOf(name), names) : tableOfId(snapshot, name.id, partsOf(name));
     const { descriptor, schema } = object;
     if (!options.isViewText) checkPrivilege(roles, descriptor, 'SELECT');
     notes?.relation(name, object);

@@ -32,6 +32,8 @@ export interface Name {
 
 /** A possibly qualified name, unresolved: `[t]`, `[schema|db, t]` or `[db, schema, t]`. */
 export interface ObjectName {
+  /** A relation by its descriptor's id; the parts are then no name to look up. */
+  readonly id?: number;
   readonly parts: readonly Name[];
   readonly pos: number;
 }
@@ -509,7 +511,10 @@ export interface TableAlias {
 /** A table, view, sequence or named WITH query. */
 export interface TableRef {
   readonly kind: 'table';
+  /** With an id, `[53 AS t]`, its part is the alias. */
   readonly name: ObjectName;
+  /** `[53(1, 2) AS t]`: these columns, in this order. */
+  readonly columnIds?: readonly number[];
   readonly hint: IndexHint | undefined;
   readonly withOrdinality: boolean;
   readonly alias: TableAlias | undefined;
@@ -518,6 +523,8 @@ export interface TableRef {
 /** `t@i`, `t@{FORCE_INDEX=i,ASC}`, `t@{NO_FULL_SCAN}`. */
 export interface IndexHint {
   readonly index: Name | undefined;
+  /** `t@[2]`. */
+  readonly indexId?: number;
   readonly direction: 'asc' | 'desc' | undefined;
   /** Lower-case flags: no_full_scan, no_index_join, ignore_foreign_keys, ... */
   readonly flags: readonly string[];

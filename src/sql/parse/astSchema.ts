@@ -101,12 +101,18 @@ export interface CreateTableAs {
   readonly name: ObjectName;
   readonly ifNotExists: boolean;
   readonly temporary: boolean;
-  readonly columns: readonly Name[];
-  /** Constraints given beside the column names (CREATE TABLE t (a PRIMARY KEY) AS ...). */
-  readonly primaryKey: readonly Name[];
+  readonly columns: readonly AsColumn[];
+  /** A primary key and families given beside the columns. */
+  readonly elements: readonly (TableConstraint | FamilyDef)[];
   readonly storageParams: readonly Option[];
   readonly query: SelectStatement;
   readonly pos: number;
+}
+/** A column of CREATE TABLE ... AS: the query gives its type. */
+export interface AsColumn {
+  readonly name: Name;
+  readonly isPrimaryKey: boolean;
+  readonly family: Name | undefined;
 }
 export type TableElement = ColumnDef | TableConstraint | IndexDef | FamilyDef | LikeTable;
 

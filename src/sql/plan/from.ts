@@ -7,6 +7,7 @@
  */
 import { StatementError } from '../../base/errors.ts';
 import { SqlState } from '../../base/sqlState.ts';
+import { indexById } from '../../catalog/descriptor.ts';
 import { type ColumnType, Type, typesEquivalent } from '../../catalog/type.ts';
 import type { ColumnRef, FunctionSource, JoinSource, Name, TableAlias, TableRef, TableSource } from '../parse/ast.ts';
 import type { TypedExpr, TypedGenerator } from '../expr/typedExpr.ts';
@@ -120,13 +121,35 @@ function isApplied(source: PlannedSource): boolean {
 // ---- tables -----------------------------------------------------------------------------------
 
 function planTable(ctx: PlanContext, source: TableRef, frame: Frame, ctes: CommonTables | undefined): PlannedSource {
+  if (source.name.id !== undefined) return planTableById(ctx, source, frame, source.name.id);
   const only = source.name.parts.length === 1 ? source.name.parts[0] : undefined;
   const cte = only && findCommonTable(ctes, only.text);
   if (cte) {
     const node: PlanNode = { kind: 'cteScan', cte: cte.cte, name: cte.name, columns: cte.columns };
     return aliased(node, cte.columns, source.alias ?? { name: { text: cte.name, pos: source.pos }, columns: [] });
   }
+  return planRelation(ctx, source, frame, ctx.env.resolveRelation(source.name));
+}
+
+/** `[53(2, 1) AS t]`: some columns of a table by their ids. 42P01 and 42703 name what is not there. */
+function planTableById(ctx: PlanContext, source: TableRef, frame: Frame, id: number): PlannedSource {
   const relation = ctx.env.resolveRelation(source.name);
+  const { alias, columnIds } = source;
+  if (columnIds === undefined || relation.kind === 'virtual') return planRelation(ctx, source, frame, relation);
+  if (columnIds.length === 0) {
+    throw new StatementError(SqlState.SyntaxError, 'an explicit list of column IDs must include at least one column');
+  }
+  const whole = planRelation(ctx, { ...source, alias: alias && { ...alias, columns: [] } }, frame, relation);
+  const chosen = columnIds.map((columnId) => {
+    const column = whole.columns.find((one) => one.columnId === columnId);
+    if (!column) throw new StatementError(SqlState.UndefinedColumn, `column [${columnId}] does not exist`, { detail: `in table ${id}` });
+    return { ...column, isHidden: false };
+  });
+  const names = alias?.columns ?? [];
+  return { node: whole.node, columns: chosen.map((column, i) => ({ ...column, name: names[i]?.text ?? column.name })) };
+}
+
+function planRelation(ctx: PlanContext, source: TableRef, frame: Frame, relation: Relation): PlannedSource {
   const alias = source.alias?.name.text;
   if (relation.kind === 'virtual') {
     const columns: PlanColumn[] = relation.table.columns.map(({ name, type }) => ({ name, type }));
@@ -188,9 +211,13 @@ export function planTableScan(
   const shape = tableShape(desc);
   const alias = source.alias?.name.text;
   const hinted = source.hint?.index?.text;
-  const index = hinted === undefined ? undefined : indexNamed(desc, hinted);
-  if (hinted !== undefined && index?.state !== 'public') {
-    throw new StatementError(SqlState.UndefinedObject, `index "${hinted}" not found`);
+  const hintedId = source.hint?.indexId;
+  const index = hintedId !== undefined ? indexById(desc, hintedId) : hinted === undefined ? undefined : indexNamed(desc, hinted);
+  if ((hinted !== undefined || hintedId !== undefined) && index?.state !== 'public') {
+    throw new StatementError(
+      SqlState.UndefinedObject,
+      hinted === undefined ? `index [${hintedId}] not found` : `index "${hinted}" not found`,
+    );
   }
   const forced = index?.name;
   const node: ScanNode = {

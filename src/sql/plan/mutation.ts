@@ -20,7 +20,7 @@ import { planFrom, planTableScan } from './from.ts';
 import type { ConflictAction, PlanColumn, PlanNode, SortKey } from './plan.ts';
 import type { CommonTables, PlanContext, PlannedQuery } from './planContext.ts';
 import { Frame, type ScopeColumn, type ScopeTable, SelectScope } from './scope.ts';
-import { columnExpr, planWith, starColumns } from './select.ts';
+import { columnExpr, planWith, starColumns, starText } from './select.ts';
 import { type TableShape, tableShape } from './tableShape.ts';
 
 const parsedDefaults = new WeakMap<ColumnDescriptor, Expr>();
@@ -52,9 +52,7 @@ function writableColumn(table: TableDescriptor, name: Name): { column: ColumnDes
   if (column?.state !== 'public') {
     throw new StatementError(SqlState.UndefinedColumn, `column "${name.text}" does not exist`, { location: { position: name.pos + 1 } });
   }
-  if (column.computeExpr !== undefined) {
-    throw new StateError(SqlState.ObjectNotInPrerequisiteState, `cannot write directly to computed column "${column.name}"`);
-  }
+  refuseComputed(column);
   return { column, position: table.columns.indexOf(column) };
 }
 
@@ -65,6 +63,9 @@ export function planInsert(ctx: PlanContext, stmt: InsertStatement, outer: Commo
   const frame = new Frame(undefined);
   const ctes = stmt.with ? planWith(ctx, stmt.with, frame, outer) : outer;
   const { table, schema, database } = ctx.env.resolveTable(stmt.table, 'INSERT');
+  // What may be met has to be read, and written.
+  if (stmt.upsert || stmt.onConflict) ctx.env.resolveTable(stmt.table, 'SELECT');
+  if (stmt.upsert || stmt.onConflict?.update) ctx.env.resolveTable(stmt.table, 'UPDATE');
   const shape = tableShape(table);
   const targets = insertTargets(table, stmt.columns);
   refusePartialKeys(table, targets);
@@ -92,6 +93,12 @@ interface Target {
   readonly position: number;
 }
 
+/** How many values the rows of VALUES have; a query's width is known when it is planned. */
+function givenWidth({ source }: InsertStatement): number {
+  return source?.body.kind === 'values' ? (source.body.rows[0]?.length ?? 0) : Number.POSITIVE_INFINITY;
+}
+
+/** What a statement may write: the columns it names, else all that are seen, computed ones too, which then take no value. */
 function insertTargets(table: TableDescriptor, names: readonly Name[]): Target[] {
   if (names.length > 0) {
     const targets = names.map((name) => writableColumn(table, name));
@@ -100,7 +107,7 @@ function insertTargets(table: TableDescriptor, names: readonly Name[]): Target[]
   }
   const targets: Target[] = [];
   table.columns.forEach((column, position) => {
-    if (column.state === 'public' && !column.hidden && column.computeExpr === undefined) targets.push({ column, position });
+    if (column.state === 'public' && !column.hidden) targets.push({ column, position });
   });
   return targets;
 }
@@ -140,16 +147,20 @@ function insertInput(
   const columns: PlanColumn[] = tableShape(table).columns.slice(0, table.columns.length);
   const defaults = table.columns.map((column) => (column.computeExpr === undefined ? defaultOf(ctx, column) : nullOf(column.type)));
   const { source } = stmt;
+  const verb = stmt.upsert ? 'UPSERT' : 'INSERT';
   if (!source) return { kind: 'values', rows: [defaults], columns };
   const isPlainValues = source.body.kind === 'values' && !source.with && source.orderBy.length === 0 && !source.limit && !source.offset;
   if (source.body.kind === 'values' && isPlainValues) {
     const scope = new SelectScope([], frame);
     const hasColumnList = stmt.columns.length > 0;
+    const firstWidth = givenWidth(stmt);
     const rows = source.body.rows.map((row) => {
-      checkWidth(row.length, targets.length, hasColumnList, true);
+      checkEven(row.length, firstWidth);
+      checkWidth(row.length, targets.length, hasColumnList, verb);
       const whole = [...defaults];
       row.forEach((expr, i) => {
         const target = targets[i];
+        if (target && expr.kind !== 'default') refuseComputed(target.column);
         if (target && expr.kind !== 'default') whole[target.position] = valueFor(ctx, expr, target.column, scope, 'VALUES', ctes);
       });
       return whole;
@@ -162,11 +173,12 @@ function insertInput(
     ctes,
     targets.map((target) => target.column.type),
   );
-  checkWidth(query.columns.length, targets.length, stmt.columns.length > 0, false);
+  checkWidth(query.columns.length, targets.length, stmt.columns.length > 0, verb);
   const exprs = [...defaults];
   query.columns.forEach((column, index) => {
     const target = targets[index];
     if (!target) return;
+    refuseComputed(target.column);
     exprs[target.position] = coerceTo(
       { kind: 'column', type: column.type, index, name: column.name },
       target.column.type,
@@ -176,12 +188,24 @@ function insertInput(
   return { kind: 'project', input: query.node, exprs, columns };
 }
 
-function checkWidth(given: number, wanted: number, isListed: boolean, _isValues: boolean): void {
+function refuseComputed({ name, computeExpr }: ColumnDescriptor): void {
+  if (computeExpr !== undefined) {
+    throw new StateError(SqlState.ObjectNotInPrerequisiteState, `cannot write directly to computed column "${name}"`);
+  }
+}
+
+function checkEven(given: number, wanted: number): void {
+  if (given !== wanted) {
+    throw new StatementError(SqlState.SyntaxError, `VALUES lists must all be the same length, expected ${wanted} columns, found ${given}`);
+  }
+}
+
+function checkWidth(given: number, wanted: number, isListed: boolean, verb: string): void {
   if (given === wanted || (!isListed && given < wanted && given > 0)) return;
   const what = given > wanted ? 'expressions' : 'target columns';
   throw new StatementError(
     SqlState.SyntaxError,
-    `INSERT has more ${what} than ${given > wanted ? 'target columns' : 'expressions'}, ${given} expressions for ${wanted} targets`,
+    `${verb} has more ${what} than ${given > wanted ? 'target columns' : 'expressions'}, ${given} expressions for ${wanted} targets`,
   );
 }
 
@@ -226,10 +250,11 @@ function planConflict(
       hint: 'for example, ON CONFLICT (column_name)',
     });
   }
+  const [own0] = own;
+  if (own0?.table?.name === 'excluded') throw new StatementError(SqlState.DuplicateAlias, 'ambiguous source name: "excluded"');
   const excluded: ScopeTable = { name: 'excluded', schema: undefined, database: undefined, keyColumnIds: undefined };
-  // Without a table name a column means the existing row's.
-  const proposed = rowScope(shape, excluded, shape.width).map((column) => ({ ...column, isMerged: true }));
-  const scope = new SelectScope([...own, ...proposed], frame);
+  const proposed = rowScope(shape, excluded, shape.width);
+  const scope = new SelectScope([...proposed, ...own], frame);
   const { targets, exprs } = planAssignments(ctx, clause.update.set, table, scope, ctes);
   addOnUpdate(ctx, table, targets, exprs);
   const where = clause.update.where && ctx.analyzeBool(clause.update.where, scope, { clause: 'WHERE', commonTables: ctes });
@@ -295,11 +320,9 @@ function planAssignments(
       continue;
     }
     if (value.kind !== 'subquery') {
-      if (columns.length === 1 && first) {
-        assign(first, value);
-        continue;
-      }
-      throw new StatementError(SqlState.SyntaxError, `source for a multiple-column UPDATE item must be a sub-SELECT or ROW() expression`);
+      checkCount(columns.length, 1);
+      if (first) assign(first, value);
+      continue;
     }
     const typed = ctx.rowSubquery(
       value.query,
@@ -393,6 +416,7 @@ function writeSource(
   ctes: CommonTables | undefined,
 ): { table: TableDescriptor; node: PlanNode; scope: SelectScope } {
   const { table, schema, database } = ctx.env.resolveTable(ref.name, privilege);
+  ctx.env.resolveTable(ref.name, 'SELECT');
   const scan = planTableScan(ref, table, schema, database);
   const own: PlanNode = { ...scan.node, forWrite: true };
   if (others.length === 0) return { table, node: own, scope: new SelectScope(scan.columns, frame) };
@@ -459,6 +483,9 @@ function planReturning(
   const columns: PlanColumn[] = [];
   for (const target of clause) {
     if (target.expr.kind === 'star') {
+      if (target.alias) {
+        throw new StatementError(SqlState.SyntaxError, `"${starText(target.expr)}" cannot be aliased`);
+      }
       for (const column of starColumns(scope, target.expr)) {
         returning.push(columnExpr(column));
         columns.push({ name: column.name, type: column.type, tableId: column.tableId, columnId: column.columnId });

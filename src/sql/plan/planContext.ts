@@ -35,7 +35,7 @@ export interface PlanEnvironment {
   /** The relation of a name on the search path; 42P01 when there is none. Notes it as a dependency. */
   resolveRelation(name: ObjectName): Relation;
   /** The same for what will be written: views and virtual tables are 42809. */
-  resolveTable(name: ObjectName, privilege: 'INSERT' | 'UPDATE' | 'DELETE'): Extract<Relation, { kind: 'table' }>;
+  resolveTable(name: ObjectName, privilege: 'SELECT' | 'INSERT' | 'UPDATE' | 'DELETE'): Extract<Relation, { kind: 'table' }>;
   /** A table by its id (foreign keys); notes it as a dependency. */
   tableById(id: number): TableDescriptor;
   resolveType(name: TypeName): ColumnType | undefined;

@@ -329,7 +329,7 @@ function planSelectCore(
   return projectAndSort(node, targets, exprs, order, core.distinct, distinctOn.length);
 }
 
-function starText({ qualifier }: Extract<Expr, { kind: 'star' }>): string {
+export function starText({ qualifier }: Extract<Expr, { kind: 'star' }>): string {
   return [...(qualifier?.parts ?? []).map((part) => part.text), '*'].join('.');
 }
 

@@ -4,8 +4,8 @@
 import { StatementError } from '../../../base/errors.ts';
 import { SqlState } from '../../../base/sqlState.ts';
 import type { Datum } from '../../../catalog/datum.ts';
-import { type ColumnType, sqlTypeName, Type } from '../../../catalog/type.ts';
-import type { CreateTableAs } from '../../parse/ast.ts';
+import { familyName } from '../../../catalog/type.ts';
+import type { CreateTableAs, TableElement } from '../../parse/ast.ts';
 import { constraintQueue } from '../foreignKeys.ts';
 import { tableWriter } from '../tableWriter.ts';
 import { alreadyExists, type SchemaChange } from './common.ts';
@@ -21,22 +21,26 @@ export async function createTableAs(change: SchemaChange, stmt: CreateTableAs): 
   const { context } = change;
   const result = await context.engine.runNested(context, stmt.query);
   const columns = result.columns ?? [];
-  if (stmt.columns.length > columns.length) {
+  if (stmt.columns.length > 0 && stmt.columns.length !== columns.length) {
+    const count = (n: number, what: string): string => `${n} ${what}${n === 1 ? '' : 's'}`;
     throw new StatementError(
       SqlState.SyntaxError,
-      `CREATE TABLE specifies ${stmt.columns.length} column names, but data source has ${columns.length} columns`,
+      `CREATE TABLE specifies ${count(stmt.columns.length, 'column name')}, but data source has ${count(columns.length, 'column')}`,
     );
   }
   const id = await change.allocateId();
   const builder = new TableBuilder(change, emptyTable(id, name, schema, context));
   columns.forEach((column, i) => {
-    const columnName = stmt.columns[i]?.text ?? column.name;
-    const type: ColumnType = column.type.family === 'unknown' ? Type.String : column.type;
+    const columnName = stmt.columns[i]?.name.text ?? column.name;
+    const { type } = column;
     if (builder.table.columns.some((one) => one.name === columnName)) {
       throw new StatementError(SqlState.DuplicateColumn, `duplicate column name: "${columnName}"`);
     }
-    if (type.family === 'tuple' || type.family === 'void') {
-      throw new StatementError(SqlState.FeatureNotSupported, `a column cannot have type ${sqlTypeName(type)}`);
+    if (type.family === 'unknown' || type.family === 'tuple' || type.family === 'void') {
+      const shown = type.family === 'tuple' ? 'tuple' : familyName(type);
+      throw new StatementError(SqlState.InvalidTableDefinition, `value type ${shown} cannot be used for table columns`, {
+        hint: 'cast the value to the type that the column is to have',
+      });
     }
     const columnId = builder.table.nextColumnId;
     builder.set({
@@ -44,17 +48,13 @@ export async function createTableAs(change: SchemaChange, stmt: CreateTableAs): 
       nextColumnId: columnId + 1,
     });
   });
-  if (stmt.primaryKey.length > 0) {
-    builder.setPrimaryKey({
-      kind: 'primaryKey',
-      name: undefined,
-      columns: stmt.primaryKey.map(elementOf),
-      storing: [],
-      where: undefined,
-      pos: stmt.pos,
-    });
-  }
-  await builder.addElements([]);
+  const ofColumns = stmt.columns.flatMap(({ name: column, isPrimaryKey, family }): TableElement[] => [
+    ...(isPrimaryKey
+      ? [{ kind: 'primaryKey', name: undefined, columns: [elementOf(column)], storing: [], where: undefined, pos: column.pos } as const]
+      : []),
+    ...(family ? [{ kind: 'familyDef', name: family, columns: [column], pos: column.pos } as const] : []),
+  ]);
+  await builder.addElements([...ofColumns, ...stmt.elements]);
   builder.finish();
   const table = await publishTable(change, builder, schema);
   const run = context.newRun(0, 0);

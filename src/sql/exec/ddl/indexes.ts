@@ -96,12 +96,15 @@ export async function dropIndex(change: SchemaChange, stmt: DropIndex): Promise<
     if (index.id === table.primaryIndex.id) {
       throw new StatementError(SqlState.FeatureNotSupported, `cannot drop the primary index of a table using DROP INDEX`);
     }
-    if (index.isConstraint && stmt.behavior !== 'cascade') {
+    if (index.unique && stmt.behavior !== 'cascade') {
       throw new StateError(SqlState.DependentObjectsStillExist, `index "${index.name}" is in use as unique constraint`, {
         hint: 'use CASCADE if you really want to drop it.',
       });
     }
     await removeIndex(change, table, index, stmt.behavior === 'cascade');
+    change.context.notice('the data for dropped indexes is reclaimed asynchronously', {
+      hint: 'The reclamation delay can be customized in the zone configuration for the table.',
+    });
   }
 }
 
@@ -129,7 +132,11 @@ async function releaseReferences(change: SchemaChange, table: TableDescriptor, i
         );
       }
       const current = change.snapshot.tableById(childId) ?? child;
-      await change.write(updated(current, { foreignKeys: current.foreignKeys.filter((one) => one.id !== fk.id) }));
+      const foreignKeys = current.foreignKeys.filter((one) => one.id !== fk.id);
+      await change.write(updated(current, { foreignKeys }));
+      if (foreignKeys.some((one) => one.referencedTableId === table.id)) continue;
+      const parent = change.snapshot.tableById(table.id);
+      if (parent) await change.write(updated(parent, { referencedByIds: parent.referencedByIds.filter((id) => id !== childId) }));
     }
   }
 }

@@ -125,7 +125,8 @@ class Dependencies {
 
   readonly rewrite: Rewrite = (node) => {
     const full = this.#names.get(node);
-    if (full) return { ...node, parts: full.map((text) => ({ text, pos: 0 })) };
+    // A table named by id is kept by its name from here on.
+    if (full) return { ...node, id: undefined, parts: full.map((text) => ({ text, pos: 0 })) };
     switch (node['kind']) {
       case 'selectCore':
         return this.#withoutStars(node as unknown as SelectCore);
@@ -133,6 +134,7 @@ class Dependencies {
         const hint = (node as unknown as TableRef).hint?.index?.text;
         const name = (node as unknown as TableRef).name;
         if (hint !== undefined) this.#useIndex(name, hint);
+        if ('columnIds' in node) throw new StatementError(SqlState.FeatureNotSupported, 'views cannot name columns by their ids');
         return undefined;
       }
       case 'cast':

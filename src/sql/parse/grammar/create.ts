@@ -2,11 +2,13 @@
  * CREATE DATABASE, SCHEMA, TABLE (also AS and LIKE), INDEX, SEQUENCE, VIEW, TYPE.
  */
 import type {
-  ColumnDef, CreateDatabase, CreateIndex, CreateSchema, CreateSequence, CreateTable, CreateTableAs, CreateType, CreateView, Expr, FamilyDef, IndexDef,
-  LikeTable, Name, ObjectName, Option, Statement, TableElement,
+  AsColumn, ColumnDef, CreateDatabase, CreateIndex, CreateSchema, CreateSequence, CreateTable, CreateTableAs, CreateType, CreateView, Expr, FamilyDef, IndexDef,
+  LikeTable, Name, ObjectName, Option, Statement, TableConstraint, TableElement,
 } from '../ast.ts'; // biome-ignore format: one line
 import { T } from '../tokens.ts';
 import { TableDefParser } from './tableDef.ts';
+
+type AsElement = TableConstraint | FamilyDef;
 
 export class CreateParser extends TableDefParser {
   readonly statement = this.rule('create', (): Statement => {
@@ -112,11 +114,11 @@ export class CreateParser extends TableDefParser {
   private table(temporary: boolean, pos: number): CreateTable | CreateTableAs {
     const ifNotExists = this.ifNotExists();
     const name = this.objectName();
-    const as = (columns: Name[], primaryKey: Name[], storageParams: Option[]): CreateTableAs => {
+    const as = (columns: AsColumn[], elements: AsElement[], storageParams: Option[]): CreateTableAs => {
       const query = this.query();
       if (this.words(T.WITH, T.NO, T.DATA)) this.refuse('CREATE TABLE AS ... WITH NO DATA');
       this.words(T.WITH, T.DATA);
-      return { kind: 'createTableAs', name, ifNotExists, temporary, columns, primaryKey, storageParams, query, pos };
+      return { kind: 'createTableAs', name, ifNotExists, temporary, columns, elements, storageParams, query, pos };
     };
     return this.choose<CreateTable | CreateTableAs>(
       [
@@ -130,7 +132,7 @@ export class CreateParser extends TableDefParser {
         if (columnsOnly !== undefined) {
           const storageParams = this.withParams();
           this.tok(T.AS);
-          return as(columnsOnly.columns, columnsOnly.primaryKey, storageParams);
+          return as(columnsOnly.columns, columnsOnly.elements, storageParams);
         }
         const elements = this.choose<TableElement[]>([[T.RParen, () => []]], () => {
           const list = this.list(() => this.element());
@@ -161,22 +163,31 @@ export class CreateParser extends TableDefParser {
   }
 
   /** `(a, b) AS`: names alone, so the table comes from a query. Undefined: an ordinary definition. */
-  private namesThenAs(): { columns: Name[]; primaryKey: Name[] } | undefined {
+  private namesThenAs(): { columns: AsColumn[]; elements: AsElement[] } | undefined {
     if (this.recorder !== undefined) return undefined;
     const c = this.c;
     const start = c.index;
-    const columns: Name[] = [];
-    const primaryKey: Name[] = [];
-    while (c.atName()) {
-      const name = c.name();
-      columns.push(name);
-      if (c.at(T.PRIMARY) && c.atAt(1, T.KEY)) {
-        c.index += 2;
-        primaryKey.push(name);
-      }
-      if (!c.accept(T.Comma)) break;
+    const columns: AsColumn[] = [];
+    const elements: AsElement[] = [];
+    for (;;) {
+      const { pos } = this;
+      if (c.at(T.FAMILY) && (c.atAt(1, T.LParen) || c.atAt(2, T.LParen))) {
+        c.index++;
+        elements.push(this.familyDef(pos));
+      } else if (columns.length > 0 && (c.at(T.PRIMARY) || c.at(T.CONSTRAINT))) {
+        elements.push(this.tableConstraint());
+      } else if (c.atName()) {
+        const name = c.name();
+        const isPrimaryKey = c.at(T.PRIMARY) && c.atAt(1, T.KEY);
+        if (isPrimaryKey) c.index += 2;
+        columns.push({ name, isPrimaryKey, family: c.accept(T.FAMILY) ? c.name() : undefined });
+        // An ordinary column has a type here.
+        if (!c.at(T.Comma) && !c.at(T.RParen)) break;
+      } else break;
+      if (c.accept(T.Comma)) continue;
+      if (columns.length === 0 || !c.accept(T.RParen)) break;
+      return { columns, elements };
     }
-    if (columns.length > 0 && c.accept(T.RParen)) return { columns, primaryKey };
     c.index = start;
     return undefined;
   }

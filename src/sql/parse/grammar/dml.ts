@@ -45,7 +45,14 @@ export class DmlParser extends QueryParser {
       const isQuery = type === T.SELECT || type === T.WITH || type === T.TABLE || (type === T.VALUES && this.c.atAt(ahead + 1, T.LParen));
       if (isQuery) return [];
     }
-    return this.optionalParenList(() => this.name());
+    return this.optionalParenList(() => this.columnName());
+  }
+
+  /** The column to write: a name alone. What a dot may follow with (a part of a column's value) is not supported. */
+  private columnName(): Name {
+    const name = this.name();
+    if (this.recorder === undefined && this.c.accept(T.Dot)) throw this.c.errorSaying('unimplemented');
+    return name;
   }
 
   private insertSource(): SelectStatement {
@@ -91,14 +98,14 @@ export class DmlParser extends QueryParser {
         [
           T.LParen,
           () => {
-            const columns = this.names();
+            const columns = this.list(() => this.columnName());
             this.toks(T.RParen, T.Equal);
             return { columns, isTuple: true, value: this.expr(), pos };
           },
         ],
       ],
       () => {
-        const columns = [this.name()];
+        const columns = [this.columnName()];
         this.tok(T.Equal);
         return { columns, isTuple: false, value: this.expr(), pos };
       },
@@ -131,7 +138,7 @@ export class DmlParser extends QueryParser {
   /** The changed table; the word after it is no alias. */
   private target1(stop: Lead) {
     const bareAlias = this.recorder !== undefined || !this.stopsAfterTable(stop);
-    return this.sources.tableRef(bareAlias);
+    return this.sources.tableRef(bareAlias, true);
   }
 
   private stopsAfterTable(stop: Lead): boolean {
@@ -139,6 +146,7 @@ export class DmlParser extends QueryParser {
     const start = c.index;
     if (!c.atName()) return false;
     c.objectName();
+    c.accept(T.Star);
     const stops = 'name' in stop && c.at(stop);
     c.index = start;
     return stops;

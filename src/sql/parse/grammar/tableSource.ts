@@ -116,11 +116,12 @@ export class TableSourceParser extends FamilyParser {
       [
         [
           T.LBracket,
-          () => {
-            const statement = this.nestedStatement();
-            this.tok(T.RBracket);
-            return { kind: 'statementSource', statement, ...this.suffix(), pos };
-          },
+          () =>
+            this.choose<TableSource>([[T.Integer, () => this.tableById(pos)]], () => {
+              const statement = this.nestedStatement();
+              this.tok(T.RBracket);
+              return { kind: 'statementSource', statement, ...this.suffix(), pos };
+            }),
         ],
         [
           T.LATERAL,
@@ -175,11 +176,37 @@ export class TableSourceParser extends FamilyParser {
     return this.tableRef(true);
   }
 
-  /** A table with its hint and alias; `bareAlias`: whether one may follow without AS. */
-  tableRef(bareAlias: boolean): TableRef {
+  /** A table with its hint and alias; `bareAlias`: whether one may follow without AS; `star`: whether `t *` is `t`. */
+  tableRef(bareAlias: boolean, star = false): TableRef {
     const name = this.objectName();
+    if (star) this.has(T.Star);
     const hint = this.indexHint();
     return { kind: 'table', name, hint, ...this.suffix(bareAlias), pos: name.pos };
+  }
+
+  /** `[53 AS t]`, `[53(1, 2) AS t (a, b)]@[2]`: a table by its id, after `[53`. */
+  private tableById(pos: number): TableRef {
+    const id = this.lastInteger();
+    const columnIds = this.when(T.LParen, () => {
+      const ids = this.choose<number[]>([[T.RParen, () => []]], () => {
+        const list = this.list(() => Number(this.tok(T.Integer).image));
+        this.tok(T.RParen);
+        return list;
+      });
+      return ids;
+    });
+    this.tok(T.AS);
+    const name = this.name();
+    const alias = { name, columns: this.optionalParenList(() => this.name()) };
+    this.tok(T.RBracket);
+    const hint = this.indexHint();
+    const { withOrdinality, alias: outer } = this.suffix();
+    const table = { kind: 'table', name: { id, parts: [name], pos }, hint, withOrdinality, alias: outer ?? alias, pos } as const;
+    return columnIds === undefined ? table : { ...table, columnIds };
+  }
+
+  private lastInteger(): number {
+    return this.recorder === undefined ? Number(this.c.peek(-1).image) : 0;
   }
 
   /** After `(`: a subquery, or a source with joins. */
@@ -251,6 +278,14 @@ export class TableSourceParser extends FamilyParser {
               );
               this.tok(T.RBrace);
               return { index, direction, flags, pos };
+            },
+          ],
+          [
+            T.LBracket,
+            () => {
+              const indexId = Number(this.tok(T.Integer).image);
+              this.tok(T.RBracket);
+              return { index: undefined, indexId, direction: undefined, flags: [], pos };
             },
           ],
         ],

@@ -91,13 +91,18 @@ function suffix(source: { withOrdinality: boolean; alias: TableAlias | undefined
 export function printTableRef(table: TableRef): string {
   let hint = '';
   if (table.hint !== undefined) {
-    const { index, direction, flags } = table.hint;
+    const { index, indexId, direction, flags } = table.hint;
     const items = [
       ...(index === undefined ? [] : [`FORCE_INDEX=${printName(index)}`]),
       ...(direction === undefined ? [] : [direction.toUpperCase()]),
     ];
     items.push(...flags.map((flag) => flag.toUpperCase()));
     hint = items.length === 1 && index !== undefined ? `@${printName(index)}` : `@{${items.join(',')}}`;
+    if (indexId !== undefined) hint = `@[${indexId}]`;
+  }
+  if (table.name.id !== undefined) {
+    const ids = table.columnIds === undefined ? '' : `(${table.columnIds.join(', ')})`;
+    return `[${table.name.id}${ids}${suffix({ ...table, withOrdinality: false })}]${hint}${table.withOrdinality ? ' WITH ORDINALITY' : ''}`;
   }
   return `${printObjectName(table.name)}${hint}${suffix(table)}`;
 }

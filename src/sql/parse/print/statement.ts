@@ -6,6 +6,7 @@
  */
 import type {
   AlterTableAction,
+  AsColumn,
   ColumnDef,
   ColumnQualifier,
   DropBehavior,
@@ -83,9 +84,10 @@ export function printStatement(s: Statement, o: PrintOptions = {}): string {
       return `CREATE ${opt(s.temporary, 'TEMPORARY ')}TABLE ${ifNotExists(s.ifNotExists)}${printObjectName(s.name)} (${elements})${withParams(s.storageParams, o)}`;
     }
     case 'createTableAs': {
-      const key = new Set(s.primaryKey.map((name) => name.text));
-      const column = (name: Name): string => printName(name) + opt(key.has(name.text), ' PRIMARY KEY');
-      const columns = s.columns.length > 0 ? ` (${s.columns.map(column).join(', ')})` : '';
+      const column = ({ name, isPrimaryKey, family }: AsColumn): string =>
+        printName(name) + opt(isPrimaryKey, ' PRIMARY KEY') + (family === undefined ? '' : ` FAMILY ${printName(family)}`);
+      const elements = [...s.columns.map(column), ...s.elements.map((element) => printTableElement(element, o))];
+      const columns = elements.length > 0 ? ` (${elements.join(', ')})` : '';
       return `CREATE ${opt(s.temporary, 'TEMPORARY ')}TABLE ${ifNotExists(s.ifNotExists)}${printObjectName(s.name)}${columns}${withParams(s.storageParams, o)} AS ${printSelect(s.query, o)}`;
     }
     case 'alterTable': {
