@@ -66,20 +66,49 @@ export async function commitTxn(core: KvCore, txn: Committing): Promise<void> {
     if (conflict !== undefined) throw writeTooOldError(conflict.key, conflict.changedAt, conflict.readAt);
     for (let large = underWay(core); large !== undefined; large = underWay(core)) await large.published;
   }
+  const decided = decide(core, txn);
+  if (decided === undefined) return;
+  const { writes, ts } = decided;
+  if (writes.keys.length >= core.slicedCommitKeysMin) await publish(core, writes, ts);
+  else applyAtOnce(core, writes, ts);
+  settle(core, txn, ts);
+}
+
+/** As commitTxn, in one step without waiting; false, with nothing done, for what has to be waited for or comes in slices. */
+export function commitTxnNow(core: KvCore, txn: Committing): boolean {
+  if (core.memory.budget.isExceeded || underWay(core) !== undefined) return false;
+  if (txn.reads.size >= PREVALIDATED_READS_MIN || txn.held.size >= PREVALIDATED_READS_MIN) return false;
+  // What functions write is known only when they have run.
+  if (txn.beforeCommitFns.length > 0 || txn.buffer.size >= core.slicedCommitKeysMin) return false;
+  const decided = decide(core, txn);
+  if (decided === undefined) return true;
+  applyAtOnce(core, decided.writes, decided.ts);
+  settle(core, txn, decided.ts);
+  return true;
+}
+
+/** The part of the step that may refuse; undefined when there is nothing to apply. */
+function decide(core: KvCore, txn: Committing): { readonly writes: CommittedWrites; readonly ts: Timestamp } | undefined {
   validate(core, txn);
   const ts = core.hlc.now();
   for (const fn of txn.beforeCommitFns) fn(ts);
-  if (txn.buffer.size === 0) return txn.applied(ts);
+  if (txn.buffer.size === 0) {
+    txn.applied(ts);
+    return undefined;
+  }
   const writes: CommittedWrites = txn.buffer.sorted();
   checkKeys(core, writes.keys);
   core.hooks.validate(writes, ts);
   txn.handOver();
-  if (writes.keys.length >= core.slicedCommitKeysMin) {
-    await publish(core, writes, ts);
-  } else {
-    applyWrites(core, writes, ts, 0, writes.keys.length);
-    core.hooks.apply(writes, ts);
-  }
+  return { writes, ts };
+}
+
+function applyAtOnce(core: KvCore, writes: CommittedWrites, ts: Timestamp): void {
+  applyWrites(core, writes, ts, 0, writes.keys.length);
+  core.hooks.apply(writes, ts);
+}
+
+function settle(core: KvCore, txn: Committing, ts: Timestamp): void {
   txn.applied(ts);
   core.gc.noteGarbage();
   core.memory.noteGrowth();

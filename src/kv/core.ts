@@ -57,10 +57,15 @@ export function snapshotTimestamp(core: KvCore): Timestamp {
   return core.hlc.now();
 }
 
+/** False while a large commit is under way that a read at `ts` would see half of. */
+export function isReadableAt(core: KvCore, ts: Timestamp): boolean {
+  return core.publication === undefined || core.publication.commitTimestamp > ts;
+}
+
 /**
  * Waits for a large commit that a read at `ts` would see half of. The HLC has been forwarded to
  * `ts`, so no later one can come below it.
  */
 export async function untilReadableAt(core: KvCore, ts: Timestamp): Promise<void> {
-  while (core.publication !== undefined && core.publication.commitTimestamp <= ts) await core.publication.published;
+  while (!isReadableAt(core, ts)) await core.publication?.published;
 }

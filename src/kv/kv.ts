@@ -65,6 +65,8 @@ export interface KvReader {
   readonly readTimestamp: Timestamp;
   /** Values in the order of `keys`; undefined where no live row is. Keys may repeat and come in any order. */
   get(keys: readonly Bytes[], options?: ReadOptions): Promise<(Bytes | undefined)[]>;
+  /** As get, without waiting: undefined when something has to be waited for. */
+  getNow(keys: readonly Bytes[], options?: ReadOptions): (Bytes | undefined)[] | undefined;
   /** Live rows of a span, which may cross indexes and tables. */
   scan(span: Span, options?: ScanOptions): Promise<ScanResult>;
 }
@@ -142,6 +144,8 @@ export interface Txn extends KvReader {
    * for a conflict after nextStatement(), which leaves it to restartStatement().
    */
   lock(keys: readonly Bytes[], options?: LockOptions): Promise<Bytes[]>;
+  /** As lock, without waiting: true when all are held, false when one is not free; `wait` does not count. */
+  lockNow(keys: readonly Bytes[], options?: LockOptions): boolean;
   /** Adds keys to the read set as read at the read timestamp: what a cached descriptor stood on. */
   noteRead(key: Bytes): void;
   /** As noteRead, for everything in a span. */
@@ -169,6 +173,8 @@ export interface Txn extends KvReader {
 
   /** Validates, takes the commit timestamp, applies, runs the hooks. 40001 when validation fails, 53200 when the memory budget has no room. */
   commit(): Promise<Timestamp>;
+  /** As commit, without waiting: undefined, with nothing done, when something has to be waited for. */
+  commitNow(): Timestamp | undefined;
   /** Drops everything and frees the locks. Never throws; no effect on a finished transaction. */
   rollback(): void;
   /**

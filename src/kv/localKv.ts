@@ -23,8 +23,8 @@ import { addStats, emptyStats } from '../mvcc/stats.ts';
 import { Cluster } from './cluster.ts';
 import { SLICED_COMMIT_KEYS_MIN_DEFAULT } from './commit.ts';
 import type { KvCore } from './core.ts';
+import { isReadableAt, untilReadableAt } from './core.ts';
 import type { Ancestor } from './forkPoint.ts';
-import { untilReadableAt } from './core.ts';
 import { exportPiece } from './exportSpan.ts';
 import { CommitHooks } from './hooks.ts';
 import { ingestRun } from './ingest.ts';
@@ -309,6 +309,10 @@ class SnapshotReader implements KvReader {
     this.#core = core;
     this.readTimestamp = ts;
     this.#unchecked = unchecked;
+  }
+
+  getNow(keys: readonly Bytes[]): (Bytes | undefined)[] | undefined {
+    return isReadableAt(this.#core, this.readTimestamp) ? getSnapshot(this.#core, keys, this.readTimestamp, this.#unchecked) : undefined;
   }
 
   async get(keys: readonly Bytes[]): Promise<(Bytes | undefined)[]> {

@@ -22,7 +22,7 @@ import { StateError, StatementError, VarveError } from '../base/errors.ts';
 import type { Span } from '../base/span.ts';
 import { SqlState } from '../base/sqlState.ts';
 import type { Timestamp } from '../base/timestamp.ts';
-import { commitTxn } from './commit.ts';
+import { commitTxn, commitTxnNow } from './commit.ts';
 import type { KvCore } from './core.ts';
 import { snapshotTimestamp } from './core.ts';
 import { HeldKeys } from './heldKeys.ts';
@@ -53,6 +53,8 @@ interface StatementStart {
   readonly beforeCommitCount: number;
   readonly afterCommitCount: number;
 }
+
+const NO_OPTIONS = {};
 
 interface LocalSavepoint {
   readonly mark: number;
@@ -119,7 +121,11 @@ export class LocalTxn implements Txn, LockOwner {
     return this.#phase === 'committing' ? 'open' : this.#phase;
   }
 
-  async get(keys: readonly Bytes[], options: ReadOptions = {}): Promise<(Bytes | undefined)[]> {
+  async get(keys: readonly Bytes[], options?: ReadOptions): Promise<(Bytes | undefined)[]> {
+    return this.getNow(keys, options);
+  }
+
+  getNow(keys: readonly Bytes[], options: ReadOptions = NO_OPTIONS): (Bytes | undefined)[] {
     this.#checkOpen();
     const values = getSnapshot(this.#core, keys, this.#readTimestamp);
     this.#hasRead = true;
@@ -165,9 +171,8 @@ export class LocalTxn implements Txn, LockOwner {
     memory.noteGrowth();
   }
 
-  async lock(keys: readonly Bytes[], options: LockOptions = {}): Promise<Bytes[]> {
-    this.#checkOpen();
-    if (this.readOnly) throw new StatementError(SqlState.ReadOnlySqlTransaction, 'cannot lock rows in a read-only transaction');
+  async lock(keys: readonly Bytes[], options: LockOptions = NO_OPTIONS): Promise<Bytes[]> {
+    this.#checkMayLock();
     const { strength = 'exclusive', alreadyRead = false } = options;
     const { locks } = this.#core;
     const locked: Bytes[] = [];
@@ -176,9 +181,28 @@ export class LocalTxn implements Txn, LockOwner {
     }
     this.#checkOpen();
     if (alreadyRead && options.wait === 'skip') for (const key of locked) this.reads.addPoint(key, this.#statementTimestamp);
+    this.#hold(locked, alreadyRead);
+    return locked;
+  }
+
+  lockNow(keys: readonly Bytes[], options: LockOptions = NO_OPTIONS): boolean {
+    this.#checkMayLock();
+    const { strength = 'exclusive', alreadyRead = false } = options;
+    const { locks } = this.#core;
+    for (const key of keys) if (!locks.tryLock(this, key, strength)) return false;
+    this.#hold(keys, alreadyRead);
+    return true;
+  }
+
+  #checkMayLock(): void {
+    this.#checkOpen();
+    if (this.readOnly) throw new StatementError(SqlState.ReadOnlySqlTransaction, 'cannot lock rows in a read-only transaction');
+  }
+
+  /** Keys have just been locked. */
+  #hold(locked: readonly Bytes[], alreadyRead: boolean): void {
     this.#catchUp(locked, alreadyRead);
     if (alreadyRead && this.isolation !== 'serializable') this.held.add(locked, this.#readTimestamp, this.#core.keyspace);
-    return locked;
   }
 
   /** True when the lock is held, false when it is to be skipped. */
@@ -290,8 +314,8 @@ export class LocalTxn implements Txn, LockOwner {
   }
 
   async commit(): Promise<Timestamp> {
-    this.#checkOpen();
-    if (!this.hasWrites && this.beforeCommitFns.length === 0) return this.#finish(this.#readTimestamp);
+    const done = this.commitNow();
+    if (done !== undefined) return done;
     this.#phase = 'committing';
     try {
       await commitTxn(this.#core, this);
@@ -300,6 +324,20 @@ export class LocalTxn implements Txn, LockOwner {
       throw error;
     }
     return this.#finish(this.#commitTimestamp as Timestamp);
+  }
+
+  commitNow(): Timestamp | undefined {
+    this.#checkOpen();
+    if (!this.hasWrites && this.beforeCommitFns.length === 0) return this.#finish(this.#readTimestamp);
+    this.#phase = 'committing';
+    try {
+      if (commitTxnNow(this.#core, this)) return this.#finish(this.#commitTimestamp as Timestamp);
+    } catch (error) {
+      if (this.#commitTimestamp === undefined) this.#abort();
+      throw error;
+    }
+    this.#phase = 'open';
+    return undefined;
   }
 
   rollback(): void {

@@ -2,9 +2,12 @@
  * Connection: one client of the Postgres protocol, from its first byte to its last.
  *
  * Messages are handled strictly one after another. Answers gather in a buffer that is flushed when
- * the client waits for it (ReadyForQuery, Flush) or when it has grown large; while the socket is
- * full, neither the next row nor the next message is looked at, and a client that sends far ahead is
- * not read: a slow or hasty client slows itself only.
+ * the client waits for it (ReadyForQuery with nothing more to handle, Flush) or when it has grown
+ * large; while the socket is full, neither the next row nor the next message is looked at, and a
+ * client that sends far ahead is not read: a slow or hasty client slows itself only.
+ *
+ * A handler that gives no promise is done: from a message that need not wait to its answer on the
+ * socket is one function call.
  *
  *   P1  every query cycle ends with exactly one ReadyForQuery
  *   P2  after an error in the extended protocol everything up to Sync is skipped
@@ -23,8 +26,8 @@ import { SqlState } from '../../base/sqlState.ts';
 import type { Datum } from '../../catalog/datum.ts';
 import type { TextContext } from '../../catalog/datumText.ts';
 import { type ColumnType, typeOfOid } from '../../catalog/type.ts';
-import { type KeptRows, keptRows } from '../../sql/exec/keptRows.ts';
-import type { Session, SessionOptions } from '../../sql/exec/session.ts';
+import { keptRows } from '../../sql/exec/keptRows.ts';
+import type { PortalResult, Session, SessionOptions } from '../../sql/exec/session.ts';
 import type { Notice, ResultColumn, StatementResult } from '../../sql/exec/statement.ts';
 import { userTypeOfOid } from '../../sql/exec/oidNames.ts';
 import { textContextOf } from '../../sql/exec/textContext.ts';
@@ -32,7 +35,7 @@ import { MessageWriter, type ReportFields } from './backendMessages.ts';
 import { CopyStream } from './copyStream.ts';
 import { type FrontendMessage, MessageReader, type WireFormat } from './frontendMessages.ts';
 import { startupSession } from './startup.ts';
-import { decodeParameter, describeColumns, formatAt, rowEncoder } from './wireValues.ts';
+import { decodeParameter, describeColumns, formatAt, type RowEncoder, rowEncoder } from './wireValues.ts';
 
 /** What a connection asks of the server it belongs to. */
 export interface ConnectionHost {
@@ -79,6 +82,8 @@ export class Connection {
   #abort = new AbortController();
   #isPumping = false;
   #isSkipping = false;
+  /** What gathers ends a query cycle: the client waits for it. */
+  #isReady = false;
   #isEnded = false;
   /** Results on their way to the client, in order, while the statements after them run. */
   #written: Promise<unknown> = Promise.resolve();
@@ -137,9 +142,15 @@ export class Connection {
     if (this.#isPumping) return;
     this.#isPumping = true;
     try {
-      for (let message = this.#reader.next(); message && !this.#isEnded; message = this.#reader.next()) {
-        await this.#handle(message);
-        if (this.#writer.length >= FLUSH_BYTES) await this.#flush();
+      while (!this.#isEnded) {
+        const message = this.#reader.next();
+        const handled = message && this.#handle(message);
+        // Answers that are complete wait for messages that are handled at once, and for nothing else.
+        const mustFlush = this.#writer.length >= FLUSH_BYTES || (this.#isReady && (handled || !message));
+        const flushed = mustFlush ? this.#flush() : undefined;
+        if (handled) await handled;
+        if (flushed) await flushed;
+        else if (!message) break;
       }
     } catch (error) {
       const cause = error instanceof FatalError ? error.error : error;
@@ -154,11 +165,12 @@ export class Connection {
     }
   }
 
-  /** Sends what has gathered; waits while the client does not take it. */
-  async #flush(): Promise<void> {
-    if (this.#writer.length === 0 || this.#isEnded) return;
-    if (this.#socket.write(this.#writer.take())) return;
-    await new Promise<void>((resolve) => {
+  /** Sends what has gathered; gives a promise while the client does not take it. */
+  #flush(): Promise<void> | undefined {
+    this.#isReady = false;
+    if (this.#writer.length === 0 || this.#isEnded) return undefined;
+    if (this.#socket.write(this.#writer.take())) return undefined;
+    return new Promise<void>((resolve) => {
       const done = () => {
         this.#socket.off('drain', done);
         this.#socket.off('close', done);
@@ -169,34 +181,36 @@ export class Connection {
     });
   }
 
-  async #handle(message: FrontendMessage): Promise<void> {
+  #handle(message: FrontendMessage): Promise<void> | undefined {
     switch (message.type) {
       case 'startup':
       case 'sslRequest':
       case 'gssEncRequest':
       case 'cancelRequest':
-        return await this.#handleStartup(message);
+        return this.#handleStartup(message);
       case 'terminate':
-        return this.#end();
+        this.#flush();
+        this.#end();
+        return undefined;
       case 'query':
         this.#isSkipping = false;
-        return await this.#simpleQuery(message.sql);
+        return this.#simpleQuery(message.sql);
       case 'badText':
-        if (!message.isQuery) return await this.#extended(message);
+        if (!message.isQuery) return this.#extended(message);
         this.#isSkipping = false;
         this.#session?.abandonBatch();
         this.#writer.errorResponse(reportOf(message.error, 'ERROR'));
-        return await this.#ready();
+        return this.#ready();
       case 'functionCall':
         this.#isSkipping = false;
         this.#session?.abandonBatch();
         this.#writer.errorResponse(reportOf(NO_FUNCTION_CALLS, 'ERROR'));
-        return await this.#ready();
+        return this.#ready();
       case 'sync':
         this.#isSkipping = false;
-        return await this.#sync();
+        return this.#sync();
       default:
-        return await this.#extended(message);
+        return this.#extended(message);
     }
   }
 
@@ -230,7 +244,7 @@ export class Connection {
     session.vars.onReport = (name, value) => this.#writer.parameterStatus(name, value);
     const { processId, secretKey } = this.#host.register(this);
     this.#writer.backendKeyData(processId, secretKey);
-    await this.#ready();
+    this.#ready();
   }
 
   #requireSession(): Session {
@@ -238,9 +252,10 @@ export class Connection {
     return this.#session;
   }
 
-  async #ready(): Promise<void> {
+  /** The answer is complete; it is sent once nothing more of what has arrived is left to handle. */
+  #ready(): undefined {
     this.#writer.readyForQuery(this.#requireSession().transactionStatus);
-    await this.#flush();
+    this.#isReady = true;
   }
 
   #wireContext(): TextContext {
@@ -249,10 +264,22 @@ export class Connection {
 
   // ---- simple protocol ------------------------------------------------------------------------
 
-  async #simpleQuery(sql: string): Promise<void> {
+  #simpleQuery(sql: string): Promise<void> | undefined {
     const session = this.#requireSession();
     this.#portalFormats.delete('');
     this.#freshSignal();
+    try {
+      const result = session.executeNow(sql, { signal: this.#abort.signal });
+      if (!result) return this.#simpleQueries(session, sql);
+      const written = this.#result(result);
+      if (written) return written.then(() => this.#ready());
+    } catch (error) {
+      this.#writer.errorResponse(reportOf(error, 'ERROR'));
+    }
+    return this.#ready();
+  }
+
+  async #simpleQueries(session: Session, sql: string): Promise<void> {
     this.#written = Promise.resolve();
     let count = 0;
     try {
@@ -273,40 +300,47 @@ export class Connection {
       if (error instanceof FatalError) throw error;
       this.#writer.errorResponse(reportOf(error, 'ERROR'));
     }
-    await this.#ready();
+    this.#ready();
   }
 
-  async #result({ columns, rows, tag, notices }: StatementResult): Promise<void> {
+  #result({ columns, rows, tag, notices }: StatementResult): Promise<void> | undefined {
     this.#notices(notices);
     if (columns) {
-      this.#writer.rowDescription(describeColumns(columns, []));
-      await this.#rows(columns, rows, []);
+      this.#writer.rowDescription(describeColumns(columns, NO_FORMATS));
+      const written = this.#rows(columns, rows, NO_FORMATS);
+      if (written) return written.then(() => this.#writer.commandComplete(tag));
     }
     this.#writer.commandComplete(tag);
+    return undefined;
   }
 
   #freshSignal(): void {
     if (this.#abort.signal.aborted) this.#abort = new AbortController();
   }
 
-  /** Writes rows as fast as the client takes them. */
-  async #rows(columns: readonly ResultColumn[], rows: readonly Datum[][], formats: readonly WireFormat[]): Promise<void> {
+  /** Writes rows; gives a promise when the client has to take some before the others are written. */
+  #rows(columns: readonly ResultColumn[], rows: readonly Datum[][], formats: readonly WireFormat[]): Promise<void> | undefined {
+    if (rows.length === 0) return undefined;
     const encode = rowEncoder(columns, formats, this.#wireContext());
-    let waiting: KeptRows | undefined;
+    for (let i = 0; i < rows.length; i++) {
+      this.#writer.dataRow(encode(rows[i] as Datum[]));
+      if (this.#writer.length >= FLUSH_BYTES) return this.#moreRows(rows, i + 1, encode);
+    }
+    return undefined;
+  }
+
+  /** Goes on writing rows at a place, as fast as the client takes them; until then all of them count as held. */
+  async #moreRows(rows: readonly Datum[][], from: number, encode: RowEncoder): Promise<void> {
+    const waiting = keptRows({ context: this.#requireSession() }, 'results', true);
+    waiting.add(rows);
     try {
-      for (const row of rows) {
-        this.#writer.dataRow(encode(row));
-        if (this.#writer.length < FLUSH_BYTES) continue;
-        if (waiting === undefined) {
-          // More than a buffer's worth: counted as long as the client takes it.
-          waiting = keptRows({ context: this.#requireSession() }, 'results', true);
-          waiting.add(rows);
-        }
-        await this.#flush();
-        if (this.#isEnded) return;
+      await this.#flush();
+      for (let i = from; i < rows.length && !this.#isEnded; i++) {
+        this.#writer.dataRow(encode(rows[i] as Datum[]));
+        if (this.#writer.length >= FLUSH_BYTES) await this.#flush();
       }
     } finally {
-      waiting?.release();
+      waiting.release();
     }
   }
 
@@ -358,96 +392,134 @@ export class Connection {
 
   // ---- extended protocol ----------------------------------------------------------------------
 
-  async #extended(message: FrontendMessage): Promise<void> {
-    if (this.#isSkipping) return;
+  #extended(message: FrontendMessage): Promise<void> | undefined {
+    if (this.#isSkipping) return undefined;
     try {
-      await this.#extendedStep(message);
+      return this.#extendedStep(message)?.catch((error) => this.#fail(error));
     } catch (error) {
-      if (error instanceof FatalError) throw error;
-      this.#isSkipping = true;
-      this.#session?.abandonBatch();
-      this.#writer.errorResponse(reportOf(error, 'ERROR'));
-      // A client that pipelines nothing waits for Sync's answer; one that sent Flush sees the error now.
-      await this.#flush();
+      return this.#fail(error);
     }
   }
 
-  async #extendedStep(message: FrontendMessage): Promise<void> {
+  /** A step failed: everything up to Sync is skipped. */
+  #fail(error: unknown): Promise<void> | undefined {
+    if (error instanceof FatalError) throw error;
+    this.#isSkipping = true;
+    this.#session?.abandonBatch();
+    this.#writer.errorResponse(reportOf(error, 'ERROR'));
+    // A client that pipelines nothing waits for Sync's answer; one that sent Flush sees the error now.
+    return this.#flush();
+  }
+
+  #extendedStep(message: FrontendMessage): Promise<void> | undefined {
     const session = this.#requireSession();
+    const writer = this.#writer;
     switch (message.type) {
       case 'parse': {
         const types = message.parameterOids.map((oid) => parameterType(oid, session));
-        await session.prepare(message.name, message.sql, types);
-        return this.#writer.parseComplete();
-      }
-      case 'bind': {
-        const prepared = session.preparedStatement(message.statement);
-        const { parameterTypes } = prepared;
-        if (message.parameters.length !== parameterTypes.length) {
-          throw new VarveError(
-            SqlState.ProtocolViolation,
-            `bind message supplies ${message.parameters.length} parameters, but prepared statement "${message.statement}" requires ${parameterTypes.length}`,
-          );
+        if (!session.prepareNow(message.name, message.sql, types)) {
+          return session.prepare(message.name, message.sql, types).then(() => writer.parseComplete());
         }
-        const context = this.#wireContext();
-        const values = message.parameters.map((bytes, index) =>
-          bytes === null
-            ? null
-            : decodeParameter(parameterTypes[index] as ColumnType, formatAt(message.parameterFormats, index), bytes, context),
-        );
-        session.bind(message.portal, message.statement, values);
-        this.#portalFormats.set(message.portal, message.resultFormats);
-        return this.#writer.bindComplete();
+        writer.parseComplete();
+        return undefined;
       }
+      case 'bind':
+        this.#bind(message, session);
+        return undefined;
       case 'describe': {
         const { columns, parameterTypes } =
           message.what === 'statement' ? session.preparedStatement(message.name) : session.portal(message.name).prepared;
-        if (message.what === 'statement') this.#writer.parameterDescription(parameterTypes.map((type) => type.oid));
-        if (!columns) return this.#writer.noData();
-        const formats = message.what === 'portal' ? (this.#portalFormats.get(message.name) ?? []) : [];
-        return this.#writer.rowDescription(describeColumns(columns, formats));
+        if (message.what === 'statement') writer.parameterDescription(parameterTypes.map((type) => type.oid));
+        const formats = message.what === 'portal' ? (this.#portalFormats.get(message.name) ?? NO_FORMATS) : NO_FORMATS;
+        if (columns) writer.rowDescription(describeColumns(columns, formats));
+        else writer.noData();
+        return undefined;
       }
       case 'execute': {
         this.#freshSignal();
         const { columns } = session.portal(message.portal).prepared;
-        const result = await session.executePortal(message.portal, message.maxRows, this.#abort.signal, !this.#reader.isSyncNext());
-        this.#notices(result.notices);
-        if (columns) await this.#rows(columns, result.rows, this.#portalFormats.get(message.portal) ?? []);
-        if (result.suspended) return this.#writer.portalSuspended();
-        return result.tag === undefined ? this.#writer.emptyQueryResponse() : this.#writer.commandComplete(result.tag);
+        const { signal } = this.#abort;
+        const moreFollows = !this.#reader.isSyncNext();
+        const result = session.executePortalNow(message.portal, message.maxRows, signal, moreFollows);
+        if (result) return this.#portalResult(message.portal, columns, result);
+        return session
+          .executePortal(message.portal, message.maxRows, signal, moreFollows)
+          .then((waited) => this.#portalResult(message.portal, columns, waited));
       }
       case 'close':
-        if (message.what === 'statement') session.deallocate(message.name);
-        else {
-          await session.closePortal(message.name);
+        if (message.what === 'portal') {
           this.#portalFormats.delete(message.name);
+          return session.closePortal(message.name).then(() => writer.closeComplete());
         }
-        return this.#writer.closeComplete();
+        session.deallocate(message.name);
+        writer.closeComplete();
+        return undefined;
       case 'flush':
-        return await this.#flush();
+        return this.#flush();
       case 'badText':
         throw message.error;
       case 'copyData':
       case 'copyDone':
       case 'copyFail':
         // What a client still had under way when its COPY failed; the protocol says to drop it.
-        return;
+        return undefined;
       default:
         throw new FatalError(new VarveError(SqlState.ProtocolViolation, `unexpected message "${message.type}"`));
     }
   }
 
-  async #sync(): Promise<void> {
+  #bind(message: FrontendMessage & { type: 'bind' }, session: Session): void {
+    const { parameterTypes } = session.preparedStatement(message.statement);
+    const { parameters, parameterFormats } = message;
+    if (parameters.length !== parameterTypes.length) {
+      throw new VarveError(
+        SqlState.ProtocolViolation,
+        `bind message supplies ${parameters.length} parameters, but prepared statement "${message.statement}" requires ${parameterTypes.length}`,
+      );
+    }
+    const context = this.#wireContext();
+    const values = parameters.map((bytes, index) =>
+      bytes === null ? null : decodeParameter(parameterTypes[index] as ColumnType, formatAt(parameterFormats, index), bytes, context),
+    );
+    session.bind(message.portal, message.statement, values);
+    this.#portalFormats.set(message.portal, message.resultFormats);
+    this.#writer.bindComplete();
+  }
+
+  #portalResult(portal: string, columns: readonly ResultColumn[] | undefined, result: PortalResult): Promise<void> | undefined {
+    this.#notices(result.notices);
+    const written = columns && this.#rows(columns, result.rows, this.#portalFormats.get(portal) ?? NO_FORMATS);
+    if (written) return written.then(() => this.#complete(result));
+    this.#complete(result);
+    return undefined;
+  }
+
+  #complete({ suspended, tag }: PortalResult): void {
+    if (suspended) this.#writer.portalSuspended();
+    else if (tag === undefined) this.#writer.emptyQueryResponse();
+    else this.#writer.commandComplete(tag);
+  }
+
+  #sync(): Promise<void> | undefined {
+    const session = this.#requireSession();
+    if (!session.syncNow()) return this.#syncLater(session);
+    if (session.transactionStatus === 'I') this.#portalFormats.clear();
+    return this.#ready();
+  }
+
+  async #syncLater(session: Session): Promise<void> {
     try {
-      const session = this.#requireSession();
       await session.sync();
       if (session.transactionStatus === 'I') this.#portalFormats.clear();
     } catch (error) {
       this.#writer.errorResponse(reportOf(error, 'ERROR'));
     }
-    await this.#ready();
+    this.#ready();
   }
 }
+
+/** Text for every column. */
+const NO_FORMATS: readonly WireFormat[] = [];
 
 /** 0 and the OID of "unknown" leave the type to inference. */
 function parameterType(oid: number, session: Session): ColumnType | undefined {

@@ -48,12 +48,10 @@ function encoderOf(type: ColumnType, format: WireFormat, context: TextContext): 
   return (datum) => utf8Encode(format_(datum, context));
 }
 
-/** A closure from a row to its wire values; the array it returns is reused by the next call. */
-export function rowEncoder(
-  columns: readonly ResultColumn[],
-  formats: readonly WireFormat[],
-  context: TextContext,
-): (row: readonly Datum[]) => readonly (Bytes | null)[] {
+/** From a row to its wire values; the array it returns is reused by the next call. */
+export type RowEncoder = (row: readonly Datum[]) => readonly (Bytes | null)[];
+
+export function rowEncoder(columns: readonly ResultColumn[], formats: readonly WireFormat[], context: TextContext): RowEncoder {
   const encoders = columns.map((column, index) => encoderOf(column.type, formatAt(formats, index), context));
   const values: (Bytes | null)[] = new Array(columns.length).fill(null);
   return (row) => {

@@ -134,7 +134,7 @@ function describePlan(
 }
 
 /** A plan found not long ago under the very same options: compared by identity, which costs no text. */
-function recentPlan({ recent }: CachedStatement, version: number, { types, planKey }: OpenOptions): CachedPlan | undefined {
+export function recentPlan({ recent }: CachedStatement, version: number, { types, planKey }: OpenOptions): CachedPlan | undefined {
   if (!recent) return undefined;
   for (const entry of recent) {
     if (

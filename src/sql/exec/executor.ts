@@ -15,6 +15,7 @@ import type { SubqueryPlan } from '../expr/typedExpr.ts';
 import type { Plan, PlanNode, PlannedSubquery, PreludeStep } from '../plan/plan.ts';
 import { compileMutation } from './mutate.ts';
 import { compileTree } from './operators.ts';
+import { compileNow, type NowOperator } from './operatorsNow.ts';
 import { type KeptRows, keptRows } from './keptRows.ts';
 import { type Batches, collect, type Operator, type Run } from './run.ts';
 import { rowKey } from './sort.ts';
@@ -25,6 +26,8 @@ export interface CompiledPlan {
   readonly root: Operator;
   /** Runs what comes before the rows; absent when there is nothing. */
   readonly prelude: ((run: Run, kept: KeptRows) => Promise<void>) | undefined;
+  /** The same without waiting, for plans that need not. */
+  readonly now: NowOperator | undefined;
 }
 
 export function compileNode(node: PlanNode): Operator {
@@ -42,6 +45,7 @@ export function compilePlan(plan: Plan): CompiledPlan {
         : async (run, kept) => {
             for (const step of steps) await step(run, kept);
           },
+    now: steps.length === 0 ? compileNow(plan.root) : undefined,
   };
 }
 

@@ -40,7 +40,7 @@ export function compileMutation(node: MutationNode, input: Operator): Operator {
 const queueOf = (run: Run): Promise<ConstraintQueue> => constraintQueue(run.context);
 
 /** Rows as RETURNING sees them: the table's row, then its system columns. */
-function asShape(table: TableDescriptor, row: readonly Datum[]): Datum[] {
+export function asShape(table: TableDescriptor, row: readonly Datum[]): Datum[] {
   return [...row.slice(0, table.columns.length), null, table.id];
 }
 

@@ -7,8 +7,19 @@ import type { Datum } from '../../catalog/datum.ts';
 import type { ColumnType } from '../../catalog/type.ts';
 import type { RunContext } from './context.ts';
 import type { Cursor } from './cursor.ts';
-import type { Notice, PreparedInfo, ResultColumn } from './statement.ts';
+import type { Notice, PreparedInfo, ResultColumn, StatementResult } from './statement.ts';
 import type { CachedStatement } from './statementCache.ts';
+
+export interface ExecuteOptions {
+  /** Values and types of $1...; types are those `prepare` reported. */
+  readonly placeholders?: readonly Datum[];
+  readonly placeholderTypes?: readonly (ColumnType | undefined)[];
+  /** The columns that the client was told of; 0A000 when the statement has others by now. */
+  readonly columns?: readonly ResultColumn[] | undefined;
+  readonly signal?: AbortSignal;
+  /** Called with each result in order, as soon as it may be given: those before an error too. */
+  readonly onResult?: (result: StatementResult) => void;
+}
 
 /** A parsed and typed statement under a name. */
 export interface PreparedStatement extends PreparedInfo {
@@ -49,7 +60,7 @@ export function dropPortal(portal: OpenPortal): void {
 
 /** 0A000 unless rows still have the columns that the client was told of: it would take values for others. */
 export function requireColumns(told: readonly ResultColumn[] | undefined, given: readonly ResultColumn[] | undefined): void {
-  if (!told) return;
+  if (!told || told === given) return;
   const isSame =
     told.length === given?.length && told.every(({ name, type }, i) => name === given[i]?.name && type.oid === given[i]?.type.oid);
   if (!isSame) {

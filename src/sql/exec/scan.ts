@@ -75,7 +75,7 @@ function compileLimit(exprs: NonNullable<ScanNode['limit']>): (run: Run) => Prom
 }
 
 /** Does the constraint name single rows of the primary index? */
-function isAllPoints(node: ScanNode): boolean {
+export function isAllPoints(node: ScanNode): boolean {
   const { constraint, table, reverse } = node;
   if (!constraint || reverse || constraint.low || constraint.high) return false;
   return constraint.prefix.length === table.primaryIndex.columnIds.length;
@@ -239,7 +239,7 @@ function rowFetcher(node: ScanNode, codec: TableCodec): (primaryKeys: readonly D
 }
 
 /** The one key that a constraint names, when its values need no waiting: null when no row can match. Undefined for other constraints. */
-function compileOneKey(node: ScanNode): ((run: Run) => Datum[] | null) | undefined {
+export function compileOneKey(node: ScanNode): ((run: Run) => Datum[] | null) | undefined {
   const values: Compiled[] = [];
   for (const alternatives of node.constraint?.prefix ?? []) {
     const [only] = alternatives;

@@ -7,11 +7,11 @@
  * transaction as long as none of its results was given, and in a longer one the statement alone,
  * when what came before it still holds.
  *
- *   S1  a session runs one statement at a time; calls queue behind each other
  *   S2  results of an implicit transaction are given only after it has committed; in a batch of
  *       portals (executePortal) each is given when it is there, and the batch commits or fails as one
  *
- * Lives elsewhere: BEGIN to COMMIT (transactionControl.ts, transaction.ts), what each statement does
+ * Lives elsewhere: statements under names and the order of calls (preparedStatements.ts), statements
+ * that need not wait (statementsNow.ts), BEGIN to COMMIT (transactionControl.ts, transaction.ts), what each statement does
  * (builtinStatements.ts, ../plan/), the wire protocol (server).
  */
 import { StateError, StatementError, isVarveError } from '../../base/errors.ts';
@@ -23,28 +23,17 @@ import { isPlannable } from '../plan/planner.ts';
 import { commonAsOf } from './asOf.ts';
 import type { SessionOptions } from './clientState.ts';
 import { RunContext } from './context.ts';
-import { describeKnown, describeStatement, drain, type OpenOptions, openStatement } from './cursor.ts';
+import { drain, openStatement } from './cursor.ts';
 import { nameLockedRow } from './lockedRow.ts';
-import { dropPortal, type OpenPortal, type Portal, type PortalResult, type PreparedStatement, padded, requireColumns } from './portal.ts';
+import { dropPortal, type ExecuteOptions, type OpenPortal, type Portal, type PortalResult, requireColumns } from './portal.ts';
 import { isConflict, resultBytes } from './runAgain.ts';
-import type { EngineServices, ResultColumn, SessionState, StatementResult } from './statement.ts';
+import type { EngineServices, SessionState, StatementResult } from './statement.ts';
 import type { CachedStatement, StatementCache } from './statementCache.ts';
+import { StatementsNow } from './statementsNow.ts';
 import { SessionTransaction } from './transaction.ts';
-import { TRANSACTION_CONTROL, TransactionControl } from './transactionControl.ts';
 
 export type { SessionOptions } from './clientState.ts';
-export type { Portal, PortalResult, PreparedStatement } from './portal.ts';
-
-export interface ExecuteOptions {
-  /** Values and types of $1...; types are those `prepare` reported. */
-  readonly placeholders?: readonly Datum[];
-  readonly placeholderTypes?: readonly (ColumnType | undefined)[];
-  /** The columns that the client was told of; 0A000 when the statement has others by now. */
-  readonly columns?: readonly ResultColumn[] | undefined;
-  readonly signal?: AbortSignal;
-  /** Called with each result in order, as soon as it may be given: those before an error too. */
-  readonly onResult?: (result: StatementResult) => void;
-}
+export type { ExecuteOptions, Portal, PortalResult, PreparedStatement } from './portal.ts';
 
 /** Runs of a batch, or of a statement, before the client is told of the conflict. */
 const ATTEMPTS_MAX = 50;
@@ -52,35 +41,16 @@ const ATTEMPTS_MAX = 50;
 /** Statements that read no data: SET TRANSACTION may still follow them. */
 const SETTINGS: ReadonlySet<string> = new Set(['setTransaction', 'setVariable', 'resetVariable', 'showVariable', 'use']);
 
-export class Session extends TransactionControl implements SessionState {
-  readonly #cache: StatementCache;
+export class Session extends StatementsNow implements SessionState {
   readonly #onClose: () => void;
-  readonly #prepared = new Map<string, PreparedStatement>();
   readonly #portals = new Map<string, OpenPortal>();
-  #queue: Promise<unknown> = Promise.resolve();
-  #isClosed = false;
-  /** Calls under way or waiting. */
-  #callCount = 0;
 
   constructor(engine: EngineServices, cache: StatementCache, options: SessionOptions, onClose: () => void) {
-    super(engine, options);
-    this.#cache = cache;
+    super(engine, cache, options);
     this.#onClose = onClose;
   }
 
   // ---- running --------------------------------------------------------------------------------
-
-  /** Runs a call when the ones before it are done; `work` never throws, it rejects. */
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#isClosed) return Promise.reject(this.terminatedBy ?? new StateError(SqlState.AdminShutdown, 'the session is closed'));
-    this.limits.stopIdle();
-    const turn = this.#callCount++ === 0 ? work() : this.#queue.then(work);
-    const done = (): void => {
-      if (--this.#callCount === 0 && !this.#isClosed) this.limits.startIdle(this.transaction !== undefined);
-    };
-    this.#queue = turn.then(done, done);
-    return turn;
-  }
 
   /**
    * Runs every statement of a text and gives their results; an empty text gives none. Several
@@ -89,14 +59,14 @@ export class Session extends TransactionControl implements SessionState {
    * open ends first, as at `sync()`.
    */
   execute(sql: string, options: ExecuteOptions = {}): Promise<StatementResult[]> {
-    return this.#inTurn(() => this.#execute(sql, options));
+    return this.inTurn(() => this.#execute(sql, options));
   }
 
   async #execute(sql: string, options: ExecuteOptions): Promise<StatementResult[]> {
     if (this.transaction?.isImplicit) await this.#endPortalBatch();
     let statements: readonly CachedStatement[];
     try {
-      statements = this.#cache.parse(sql);
+      statements = this.cache.parse(sql);
     } catch (error) {
       this.failTransaction(error);
       throw error;
@@ -233,7 +203,7 @@ export class Session extends TransactionControl implements SessionState {
     const begun = this.#begin(statement, options.placeholders ?? [], types);
     const context = begun instanceof RunContext ? begun : await begun;
     try {
-      const opened = openStatement(statement, context, this.#openOptions(types));
+      const opened = openStatement(statement, context, this.openOptions(types));
       const cursor = opened instanceof Promise ? await opened : opened;
       if (isPlannable(statement.ast)) requireColumns(options.columns, cursor.columns);
       return await drain(cursor, context);
@@ -252,7 +222,7 @@ export class Session extends TransactionControl implements SessionState {
     this.abort.signal.throwIfAborted();
     this.transaction?.checkRunnable();
     this.transaction ??= new SessionTransaction(this.engine.kv, this.defaults(), true);
-    if (!this.#hasSuspendedPortal()) this.transaction.nextStatement();
+    if (!this.hasSuspendedPortal()) this.transaction.nextStatement();
     if (!this.transaction.isImplicit) this.limits.checkTransactionLimit();
     const { kvTxn } = this.transaction;
     if (kvTxn) kvTxn.lockTimeoutMicros = Number(this.vars.get('lock_timeout')) * 1000;
@@ -270,13 +240,9 @@ export class Session extends TransactionControl implements SessionState {
   }
 
   /** A portal with rows to come goes on reading what it read before, so the snapshot stays. */
-  #hasSuspendedPortal(): boolean {
+  protected hasSuspendedPortal(): boolean {
     for (const portal of this.#portals.values()) if (portal.cursor && !portal.isDone) return true;
     return false;
-  }
-
-  #openOptions(types: readonly (ColumnType | undefined)[]): OpenOptions {
-    return { cache: this.#cache, planKey: this.planKey, types };
   }
 
   // ---- statements inside others ------------------------------------------------------------------
@@ -298,82 +264,8 @@ export class Session extends TransactionControl implements SessionState {
       asOf: { top: undefined, all: [] },
       plans: new Map(),
     };
-    const cursor = await openStatement(statement, context, this.#openOptions(types));
+    const cursor = await openStatement(statement, context, this.openOptions(types));
     return drain(cursor, context);
-  }
-
-  // ---- prepared statements --------------------------------------------------------------------
-
-  /**
-   * Parses, types and describes a statement under a name ('' replaces itself). 42P05 when the name is
-   * taken, 42601 for more than one statement.
-   */
-  prepare(name: string, sql: string, given: readonly (ColumnType | undefined)[] = []): Promise<PreparedStatement> {
-    return this.#inTurn(async () => {
-      try {
-        if (name !== '' && this.#prepared.has(name)) {
-          throw new StatementError(SqlState.DuplicatePreparedStatement, `prepared statement "${name}" already exists`);
-        }
-        const statements = this.#cache.parse(sql);
-        if (statements.length > 1)
-          throw new StatementError(SqlState.SyntaxError, 'cannot insert multiple commands into a prepared statement');
-        const [statement] = statements;
-        const prepared = await this.#prepareOne(name, sql, statement, given);
-        this.#prepared.set(name, prepared);
-        return prepared;
-      } catch (error) {
-        this.failTransaction(error);
-        throw error;
-      }
-    });
-  }
-
-  async #prepareOne(
-    name: string,
-    sql: string,
-    statement: CachedStatement | undefined,
-    given: readonly (ColumnType | undefined)[],
-  ): Promise<PreparedStatement> {
-    if (!statement) return { name, sql, statement, ast: undefined, parameterTypes: [], columns: undefined };
-    if (this.transaction && !this.transaction.isImplicit && !TRANSACTION_CONTROL.has(statement.ast.kind)) this.transaction.checkRunnable();
-    const options = this.#openOptions(padded(given, statement.placeholderCount));
-    const version = this.transaction === undefined ? this.engine.catalog.currentNow()?.version : undefined;
-    const known = version === undefined ? undefined : describeKnown(statement, version, options);
-    if (known) return { name, sql, statement, ast: statement.ast, ...known };
-    const transaction = this.transaction ?? new SessionTransaction(this.engine.kv, this.defaults(), true);
-    try {
-      const context = this.newContext(transaction, [], given);
-      const described = await describeStatement(statement, context, options);
-      return { name, sql, statement, ast: statement.ast, ...described };
-    } finally {
-      if (transaction !== this.transaction) transaction.rollback();
-    }
-  }
-
-  /** PREPARE name AS statement. */
-  async prepareParsed(name: string, ast: Statement, sql: string, given: readonly (ColumnType | undefined)[], count: number): Promise<void> {
-    if (this.#prepared.has(name))
-      throw new StatementError(SqlState.DuplicatePreparedStatement, `prepared statement "${name}" already exists`);
-    const statement: CachedStatement = { ast, sql, placeholderCount: count, start: 0, asOf: { top: undefined, all: [] }, plans: new Map() };
-    this.#prepared.set(name, await this.#prepareOne(name, sql, statement, given));
-  }
-
-  /** 26000 when there is none of that name. */
-  preparedStatement(name: string): PreparedStatement {
-    const prepared = this.#prepared.get(name);
-    if (!prepared) throw new StatementError(SqlState.InvalidSqlStatementName, `prepared statement "${name}" does not exist`);
-    return prepared;
-  }
-
-  /** DEALLOCATE, Close: true when there was one. */
-  deallocate(name: string): boolean {
-    return this.#prepared.delete(name);
-  }
-  deallocateAll(): void {
-    this.#prepared.clear();
-  }
-  preparedStatements(): readonly PreparedStatement[] {
-    return [...this.#prepared.values()];
   }
 
   // ---- portals --------------------------------------------------------------------------------
@@ -429,7 +321,7 @@ export class Session extends TransactionControl implements SessionState {
    * must run alone commits what stands before it, and one that waits for a schema change commits with it.
    */
   executePortal(name: string, rowsMax = 0, signal?: AbortSignal, moreFollows = false): Promise<PortalResult> {
-    return this.#inTurn(async () => {
+    return this.inTurn(async () => {
       const portal = this.#portals.get(name);
       if (!portal) throw new StatementError(SqlState.InvalidCursorName, `unknown portal "${name}"`);
       const { statement } = portal.prepared;
@@ -448,6 +340,17 @@ export class Session extends TransactionControl implements SessionState {
         this.activeQuery = '';
       }
     });
+  }
+
+  /** As executePortal() for the whole of a portal that need not wait, and of which nothing follows in its implicit transaction. */
+  executePortalNow(name: string, rowsMax: number, signal: AbortSignal, moreFollows: boolean): PortalResult | undefined {
+    const portal = this.#portals.get(name);
+    if (!portal || portal.cursor || portal.isDone || rowsMax > 0 || (moreFollows && !this.transaction)) return undefined;
+    const { statement, parameterTypes, columns } = portal.prepared;
+    const result = statement && this.runNow(statement, { placeholders: portal.values, placeholderTypes: parameterTypes, columns, signal });
+    if (!result) return undefined;
+    portal.isDone = true;
+    return { rows: result.rows, suspended: false, tag: result.tag, notices: result.notices };
   }
 
   async #runWholePortal(portal: OpenPortal, statement: CachedStatement, moreFollows: boolean): Promise<PortalResult> {
@@ -484,7 +387,7 @@ export class Session extends TransactionControl implements SessionState {
   async #commitPortal(moreFollows: boolean): Promise<void> {
     const transaction = this.#present();
     if (!transaction?.isImplicit) return;
-    if (transaction.hasSchemaChanges || !(moreFollows || this.#hasSuspendedPortal())) await this.#commitImplicit();
+    if (transaction.hasSchemaChanges || !(moreFollows || this.hasSuspendedPortal())) await this.#commitImplicit();
   }
 
   async #runPortalPiece(portal: OpenPortal, statement: CachedStatement, rowsMax: number, moreFollows: boolean): Promise<PortalResult> {
@@ -496,7 +399,7 @@ export class Session extends TransactionControl implements SessionState {
     try {
       if (!portal.cursor) {
         portal.context = await this.#begin(statement, portal.values, portal.prepared.parameterTypes);
-        const cursor = await openStatement(statement, portal.context, this.#openOptions(portal.prepared.parameterTypes));
+        const cursor = await openStatement(statement, portal.context, this.openOptions(portal.prepared.parameterTypes));
         if (isPlannable(statement.ast)) requireColumns(portal.prepared.columns, cursor.columns);
         portal.cursor = cursor;
       }
@@ -544,10 +447,17 @@ export class Session extends TransactionControl implements SessionState {
    * and those that are not; an implicit transaction that one of these held open commits.
    */
   sync(): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.inTurn(async () => {
       if (this.transaction && !this.transaction.isImplicit) return;
       await this.#endPortalBatch();
     });
+  }
+
+  /** As sync(), when nothing is under way; false, with nothing done, otherwise. */
+  syncNow(): boolean {
+    if (!this.isIdle || this.transaction?.isImplicit || (!this.transaction && this.hasSuspendedPortal())) return false;
+    if (!this.transaction) this.#portals.clear();
+    return true;
   }
 
   async #endPortalBatch(): Promise<void> {
@@ -585,14 +495,14 @@ export class Session extends TransactionControl implements SessionState {
 
   /** Rolls back what is open and cancels what runs. No effect the second time. */
   close(): void {
-    if (this.#isClosed) return;
-    this.#isClosed = true;
+    if (this.isClosed) return;
+    this.isClosed = true;
     this.limits.stop();
     this.cancel('the session was closed');
     this.transaction?.rollback();
     this.transaction = undefined;
     this.forgetPortals();
-    this.#prepared.clear();
+    this.deallocateAll();
     this.#onClose();
   }
 }

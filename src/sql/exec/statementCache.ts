@@ -39,17 +39,21 @@ const PLANS_OF_TEXT_MAX = 8;
 export class StatementCache {
   readonly #texts = new Map<string, readonly CachedStatement[]>();
 
+  /** A text that has been parsed not long ago. */
+  known(sql: string): readonly CachedStatement[] | undefined {
+    const known = this.#texts.get(sql);
+    // Most recently used last; while there is room the order does not matter.
+    if (known && this.#texts.size >= CACHED_TEXTS_MAX / 2) {
+      this.#texts.delete(sql);
+      this.#texts.set(sql, known);
+    }
+    return known;
+  }
+
   /** Parses a text, or finds it parsed. Throws what the parser throws. */
   parse(sql: string): readonly CachedStatement[] {
-    const known = this.#texts.get(sql);
-    if (known) {
-      // Most recently used last; while there is room the order does not matter.
-      if (this.#texts.size >= CACHED_TEXTS_MAX / 2) {
-        this.#texts.delete(sql);
-        this.#texts.set(sql, known);
-      }
-      return known;
-    }
+    const known = this.known(sql);
+    if (known) return known;
     const parsed = parseStatements(sql).map(
       (statement): CachedStatement => ({ ...statement, asOf: findAsOf(statement.ast), plans: new Map() }),
     );

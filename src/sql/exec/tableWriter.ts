@@ -303,6 +303,87 @@ export class TableWriter {
     queue.deleted(this.table, rows);
   }
 
+  // ---- one row, without waiting ----------------------------------------------------------------
+  //
+  // The tables' own: no foreign keys here. False, with nothing written, when something has to be waited for.
+
+  /** As insert() of one prepared row. */
+  insertNow(row: readonly Datum[], run: Run): boolean {
+    const txn = writable(run);
+    const claimed = [this.table.primaryIndex];
+    const keys = [this.codec.rowKey(row)];
+    for (const written of this.#unique) {
+      const key = holds(written, row, run) ? this.codec.uniqueSpan(written.index, row)?.key : undefined;
+      if (key === undefined) continue;
+      claimed.push(written.index);
+      keys.push(key);
+    }
+    if (!txn.lockNow(keys)) return false;
+    const taken = txn.getNow(keys, { validated: true });
+    if (!taken) return false;
+    const at = taken.findIndex((value) => value !== undefined);
+    if (at >= 0) throw this.duplicate(claimed[at] as IndexDescriptor, row);
+    const out: KeyValues = { keys: [], values: [] };
+    this.codec.encodeRow(row, out);
+    this.#addEntries(row, run, out);
+    txn.write(out.keys, out.values);
+    return true;
+  }
+
+  /** As update() of one row; false also when it takes another unique key, which has to be claimed. */
+  updateNow({ old, next }: RowChange, run: Run): boolean {
+    const txn = writable(run);
+    if (!this.#keeps(this.table.primaryIndex.columnIds, old, next)) return false;
+    for (const { index, predicate } of this.#unique) if (predicate || !this.#keeps(index.columnIds, old, next)) return false;
+    if (!txn.lockNow([this.codec.rowKey(old)], { alreadyRead: true })) return false;
+    const out: KeyValues = { keys: [], values: [] };
+    for (const written of this.#indexes) {
+      if (!holds(written, old, run)) continue;
+      const key = this.codec.entryKey(written.index, old);
+      if (holds(written, next, run) && key === this.codec.entryKey(written.index, next)) continue;
+      out.keys.push(key);
+      out.values.push(null);
+    }
+    this.codec.encodeRow(next, out, { all: true });
+    this.#addEntries(next, run, out);
+    txn.write(out.keys, out.values);
+    return true;
+  }
+
+  /** As delete() of one row. */
+  deleteNow(row: readonly Datum[], run: Run): boolean {
+    const txn = writable(run);
+    if (!txn.lockNow([this.codec.rowKey(row)], { alreadyRead: true })) return false;
+    const out: KeyValues = { keys: [], values: [] };
+    this.codec.encodeRowDelete(row, out);
+    for (const written of this.#indexes) {
+      if (!holds(written, row, run)) continue;
+      out.keys.push(this.codec.entryKey(written.index, row));
+      out.values.push(null);
+    }
+    txn.write(out.keys, out.values);
+    return true;
+  }
+
+  #keeps(columnIds: readonly number[], old: readonly Datum[], next: readonly Datum[]): boolean {
+    for (const id of columnIds) {
+      const position = this.shape.positionOf(id);
+      const column = this.table.columns[position];
+      if (column && !datumsEqual(column.type, old[position] as Datum, next[position] as Datum)) return false;
+    }
+    return true;
+  }
+
+  /** Appends the entries of a row in the indexes that hold it. */
+  #addEntries(row: readonly Datum[], run: Run, out: KeyValues): void {
+    for (const written of this.#indexes) {
+      if (!holds(written, row, run)) continue;
+      const entry = this.codec.encodeEntry(written.index, row);
+      out.keys.push(entry.key);
+      out.values.push(entry.value);
+    }
+  }
+
   /** The entries of one index for rows, for a backfill. 23505 when two rows share a unique key. */
   entriesOf(index: IndexDescriptor, rows: readonly Datum[][], run: Run, seen: Map<Bytes, true>): KeyValues {
     const written = this.#indexes.find((candidate) => candidate.index.id === index.id);

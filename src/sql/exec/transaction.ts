@@ -314,6 +314,12 @@ export class SessionTransaction {
     return true;
   }
 
+  /** As commit, without waiting: false, with nothing done, when something has to be waited for. */
+  commitNow(): boolean {
+    if (this.#status !== 'open' || this.#schemaChanges.size > 0) return false;
+    return this.#txn === undefined || this.#txn.commitNow() !== undefined;
+  }
+
   /** Notes a job that this transaction creates: its commit waits for `finish`, which rejects when the job failed. */
   noteSchemaChange(jobId: number, finish: () => Promise<void>): void {
     this.#schemaChanges.set(jobId, finish);

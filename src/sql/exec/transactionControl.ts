@@ -134,6 +134,32 @@ export abstract class TransactionControl extends ClientState {
     }
   }
 
+  /** BEGIN, COMMIT and ROLLBACK without waiting; undefined, with nothing done, for what has to wait or is refused. */
+  protected controlNow(ast: Statement): StatementResult | undefined {
+    const { transaction } = this;
+    if (ast.kind === 'begin') {
+      if (transaction || ast.modes.asOf) return undefined;
+      this.#enter({ ...this.defaults(), ...this.#plainModes(ast.modes) });
+      return { tag: 'BEGIN', rows: [], notices: [] };
+    }
+    if (!transaction || transaction.isImplicit) return undefined;
+    if (ast.kind === 'rollback' && !ast.savepoint) {
+      this.abandonTransaction();
+      return { tag: 'ROLLBACK', rows: [], notices: [] };
+    }
+    if (ast.kind !== 'commit' || !transaction.isOpen) return undefined;
+    const before = this.varsBefore;
+    try {
+      if (!transaction.commitNow()) return undefined;
+    } catch (error) {
+      this.#endTransaction(true);
+      if (before) this.vars.restore(before);
+      throw error;
+    }
+    this.#endTransaction(true);
+    return { tag: 'COMMIT', rows: [], notices: [] };
+  }
+
   #requireTransaction(): SessionTransaction {
     if (!this.transaction || this.transaction.isImplicit) {
       throw new StateError(SqlState.NoActiveSqlTransaction, 'there is no transaction in progress');
@@ -145,7 +171,11 @@ export abstract class TransactionControl extends ClientState {
     if (this.transaction && !this.transaction.isImplicit) {
       throw new StateError(SqlState.ActiveSqlTransaction, 'there is already a transaction in progress');
     }
-    const options = { ...this.defaults(), ...(await this.resolveModes(modes)) };
+    this.#enter({ ...this.defaults(), ...(await this.resolveModes(modes)) });
+  }
+
+  /** An explicit transaction begins, or an implicit one becomes explicit. */
+  #enter(options: TransactionOptions): void {
     if (this.transaction) {
       this.transaction.setOptions(options);
       this.transaction.flushCatalog(this.engine.catalog);
@@ -157,14 +187,19 @@ export abstract class TransactionControl extends ClientState {
     this.limits.startTransaction();
   }
 
-  /** Modes as BEGIN and SET TRANSACTION give them; AS OF resolved. */
-  async resolveModes(modes: TransactionModes): Promise<Partial<TransactionOptions>> {
+  /** Modes as BEGIN and SET TRANSACTION give them, without AS OF. */
+  #plainModes(modes: TransactionModes): Partial<TransactionOptions> {
     const isolation = modes.isolation && isolationNamed(modes.isolation);
-    const change: { -readonly [K in keyof TransactionOptions]?: TransactionOptions[K] } = {
+    return {
       ...(isolation && { isolation: this.grantedIsolation(isolation) }),
       ...(modes.priority && { priority: modes.priority }),
       ...(modes.readOnly !== undefined && { readOnly: modes.readOnly }),
     };
+  }
+
+  /** Modes as BEGIN and SET TRANSACTION give them; AS OF resolved. */
+  async resolveModes(modes: TransactionModes): Promise<Partial<TransactionOptions>> {
+    const change: { -readonly [K in keyof TransactionOptions]?: TransactionOptions[K] } = this.#plainModes(modes);
     if (modes.asOf) {
       if (modes.readOnly === false) {
         throw new StatementError(SqlState.SyntaxError, 'AS OF SYSTEM TIME specified with READ WRITE mode');
