@@ -24,6 +24,7 @@ export {
   type OpenOptions,
   type QueryResult,
   type RestoreOptions,
+  type RowDifference,
   type Targets,
   Varve,
 } from './server/varve.ts';

@@ -42,6 +42,7 @@ import { registerRestore } from '../restore/registerRestore.ts';
 import { registerForkFunctions } from './forkFunctions.ts';
 import { Forks } from './forks.ts';
 import { registerGcStatus } from './gcStatus.ts';
+import { registerHistoryFunctions } from './historyFunctions.ts';
 import { registerInternals } from './internals.ts';
 import { defaultMemoryBytes, isReservedTable, registerMemory } from './memoryTable.ts';
 import { registerNodeFunctions } from './nodeFunctions.ts';
@@ -103,6 +104,7 @@ export class Database {
     registerDroppedData(engine, jobs);
     registerUserfileFunctions(engine.functions, storage);
     registerForkFunctions(this);
+    registerHistoryFunctions(this);
   }
 
   /** 22023 for options that cannot be. */

@@ -6,19 +6,24 @@
  * `connect()` opens another.
  */
 import type { Clock } from '../base/clock.ts';
+import { utf8Encode } from '../base/bytes.ts';
 import { StatementError } from '../base/errors.ts';
 import { SqlState } from '../base/sqlState.ts';
+import type { Timestamp } from '../base/timestamp.ts';
 import { quoteLiteral, quoteName } from '../catalog/names.ts';
-import { sqlTypeName } from '../catalog/type.ts';
+import { sqlTypeName, Type } from '../catalog/type.ts';
+import { asOfValue } from '../sql/exec/asOf.ts';
 import { splitName } from '../sql/exec/catalogLookup.ts';
 import type { Notice, StatementResult } from '../sql/exec/statement.ts';
 import type { Session, SessionOptions } from '../sql/exec/session.ts';
 import { Database } from './database.ts';
 import { explainTableGc, type TableGcExplanation } from './gcStatus.ts';
+import { forkSides, timeSides } from './historyFunctions.ts';
 import { JobHandle } from './jobHandle.ts';
 import { datumToJs, type JsValue, jsToDatum } from './jsValues.ts';
 import type { DatabaseOptions } from './openOptions.ts';
 import { type RunningPgServer, startPgServer } from './pgwire/pgServer.ts';
+import { type DiffRow, tableChanges } from './tableDiff.ts';
 
 export type OpenOptions = DatabaseOptions;
 
@@ -58,6 +63,17 @@ export interface RestoreOptions {
   readonly asOf?: string | Date;
   readonly intoDb?: string;
   readonly newDbName?: string;
+}
+
+/** A row that differs between two times or two databases. */
+export interface RowDifference {
+  readonly op: 'insert' | 'update' | 'delete';
+  /** The primary key's columns. */
+  readonly key: Record<string, JsValue>;
+  /** The columns that `SELECT *` shows; absent for an insert. */
+  readonly before?: Record<string, JsValue>;
+  /** Absent for a delete. */
+  readonly after?: Record<string, JsValue>;
 }
 
 /** One session: statements run one after another, in the order of the calls, and share a transaction. */
@@ -216,6 +232,40 @@ export class Varve {
     return new Varve(database);
   }
 
+  /**
+   * The rows of a table that differ: between two times (`to`: default now; each any AS OF SYSTEM TIME
+   * value), or between this database, as before, and a fork of it or of its family, as after. In
+   * primary key order. 42P01, 72000 for a time that GC has passed. Cost: the difference.
+   */
+  async diff(table: string, between: { from: string | Date; to?: string | Date } | { fork: Varve }): Promise<RowDifference[]> {
+    this.database.requireOpen();
+    const { user, names } = this.#client.session;
+    const asker = { user, names };
+    const timeZone = this.#client.session.vars.get('timezone');
+    const sides =
+      'fork' in between
+        ? await forkSides(table, [this.database, between.fork.database], asker)
+        : await timeSides(this.database, table, [this.#time(between.from), this.#time(between.to)], asker);
+    const rows: RowDifference[] = [];
+    for await (const { op, before, after } of tableChanges(...sides)) {
+      rows.push({
+        op,
+        key: rowToJs((after ?? before) as DiffRow, 'key', timeZone),
+        ...(before && { before: rowToJs(before, 'visible', timeZone) }),
+        ...(after && { after: rowToJs(after, 'visible', timeZone) }),
+      });
+    }
+    return rows;
+  }
+
+  #time(moment: string | Date | undefined): Timestamp {
+    const { kv } = this.database;
+    const reading = kv.reading();
+    if (moment === undefined) return reading;
+    const text = moment instanceof Date ? moment.toISOString() : moment;
+    return asOfValue(Type.String, utf8Encode(text), { statementTimestamp: reading, reading });
+  }
+
   /** Why a table's history reaches back as far as it does: TTL, threshold, protections, bytes, and its chains of backups. Throws 42P01. */
   async explainGc(table: string): Promise<TableGcExplanation> {
     this.database.requireOpen();
@@ -238,6 +288,11 @@ export class Varve {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
+}
+
+function rowToJs({ columns, values }: DiffRow, part: 'key' | 'visible', timeZone: string): Record<string, JsValue> {
+  const skip = part === 'key' ? 0 : columns.key.length;
+  return Object.fromEntries(columns[part].map(({ name, type }, i) => [name, datumToJs(type, values[skip + i] ?? null, timeZone)]));
 }
 
 function targetsText(targets: Targets): string {

@@ -2,7 +2,7 @@
  * Golden scripts of the engine room: ranges, leases, nodes, zones, GC and protection, in SQL on a
  * whole database of three nodes and a manual clock. Masked: ids that are drawn, stray microseconds.
  *
- *   sql [user=joe]  runs the statements in the input and prints notices, each result's rows or tag,
+ *   sql [user=joe] [fork=w1]  runs the statements in the input and prints notices, each result's rows or tag,
  *                   or the error. `$NAME` stands for a time that `mark` took, in AS OF SYSTEM TIME's
  *                   decimal form; `$job` for the last job id that a result had
  *   mark NAME       takes the present time
@@ -44,8 +44,9 @@ goldenSuite('engine', async () => {
       return mark !== undefined ? formatDecimal(mark) : name === 'job' ? String(job) : whole;
     });
     const user = command.arg('user') ?? 'root';
-    const session = sessions.get(user) ?? db.newSession({ user });
-    sessions.set(user, session);
+    const fork = command.arg('fork') ?? 'main';
+    const session = sessions.get(`${user}@${fork}`) ?? db.forks.require(fork).newSession({ user });
+    sessions.set(`${user}@${fork}`, session);
     const outputs: string[] = [];
     const onResult = (result: StatementResult): void => {
       for (const notice of result.notices) {
