@@ -7,7 +7,7 @@
  *       holes: what cannot be restored is not appended to
  *   T3  a layer whose job may still take it back (paused after its manifest, say) is not continued
  */
-import { StateError, StatementError, type VarveError } from '../base/errors.ts';
+import { isVarveError, StateError, StatementError, type VarveError } from '../base/errors.ts';
 import { SqlState } from '../base/sqlState.ts';
 import type { Timestamp } from '../base/timestamp.ts';
 import { formatUtc } from '../base/timestamp.ts';
@@ -18,7 +18,8 @@ import { DIRECTORY_STEP_MICROS, directoryTime, fullDirectory, incrementalDirecto
 import type { CoveredSpan } from './coverage.ts';
 import { proveCoverage } from './coverage.ts';
 import type { Reservation } from './directoryReservations.ts';
-import type { Layer } from './manifest.ts';
+import type { Layer, Manifest } from './manifest.ts';
+import { readManifest } from './manifest.ts';
 
 /** What the statement said after INTO. */
 export type DestinationRequest =
@@ -111,6 +112,45 @@ export async function findFreeDirectory(
   }
 }
 
+/**
+ * Throws 22023 when the newest full of the collection has nothing to do with a new one: LATEST would turn
+ * to other targets. Related are backups that share a target by name, or within one cluster by id, so
+ * that a renamed database and a cluster restored from this very collection go on in it. What cannot be read
+ * says nothing: a damaged full must not keep anybody from taking the next.
+ */
+export async function checkSameCollection(storage: ExternalStorage, request: CollectionRequest, signal?: AbortSignal): Promise<void> {
+  if (!storage.capabilities.list) return;
+  let newest: Manifest;
+  try {
+    ({ manifest: newest } = await readManifest(storage, await readLatest(storage, signal), signal));
+  } catch (error) {
+    if (isVarveError(error) && UNREADABLE.has(error.code)) return;
+    throw error;
+  }
+  const isSameCluster = newest.clusterId === request.clusterId;
+  const isRelated =
+    newest.scope === request.scope &&
+    (newest.targets.some((name) => request.names.includes(name)) ||
+      (isSameCluster && newest.targetIds.some((id) => request.ids.includes(id))));
+  if (isRelated) return;
+  throw new StatementError(SqlState.InvalidParameterValue, `the collection "${storage.uri}" holds backups of other targets`, {
+    detail: `its newest full backup is of ${newest.targets.join(', ')}; this one would be of ${request.names.join(', ')}`,
+    hint: 'give each set of targets a collection of its own: another URI after INTO',
+  });
+}
+
+/** What a new full is of. */
+export interface CollectionRequest {
+  readonly clusterId: string;
+  readonly scope: string;
+  /** As a manifest's targets. */
+  readonly names: readonly string[];
+  readonly ids: readonly number[];
+}
+
+/** There is no full, it is damaged, or of a later version or encrypted. */
+const UNREADABLE: ReadonlySet<string> = new Set([SqlState.UndefinedFile, SqlState.DataCorrupted, SqlState.FeatureNotSupported]);
+
 /** What of a statement the layer before it must fit. */
 export interface LayerRequest {
   readonly clusterId: string;
@@ -164,6 +204,6 @@ export function checkContinues(prior: PriorLayers, request: LayerRequest): void 
 function wrongTargets(message: string, targets: readonly string[]): VarveError {
   return new StatementError(SqlState.InvalidParameterValue, message, {
     detail: `the chain holds ${targets.join(', ')}`,
-    hint: 'an incremental backup has the targets of its chain; take a new full backup for others: BACKUP ... INTO',
+    hint: 'an incremental backup has the targets of its chain; take a full backup of others into a collection of their own: BACKUP ... INTO',
   });
 }

@@ -29,7 +29,7 @@ import type { BackupTargets as TargetsAst } from '../sql/parse/ast.ts';
 import type { ExternalStorage, StorageFactory } from '../storage/externalStorage.ts';
 
 import type { DestinationRequest, PriorLayers } from './backupDestination.ts';
-import { checkContinues, findFreeDirectory, findPriorLayers } from './backupDestination.ts';
+import { checkContinues, checkSameCollection, findFreeDirectory, findPriorLayers } from './backupDestination.ts';
 import type { BackupDetails } from './backupDetails.ts';
 import { BACKUP_JOB_TYPE, detailsFromJson, detailsToJson } from './backupDetails.ts';
 import { descriptorHistory, introducedSpans, spansOfDescriptors, spansOfHistory, vanishedTables } from './backupSpans.ts';
@@ -109,7 +109,7 @@ async function planOnce(
     signal: request.signal,
   });
   try {
-    const plan = await makePlan(deps, request, prior, { directory: reservation.directory, endTime }, marginMicros);
+    const plan = await makePlan(deps, request, storage, prior, { directory: reservation.directory, endTime }, marginMicros);
     await readStart(() =>
       commit(async (txn) => {
         // A transaction of the user's own may commit the job much later.
@@ -160,6 +160,7 @@ interface BackupPlan {
 async function makePlan(
   deps: BackupPlanningDeps,
   request: BackupRequest,
+  storage: ExternalStorage,
   prior: PriorLayers | undefined,
   { directory, endTime }: { readonly directory: string; readonly endTime: Timestamp },
   marginMicros: number,
@@ -180,6 +181,9 @@ async function makePlan(
       goneIds: new Set(prior.newest.manifest.targetIds.filter((id) => !isPublic(snapshot, id))),
       endTime: request.asOf,
     });
+  } else {
+    const { scope, names, requested } = targets;
+    await checkSameCollection(storage, { clusterId: kv.clusterId, scope, names, ids: requested.map(({ id }) => id) }, request.signal);
   }
   const startTime = prior?.newest.manifest.endTime ?? MIN_TIMESTAMP;
   const liveSpans = spansOfDescriptors(targets.descriptors);
