@@ -88,7 +88,7 @@ export function parseSetting(setting: SettingDefinition, value: string | number 
       }
       if (!/\d/.test(text)) {
         throw new StatementError(
-          SqlState.InvalidTextRepresentation,
+          SqlState.InvalidParameterValue,
           `could not parse "${text}" as type interval: interval without a number`,
         );
       }

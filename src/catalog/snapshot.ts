@@ -74,6 +74,14 @@ export function nameKey(parentId: number, schemaId: number, name: string): strin
   return `${parentId}/${schemaId}/${name}`;
 }
 
+/** The content of a time whose schemas may be gone: whatever is looked up fails with that. */
+export function unreadableContent(error: Error): CatalogContent {
+  const refuse = (): never => {
+    throw error;
+  };
+  return { version: -1, descriptorOf: refuse, ids: refuse, idOf: refuse, names: refuse };
+}
+
 export class CatalogSnapshot {
   private readonly content: CatalogContent;
   /** The read timestamp it shows. */

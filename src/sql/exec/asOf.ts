@@ -65,16 +65,23 @@ async function microsOf(expr: Expr, context: AsOfContext): Promise<number> {
   if (expr.kind === 'call') {
     const name = expr.name.parts.at(-1)?.text.toLowerCase() ?? '';
     if (name === 'follower_read_timestamp' || name === 'experimental_follower_read_timestamp') {
+      if (expr.args.length > 0) throw await unknownSignature(name, expr.args, context);
       return context.statementTimestamp - FOLLOWER_READ_LAG_MICROS;
     }
     if (name === 'with_max_staleness' || name === 'with_min_timestamp') return boundOf(expr, name, context);
-    refuse(
-      'only constant expressions, with_min_timestamp, with_max_staleness, or follower_read_timestamp are allowed',
-      SqlState.SyntaxError,
-    );
+    throw new StatementError(SqlState.SyntaxError, 'AS OF SYSTEM TIME: only constant expressions or follower_read_timestamp are allowed', {
+      hint: 'with_min_timestamp and with_max_staleness are taken too',
+    });
   }
+  if (expr.kind === 'subquery') throw new StatementError(SqlState.FeatureNotSupported, 'subqueries are not allowed in AS OF SYSTEM TIME');
   const { type, value } = await context.evaluate(expr);
   return valueMicros(type, value, context);
+}
+
+async function unknownSignature(name: string, args: readonly Expr[], context: AsOfContext): Promise<StatementError> {
+  const types: string[] = [];
+  for (const arg of args) types.push(familyName((await context.evaluate(arg)).type));
+  return new StatementError(SqlState.UndefinedFunction, `unknown signature: ${name}(${types.join(', ')}) (desired <timestamptz>)`);
 }
 
 async function boundOf(call: CallExpr, name: string, context: AsOfContext): Promise<number> {
@@ -115,11 +122,10 @@ function nanosToMicros(text: string): number {
   return micros ?? refuse(`value is neither timestamp, decimal, nor interval: ${text}`);
 }
 
-function before(interval: Interval, context: AsOfTimes): number {
+/** The future is refused with all other times; an interval of less than a microsecond is the present, which no text can mean. */
+function before(interval: Interval, context: AsOfTimes, written = formatInterval(interval)): number {
   const micros = Number(addInterval(context.statementTimestamp, interval));
-  if (micros >= context.statementTimestamp) {
-    refuse(`interval value '${formatInterval(interval)}' too large, AS OF interval must be <= -1µs`);
-  }
+  if (micros === Number(context.statementTimestamp)) refuse(`interval value '${written}' too small, absolute value must be >= 1µs`);
   return micros;
 }
 
@@ -135,7 +141,7 @@ function textMicros(text: string, context: AsOfTimes): number {
     } catch {
       return refuse('value is neither timestamp, decimal, nor interval');
     }
-    return before(interval, context);
+    return before(interval, context, text);
   }
 }
 

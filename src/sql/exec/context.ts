@@ -6,7 +6,9 @@ import { StatementError } from '../../base/errors.ts';
 import { SqlState } from '../../base/sqlState.ts';
 import type { Timestamp } from '../../base/timestamp.ts';
 import { parseUuid } from '../../catalog/datumText.ts';
-import type { CatalogSnapshot, NameContext } from '../../catalog/catalog.ts';
+import type { NameContext } from '../../catalog/catalog.ts';
+import { CatalogSnapshot, unreadableContent } from '../../catalog/snapshot.ts';
+import { HistoryGoneError } from '../../gc/thresholds.ts';
 import type { Datum } from '../../catalog/datum.ts';
 import type { TableDescriptor } from '../../catalog/descriptor.ts';
 import { hasPrivilege, isAdmin } from '../../catalog/privileges.ts';
@@ -79,7 +81,14 @@ export class RunContext implements StatementContext {
   }
 
   async catalog(): Promise<CatalogSnapshot> {
-    this.#snapshot = this.engine.catalog.snapshotNow(this.reader) ?? (await this.engine.catalog.snapshot(this.reader));
+    const { catalog } = this.engine;
+    try {
+      this.#snapshot = catalog.snapshotNow(this.reader) ?? (await catalog.snapshot(this.reader));
+    } catch (error) {
+      // The schemas of that time cannot be known. A statement that names nothing stored runs all the same.
+      if (!(error instanceof HistoryGoneError)) throw error;
+      this.#snapshot = new CatalogSnapshot(unreadableContent(error), this.reader.readTimestamp);
+    }
     return this.#snapshot;
   }
 
@@ -137,6 +146,7 @@ export class RunContext implements StatementContext {
       statementTimestamp: this.statementTimestamp,
       logicalTimestamp: transaction.reader.readTimestamp,
       clock: kv.clock,
+      signal: this.signal,
       session: session.values,
       random: () => engine.random.float(),
       uniqueRowId: () => kv.ids.int8(),

@@ -188,13 +188,15 @@ async function rowsOf(context: RunContext, stmt: Show): Promise<Datum[][]> {
       if (named !== undefined && context.engine.virtualTables.hasSchema(named)) {
         return virtualTableRows(context.engine.virtualTables, named, stmt.withComment);
       }
+      // Estimates come of statistics that are collected all the time; without them nothing is known.
+      const isCounted = context.engine.settings.bool('sql.stats.automatic_collection.enabled');
       return (await relationsIn(context, stmt.from)).map(({ schema, table }) =>
         [
           text(schema),
           text(table.name),
           text(table.sequence ? 'sequence' : table.view ? 'view' : 'table'),
           text(table.privileges.owner),
-          table.sequence || table.view
+          table.sequence || table.view || !isCounted
             ? 0
             : context.engine.kv.stats(indexSpan(table, table.primaryIndex)).liveKeys / Math.max(1, table.families.length),
           null,

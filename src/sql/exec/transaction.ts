@@ -59,8 +59,8 @@ export class SessionTransaction {
   isImplicit: boolean;
   /** Statements run so far, which AS OF SYSTEM TIME and cockroach_restart ask about. */
   statementCount = 0;
-  /** What now() is: fixed when the transaction begins. */
-  readonly startTimestamp: Timestamp;
+  /** What now() is: fixed when the transaction begins, or by SET TRANSACTION AS OF. */
+  startTimestamp: Timestamp;
 
   constructor(kv: Kv, options: TransactionOptions, isImplicit: boolean) {
     this.#kv = kv;
@@ -139,10 +139,10 @@ export class SessionTransaction {
       next.isolation === this.#options.isolation &&
       next.priority === this.#options.priority &&
       next.readOnly === this.#options.readOnly;
-    if (isSame) return;
-    if (this.#options.asOf !== undefined && change.readOnly === false) {
-      throw new StatementError(SqlState.ReadOnlySqlTransaction, 'cannot set a read-write transaction under AS OF SYSTEM TIME');
+    if (next.asOf !== undefined && change.readOnly === false) {
+      throw new StatementError(SqlState.SyntaxError, 'AS OF SYSTEM TIME specified with READ WRITE mode');
     }
+    if (isSame) return;
     if (this.statementCount > 0 || this.hasWrites) {
       if (next.isolation !== this.#options.isolation) {
         throw new StateError(SqlState.ActiveSqlTransaction, 'cannot change the isolation level of a running transaction');
@@ -156,6 +156,7 @@ export class SessionTransaction {
     this.#txn?.rollback();
     this.#options = next;
     this.#reader = this.#open();
+    if (next.asOf !== undefined) this.startTimestamp = next.asOf;
   }
 
   /** Throws 25P02 unless statements may run. */

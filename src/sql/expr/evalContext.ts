@@ -87,6 +87,8 @@ export interface EvalContext {
   readonly logicalTimestamp: Timestamp;
   /** clock_timestamp(). */
   readonly clock: Clock;
+  /** Aborts when the statement is to end: for what waits. */
+  readonly signal?: AbortSignal;
   readonly session: SessionValues;
   /** A float in [0, 1) from the injected source. */
   random(): number;

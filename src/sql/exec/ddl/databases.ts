@@ -65,9 +65,10 @@ export async function alterDatabase(change: SchemaChange, stmt: AlterDatabase): 
     case 'rename': {
       const name = action.newName.text;
       if (name === '') throw new StatementError(SqlState.SyntaxError, 'empty database name');
-      change.check(database, 'DROP');
+      await requireMayRename(change, database);
       if (name === database.name) return;
       refuseNamedInViews(change, 'database', (view) => change.snapshot.fullName(view)[0] === database.name);
+      refuseNamedInDefaults(change, database);
       if (change.snapshot.lookup(0, 0, name) !== undefined) {
         throw new StatementError(SqlState.DuplicateDatabase, `the new database name "${name}" already exists`);
       }
@@ -159,7 +160,39 @@ function refuseNamedInViews(change: SchemaChange, what: 'database' | 'schema', i
   }
 }
 
-/** RENAME TO of a table, view or sequence; a qualified name must stay in the database. */
+/** 42501 unless the user owns the database and may create one; 01000 for the current one under sql_safe_updates. */
+async function requireMayRename(change: SchemaChange, database: DatabaseDescriptor): Promise<void> {
+  const { session } = change.context;
+  requireOwner(change, database);
+  if (!(await hasSystemPrivilege(change.txn, change.roles, 'CREATEDB'))) {
+    throw new StatementError(SqlState.InsufficientPrivilege, 'permission denied to rename database');
+  }
+  if (session.vars.isOn('sql_safe_updates') && change.context.names.currentDatabase === database.name) {
+    throw new StatementError(SqlState.Warning, 'rejected (sql_safe_updates = true): RENAME DATABASE on current database');
+  }
+}
+
+/** 2BP01 when a default elsewhere reads a sequence of the database, or names it with the database. */
+function refuseNamedInDefaults(change: SchemaChange, database: DatabaseDescriptor): void {
+  const { snapshot } = change;
+  for (const sequence of snapshot.tablesOf(database.id)) {
+    if (!sequence.sequence) continue;
+    for (const id of sequence.dependedOnByIds) {
+      const user = snapshot.tableById(id);
+      if (!user || user.view || user.parentId === database.id) continue;
+      const column = user.columns.find((one) => one.usesSequenceIds?.includes(sequence.id));
+      if (!column) continue;
+      const [by, of] = [user, sequence].map((one) => quoteNames(snapshot.fullName(one)));
+      throw new StateError(
+        SqlState.DependentObjectsStillExist,
+        `cannot rename database because relation "${by}" depends on relation "${of}"`,
+        { hint: `you can drop the column default "${column.name}" of "${of}" referencing "${by}"` },
+      );
+    }
+  }
+}
+
+/** RENAME TO of a table, view or sequence; a qualified name may lie in another database if nothing ties it to its own. */
 export async function renameRelation(change: SchemaChange, table: TableDescriptor, newName: ObjectName): Promise<void> {
   change.check(table, 'DROP');
   const database = change.snapshot.databaseById(table.parentId);
@@ -169,11 +202,9 @@ export async function renameRelation(change: SchemaChange, table: TableDescripto
   const name = parts.at(-1) ?? '';
   if (name === '') throw new StatementError(SqlState.SyntaxError, 'empty table name');
   const schema = parts.length > 1 ? change.snapshot.resolveTarget(parts, change.context.names).schema : own;
-  if (schema.database.id !== database.id) {
-    throw new StatementError(SqlState.FeatureNotSupported, 'cannot change the database of a relation with RENAME TO');
-  }
   change.check(schema.descriptor ?? schema.database, 'CREATE');
-  await moveRelation(change, table, schema.id, name);
+  if (schema.database.id !== database.id) refuseTies(change, table);
+  await moveRelation(change, table, schema.id, name, schema.database.id);
 }
 
 /** The schema that SET SCHEMA names, in an object's own database. 0A000 for a virtual one, 42501 without CREATE. */
@@ -186,13 +217,31 @@ export function schemaToMoveTo(change: SchemaChange, database: DatabaseDescripto
   return schema;
 }
 
-export async function moveRelation(change: SchemaChange, table: TableDescriptor, schemaId: number, name: string): Promise<void> {
-  if (schemaId === table.schemaId && name === table.name) return;
-  const taken = change.snapshot.lookup(table.parentId, schemaId, name);
+/** 0A000 for a relation that could not go on in another database: what it is tied to stays behind. */
+function refuseTies(change: SchemaChange, table: TableDescriptor): void {
+  const usesSequence = table.columns.some((column) => (column.usesSequenceIds ?? column.ownsSequenceIds ?? []).length > 0);
+  const usesType = table.columns.some((column) => column.type.family === 'enum' || column.type.element?.family === 'enum');
+  const isOwned = table.sequence?.ownedBy !== undefined;
+  const isUsedByDefault = table.sequence !== undefined && table.dependedOnByIds.length > 0;
+  if (table.foreignKeys.length + table.referencedByIds.length === 0 && !usesSequence && !usesType && !isOwned && !isUsedByDefault) return;
+  throw new StatementError(SqlState.FeatureNotSupported, 'cannot change the database of a relation with RENAME TO', {
+    detail: `${quoteNames(change.snapshot.fullName(table))} is tied to types, sequences, defaults or foreign keys of its database`,
+  });
+}
+
+export async function moveRelation(
+  change: SchemaChange,
+  table: TableDescriptor,
+  schemaId: number,
+  name: string,
+  databaseId: number = table.parentId,
+): Promise<void> {
+  if (schemaId === table.schemaId && name === table.name && databaseId === table.parentId) return;
+  const taken = change.snapshot.lookup(databaseId, schemaId, name);
   if (taken !== undefined) throw alreadyExists(change.snapshot.byId(taken), name);
   await change.deleteName(table.parentId, table.schemaId, table.name);
-  await change.writeName(table.parentId, schemaId, name, table.id);
-  await change.write(updated(table, { name, schemaId }));
+  await change.writeName(databaseId, schemaId, name, table.id);
+  await change.write(updated(table, { name, schemaId, parentId: databaseId }));
 }
 
 export async function alterRelation(change: SchemaChange, stmt: AlterRelation): Promise<void> {

@@ -30,7 +30,10 @@ export function checkViewsStand(snapshot: CatalogSnapshot, before: TableDescript
   if (before.dependedOnByIds.length === 0 || after.state === 'DROP') return;
   for (const view of dependentViews(snapshot, before)) {
     if (!after.dependedOnByIds.includes(view.id)) continue;
-    if (before.name !== after.name) throw dependsOnIt(snapshot, `cannot rename relation "${before.name}"`, before, view);
+    if (before.name !== after.name || before.parentId !== after.parentId) {
+      const name = view.parentId === before.parentId ? before.name : quoteNames(snapshot.fullName(before));
+      throw dependsOnIt(snapshot, `cannot rename relation "${name}"`, before, view);
+    }
     if (before.schemaId !== after.schemaId) {
       throw dependsOnIt(snapshot, `cannot set schema on relation "${before.name}"`, before, view);
     }

@@ -2,6 +2,7 @@
  * Functions about the session and the server, ids, and crdb_internal's few.
  */
 import { type Bytes as ByteString, utf8Decode, utf8Encode } from '../../../base/bytes.ts';
+import { sleep } from '../../../base/clock.ts';
 import { StatementError } from '../../../base/errors.ts';
 import { SqlState } from '../../../base/sqlState.ts';
 import type { Datum, Decimal } from '../../../catalog/datum.ts';
@@ -100,6 +101,17 @@ export const systemFunctions: readonly Overload[] = [
     const nanos = (at as Decimal).truncated().toBigInt();
     return nanos === undefined ? null : Number(nanos / 1000n);
   }),
+  // Sleeps on the injected clock; ends early with the statement.
+  {
+    name: 'pg_sleep',
+    params: [Type.Float8],
+    returns: Bool,
+    volatility: 'volatile',
+    asyncFn: async (ctx, seconds) => {
+      await sleep(ctx.clock, Math.max(0, Math.round(Number(seconds) * 1_000_000)), ctx.signal);
+      return true;
+    },
+  },
   contextual('pg_backend_pid', [], Int8, 'stable', () => -1),
   contextual('pg_is_in_recovery', [], Bool, 'stable', () => false),
   contextual('pg_is_xlog_replay_paused', [], Bool, 'stable', () => false),
