@@ -6,8 +6,8 @@
  *       readable any more has no job, and a job's history cannot be collected under it
  *   N2  tables that continue are protected from the layer's start; introduced ones from its end, or
  *       with revision history from the time from which the layer holds all of it
- *   N3  a full with revision history starts at the highest GC threshold of its tables; an attempt
- *       that GC overtakes takes a later one
+ *   N3  a full with revision history starts at the highest GC threshold of its tables, and not before
+ *       the last of its targets was made; an attempt that GC overtakes takes a later one
  */
 import { StatementError } from '../base/errors.ts';
 import { tableOfKey } from '../kv/indexOfKey.ts';
@@ -32,7 +32,7 @@ import type { DestinationRequest, PriorLayers } from './backupDestination.ts';
 import { checkContinues, checkSameCollection, findFreeDirectory, findPriorLayers } from './backupDestination.ts';
 import type { BackupDetails } from './backupDetails.ts';
 import { BACKUP_JOB_TYPE, detailsFromJson, detailsToJson } from './backupDetails.ts';
-import { descriptorHistory, introducedSpans, spansOfDescriptors, spansOfHistory, vanishedTables } from './backupSpans.ts';
+import { descriptorHistory, introducedSpans, publicSince, spansOfDescriptors, spansOfHistory, vanishedTables } from './backupSpans.ts';
 import type { ResolvedTargets } from './backupTargets.ts';
 import { resolveTargets } from './backupTargets.ts';
 import type { DirectoryReservations } from './directoryReservations.ts';
@@ -290,7 +290,9 @@ async function tellHistory(
         },
       );
     }
-    const until = Math.max(from, ...vanished.map((table) => table.until));
+    // A full claims no time at which one of its targets did not stand yet: a table that TRUNCATE made has another id.
+    const standing = prior ? [] : targets.requested.map(({ id }) => publicSince(changes, id));
+    const until = Math.max(from, ...standing, ...vanished.map((table) => table.until));
     // Dropped tables may have a later threshold than those that are left; beyond it they are not told of.
     // What the clock moves from look to look is for the next attempt's margin.
     const readable = prior ? [] : tableIdsOf(spansOfHistory(changes)).map((id) => deps.kv.gc.thresholds.of(id) + 1 + marginMicros);

@@ -14,7 +14,7 @@ import type { Bytes } from '../base/bytes.ts';
 import type { Span } from '../base/span.ts';
 import { mergeSpans, subtractSpans } from '../base/span.ts';
 import { hasTestFault } from '../base/testFaults.ts';
-import type { Timestamp } from '../base/timestamp.ts';
+import { MIN_TIMESTAMP, type Timestamp } from '../base/timestamp.ts';
 import { DESCRIPTOR_SPAN } from '../catalog/catalogContent.ts';
 import { allIndexes, type Descriptor, type TableDescriptor } from '../catalog/descriptor.ts';
 import { decodeDescriptor } from '../catalog/descriptorCodec.ts';
@@ -97,6 +97,17 @@ const PIECE_BYTES = 1 << 20;
 /** Spans of every version that was PUBLIC at some time of a history (X3). */
 export function spansOfHistory(history: readonly DescriptorChange[]): Span[] {
   return spansOfDescriptors(history.flatMap(({ descriptor }) => descriptor ?? []));
+}
+
+/** From when on the descriptor has been PUBLIC without a break up to the history's end; 0 when the history tells of none of that. */
+export function publicSince(history: readonly DescriptorChange[], id: number): Timestamp {
+  let since: Timestamp | undefined;
+  for (const change of history) {
+    if (change.id !== id) continue;
+    if (change.descriptor?.state !== 'PUBLIC') since = undefined;
+    else since ??= change.time;
+  }
+  return since ?? MIN_TIMESTAMP;
 }
 
 /** A table that stood in a history, and of which nothing is left in the catalog of today. */
