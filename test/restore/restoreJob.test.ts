@@ -352,6 +352,7 @@ test('what it goes into is dropped meanwhile: the restore fails at the end and l
 test('several databases at once, with references between them, and a long chain of layers', async () => {
   const database = await TestDatabase.open();
   await database.run(
+    'SET CLUSTER SETTING sql.cross_db_fks.enabled = true',
     'CREATE DATABASE a; CREATE DATABASE b',
     'CREATE TABLE a.public.parent (id INT PRIMARY KEY, v INT)',
     'CREATE TABLE b.public.child (id INT PRIMARY KEY, p INT REFERENCES a.public.parent (id))',
