@@ -19,8 +19,8 @@ import type { Span } from '../base/span.ts';
 import { firstAtOrAfter } from './hooks.ts';
 import { bufferedBytes } from './memory.ts';
 
-// The package is CommonJS: what is imported is its exports object.
-const BTree = sortedBtree.default;
+// Loaders differ in what the default of a CommonJS package is: Node gives its exports, bundlers the class itself.
+const BTree = sortedBtree.default ?? (sortedBtree as unknown as typeof sortedBtree.default);
 type Writes = InstanceType<typeof BTree<Bytes, Bytes | null>>;
 
 /** A state of the buffer. */
