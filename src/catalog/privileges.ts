@@ -151,6 +151,11 @@ export function checkPrivilege(user: Grantees, desc: Descriptor, privilege: Priv
   throw lacks(user, privilege, `${objectWord(desc)} ${desc.name}`);
 }
 
+/** Throws 42501 for what stands in a schema that the user may not use. Everybody may use schema public, which has no descriptor. */
+export function checkUsable(user: Grantees, schema: { readonly descriptor?: Descriptor | undefined }): void {
+  if (schema.descriptor) checkPrivilege(user, schema.descriptor, 'USAGE');
+}
+
 /** Throws 42501 unless the user may pass each privilege on. */
 export function checkGrantable(user: Grantees, desc: Descriptor, wanted: readonly Privilege[]): void {
   if (wanted.every((privilege) => mayGrant(user, desc.privileges, privilege))) return;

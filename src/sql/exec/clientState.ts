@@ -26,6 +26,16 @@ export interface SessionOptions {
   readonly clientAddress?: string;
 }
 
+/** What the login decides: no start-up option does, and no function. */
+const FIXED_BY_LOGIN: ReadonlySet<string> = new Set([
+  'is_superuser',
+  'node_id',
+  'role',
+  'session_authorization',
+  'session_id',
+  'session_user',
+]);
+
 export class ClientState {
   readonly engine: EngineServices;
   readonly id: string;
@@ -34,6 +44,8 @@ export class ClientState {
   readonly vars: SessionVars;
   /** What expressions see of the session. */
   readonly values: SessionValues;
+  /** Who connected; SET ROLE leaves it. */
+  readonly sessionUser: string;
   #user: string;
   /** The open transaction, an implicit one too. */
   transaction: SessionTransaction | undefined;
@@ -57,7 +69,11 @@ export class ClientState {
     this.nodeId = options.nodeId ?? 1;
     this.clientAddress = options.clientAddress;
     this.startedAt = engine.kv.clock.nowMicros();
-    this.#user = options.user ?? 'root';
+    this.sessionUser = options.user ?? 'root';
+    this.#user = this.sessionUser;
+    for (const name of Object.keys(options.variables ?? {})) {
+      if (FIXED_BY_LOGIN.has(name)) throw new StatementError(SqlState.CantChangeRuntimeParam, `parameter "${name}" cannot be changed`);
+    }
     this.vars = new SessionVars({
       database: options.database ?? 'defaultdb',
       session_user: this.#user,
@@ -74,7 +90,7 @@ export class ClientState {
         return vars.get('timezone');
       },
       get user() {
-        return session.#user;
+        return session.user;
       },
       get database() {
         return vars.get('database');
@@ -92,18 +108,25 @@ export class ClientState {
           return undefined;
         }
       },
-      setVariable: (name, value, local) => this.setVariable(name, value, local),
+      setVariable: (name, value, local) => {
+        // SET ROLE asks who may; an expression cannot.
+        if (name === 'role')
+          throw new StatementError(SqlState.FeatureNotSupported, 'set_config() cannot set "role"', { hint: 'use SET ROLE' });
+        this.setVariable(name, value, local);
+      },
     };
   }
 
+  /** Whose privileges count: who connected, or the role of SET ROLE. */
   get user(): string {
+    if (this.#userVersion !== this.vars.version) {
+      this.#userVersion = this.vars.version;
+      const role = this.vars.get('role');
+      this.#user = role === 'none' ? this.sessionUser : role;
+    }
     return this.#user;
   }
-  /** SET ROLE, RESET ROLE. */
-  set user(name: string) {
-    this.#user = name;
-    this.#names = undefined;
-  }
+  #userVersion = -1;
   get database(): string {
     return this.vars.get('database');
   }
@@ -117,12 +140,12 @@ export class ClientState {
       this.#planKey = JSON.stringify([
         database,
         path,
-        this.#user,
+        this.user,
         this.vars.get('timezone'),
         this.vars.get('sql_safe_updates'),
         this.vars.get('default_int_size'),
       ]);
-      const searchPath = splitSearchPath(path).map((name) => (name === '$user' ? this.#user : name));
+      const searchPath = splitSearchPath(path).map((name) => (name === '$user' ? this.user : name));
       this.#names = { currentDatabase: database, searchPath };
     }
     return this.#names;

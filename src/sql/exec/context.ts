@@ -10,8 +10,8 @@ import type { NameContext } from '../../catalog/catalog.ts';
 import { CatalogSnapshot, unreadableContent } from '../../catalog/snapshot.ts';
 import { HistoryGoneError } from '../../gc/thresholds.ts';
 import type { Datum } from '../../catalog/datum.ts';
-import type { TableDescriptor } from '../../catalog/descriptor.ts';
-import { hasPrivilege, isAdmin } from '../../catalog/privileges.ts';
+import type { Privilege, TableDescriptor } from '../../catalog/descriptor.ts';
+import { checkPrivilege, hasPrivilege, isAdmin } from '../../catalog/privileges.ts';
 import { advanceCounter } from '../../catalog/sequences.ts';
 import { type ColumnType, familyName, Type } from '../../catalog/type.ts';
 import { rolesOf } from '../../catalog/users.ts';
@@ -24,6 +24,7 @@ import type { Expr } from '../parse/ast.ts';
 import { resolveAsOf } from './asOf.ts';
 import { SnapshotLookup, splitName } from './catalogLookup.ts';
 import { runCorrelated } from './executor.ts';
+import { answer } from './privilegeQuestions.ts';
 import type { Run } from './run.ts';
 import type { EngineServices, Notice, SessionState, StatementContext } from './statement.ts';
 import type { SessionTransaction } from './transaction.ts';
@@ -160,24 +161,9 @@ export class RunContext implements StatementContext {
       sequences: new ContextSequences(this),
       catalog: new LazyLookup(asLookup),
       runSubquery,
-      hasPrivilege: (user, kind, object, privilege) => this.#hasPrivilege(user, kind, object, privilege),
+      hasPrivilege: (question) => answer(this, question),
       notice: (message) => this.notice(message),
     };
-  }
-
-  #hasPrivilege(user: string, kind: 'table' | 'schema' | 'database', object: string | number, privilege: string): boolean {
-    const snapshot = this.snapshotNow();
-    const descriptor =
-      kind === 'table'
-        ? typeof object === 'number'
-          ? snapshot.tableById(object)
-          : snapshot.resolveTable(splitName(object), this.names)?.descriptor
-        : kind === 'database'
-          ? typeof object === 'number'
-            ? snapshot.databaseById(object)
-            : snapshot.database(object)
-          : undefined;
-    return descriptor ? hasPrivilege(user, descriptor.privileges, privilege.toUpperCase() as never) : user === 'root';
   }
 
   async evalDatum(expr: Expr, desired?: ColumnType): Promise<{ type: ColumnType; value: Datum }> {
@@ -312,8 +298,18 @@ class ContextSequences implements SequenceOperations {
     return descriptor;
   }
 
-  async nextval(ref: SequenceRef): Promise<number | bigint> {
+  /** The sequence, when the user holds one of the privileges; 42501 names the last. */
+  async #allowed(ref: SequenceRef, ...privileges: readonly Privilege[]): Promise<TableDescriptor> {
     const descriptor = await this.#resolve(ref);
+    const roles = await this.#context.roles();
+    if (!privileges.some((privilege) => hasPrivilege(roles, descriptor.privileges, privilege))) {
+      checkPrivilege(roles, descriptor, privileges.at(-1) ?? 'UPDATE');
+    }
+    return descriptor;
+  }
+
+  async nextval(ref: SequenceRef): Promise<number | bigint> {
+    const descriptor = await this.#allowed(ref, 'USAGE', 'UPDATE');
     const { engine, session, transaction } = this.#context;
     transaction.checkWritable('nextval()');
     // A sequence that this transaction made is not there for others yet: it counts inside.
@@ -326,7 +322,7 @@ class ContextSequences implements SequenceOperations {
   }
 
   async currval(ref: SequenceRef): Promise<number | bigint> {
-    const descriptor = await this.#resolve(ref);
+    const descriptor = await this.#allowed(ref, 'USAGE', 'SELECT');
     const value = this.#context.session.sequenceValue(descriptor.id);
     if (value === undefined) {
       throw new StatementError(
@@ -338,7 +334,7 @@ class ContextSequences implements SequenceOperations {
   }
 
   async setval(ref: SequenceRef, value: number | bigint, isCalled: boolean): Promise<void> {
-    const descriptor = await this.#resolve(ref);
+    const descriptor = await this.#allowed(ref, 'UPDATE');
     this.#context.transaction.checkWritable('setval()');
     await this.#context.engine.sequences.setval(descriptor, value, isCalled);
     if (isCalled) this.#context.session.noteSequence(descriptor.id, value);

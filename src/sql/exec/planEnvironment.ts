@@ -16,7 +16,7 @@ import { userType } from './userType.ts';
 import { sequenceTable } from './virtual/sequenceTable.ts';
 import { type ResolvedVirtual, resolveVirtual } from './virtual/virtualNames.ts';
 import { statementName } from './tags.ts';
-import { checkPrivilege } from '../../catalog/privileges.ts';
+import { checkPrivilege, checkUsable } from '../../catalog/privileges.ts';
 
 const partsOf = (name: ObjectName): string[] => name.parts.map((part) => part.text);
 
@@ -80,7 +80,10 @@ export function planEnvironment(
     }
     const object = name.id === undefined ? snapshot.requireTable(partsOf(name), names) : tableOfId(snapshot, name.id, partsOf(name));
     const { descriptor, schema } = object;
-    if (!options.isViewText) checkPrivilege(roles, descriptor, 'SELECT');
+    if (!options.isViewText) {
+      checkUsable(roles, schema);
+      checkPrivilege(roles, descriptor, 'SELECT');
+    }
     notes?.relation(name, object);
     if (descriptor.sequence) return { kind: 'virtual', table: sequenceTable(descriptor), database: schema.database.name };
     return { kind: 'table', table: descriptor, schema: schema.name, database: schema.database.name };
@@ -102,6 +105,7 @@ export function planEnvironment(
       if (descriptor.view || descriptor.sequence) {
         throw new StatementError(SqlState.WrongObjectType, `"${descriptor.name}" is not a table`);
       }
+      checkUsable(roles, schema);
       checkPrivilege(roles, descriptor, privilege);
       return { kind: 'table', table: descriptor, schema: schema.name, database: schema.database.name };
     },

@@ -6,10 +6,10 @@ import { StatementError } from '../../base/errors.ts';
 import { SqlState } from '../../base/sqlState.ts';
 import { formatDatum } from '../../catalog/datumText.ts';
 import type { Datum } from '../../catalog/datum.ts';
+import { hasSystemPrivilege } from '../../catalog/globalPrivileges.ts';
 import { hasPrivilege, isAdmin } from '../../catalog/privileges.ts';
 import { findSetting, printSetting, requireSetting } from '../../catalog/settings.ts';
 import { type ColumnType, Type } from '../../catalog/type.ts';
-import { systemTable } from '../../catalog/systemRows.ts';
 import { configureZone, discardZone, parentValue, rangeZone, type ZoneTarget, ZoneSet } from '../../catalog/zones.ts';
 import { inherit, type ZoneConfig, zoneSetting, zoneVariable } from '../../catalog/zoneConfig.ts';
 import { indexByName } from '../../catalog/descriptor.ts';
@@ -36,6 +36,7 @@ import { printStatement } from '../parse/printer.ts';
 import type { RunContext } from './context.ts';
 import { SchemaChange } from './ddl/common.ts';
 import { isolationText } from './isolationLevels.ts';
+import { permittedRole } from './setRole.ts';
 import { settingText } from './settingText.ts';
 import type { HookResult, ResultColumn, StatementContext, StatementHooks } from './statement.ts';
 
@@ -47,6 +48,11 @@ async function setVariable(context: StatementContext, stmt: SetVariable): Promis
   const [first] = stmt.values;
   if (first?.kind === 'default') {
     session.vars.reset(stmt.variable);
+    return { tag: 'SET' };
+  }
+  if (stmt.variable === 'role') {
+    const asked = await settingText(context, stmt.values, stmt.variable);
+    session.setVariable('role', await permittedRole(context, asked), stmt.scope === 'local');
     return { tag: 'SET' };
   }
   let value = await settingText(context, stmt.values, stmt.variable);
@@ -75,11 +81,15 @@ async function setTransaction(context: StatementContext, stmt: SetTransaction): 
 
 /** 42501 unless the user is in admin or has MODIFYCLUSTERSETTING, which is not enough for settings that hold secrets. */
 async function requireSettingPrivilege(context: RunContext, verb: 'set' | 'show', name: string | undefined): Promise<void> {
-  if (isAdmin(await context.roles())) return;
+  const roles = await context.roles();
+  if (isAdmin(roles)) return;
   const setting = name === undefined ? undefined : findSetting(name);
   const what = name === undefined ? 'SHOW CLUSTER SETTINGS' : `${verb} cluster setting '${name}'`;
   const needed = setting?.adminOnly ? 'admin role' : 'MODIFYCLUSTERSETTING privilege';
-  if (!setting?.adminOnly && (await systemTable('role_options').get(context.reader, context.user, 'MODIFYCLUSTERSETTING'))) return;
+  if (!setting?.adminOnly) {
+    if (await hasSystemPrivilege(context.reader, roles, 'MODIFYCLUSTERSETTING')) return;
+    if (verb === 'show' && (await hasSystemPrivilege(context.reader, roles, 'VIEWCLUSTERSETTING'))) return;
+  }
   throw new StatementError(SqlState.InsufficientPrivilege, `only users with the ${needed} are allowed to ${what}`);
 }
 

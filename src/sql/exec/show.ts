@@ -25,6 +25,7 @@ import { createTypeText, requireUserType } from './ddl/types.ts';
 import { createViewText } from './ddl/views.ts';
 import { rangeForRowColumns, showRangeForRow, showRanges, showRangesColumns } from './rangeStatements.ts';
 import { constraintText, createSequenceText, createTableText, displayExpr } from './showCreate.ts';
+import { ACCESS_COLUMNS, showAccess } from './showAccess.ts';
 import { grantColumns, showGrants } from './showGrants.ts';
 import { virtualColumnRows, virtualCreateRow, virtualNamed, virtualTableRows } from './showVirtual.ts';
 import type { HookResult, ResultColumn, StatementHooks } from './statement.ts';
@@ -123,7 +124,9 @@ function columnsOf(stmt: Show): ResultColumn[] {
     case 'grants':
       return grantColumns(stmt.target).map((name) => ({ name, type: T.String }));
     case 'grantsOnRole':
-      return asColumns({ role_name: T.String, member: T.String, is_admin: T.Bool });
+    case 'systemGrants':
+    case 'defaultPrivileges':
+      return asColumns(ACCESS_COLUMNS[stmt.what]);
     case 'ranges':
       return showRangesColumns(stmt);
     case 'rangeForRow':
@@ -298,15 +301,10 @@ async function rowsOf(context: RunContext, stmt: Show): Promise<Datum[][]> {
         ]);
     case 'grants':
       return showGrants(await SchemaChange.begin(context), stmt);
-    case 'grantsOnRole': {
-      const wanted = new Set(stmt.roles.map((role) => role.text));
-      const members = new Set(stmt.members.map((member) => member.text));
-      return (await listUsers(context.reader)).flatMap((user) =>
-        user.memberOf
-          .filter((role) => (wanted.size === 0 || wanted.has(role)) && (members.size === 0 || members.has(user.username)))
-          .map((role): Datum[] => [text(role), text(user.username), role === 'admin' && user.username === 'root']),
-      );
-    }
+    case 'grantsOnRole':
+    case 'systemGrants':
+    case 'defaultPrivileges':
+      return showAccess(context, stmt);
     case 'ranges':
       return showRanges(context, stmt);
     case 'rangeForRow':

@@ -8,13 +8,16 @@ import { StatementError } from '../../base/errors.ts';
 import { SqlState } from '../../base/sqlState.ts';
 import type { Datum } from '../../catalog/datum.ts';
 import type { TableDescriptor, TypeDescriptor } from '../../catalog/descriptor.ts';
-import { typePrivileges } from '../../catalog/privileges.ts';
+import { connectionPath, pathGrants } from '../../catalog/globalPrivileges.ts';
+import { PUBLIC_ROLE, typePrivileges } from '../../catalog/privileges.ts';
 import { pgTypname } from '../../catalog/type.ts';
+import { requireUser } from '../../catalog/users.ts';
 import { resolveTypeName } from '../../catalog/typeName.ts';
 import type { ResolvedSchema } from '../../catalog/catalog.ts';
 import type { GrantTarget, Show } from '../parse/ast.ts';
 import { partsOf, type SchemaChange } from './ddl/common.ts';
 import { allInSchemas, schemaNamed, tablesUnder } from './ddl/grantTargets.ts';
+import { roleText } from './ddl/roleNames.ts';
 import { VIRTUAL_GRANTS, virtualNamed } from './showVirtual.ts';
 import { text } from './virtual/support.ts';
 
@@ -33,6 +36,7 @@ const OBJECT_COLUMNS = {
   schema: ['database_name', 'schema_name'],
   table: ['database_name', 'schema_name', 'table_name'],
   type: ['database_name', 'schema_name', 'type_name'],
+  externalConnection: ['connection_name'],
 } as const;
 
 function objectColumns(target: GrantTarget | undefined): readonly string[] {
@@ -41,13 +45,14 @@ function objectColumns(target: GrantTarget | undefined): readonly string[] {
     case 'database':
     case 'schema':
     case 'type':
+    case 'externalConnection':
       return OBJECT_COLUMNS[target.type];
     case 'table':
     case 'sequence':
     case 'allIn':
       return OBJECT_COLUMNS.table;
-    default:
-      throw new StatementError(SqlState.FeatureNotSupported, `SHOW GRANTS ON ${target.type.toUpperCase()} is not supported yet`);
+    case 'system':
+      throw new StatementError(SqlState.FeatureNotSupported, 'SHOW GRANTS ON SYSTEM is not supported', { hint: 'use SHOW SYSTEM GRANTS' });
   }
 }
 
@@ -56,7 +61,8 @@ export function grantColumns(target: GrantTarget | undefined): string[] {
 }
 
 export async function showGrants(change: SchemaChange, stmt: Extract<Show, { what: 'grants' }>): Promise<Datum[][]> {
-  const wanted = new Set(stmt.grantees.map((grantee) => grantee.text));
+  const wanted = new Set(stmt.grantees.map((grantee) => roleText(change.context, grantee)));
+  for (const name of wanted) if (name !== PUBLIC_ROLE) await requireUser(change.context.reader, name);
   const depth = objectColumns(stmt.target).length;
   const rows: (string | undefined)[][] = [];
   for await (const [place, grants] of granted(change, stmt.target)) {
@@ -138,7 +144,10 @@ async function* granted(change: SchemaChange, target: GrantTarget | undefined): 
         else throw new StatementError(SqlState.UndefinedObject, `type "${parts.join('.')}" does not exist`);
       }
       return;
-    default:
+    case 'externalConnection':
+      for (const { text: name } of target.names) yield [[name], await pathGrants(context.reader, connectionPath(name))];
+      return;
+    case 'system':
       objectColumns(target);
   }
 }

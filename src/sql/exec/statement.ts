@@ -105,7 +105,10 @@ export interface SessionState {
   readonly startedAt: number;
   /** Text of the statement that runs; empty when idle. */
   readonly activeQuery: string;
-  user: string;
+  /** Whose privileges count: `sessionUser`, or the role of SET ROLE. */
+  readonly user: string;
+  /** Who connected. */
+  readonly sessionUser: string;
   readonly database: string;
   readonly vars: SessionVars;
   readonly values: SessionValues;

@@ -78,6 +78,16 @@ export interface CatalogLookup {
   schemaNames(): readonly string[];
 }
 
+/** Users, objects and columns by name or oid. */
+export interface PrivilegeQuestion {
+  readonly user: string | number;
+  readonly kind: 'table' | 'column' | 'sequence' | 'schema' | 'database' | 'type' | 'function' | 'role';
+  readonly object: string | number;
+  readonly column?: string | number;
+  /** As written: `select`, `USAGE WITH GRANT OPTION`. */
+  readonly privilege: string;
+}
+
 export interface EvalContext {
   /** now(), current_timestamp: the transaction's HLC reading. */
   readonly transactionTimestamp: Timestamp;
@@ -109,8 +119,8 @@ export interface EvalContext {
   readonly catalog: CatalogLookup;
   /** Runs a correlated subquery for one row and gives its result in the plan's form. */
   runSubquery(plan: SubqueryPlan, row: Row, ctx: EvalContext): Promise<Datum>;
-  /** Has the holder of `privilege` on the relation been granted it? (has_table_privilege and its kin.) */
-  hasPrivilege(user: string, kind: 'table' | 'schema' | 'database', object: string | number, privilege: string): boolean;
+  /** Is the privilege held? Undefined when an oid is nothing (has_table_privilege and its kin). */
+  hasPrivilege(question: PrivilegeQuestion): Promise<boolean | undefined>;
   /** A NOTICE for the client. */
   notice(message: string): void;
 }

@@ -89,7 +89,7 @@ export function testEvalContext(more: Partial<EvalContext> & { timeZone?: string
       database: 'defaultdb',
       searchPath: ['public'],
       applicationName: 'test',
-      variable: (name) => (name === 'application_name' ? 'test' : undefined),
+      variable: (name) => ({ application_name: 'test', session_user: 'root' })[name],
       setVariable: () => undefined,
     },
     random: () => random.float(),
@@ -104,7 +104,7 @@ export function testEvalContext(more: Partial<EvalContext> & { timeZone?: string
     sequences: testSequences(),
     catalog,
     runSubquery: () => Promise.reject(new Error('no subqueries here')),
-    hasPrivilege: (user) => user === 'root',
+    hasPrivilege: async ({ user }) => user === 'root',
     notice: () => undefined,
     ...more,
   };

@@ -18,7 +18,7 @@ import type { CatalogDependencies, CatalogSnapshot, NameContext, ResolvedObject,
 import type { DatabaseDescriptor, Descriptor, TableDescriptor } from '../../../catalog/descriptor.ts';
 import { describeKind, MAX_SYSTEM_ID, updated } from '../../../catalog/descriptor.ts';
 import { quoteNames } from '../../../catalog/names.ts';
-import { checkPrivilege, hasPrivilege, isAdmin } from '../../../catalog/privileges.ts';
+import { checkPrivilege, checkUsable, hasPrivilege, isAdmin } from '../../../catalog/privileges.ts';
 import { indexSpan } from '../../../catalog/rowCodec.ts';
 import { resolveTypeName } from '../../../catalog/typeName.ts';
 import type { ColumnType } from '../../../catalog/type.ts';
@@ -183,6 +183,7 @@ export class SchemaChange {
     if (!found) return undefined;
     const actual = found.descriptor.sequence ? 'sequence' : found.descriptor.view ? 'view' : 'table';
     this.#home ??= found.descriptor.parentId;
+    checkUsable(this.roles, found.schema);
     const isMaterialized = found.descriptor.view?.isMaterialized === true;
     if (kind === 'view' && isMaterialized) {
       throw new StatementError(SqlState.WrongObjectType, `"${found.descriptor.name}" is a materialized view`, {

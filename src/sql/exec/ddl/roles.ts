@@ -11,7 +11,7 @@ import { StateError, StatementError } from '../../../base/errors.ts';
 import { SqlState } from '../../../base/sqlState.ts';
 import { findTimeZone, UTC } from '../../../catalog/datetime.ts';
 import { formatDatum, parseDatum } from '../../../catalog/datumText.ts';
-import { ADMIN_ROLE, isAdmin, ROOT_USER } from '../../../catalog/privileges.ts';
+import { ADMIN_ROLE, isAdmin, isAlwaysAllowed, ROOT_USER } from '../../../catalog/privileges.ts';
 import { checkRoleOptions, isLoginOption, roleOptionNames, setRoleOption } from '../../../catalog/roleOptions.ts';
 import { formatVerifier, makeVerifier, parseVerifier } from '../../../catalog/scram.ts';
 import { systemTable } from '../../../catalog/systemRows.ts';
@@ -124,7 +124,7 @@ export async function dropRole(change: SchemaChange, stmt: DropRole): Promise<vo
     throw new StateError(
       SqlState.DependentObjectsStillExist,
       `cannot drop role${plural}/user${plural} ${names.join(', ')}: grants still exist on ${granted.join(', ')}`,
-      { hint: `REVOKE them, or use DROP OWNED BY ${names.join(', ')}` },
+      names.some(isAlwaysAllowed) ? {} : { hint: `REVOKE them, or use DROP OWNED BY ${names.join(', ')}` },
     );
   }
   for (const name of names) {

@@ -10,6 +10,7 @@ import { inetFunctions } from './inet.ts';
 import { jsonFunctions } from './json.ts';
 import { mathFunctions } from './math.ts';
 import { pgCompatFunctions } from './pgCompat.ts';
+import { privilegeFunctions } from './privileges.ts';
 import { sequenceFunctions } from './sequence.ts';
 import { statisticsFunctions } from './statistics.ts';
 import { stringFunctions } from './string.ts';
@@ -34,6 +35,7 @@ export function builtinFunctions(): FunctionRegistry {
     ...systemFunctions,
     ...sequenceFunctions,
     ...pgCompatFunctions,
+    ...privilegeFunctions,
   );
   registry.registerAggregate(...aggregateFunctions, ...statisticsFunctions);
   registry.registerGenerator(...generatorFunctions);

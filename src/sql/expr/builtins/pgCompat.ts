@@ -7,7 +7,6 @@ import type { Datum } from '../../../catalog/datum.ts';
 import { pgTypeName, type ColumnType, Type, typeOfOid } from '../../../catalog/type.ts';
 import { userTypeName } from '../castFunction.ts';
 import { Bool, contextual, Int8, Oid, Text } from '../define.ts';
-import type { EvalContext } from '../evalContext.ts';
 import type { EvalFn, Overload, Param } from '../overload.ts';
 
 const text = (bytes: Datum | undefined): string => utf8Decode(bytes as ByteString);
@@ -36,34 +35,6 @@ function bounded(type: ColumnType, typmod: number): ColumnType {
     default:
       return { ...type, precision: typmod };
   }
-}
-
-/** has_x_privilege([user,] object, privilege): any of a comma-separated list will do. */
-function privilegeChecks(name: string, kind: 'table' | 'schema' | 'database'): Overload[] {
-  const holds = (ctx: EvalContext, user: string, object: Datum, isOid: boolean, privileges: Datum): boolean =>
-    text(privileges)
-      .split(',')
-      .some((privilege) => ctx.hasPrivilege(user, kind, isOid ? Number(object) : text(object), privilege.trim().toUpperCase()));
-  return [Text, Oid].flatMap((objectType) => {
-    const isOid = objectType === Oid;
-    const preferred = !isOid;
-    return [
-      stable(
-        name,
-        [objectType, Text],
-        Bool,
-        (ctx, object, privileges) => holds(ctx, ctx.session.user, object as Datum, isOid, privileges as Datum),
-        { preferred },
-      ),
-      stable(
-        name,
-        [Text, objectType, Text],
-        Bool,
-        (ctx, user, object, privileges) => holds(ctx, text(user), object as Datum, isOid, privileges as Datum),
-        { preferred },
-      ),
-    ];
-  });
 }
 
 /** `8192 bytes`, `10 MB`: whole numbers of the largest unit that leaves at least ten of it. */
@@ -121,9 +92,4 @@ export const pgCompatFunctions: readonly Overload[] = [
   stable('getdatabaseencoding', [], Text, () => 'UTF8' as ByteString),
   stable('pg_my_temp_schema', [], Oid, () => 0),
   stable('pg_is_other_temp_schema', [Oid], Bool, () => false),
-  ...privilegeChecks('has_table_privilege', 'table'),
-  ...privilegeChecks('has_any_column_privilege', 'table'),
-  ...privilegeChecks('has_sequence_privilege', 'table'),
-  ...privilegeChecks('has_schema_privilege', 'schema'),
-  ...privilegeChecks('has_database_privilege', 'database'),
 ];

@@ -59,7 +59,7 @@ export const systemFunctions: readonly Overload[] = [
   }),
   ...currentUser,
   ...alias('user', currentUser),
-  ...alias('session_user', currentUser),
+  session('session_user', (ctx) => ctx.session.variable('session_user')),
   ...alias('current_role', currentUser),
   contextual('current_setting', [Text], Text, 'stable', currentSetting),
   contextual('current_setting', [Text, Bool], Text, 'stable', currentSetting),
