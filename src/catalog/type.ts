@@ -273,7 +273,7 @@ function tupleText(type: ColumnType): string {
     .join(', ');
 }
 
-/** The lower-case name of CockroachDB's error messages: `int`, `decimal`, `string`, `int[]`. */
+/** The lower-case name of CockroachDB's error messages: `int`, `int4`, `decimal`, `varchar`, `int[]`. */
 export function familyName(type: ColumnType): string {
   switch (type.family) {
     case 'array':
@@ -284,6 +284,12 @@ export function familyName(type: ColumnType): string {
       return type.name ?? 'enum';
     case 'bit':
       return type.variant ? 'varbit' : 'bit';
+    case 'int':
+      return type.width === 16 ? 'int2' : type.width === 32 ? 'int4' : 'int';
+    case 'float':
+      return type.width === 32 ? 'float4' : 'float';
+    case 'string':
+      return (type.variant ?? 'string').toLowerCase();
     default:
       return (type.variant && type.family === 'oid' ? type.variant : type.family).toLowerCase();
   }

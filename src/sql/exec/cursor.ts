@@ -21,6 +21,8 @@ import { insertTag, statementName } from './tags.ts';
 /** Plans a statement finds without making their keys: as it was prepared, and as it runs. */
 const RECENT_MAX = 4;
 
+const LOCK_CLAUSES = { update: 'FOR UPDATE', noKeyUpdate: 'FOR NO KEY UPDATE', share: 'FOR SHARE', keyShare: 'FOR KEY SHARE' } as const;
+
 /** A statement under way. */
 export interface Cursor {
   readonly columns: readonly ResultColumn[] | undefined;
@@ -68,6 +70,7 @@ export function openStatement(statement: CachedStatement, context: RunContext, o
 function openPlan(plan: CachedPlan, ast: Statement, context: RunContext): Cursor {
   const { compiled } = plan;
   if (compiled.plan.mutates) context.transaction.checkWritable(statementName(ast));
+  if (ast.kind === 'select') for (const { strength } of ast.locking) context.transaction.checkWritable(LOCK_CLAUSES[strength]);
   context.transaction.noteCatalog(plan.dependencies, compiled.plan.mutates, context.engine.catalog);
   const run = context.newRun(compiled.plan.slotCount, compiled.plan.cteCount);
   const { columns } = compiled.plan;
@@ -91,7 +94,7 @@ async function openHook(ast: Statement, context: RunContext): Promise<Cursor> {
   const columns = hook.columns(ast, context);
   const result = await hook.run(context, ast);
   return {
-    columns,
+    columns: result.columns ?? columns,
     batches: once(result.rows ?? []),
     notices: context.notices,
     tag: () => result.tag,

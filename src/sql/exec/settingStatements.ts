@@ -9,11 +9,12 @@ import type { Datum } from '../../catalog/datum.ts';
 import { hasSystemPrivilege } from '../../catalog/globalPrivileges.ts';
 import { hasPrivilege, isAdmin } from '../../catalog/privileges.ts';
 import { findSetting, printSetting, requireSetting } from '../../catalog/settings.ts';
-import { type ColumnType, Type } from '../../catalog/type.ts';
+import { type ColumnType, familyName, Type, typesEquivalent } from '../../catalog/type.ts';
 import { configureZone, discardZone, parentValue, rangeZone, type ZoneTarget, ZoneSet } from '../../catalog/zones.ts';
 import { inherit, type ZoneConfig, zoneSetting, zoneVariable } from '../../catalog/zoneConfig.ts';
 import { indexByName } from '../../catalog/descriptor.ts';
 import { analyzeExpr, coerceTo } from '../expr/analyze.ts';
+import { canCast } from '../expr/castFunction.ts';
 import { compileAsync } from '../expr/compileAsync.ts';
 import { Placeholders } from '../expr/placeholders.ts';
 import type {
@@ -32,7 +33,7 @@ import type {
   Use,
   ZoneTarget as AstZoneTarget,
 } from '../parse/ast.ts';
-import { printStatement } from '../parse/printer.ts';
+import { printExpr, printStatement } from '../parse/printer.ts';
 import type { RunContext } from './context.ts';
 import { SchemaChange } from './ddl/common.ts';
 import { isolationText } from './isolationLevels.ts';
@@ -229,6 +230,8 @@ function countPlaceholders(node: unknown): number {
   return Object.values(node).reduce<number>((most, child) => Math.max(most, countPlaceholders(child)), own);
 }
 
+const EXECUTE_PARAMETER = 'EXECUTE parameter';
+
 async function execute(context: RunContext, stmt: Execute): Promise<HookResult> {
   const prepared = context.session.preparedStatement(stmt.name.text);
   if (!prepared.ast) return { tag: 'EXECUTE' };
@@ -249,17 +252,36 @@ async function execute(context: RunContext, stmt: Execute): Promise<HookResult> 
         functions: context.engine.functions,
         placeholders: new Placeholders(),
         subqueries: undefined,
-        clause: 'EXECUTE',
+        clause: EXECUTE_PARAMETER,
         allowAggregates: false,
         allowGenerators: false,
         session: context.session.values,
       },
       type,
     );
+    // An argument loses nothing: 2.5 is no INT, 2 is a DECIMAL.
+    if (!typesEquivalent(typed.type, type) && typed.type.family !== 'unknown' && !canCast(typed.type, type, 'implicit')) {
+      throw new StatementError(
+        SqlState.DatatypeMismatch,
+        `expected ${EXECUTE_PARAMETER} expression to have type ${familyName(type)}, but '${printExpr(arg)}' has type ${familyName(typed.type)}`,
+      );
+    }
     values.push(await compileAsync(coerceTo(typed, type, `$${i + 1}`))([], context.newRun(0, 0).eval));
   }
   const result = await context.session.runNested(context, prepared.ast, values, types);
-  return { tag: result.tag, rows: stmt.discardRows ? [] : result.rows, rowCount: result.rowCount };
+  const told = prepared.columns ?? [];
+  const given = result.columns ?? [];
+  if (told.length !== given.length || told.some(({ type }, i) => type.oid !== given[i]?.type.oid)) {
+    throw new StatementError(SqlState.FeatureNotSupported, 'cached plan must not change result type', {
+      hint: 'prepare the statement again',
+    });
+  }
+  return {
+    tag: result.tag,
+    rows: stmt.discardRows ? [] : result.rows,
+    rowCount: result.rowCount,
+    ...(result.columns && { columns: given }),
+  };
 }
 
 // ---- registration -----------------------------------------------------------------------------

@@ -59,6 +59,8 @@ export interface StatementResult {
 /** What a hook's `run` gives: the tag and the rows, in the order of its columns. */
 export interface HookResult {
   readonly tag: string;
+  /** Where they are other than `columns` foretold: under names of today. */
+  readonly columns?: readonly ResultColumn[];
   readonly rows?: Datum[][];
   readonly rowCount?: number;
 }

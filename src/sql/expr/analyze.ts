@@ -39,7 +39,7 @@ import { canCast } from './castFunction.ts';
 import { invalidCast, mustBeBool, notSupported, tooComplex } from './errors.ts';
 import { foldConstants } from './fold.ts';
 import { numberConstant, plainType, stringConstant, untypedKind } from './literals.ts';
-import { undeterminedPlaceholder } from './placeholders.ts';
+import { conflictingAnnotation, undeterminedPlaceholder } from './placeholders.ts';
 import type { AnalyzeContext, ResolvedColumn } from './scope.ts';
 import type { TypedExpr } from './typedExpr.ts';
 
@@ -172,6 +172,7 @@ function analyze(analysis: Analysis, node: ast.Expr, desired: ColumnType | undef
       const type = resolveType(node.type, ctx);
       const expr = analysis.type(node.operand, type);
       if (!typesEquivalent(expr.type, type) && expr.type.family !== 'unknown') {
+        if (node.operand.kind === 'placeholder') throw conflictingAnnotation(node.operand.index, ctx.placeholders, type);
         throw new StatementError(
           SqlState.DatatypeMismatch,
           `incompatible type annotation: expected ${familyName(type)}, found type ${familyName(expr.type)}`,
@@ -244,7 +245,9 @@ function column(node: ast.ColumnRef, ctx: AnalyzeContext): TypedExpr {
   const name = node.parts.map((part) => part.text).join('.');
   if (node.ordinal !== undefined) return ordinalColumn(node, node.ordinal, ctx);
   if (!ctx.scope) {
-    throw new StatementError(SqlState.UndefinedColumn, `column "${name}" does not exist`, {
+    const isStored = ctx.clause === 'DEFAULT' || ctx.clause === 'ON UPDATE';
+    const message = isStored ? `variable sub-expressions are not allowed in ${ctx.clause}` : `column "${name}" does not exist`;
+    throw new StatementError(isStored ? SqlState.SyntaxError : SqlState.UndefinedColumn, message, {
       detail: `columns cannot be used in ${ctx.clause}`,
       location: { position: node.pos + 1 },
     });

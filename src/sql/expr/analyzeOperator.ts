@@ -222,7 +222,7 @@ export function planSubquery(
   desired?: readonly ColumnType[],
 ): TypedExpr {
   const { subqueries, clause } = analysis.ctx;
-  if (!subqueries) throw notSupported(`subqueries are not allowed in ${clause}`, pos);
+  if (!subqueries) throw notSupported(`variable sub-expressions are not allowed in ${clause}`, pos);
   const { plan, slot } = subqueries.planSubquery(query, form, desired);
   const columns = plan.columns.map((column) => column.type);
   const row =

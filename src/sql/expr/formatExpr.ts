@@ -30,7 +30,7 @@ export function formatExpr(expr: TypedExpr, columnName?: (index: number) => stri
       return first && second ? `${inner(first)} ${expr.operator} ${inner(second)}${escapeText}` : expr.operator;
     }
     case 'comparison':
-      return `${inner(expr.left)} ${expr.op} ${inner(expr.right)}`;
+      return `${inner(expr.left)} ${expr.op === '<>' ? '!=' : expr.op} ${inner(expr.right)}`;
     case 'distinct':
       return `${inner(expr.left)} IS ${expr.negated ? 'NOT ' : ''}DISTINCT FROM ${inner(expr.right)}`;
     case 'and':

@@ -8,10 +8,12 @@ import type { PlaceholderTypes } from './scope.ts';
 
 export class Placeholders implements PlaceholderTypes {
   readonly #types: (ColumnType | undefined)[];
+  readonly #given: readonly (ColumnType | undefined)[];
 
   /** `given`: types the client declared, undefined where it left the choice to us. */
   constructor(given: readonly (ColumnType | undefined)[] = []) {
     this.#types = [...given];
+    this.#given = given;
   }
 
   /** From a Parse message: OID 0, or one that is not known, leaves the choice to us. */
@@ -21,6 +23,10 @@ export class Placeholders implements PlaceholderTypes {
 
   typeOf(index: number): ColumnType | undefined {
     return this.#types[index];
+  }
+
+  declared(index: number): ColumnType | undefined {
+    return this.#given[index];
   }
 
   settle(index: number, type: ColumnType): void {
@@ -42,6 +48,18 @@ export class Placeholders implements PlaceholderTypes {
       return type;
     });
   }
+}
+
+/** 42P18: `$1:::T` where $1 was declared, or annotated elsewhere, as something else. */
+export function conflictingAnnotation(index: number, types: PlaceholderTypes, annotated: ColumnType): StatementError {
+  const declared = types.declared(index - 1);
+  return new StatementError(
+    SqlState.IndeterminateDatatype,
+    declared
+      ? `type annotation around $${index} conflicts with specified type ${familyName(declared)}`
+      : `multiple conflicting type annotations around $${index}`,
+    { detail: `it is annotated as ${familyName(annotated)}` },
+  );
 }
 
 export function undeterminedPlaceholder(index: number): StatementError {

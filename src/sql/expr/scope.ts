@@ -36,6 +36,8 @@ export interface Scope {
 export interface PlaceholderTypes {
   /** The settled type of $(index + 1), or undefined. */
   typeOf(index: number): ColumnType | undefined;
+  /** The type that the client said it has, or undefined. */
+  declared(index: number): ColumnType | undefined;
   /** Settles a type; 42P18-style error when it is already another one. */
   settle(index: number, type: ColumnType): void;
 }

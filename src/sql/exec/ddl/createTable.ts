@@ -149,7 +149,7 @@ export class TableBuilder {
       if (element.kind === 'unique') this.addIndex({ ...element, unique: true, isConstraint: true });
       else if (element.kind === 'indexDef') {
         if (element.inverted) throw new StatementError(SqlState.FeatureNotSupported, 'inverted indexes are not supported yet');
-        this.addIndex(element);
+        this.addIndex({ ...element, isConstraint: element.unique });
       }
     }
     for (const element of elements) {
@@ -226,8 +226,9 @@ export class TableBuilder {
     if (columnByName(this.table, name)) throw new StatementError(SqlState.DuplicateColumn, `duplicate column name: "${name}"`);
     const { type, isSerial } = this.change.columnType(def.type);
     const has = (kind: ColumnQualifier['type']) => def.qualifiers.some((qualifier) => qualifier.type === kind);
-    if (has('null') && has('notNull')) {
-      throw new StatementError(SqlState.SyntaxError, `conflicting NULL/NOT NULL declarations for column "${name}"`);
+    const ofTable = `for column "${name}" of table "${this.table.name}"`;
+    if (has('null') && (has('notNull') || isSerial)) {
+      throw new StatementError(SqlState.SyntaxError, `conflicting NULL/NOT NULL declarations ${ofTable}`);
     }
     if (has('collate')) throw new StatementError(SqlState.FeatureNotSupported, 'collated strings are not supported yet');
     const id = this.table.nextColumnId;
@@ -241,9 +242,9 @@ export class TableBuilder {
     };
     for (const qualifier of def.qualifiers) {
       if (qualifier.type === 'default') {
-        if (isSerial) throw new StatementError(SqlState.InvalidTableDefinition, `SERIAL column "${name}" cannot have a default value`);
-        if (column.defaultExpr !== undefined)
-          throw new StatementError(SqlState.SyntaxError, `multiple default values specified for column "${name}"`);
+        if (isSerial || column.defaultExpr !== undefined) {
+          throw new StatementError(SqlState.SyntaxError, `multiple default values specified ${ofTable}`);
+        }
         const stored = storeDefault(this.change, qualifier.expr, type, name);
         column = { ...column, defaultExpr: stored.text, ...(stored.sequenceIds.length > 0 && { usesSequenceIds: stored.sequenceIds }) };
         for (const sequence of stored.sequenceIds) this.#sequences.set(sequence, id);
@@ -303,10 +304,9 @@ export class TableBuilder {
       );
     }
     const id = this.table.nextColumnId;
-    const name = freeName(
-      'rowid',
-      this.table.columns.map((column) => column.name),
-    );
+    const taken = new Set(this.table.columns.map((column) => column.name));
+    let name = 'rowid';
+    for (let i = 1; taken.has(name); i++) name = `rowid_${i}`;
     const column: ColumnDescriptor = {
       id,
       name,
@@ -469,7 +469,12 @@ export class TableBuilder {
     const base = `${this.table.name}_${columnNames.join('_')}_${element.unique ? 'key' : 'idx'}`;
     const name = element.name?.text ?? freeName(base, names);
     if (names.includes(name)) {
-      throw new StatementError(SqlState.DuplicateRelation, `index with name "${name}" already exists`);
+      if (element.isConstraint) throw new StatementError(SqlState.DuplicateObject, `duplicate constraint name: "${name}"`);
+      const isNew = !this.change.snapshot.tableById(this.table.id);
+      throw new StatementError(
+        SqlState.DuplicateRelation,
+        isNew ? `duplicate index name: "${name}"` : `index with name "${name}" already exists`,
+      );
     }
     const predicate = element.where && storeCondition(this.change, element.where, this.table, 'INDEX PREDICATE').text;
     return this.#pushIndex(name, element.unique, columnIds, directions, storing, element.isConstraint === true, predicate, element.state);

@@ -96,7 +96,7 @@ export async function dropIndex(change: SchemaChange, stmt: DropIndex): Promise<
     if (index.id === table.primaryIndex.id) {
       throw new StatementError(SqlState.FeatureNotSupported, `cannot drop the primary index of a table using DROP INDEX`);
     }
-    if (index.unique && stmt.behavior !== 'cascade') {
+    if (index.isConstraint && stmt.behavior !== 'cascade') {
       throw new StateError(SqlState.DependentObjectsStillExist, `index "${index.name}" is in use as unique constraint`, {
         hint: 'use CASCADE if you really want to drop it.',
       });

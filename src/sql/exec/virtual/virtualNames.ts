@@ -25,7 +25,7 @@ export function resolveVirtual(
   parts: readonly string[],
   names: NameContext,
 ): ResolvedVirtual | undefined {
-  const table = virtualNamed(tables, parts, names);
+  const table = virtualNamed(tables, snapshot, parts, names);
   if (!table) return undefined;
   const database = parts.length > 2 ? parts[0] : names.currentDatabase;
   if (database === undefined || database === '') {
@@ -38,13 +38,22 @@ export function resolveVirtual(
   return { table, database };
 }
 
-function virtualNamed(tables: VirtualTables, parts: readonly string[], names: NameContext): VirtualTable | undefined {
+function virtualNamed(
+  tables: VirtualTables,
+  snapshot: CatalogSnapshot,
+  parts: readonly string[],
+  names: NameContext,
+): VirtualTable | undefined {
   const last = parts.at(-1) ?? '';
   if (parts.length > 1) return tables.get(parts.at(-2) ?? '', last);
-  // pg_catalog comes first in every search path, as in PostgreSQL.
-  for (const schema of ['pg_catalog', ...names.searchPath]) {
-    const table = tables.get(schema, last);
+  // pg_catalog comes first in every search path that does not name it, as in PostgreSQL.
+  const path = names.searchPath.includes('pg_catalog') ? names.searchPath : ['pg_catalog', ...names.searchPath];
+  const database = snapshot.database(names.currentDatabase);
+  for (const name of path) {
+    const table = tables.get(name, last);
     if (table) return table;
+    const schema = database && snapshot.schema(database, name);
+    if (schema && snapshot.lookup(schema.database.id, schema.id, last) !== undefined) return undefined;
   }
   return undefined;
 }

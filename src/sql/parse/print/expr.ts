@@ -174,7 +174,7 @@ function printBinary(expr: BinaryExpr, o: PrintOptions): string {
   const parts: string[] = [];
   let left: Expr = expr;
   do {
-    parts.push(` ${left.op.toUpperCase()} ${printExpr(left.right, o, power + 1)}`);
+    parts.push(` ${left.op === '<>' ? '!=' : left.op.toUpperCase()} ${printExpr(left.right, o, power + 1)}`);
     left = left.left;
   } while (associates && left.kind === 'binary' && binaryPower[left.op] === power && o.replace?.(left) === undefined);
   return printExpr(left, o, associates ? power : power + 1) + parts.reverse().join('');
