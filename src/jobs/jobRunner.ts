@@ -3,7 +3,8 @@
  *
  *   R1  every write to the row, and every transaction through ctx.txn, commits only while the claim
  *       holds: the row's claim epoch is this one, and the node lives in the epoch it claimed in
- *   R2  a pause or cancel aborts the signal, and the row moves on only when the work has stopped
+ *   R2  a pause or cancel aborts the signal, which ends every wait, for a lock too; the row moves on
+ *       only when the work has stopped
  *   R3  a runner that lost its claim writes nothing more and ends
  *
  * What an error means: a pausepoint or a bug (XX000) pauses the job with its state kept; a retryable
@@ -13,7 +14,7 @@ import { sleep } from '../base/clock.ts';
 import { StateError, VarveError } from '../base/errors.ts';
 import { SqlState } from '../base/sqlState.ts';
 import { type Timestamp, timestamp } from '../base/timestamp.ts';
-import type { Kv, Txn } from '../kv/kv.ts';
+import type { Kv, RunOptions, Txn } from '../kv/kv.ts';
 import type { ClusterNode } from '../kv/nodeActor.ts';
 
 import {
@@ -192,7 +193,7 @@ export class JobRunner implements JobContext {
     return await this.#environment.kv.run(async (txn) => {
       await this.#readClaimed(txn);
       return await fn(txn);
-    }, AS_EFFECT);
+    }, this.#untilStopped());
   }
 
   async checkClaim(): Promise<void> {
@@ -275,17 +276,23 @@ export class JobRunner implements JobContext {
       if (!next)
         throw new StateError(SqlState.InternalError, `internal error: ${stored.type} for job ${record.id} with status ${record.status}`);
       return next;
-    });
+      // Nothing of the row itself is waited for: only what the job does in its last transaction.
+    }, outcome?.inFinalTxn && this.#untilStopped());
     if (requested && this.actor.getSnapshot().can(requested)) this.actor.send(requested);
     followRow(this.actor, stored, this.#record.status);
   }
 
-  async #update(change: (record: JobRecord, txn: Txn) => Promise<JobRecord>): Promise<void> {
+  async #update(change: (record: JobRecord, txn: Txn) => Promise<JobRecord>, options: RunOptions = AS_EFFECT): Promise<void> {
     this.#record = await this.#environment.kv.run(async (txn) => {
       const next = await change(await this.#readClaimed(txn), txn);
       await this.#environment.table.write(txn, next);
       return next;
-    }, AS_EFFECT);
+    }, options);
+  }
+
+  /** For transactions that may wait for a lock: a request to stop ends the wait. */
+  #untilStopped(): RunOptions {
+    return { ...AS_EFFECT, signal: this.signal };
   }
 
   /** The row, read in order to write it. Throws StaleClaimError, now or in the commit step (R1). */

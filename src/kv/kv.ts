@@ -117,6 +117,8 @@ export interface TxnOptions {
   readonly name?: string;
   /** The caller runs as an effect registered with the cluster's Activity: while it waits for a lock it does not count as runnable. */
   readonly isEffect?: boolean;
+  /** Ends the waits for locks, of which each rejects with its reason. */
+  readonly signal?: AbortSignal;
 }
 
 export interface Txn extends KvReader {
@@ -247,6 +249,7 @@ export interface IngestOptions {
 export interface RunOptions extends TxnOptions {
   /** Attempts before the last 40001 is thrown; default 50. */
   readonly attemptsMax?: number;
+  /** Ends the waits for locks and those between attempts. */
   readonly signal?: AbortSignal;
 }
 

@@ -69,6 +69,7 @@ export class LocalTxn implements Txn, LockOwner {
   readonly priority: Priority;
   readonly readOnly: boolean;
   readonly #isEffect: boolean;
+  readonly #signal: AbortSignal | undefined;
   readonly lockedKeys: Bytes[] = [];
   waitingFor: LockRequest | undefined;
   escalateAt: number | undefined;
@@ -101,6 +102,7 @@ export class LocalTxn implements Txn, LockOwner {
     this.priority = options.priority ?? 'normal';
     this.readOnly = options.readOnly ?? false;
     this.#isEffect = options.isEffect ?? false;
+    this.#signal = options.signal;
     this.#readTimestamp = snapshotTimestamp(core);
     this.#statementTimestamp = this.#readTimestamp;
   }
@@ -212,7 +214,7 @@ export class LocalTxn implements Txn, LockOwner {
     const timer =
       this.lockTimeoutMicros > 0 && wait === 'block' ? clock.setTimer(this.lockTimeoutMicros, () => locks.timeOut(this)) : undefined;
     try {
-      return await this.#idle(locks.lock(this, key, strength, wait, signal));
+      return await this.#idle(locks.lock(this, key, strength, wait, either(signal, this.#signal)));
     } catch (error) {
       if (error instanceof VarveError && error.code === SqlState.SerializationFailure) this.#abort();
       throw error;
@@ -445,4 +447,8 @@ export class LocalTxn implements Txn, LockOwner {
     }
     throw new StateError(SqlState.NoActiveSqlTransaction, 'the transaction has already been committed');
   }
+}
+
+function either(a: AbortSignal | undefined, b: AbortSignal | undefined): AbortSignal | undefined {
+  return a !== undefined && b !== undefined && a !== b ? AbortSignal.any([a, b]) : (a ?? b);
 }

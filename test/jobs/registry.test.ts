@@ -7,7 +7,7 @@ import { type JobContext, type JobRecord, RetryableJobError, StaleClaimError } f
 import { systemJobTable } from '../../src/jobs/jobTable.ts';
 import { requireSucceeded } from '../../src/jobs/registry.ts';
 import { JOB_COLUMNS, jobRow, showJobs } from '../../src/jobs/showJobs.ts';
-import { ToyCluster } from './toyJobs.ts';
+import { LOCKED_KEY, ToyCluster } from './toyJobs.ts';
 
 const test = suite('job registry');
 const details = (...steps: string[]) => ({ name: 'toy', steps, revert: [] });
@@ -54,6 +54,43 @@ test('time passes while a job waits for a lock that a client holds', () =>
     assert.is((await toys.registry.get(id))?.progress, null);
     client.rollback();
     await toys.clock.advance('10s');
+    assert.is((await toys.registry.get(id))?.status, 'succeeded');
+  }));
+
+test('a request to stop ends a wait for a lock, in the last transaction too', () =>
+  withToys(async (toys) => {
+    for (const step of ['lock', 'final-lock']) {
+      for (const request of ['cancel', 'pause'] as const) {
+        const client = toys.kv.begin();
+        await client.lock([LOCKED_KEY]);
+        const id = await toys.create(details(step));
+        await toys.settle();
+        assert.is((await toys.registry.get(id))?.status, 'running', step);
+        await toys.registry[request](id);
+        await toys.settle();
+        assert.is((await toys.registry.get(id))?.status, request === 'cancel' ? 'canceled' : 'paused', step);
+        client.rollback();
+        if (request === 'cancel') continue;
+        await toys.registry.resume(id);
+        await toys.settle();
+        assert.is((await toys.registry.get(id))?.status, 'succeeded', step);
+      }
+    }
+  }));
+
+test('a node that stops ends its jobs’ waits for locks', () =>
+  withToys(async (toys) => {
+    const client = toys.kv.begin();
+    await client.lock([LOCKED_KEY]);
+    const id = await toys.create(details('lock'));
+    await toys.settle();
+    const first = (await toys.registry.get(id))?.claim?.nodeId as number;
+    toys.kv.cluster.stopNode(first);
+    await toys.settle();
+    assert.ok((await toys.registry.get(id))?.claim?.nodeId !== first);
+    assert.is(toys.kv.locks.list().filter(({ waiters }) => waiters.length > 0)[0]?.waiters.length, 1, 'only the new claim waits');
+    client.rollback();
+    await toys.settle();
     assert.is((await toys.registry.get(id))?.status, 'succeeded');
   }));
 

@@ -8,6 +8,8 @@
  *   retry N              throws a retryable error the first N times it is reached
  *   fail / bug           throws a permanent error / an internal error
  *   hold                 waits until the signal aborts
+ *   lock                 takes the lock of LOCKED_KEY in a transaction
+ *   final-lock           the same in the job's last transaction
  *   zombie 20s           waits without heeding the signal, then tries to checkpoint
  *
  * `revert` steps are those of onFailOrCancel, without checkpoints. What happens is written to `log`.
@@ -17,17 +19,26 @@ import { sleep } from '../../src/base/clock.ts';
 import { formatDuration, parseDuration } from '../../src/base/duration.ts';
 import { StateError } from '../../src/base/errors.ts';
 import { Ids } from '../../src/base/ids.ts';
+import { KeyWriter } from '../../src/base/keycode.ts';
 import { ManualClock } from '../../src/base/manualClock.ts';
 import { seededRandom } from '../../src/base/random.ts';
 import { SqlState } from '../../src/base/sqlState.ts';
 import { type JobContext, type JobOutcome, type Resumer, RetryableJobError } from '../../src/jobs/job.ts';
 import { systemJobTable } from '../../src/jobs/jobTable.ts';
 import { JobRegistry, type JobTypeOptions } from '../../src/jobs/registry.ts';
+import type { Txn } from '../../src/kv/kv.ts';
 import { openKv } from '../../src/kv/localKv.ts';
 
 const START = '2026-11-20T00:00:00Z';
 
 export type ToyDetails = { readonly name: string; readonly steps: readonly string[]; readonly revert: readonly string[] };
+
+/** What a client and a toy can quarrel about. */
+export const LOCKED_KEY = new KeyWriter().tableIndex(900, 1).int(1).finish();
+
+async function lockTheKey(txn: Txn): Promise<void> {
+  await txn.lock([LOCKED_KEY]);
+}
 
 export class ToyCluster {
   readonly clock = new ManualClock(START);
@@ -102,7 +113,8 @@ class ToyResumer implements Resumer {
     this.#say(ctx, done === 0 ? 'resume' : `resume from step ${done + 1}`);
     await this.#steps(ctx, this.#details.steps, done);
     this.#say(ctx, 'done');
-    return { result: [ctx.claimEpoch] };
+    const isLocking = this.#details.steps.includes('final-lock');
+    return { result: [ctx.claimEpoch], ...(isLocking && { inFinalTxn: lockTheKey }) };
   }
 
   async onFailOrCancel(ctx: JobContext): Promise<undefined> {
@@ -119,6 +131,8 @@ class ToyResumer implements Resumer {
       else if (verb === 'fraction') await ctx.setFraction(Number(argument));
       else if (verb === 'pausepoint') await ctx.pausepoint(argument);
       else if (verb === 'hold') await this.#hold(ctx);
+      else if (verb === 'lock') await ctx.txn(lockTheKey);
+      else if (verb === 'final-lock') continue;
       else if (verb === 'zombie') await this.#zombie(ctx, argument, i);
       else if (verb === 'bug') throw new TypeError('x is not a function');
       else if (verb === 'fail') throw new StateError(SqlState.ObjectNotInPrerequisiteState, 'the toy broke', { hint: 'buy a better toy' });

@@ -191,6 +191,31 @@ test('a job that was paused for days goes on from its checkpoint', async () => {
   db.close();
 });
 
+test('a job that waits for a row or a descriptor that a client has locked is canceled at once', async () => {
+  for (const block of ['SELECT a FROM t WHERE id = 7 FOR UPDATE', 'COMMENT ON TABLE t IS $$later$$']) {
+    const db = await prepared();
+    db.jobs.pausepoints.setHook(async (name) => {
+      const isTime = name === (block.startsWith('SELECT') ? 'schemachange.beforeBackfill' : 'schemachange.beforePublish');
+      if (isTime) await db.exec(`BEGIN; ${block}`, { session: 'client' });
+    });
+    const changing = outcome(db.exec(DDL));
+    await db.clock.activity.settled();
+    const [job] = await db.jobs.list();
+    assert.is(job?.status, 'running');
+    assert.is(db.kv.locks.list().filter(({ waiters }) => waiters.length > 0).length, 1, 'the job waits');
+    db.jobs.pausepoints.setHook(undefined);
+    await db.exec(`CANCEL JOB ${job?.id}`, { session: 'operator' });
+    await db.clock.activity.settled();
+    const after = await db.jobs.get(job?.id as number);
+    // The revert needs the descriptor itself, which the client of the second case still holds.
+    assert.is(after?.status, block.startsWith('SELECT') ? 'canceled' : 'reverting');
+    await db.exec('ROLLBACK', { session: 'client' });
+    assert.is(await changing, '57014');
+    await assertWhole(db, block, false);
+    db.close();
+  }
+});
+
 test('a statement that is canceled leaves its job running', async () => {
   const db = await prepared();
   const abort = new AbortController();
