@@ -7,6 +7,9 @@
  * more to keys that went. All these reads are part of the read set at every isolation level: a
  * concurrent change fails one of the two. An action needs its user's privileges on the table it changes.
  *
+ * A statement reports its changes piece by piece; what is queued is one change of all their rows, so
+ * an action finds its rows before it moves the first of them, and a check reads a table once.
+ *
  * Lives elsewhere: the keys themselves (tableWriter.ts), finding rows (the optimizer's own paths).
  */
 import type { Bytes } from '../../base/bytes.ts';
@@ -25,7 +28,7 @@ import { optimize } from '../plan/optimizer.ts';
 import type { PlanNode, ScanNode } from '../plan/plan.ts';
 import { tableShape } from '../plan/tableShape.ts';
 import { compileReadOnly as compileNode } from './operators.ts';
-import { collect, type Operator, type Run, withOuterRow } from './run.ts';
+import { batched, breathe, collect, type Operator, type Run, withOuterRow } from './run.ts';
 import { rowKey } from './sort.ts';
 import type { StatementContext } from './statement.ts';
 import { defaultOf, describeKey, describeRow, type RowChange, type RowChangeSink, tableWriter } from './tableWriter.ts';
@@ -53,7 +56,23 @@ interface Incoming {
   readonly action: 'update' | 'delete';
   /** What the statement is called in messages. */
   readonly verb: Verb;
-  readonly changes: { readonly old: readonly Datum[]; readonly next: readonly Datum[] | undefined }[];
+  readonly changes: GoneRow[];
+}
+
+interface GoneRow {
+  readonly old: readonly Datum[];
+  readonly next: readonly Datum[] | undefined;
+}
+
+/** What one statement or action did to a table, as far as it has told; the arrays grow with each piece. */
+interface Change {
+  readonly table: TableDescriptor;
+  readonly action: 'insert' | 'update' | 'delete';
+  readonly verb: Verb;
+  readonly referring: Map<ForeignKeyDescriptor, Outgoing>;
+  incoming: Incoming | undefined;
+  /** Keys whose absence is checked, by the foreign key that may refer to them. */
+  readonly gone: Map<ForeignKeyDescriptor, GoneRow[]>;
 }
 
 /** A queue for one row change, over the catalog that its statement sees. */
@@ -67,6 +86,8 @@ export class ConstraintQueue implements RowChangeSink {
   #incoming: Incoming[] = [];
   readonly #checks: ((run: Run) => Promise<void>)[] = [];
   #room: Room | undefined;
+  /** The latest change, while more of it may come. */
+  #last: Change | undefined;
 
   constructor(catalog: CatalogSnapshot, functions: FunctionRegistry) {
     this.#catalog = catalog;
@@ -83,21 +104,33 @@ export class ConstraintQueue implements RowChangeSink {
   }
 
   inserted(table: TableDescriptor, rows: readonly (readonly Datum[])[], verb: Verb = 'insert'): void {
-    for (const fk of table.foreignKeys) this.#refers({ fk, table, verb, rows: [...rows] });
+    const change = this.#changeOf(table, 'insert', verb);
+    for (const fk of table.foreignKeys) this.#refers(change, fk, rows);
   }
 
   updated(table: TableDescriptor, changes: readonly RowChange[], verb: Verb = 'update'): void {
+    const update = this.#changeOf(table, 'update', verb);
     for (const fk of table.foreignKeys) {
       const changed = changes.filter((change) => differ(table, fk.columnIds, change.old, change.next));
-      if (changed.length > 0) this.#refers({ fk, table, verb, rows: changed.map((change) => change.next) });
+      const rows = changed.map((change) => change.next);
+      if (rows.length > 0) this.#refers(update, fk, rows);
     }
-    if (table.referencedByIds.length > 0) this.#hears({ table, action: 'update', verb, changes: [...changes] });
+    if (table.referencedByIds.length > 0) this.#hears(update, 'update', changes);
   }
 
   deleted(table: TableDescriptor, rows: readonly (readonly Datum[])[], verb: Verb = 'delete'): void {
     if (table.referencedByIds.length > 0) {
-      this.#hears({ table, action: 'delete', verb, changes: rows.map((old) => ({ old, next: undefined })) });
+      const gone = rows.map((old) => ({ old, next: undefined }));
+      this.#hears(this.#changeOf(table, 'delete', verb), 'delete', gone);
     }
+  }
+
+  /** The change that another piece belongs to, or a new one. */
+  #changeOf(table: TableDescriptor, action: Change['action'], verb: Verb): Change {
+    const last = this.#last;
+    if (last?.table === table && last.action === action && last.verb === verb) return last;
+    this.#last = { table, action, verb, referring: new Map(), incoming: undefined, gone: new Map() };
+    return this.#last;
   }
 
   /** Carries out actions and checks until nothing is left. 23503 when a reference does not hold. */
@@ -105,23 +138,44 @@ export class ConstraintQueue implements RowChangeSink {
     while (this.#incoming.length > 0) {
       const incoming = this.#incoming;
       this.#incoming = [];
+      this.#last = undefined;
       for (const item of incoming) await this.#act(item, run);
     }
+    this.#last = undefined;
     for (const check of this.#checks.splice(0)) await check(run);
   }
 
-  #refers(item: Outgoing): void {
+  #refers({ table, verb, referring }: Change, fk: ForeignKeyDescriptor, rows: readonly (readonly Datum[])[]): void {
+    const known = referring.get(fk);
+    if (known) {
+      for (const row of rows) known.rows.push(row);
+      return;
+    }
+    const item: Outgoing = { fk, table, verb, rows: [...rows] };
+    referring.set(fk, item);
     this.#checks.push((run) => this.#checkParents(item, run));
   }
 
   /** Queues what a change of referenced rows asks for: its checks stand before those of its actions. */
-  #hears(item: Incoming): void {
-    this.#incoming.push(item);
-    const { table, action, verb } = item;
+  #hears(change: Change, action: Incoming['action'], rows: readonly GoneRow[]): void {
+    const { table, verb, gone } = change;
+    if (change.incoming) {
+      for (const row of rows) change.incoming.changes.push(row);
+    } else {
+      change.incoming = { table, action, verb, changes: [...rows] };
+      this.#incoming.push(change.incoming);
+    }
     for (const { child, fk } of this.#referencing(table)) {
       if (!isCheckedOnly(action === 'delete' ? fk.onDelete : fk.onUpdate)) continue;
-      const wanted = goneKeys(item, fk);
-      if (wanted.length > 0) this.#checks.push((run) => this.#checkChildren(table, child, fk, verb, wanted, run));
+      const wanted = goneKeys(table, rows, fk);
+      if (wanted.length === 0) continue;
+      const known = gone.get(fk);
+      if (known) {
+        for (const row of wanted) known.push(row);
+        continue;
+      }
+      gone.set(fk, wanted);
+      this.#checks.push((run) => this.#checkChildren(table, child, fk, verb, wanted, run));
     }
   }
 
@@ -142,7 +196,7 @@ export class ConstraintQueue implements RowChangeSink {
     for (const { child, fk } of this.#referencing(table)) {
       const action = isDelete ? fk.onDelete : fk.onUpdate;
       if (isCheckedOnly(action)) continue;
-      const wanted = goneKeys(item, fk);
+      const wanted = goneKeys(table, item.changes, fk);
       if (wanted.length === 0) continue;
       await this.#allow(child, isDelete && action === 'CASCADE' ? 'DELETE' : 'UPDATE', run);
       const rows = await this.#childRows(
@@ -158,15 +212,19 @@ export class ConstraintQueue implements RowChangeSink {
         continue;
       }
       const next = await this.#replacement(table, child, fk, action, wanted, run);
-      const updates: RowChange[] = rows.map((old) => {
-        const row = old.slice(0, child.columns.length);
-        const values = next(keyOf(child, fk.columnIds, old));
-        fk.columnIds.forEach((id, i) => {
-          row[tableShape(child).positionOf(id)] = values[i] as Datum;
-        });
-        writer.prepare(row, run);
-        return { old, next: row };
-      });
+      const updates: RowChange[] = [];
+      for (const piece of batched(rows)) {
+        await breathe(run);
+        for (const old of piece) {
+          const row = old.slice(0, child.columns.length);
+          const values = next(keyOf(child, fk.columnIds, old));
+          fk.columnIds.forEach((id, i) => {
+            row[tableShape(child).positionOf(id)] = values[i] as Datum;
+          });
+          writer.prepare(row, run);
+          updates.push({ old, next: row });
+        }
+      }
       await writer.update(updates, run, this);
     }
   }
@@ -213,7 +271,10 @@ export class ConstraintQueue implements RowChangeSink {
     const { plan, isIndexed } = childLookup(child, fk);
     const rows: Datum[][] = [];
     if (isIndexed || keys.length === 1) {
-      for (const key of keys) rows.push(...(await collect(plan(withOuterRow(run, key)))));
+      for (const piece of batched(keys)) {
+        await breathe(run);
+        for (const key of piece) for (const row of await collect(plan(withOuterRow(run, key)))) rows.push(row);
+      }
       return rows;
     }
     const hash = keyHash(child, fk.columnIds);
@@ -355,8 +416,8 @@ export class ConstraintQueue implements RowChangeSink {
 const isCheckedOnly = (action: ForeignKeyDescriptor['onDelete']): boolean => action === 'NO ACTION' || action === 'RESTRICT';
 
 /** The changes that took away a key without NULLs. */
-function goneKeys({ table, changes }: Incoming, fk: ForeignKeyDescriptor): Incoming['changes'] {
-  return changes.filter(
+function goneKeys(table: TableDescriptor, rows: readonly GoneRow[], fk: ForeignKeyDescriptor): GoneRow[] {
+  return rows.filter(
     ({ old, next }) =>
       !keyOf(table, fk.referencedColumnIds, old).includes(null) && (next === undefined || differ(table, fk.referencedColumnIds, old, next)),
   );

@@ -2,8 +2,11 @@
  * INSERT, UPSERT, UPDATE and DELETE as operators.
  *
  * The whole input is read before the first row is written, so a statement never meets its own rows.
- * Then rows are written in large pieces through the table's writer, foreign keys are settled, and the
- * RETURNING rows are given.
+ * Then rows are written in pieces through the table's writer, foreign keys are settled, and the
+ * RETURNING rows are given. Where rows may trade unique keys, all of them give up theirs before the
+ * first takes a new one.
+ *
+ * Between pieces others have their turn; no step is about more than a piece's rows.
  */
 import type { Bytes } from '../../base/bytes.ts';
 import { ConstraintError } from '../../base/errors.ts';
@@ -15,14 +18,23 @@ import type { TypedExpr } from '../expr/typedExpr.ts';
 import type { ConflictAction, DeleteNode, InsertNode, UpdateNode } from '../plan/plan.ts';
 import { tableShape } from '../plan/tableShape.ts';
 import { type ConstraintQueue, constraintQueue } from './foreignKeys.ts';
-import { rowBytes } from './keptRows.ts';
+import { type KeptRows, rowBytes } from './keptRows.ts';
 import type { MutationNode } from './operators.ts';
-import { batched, breathe, collect, compileCondition, compileRow, keeping, type Operator, type Run } from './run.ts';
+import {
+  type Batches,
+  batched,
+  breathe,
+  collect,
+  compileCondition,
+  compileRow,
+  keeping,
+  type Operator,
+  type Run,
+  WRITE_ROWS,
+} from './run.ts';
 import { decodeFetched } from './scan.ts';
 import { type RowChange, type TableWriter, tableWriter } from './tableWriter.ts';
 
-/** Rows written at a time: bounds what one lock or get call holds. */
-const WRITE_ROWS = 10_000;
 /** About what an index entry holds beside its columns. */
 const ENTRY_BYTES = 200;
 
@@ -44,13 +56,22 @@ export function asShape(table: TableDescriptor, row: readonly Datum[]): Datum[] 
   return [...row.slice(0, table.columns.length), null, table.id];
 }
 
-function returningOf(returning: readonly TypedExpr[] | undefined): ((rows: Datum[][], run: Run) => Promise<Datum[][]>) | undefined {
+/** Gives the RETURNING rows for what was written; `shapeOf` makes of it the row that the expressions see. */
+type Returning = <Written>(written: readonly Written[], shapeOf: (one: Written) => Datum[], run: Run) => Batches;
+
+function returningOf(returning: readonly TypedExpr[] | undefined): Returning | undefined {
   if (!returning) return undefined;
   const maker = compileRow(returning);
-  return async (rows, run) => {
-    const out: Datum[][] = [];
-    for (const row of rows) out.push(maker.sync ? maker.sync(row, run.eval) : await maker.async(row, run.eval));
-    return out;
+  return async function* (written, shapeOf, run) {
+    for (const piece of batched(written)) {
+      await breathe(run);
+      const out: Datum[][] = [];
+      for (const one of piece) {
+        const row = shapeOf(one);
+        out.push(maker.sync ? maker.sync(row, run.eval) : await maker.async(row, run.eval));
+      }
+      yield out;
+    }
   };
 }
 
@@ -62,30 +83,26 @@ function compileInsert(node: InsertNode, input: Operator): Operator {
     const writer = tableWriter(table, run.context.engine.functions);
     const queue = await queueOf(run);
     const rows = await collect(input(run), kept);
-    const written: Datum[][] = [];
-    for (const piece of batched(rows, WRITE_ROWS)) {
-      await breathe(run);
-      await seekRoom(piece, table, run);
-      for (const row of piece) writer.prepare(row, run);
-      if (!meet) {
+    let written: readonly Datum[][] = rows;
+    if (meet) {
+      written = await meet(writer, rows, run, queue, kept);
+    } else {
+      for (const piece of batched(rows, WRITE_ROWS)) {
+        await beforePiece(piece, writer, run);
         await writer.insert(piece, run, queue);
-        if (returning) for (const row of piece) written.push(row);
-        run.affected += piece.length;
-      } else {
-        const affected = await meet(writer, piece, run, queue);
-        if (returning) for (const row of affected) written.push(row);
-        run.affected += affected.length;
       }
     }
+    run.affected += written.length;
     await queue.settle(run);
-    if (returning)
-      yield* batched(
-        await returning(
-          written.map((row) => asShape(table, row)),
-          run,
-        ),
-      );
+    if (returning) yield* returning(written, (row) => asShape(table, row), run);
   });
+}
+
+/** Takes breath, seeks room, and prepares rows that are about to be written. */
+async function beforePiece(rows: Datum[][], writer: TableWriter, run: Run): Promise<void> {
+  await breathe(run);
+  await seekRoom(rows, writer.table, run);
+  for (const row of rows) writer.prepare(row, run);
 }
 
 /** Waits for memory to write rows when there seems to be none: the writes themselves cannot wait. */
@@ -97,7 +114,7 @@ export async function seekRoom(rows: readonly Datum[][], table: TableDescriptor,
   await memory.seekRoom(bytes);
 }
 
-type MeetConflict = (writer: TableWriter, rows: Datum[][], run: Run, queue: ConstraintQueue) => Promise<Datum[][]>;
+type MeetConflict = (writer: TableWriter, rows: readonly Datum[][], run: Run, queue: ConstraintQueue, kept: KeptRows) => Promise<Datum[][]>;
 
 /** Sorts proposed rows into new ones and those that meet a stored row, and writes both; gives the rows as written. */
 function compileConflict(node: InsertNode, action: ConflictAction): MeetConflict {
@@ -111,61 +128,85 @@ function compileConflict(node: InsertNode, action: ConflictAction): MeetConflict
   const change = action.type === 'update' ? compileUpdateAction(table, action) : action.type === 'upsert' ? upsertAction(node) : undefined;
 
   const isBlind = action.type === 'upsert' && table.indexes.length === 0 && node.targets.length === table.columns.length;
-  return async (writer, proposed, run, queue) => {
+  return async (writer, proposed, run, queue, kept) => {
     // A row is replaced whole, unread: of two with one key the later stays.
-    const rows = isBlind ? lastOfEach(writer, proposed) : proposed;
-    const keysOf = rows.map((row) => arbiters.map((index) => writer.conflictKey(index, row, run)));
-    const distinct = [...new Set(keysOf.flat().filter((key) => key !== undefined))];
-    const txn = run.context.txn;
-    await txn.lock(distinct, { signal: run.signal });
-    const values = await txn.get(distinct, { validated: true });
-    const stored = new Map<Bytes, Bytes>();
-    distinct.forEach((key, i) => {
-      const value = values[i];
-      if (value !== undefined) stored.set(key, value);
-    });
-    const fresh: Datum[][] = [];
-    const taken = new Set<Bytes>();
-    const met: { key: Bytes; index: IndexDescriptor; row: Datum[] }[] = [];
-    rows.forEach((row, i) => {
-      const keys = keysOf[i] ?? [];
-      const at = keys.findIndex((key) => key !== undefined && (stored.has(key) || taken.has(key)));
-      const key = keys[at];
-      const index = arbiters[at];
-      if (key === undefined || !index) {
-        for (const one of keys) if (one !== undefined) taken.add(one);
-        fresh.push(row);
-        return;
-      }
-      if (!change) return;
-      if (taken.has(key)) {
-        throw new ConstraintError(SqlState.CardinalityViolation, 'UPSERT or INSERT...ON CONFLICT command cannot affect row a second time', {
-          hint: 'ensure that no rows proposed for insertion within the same command have duplicate constrained values',
-        });
-      }
-      taken.add(key);
-      met.push({ key, index, row });
-    });
+    const rows = isBlind ? await lastOfEach(writer, proposed, run) : proposed;
     const sink = queue.as(action.type === 'upsert' ? 'upsert' : 'insert');
-    if (!change || met.length === 0) {
-      await writer.insert(fresh, run, sink);
-      return fresh;
-    }
+    const fresh: Datum[][] = [];
     const changes: RowChange[] = [];
-    const oldRows = await fetchConflicting(writer, met, stored, run);
-    for (const [i, { row }] of met.entries()) {
-      const old = oldRows[i];
-      if (!old) continue;
-      const next = await change(old, row, run);
-      if (!next) continue;
-      writer.prepare(next, run);
-      changes.push({ old, next });
+    /** Keys that rows of this statement have taken or met, in whichever piece. */
+    const taken = new Set<Bytes>();
+    const take = (key: Bytes): void => {
+      kept.addKey(key);
+      taken.add(key);
+    };
+    for (const piece of batched(rows, WRITE_ROWS)) {
+      await beforePiece(piece, writer, run);
+      const keysOf = piece.map((row) => arbiters.map((index) => writer.conflictKey(index, row, run)));
+      const stored = await readLocked([...new Set(keysOf.flat().filter((key) => key !== undefined))], run);
+      const met: { key: Bytes; index: IndexDescriptor; row: Datum[] }[] = [];
+      piece.forEach((row, i) => {
+        const keys = keysOf[i] ?? [];
+        const at = keys.findIndex((key) => key !== undefined && (stored.has(key) || taken.has(key)));
+        const key = keys[at];
+        const index = arbiters[at];
+        if (key === undefined || !index) {
+          for (const one of keys) if (one !== undefined) take(one);
+          fresh.push(row);
+          return;
+        }
+        if (!change) return;
+        if (taken.has(key)) {
+          throw new ConstraintError(
+            SqlState.CardinalityViolation,
+            'UPSERT or INSERT...ON CONFLICT command cannot affect row a second time',
+            {
+              hint: 'ensure that no rows proposed for insertion within the same command have duplicate constrained values',
+            },
+          );
+        }
+        take(key);
+        met.push({ key, index, row });
+      });
+      if (!change || met.length === 0) continue;
+      const oldRows = await fetchConflicting(writer, met, stored, run);
+      for (const [i, { row }] of met.entries()) {
+        const old = oldRows[i];
+        const next = old && (await change(old, row, run));
+        if (!next) continue;
+        writer.prepare(next, run);
+        changes.push({ old, next });
+      }
     }
-    // Updates first: a new row may take a key that a changed one gives up.
-    await writer.update(changes, run, sink);
-    await writer.insert(fresh, run, sink);
-    return [...fresh, ...changes.map((one) => one.next)];
+    // Updates give up their keys first: a new row may take them.
+    for (const piece of batched(changes, WRITE_ROWS)) {
+      await breathe(run);
+      await writer.release(piece, run);
+    }
+    for (const piece of batched(fresh, WRITE_ROWS)) {
+      await breathe(run);
+      await writer.insert(piece, run, sink);
+    }
+    for (const piece of batched(changes, WRITE_ROWS)) {
+      await breathe(run);
+      await writer.take(piece, run, sink);
+    }
+    for (const one of changes) fresh.push(one.next);
+    return fresh;
   };
+}
+
+/** Locks keys and reads them: what is stored under those that are there. */
+async function readLocked(keys: readonly Bytes[], run: Run): Promise<Map<Bytes, Bytes>> {
+  const { txn } = run.context;
+  await txn.lock(keys, { signal: run.signal });
+  const values = await txn.get(keys, { validated: true });
+  const stored = new Map<Bytes, Bytes>();
+  keys.forEach((key, i) => {
+    const value = values[i];
+    if (value !== undefined) stored.set(key, value);
+  });
+  return stored;
 }
 
 /** The stored rows behind conflicting keys, whole. */
@@ -231,7 +272,9 @@ function compileUpdate(node: UpdateNode, input: Operator): Operator {
     const writer = tableWriter(table, run.context.engine.functions);
     const queue = await queueOf(run);
     let rows = await collect(input(run), kept);
-    if (isJoined) rows = firstOfEach(writer, rows);
+    if (isJoined) rows = await firstOfEach(writer, rows, run);
+    const isTrading = writer.mayTradeKeys(targets);
+    const all: RowChange[] = [];
     for (const piece of batched(rows, WRITE_ROWS)) {
       await breathe(run);
       await seekRoom(piece, table, run);
@@ -243,31 +286,49 @@ function compileUpdate(node: UpdateNode, input: Operator): Operator {
         writer.prepare(next, run);
         return { old: row, next };
       });
-      await writer.update(changes, run, queue);
-      run.affected += changes.length;
-      if (returning) {
-        await queue.settle(run);
-        const written = changes.map(({ old, next }) => [...asShape(table, next), ...old.slice(shape.width, valuesOffset)]);
-        yield* batched(await returning(written, run));
+      await writer.release(changes, run);
+      if (!isTrading) {
+        await breathe(run);
+        await writer.take(changes, run, queue);
       }
+      if (!isTrading && !returning) continue;
+      await kept.add(changes.map((change) => change.next));
+      for (const change of changes) all.push(change);
     }
+    for (const changes of isTrading ? batched(all, WRITE_ROWS) : []) {
+      await breathe(run);
+      await writer.take(changes, run, queue);
+    }
+    run.affected += rows.length;
     await queue.settle(run);
+    const shapeOf = ({ old, next }: RowChange) => [...asShape(table, next), ...old.slice(shape.width, valuesOffset)];
+    if (returning) yield* returning(all, shapeOf, run);
   });
 }
 
-function lastOfEach(writer: TableWriter, rows: readonly Datum[][]): Datum[][] {
-  return [...new Map(rows.map((row) => [writer.codec.rowKey(row), row])).values()];
+async function lastOfEach(writer: TableWriter, rows: readonly Datum[][], run: Run): Promise<Datum[][]> {
+  const last = new Map<Bytes, Datum[]>();
+  for (const piece of batched(rows)) {
+    await breathe(run);
+    for (const row of piece) last.set(writer.codec.rowKey(row), row);
+  }
+  return [...last.values()];
 }
 
 /** UPDATE FROM and DELETE USING meet a row once, with the first match. */
-function firstOfEach(writer: TableWriter, rows: readonly Datum[][]): Datum[][] {
+async function firstOfEach(writer: TableWriter, rows: readonly Datum[][], run: Run): Promise<Datum[][]> {
   const seen = new Set<Bytes>();
-  return rows.filter((row) => {
-    const key = writer.codec.rowKey(row);
-    if (seen.has(key)) return false;
-    seen.add(key);
-    return true;
-  });
+  const first: Datum[][] = [];
+  for (const piece of batched(rows)) {
+    await breathe(run);
+    for (const row of piece) {
+      const key = writer.codec.rowKey(row);
+      if (seen.has(key)) continue;
+      seen.add(key);
+      first.push(row);
+    }
+  }
+  return first;
 }
 
 /** What it keeps is never refused: deleting is a way out of full memory. */
@@ -279,13 +340,10 @@ function compileDelete(node: DeleteNode, input: Operator): Operator {
     const writer = tableWriter(table, run.context.engine.functions);
     const queue = await queueOf(run);
     let rows = await collect(input(run), kept);
-    if (isJoined) rows = firstOfEach(writer, rows);
-    for (const piece of batched(rows, WRITE_ROWS)) {
-      await breathe(run);
-      await writer.delete(piece, run, queue);
-      run.affected += piece.length;
-    }
+    if (isJoined) rows = await firstOfEach(writer, rows, run);
+    await writer.delete(rows, run, queue);
+    run.affected += rows.length;
     await queue.settle(run);
-    if (returning) yield* batched(await returning(rows, run));
+    if (returning) yield* returning(rows, (row) => row, run);
   }, true);
 }

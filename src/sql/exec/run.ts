@@ -45,6 +45,9 @@ export type Operator = (run: Run) => Batches;
 /** Rows a batch aims at. */
 export const BATCH_ROWS = 1024;
 
+/** Rows written at a time: what locks, encodes and buffers them takes one to five milliseconds. */
+export const WRITE_ROWS = 500;
+
 /** The same run with other outer rows: one call of a correlated subquery, or one row of LATERAL. */
 export function withOuterRow(run: Run, row: Row): Run {
   return { ...run, eval: { ...run.eval, outerRows: [row, ...run.eval.outerRows] } };
@@ -134,9 +137,9 @@ export function keeping(work: (run: Run, kept: KeptRows) => Batches, mayExceed =
 }
 
 /** Cuts rows into batches. */
-export function* batched(rows: readonly Datum[][], size = BATCH_ROWS): Generator<Datum[][]> {
+export function* batched<Row = Datum[]>(rows: readonly Row[], size = BATCH_ROWS): Generator<Row[]> {
   if (rows.length <= size) {
-    if (rows.length > 0) yield rows as Datum[][];
+    if (rows.length > 0) yield rows as Row[];
     return;
   }
   for (let at = 0; at < rows.length; at += size) yield rows.slice(at, at + size);

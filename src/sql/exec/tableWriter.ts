@@ -2,7 +2,8 @@
  * TableWriter: the key-values behind inserted, changed and deleted rows of one table.
  *
  *   W1  a row's key, and the keys of its unique entries, are locked before they are read or written
- *   W2  uniqueness is read after the statement's own deletes are buffered, so rows may trade keys
+ *   W2  uniqueness is read after all of the statement's own deletes are buffered, so rows may trade
+ *       keys: what counts is the state that the statement leaves
  *   W3  every index is maintained, write-only ones too; a partial index where its predicate holds
  *   W4  what foreign keys have to check is queued, and checked at the statement's end (foreignKeys.ts)
  *
@@ -28,7 +29,7 @@ import { parseExpression } from '../parse/parse.ts';
 import { readOnlyError } from './transaction.ts';
 import { Frame, type ScopeColumn, type ScopeTable, SelectScope } from '../plan/scope.ts';
 import { type TableShape, tableShape } from '../plan/tableShape.ts';
-import type { Run } from './run.ts';
+import { batched, breathe, type Run, WRITE_ROWS } from './run.ts';
 
 /** A row before and after an update. */
 export interface RowChange {
@@ -228,26 +229,47 @@ export class TableWriter {
     });
   }
 
-  /** Changes rows; `next` is prepared. The old rows were read in this transaction. */
+  /**
+   * Whether an update of these columns may give up a key that is unique: then release() comes for
+   * all of a statement's rows before take() comes for the first.
+   */
+  mayTradeKeys(positions: readonly number[]): boolean {
+    const changed = new Set([
+      ...positions,
+      ...this.#computed.map(({ position }) => position),
+      ...this.#unfilled.map(({ position }) => position),
+    ]);
+    const touches = (ids: readonly number[]) => ids.some((id) => changed.has(this.shape.positionOf(id)));
+    return (
+      touches(this.table.primaryIndex.columnIds) ||
+      this.#unique.some(({ index, predicate }) => predicate !== undefined || touches(index.columnIds))
+    );
+  }
+
+  /** Changes rows, however many; `next` is prepared. The old rows were read in this transaction. */
   async update(changes: readonly RowChange[], run: Run, queue: RowChangeSink): Promise<void> {
+    for (const piece of batched(changes, WRITE_ROWS)) {
+      await breathe(run);
+      await this.release(piece, run);
+    }
+    for (const piece of batched(changes, WRITE_ROWS)) {
+      await breathe(run);
+      await this.take(piece, run, queue);
+    }
+  }
+
+  /** The first half of an update: locks the rows, and gives up the keys that they will hold no more. */
+  async release(changes: readonly RowChange[], run: Run): Promise<void> {
     if (changes.length === 0) return;
     const txn = writable(run);
     await txn.lock(
       changes.map((change) => this.codec.rowKey(change.old)),
       { signal: run.signal, alreadyRead: true },
     );
-    const differs = (change: RowChange, ids: readonly number[]): boolean =>
-      ids.some((id) => {
-        const position = this.shape.positionOf(id);
-        const column = this.table.columns[position];
-        return column !== undefined && !datumsEqual(column.type, change.old[position] as Datum, change.next[position] as Datum);
-      });
     const primaryIds = this.table.primaryIndex.columnIds;
-    const moved = changes.map((change) => differs(change, primaryIds));
-    // Deletes first: keys given up by one row may be taken by another.
     const gone: KeyValues = { keys: [], values: [] };
-    changes.forEach((change, i) => {
-      if (moved[i]) this.codec.encodeRowDelete(change.old, gone);
+    for (const change of changes) {
+      if (!this.#keeps(primaryIds, change.old, change.next)) this.codec.encodeRowDelete(change.old, gone);
       for (const written of this.#indexes) {
         if (!holds(written, change.old, run)) continue;
         const key = this.codec.entryKey(written.index, change.old);
@@ -255,15 +277,23 @@ export class TableWriter {
         gone.keys.push(key);
         gone.values.push(null);
       }
-    });
+    }
     if (gone.keys.length > 0) txn.write(gone.keys, gone.values);
+  }
+
+  /** The second half: takes the new keys, 23505 when one is held, and writes the rows. */
+  async take(changes: readonly RowChange[], run: Run, queue: RowChangeSink): Promise<void> {
+    if (changes.length === 0) return;
+    const txn = writable(run);
+    const primaryIds = this.table.primaryIndex.columnIds;
+    const moved = changes.map((change) => !this.#keeps(primaryIds, change.old, change.next));
     await this.#claim(
       changes.map((change) => change.next),
       run,
       (i, index) => {
         const change = changes[i] as RowChange;
         if (index.id === this.table.primaryIndex.id) return moved[i] === true;
-        if (differs(change, index.columnIds)) return true;
+        if (!this.#keeps(index.columnIds, change.old, change.next)) return true;
         const written = this.#unique.find((candidate) => candidate.index.id === index.id);
         return written !== undefined && !holds(written, change.old, run);
       },
@@ -282,9 +312,15 @@ export class TableWriter {
     queue.updated(this.table, changes);
   }
 
-  /** Deletes rows that were read in this transaction. */
+  /** Deletes rows, however many, that were read in this transaction. */
   async delete(rows: readonly (readonly Datum[])[], run: Run, queue: RowChangeSink): Promise<void> {
-    if (rows.length === 0) return;
+    for (const piece of batched(rows, WRITE_ROWS)) {
+      await breathe(run);
+      await this.#deletePiece(piece, run, queue);
+    }
+  }
+
+  async #deletePiece(rows: readonly (readonly Datum[])[], run: Run, queue: RowChangeSink): Promise<void> {
     const txn = writable(run);
     await txn.lock(
       rows.map((row) => this.codec.rowKey(row)),
