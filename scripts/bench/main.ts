@@ -13,6 +13,7 @@ import { cases as backupFileCases } from './backupFile.ts';
 import type { BenchCase, BenchRow } from './bench.ts';
 import { cases as coldStartCases } from './coldStart.ts';
 import { cases as contentionCases } from './contention.ts';
+import { cases as forksCases } from './forks.ts';
 import { cases as kvCases } from './kv.ts';
 import { cases as memoryCases } from './memory.ts';
 import { cases as mvccCases } from './mvcc.ts';
@@ -27,6 +28,7 @@ const CASES: readonly BenchCase[] = [
   ...contentionCases,
   ...backupFileCases,
   ...systemCases,
+  ...forksCases,
   ...schemaChangeCases,
   ...pausesCases,
   ...memoryCases,

@@ -125,11 +125,6 @@ async function run({ rows }: { rows: number }): Promise<BenchRow[]> {
     table.push({ name: 'sql point read, embedded', measured: rate(20_000, pointMs) });
     client.close();
 
-    const forks: Varve[] = [];
-    const forkMs = await medianMs(11, nothing, async () => forks.push(await db.fork()));
-    for (const fork of forks) await fork.close();
-    table.push({ name: 'fork, with catalog and jobs', measured: `${forkMs.toFixed(2)} ms` });
-
     const alone = await zstdAlone(db, bytes);
     const fullMs = await medianMs(3, nothing, () => db.query("BACKUP DATABASE bank INTO 'nodelocal://1/bench'"));
     table.push({
