@@ -41,6 +41,22 @@ interface State {
   readonly content: Content;
 }
 
+const keysOfDependencies = new WeakMap<CatalogDependencies, { readonly count: number; readonly keys: readonly Bytes[] }>();
+
+/** The rows behind look-ups; made once for a plan, which runs many times. */
+function keysBehind(dependencies: CatalogDependencies): readonly Bytes[] {
+  const { ids, names } = dependencies;
+  const count = ids.size + names.size;
+  let known = keysOfDependencies.get(dependencies);
+  if (known?.count !== count) {
+    const keys = [...ids].map(descriptorKey);
+    for (const { parentId, schemaId, name } of names.values()) keys.push(namespaceKey(parentId, schemaId, name));
+    known = { count, keys };
+    keysOfDependencies.set(dependencies, known);
+  }
+  return known.keys;
+}
+
 /** How many recent contents are kept; a content shares its entries with its neighbours. */
 const STATES_MAX = 64;
 const HISTORIC_MAX = 16;
@@ -130,10 +146,15 @@ export class Catalog {
     return content && new CatalogSnapshot(content, reader.readTimestamp);
   }
 
+  /** The version of the content that snapshotNow() shows, or without a reader currentNow(). */
+  versionNow(reader?: KvReader | Txn): number | undefined {
+    if (reader === undefined) return this.#states.at(-1)?.content.version;
+    return !isTxn(reader) || this.#own.has(reader) ? undefined : this.#recent(reader.readTimestamp)?.version;
+  }
+
   /** Adds the rows behind the look-ups to the transaction's read set. Call it in each transaction that uses the plan. */
   noteReads(txn: Txn, dependencies: CatalogDependencies): void {
-    for (const id of dependencies.ids) txn.noteRead(descriptorKey(id));
-    for (const { parentId, schemaId, name } of dependencies.names.values()) txn.noteRead(namespaceKey(parentId, schemaId, name));
+    for (const key of keysBehind(dependencies)) txn.noteRead(key);
   }
 
   /** As noteReads, for what stands on all descriptors and names: a list of tables, a backup of a database. */

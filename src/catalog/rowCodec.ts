@@ -148,12 +148,14 @@ class Codec implements TableCodec {
 
   lookupKeys(primaryKey: readonly Datum[]): Bytes[] {
     const key = this.#key.reset(this.#primary.prefix);
-    this.#primary.columns.forEach((column, i) => {
+    const { columns } = this.#primary;
+    for (let i = 0; i < columns.length; i++) {
+      const column = columns[i] as KeyColumn;
       const datum = primaryKey[i] ?? null;
       if (datum === null) key.null(column.descending);
       else column.encode(key, datum);
-    });
-    return this.#withFamilies(key.finish());
+    }
+    return this.#families.length === 1 ? [key.family(0).finish()] : this.#withFamilies(key.finish());
   }
 
   #withFamilies(prefix: Bytes): Bytes[] {

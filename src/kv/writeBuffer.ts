@@ -39,7 +39,7 @@ interface Sorted {
 const SLICE_KEYS = 2_048;
 
 export class WriteBuffer {
-  #writes: Writes = emptyWrites();
+  #writes: Writes = NOTHING;
   /** The whole map, laid out by gather(). */
   #sorted: Sorted | undefined;
   #bytes = 0;
@@ -69,6 +69,7 @@ export class WriteBuffer {
   set(key: Bytes, value: Bytes | null): void {
     const previous = this.#writes.get(key);
     this.#bytes += (value?.length ?? 0) - (previous?.length ?? 0) + (previous === undefined ? key.length : 0);
+    if (this.#writes === NOTHING) this.#writes = emptyWrites();
     this.#writes.set(key, value);
     if (this.#sorted !== undefined) place(this.#sorted, key, value);
   }
@@ -116,7 +117,7 @@ export class WriteBuffer {
   /** A place to undo to; pass it to releaseMark once. */
   mark(): number {
     this.#savepoints++;
-    return this.#marks.push({ writes: this.#writes.clone(), bytes: this.#bytes }) - 1;
+    return this.#marks.push({ writes: cloned(this.#writes), bytes: this.#bytes }) - 1;
   }
 
   undoTo(mark: number): void {
@@ -129,18 +130,18 @@ export class WriteBuffer {
 
   /** The present state, to restore() once or many times; costs no savepoint. */
   freeze(): Mark {
-    return { writes: this.#writes.clone(), bytes: this.#bytes };
+    return { writes: cloned(this.#writes), bytes: this.#bytes };
   }
 
   restore(mark: Mark): void {
     this.#sorted = undefined;
-    this.#writes = mark.writes.clone();
+    this.#writes = cloned(mark.writes);
     this.#bytes = mark.bytes;
   }
 
   clear(): void {
     this.#sorted = undefined;
-    this.#writes = emptyWrites();
+    this.#writes = NOTHING;
     this.#marks = [];
     this.#bytes = 0;
   }
@@ -154,6 +155,13 @@ function place({ keys, values }: Sorted, key: Bytes, value: Bytes | null): void 
     keys.splice(at, 0, key);
     values.splice(at, 0, value);
   }
+}
+
+/** What every buffer holds at first, and never writes to: most transactions write little, or nothing. */
+const NOTHING: Writes = new BTree<Bytes, Bytes | null>(undefined, compare);
+
+function cloned(writes: Writes): Writes {
+  return writes === NOTHING ? NOTHING : writes.clone();
 }
 
 function emptyWrites(): Writes {

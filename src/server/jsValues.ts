@@ -13,7 +13,9 @@ import { SqlState } from '../base/sqlState.ts';
 import { requireTimeZone } from '../catalog/datetime.ts';
 import type { Datum } from '../catalog/datum.ts';
 import { formatDatum, parseDatum } from '../catalog/datumText.ts';
-import { type ColumnType, elementOf } from '../catalog/type.ts';
+import { type ColumnType, elementOf, Type } from '../catalog/type.ts';
+
+const INT8_OID = Type.Int8.oid;
 
 /** A value of a row, or a parameter. */
 // biome-ignore lint/suspicious/noExplicitAny: rows are typed by the caller's SQL, which TypeScript cannot see
@@ -58,6 +60,7 @@ export function jsToDatum(type: ColumnType, value: JsValue): Datum {
     case 'string':
       return type.family === 'string' ? utf8Encode(value) : parseDatum(type, value);
     case 'number':
+      if (type.oid === INT8_OID && Number.isSafeInteger(value) && !Object.is(value, -0)) return value;
       if (Object.is(value, -0) && type.family === 'float') return value;
       return type.family === 'string' ? utf8Encode(String(value)) : parseDatum(type, String(value));
     case 'bigint':

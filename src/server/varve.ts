@@ -14,8 +14,8 @@ import { quoteLiteral, quoteName } from '../catalog/names.ts';
 import { sqlTypeName, Type } from '../catalog/type.ts';
 import { asOfValue } from '../sql/exec/asOf.ts';
 import { splitName } from '../sql/exec/catalogLookup.ts';
-import type { Notice, StatementResult } from '../sql/exec/statement.ts';
-import type { Session, SessionOptions } from '../sql/exec/session.ts';
+import type { ExecuteOptions, PreparedStatement, Session, SessionOptions } from '../sql/exec/session.ts';
+import type { Notice, ResultColumn, StatementResult } from '../sql/exec/statement.ts';
 import { Database } from './database.ts';
 import { explainTableGc, type TableGcExplanation } from './gcStatus.ts';
 import { forkSides, timeSides } from './historyFunctions.ts';
@@ -92,6 +92,14 @@ export class Client {
    * last one's. Throws a VarveError with SQLSTATE, detail and hint.
    */
   query(sql: string, parameters: readonly JsValue[] = []): Promise<QueryResult> {
+    if (this.#callCount === 0) {
+      try {
+        const result = this.#runNow(sql, parameters);
+        if (result) return Promise.resolve(result);
+      } catch (error) {
+        return Promise.reject(error);
+      }
+    }
     // A statement with parameters is two calls of the session: nothing may come between them.
     const turn = this.#callCount++ === 0 ? this.#run(sql, parameters) : this.#last.then(() => this.#run(sql, parameters));
     const done = (): void => {
@@ -101,18 +109,18 @@ export class Client {
     return turn;
   }
 
+  /** As #run for a statement that need not wait; undefined, with nothing done, for any other. */
+  #runNow(sql: string, parameters: readonly JsValue[]): QueryResult | undefined {
+    const { session } = this;
+    const prepared = parameters.length === 0 ? NO_PARAMETERS : session.prepareNow('', sql);
+    const result = prepared && session.executeNow(sql, bound(prepared, parameters));
+    return result && toResult(result, session);
+  }
+
   async #run(sql: string, parameters: readonly JsValue[]): Promise<QueryResult> {
     const { session } = this;
     if (parameters.length === 0) return toResult((await session.execute(sql)).at(-1), session);
-    const { parameterTypes } = await session.prepare('', sql);
-    if (parameters.length !== parameterTypes.length) {
-      throw new StatementError(
-        SqlState.ProtocolViolation,
-        `${parameters.length} parameters given, and the statement has ${parameterTypes.length}`,
-      );
-    }
-    const placeholders = parameterTypes.map((type, index) => jsToDatum(type, parameters[index]));
-    const [result] = await session.execute(sql, { placeholders, placeholderTypes: parameterTypes });
+    const [result] = await session.execute(sql, bound(await session.prepare('', sql), parameters));
     return toResult(result, session);
   }
 
@@ -132,19 +140,54 @@ export class Client {
   }
 }
 
+const NO_PARAMETERS: Pick<PreparedStatement, 'parameterTypes'> = { parameterTypes: [] };
+const NO_OPTIONS: ExecuteOptions = {};
+
+/** Values for a statement's parameters. 08P01 for another number of them, and what jsToDatum throws. */
+function bound({ parameterTypes }: Pick<PreparedStatement, 'parameterTypes'>, parameters: readonly JsValue[]): ExecuteOptions {
+  if (parameters.length !== parameterTypes.length) {
+    throw new StatementError(
+      SqlState.ProtocolViolation,
+      `${parameters.length} parameters given, and the statement has ${parameterTypes.length}`,
+    );
+  }
+  if (parameters.length === 0) return NO_OPTIONS;
+  return { placeholders: parameterTypes.map((type, index) => jsToDatum(type, parameters[index])), placeholderTypes: parameterTypes };
+}
+
 function toResult(result: StatementResult | undefined, session: Session): QueryResult {
   if (!result) return { rows: [], columns: [], rowCount: 0, tag: '', notices: [] };
   const columns = result.columns ?? [];
   const timeZone = session.vars.get('timezone');
   return {
-    rows: result.rows.map((row) =>
-      Object.fromEntries(columns.map((column, index) => [column.name, datumToJs(column.type, row[index] ?? null, timeZone)])),
-    ),
-    columns: columns.map((column) => ({ name: column.name, type: sqlTypeName(column.type) })),
+    rows: result.rows.map((row) => {
+      const named: Record<string, JsValue> = {};
+      for (let i = 0; i < columns.length; i++) {
+        const { name, type } = columns[i] as ResultColumn;
+        const value = datumToJs(type, row[i] ?? null, timeZone);
+        // An assignment to this name would set the prototype.
+        if (name === '__proto__') Object.defineProperty(named, name, { value, enumerable: true, configurable: true, writable: true });
+        else named[name] = value;
+      }
+      return named;
+    }),
+    columns: columns.length === 0 ? [] : describedColumns(columns),
     rowCount: result.rowCount ?? result.rows.length,
     tag: result.tag,
     notices: result.notices,
   };
+}
+
+const described = new WeakMap<readonly ResultColumn[], QueryResult['columns']>();
+
+/** Names and types of columns as a program sees them; made once for a plan. */
+function describedColumns(columns: readonly ResultColumn[]): QueryResult['columns'] {
+  let known = described.get(columns);
+  if (!known) {
+    known = Object.freeze(columns.map((column) => Object.freeze({ name: column.name, type: sqlTypeName(column.type) })));
+    described.set(columns, known);
+  }
+  return known;
 }
 
 export class Varve {

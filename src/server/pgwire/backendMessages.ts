@@ -38,6 +38,10 @@ export interface ReportFields {
 export type TransactionStatus = 'I' | 'T' | 'E';
 
 const INITIAL_BYTES = 8 * 1024;
+/** Answers up to this size are copied out of the buffer, which is used again. */
+const SMALL_BYTES_MAX = 2048;
+/** Texts and values up to this size are written byte by byte: a native call costs more. */
+const SHORT_CHARS_MAX = 32;
 /** A drained buffer larger than this is dropped, so one large result does not stay held for good. */
 const KEPT_BYTES_MAX = 256 * 1024;
 
@@ -53,6 +57,13 @@ export class MessageWriter {
 
   /** Everything written so far; the writer starts anew. The caller owns the buffer. */
   take(): Buffer {
+    if (this.#length <= SMALL_BYTES_MAX) {
+      // From the pool, so that an answer of a hundred bytes does not cost a buffer of its own.
+      const copy = Buffer.allocUnsafe(this.#length);
+      this.#buffer.copy(copy, 0, 0, this.#length);
+      this.#length = 0;
+      return copy;
+    }
     const taken = this.#buffer.subarray(0, this.#length);
     const size = this.#length > KEPT_BYTES_MAX ? INITIAL_BYTES : Math.max(INITIAL_BYTES, Math.min(this.#buffer.length, KEPT_BYTES_MAX));
     this.#buffer = Buffer.allocUnsafe(size);
@@ -99,11 +110,27 @@ export class MessageWriter {
   }
 
   #text(text: string): void {
+    if (text.length <= SHORT_CHARS_MAX && this.#asciiText(text)) return;
     const size = Buffer.byteLength(text, 'utf8');
     this.#reserve(size + 1);
     this.#buffer.utf8Write(text.replaceAll('\0', ''), this.#length);
     this.#length += text.includes('\0') ? Buffer.byteLength(text.replaceAll('\0', '')) : size;
     this.#buffer[this.#length++] = 0;
+  }
+
+  /** False, with nothing written, unless every char is ASCII and none is zero. */
+  #asciiText(text: string): boolean {
+    this.#reserve(text.length + 1);
+    const buffer = this.#buffer;
+    let at = this.#length;
+    for (let i = 0; i < text.length; i++) {
+      const code = text.charCodeAt(i);
+      if (code === 0 || code > 0x7f) return false;
+      buffer[at++] = code;
+    }
+    buffer[at++] = 0;
+    this.#length = at;
+    return true;
   }
 
   #empty(type: string): void {
@@ -199,6 +226,13 @@ export class MessageWriter {
     this.#end();
   }
 
+  /** Whole messages, made before. */
+  ready(messages: Buffer): void {
+    this.#reserve(messages.length);
+    messages.copy(this.#buffer, this.#length);
+    this.#length += messages.length;
+  }
+
   /** `values[i]` is the wire form of column i; null is NULL. Cost: one latin1 copy a value. */
   dataRow(values: readonly (Bytes | null)[]): void {
     this.#begin('D');
@@ -211,8 +245,10 @@ export class MessageWriter {
       const size = value.length;
       this.#reserve(4 + size);
       this.#buffer.writeInt32BE(size, this.#length);
-      this.#buffer.latin1Write(value, this.#length + 4, size);
-      this.#length += 4 + size;
+      const at = this.#length + 4;
+      if (size > SHORT_CHARS_MAX) this.#buffer.latin1Write(value, at, size);
+      else for (let i = 0; i < size; i++) this.#buffer[at + i] = value.charCodeAt(i);
+      this.#length = at + size;
     }
     this.#end();
   }

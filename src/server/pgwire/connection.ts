@@ -35,7 +35,7 @@ import { MessageWriter, type ReportFields } from './backendMessages.ts';
 import { CopyStream } from './copyStream.ts';
 import { type FrontendMessage, MessageReader, type WireFormat } from './frontendMessages.ts';
 import { startupSession } from './startup.ts';
-import { decodeParameter, describeColumns, formatAt, type RowEncoder, rowEncoder } from './wireValues.ts';
+import { decodeParameter, rowDescriptionOf, formatAt, type RowEncoder, rowEncoder } from './wireValues.ts';
 
 /** What a connection asks of the server it belongs to. */
 export interface ConnectionHost {
@@ -87,6 +87,9 @@ export class Connection {
   #isEnded = false;
   /** Results on their way to the client, in order, while the statements after them run. */
   #written: Promise<unknown> = Promise.resolve();
+  #context: { readonly catalogVersion: number | undefined; readonly version: number; readonly text: TextContext } | undefined;
+  /** Encoders of results in text, while the text context is the same. */
+  readonly #encoders = new WeakMap<readonly ResultColumn[], { readonly context: TextContext; readonly encode: RowEncoder }>();
   /** Wakes who waits for a message. */
   #arrived: (() => void) | undefined;
 
@@ -258,8 +261,15 @@ export class Connection {
     this.#isReady = true;
   }
 
+  /** How values look to the client: made anew when a setting or a name has changed. */
   #wireContext(): TextContext {
-    return textContextOf(this.#requireSession());
+    const session = this.#requireSession();
+    const catalogVersion = session.engine.catalog.versionNow();
+    const { version } = session.vars;
+    if (this.#context?.catalogVersion !== catalogVersion || this.#context?.version !== version) {
+      this.#context = { catalogVersion, version, text: textContextOf(session) };
+    }
+    return this.#context.text;
   }
 
   // ---- simple protocol ------------------------------------------------------------------------
@@ -306,7 +316,7 @@ export class Connection {
   #result({ columns, rows, tag, notices }: StatementResult): Promise<void> | undefined {
     this.#notices(notices);
     if (columns) {
-      this.#writer.rowDescription(describeColumns(columns, NO_FORMATS));
+      this.#writer.ready(rowDescriptionOf(columns, NO_FORMATS));
       const written = this.#rows(columns, rows, NO_FORMATS);
       if (written) return written.then(() => this.#writer.commandComplete(tag));
     }
@@ -321,12 +331,23 @@ export class Connection {
   /** Writes rows; gives a promise when the client has to take some before the others are written. */
   #rows(columns: readonly ResultColumn[], rows: readonly Datum[][], formats: readonly WireFormat[]): Promise<void> | undefined {
     if (rows.length === 0) return undefined;
-    const encode = rowEncoder(columns, formats, this.#wireContext());
+    const encode = this.#encoderOf(columns, formats);
     for (let i = 0; i < rows.length; i++) {
       this.#writer.dataRow(encode(rows[i] as Datum[]));
       if (this.#writer.length >= FLUSH_BYTES) return this.#moreRows(rows, i + 1, encode);
     }
     return undefined;
+  }
+
+  #encoderOf(columns: readonly ResultColumn[], formats: readonly WireFormat[]): RowEncoder {
+    const context = this.#wireContext();
+    if (formats.length > 0) return rowEncoder(columns, formats, context);
+    let known = this.#encoders.get(columns);
+    if (known?.context !== context) {
+      known = { context, encode: rowEncoder(columns, formats, context) };
+      this.#encoders.set(columns, known);
+    }
+    return known.encode;
   }
 
   /** Goes on writing rows at a place, as fast as the client takes them; until then all of them count as held. */
@@ -431,7 +452,7 @@ export class Connection {
           message.what === 'statement' ? session.preparedStatement(message.name) : session.portal(message.name).prepared;
         if (message.what === 'statement') writer.parameterDescription(parameterTypes.map((type) => type.oid));
         const formats = message.what === 'portal' ? (this.#portalFormats.get(message.name) ?? NO_FORMATS) : NO_FORMATS;
-        if (columns) writer.rowDescription(describeColumns(columns, formats));
+        if (columns) writer.ready(rowDescriptionOf(columns, formats));
         else writer.noData();
         return undefined;
       }

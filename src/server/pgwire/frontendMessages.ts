@@ -15,7 +15,7 @@
  */
 import { isUtf8 } from 'node:buffer';
 
-import { type Bytes, fromBuffer } from '../../base/bytes.ts';
+import type { Bytes } from '../../base/bytes.ts';
 import { isVarveError, VarveError } from '../../base/errors.ts';
 import { SqlState } from '../../base/sqlState.ts';
 
@@ -77,19 +77,24 @@ function protocolViolation(message: string): VarveError {
   return new VarveError(SqlState.ProtocolViolation, message);
 }
 
-/** Walks one message body; every read checks what is left (R3). */
+/** Texts up to this size are looked through byte by byte: native calls cost more. */
+const SHORT_BYTES_MAX = 64;
+
+/** Walks one message body, `[start, end)` of a buffer; every read checks what is left (R3). */
 class BodyCursor {
   readonly #body: Buffer;
-  #offset = 0;
+  readonly #end: number;
+  #offset: number;
 
-  constructor(body: Buffer) {
+  constructor(body: Buffer, start: number, end: number) {
     this.#body = body;
+    this.#offset = start;
+    this.#end = end;
   }
 
   #take(length: number): number {
     const offset = this.#offset;
-    if (length < 0 || offset + length > this.#body.length)
-      throw protocolViolation('invalid message format: insufficient data left in message');
+    if (length < 0 || offset + length > this.#end) throw protocolViolation('invalid message format: insufficient data left in message');
     this.#offset = offset + length;
     return offset;
   }
@@ -108,21 +113,32 @@ class BodyCursor {
 
   /** A zero-terminated string; 22021 when it is not UTF-8. */
   text(): string {
-    const end = this.#body.indexOf(0, this.#offset);
-    if (end < 0) throw protocolViolation('invalid message format: string is not terminated');
-    const bytes = this.#body.subarray(this.#offset, end);
+    const body = this.#body;
+    const start = this.#offset;
+    const shortEnd = Math.min(this.#end, start + SHORT_BYTES_MAX);
+    for (let at = start; at < shortEnd; at++) {
+      const byte = body[at] as number;
+      if (byte >= 0x80) break;
+      if (byte !== 0) continue;
+      this.#offset = at + 1;
+      return at === start ? '' : body.latin1Slice(start, at);
+    }
+    const end = body.indexOf(0, start);
+    if (end < 0 || end >= this.#end) throw protocolViolation('invalid message format: string is not terminated');
     this.#offset = end + 1;
-    if (!isUtf8(bytes)) throw new VarveError(SqlState.CharacterNotInRepertoire, 'invalid byte sequence for encoding "UTF8"');
-    return bytes.toString('utf8');
+    if (!isUtf8(body.subarray(start, end))) {
+      throw new VarveError(SqlState.CharacterNotInRepertoire, 'invalid byte sequence for encoding "UTF8"');
+    }
+    return body.utf8Slice(start, end);
   }
 
   bytes(length: number): Bytes {
     const offset = this.#take(length);
-    return fromBuffer(this.#body.subarray(offset, offset + length));
+    return this.#body.latin1Slice(offset, offset + length) as Bytes;
   }
 
   rest(): Bytes {
-    return this.bytes(this.#body.length - this.#offset);
+    return this.bytes(this.#end - this.#offset);
   }
 
   format(): WireFormat {
@@ -132,7 +148,7 @@ class BodyCursor {
   }
 
   get atEnd(): boolean {
-    return this.#offset === this.#body.length;
+    return this.#offset === this.#end;
   }
 
   end(): void {
@@ -189,7 +205,7 @@ export class MessageReader {
     if (length < 8 || length > STARTUP_BYTES_MAX) throw protocolViolation(`invalid length of startup packet: ${length}`);
     if (!this.#has(length)) return undefined;
     const code = head.readInt32BE(4);
-    const body = new BodyCursor(this.#take(length).subarray(8));
+    const body = this.#takeBody(8, length);
     if (code === SSL_REQUEST_CODE) return { type: 'sslRequest' };
     if (code === GSSENC_REQUEST_CODE) return { type: 'gssEncRequest' };
     if (code === CANCEL_REQUEST_CODE) return { type: 'cancelRequest', processId: body.int32(), secretKey: body.int32() };
@@ -218,8 +234,8 @@ export class MessageReader {
       );
     }
     if (!this.#has(length + 1)) return undefined;
-    const message = this.#take(length + 1);
-    return decodeTyped(String.fromCharCode(message[0] as number), new BodyCursor(message.subarray(5)));
+    const type = String.fromCharCode(head[0] as number);
+    return decodeTyped(type, this.#takeBody(5, length + 1));
   }
 
   #has(length: number): boolean {
@@ -236,12 +252,13 @@ export class MessageReader {
     return joined;
   }
 
-  #take(length: number): Buffer {
+  /** Takes out a message of `length` bytes, whose body starts at `start`. */
+  #takeBody(start: number, length: number): BodyCursor {
     const joined = this.#join();
-    const rest = joined.subarray(length);
-    this.#chunks = rest.length > 0 ? [rest] : [];
-    this.#buffered = rest.length;
-    return joined.subarray(0, length);
+    const isLast = joined.length === length;
+    this.#chunks = isLast ? [] : [joined.subarray(length)];
+    this.#buffered -= length;
+    return new BodyCursor(joined, start, length);
   }
 }
 

@@ -12,7 +12,7 @@ import { binaryDecoder, binaryEncoder } from '../../catalog/datumBinary.ts';
 import { formatter, parseDatum, type TextContext } from '../../catalog/datumText.ts';
 import { type ColumnType, typlenOf, typmodOf } from '../../catalog/type.ts';
 import type { ResultColumn } from '../../sql/exec/statement.ts';
-import type { FieldDescription } from './backendMessages.ts';
+import { type FieldDescription, MessageWriter } from './backendMessages.ts';
 import type { WireFormat } from './frontendMessages.ts';
 
 /** One format stands for all columns; none means text. */
@@ -37,6 +37,19 @@ export function describeColumns(columns: readonly ResultColumn[], formats: reado
     typeModifier: typmodOf(column.type),
     format: formatAt(formats, index),
   }));
+}
+
+const textDescriptions = new WeakMap<readonly ResultColumn[], Buffer>();
+
+/** The RowDescription message of a result; one in text is made once for its columns. 54000 as describeColumns. */
+export function rowDescriptionOf(columns: readonly ResultColumn[], formats: readonly WireFormat[]): Buffer {
+  const known = formats.length === 0 ? textDescriptions.get(columns) : undefined;
+  if (known) return known;
+  const writer = new MessageWriter();
+  writer.rowDescription(describeColumns(columns, formats));
+  const made = Buffer.from(writer.take());
+  if (formats.length === 0) textDescriptions.set(columns, made);
+  return made;
 }
 
 type Encode = (datum: Datum) => Bytes;

@@ -94,8 +94,7 @@ export abstract class PreparedStatements extends TransactionControl {
     statement: CachedStatement,
     given: readonly (ColumnType | undefined)[],
   ): PreparedStatement | undefined {
-    const { catalog } = this.engine;
-    const version = (this.transaction ? catalog.snapshotNow(this.transaction.reader) : catalog.currentNow())?.version;
+    const version = this.engine.catalog.versionNow(this.transaction?.reader);
     if (version === undefined) return undefined;
     const known = describeKnown(statement, version, this.openOptions(padded(given, statement.placeholderCount)));
     return known && { name, sql, statement, ast: statement.ast, ...known };

@@ -267,6 +267,14 @@ function pointReads(node: ScanNode, codec: TableCodec, limitOf: ((run: Run) => P
     const keys = key === undefined ? await keysOf(run) : key === null ? [] : [key];
     if (keys.length === 0) return;
     const limit = limitOf && (await limitOf(run));
+    // Rows that are read to be written are locked first, so that they are read as they will stay: one that
+    // changes while its lock is waited for is no conflict. At the weaker levels a statement stands on its snapshot.
+    if (node.forWrite && limit === undefined && run.txn?.isolation === 'serializable' && !run.txn.readOnly) {
+      await run.txn.lock(
+        keys.map((key) => codec.lookupKeys(key)[0] as Bytes),
+        { signal: run.signal },
+      );
+    }
     let rows = await fetch(keys, run);
     if (limit !== undefined) rows = rows.slice(0, limit);
     if (rows.length > 0) yield rows;

@@ -83,7 +83,7 @@ export abstract class StatementsNow extends PreparedStatements {
   #runPlan(transaction: SessionTransaction, statement: CachedStatement, options: ExecuteOptions): StatementResult | undefined {
     const { ast } = statement;
     const { placeholders = NONE, placeholderTypes = NONE } = options;
-    const version = this.engine.catalog.snapshotNow(transaction.reader)?.version;
+    const version = this.engine.catalog.versionNow(transaction.reader);
     const found = version === undefined ? undefined : recentPlan(statement, version, this.openOptions(placeholderTypes));
     if (!found?.compiled.now) return undefined;
     const { plan, now } = found.compiled;
