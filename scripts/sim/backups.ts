@@ -96,7 +96,7 @@ export class Backups {
 
   // ---- backup -----------------------------------------------------------------------------------
 
-  backup(dice: Dice): void {
+  backup(dice: Dice, isBeside = false): void {
     const collection = dice.percent(15) ? this.#newTableCollection(dice) : dice.maybe(this.#collections);
     if (!collection) return;
     const { uri, database, tables } = collection;
@@ -104,14 +104,16 @@ export class Backups {
     const kind =
       fulls.length === 0
         ? 'new'
-        : dice.weighted([
-            [25, 'new'],
-            [60, 'latest'],
-            [15, 'subdir'],
-          ] as const);
+        : isBeside
+          ? 'latest'
+          : dice.weighted([
+              [25, 'new'],
+              [60, 'latest'],
+              [15, 'subdir'],
+            ] as const);
     const history = dice.percent(60);
     const now = this.#world.now;
-    const asOf = dice.percent(25) ? Math.max(1, now - dice.between(0, dice.pick([10, 1_000_000, 100_000_000]))) : undefined;
+    const asOf = !isBeside && dice.percent(25) ? Math.max(1, now - dice.between(0, dice.pick([10, 1_000_000, 100_000_000]))) : undefined;
     const targets = tables ? `TABLE ${tables.join(', ')}` : `DATABASE ${database}`;
     const into =
       kind === 'new' ? `INTO '${uri}'` : kind === 'latest' ? `INTO LATEST IN '${uri}'` : `INTO '${dice.maybe(fulls)}' IN '${uri}'`;
@@ -134,7 +136,7 @@ export class Backups {
   /** Starts a backup beside a job that waits; goes on when it has ended, or after a great many turns. */
   async #backUpBeside(dice: Dice): Promise<void> {
     const before = this.busy;
-    this.backup(dice);
+    this.backup(dice, true);
     for (let waited = 0; this.busy > before && waited < TURNS_BESIDE_MAX; waited += 10) await turns(10);
     await turns(dice.between(0, 200));
   }
@@ -310,7 +312,7 @@ export class Backups {
   // ---- running ----------------------------------------------------------------------------------
 
   #isExpected(code: string, allowed: ReadonlySet<string>, from: number): boolean {
-    return allowed.has(code) || (STORAGE_CODES.has(code) && this.#world.hadFaultsSince(from));
+    return allowed.has(code) || (STORAGE_CODES.has(code) && this.#jobs.mayMeetDamage(from));
   }
 
   #start(sql: string, done: (error: unknown, from: number) => void): void {

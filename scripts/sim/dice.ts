@@ -49,6 +49,14 @@ export class Dice {
     return (choices.at(-1) as readonly [number, T])[1];
   }
 
+  /**
+   * The same choices with weights that favour some and leave others out, as swarm testing does: some runs do little
+   * but what another run hardly does. Choices of `always` keep their weight.
+   */
+  swarm<T>(choices: readonly (readonly [weight: number, choice: T])[], always: (choice: T) => boolean = () => false): [number, T][] {
+    return choices.map(([weight, choice]) => [always(choice) ? weight : weight * this.pick([0, 0.5, 1, 1, 2, 5]), choice]);
+  }
+
   shuffled<T>(from: readonly T[]): T[] {
     const list = [...from];
     for (let i = list.length - 1; i > 0; i--) {

@@ -16,6 +16,9 @@ import type { Zones } from './zones.ts';
 /** What a damaged or failing storage makes of a job. */
 export const STORAGE_CODES = new Set(['58030', '58P01', '58P02', 'XX001', '58000', '53100', '0A000']);
 
+/** How a job says that the storage kept it from taking back what it had written. */
+export const FILES_ARE_LEFT = 'files are left';
+
 export interface WatchedJob {
   readonly id: number;
   readonly type: string;
@@ -32,6 +35,8 @@ export class Jobs {
   readonly #changed = new Set<number>();
   /** Chance in percent that something happens at a pausepoint. */
   chaosPercent = 0;
+  /** Chance in percent that a backup is taken in the middle of a backfill. */
+  besidePercent = 0;
   /** Starts a backup and waits for a while: a job that stands at a pausepoint meanwhile may be in the middle of anything. */
   backUp: (dice: Dice) => Promise<void> = async () => {};
   readonly #done: ((job: WatchedJob) => void)[] = [];
@@ -54,8 +59,17 @@ export class Jobs {
     this.#done.push(listener);
   }
 
-  mayHaveMetFaults(job: WatchedJob): boolean {
-    return this.#world.hadFaultsSince(job.record.created, job.record.finished);
+  /** Whether what ran from `from` on may have met a fault, or files that a backup wrote under one and has not removed yet. */
+  mayMeetDamage(from: number, to?: number): boolean {
+    if (this.#world.hadFaultsSince(from, to)) return true;
+    return [...this.watched.values()].some(({ record: { type, status, created, finished, runningStatus } }) => {
+      const isGone = isTerminal(status) && status !== 'revert-failed' && runningStatus?.startsWith(FILES_ARE_LEFT) !== true;
+      return type === 'BACKUP' && this.#world.hadFaultsSince(created, finished) && (!isGone || (finished ?? 0) >= from);
+    });
+  }
+
+  mayHaveMetFaults({ record }: WatchedJob): boolean {
+    return this.mayMeetDamage(record.created, record.finished);
   }
 
   active(): WatchedJob[] {
@@ -151,6 +165,11 @@ export class Jobs {
   async #atPausepoint(name: string, ctx: JobContext): Promise<void> {
     const world = this.#world;
     const dice = this.#dice;
+    if (/^schemachange\.after(Protect|Ingest|Checkpoint)/.test(name) && dice.percent(this.besidePercent)) {
+      world.count(`back up at ${name}`);
+      world.note(`job ${ctx.jobId} at ${name}: back up`);
+      await this.backUp(dice);
+    }
     if (!dice.percent(this.chaosPercent)) return;
     const what = dice.pick(['pause', 'cancel', 'crash', 'crash', 'pause', 'move leases', 'collect garbage', 'back up', 'back up']);
     world.count(`${what} at ${name}`);

@@ -6,7 +6,7 @@ import { detailsFromJson } from '../../src/backup/backupDetails.ts';
 import { isTerminal } from '../../src/jobs/jobMachine.ts';
 import type { Session } from '../../src/sql/exec/session.ts';
 import type { Backups } from './backups.ts';
-import type { Jobs } from './jobs.ts';
+import { FILES_ARE_LEFT, type Jobs } from './jobs.ts';
 import { canonical, type TableModel } from './model.ts';
 import { BANK_MONEY, BANK_ROWS } from './schema.ts';
 import { timeSql, valueOfDatum, wholeTableSql } from './sqlText.ts';
@@ -20,7 +20,7 @@ export async function checkStorage(world: World, backups: Backups, jobs: Jobs): 
   const excused: string[] = [];
   for (const { record } of jobs.watched.values()) {
     if (record.type !== 'BACKUP') continue;
-    const isHindered = record.runningStatus?.startsWith('files are left') || record.status === 'revert-failed';
+    const isHindered = record.runningStatus?.startsWith(FILES_ARE_LEFT) || record.status === 'revert-failed';
     if (!isTerminal(record.status) || isHindered) excused.push(detailsFromJson(record.details).directory);
   }
   for (const { uri } of backups.collections) {

@@ -21,11 +21,15 @@ const EXPECTED = new Set(['40001', '42P07', '42P01', '42701', '42703', '42704', 
 const JOB_CODES = new Set(['55000', '57014', '23505', '40001']);
 const TTLS = [1, 20, 60, 600, 3600, 14_400, 90_000] as const;
 
+/** Undefined when there is nothing that it could change. */
+type Change = (dice: Dice) => Promise<void> | undefined;
+
 export class Schema {
   readonly #world: World;
   readonly #zones: Zones;
   readonly #session: Session;
   #uid = 0;
+  #changes: [weight: number, change: Change][] = [];
   isBusy = false;
   /** Every table descriptor's newest version that was seen. */
   readonly #seen = new Map<number, number>();
@@ -91,6 +95,7 @@ export class Schema {
 
   /** Databases, each with a bank, and some first tables. */
   async start(dice: Dice): Promise<void> {
+    this.#changes = this.#drawChanges(dice);
     for (const database of DATABASES) {
       await this.#run(`CREATE DATABASE ${database}`, (ts) => this.#world.model.addDatabase(database, ts));
       await this.#run(`CREATE SEQUENCE ${database}.sq START 1000`, () => {});
@@ -121,19 +126,26 @@ export class Schema {
   step(dice: Dice): void {
     // What the last change did must be in the model before the next one is chosen.
     if (this.isBusy || !this.#world.catchUp()) return;
-    const change = dice.weighted<(dice: Dice) => Promise<void> | undefined>([
-      [12, (d) => this.#createTable(d)],
-      [6, (d) => this.#dropTable(d)],
-      [10, (d) => this.#truncate(d)],
-      [10, (d) => this.#addColumn(d)],
-      [6, (d) => this.#dropColumn(d)],
-      [12, (d) => this.#createIndex(d)],
-      [8, (d) => this.#dropIndex(d)],
-      [6, (d) => this.#rename(d)],
-      [30, (d) => this.#configureZone(d)],
-      [18, (d) => this.#excludeData(d)],
-    ]);
-    void change(dice);
+    void dice.weighted(this.#changes)(dice);
+  }
+
+  #drawChanges(dice: Dice): [number, Change][] {
+    const createTable: Change = (d) => this.#createTable(d);
+    return dice.swarm<Change>(
+      [
+        [12, createTable],
+        [6, (d) => this.#dropTable(d)],
+        [10, (d) => this.#truncate(d)],
+        [10, (d) => this.#addColumn(d)],
+        [6, (d) => this.#dropColumn(d)],
+        [12, (d) => this.#createIndex(d)],
+        [8, (d) => this.#dropIndex(d)],
+        [6, (d) => this.#rename(d)],
+        [30, (d) => this.#configureZone(d)],
+        [18, (d) => this.#excludeData(d)],
+      ],
+      (change) => change === createTable,
+    );
   }
 
   // ---- tables -----------------------------------------------------------------------------------

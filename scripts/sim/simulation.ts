@@ -40,6 +40,9 @@ export interface RunResult {
     | undefined;
 }
 
+/** What a step may do. */
+type Act = (dice: Dice) => void | Promise<void>;
+
 const CLIENTS = 4;
 const MICROS_PER_HOUR = 3_600_000_000;
 const HOURS_TO_END_MAX = 48;
@@ -76,6 +79,7 @@ class Run {
   readonly #backups: Backups;
   readonly #protections: Protections;
   readonly #checker: Session;
+  readonly #acts: [weight: number, act: Act][];
 
   constructor(world: World, dice: Dice) {
     this.#world = world;
@@ -86,6 +90,7 @@ class Run {
     this.#backups = new Backups(world, this.#jobs, this.#zones);
     this.#protections = new Protections(world, this.#zones);
     this.#checker = world.db.newSession();
+    this.#acts = this.#drawActs(dice.fork('acts'));
     const { protections } = world.db.kv.gc;
     let heldUntil = 0;
     protections.onBeforeChange(() => {
@@ -94,33 +99,43 @@ class Run {
     this.#zones.mayBeHeld = (since) => protections.size > 0 || heldUntil >= since;
   }
 
+  #drawActs(dice: Dice): [number, Act][] {
+    const world = this.#world;
+    const catchUp: Act = () => this.#catchUp();
+    const check: Act = () => this.#check();
+    return dice.swarm<Act>(
+      [
+        [55, (d) => this.#clients.step(d)],
+        [7, (d) => this.#schema.step(d)],
+        [4, (d) => this.#backups.backup(d)],
+        [3, (d) => this.#backups.restore(d)],
+        [3, (d) => this.#jobs.request(d)],
+        [2, (d) => split(world, d)],
+        [1, (d) => merge(world, d)],
+        [2, (d) => moveLease(world, d)],
+        [2, (d) => nodes(world, d)],
+        [3, () => collectGarbage(world)],
+        [8, (d) => advance(world, d)],
+        [1, (d) => randomFaults(world, d)],
+        [2, (d) => void this.#protections.step(d)],
+        [8, catchUp],
+        [1, check],
+      ],
+      (act) => act === catchUp || act === check,
+    );
+  }
+
   async start(): Promise<void> {
     await this.#schema.start(this.#dice.fork('schema'));
-    this.#jobs.chaosPercent = this.#dice.fork('chaos').pick([0, 3, 10, 25]);
+    const chaos = this.#dice.fork('chaos');
+    this.#jobs.chaosPercent = chaos.pick([0, 3, 10, 25]);
+    this.#jobs.besidePercent = chaos.pick([0, 0, 30, 60]);
     this.#throwFailure();
   }
 
   async step(number: number): Promise<void> {
-    const world = this.#world;
     const dice = this.#dice.fork(`step ${number}`);
-    const act = dice.weighted<() => void | Promise<void>>([
-      [55, () => this.#clients.step(dice)],
-      [7, () => this.#schema.step(dice)],
-      [4, () => this.#backups.backup(dice)],
-      [3, () => this.#backups.restore(dice)],
-      [3, () => this.#jobs.request(dice)],
-      [2, () => split(world, dice)],
-      [1, () => merge(world, dice)],
-      [2, () => moveLease(world, dice)],
-      [2, () => nodes(world, dice)],
-      [3, () => collectGarbage(world)],
-      [8, () => advance(world, dice)],
-      [1, () => randomFaults(world, dice)],
-      [2, () => void this.#protections.step(dice)],
-      [8, () => this.#catchUp()],
-      [1, () => this.#check()],
-    ]);
-    await act();
+    await dice.weighted(this.#acts)(dice);
     await turns(dice.between(0, 40));
     this.#throwFailure();
   }
@@ -150,6 +165,7 @@ class Run {
     world.note('end');
     world.setFaults([]);
     this.#jobs.chaosPercent = 0;
+    this.#jobs.besidePercent = 0;
     startAllNodes(world);
     // What was dropped waits for its history's end, which users hold up.
     await this.#protections.releaseAll();
