@@ -17,13 +17,14 @@ import type { Timestamp } from '../base/timestamp.ts';
 import { applyWrites } from './applyWrites.ts';
 import type { KvCore } from './core.ts';
 import { snapshotTimestamp, underWay } from './core.ts';
+import { expiredKeys, expiredReads } from './expiry.ts';
 import type { HeldKeys } from './heldKeys.ts';
 import { firstAtOrAfter } from './hooks.ts';
 import { indexOfKey } from './indexOfKey.ts';
 import type { CommittedWrites, Isolation } from './kv.ts';
 import { publish } from './publish.ts';
 import type { ReadSet } from './readSet.ts';
-import { readSetExpiredError, refreshError, writeTooOldError } from './retryErrors.ts';
+import { refreshError, writeTooOldError } from './retryErrors.ts';
 import type { WriteBuffer } from './writeBuffer.ts';
 
 /** What committing needs of a transaction. */
@@ -132,26 +133,24 @@ function checkKeys(core: KvCore, keys: readonly Bytes[]): void {
 
 /** Throws 40001 unless everything read or held still holds; for a snapshot transaction, unless nothing it writes is newer than its snapshot. */
 function validate(core: KvCore, txn: Committing): void {
-  const { keyspace, gc } = core;
-  const oldest = txn.reads.oldest();
-  if (oldest !== undefined) {
+  const { keyspace } = core;
+  if (!txn.reads.isEmpty) {
     const conflict = txn.reads.firstChange(keyspace);
     if (conflict !== undefined) {
       const { key, changedAt, readAt } = conflict;
       if (txn.buffer.get(key) !== undefined) throw writeTooOldError(key, changedAt, readAt);
       throw refreshError(key, changedAt, readAt);
     }
-    // A deletion since the read may have been collected, and then shows no more.
-    if (!gc.thresholds.isReadableEverywhere(oldest)) {
-      for (const [{ tableId, indexId }, ts] of txn.reads.stores(keyspace)) {
-        if (!gc.thresholds.isReadable(tableId, ts, indexId)) throw readSetExpiredError(tableId, ts, gc.thresholds.of(tableId, indexId));
-      }
-    }
+    const expired = expiredReads(core, txn.reads);
+    if (expired !== undefined) throw expired;
   }
   const overrun = txn.held.firstChange(keyspace);
   if (overrun !== undefined) throw writeTooOldError(overrun.key, overrun.changedAt, overrun.readAt);
   if (txn.isolation !== 'snapshot') return;
-  for (const key of txn.buffer.sorted().keys) {
+  const { keys } = txn.buffer.sorted();
+  const expired = expiredKeys(core, keys, txn.readTimestamp);
+  if (expired !== undefined) throw expired;
+  for (const key of keys) {
     const changedAt = keyspace.find(key)?.store.keyChangedSince(key, txn.readTimestamp);
     if (changedAt !== undefined) throw writeTooOldError(key, changedAt, txn.readTimestamp);
   }

@@ -22,9 +22,11 @@ import { StateError, StatementError, VarveError } from '../base/errors.ts';
 import type { Span } from '../base/span.ts';
 import { SqlState } from '../base/sqlState.ts';
 import type { Timestamp } from '../base/timestamp.ts';
+import { HistoryGoneError } from '../gc/thresholds.ts';
 import { commitTxn, commitTxnNow } from './commit.ts';
 import type { KvCore } from './core.ts';
 import { snapshotTimestamp } from './core.ts';
+import { expiredKeys, expiredReads } from './expiry.ts';
 import { HeldKeys } from './heldKeys.ts';
 import type {
   Isolation,
@@ -42,7 +44,7 @@ import type {
 import type { LockOwner, LockRequest } from './lockOwner.ts';
 import { scanOverlay } from './overlay.ts';
 import { ReadSet } from './readSet.ts';
-import { refreshError, writeTooOldError } from './retryErrors.ts';
+import { readSetExpiredError, refreshError, writeTooOldError } from './retryErrors.ts';
 import { getSnapshot, scanSnapshot } from './snapshotReads.ts';
 import { type Mark, WriteBuffer } from './writeBuffer.ts';
 
@@ -88,6 +90,8 @@ export class LocalTxn implements Txn, LockOwner {
   #commitTimestamp: Timestamp | undefined;
   #phase: TxnState | 'committing' = 'open';
   #hasRead = false;
+  /** The present statement has waited for a lock. */
+  #hasWaited = false;
   #statement: StatementStart | undefined;
   /** The oldest time at which the present statement has read. */
   #statementTimestamp: Timestamp;
@@ -129,7 +133,7 @@ export class LocalTxn implements Txn, LockOwner {
 
   getNow(keys: readonly Bytes[], options: ReadOptions = NO_OPTIONS): (Bytes | undefined)[] {
     this.#checkOpen();
-    const values = getSnapshot(this.#core, keys, this.#readTimestamp);
+    const values = this.#getSnapshot(keys);
     this.#hasRead = true;
     if (this.#records(options)) for (const key of keys) this.reads.addPoint(key, this.#readTimestamp);
     if (this.buffer.size > 0) {
@@ -146,11 +150,11 @@ export class LocalTxn implements Txn, LockOwner {
     this.#hasRead = true;
     const ts = this.#readTimestamp;
     if (this.buffer.touches(span)) {
-      const { extent, ...result } = await scanOverlay(this.#core, this.buffer, span, ts, options);
+      const { extent, ...result } = await scanOverlay(this.#core, this.buffer, span, ts, options).catch(this.#afterWait);
       if (this.#records(options)) this.reads.addSpan(extent, ts);
       return result;
     }
-    const { rows, resume } = await scanSnapshot(this.#core, span, ts, options);
+    const { rows, resume } = await scanSnapshot(this.#core, span, ts, options).catch(this.#afterWait);
     if (this.#records(options)) {
       const extent =
         resume === undefined ? span : options.reverse ? { key: resume, endKey: span.endKey } : { key: span.key, endKey: resume };
@@ -158,6 +162,20 @@ export class LocalTxn implements Txn, LockOwner {
     }
     return { keys: rows.keys, values: rows.values as Bytes[], timestamps: rows.timestamps, resume };
   }
+
+  #getSnapshot(keys: readonly Bytes[]): (Bytes | undefined)[] {
+    try {
+      return getSnapshot(this.#core, keys, this.#readTimestamp);
+    } catch (error) {
+      return this.#afterWait(error);
+    }
+  }
+
+  /** The snapshot that grew too old while the statement waited for a lock is not the client's mistake: a newer one will do. */
+  readonly #afterWait = (error: unknown): never => {
+    if (!this.#hasWaited || !(error instanceof HistoryGoneError)) throw error;
+    throw readSetExpiredError(error.tableId, error.timestamp, error.threshold);
+  };
 
   write(keys: readonly Bytes[], values: readonly (Bytes | null)[]): void {
     if (this.#phase !== 'committing') this.#checkOpen();
@@ -211,6 +229,7 @@ export class LocalTxn implements Txn, LockOwner {
   async #waitForLock(key: Bytes, strength: LockStrength, { wait = 'block', signal }: LockOptions): Promise<boolean> {
     const { locks, clock } = this.#core;
     this.#refuseVainWait(key);
+    this.#hasWaited = true;
     const timer =
       this.lockTimeoutMicros > 0 && wait === 'block' ? clock.setTimer(this.lockTimeoutMicros, () => locks.timeOut(this)) : undefined;
     try {
@@ -259,7 +278,7 @@ export class LocalTxn implements Txn, LockOwner {
     if (this.readOnly && this.#hasRead) return false;
     const ts = snapshotTimestamp(this.#core);
     if (ts <= this.#readTimestamp) return true;
-    if (this.reads.firstChange(this.#core.keyspace) !== undefined) return false;
+    if (this.reads.firstChange(this.#core.keyspace) !== undefined || expiredReads(this.#core, this.reads) !== undefined) return false;
     // At read committed a statement that goes on is still bound to what it saw when it began.
     if (this.isolation !== 'read committed') this.reads.rebase(ts);
     this.#readTimestamp = ts;
@@ -270,6 +289,7 @@ export class LocalTxn implements Txn, LockOwner {
     this.#checkOpen();
     this.reads.mark();
     this.held.mark();
+    this.#hasWaited = false;
     this.#statement = {
       writes: this.buffer.freeze(),
       hadRead: this.#hasRead,
@@ -291,6 +311,7 @@ export class LocalTxn implements Txn, LockOwner {
     this.beforeCommitFns.length = start.beforeCommitCount;
     this.#afterCommitFns.length = start.afterCommitCount;
     this.#hasRead = start.hadRead;
+    this.#hasWaited = false;
     if (!this.refresh()) return false;
     this.#statementTimestamp = this.#readTimestamp;
     return true;
@@ -417,6 +438,11 @@ export class LocalTxn implements Txn, LockOwner {
     const { keyspace } = this.#core;
     // At read committed the snapshot may have moved since the statement read.
     const since = alreadyRead ? this.#statementTimestamp : this.#readTimestamp;
+    const expired = alreadyRead ? expiredKeys(this.#core, keys, Math.min(since, this.#readTimestamp) as Timestamp) : undefined;
+    if (expired !== undefined) {
+      if (this.#statement === undefined) this.#abort();
+      throw expired;
+    }
     for (const key of keys) {
       const changedAt = keyspace.find(key)?.store.keyChangedSince(key, Math.min(since, this.#readTimestamp) as Timestamp);
       if (changedAt === undefined) continue;

@@ -10,7 +10,7 @@ import * as assert from 'uvu/assert';
 import { utf8Decode } from '../../src/base/bytes.ts';
 import { isVarveError } from '../../src/base/errors.ts';
 import type { Isolation, Kv, Txn } from '../../src/kv/kv.ts';
-import { failure, key, makeKv, numberKey, put, rows, TABLE, value } from './support.ts';
+import { failure, key, makeKv, numberKey, put, rows, TABLE, tableSpan, value } from './support.ts';
 
 const LEVELS: readonly Isolation[] = ['serializable', 'snapshot', 'read committed'];
 const NAMES = ['a', 'b', 'c', 'd'];
@@ -165,6 +165,71 @@ isolation('a statement that runs again forgets what its first run held', async (
   assert.is(await rows(txn), 'a=2 b=2');
   txn.write([key('c')], [value('1')]);
   await txn.commit();
+});
+
+isolation('a refresh does not take a deletion that GC has collected for no change', async () => {
+  const { kv, clock } = makeKv();
+  await put(kv, { a: '1', b: '1' });
+  const txn = kv.begin();
+  await txn.get([key('a')]);
+  await put(kv, { a: null });
+  await clock.advance('10h');
+  await kv.gc.runGc();
+  assert.not.ok(txn.refresh());
+  txn.write([key('b')], [value('2')]);
+  assert.is((await failure(txn.commit())).code, '40001');
+});
+
+isolation('a row that was deleted and collected while others were waited for is not written over', async () => {
+  for (const level of LEVELS) {
+    const { kv, clock } = makeKv();
+    await put(kv, { a: '1', b: '1' });
+    const holder = kv.begin();
+    await holder.lock([key('b')]);
+    const txn = kv.begin({ isolation: level });
+    txn.nextStatement();
+    await rows(txn);
+    await put(kv, { a: null });
+    const locked = failure(txn.lock([key('a'), key('b')], { alreadyRead: true }));
+    await clock.advance('10h');
+    await kv.gc.runGc();
+    holder.rollback();
+    assert.is((await locked).code, '40001', level);
+    assert.ok(txn.restartStatement(), level);
+    assert.is(await rows(txn), 'b=1', level);
+  }
+});
+
+isolation('at snapshot isolation a deletion that GC has collected is still a conflict', async () => {
+  const { kv, clock } = makeKv();
+  await put(kv, { a: '1' });
+  const txn = kv.begin({ isolation: 'snapshot' });
+  await rows(txn);
+  txn.write([key('a')], [value('2')]);
+  await put(kv, { a: null });
+  await clock.advance('10h');
+  await kv.gc.runGc();
+  assert.is((await failure(txn.commit())).code, '40001');
+});
+
+isolation('a snapshot that grew too old in a wait for a lock is a conflict; without a wait it is 72000', async () => {
+  const { kv, clock } = makeKv();
+  await put(kv, { a: '1' });
+  const holder = kv.begin();
+  await holder.lock([key('a')]);
+  const txn = kv.begin();
+  txn.nextStatement();
+  const locked = txn.lock([key('a')]);
+  await clock.advance('10h');
+  await put(kv, { b: '1' });
+  holder.rollback();
+  await locked;
+  assert.is((await failure(txn.get([key('a')]))).code, '40001');
+  assert.is((await failure(txn.scan(tableSpan()))).code, '40001');
+  assert.ok(txn.restartStatement());
+  assert.is(await rows(txn), 'a=1 b=1');
+  await clock.advance('10h');
+  assert.is((await failure(txn.get([key('a')]))).code, '72000');
 });
 
 isolation('without writes nothing is validated, and the commit stands at the read timestamp', async () => {
