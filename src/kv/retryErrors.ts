@@ -17,6 +17,16 @@ function retryError(reason: string, detail: string, hint: string = HINT): RetryE
   return new RetryError(SqlState.SerializationFailure, `${PREFIX} ${reason}`, { detail, hint });
 }
 
+/** What `inject_retry_errors_enabled` gives a client whose retry loop is being tested: nothing retries it but the client. */
+export class InjectedRetryError extends RetryError {
+  constructor() {
+    super(SqlState.SerializationFailure, `${PREFIX} injected by \`inject_retry_errors_enabled\` session variable`, {
+      detail: 'nothing was in the way: the session asked for it',
+      hint: 'run the whole transaction again, or SET inject_retry_errors_enabled = off',
+    });
+  }
+}
+
 /** Something that was read has changed. */
 export function refreshError(key: Bytes, changedAt: Timestamp, readAt: Timestamp): RetryError {
   return retryError(

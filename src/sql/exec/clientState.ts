@@ -130,6 +130,10 @@ export class ClientState {
   get database(): string {
     return this.vars.get('database');
   }
+  /** A client's retry loop is being tested. */
+  protected get injectsRetryErrors(): boolean {
+    return this.vars.get('inject_retry_errors_enabled') === 'on';
+  }
 
   /** How unqualified names are resolved. */
   get names(): NameContext {

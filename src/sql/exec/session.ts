@@ -224,6 +224,7 @@ export class Session extends StatementsNow implements SessionState {
     this.transaction ??= new SessionTransaction(this.engine.kv, this.defaults(), true);
     if (!this.hasSuspendedPortal()) this.transaction.nextStatement();
     if (!this.transaction.isImplicit) this.limits.checkTransactionLimit();
+    if (this.injectsRetryErrors && !SETTINGS.has(statement.ast.kind)) this.transaction.injectRetryError();
     const { kvTxn } = this.transaction;
     if (kvTxn) kvTxn.lockTimeoutMicros = Number(this.vars.get('lock_timeout')) * 1000;
     const context = this.newContext(this.transaction, placeholders, types);

@@ -191,7 +191,7 @@ const SPECS: readonly SessionVarSpec[] = [
   { name: 'idle_in_session_timeout', default: '0', normalize: durationMillis },
   { name: 'idle_in_transaction_session_timeout', default: '0', normalize: durationMillis },
   { name: 'index_recommendations_enabled', default: 'on', normalize: boolean, hidden: true },
-  { name: 'inject_retry_errors_enabled', default: 'off', normalize: onlyOff, hidden: true },
+  { name: 'inject_retry_errors_enabled', default: 'off', normalize: boolean },
   { name: 'integer_datetimes', default: 'on', reportedAs: 'integer_datetimes' },
   { name: 'intervalstyle', default: 'postgres', normalize: oneOf('postgres', 'iso_8601', 'sql_standard'), reportedAs: 'IntervalStyle' },
   { name: 'is_superuser', default: 'on', reportedAs: 'is_superuser' },

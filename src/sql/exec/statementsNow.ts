@@ -48,7 +48,7 @@ export abstract class StatementsNow extends PreparedStatements {
   }
 
   #runInOpen(transaction: SessionTransaction, statement: CachedStatement, options: ExecuteOptions): StatementResult | undefined {
-    if (!transaction.isOpen || this.hasSuspendedPortal()) return undefined;
+    if (!transaction.isOpen || this.hasSuspendedPortal() || this.injectsRetryErrors) return undefined;
     this.limits.checkTransactionLimit();
     try {
       const result = this.#runPlan(transaction, statement, options);

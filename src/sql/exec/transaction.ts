@@ -20,9 +20,12 @@ import { SqlState } from '../../base/sqlState.ts';
 import type { Timestamp } from '../../base/timestamp.ts';
 import type { Catalog, CatalogDependencies } from '../../catalog/catalog.ts';
 import type { Isolation, Kv, KvReader, Priority, Savepoint, Txn } from '../../kv/kv.ts';
+import { InjectedRetryError } from '../../kv/retryErrors.ts';
 
 /** The savepoint that the client-side retry protocol uses. */
 export const RESTART_SAVEPOINT = 'cockroach_restart';
+/** After so many restarts a transaction meets no injected error any more, as in CockroachDB. */
+const INJECTED_ERRORS_MAX = 3;
 
 export type TransactionStatus = 'NoTxn' | 'Open' | 'Aborted' | 'RestartWait' | 'CommitWait';
 
@@ -50,6 +53,8 @@ export class SessionTransaction {
   readonly #unnoted: CatalogDependencies[] = [];
   /** Statements that have ended well: the client may know what they gave. */
   #finishedCount = 0;
+  /** Times it was begun again by ROLLBACK TO SAVEPOINT cockroach_restart. */
+  #restartCount = 0;
   /** A time limit that ended it, until the client is told. */
   #expiredBy: VarveError | undefined;
   #status: 'open' | 'aborted' | 'restartWait' | 'commitWait' = 'open';
@@ -204,6 +209,11 @@ export class SessionTransaction {
     return true;
   }
 
+  /** For `inject_retry_errors_enabled`: throws 40001 in an explicit transaction that was not restarted often enough yet. */
+  injectRetryError(): void {
+    if (!this.isImplicit && this.#restartCount < INJECTED_ERRORS_MAX) throw new InjectedRetryError();
+  }
+
   /** A statement has ended well, and its results may be given. */
   finishStatement(): void {
     this.#finishedCount++;
@@ -276,6 +286,7 @@ export class SessionTransaction {
     if (name === RESTART_SAVEPOINT) {
       this.#savepoints = [{ name, mark: undefined }];
       this.#startOver();
+      this.#restartCount++;
     } else {
       if (this.#txn && this.#txn.state !== 'open') {
         throw new StateError(
