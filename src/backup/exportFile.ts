@@ -8,7 +8,8 @@
  */
 import { StateError, StorageError } from '../base/errors.ts';
 import type { Executor } from '../base/executor.ts';
-import type { Span } from '../base/span.ts';
+import { indexPrefix } from '../base/keycode.ts';
+import { prefixSpan, type Span } from '../base/span.ts';
 import { SqlState } from '../base/sqlState.ts';
 import { hasTestFault } from '../base/testFaults.ts';
 import { MIN_TIMESTAMP, type Timestamp } from '../base/timestamp.ts';
@@ -36,10 +37,7 @@ export interface ExportFileOptions {
   /** Within the collection. */
   readonly name: string;
   readonly allVersions: boolean;
-  /**
-   * The layer claims history from here on: units that start at time zero are refused with 72000 where it is gone. Protections do
-   * not hold a table that is excluded from backups while one runs.
-   */
+  /** The layer claims history from here on; undefined when it claims only its end. */
   readonly historyFrom?: Timestamp | undefined;
   /** The file ends at the first key after this much is stored. */
   readonly targetBytes: number;
@@ -57,6 +55,20 @@ export interface ExportedFile {
   readonly emptySpans: readonly SpanInterval[];
   /** Units, and the rest of one, that a next file takes up; in key order. */
   readonly rest: readonly ExportUnit[];
+}
+
+/**
+ * Throws 72000 when data that the unit is to bring may have been collected by now. A job's protection holds its
+ * tables, except those that are excluded from backups meanwhile.
+ */
+export function checkNothingIsGone(kv: Kv, { span, startTime, endTime }: ExportUnit, historyFrom: Timestamp | undefined): void {
+  const from = startTime > MIN_TIMESTAMP ? startTime : (historyFrom ?? endTime);
+  // Spans of neighbouring indexes may have been merged: each ends where the next one begins.
+  for (let key = span.key; key < span.endKey; ) {
+    const { tableId, indexId } = indexOfKey(key);
+    kv.gc.thresholds.check(tableId, from, indexId);
+    key = prefixSpan(indexPrefix(tableId, indexId)).endKey;
+  }
 }
 
 /** The worker's node stopped: its units are for another. */
@@ -117,8 +129,7 @@ class Walk {
         signal.throwIfAborted();
         if (!isAlive()) throw new WorkerLostError();
         const piece: ExportPiece = await kv.exportSpan(span, startTime, endTime, { allVersions, maxBytes, resume });
-        // A unit that starts later has its own start checked with the piece.
-        if (historyFrom !== undefined && startTime === MIN_TIMESTAMP) kv.gc.thresholds.check(indexOfKey(span.key).tableId, historyFrom);
+        checkNothingIsGone(kv, unit, historyFrom);
         resume = piece.resume;
         counter.add(piece);
         if (piece.keys.length > 0) yield piece;

@@ -10,13 +10,14 @@
 import { assert } from '../base/assert.ts';
 import type { Span } from '../base/span.ts';
 import { mergeSpans, subtractSpans } from '../base/span.ts';
+import type { Timestamp } from '../base/timestamp.ts';
 import type { Kv } from '../kv/kv.ts';
 import type { ClusterNode } from '../kv/nodeActor.ts';
 import type { ExternalStorage } from '../storage/externalStorage.ts';
 
 import type { BackupDetails } from './backupDetails.ts';
 import type { ExportUnit } from './exportFile.ts';
-import { exportFile, WorkerLostError } from './exportFile.ts';
+import { checkNothingIsGone, exportFile, WorkerLostError } from './exportFile.ts';
 import type { ManifestFile, SpanInterval } from './manifest.ts';
 
 /** Two encode while a third waits for storage: what a thread pool of four keeps busy. */
@@ -101,6 +102,11 @@ class Work {
     await this.#reporting;
   }
 
+  get #historyFrom(): Timestamp | undefined {
+    const { revisionHistory, revisionStartTime } = this.#options.details;
+    return revisionHistory ? revisionStartTime : undefined;
+  }
+
   async #work(): Promise<void> {
     for (;;) {
       this.#signal.throwIfAborted();
@@ -150,7 +156,7 @@ class Work {
           storage,
           name: `${details.directory}/${path}`,
           allVersions: details.revisionHistory,
-          historyFrom: details.revisionHistory ? details.revisionStartTime : undefined,
+          historyFrom: this.#historyFrom,
           targetBytes: fileTargetBytes,
           isAlive: () => kv.cluster.isLiveIn(node.id, epoch),
           signal: this.#signal,
@@ -182,7 +188,10 @@ class Work {
       const ranges = kv.rangesOf(unit.span);
       for (const { span } of ranges) cut.push({ ...unit, span });
       const rangeless = subtractSpans([unit.span], mergeSpans(ranges.map(({ span }) => span)));
-      for (const span of rangeless) this.#emptySpans.push({ ...unit, span });
+      for (const span of rangeless) {
+        checkNothingIsGone(kv, { ...unit, span }, this.#historyFrom);
+        this.#emptySpans.push({ ...unit, span });
+      }
     }
     this.#pending = cut;
     this.#pendingBytes = this.#bytesOf(cut.map(({ span }) => span));

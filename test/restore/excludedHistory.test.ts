@@ -44,6 +44,12 @@ test('a full layer does not claim what has been collected', async () => {
   await db.close();
 });
 
+test('nor what is gone without a trace: the index that was there before a TRUNCATE', async () => {
+  const { db, code } = await backUp(['ALTER TABLE d.t SET (exclude_data_from_backup = true)', 'TRUNCATE d.t'], 5);
+  assert.is(code, '72000');
+  await db.close();
+});
+
 test('without the exclusion the protection holds it, however long the backup waits', async () => {
   const { db, code } = await backUp([], 5);
   assert.is(code, 'ok');
