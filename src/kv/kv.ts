@@ -148,6 +148,8 @@ export interface Txn extends KvReader {
   lock(keys: readonly Bytes[], options?: LockOptions): Promise<Bytes[]>;
   /** As lock, without waiting: true when all are held, false when one is not free; `wait` does not count. */
   lockNow(keys: readonly Bytes[], options?: LockOptions): boolean;
+  /** Whether the key is among the buffered writes. */
+  hasWritten(key: Bytes): boolean;
   /** Adds keys to the read set as read at the read timestamp: what a cached descriptor stood on. */
   noteRead(key: Bytes): void;
   /** As noteRead, for everything in a span. */

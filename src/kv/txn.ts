@@ -262,6 +262,10 @@ export class LocalTxn implements Txn, LockOwner {
     return true;
   }
 
+  hasWritten(key: Bytes): boolean {
+    return this.buffer.get(key) !== undefined;
+  }
+
   noteRead(key: Bytes): void {
     this.#checkOpen();
     if (!this.readOnly) this.reads.addPoint(key, this.#readTimestamp);

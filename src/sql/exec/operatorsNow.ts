@@ -23,7 +23,7 @@ import type { DeleteNode, InsertNode, LimitNode, PlanNode, ScanNode, UpdateNode,
 import { tableShape } from '../plan/tableShape.ts';
 import { asShape } from './mutate.ts';
 import { compileCondition, compileRow, type Run } from './run.ts';
-import { compileOneKey, decodeFetched, isAllPoints } from './scan.ts';
+import { compileOneKey, decodeFetched, isAllPoints, lockerOf } from './scan.ts';
 import { tableWriter } from './tableWriter.ts';
 
 /** All rows of one run; undefined when something has to be waited for. */
@@ -69,9 +69,9 @@ function valuesNow({ rows }: ValuesNode): NowOperator | undefined {
   return make && ((run) => [make([], run.eval)]);
 }
 
-/** The row of one primary key. A row that is read to be written is locked first, so that it is read as it will stay. */
+/** The row of one primary key. */
 function scanNow(node: ScanNode): NowOperator | undefined {
-  const { table, index, forWrite } = node;
+  const { table, index } = node;
   if (index.id !== table.primaryIndex.id || node.skipsLocked || !isAllPoints(node)) return undefined;
   const keyOf = compileOneKey(node);
   if (!keyOf) return undefined;
@@ -83,7 +83,8 @@ function scanNow(node: ScanNode): NowOperator | undefined {
     const primaryKey = keyOf(run);
     if (primaryKey === null) return [];
     const keys = codec.lookupKeys(primaryKey);
-    if (forWrite && run.txn?.isolation === 'serializable' && !run.txn.readOnly && !run.txn.lockNow(keys.slice(0, 1))) return undefined;
+    const locker = lockerOf(node, run);
+    if (locker && !locker.lockNow(keys.length === 1 ? keys : keys.slice(0, 1))) return undefined;
     const values = run.reader.getNow(keys, options);
     return values && decodeFetched(decoder, keys, values, familyCount);
   };

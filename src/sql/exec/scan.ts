@@ -11,6 +11,7 @@
  */
 import type { Bytes } from '../../base/bytes.ts';
 import type { Span } from '../../base/span.ts';
+import type { Txn } from '../../kv/kv.ts';
 import { type Datum, compareDatums } from '../../catalog/datum.ts';
 import { columnById } from '../../catalog/descriptor.ts';
 import {
@@ -253,6 +254,21 @@ export function compileOneKey(node: ScanNode): ((run: Run) => Datum[] | null) | 
   };
 }
 
+/**
+ * Who locks the rows of point reads before they are read: undefined where nobody does.
+ *
+ * Rows that are read to be written are, so that they are read as they will stay: one that changes
+ * while its lock is waited for is no conflict. So are the rows that a transaction reads whose client
+ * has shown that it reads in order to write (readsToWrite.ts). At the weaker levels a statement
+ * stands on its snapshot, and locks after reading.
+ */
+export function lockerOf(node: ScanNode, { txn, context: { session } }: Run): Pick<Txn, 'lock' | 'lockNow'> | undefined {
+  if (txn?.isolation !== 'serializable' || txn.readOnly || node.skipsLocked) return undefined;
+  const reads = node.forWrite || node.isConstraint ? undefined : session.transaction?.readsToWrite;
+  if (!node.forWrite && !reads) return undefined;
+  return session.vars.isOn('enable_implicit_select_for_update') ? (reads ?? txn) : undefined;
+}
+
 /** Point reads of the primary index: one get for all of them. */
 function pointReads(node: ScanNode, codec: TableCodec, limitOf: ((run: Run) => Promise<number | undefined>) | undefined): Operator {
   const prefixOf = compilePrefix(node);
@@ -267,14 +283,12 @@ function pointReads(node: ScanNode, codec: TableCodec, limitOf: ((run: Run) => P
     const keys = key === undefined ? await keysOf(run) : key === null ? [] : [key];
     if (keys.length === 0) return;
     const limit = limitOf && (await limitOf(run));
-    // Rows that are read to be written are locked first, so that they are read as they will stay: one that
-    // changes while its lock is waited for is no conflict. At the weaker levels a statement stands on its snapshot.
-    if (node.forWrite && limit === undefined && run.txn?.isolation === 'serializable' && !run.txn.readOnly) {
-      await run.txn.lock(
+    const locker = limit === undefined ? lockerOf(node, run) : undefined;
+    if (locker)
+      await locker.lock(
         keys.map((key) => codec.lookupKeys(key)[0] as Bytes),
         { signal: run.signal },
       );
-    }
     let rows = await fetch(keys, run);
     if (limit !== undefined) rows = rows.slice(0, limit);
     if (rows.length > 0) yield rows;

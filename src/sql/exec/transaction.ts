@@ -22,6 +22,8 @@ import type { Catalog, CatalogDependencies } from '../../catalog/catalog.ts';
 import type { Isolation, Kv, KvReader, Priority, Savepoint, Txn } from '../../kv/kv.ts';
 import { InjectedRetryError } from '../../kv/retryErrors.ts';
 
+import { ReadsToWrite } from './readsToWrite.ts';
+
 /** The savepoint that the client-side retry protocol uses. */
 export const RESTART_SAVEPOINT = 'cockroach_restart';
 /** After so many restarts a transaction meets no injected error any more, as in CockroachDB. */
@@ -60,6 +62,8 @@ export class SessionTransaction {
   #status: 'open' | 'aborted' | 'restartWait' | 'commitWait' = 'open';
   /** By job: what waits for the jobs that finish this transaction's schema changes. */
   readonly #schemaChanges = new Map<number, () => Promise<void>>();
+  /** Present where rows are locked as they are read by key. */
+  readsToWrite: ReadsToWrite | undefined;
   /** True until BEGIN makes it explicit. */
   isImplicit: boolean;
   /** Statements run so far, which AS OF SYSTEM TIME and cockroach_restart ask about. */
@@ -82,6 +86,7 @@ export class SessionTransaction {
       return this.#kv.at(asOf);
     }
     this.#txn = this.#kv.begin({ isolation, priority, readOnly: this.#options.readOnly });
+    if (this.readsToWrite) this.lockReads();
     return this.#txn;
   }
 
@@ -106,6 +111,10 @@ export class SessionTransaction {
   }
   get hasWrites(): boolean {
     return this.#txn?.hasWrites ?? false;
+  }
+  /** From here on rows are locked as they are read by key. No effect under AS OF SYSTEM TIME. */
+  lockReads(): void {
+    if (this.#txn) this.readsToWrite = new ReadsToWrite(this.#txn);
   }
   /** The kv transaction; 25006 under AS OF SYSTEM TIME, which has none. */
   get txn(): Txn {

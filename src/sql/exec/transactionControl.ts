@@ -17,6 +17,7 @@ import { linkAbort } from './cancellation.ts';
 import { ClientState, type SessionOptions } from './clientState.ts';
 import { RunContext } from './context.ts';
 import { isolationNamed } from './isolationLevels.ts';
+import { isConflict } from './runAgain.ts';
 import type { EngineServices, SessionState, StatementResult } from './statement.ts';
 import { TimeLimits } from './timeLimits.ts';
 import { SessionTransaction, type TransactionOptions } from './transaction.ts';
@@ -51,6 +52,9 @@ export abstract class TransactionControl extends ClientState {
     });
   }
 
+  /** Whether the session's transactions lock what they read by key (readsToWrite.ts). */
+  #locksReads = false;
+
   abstract close(): void;
   /** Drops the open portals. */
   protected abstract forgetPortals(): void;
@@ -84,7 +88,9 @@ export abstract class TransactionControl extends ClientState {
 
   /** A statement failed: an explicit transaction waits for ROLLBACK from here on. */
   protected failTransaction(error: unknown): void {
-    if (this.transaction && !this.transaction.isImplicit) this.transaction.fail(error);
+    if (!this.transaction || this.transaction.isImplicit) return;
+    if (isConflict(error)) this.#locksReads = true;
+    this.transaction.fail(error);
   }
 
   /** Runs a statement that begins, marks or ends a transaction; undefined when it is none. */
@@ -149,9 +155,12 @@ export abstract class TransactionControl extends ClientState {
     }
     if (ast.kind !== 'commit' || !transaction.isOpen) return undefined;
     const before = this.varsBefore;
+    const locksReads = transaction.readsToWrite?.areWritten ?? this.#locksReads;
     try {
       if (!transaction.commitNow()) return undefined;
+      this.#locksReads = locksReads;
     } catch (error) {
+      this.#locksReads ||= isConflict(error);
       this.#endTransaction(true);
       if (before) this.vars.restore(before);
       throw error;
@@ -183,6 +192,7 @@ export abstract class TransactionControl extends ClientState {
     } else {
       this.transaction = new SessionTransaction(this.engine.kv, options, false);
     }
+    if (this.#locksReads && this.transaction.options.isolation === 'serializable') this.transaction.lockReads();
     this.varsBefore = this.vars.save();
     this.limits.startTransaction();
   }
@@ -217,11 +227,13 @@ export abstract class TransactionControl extends ClientState {
   async #commit(): Promise<string> {
     const transaction = this.#requireTransaction();
     const before = this.varsBefore;
+    if (transaction.isOpen && transaction.readsToWrite) this.#locksReads = transaction.readsToWrite.areWritten;
     // Whatever commit does, the transaction is over.
     this.#endTransaction(transaction.isOpen || transaction.status === 'CommitWait');
     try {
       return (await transaction.commit()) ? 'COMMIT' : 'ROLLBACK';
     } catch (error) {
+      this.#locksReads ||= isConflict(error);
       if (before) this.vars.restore(before);
       throw error;
     }
