@@ -207,6 +207,8 @@ export interface SequenceOptions {
   readonly start: string;
   readonly cacheSize: string;
   readonly cycle?: boolean;
+  /** nextval gives unique_rowid() instead of counting. */
+  readonly isVirtual?: boolean;
   readonly integerWidth: 16 | 32 | 64;
   readonly ownedBy?: { readonly tableId: number; readonly columnId: number };
 }

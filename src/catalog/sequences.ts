@@ -145,6 +145,7 @@ export function sequenceOptions(given: {
   readonly start?: bigint;
   readonly cacheSize?: bigint;
   readonly cycle?: boolean;
+  readonly isVirtual?: boolean;
   readonly integerWidth?: 16 | 32 | 64;
   readonly ownedBy?: SequenceOptions['ownedBy'];
 }): SequenceOptions {
@@ -171,6 +172,7 @@ export function sequenceOptions(given: {
     maxValue: String(maxValue),
     start: String(start),
     cacheSize: String(cacheSize),
+    ...(given.isVirtual && { isVirtual: true }),
     integerWidth,
     ...(given.cycle && { cycle: true }),
     ...(given.ownedBy && { ownedBy: given.ownedBy }),

@@ -313,8 +313,9 @@ class ContextSequences implements SequenceOperations {
     const { engine, session, transaction } = this.#context;
     transaction.checkWritable('nextval()');
     // A sequence that this transaction made is not there for others yet: it counts inside.
-    const value =
-      descriptor.modificationTime === 0
+    const value = descriptor.sequence?.isVirtual
+      ? engine.kv.ids.int8()
+      : descriptor.modificationTime === 0
         ? await advanceCounter(transaction.txn, descriptor.id, Number(descriptor.sequence?.increment ?? 1))
         : await engine.sequences.nextval(descriptor);
     session.noteSequence(descriptor.id, value);

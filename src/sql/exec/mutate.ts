@@ -131,6 +131,7 @@ function compileConflict(node: InsertNode, action: ConflictAction): MeetConflict
   return async (writer, proposed, run, queue, kept) => {
     // A row is replaced whole, unread: of two with one key the later stays.
     const rows = isBlind ? await lastOfEach(writer, proposed, run) : proposed;
+    run.affected += proposed.length - rows.length;
     const sink = queue.as(action.type === 'upsert' ? 'upsert' : 'insert');
     const fresh: Datum[][] = [];
     const changes: RowChange[] = [];

@@ -118,5 +118,5 @@ export function createSequenceText(table: TableDescriptor, snapshot: CatalogSnap
   const name = quoteNames(snapshot.fullName(table).slice(1));
   if (!options) return `CREATE SEQUENCE ${name}`;
   const cache = options.cacheSize === '1' ? '' : ` CACHE ${options.cacheSize}`;
-  return `CREATE SEQUENCE ${name} MINVALUE ${options.minValue} MAXVALUE ${options.maxValue} INCREMENT ${options.increment} START ${options.start}${cache}`;
+  return `CREATE SEQUENCE ${name} MINVALUE ${options.minValue} MAXVALUE ${options.maxValue} INCREMENT ${options.increment} START ${options.start}${cache}${options.isVirtual ? ' VIRTUAL' : ''}`;
 }

@@ -74,6 +74,9 @@ function analyzeExtremum(analysis: Analysis, node: ast.CallExpr, name: 'greatest
   return call(extremum(name, type), exprs);
 }
 
+/** What these give depends on what they are given: NULL alone does not say. */
+const OF_ONE_TYPE: ReadonlySet<string> = new Set(['array_agg', 'string_agg', 'concat_agg', 'bit_and', 'bit_or', 'xor_agg']);
+
 function analyzeAggregate(
   analysis: Analysis,
   node: ast.CallExpr,
@@ -82,6 +85,8 @@ function analyzeAggregate(
 ): TypedExpr {
   const { ctx } = analysis;
   if (!ctx.allowAggregates) {
+    // Where there are no columns, a column is what is wrong first.
+    if (ctx.clause === 'LIMIT' || ctx.clause === 'OFFSET') for (const arg of node.args) analysis.type(arg);
     const isNested = ctx.clause === INSIDE_AGGREGATE;
     const message = isNested
       ? `${definition.name}(): aggregate function calls cannot be nested`
@@ -106,6 +111,13 @@ function analyzeAggregate(
   }
   const args = isOrderedSet && sortedBy ? [...node.args, sortedBy.expr] : node.args;
   const found = resolveOverload(definition.overloads, args, inner.untyped, inner.type, undefined);
+  if (!node.star && OF_ONE_TYPE.has(definition.name) && found.args.every((arg) => arg.type.family === 'unknown')) {
+    throw ambiguousCall(
+      definition.name,
+      found.args.map((arg) => arg.type),
+      node.pos,
+    );
+  }
   if (!node.star && node.args.length === 0 && definition.name === 'count') throw unknownSignature('count', [], node.pos);
   const overload =
     found.kind === 'found'

@@ -69,6 +69,7 @@ export function planInsert(ctx: PlanContext, stmt: InsertStatement, outer: Commo
   const shape = tableShape(table);
   const targets = insertTargets(table, stmt.columns);
   refusePartialKeys(table, targets);
+  requirePrimaryKey(table, targets);
   const input = insertInput(ctx, stmt, table, targets, frame, ctes);
   const alias = stmt.alias?.text ?? table.name;
   const scopeTable: ScopeTable = {
@@ -110,6 +111,19 @@ function insertTargets(table: TableDescriptor, names: readonly Name[]): Target[]
     if (column.state === 'public' && !column.hidden) targets.push({ column, position });
   });
   return targets;
+}
+
+/** 23502 when a statement gives no value for a column of the primary key that has no default. */
+function requirePrimaryKey(table: TableDescriptor, targets: readonly Target[]): void {
+  for (const id of table.primaryIndex.columnIds) {
+    const column = table.columns.find((one) => one.id === id);
+    if (!column || column.defaultExpr !== undefined || column.computeExpr !== undefined) continue;
+    if (targets.some((target) => target.column.id === id)) continue;
+    throw new ConstraintError(SqlState.NotNullViolation, `missing "${column.name}" primary key column`, {
+      column: column.name,
+      table: table.name,
+    });
+  }
 }
 
 /** MATCH FULL: a statement names all columns of the key or none. 23503. */

@@ -21,7 +21,6 @@ import {
   type TableDescriptor,
   updated,
 } from '../../../catalog/descriptor.ts';
-import { initializeSequence, sequenceOptions } from '../../../catalog/sequences.ts';
 import { sqlTypeName, Type } from '../../../catalog/type.ts';
 import type {
   ColumnDef,
@@ -38,9 +37,9 @@ import type { RunContext } from '../context.ts';
 import { alreadyExists, freeName, type SchemaChange } from './common.ts';
 import { foreignKeyName, nameStyle, primaryKeyName } from './constraintNames.ts';
 import { foreignKeyOf } from './foreignKeyOf.ts';
-import { nextvalText, storeComputed, storeCondition, storeDefault } from './storedExpr.ts';
+import { storeComputed, storeCondition, storeDefault } from './storedExpr.ts';
 import { newPrivileges } from './newPrivileges.ts';
-import { sequenceDescriptor } from './sequences.ts';
+import { serialColumn, withSequence } from './serialColumn.ts';
 
 /** CREATE TABLE; false when IF NOT EXISTS found the name taken. */
 export async function createTable(change: SchemaChange, stmt: CreateTable): Promise<TableDescriptor | undefined> {
@@ -251,40 +250,16 @@ export class TableBuilder {
       } else if (qualifier.type === 'onUpdate') {
         column = { ...column, onUpdateExpr: storeDefault(this.change, qualifier.expr, type, name, 'ON UPDATE').text };
       } else if (qualifier.type === 'identity') {
-        column = await this.#withSequence(column, qualifier.options.length > 0 ? qualifier.options : []);
+        column = await withSequence(this.change, this.table, column, qualifier.options);
         column = { ...column, generatedAsIdentity: qualifier.always ? 'always' : 'by default' };
       } else if (qualifier.type === 'family') {
         this.#addFamily(qualifier.family?.text, [def.name]);
       }
     }
-    if (isSerial) column = await this.#serial(column);
+    if (isSerial) column = await serialColumn(this.change, this.table, column);
     if (column.type.family === 'unknown') throw new StatementError(SqlState.InvalidTableDefinition, `column "${name}" has no type`);
     this.set({ columns: [...this.table.columns, column], nextColumnId: id + 1 });
     return column;
-  }
-
-  /** SERIAL by the session's serial_normalization. */
-  async #serial(column: ColumnDescriptor): Promise<ColumnDescriptor> {
-    const mode = this.change.context.session.vars.get('serial_normalization');
-    if (mode === 'rowid' || mode === 'unordered_rowid') return { ...column, type: Type.Int8, defaultExpr: 'unique_rowid()' };
-    return this.#withSequence(column, []);
-  }
-
-  async #withSequence(column: ColumnDescriptor, _options: readonly unknown[]): Promise<ColumnDescriptor> {
-    const { change, table } = this;
-    const database = change.snapshot.databaseById(table.parentId);
-    const schema = database && change.snapshot.schemaById(database, table.schemaId);
-    if (!schema) throw new StatementError(SqlState.InvalidSchemaName, 'unknown schema');
-    const base = `${table.name}_${column.name}_seq`;
-    let name = base;
-    for (let i = 1; change.snapshot.lookup(schema.database.id, schema.id, name) !== undefined; i++) name = `${base}${i}`;
-    const id = await change.allocateId();
-    const options = sequenceOptions({ ownedBy: { tableId: table.id, columnId: column.id } });
-    const sequence = { ...sequenceDescriptor(id, name, schema, change.context.user, options), dependedOnByIds: [table.id] };
-    await change.writeName(schema.database.id, schema.id, name, id);
-    await change.write(sequence);
-    initializeSequence(change.txn, id, options);
-    return { ...column, defaultExpr: nextvalText(id), usesSequenceIds: [id], ownsSequenceIds: [id] };
   }
 
   setComputed(name: string, expr: Parameters<typeof storeComputed>[1], stored: boolean): void {

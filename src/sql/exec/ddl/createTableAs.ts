@@ -13,6 +13,9 @@ import { elementOf, emptyTable, publishTable, TableBuilder } from './createTable
 
 export async function createTableAs(change: SchemaChange, stmt: CreateTableAs): Promise<void> {
   if (stmt.temporary) throw new StatementError(SqlState.FeatureNotSupported, 'temporary tables are not supported yet');
+  if (stmt.query.body.kind === 'selectCore' && stmt.query.body.asOf) {
+    throw new StatementError(SqlState.SyntaxError, 'AS OF SYSTEM TIME must be provided on a top-level statement');
+  }
   const { schema, name, taken } = change.target(stmt.name);
   if (taken) {
     if (stmt.ifNotExists) return;

@@ -17,14 +17,19 @@ import { alterDatabaseDefaults } from './roleDefaults.ts';
 import { namesType, refreshUsers, typeRenaming } from './typeUsers.ts';
 
 /** Options whose values could ask for what a database here never is. */
-const CHECKED_OPTIONS: ReadonlySet<string> = new Set(['encoding', 'lc_collate', 'lc_ctype', 'template']);
+const CHECKED_OPTIONS: ReadonlySet<string> = new Set(['connection limit', 'encoding', 'lc_collate', 'lc_ctype', 'template']);
 
 export async function createDatabase(change: SchemaChange, stmt: CreateDatabase): Promise<void> {
   const name = stmt.name.text;
   if (name === '') throw new StatementError(SqlState.SyntaxError, 'empty database name');
   for (const option of stmt.options) {
-    // CONNECTION LIMIT, OWNER and the like mean nothing here, whatever their values.
+    // What is not checked means nothing here, whatever its value.
     if (!CHECKED_OPTIONS.has(option.name) || !option.value || option.value.kind === 'default') continue;
+    if (option.name === 'connection limit') {
+      const limit = await change.context.evalInt(option.value);
+      if (limit !== -1) throw new StatementError(SqlState.FeatureNotSupported, `only connection limit -1 is supported, got: ${limit}`);
+      continue;
+    }
     const value = await change.context.evalString(option.value);
     if (option.name === 'encoding' && value !== undefined && !/^utf-?8$/i.test(value)) {
       throw new StatementError(SqlState.FeatureNotSupported, `unsupported encoding: ${value}`);

@@ -56,14 +56,15 @@ export function sequenceDescriptor(
   };
 }
 
-interface Given {
+export interface Given {
   options: Parameters<typeof sequenceOptions>[0];
   restart: bigint | undefined;
   isRestarted: boolean;
   ownedBy: Extract<SequenceOption, { type: 'ownedBy' }> | undefined;
 }
 
-function readOptions(change: SchemaChange, options: readonly SequenceOption[]): Given {
+/** What the options of a sequence say. 42601 for one given twice, 0A000 for CYCLE. */
+export function readSequenceOptions(change: SchemaChange, options: readonly SequenceOption[]): Given {
   const given: { -readonly [K in keyof Given['options']]: Given['options'][K] } = {};
   const result: Given = { options: given, restart: undefined, isRestarted: false, ownedBy: undefined };
   const seen = new Set<string>();
@@ -98,7 +99,8 @@ function readOptions(change: SchemaChange, options: readonly SequenceOption[]): 
       case 'noCycle':
         break;
       case 'virtual':
-        throw new StatementError(SqlState.FeatureNotSupported, 'virtual sequences are not supported yet');
+        given.isVirtual = true;
+        break;
       case 'restart':
         result.restart = option.value;
         result.isRestarted = true;
@@ -144,7 +146,7 @@ export async function createSequence(change: SchemaChange, stmt: CreateSequence)
     if (stmt.ifNotExists) return;
     throw alreadyExists(taken, name);
   }
-  const given = readOptions(change, stmt.options);
+  const given = readSequenceOptions(change, stmt.options);
   const id = await change.allocateId();
   const options = sequenceOptions(given.options);
   const sequence = sequenceDescriptor(id, name, schema, change.context.user, options);
@@ -160,7 +162,7 @@ export async function alterSequence(change: SchemaChange, stmt: AlterSequence): 
   const { descriptor } = found;
   change.check(descriptor, 'CREATE');
   const old = found.descriptor.sequence;
-  const given = readOptions(change, stmt.options);
+  const given = readSequenceOptions(change, stmt.options);
   const options = sequenceOptions({
     increment: BigInt(old.increment),
     minValue: BigInt(old.minValue),
@@ -168,6 +170,7 @@ export async function alterSequence(change: SchemaChange, stmt: AlterSequence): 
     start: BigInt(old.start),
     cacheSize: BigInt(old.cacheSize),
     integerWidth: old.integerWidth,
+    ...(old.isVirtual && { isVirtual: true }),
     ...given.options,
   });
   const ownedBy = await setOwner(change, descriptor, given.ownedBy);

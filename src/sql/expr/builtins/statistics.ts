@@ -205,7 +205,7 @@ export const statisticsFunctions: readonly AggregateOverload[] = [
   ...percentile(
     'percentile_cont',
     Float8,
-    continuous((low, high, part) => (low as number) * (1 - part) + (high as number) * part),
+    continuous((low, high, part) => (low as number) + part * ((high as number) - (low as number))),
   ),
   ...percentile(
     'percentile_cont',

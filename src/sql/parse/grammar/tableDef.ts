@@ -12,6 +12,8 @@ import { parseTypeName } from './types.ts';
 /** The least binding power in a DEFAULT: it ends before IS, NOT, AND and OR, so that NOT NULL after it stays a qualifier. */
 const DEFAULT_POWER = 5;
 
+const WITHOUT_INDEX = 'unique constraints without an index are not yet supported';
+
 type Unnamed<Q> = Q extends unknown ? Omit<Q, 'name' | 'pos'> : never;
 
 export abstract class TableDefParser extends FamilyParser {
@@ -116,6 +118,7 @@ export abstract class TableDefParser extends FamilyParser {
   }
 
   private plainKey(type: 'primaryKey' | 'unique'): Unnamed<ColumnQualifier> {
+    if (type === 'unique' && this.words(T.WITHOUT, T.INDEX)) this.refuse(WITHOUT_INDEX);
     if (this.has(T.USING)) this.refuse('hash-sharded keys');
     return { type };
   }
@@ -208,7 +211,7 @@ export abstract class TableDefParser extends FamilyParser {
   });
 
   protected keyConstraint(kind: 'primaryKey' | 'unique', name: Name | undefined, pos: number): TableConstraint {
-    if (this.words(T.WITHOUT, T.INDEX)) this.refuse('unique constraints without an index');
+    if (this.words(T.WITHOUT, T.INDEX)) this.refuse(WITHOUT_INDEX);
     const columns = this.indexElements();
     if (this.has(T.USING)) this.refuse('hash-sharded keys');
     const storing = this.storing();

@@ -1,0 +1,44 @@
+/**
+ * Columns that number themselves: SERIAL by the session's serial_normalization, and GENERATED AS IDENTITY.
+ *
+ * The sequence is named after table and column, is owned by the column, and goes with it.
+ */
+import { StatementError } from '../../../base/errors.ts';
+import { SqlState } from '../../../base/sqlState.ts';
+import type { ColumnDescriptor, TableDescriptor } from '../../../catalog/descriptor.ts';
+import { initializeSequence, sequenceOptions } from '../../../catalog/sequences.ts';
+import { Type } from '../../../catalog/type.ts';
+import type { SequenceOption } from '../../parse/ast.ts';
+import type { SchemaChange } from './common.ts';
+import { readSequenceOptions, sequenceDescriptor } from './sequences.ts';
+import { nextvalText } from './storedExpr.ts';
+
+/** A SERIAL column with its default: unique_rowid(), or a sequence of its own, which may be virtual. */
+export async function serialColumn(change: SchemaChange, table: TableDescriptor, column: ColumnDescriptor): Promise<ColumnDescriptor> {
+  const mode = change.context.session.vars.get('serial_normalization');
+  if (mode === 'rowid' || mode === 'unordered_rowid') return { ...column, type: Type.Int8, defaultExpr: 'unique_rowid()' };
+  if (mode === 'virtual_sequence') return withSequence(change, table, { ...column, type: Type.Int8 }, [{ type: 'virtual', pos: 0 }]);
+  return withSequence(change, table, column, []);
+}
+
+/** A column whose default is the next value of a new sequence. */
+export async function withSequence(
+  change: SchemaChange,
+  table: TableDescriptor,
+  column: ColumnDescriptor,
+  given: readonly SequenceOption[],
+): Promise<ColumnDescriptor> {
+  const database = change.snapshot.databaseById(table.parentId);
+  const schema = database && change.snapshot.schemaById(database, table.schemaId);
+  if (!schema) throw new StatementError(SqlState.InvalidSchemaName, 'unknown schema');
+  const base = `${table.name}_${column.name}_seq`;
+  let name = base;
+  for (let i = 1; change.snapshot.lookup(schema.database.id, schema.id, name) !== undefined; i++) name = `${base}${i}`;
+  const id = await change.allocateId();
+  const options = sequenceOptions({ ...readSequenceOptions(change, given).options, ownedBy: { tableId: table.id, columnId: column.id } });
+  const sequence = { ...sequenceDescriptor(id, name, schema, change.context.user, options), dependedOnByIds: [table.id] };
+  await change.writeName(schema.database.id, schema.id, name, id);
+  await change.write(sequence);
+  initializeSequence(change.txn, id, options);
+  return { ...column, defaultExpr: nextvalText(id), usesSequenceIds: [id], ownsSequenceIds: [id] };
+}
