@@ -123,6 +123,7 @@ export interface ShownSetting {
 export class ClusterSettings {
   readonly #values = new Map<string, SettingValue>();
   readonly #listeners = new Map<string, Set<(value: SettingValue) => void>>();
+  readonly #checks = new Map<string, (value: SettingValue) => void>();
   readonly #removeHook: () => void;
 
   private constructor(kv: Kv) {
@@ -179,10 +180,16 @@ export class ClusterSettings {
     return () => listeners.delete(listener);
   }
 
+  /** `check` throws when the part that goes by the setting knows no such value. One check a setting. */
+  addCheck(name: string, check: (value: SettingValue) => void): void {
+    this.#checks.set(requireSetting(name).name, check);
+  }
+
   /** Sets a value, given as a user wrote it; it counts once the transaction commits. 42704, 22023. */
   async set(txn: Txn, name: string, value: string | number | bigint | boolean): Promise<void> {
     const setting = requireSetting(name);
     const parsed = parseSetting(setting, value);
+    this.#checks.get(setting.name)?.(parsed);
     await systemTable('settings').upsert(txn, settingRow(setting, parsed, txn.readTimestamp));
   }
 

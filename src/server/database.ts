@@ -96,6 +96,8 @@ export class Database {
     registerBackup(deps);
     const { restoreCheckpointBytes } = parts.options;
     registerRestore({ ...deps, ...(restoreCheckpointBytes !== undefined && { restoreCheckpointBytes }) });
+    // Every type of job is registered by now.
+    settings.addCheck('jobs.debug.pausepoints', (names) => jobs.pausepoints.checkSetting(String(names)));
     registerNodeFunctions(engine);
     registerGcStatus(engine, jobs);
     registerInternals({ engine, protections, clock: kv.clock });
