@@ -129,7 +129,7 @@ export class Jobs {
   /** A backup's protection does not hold a table that is excluded from backups while it is under way. */
   #hasLostItsHold({ type, created, finished }: JobRecord, error: { code: string; detail?: string | undefined }): boolean {
     if (type !== 'BACKUP' || error.code !== '72000') return false;
-    const tableId = Number(/\btable (?:\S+ \()?(\d+)\)?/.exec(error.detail ?? '')?.[1]);
+    const tableId = Number(/\b(?:table|index) (?:\S+ \()?(\d+)/.exec(error.detail ?? '')?.[1]);
     const table = this.#zones.tables.get(tableId)?.table;
     const isLost = table?.wasExcluded(created, finished ?? this.#world.now) ?? false;
     if (isLost) this.#world.count('backup that lost its hold on an excluded table');

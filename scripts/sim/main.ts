@@ -5,17 +5,18 @@
  *   --skip 1-20,25   leaves steps out: how a shortened trace is replayed
  *   --shorten N      at most N runs to shorten a failing trace; default 120, 0 for none
  *   --fault a101963  puts a known bug back, which some seed must find (docs/advisories.md)
- *   --summary FILE   writes how often each operation and fault ran, as JSON
+ *   --summary FILE   keeps in a JSON file how often each operation and fault ran, and goes on where that stopped
+ *   --keep-going     goes on after a seed that fails, and notes it in the summary
  *
- * Exits with 1 after the first seed that fails.
+ * Exits with 1 after the first seed that fails, or at the end when one did.
  */
-import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 
 import { TEST_FAULTS, type TestFault } from '../../src/base/testFaults.ts';
 import { shorten } from './shorten.ts';
 import { type RunResult, simulate } from './simulation.ts';
 import { formatSteps, parseSteps } from './stepSet.ts';
+import { Summary } from './summary.ts';
 
 const STEPS_DEFAULT = 400;
 const TRACE_LINES_SHOWN = 60;
@@ -28,6 +29,7 @@ const { values } = parseArgs({
     skip: { type: 'string', default: '' },
     shorten: { type: 'string', default: '120' },
     summary: { type: 'string' },
+    'keep-going': { type: 'boolean', default: false },
     fault: { type: 'string' },
     trace: { type: 'boolean', default: false },
   },
@@ -44,22 +46,23 @@ process.on('unhandledRejection', (error) => {
 const steps = positive('steps', values.steps);
 const skip = parseSteps(values.skip);
 const fault = faultNamed(values.fault);
-const total = new Map<string, number>();
-let seedCount = 0;
+const summary = Summary.open(values.summary, steps - skip.size);
 
 for (const seed of seeds()) {
+  if (summary.has(seed)) continue;
   running = String(seed);
   const result = await simulate({ seed: String(seed), steps, skip, fault, ...(values.trace && { tracing: (line) => console.log(line) }) });
-  seedCount++;
-  for (const [what, count] of result.counts) total.set(what, (total.get(what) ?? 0) + count);
   if (result.failure) {
+    summary.addFailure(seed, result.failure);
     await report(String(seed), result);
     process.exitCode = 1;
+    if (values['keep-going']) continue;
     break;
   }
+  summary.add(seed, result.counts);
   console.log(`seed ${seed}: ok, ${steps} steps, trace ${result.digest.slice(0, 16)}`);
 }
-printSummary();
+summary.print();
 
 function* seeds(): Generator<number> {
   if (values.seed !== undefined) {
@@ -101,12 +104,4 @@ function faultNamed(name: string | undefined): TestFault | undefined {
   const found = TEST_FAULTS.find((one) => one === name);
   if (found === undefined) throw new Error(`--fault ${name}: there are ${TEST_FAULTS.join(', ')}`);
   return found;
-}
-
-function printSummary(): void {
-  const sorted = Object.fromEntries([...total].sort(([a], [b]) => (a < b ? -1 : 1)));
-  console.log(`\n${seedCount} seeds, ${seedCount * (steps - skip.size)} steps`);
-  for (const [what, count] of Object.entries(sorted)) console.log(`${String(count).padStart(9)}  ${what}`);
-  if (values.summary !== undefined)
-    writeFileSync(values.summary, `${JSON.stringify({ seeds: seedCount, steps, counts: sorted }, undefined, 2)}\n`);
 }
