@@ -13,8 +13,9 @@
  */
 import type { Bytes } from '../base/bytes.ts';
 import type { Executor } from '../base/executor.ts';
-import { nextKey } from '../base/span.ts';
+import { nextKey, type Span } from '../base/span.ts';
 import type { Timestamp } from '../base/timestamp.ts';
+import { firstAtOrAfter } from './hooks.ts';
 import { sameIndex } from './indexOfKey.ts';
 import type { IndexStore, Keyspace } from './keyspace.ts';
 import type { ReadConflict } from './readSet.ts';
@@ -23,6 +24,8 @@ interface Run {
   /** Unchanged at this time. */
   ts: Timestamp;
   readonly keys: Bytes[];
+  /** Whether the keys came in order, as scans give them. */
+  isSorted: boolean;
   min: Bytes;
   max: Bytes;
   /** The index's store when they were held. */
@@ -49,10 +52,14 @@ export class HeldKeys {
       const last = this.#runs.at(-1);
       if (last !== undefined && this.#runs.length > this.#marked && last.ts === ts && sameIndex(last.min, key)) {
         last.keys.push(key);
-        if (key < last.min) last.min = key;
-        else if (key > last.max) last.max = key;
+        if (key > last.max) {
+          last.max = key;
+        } else {
+          last.isSorted = false;
+          if (key < last.min) last.min = key;
+        }
       } else {
-        this.#runs.push({ ts, keys: [key], min: key, max: key, entry: keyspace.find(key) });
+        this.#runs.push({ ts, keys: [key], isSorted: true, min: key, max: key, entry: keyspace.find(key) });
       }
     }
     this.#size += keys.length;
@@ -80,7 +87,9 @@ export class HeldKeys {
       const store = storeToAsk(run, keyspace);
       if (store === undefined) continue;
       if (store === 'cleared') return cleared(run);
-      for (const key of run.keys) {
+      // Few changes are looked up among the keys, rather than the other way round.
+      const changed = run.isSorted ? store.store.changedKeys(hullOf(run), run.ts, run.keys.length) : undefined;
+      for (const key of changed?.filter((one) => run.keys[firstAtOrAfter(run.keys, one)] === one) ?? run.keys) {
         const changedAt = store.store.keyChangedSince(key, run.ts);
         if (changedAt !== undefined) return { key, changedAt, readAt: run.ts };
       }
@@ -110,8 +119,12 @@ function storeToAsk(run: Run, keyspace: Keyspace): IndexStore | 'cleared' | unde
   const entry = keyspace.find(run.min);
   if (run.entry !== undefined && entry !== run.entry) return 'cleared';
   if (entry === undefined || entry.store.lastTimestamp <= run.ts) return undefined;
-  if (run.keys.length > 1 && entry.store.changedSince({ key: run.min, endKey: nextKey(run.max) }, run.ts) === undefined) return undefined;
+  if (run.keys.length > 1 && entry.store.changedSince(hullOf(run), run.ts) === undefined) return undefined;
   return entry;
+}
+
+function hullOf({ min, max }: Run): Span {
+  return { key: min, endKey: nextKey(max) };
 }
 
 function cleared(run: Run): ReadConflict {

@@ -11,6 +11,9 @@ interface Registered {
   readonly hook: CommitHook;
 }
 
+/** The writes of a commit that fall in a span; undefined when none does. */
+export type PartOf = (span: Span) => CommittedWrites | undefined;
+
 export class CommitHooks {
   #registered: readonly Registered[] = [];
 
@@ -23,25 +26,25 @@ export class CommitHooks {
   }
 
   /** Asks the hooks in order; the first that throws ends it. */
-  validate(writes: CommittedWrites, ts: Timestamp): void {
+  validate(partOf: PartOf, ts: Timestamp): void {
     for (const { span, hook } of this.#registered) {
       if (hook.validate === undefined) continue;
-      const part = partIn(writes, span);
+      const part = partOf(span);
       if (part !== undefined) hook.validate(part, ts);
     }
   }
 
-  apply(writes: CommittedWrites, ts: Timestamp): void {
+  apply(partOf: PartOf, ts: Timestamp): void {
     for (const { span, hook } of this.#registered) {
       if (hook.apply === undefined) continue;
-      const part = partIn(writes, span);
+      const part = partOf(span);
       if (part !== undefined) hook.apply(part, ts);
     }
   }
 }
 
-/** The writes that fall in the span; undefined when none does. Cost: two binary searches, and a copy of a proper part. */
-function partIn(writes: CommittedWrites, span: Span): CommittedWrites | undefined {
+/** PartOf for writes laid out. Cost: two binary searches, and a copy of a proper part. */
+export function partIn(writes: CommittedWrites, span: Span): CommittedWrites | undefined {
   const { keys } = writes;
   const from = firstAtOrAfter(keys, span.key);
   const to = firstAtOrAfter(keys, span.endKey);

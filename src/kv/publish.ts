@@ -9,35 +9,34 @@ import { assert } from '../base/assert.ts';
 import type { Timestamp } from '../base/timestamp.ts';
 import { applyWrites } from './applyWrites.ts';
 import type { KvCore } from './core.ts';
-import type { CommittedWrites } from './kv.ts';
+import type { WriteBuffer } from './writeBuffer.ts';
 
 /** Applies validated writes at `ts`, letting others run in between. Resolves when they are visible. */
-export async function publish(core: KvCore, writes: CommittedWrites, ts: Timestamp): Promise<void> {
+export async function publish(core: KvCore, writes: WriteBuffer, ts: Timestamp): Promise<void> {
   assert(core.publication === undefined, 'two large commits at once');
-  let done = 0;
   // By default a thousand keys between two looks at the clock, which is about a millisecond.
-  const sliceKeys = Math.ceil(core.slicedCommitKeysMin / 10);
+  const slices = writes.slices(Math.ceil(core.slicedCommitKeysMin / 10));
   let release = () => {};
   const published = new Promise<void>((resolve) => {
     release = resolve;
   });
-  const applySlice = () => {
-    const to = Math.min(done + sliceKeys, writes.keys.length);
-    applyWrites(core, writes, ts, done, to);
-    done = to;
+  /** False when there is none left. */
+  const applySlice = (): boolean => {
+    const slice = slices.next().value;
+    if (slice) applyWrites(core, slice, ts, 0, slice.keys.length);
+    return slice !== undefined;
   };
   const finishNow = () => {
     if (core.publication !== publication) return;
-    while (done < writes.keys.length) applySlice();
-    core.hooks.apply(writes, ts);
+    while (applySlice());
+    core.hooks.apply((span) => writes.partIn(span), ts);
     core.publication = undefined;
     release();
   };
   const publication = { commitTimestamp: ts, published, finishNow };
   core.publication = publication;
   await core.activity.during('large commit', async () => {
-    while (core.publication === publication && done < writes.keys.length) {
-      applySlice();
+    while (core.publication === publication && applySlice()) {
       if (core.executor.shouldYield()) await core.executor.yield();
     }
     finishNow();

@@ -10,8 +10,10 @@
  * Many points collapse into spans of neighbouring keys within one index, many spans into fewer, so
  * the set's size is bounded. Validation asks each store for changes since; a store that nothing was
  * written to answers at once, and points are first asked about by their hull through the change log.
+ * What then is left costs the smaller of the points and the changes since.
  */
 import type { Bytes } from '../base/bytes.ts';
+import type { Executor } from '../base/executor.ts';
 import type { Span } from '../base/span.ts';
 import { intersectSpans, mergeSpans, nextKey } from '../base/span.ts';
 import type { Timestamp } from '../base/timestamp.ts';
@@ -36,6 +38,8 @@ const POINTS_MAX = 20_000;
 const SPANS_MAX = 2_000;
 /** From so many points in a store on, their hull is asked about first. */
 const HULL_POINTS_MIN = 16;
+/** Points asked about between two looks at the clock. */
+const SLICE_POINTS = 256;
 
 export class ReadSet {
   #groups: ReadGroup[] = [];
@@ -117,8 +121,33 @@ export class ReadSet {
   /** A change to what was read (with `onlyMarked` before the last mark()), after it was read; undefined when everything still holds. */
   firstChange(keyspace: Keyspace, onlyMarked = false): ReadConflict | undefined {
     for (const group of onlyMarked ? this.#groups.slice(0, this.#marked) : this.#groups) {
-      const conflict = spanConflict(keyspace, group) ?? pointConflict(keyspace, group);
+      for (const span of group.spans) {
+        const conflict = spanConflict(keyspace, span, group.ts);
+        if (conflict !== undefined) return conflict;
+      }
+      const conflict = pointConflict(keyspace, group);
       if (conflict !== undefined) return conflict;
+    }
+    return undefined;
+  }
+
+  /**
+   * The same for all of it, a slice at a time: changes that come meanwhile may be found or not.
+   * Nothing may be added until it resolves.
+   */
+  async firstChangeInSlices(keyspace: Keyspace, executor: Executor): Promise<ReadConflict | undefined> {
+    for (const { points, spans, ts } of this.#groups) {
+      for (const span of spans) {
+        if (executor.shouldYield()) await executor.yield();
+        const conflict = spanConflict(keyspace, span, ts);
+        if (conflict !== undefined) return conflict;
+      }
+      let count = 0;
+      for (const point of points) {
+        if (++count % SLICE_POINTS === 0 && executor.shouldYield()) await executor.yield();
+        const changedAt = keyspace.find(point)?.store.keyChangedSince(point, ts);
+        if (changedAt !== undefined) return { key: point, changedAt, readAt: ts };
+      }
     }
     return undefined;
   }
@@ -170,14 +199,12 @@ function collapsePoints(group: ReadGroup): void {
   group.points = new Set();
 }
 
-function spanConflict(keyspace: Keyspace, { spans, ts }: ReadGroup): ReadConflict | undefined {
-  for (const span of spans) {
-    for (const { store, span: whole } of keyspace.overlapping(span)) {
-      if (store.lastTimestamp <= ts) continue;
-      const part = intersectSpans(span, whole);
-      const change = part && store.changedSince(part, ts);
-      if (change) return { key: change.key, changedAt: change.ts, readAt: ts };
-    }
+function spanConflict(keyspace: Keyspace, span: Span, ts: Timestamp): ReadConflict | undefined {
+  for (const { store, span: whole } of keyspace.overlapping(span)) {
+    if (store.lastTimestamp <= ts) continue;
+    const part = intersectSpans(span, whole);
+    const change = part && store.changedSince(part, ts);
+    if (change) return { key: change.key, changedAt: change.ts, readAt: ts };
   }
   return undefined;
 }
@@ -200,7 +227,18 @@ function pointConflict(keyspace: Keyspace, { points, ts }: ReadGroup): ReadConfl
         if (key < min) min = key;
         else if (key > max) max = key;
       }
-      if (store.changedSince({ key: min, endKey: nextKey(max) }, ts) === undefined) continue;
+      const hull = { key: min, endKey: nextKey(max) };
+      if (store.changedSince(hull, ts) === undefined) continue;
+      const changed = store.changedKeys(hull, ts, keys.length);
+      if (changed !== undefined) {
+        const conflict = firstChanged(
+          keyspace,
+          changed.filter((key) => points.has(key)),
+          ts,
+        );
+        if (conflict !== undefined) return conflict;
+        continue;
+      }
     }
     const conflict = firstChanged(keyspace, keys, ts);
     if (conflict !== undefined) return conflict;

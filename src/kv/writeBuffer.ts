@@ -6,17 +6,14 @@
  *
  *   W1  the map holds each written key once, with the value written last; null is a delete
  *   W2  a savepoint's clone is never written to
- *   W3  what gather() has laid out in arrays follows every later write, and is dropped when the map
- *       is put back to an earlier state
  *
  * Cost: a write or lookup is logarithmic in the writes so far; a savepoint, and a rollback to it, constant.
  */
 import sortedBtree from 'sorted-btree';
 
-import { assert } from '../base/assert.ts';
 import type { Bytes } from '../base/bytes.ts';
 import type { Span } from '../base/span.ts';
-import { firstAtOrAfter } from './hooks.ts';
+import type { CommittedWrites } from './kv.ts';
 import { bufferedBytes } from './memory.ts';
 
 // Loaders differ in what the default of a CommonJS package is: Node gives its exports, bundlers the class itself.
@@ -29,19 +26,8 @@ export interface Mark {
   readonly bytes: number;
 }
 
-/** Keys, ascending, and beside each its value. */
-interface Sorted {
-  readonly keys: Bytes[];
-  readonly values: (Bytes | null)[];
-}
-
-/** Keys laid out between two looks at the clock: half a millisecond where they lie scattered on the heap. */
-const SLICE_KEYS = 2_048;
-
 export class WriteBuffer {
   #writes: Writes = NOTHING;
-  /** The whole map, laid out by gather(). */
-  #sorted: Sorted | undefined;
   #bytes = 0;
   /** Savepoints by mark; all are dropped when the last one standing is released. */
   #marks: Mark[] = [];
@@ -71,31 +57,38 @@ export class WriteBuffer {
     this.#bytes += (value?.length ?? 0) - (previous?.length ?? 0) + (previous === undefined ? key.length : 0);
     if (this.#writes === NOTHING) this.#writes = emptyWrites();
     this.#writes.set(key, value);
-    if (this.#sorted !== undefined) place(this.#sorted, key, value);
   }
 
-  /** Every key, ascending, and the value of each. Cost: the writes, unless they were gathered. */
-  sorted(): Sorted {
-    return this.#sorted ?? { keys: this.#writes.keysArray(), values: this.#writes.valuesArray() };
+  /** Every key, ascending, and the value of each. Cost: the writes; who has many takes slices(). */
+  sorted(): CommittedWrites {
+    return { keys: this.#writes.keysArray(), values: this.#writes.valuesArray() };
   }
 
-  /**
-   * Lays the writes out for sorted(), a slice at a time; a few may still follow, each at the cost of
-   * a move of the arrays' ends. `breathe` ends a time slice when it is used up. Nothing else may
-   * change the buffer meanwhile.
-   */
-  async gather(breathe: () => Promise<void> | undefined): Promise<void> {
-    const count = this.#writes.size;
-    const sorted: Sorted = { keys: new Array<Bytes>(count), values: new Array<Bytes | null>(count) };
-    let at = 0;
-    for (const [key, value] of this.#writes.entries(undefined, [] as unknown as [Bytes, Bytes | null])) {
-      sorted.keys[at] = key;
-      sorted.values[at++] = value;
-      const pause = at % SLICE_KEYS === 0 ? breathe() : undefined;
-      if (pause) await pause;
+  /** The same in pieces of so many keys, of the buffer as it is now, whatever becomes of it meanwhile. */
+  *slices(keysMax: number): Generator<CommittedWrites, undefined> {
+    let keys: Bytes[] = [];
+    let values: (Bytes | null)[] = [];
+    for (const [key, value] of cloned(this.#writes).entries(undefined, [] as unknown as [Bytes, Bytes | null])) {
+      keys.push(key);
+      values.push(value);
+      if (keys.length < keysMax) continue;
+      yield { keys, values };
+      keys = [];
+      values = [];
     }
-    assert(at === this.#writes.size, 'a write buffer was changed while it was laid out');
-    this.#sorted = sorted;
+    if (keys.length > 0) yield { keys, values };
+    return undefined;
+  }
+
+  /** The writes that fall in the span; undefined when none does. Cost: what falls in it. */
+  partIn(span: Span): CommittedWrites | undefined {
+    const keys = this.keysIn(span);
+    return keys.length === 0 ? undefined : { keys, values: keys.map((key) => this.#writes.get(key) ?? null) };
+  }
+
+  /** The first key at or above this one. */
+  keyAtOrAfter(key: Bytes): Bytes | undefined {
+    return this.#writes.has(key) ? key : this.#writes.nextHigherKey(key);
   }
 
   /** The keys written in a span, ascending. */
@@ -110,7 +103,7 @@ export class WriteBuffer {
   /** True when a key of the span was written. */
   touches(span: Span): boolean {
     if (this.#writes.size === 0) return false;
-    const key = this.#writes.has(span.key) ? span.key : this.#writes.nextHigherKey(span.key);
+    const key = this.keyAtOrAfter(span.key);
     return key !== undefined && key < span.endKey;
   }
 
@@ -134,26 +127,14 @@ export class WriteBuffer {
   }
 
   restore(mark: Mark): void {
-    this.#sorted = undefined;
     this.#writes = cloned(mark.writes);
     this.#bytes = mark.bytes;
   }
 
   clear(): void {
-    this.#sorted = undefined;
     this.#writes = NOTHING;
     this.#marks = [];
     this.#bytes = 0;
-  }
-}
-
-function place({ keys, values }: Sorted, key: Bytes, value: Bytes | null): void {
-  const at = firstAtOrAfter(keys, key);
-  if (keys[at] === key) {
-    values[at] = value;
-  } else {
-    keys.splice(at, 0, key);
-    values.splice(at, 0, value);
   }
 }
 

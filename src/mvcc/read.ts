@@ -97,7 +97,23 @@ export function changedSince(state: StoreState, span: Span, after: Timestamp): C
   return found;
 }
 
-/** The same for one key: its newest timestamp when that is above `after`. */
+/**
+ * The keys of the span that have changed after `after`, some perhaps twice; undefined when the log
+ * cannot tell, because it is silent about that time, or more than `entriesMax` entries would have to
+ * be looked at. Cost: the changes since, of all of the store.
+ */
+export function changedKeys({ log }: StoreState, span: Span, after: Timestamp, entriesMax: number): Bytes[] | undefined {
+  if (log.last <= after) return [];
+  if (after < log.floor || log.eventSince(span, after) || log.countBetween(after, log.last) > entriesMax) return undefined;
+  const keys: Bytes[] = [];
+  log.walk(span, after, log.last, (key) => {
+    keys.push(key);
+    return false;
+  });
+  return keys;
+}
+
+/** The same as changedSince for one key: its newest timestamp when that is above `after`. */
 export function keyChangedSince(state: StoreState, key: Bytes, after: Timestamp): Timestamp | undefined {
   if (state.log.last <= after) return undefined;
   if (state.log.events.length > 0) {

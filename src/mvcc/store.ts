@@ -34,7 +34,7 @@ import { ExportCursor } from './export.ts';
 import type { Footprint, HeapBytes } from './footprint.ts';
 import { heapBytesOf } from './footprint.ts';
 import type { ScanOptions } from './read.ts';
-import { changedSince, keyChangedSince, scan } from './read.ts';
+import { changedKeys, changedSince, keyChangedSince, scan } from './read.ts';
 import type { StoreStats } from './stats.ts';
 import { countChain, emptyStats } from './stats.ts';
 import type { ResumePoint, StoreState } from './storeState.ts';
@@ -136,7 +136,12 @@ export class Store {
     return changedSince(this.#state, span, after);
   }
 
-  /** The same for one key: when it changed last, if after `after`. Cost: a get. */
+  /** Which keys those are, as the log has them; undefined when it is silent or holds more than `entriesMax` entries since. See read.ts. */
+  changedKeys(span: Span, after: Timestamp, entriesMax: number): Bytes[] | undefined {
+    return changedKeys(this.#state, span, after, entriesMax);
+  }
+
+  /** changedSince() for one key: when it changed last, if after `after`. Cost: a get. */
   keyChangedSince(key: Bytes, after: Timestamp): Timestamp | undefined {
     return keyChangedSince(this.#state, key, after);
   }

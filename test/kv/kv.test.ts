@@ -149,6 +149,43 @@ large('a large read set is validated ahead of the step, and what comes in betwee
   }
 });
 
+large('whatever comes between the slices of a validation is seen: reads, held rows, and what a snapshot transaction writes', async () => {
+  const COUNT = 2_500;
+  const keys = Array.from({ length: COUNT }, (_, i) => numberKey(2 * i));
+  const xs = keys.map(() => value('x'));
+  const outcomes = new Set<string>();
+  for (const [how, isolation] of [
+    ['reads', 'serializable'],
+    ['held', 'read committed'],
+    ['writes', 'snapshot'],
+  ] as const) {
+    for (const hit of [0, 1, COUNT, 2 * COUNT - 2]) {
+      for (let turns = 0; turns <= 80; turns += 8) {
+        const { kv } = makeKv({ sliceCount: 0, slicedCommitKeysMin: turns % 16 === 0 ? 1_000 : 10_000 });
+        await kv.run(async (txn) => txn.write(keys, xs));
+        const txn = kv.begin({ isolation });
+        txn.nextStatement();
+        if (how === 'reads') await txn.get(keys);
+        if (how === 'held') await txn.lock(keys, { alreadyRead: true });
+        if (how === 'writes') txn.write(keys, xs);
+        else txn.write([numberKey(-1)], [value('sum')]);
+        const committing = txn.commit().catch((error) => error.code as string);
+        for (let i = 0; i < turns; i++) await Promise.resolve();
+        const other = kv.begin();
+        other.write([numberKey(hit)], [value('y')]);
+        const otherTs = await other.commit();
+        const ts = await committing;
+        const isHit = hit % 2 === 0;
+        if (!isHit) assert.type(ts, 'number', `${how}: a key between is no conflict`);
+        else if (typeof ts === 'number') assert.ok(otherTs > ts, `${how}: committed over a change after ${turns} turns`);
+        else assert.is(ts, '40001');
+        outcomes.add(`${how} ${isHit} ${typeof ts}`);
+      }
+    }
+  }
+  assert.is(outcomes.size, 9, [...outcomes].join());
+});
+
 large('a fork taken in the middle has all of it, and so has its parent', async () => {
   const { kv } = makeKv({ sliceCount: 1, slicedCommitKeysMin: 20 });
   const keys = Array.from({ length: 100 }, (_, i) => numberKey(i));
