@@ -1,5 +1,6 @@
 /**
- * `varve node ls|status|drain|start|stop`: the nodes of a server, over a SQL connection.
+ * `varve node ls|status|drain|decommission|recommission|start|stop`: the nodes of a server, over a
+ * SQL connection.
  *
  * A Varve server is one process that stands for all its nodes, so `start` and `stop` (a crash) are
  * commands here too; a drained node has stopped until it is started again.
@@ -21,6 +22,7 @@ const FLAGS: FlagDefinitions = {
   stats: { type: 'boolean', help: 'status: bytes of each node' },
   decommission: { type: 'boolean', help: 'status: whether each node drains' },
   all: { type: 'boolean', help: 'status: all of these' },
+  wait: { type: 'string', value: 'all|none', default: 'all', help: 'decommission: whether to wait until the nodes are out, or only begin' },
 };
 
 /** Numbers are text to the client; what a column holds is known here. */
@@ -34,7 +36,7 @@ const BYTE_COLUMNS = `
   COALESCE(r.live_bytes, 0) AS live_bytes, NULL::INT AS key_bytes, NULL::INT AS value_bytes, 0 AS intent_bytes,
   COALESCE(r.system_bytes, 0) AS system_bytes`;
 const DRAIN_COLUMNS = `
-  g.ranges AS gossiped_replicas, false AS is_decommissioning, l.draining AS is_draining`;
+  g.ranges AS gossiped_replicas, l.membership <> 'active' AS is_decommissioning, l.membership, l.draining AS is_draining`;
 const STATUS_TABLES = `
   crdb_internal.kv_node_status AS s
   JOIN crdb_internal.kv_node_liveness AS l ON l.node_id = s.node_id
@@ -46,21 +48,26 @@ const STATUS_TABLES = `
 
 export const nodeCommand: Command = {
   name: 'node',
-  summary: 'list nodes, show their status, drain one',
-  usage: 'varve node ls | status [ID] | drain ID | start ID | stop ID',
+  summary: 'list nodes, show their status, drain or decommission them',
+  usage: 'varve node ls | status [ID] | drain ID | decommission ID... | recommission ID... | start ID | stop ID',
   flags: FLAGS,
   async run(flags, io) {
-    const [action, id, extra] = flags.positionals;
+    const [action, ...ids] = flags.positionals;
+    const [id, extra] = ids;
     const actions: Record<string, (client: SqlClient, address: string) => Promise<void>> = {
       ls: async (client) => show(io, flags, await client.run('SELECT node_id AS id FROM crdb_internal.kv_node_status ORDER BY id')),
       status: (client, address) => status(client, io, flags, address, id === undefined ? undefined : nodeId(id)),
       drain: (client) => drain(client, io, nodeId(id)),
+      decommission: (client) => decommission(client, io, flags, ids.length === 0 ? [nodeId(undefined)] : ids.map(nodeId)),
+      recommission: (client) => recommission(client, io, flags, ids.length === 0 ? [nodeId(undefined)] : ids.map(nodeId)),
       start: (client) => change(client, io, 'start_node', nodeId(id), 'started', 'live already'),
       stop: (client) => change(client, io, 'stop_node', nodeId(id), 'stopped', 'stopped already'),
     };
     const run = actions[action ?? ''];
-    if (!run) throw new UsageError(`unknown action "${action ?? ''}": want ls, status, drain, start or stop`);
-    if (extra !== undefined || (action === 'ls' && id !== undefined)) throw new UsageError(`unexpected argument "${extra ?? id}"`);
+    if (!run) throw new UsageError(`unknown action "${action ?? ''}": want ls, status, drain, decommission, recommission, start or stop`);
+    const takesMany = action === 'decommission' || action === 'recommission';
+    if ((extra !== undefined && !takesMany) || (action === 'ls' && id !== undefined))
+      throw new UsageError(`unexpected argument "${extra ?? id}"`);
     const url = new URL(flags.text('url') ?? DEFAULT_URL);
     const user = flags.text('user');
     if (user !== undefined) url.username = user;
@@ -106,6 +113,29 @@ async function drain(client: SqlClient, io: CommandIo, id: number): Promise<void
   await client.run(`SELECT varve_internal.drain_node(${id})`);
   const left = await client.run(`SELECT leases FROM crdb_internal.gossip_nodes WHERE node_id = ${id}`);
   io.out(`remaining: ${left.rows[0]?.[0] ?? '0'} (complete)\ndrain ok\n`);
+}
+
+/** The table that CockroachDB prints of the nodes named, in their order. */
+async function showMembership(client: SqlClient, io: CommandIo, flags: Flags, ids: readonly number[]): Promise<void> {
+  const columns =
+    "l.node_id AS id, l.is_live, g.ranges AS replicas, l.membership <> 'active' AS is_decommissioning, l.membership, l.draining AS is_draining";
+  const tables = 'crdb_internal.kv_node_liveness AS l JOIN crdb_internal.gossip_nodes AS g ON g.node_id = l.node_id';
+  show(io, flags, await client.run(`SELECT ${columns} FROM ${tables} WHERE l.node_id IN (${ids.join(', ')}) ORDER BY id`));
+}
+
+async function decommission(client: SqlClient, io: CommandIo, flags: Flags, ids: readonly number[]): Promise<void> {
+  const wait = flags.text('wait') ?? 'all';
+  if (wait !== 'all' && wait !== 'none') throw new UsageError(`--wait wants all or none, got "${wait}"`);
+  for (const id of ids) await client.run(`SELECT varve_internal.decommission_node(${id}, ${wait === 'all'})`);
+  await showMembership(client, io, flags, ids);
+  if (wait === 'all') {
+    io.out('\nNo more data reported on target nodes. Please verify cluster health before removing the nodes.\n');
+  }
+}
+
+async function recommission(client: SqlClient, io: CommandIo, flags: Flags, ids: readonly number[]): Promise<void> {
+  for (const id of ids) await client.run(`SELECT varve_internal.recommission_node(${id})`);
+  await showMembership(client, io, flags, ids);
 }
 
 async function change(client: SqlClient, io: CommandIo, name: string, id: number, done: string, already: string): Promise<void> {

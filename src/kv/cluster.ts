@@ -2,8 +2,10 @@
  * Cluster: the nodes, who of them lives, and what that means for leases.
  *
  *   C1  node ids are 1..n and never change; a node that starts again has a greater epoch
- *   C2  after every event the leases of all ranges are with live nodes, as long as one lives
+ *   C2  after every event the leases of all ranges are with live nodes, as long as one lives, and not
+ *       with one that is being decommissioned, as long as another lives
  *   C3  listeners hear an event after the leases have moved, in the order of subscription
+ *   C4  a node that was decommissioned never starts again
  *
  * Lives elsewhere: a node's life (nodeMachine.ts), the ranges (ranges.ts), what jobs do about a
  * stopped node (jobs).
@@ -90,12 +92,18 @@ export class Cluster {
 
   /** What may hold leases now. */
   liveLeases(): Lease[] {
-    return this.liveNodes().map((node) => ({ nodeId: node.id, epoch: node.epoch }));
+    const live = this.liveNodes();
+    const staying = live.filter((node) => node.membership === 'active');
+    return (staying.length > 0 ? staying : live).map((node) => ({ nodeId: node.id, epoch: node.epoch }));
   }
 
-  /** No effect on a live node. */
+  /** No effect on a live node. 55000 for one that was decommissioned. */
   startNode(id: number): void {
-    this.node(id).actor.send({ type: 'node.start' });
+    const node = this.node(id);
+    if (node.membership === 'decommissioned') {
+      throw new StateError(SqlState.ObjectNotInPrerequisiteState, `node ${id} was decommissioned: it cannot join the cluster again`);
+    }
+    node.actor.send({ type: 'node.start' });
   }
 
   /** A crash: the node loses leases and claims at once. No effect on a stopped node. */
@@ -115,6 +123,54 @@ export class Cluster {
       });
       node.actor.send({ type: 'node.drain' });
     });
+  }
+
+  /**
+   * Begins to take a node out for good: its leases go to others, and it gets no new ones. No effect on
+   * one on its way already. 55000 when no other node could take over.
+   */
+  decommissionNode(id: number): void {
+    const node = this.node(id);
+    if (node.membership !== 'active') return;
+    if (!this.nodes.some((other) => other !== node && other.isLive && other.membership === 'active')) {
+      throw new StateError(
+        SqlState.ObjectNotInPrerequisiteState,
+        `node ${id} cannot be decommissioned: no other node is live to take over`,
+        {
+          hint: 'start another node, or recommission one',
+        },
+      );
+    }
+    node.membership = 'decommissioning';
+    this.#ranges?.reassignLeases();
+  }
+
+  /** Ends what decommissionNode() began: the node's work moves, then it stops for ever. 55000 for a node that is none of the two. */
+  async finishDecommission(id: number): Promise<void> {
+    const node = this.node(id);
+    if (node.membership === 'decommissioned') return;
+    if (node.membership === 'active') {
+      throw new StateError(
+        SqlState.ObjectNotInPrerequisiteState,
+        `can only fully decommission an already decommissioning node; n${id} found to be ${node.membership}`,
+      );
+    }
+    await this.drainNode(id);
+    // It may have been taken back meanwhile.
+    if (node.membership === 'decommissioning') node.membership = 'decommissioned';
+  }
+
+  /** Takes a node back that is being decommissioned. 55000 for any other. */
+  recommissionNode(id: number): void {
+    const node = this.node(id);
+    if (node.membership !== 'decommissioning') {
+      throw new StateError(
+        SqlState.ObjectNotInPrerequisiteState,
+        `can only recommission a decommissioning node; n${id} found to be ${node.membership}`,
+      );
+    }
+    node.membership = 'active';
+    this.#ranges?.reassignLeases();
   }
 
   /** Returns the function that ends the subscription. */

@@ -37,6 +37,9 @@ const machine = nodeMachine.provide({
   actions: { startUp: run('startUp'), becomeLive: run('becomeLive'), handOver: run('handOver'), leave: run('leave') },
 });
 
+/** `decommissioning`: live, and on its way out: it gets no leases. `decommissioned`: gone for good. */
+export type Membership = 'active' | 'decommissioning' | 'decommissioned';
+
 export class ClusterNode {
   readonly id: number;
   readonly locality: Locality;
@@ -46,6 +49,8 @@ export class ClusterNode {
   isLive = false;
   /** When it last started, in microseconds; 0 before the first time. */
   startedAt = 0;
+  /** Changed by the cluster only. */
+  membership: Membership = 'active';
   readonly actor: Actor<typeof nodeMachine>;
 
   constructor(id: number, locality: Locality, effects: NodeEffects) {

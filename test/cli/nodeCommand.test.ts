@@ -40,7 +40,7 @@ test('shows the columns of each kind of status', async () => {
   assert.equal(all, [
     'replicas_leaders', 'replicas_leaseholders', 'ranges', 'ranges_unavailable', 'ranges_underreplicated',
     'live_bytes', 'key_bytes', 'value_bytes', 'intent_bytes', 'system_bytes',
-    'gossiped_replicas', 'is_decommissioning', 'is_draining',
+    'gossiped_replicas', 'is_decommissioning', 'membership', 'is_draining',
   ]); // biome-ignore format: three lines
 });
 
@@ -57,11 +57,29 @@ test('drains, stops and starts a node; leases leave it and ids stay', async () =
   assert.ok((await leases('2')) > 0);
 });
 
+test('begins to decommission a node, takes it back, and takes it out for good', async () => {
+  await node('start', '1');
+  const header = 'id\tis_live\treplicas\tis_decommissioning\tmembership\tis_draining\n';
+  assert.is((await node('decommission', '3', '--wait', 'none')).out, `${header}3\tt\t0\tt\tdecommissioning\tf\n`);
+  assert.is((await node('recommission', '3')).out, `${header}3\tt\t0\tf\tactive\tf\n`);
+  assert.match((await node('recommission', '3')).err, /can only recommission a decommissioning node; n3 found to be active/);
+  const { out } = await node('decommission', '2', '3');
+  assert.ok(out.startsWith(`${header}2\tf\t0\tt\tdecommissioned\tf\n3\tf\t0\tt\tdecommissioned\tf\n`), out);
+  assert.match(out, /No more data reported on target nodes/);
+  assert.match((await node('recommission', '3')).err, /n3 found to be decommissioned/);
+  assert.match((await node('start', '3')).err, /node 3 was decommissioned/);
+  assert.match((await node('decommission', '1')).err, /no other node is live to take over/);
+  assert.match((await node('status', '3', '--decommission')).out, /\tt\tdecommissioned\tf\n$/);
+});
+
 test('says what is wrong', async () => {
   for (const [args, said] of [
     [['status', '9'], /node 9 does not exist/],
     [['drain', '9'], /there is no node 9/],
     [['drain'], /want the id of a node/],
+    [['decommission'], /want the id of a node/],
+    [['decommission', '1', '--wait', 'live'], /--wait wants all or none/],
+    [['drain', '1', '2'], /unexpected argument "2"/],
     [['drain', 'x'], /want the id of a node, got "x"/],
     [['dance'], /unknown action "dance"/],
     [['ls', '--format', 'x'], /unknown format "x"/],

@@ -55,7 +55,7 @@ const kvNodeLiveness = table(
       node_id: node.id,
       epoch: node.epoch,
       draining: node.status === 'draining',
-      membership: 'active',
+      membership: node.membership,
       is_live: node.isLive,
     })),
 );
@@ -87,9 +87,15 @@ const kvNodeStatus = table(
 
 const gossipLiveness = table(
   'gossip_liveness',
-  { node_id: Type.Int8, epoch: Type.Int8, draining: Type.Bool, membership: Type.String },
+  { node_id: Type.Int8, epoch: Type.Int8, draining: Type.Bool, decommissioning: Type.Bool, membership: Type.String },
   (view) =>
-    nodesOf(view).map((node) => ({ node_id: node.id, epoch: node.epoch, draining: node.status === 'draining', membership: 'active' })),
+    nodesOf(view).map((node) => ({
+      node_id: node.id,
+      epoch: node.epoch,
+      draining: node.status === 'draining',
+      decommissioning: node.membership !== 'active',
+      membership: node.membership,
+    })),
 );
 
 const nodeBuildInfo = table('node_build_info', { node_id: Type.Int8, field: Type.String, value: Type.String }, (view) => {
