@@ -167,13 +167,13 @@ class Run {
     this.#jobs.chaosPercent = 0;
     this.#jobs.besidePercent = 0;
     startAllNodes(world);
-    // What was dropped waits for its history's end, which users hold up.
-    await this.#protections.releaseAll();
     const isQuiet = () => this.#jobs.active().length === 0 && this.#backups.busy === 0 && !this.#schema.isBusy;
     for (let hour = 0; ; hour++) {
       const areIdle = this.#clients.finish();
       await this.#catchUp();
       await this.#jobs.resumeAll();
+      // What was dropped waits for its history's end, which users hold up, also those who have only just been answered.
+      await this.#protections.releaseAll();
       await settle();
       await this.#jobs.look();
       if (isQuiet() && areIdle) break;
