@@ -2,35 +2,18 @@
  * CatalogLookup over a snapshot: what functions and casts ask of names and oids.
  *
  * Oids: a relation, database or user type is its descriptor id (types plus 100000, as column types
- * carry it); virtual tables count down from 2^32 - 1; a schema is its id combined with its
- * database's; an index and a constraint hash their table's id and their own, as CockroachDB does.
+ * carry it); virtual tables count down from 2^32 - 1; everything else is a hash (oids.ts).
  */
 import { enumTypeOf } from '../../catalog/enumType.ts';
 import { arrayOf, type ColumnType, USER_TYPE_OID_BASE } from '../../catalog/type.ts';
 import { userType } from './userType.ts';
 import type { CatalogSnapshot, NameContext } from '../../catalog/catalog.ts';
-import { allIndexes, type IndexDescriptor, PUBLIC_SCHEMA_ID, type TableDescriptor } from '../../catalog/descriptor.ts';
+import { allIndexes, type IndexDescriptor, type TableDescriptor } from '../../catalog/descriptor.ts';
 import { quoteName, quoteNames } from '../../catalog/names.ts';
 import type { CatalogLookup } from '../expr/evalContext.ts';
 import type { VirtualTables } from '../plan/virtualTable.ts';
+import { checkOid, foreignKeyOid, indexOid, primaryKeyOid, schemaOid, uniqueOid, userOid } from './oids.ts';
 import { constraintText, indexText } from './showCreate.ts';
-
-/** 32-bit FNV-1a over numbers: stable oids for things without an id of their own. */
-export function hashOid(kind: string, ...parts: readonly (number | string)[]): number {
-  let hash = 0x811c9dc5;
-  for (const char of `${kind}/${parts.join('/')}`) {
-    hash ^= char.charCodeAt(0);
-    hash = Math.imul(hash, 0x01000193);
-  }
-  return hash >>> 0;
-}
-
-export const schemaOid = (databaseId: number, schemaId: number): number =>
-  schemaId === PUBLIC_SCHEMA_ID ? hashOid('schema', databaseId, schemaId) : schemaId;
-export const virtualSchemaOid = (name: string): number => hashOid('virtual schema', name);
-export const indexOid = (tableId: number, indexId: number): number => hashOid('index', tableId, indexId);
-export const constraintOid = (kind: string, tableId: number, id: number): number => hashOid(`constraint ${kind}`, tableId, id);
-export const userOid = (name: string): number => hashOid('user', name);
 
 /** Splits `a."B c".d` into its folded parts. */
 export function splitName(text: string): string[] {
@@ -52,12 +35,14 @@ export interface ConstraintInfo {
   readonly index: IndexDescriptor | undefined;
 }
 
-export function constraintsOf(table: TableDescriptor): ConstraintInfo[] {
+/** `schemaName`: where the table stands, for the oids. */
+export function constraintsOf(table: TableDescriptor, schemaName = 'public'): ConstraintInfo[] {
+  const place = { databaseId: table.parentId, schemaName, tableId: table.id };
   const found: ConstraintInfo[] = [];
   if (!table.view && !table.sequence) {
     const { primaryIndex } = table;
     found.push({
-      oid: constraintOid('p', table.id, primaryIndex.id),
+      oid: primaryKeyOid(place, primaryIndex.id),
       name: primaryIndex.name,
       type: 'p',
       id: primaryIndex.id,
@@ -68,7 +53,7 @@ export function constraintsOf(table: TableDescriptor): ConstraintInfo[] {
   for (const index of table.indexes) {
     if (!index.unique || index.state !== 'public') continue;
     found.push({
-      oid: constraintOid('u', table.id, index.id),
+      oid: uniqueOid(place, index.id),
       name: index.name,
       type: 'u',
       id: index.id,
@@ -78,7 +63,7 @@ export function constraintsOf(table: TableDescriptor): ConstraintInfo[] {
   }
   for (const check of table.checks) {
     found.push({
-      oid: constraintOid('c', table.id, check.id),
+      oid: checkOid(place, check.name, check.expr),
       name: check.name,
       type: 'c',
       id: check.id,
@@ -88,7 +73,7 @@ export function constraintsOf(table: TableDescriptor): ConstraintInfo[] {
   }
   for (const fk of table.foreignKeys) {
     found.push({
-      oid: constraintOid('f', table.id, fk.id),
+      oid: foreignKeyOid(place, fk.name, fk.referencedTableId),
       name: fk.name,
       type: 'f',
       id: fk.id,
@@ -141,20 +126,20 @@ export class SnapshotLookup implements CatalogLookup {
 
   schemaOid(name: string): number | undefined {
     const only = splitName(name).at(-1) ?? '';
-    if (this.#virtual.hasSchema(only)) return virtualSchemaOid(only);
     const database = this.#snapshot.database(this.#names.currentDatabase);
+    if (this.#virtual.hasSchema(only)) return schemaOid(database?.id ?? 0, only);
     const schema = database && this.#snapshot.schema(database, only);
-    return database && schema && schemaOid(database.id, schema.id);
+    return database && schema && schemaOid(database.id, schema.name);
   }
 
   schemaName(oid: number): string | undefined {
-    const virtual = this.#virtual.schemas().find((name) => virtualSchemaOid(name) === oid);
-    if (virtual) return virtual;
+    const virtual = this.#virtual.schemas();
     for (const database of this.#snapshot.allDatabases()) {
-      const schema = this.#snapshot.schemasOf(database).find((candidate) => schemaOid(database.id, candidate.id) === oid);
-      if (schema) return schema.name;
+      const own = this.#snapshot.schemasOf(database).map((schema) => schema.name);
+      const found = [...virtual, ...own].find((name) => schemaOid(database.id, name) === oid);
+      if (found !== undefined) return found;
     }
-    return undefined;
+    return virtual.find((name) => schemaOid(0, name) === oid);
   }
 
   isRelationVisible(oid: number): boolean {
@@ -182,7 +167,7 @@ export class SnapshotLookup implements CatalogLookup {
   constraintDefinition(oid: number): string | undefined {
     for (const descriptor of this.#snapshot.all()) {
       if (descriptor.kind !== 'table' || descriptor.state === 'DROP') continue;
-      const constraint = constraintsOf(descriptor).find((candidate) => candidate.oid === oid);
+      const constraint = constraintsOf(descriptor, this.#snapshot.fullName(descriptor)[1]).find((candidate) => candidate.oid === oid);
       if (constraint) return constraintText(descriptor, constraint.type, constraint.id, this.#snapshot);
     }
     return undefined;

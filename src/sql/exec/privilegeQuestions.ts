@@ -10,7 +10,8 @@ import type { Descriptor, Privilege, Privileges } from '../../catalog/descriptor
 import { hasPrivilege, isAdmin, mayGrant, PUBLIC_ROLE } from '../../catalog/privileges.ts';
 import { administeredRoles, listUsers, rolesOf } from '../../catalog/users.ts';
 import type { PrivilegeQuestion } from '../expr/evalContext.ts';
-import { schemaOid, splitName, userOid } from './catalogLookup.ts';
+import { splitName } from './catalogLookup.ts';
+import { schemaOid, userOid } from './oids.ts';
 import type { RunContext } from './context.ts';
 
 const NEAREST: Readonly<Record<string, Privilege>> = {
@@ -122,7 +123,7 @@ function schemaObject(context: RunContext, object: string | number): Object {
   if (!database) return undefined;
   const schemas = snapshot.schemasOf(database);
   const found = schemas.find((one) =>
-    typeof object === 'number' ? schemaOid(database.id, one.id) === object : one.name === splitName(object).at(-1),
+    typeof object === 'number' ? schemaOid(database.id, one.name) === object : one.name === splitName(object).at(-1),
   );
   if (!found) {
     if (typeof object === 'number') return { everybody: ['USAGE'] };

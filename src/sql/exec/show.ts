@@ -365,12 +365,8 @@ function indexRows(table: TableDescriptor, withComment: boolean): Datum[][] {
     .sort((a, b) => (a.name < b.name ? -1 : 1));
   for (const index of sorted) {
     add(index, index.columnIds, 0, 'key');
-    const isPrimary = index.id === table.primaryIndex.id;
-    const stored = isPrimary
-      ? table.columns.map((column) => column.id).filter((id) => !index.columnIds.includes(id))
-      : index.storeColumnIds;
-    add(index, stored, index.columnIds.length, 'storing');
-    add(index, index.keySuffixColumnIds, index.columnIds.length + stored.length, 'implicit');
+    add(index, index.storeColumnIds, index.columnIds.length, 'storing');
+    add(index, index.keySuffixColumnIds, index.columnIds.length + index.storeColumnIds.length, 'implicit');
   }
   return rows;
 }

@@ -20,6 +20,20 @@ export function displayExpr(text: string, snapshot: CatalogSnapshot): string {
   });
 }
 
+/** A stored expression as information_schema has it: constants bare, without the types they are annotated with. */
+export function plainExpr(text: string): string {
+  return text.replaceAll(ANNOTATED, (_, literal: string) => literal);
+}
+
+/** As pg_catalog has it: numbers bare, other constants cast (`'a'::STRING`). */
+export function catalogExpr(text: string): string {
+  return text.replaceAll(ANNOTATED, (_, literal: string, type: string) => (literal.startsWith("'") ? `${literal}::${type}` : literal));
+}
+
+/** A constant with its annotation: `1:::INT8`, `(-1):::INT8`, `'it''s':::STRING`, `'a':::public.mood`. */
+const ANNOTATED =
+  /('(?:[^']|'')*'|\(-[\d.e+-]+\)|[\d.]+(?:e[+-]?\d+)?):::((?:"(?:[^"]|"")*"|[A-Za-z_][\w]*)(?:\.(?:"(?:[^"]|"")*"|[A-Za-z_][\w]*))*(?:\(\d+(?:,\d+)?\))?(?:\[\])?)/g;
+
 export function columnText(column: ColumnDescriptor, snapshot: CatalogSnapshot): string {
   const parts = [quoteName(column.name), sqlTypeName(column.type)];
   if (column.hidden) parts.push('NOT VISIBLE');
@@ -57,7 +71,7 @@ function storingText(table: TableDescriptor, index: IndexDescriptor): string {
 
 /** `CREATE UNIQUE INDEX i ON db.public.t USING btree (a ASC)`, as pg_indexes shows it. */
 export function indexText(table: TableDescriptor, index: IndexDescriptor, tableName: string): string {
-  const where = index.predicate === undefined ? '' : ` WHERE (${index.predicate})`;
+  const where = index.predicate === undefined ? '' : ` WHERE (${catalogExpr(index.predicate)})`;
   return `CREATE ${index.unique ? 'UNIQUE ' : ''}INDEX ${quoteName(index.name)} ON ${tableName} USING btree (${keyOf(table, index)})${storingText(table, index)}${where}`;
 }
 
@@ -65,7 +79,7 @@ export function indexText(table: TableDescriptor, index: IndexDescriptor, tableN
 export function constraintText(table: TableDescriptor, type: 'p' | 'u' | 'c' | 'f', id: number, snapshot: CatalogSnapshot): string {
   if (type === 'c') {
     const check = table.checks.find((candidate) => candidate.id === id);
-    return `CHECK ((${check?.expr ?? ''}))${check?.validated === false ? ' NOT VALID' : ''}`;
+    return `CHECK ((${catalogExpr(check?.expr ?? '')}))${check?.validated === false ? ' NOT VALID' : ''}`;
   }
   if (type === 'f') {
     const fk = table.foreignKeys.find((candidate) => candidate.id === id);

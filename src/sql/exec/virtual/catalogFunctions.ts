@@ -13,10 +13,9 @@ import { indexSpan } from '../../../catalog/indexSpans.ts';
 import { type ColumnType, pgTypeName, Type } from '../../../catalog/type.ts';
 import { contextual } from '../../expr/define.ts';
 import type { GeneratorOverload, Overload, Param } from '../../expr/overload.ts';
-import { indexOid } from '../catalogLookup.ts';
+import { functionOid, indexOid } from '../oids.ts';
 import type { EngineServices } from '../statement.ts';
 import { UTF8_ENCODING } from './pgCatalog/constants.ts';
-import { procOid } from './pgCatalog/types.ts';
 
 /** Adds the functions to an engine's own. */
 export function registerCatalogFunctions(engine: EngineServices): void {
@@ -92,7 +91,7 @@ function signatureFunctions(engine: EngineServices): Overload[] {
           if ('variadic' in overload && overload.variadic !== undefined) args.push(`VARIADIC ${paramText(overload.variadic)}[]`);
           const returns = 'returns' in overload ? overload.returns : undefined;
           const result = returns === undefined ? 'SETOF record' : typeof returns === 'function' ? 'anyelement' : pgTypeName(returns);
-          known.set(procOid(definition.name, i), { args: args.join(', '), result });
+          known.set(functionOid(definition.name, i), { args: args.join(', '), result });
         }
       }
     }

@@ -15,7 +15,7 @@ import {
 import { isAdmin, PUBLIC_ROLE } from '../../../catalog/privileges.ts';
 import { rolesOf } from '../../../catalog/users.ts';
 import type { VirtualColumn, VirtualTable } from '../../plan/virtualTable.ts';
-import { schemaOid } from '../catalogLookup.ts';
+import { schemaOid } from '../oids.ts';
 import type { StatementContext } from '../statement.ts';
 
 /** A table, view or sequence with where it stands. */
@@ -61,7 +61,7 @@ export class CatalogView {
       for (const table of this.snapshot.tablesOf(database.id)) {
         if (!this.canSee(table)) continue;
         const schemaName = this.snapshot.schemaById(database, table.schemaId)?.name ?? 'public';
-        yield { table, database, schemaName, schemaOid: schemaOid(database.id, table.schemaId) };
+        yield { table, database, schemaName, schemaOid: schemaOid(database.id, schemaName) };
       }
     }
   }
@@ -105,6 +105,12 @@ export class CatalogView {
 
   get virtualSchemas(): readonly string[] {
     return this.context.engine.virtualTables.schemas();
+  }
+
+  /** The oid of a schema of virtual tables: every database has its own, one reader of all has none. */
+  virtualSchemaOid(name: string): number {
+    const [only] = this.databases;
+    return schemaOid(only && this.databases.length === 1 ? only.id : 0, name);
   }
 
   /** True for owners, admins, and holders of any privilege on it. */

@@ -15,7 +15,19 @@ import type { VirtualTable } from '../../plan/virtualTable.ts';
 import { CatalogView } from './catalogView.ts';
 
 export type VirtualTableDefinition = Omit<VirtualTable, 'oid'>;
-type Columns = Readonly<Record<string, ColumnType>>;
+/** A column with more to say of it than its type. */
+interface ColumnSpec {
+  readonly type: ColumnType;
+  readonly hidden?: boolean;
+  readonly notNull?: boolean;
+}
+type Columns = Readonly<Record<string, ColumnType | ColumnSpec>>;
+
+/** Beyond what `*` gives in CockroachDB: there for those who name it. */
+export const hidden = (type: ColumnType): ColumnSpec => ({ type, hidden: true });
+export const required = (type: ColumnType): ColumnSpec => ({ type, notNull: true });
+
+const specOf = (column: ColumnType | ColumnSpec): ColumnSpec => ('family' in column ? { type: column } : column);
 
 /** A plain value: text as a JavaScript string (also in arrays), anything else as its datum. */
 export type Cell = string | Datum | undefined | readonly string[];
@@ -31,12 +43,16 @@ export function inSchema(schema: string) {
   ): VirtualTableDefinition => {
     // PostgreSQL's catalogs have the oid of their table in every row; queries name it, `*` leaves it out.
     const hasTableOid = schema === 'pg_catalog';
-    const names = Object.entries(columns).map(([column, type]) => ({ name: column, type, toDatum: converter(type) }));
+    const names = Object.entries(columns).map(([column, spec]) => ({
+      name: column,
+      ...specOf(spec),
+      toDatum: converter(specOf(spec).type),
+    }));
     return {
       schema,
       name,
       columns: [
-        ...names.map((column) => ({ name: column.name, type: column.type })),
+        ...names.map(({ toDatum: _, ...column }) => column),
         ...(hasTableOid ? [{ name: 'tableoid', type: Type.Oid, hidden: true }] : []),
       ],
       ...(comment !== undefined && { comment }),

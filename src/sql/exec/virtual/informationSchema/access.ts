@@ -2,12 +2,12 @@
  * information_schema: schemas, roles and privileges.
  */
 import type { Privilege, Privileges } from '../../../../catalog/descriptor.ts';
-import { ADMIN_ROLE, NODE_USER, PUBLIC_ROLE, privilegesOf } from '../../../../catalog/privileges.ts';
-import { Type } from '../../../../catalog/type.ts';
+import { ADMIN_ROLE, NODE_USER, PUBLIC_ROLE, privilegesOf, typePrivileges as newTypePrivileges } from '../../../../catalog/privileges.ts';
+import { builtinTypes, type ColumnType, familyName, pgTypname, Type } from '../../../../catalog/type.ts';
 import { rolesOf } from '../../../../catalog/users.ts';
 import { systemTable } from '../../../../catalog/systemRows.ts';
 import { schemaOwner } from '../catalogView.ts';
-import { inSchema, yesNo } from '../defineTable.ts';
+import { hidden, inSchema, required, yesNo } from '../defineTable.ts';
 import { catalogOf, tableNames } from './relations.ts';
 
 const table = inSchema('information_schema');
@@ -15,11 +15,11 @@ const table = inSchema('information_schema');
 const schemata = table(
   'schemata',
   {
-    catalog_name: Type.String,
-    schema_name: Type.String,
-    schema_owner: Type.String,
-    default_character_set_catalog: Type.String,
-    default_character_set_schema: Type.String,
+    catalog_name: required(Type.String),
+    schema_name: required(Type.String),
+    schema_owner: hidden(Type.String),
+    default_character_set_catalog: hidden(Type.String),
+    default_character_set_schema: hidden(Type.String),
     default_character_set_name: Type.String,
     sql_path: Type.String,
     crdb_is_user_defined: Type.String,
@@ -95,12 +95,12 @@ const columnPrivileges = table(
   'column_privileges',
   {
     grantor: Type.String,
-    grantee: Type.String,
-    table_catalog: Type.String,
-    table_schema: Type.String,
-    table_name: Type.String,
-    column_name: Type.String,
-    privilege_type: Type.String,
+    grantee: required(Type.String),
+    table_catalog: required(Type.String),
+    table_schema: required(Type.String),
+    table_name: required(Type.String),
+    column_name: required(Type.String),
+    privilege_type: required(Type.String),
     is_grantable: Type.String,
   },
   function* (view) {
@@ -135,6 +135,14 @@ const schemaPrivileges = table('schema_privileges', SCHEMA_GRANT_COLUMNS, functi
   }
 });
 
+/** Built-in types are everybody's. */
+const BUILTIN_TYPE = newTypePrivileges(NODE_USER);
+
+const rootFirst = (a: { grantee: string }, b: { grantee: string }): number => Number(b.grantee === 'root') - Number(a.grantee === 'root');
+
+/** How error messages name a type; the narrow ones as PostgreSQL does. */
+const typeWord = (type: ColumnType): string => (type.width === 64 || type.width === undefined ? familyName(type) : pgTypname(type));
+
 const typePrivileges = table(
   'type_privileges',
   {
@@ -143,9 +151,13 @@ const typePrivileges = table(
     type_schema: Type.String,
     type_name: Type.String,
     privilege_type: Type.String,
-    is_grantable: Type.String,
+    is_grantable: hidden(Type.String),
   },
   function* (view) {
+    const builtin = { type_catalog: catalogOf(view), type_schema: 'pg_catalog' };
+    for (const type of builtinTypes()) {
+      for (const grant of [...grantsOf(BUILTIN_TYPE, undefined)].sort(rootFirst)) yield { ...builtin, type_name: typeWord(type), ...grant };
+    }
     for (const type of view.types()) {
       const [type_catalog, type_schema, type_name] = view.snapshot.fullName(type);
       for (const grant of grantsOf(type.privileges, undefined)) yield { type_catalog, type_schema, type_name, ...grant };
@@ -195,7 +207,7 @@ const characterSets = table(
     default_collate_name: Type.String,
   },
   (view) =>
-    view.databases.map((database) => ({
+    view.snapshot.allDatabases().map((database) => ({
       character_set_name: 'UTF8',
       character_repertoire: 'UCS',
       form_of_use: 'UTF8',
@@ -208,6 +220,23 @@ const catalogName = table('information_schema_catalog_name', { catalog_name: Typ
 const sessionVariables = table('session_variables', { variable: Type.String, value: Type.String }, (view) =>
   view.context.session.vars.entries().map(([variable]) => ({ variable, value: view.context.session.showVariable(variable) })),
 );
+
+/** What users may do at large: nothing but own and administer is granted so here. */
+const userPrivileges = table(
+  'user_privileges',
+  {
+    grantee: required(Type.String),
+    table_catalog: required(Type.String),
+    privilege_type: required(Type.String),
+    is_grantable: Type.String,
+  },
+  function* (view) {
+    for (const grantee of [ADMIN_ROLE, 'root']) {
+      for (const privilege_type of USER_PRIVILEGES) yield { grantee, table_catalog: catalogOf(view), privilege_type };
+    }
+  },
+);
+const USER_PRIVILEGES = ['ALL', 'CREATE', 'DELETE', 'DROP', 'GRANT', 'INSERT', 'SELECT', 'UPDATE', 'ZONECONFIG'] as const;
 
 export const accessTables = [
   administrableRoles,
@@ -222,4 +251,5 @@ export const accessTables = [
   sessionVariables,
   tablePrivileges,
   typePrivileges,
+  userPrivileges,
 ];

@@ -11,7 +11,7 @@ import {
 import { Type } from '../../../../catalog/type.ts';
 import { type ConstraintInfo, constraintsOf } from '../../catalogLookup.ts';
 import type { CatalogView, Relation } from '../catalogView.ts';
-import { inSchema, yesNo } from '../defineTable.ts';
+import { hidden, inSchema, yesNo } from '../defineTable.ts';
 import { tableNames } from './relations.ts';
 
 const table = inSchema('information_schema');
@@ -24,7 +24,7 @@ function notNullName(relation: Relation, column: ColumnDescriptor): string {
 }
 
 function* notNullColumns(relation: Relation): Generator<ColumnDescriptor> {
-  for (const column of relation.table.columns) if (!column.nullable && column.state === 'public') yield column;
+  for (const column of relation.table.columns) if (!column.nullable && !column.hidden && column.state === 'public') yield column;
 }
 
 function constraintNames({ database, schemaName }: Relation, constraint_name: string) {
@@ -43,7 +43,7 @@ const tableConstraints = table(
     constraint_type: Type.String,
     is_deferrable: Type.String,
     initially_deferred: Type.String,
-    enforced: Type.String,
+    enforced: hidden(Type.String),
   },
   function* (view) {
     for (const relation of view.tables()) {
@@ -189,7 +189,10 @@ const constraintColumnUsage = table(
     for (const relation of view.tables()) {
       for (const constraint of constraintsOf(relation.table)) {
         const usage = usedBy(view, relation, constraint);
-        for (const id of usage?.columnIds ?? []) yield { ...usage?.names, column_name: usage && columnById(usage.used, id)?.name };
+        for (const id of usage?.columnIds ?? []) {
+          const column = usage && columnById(usage.used, id);
+          if (column && !column.hidden) yield { ...usage.names, column_name: column.name };
+        }
       }
     }
   },
@@ -216,7 +219,7 @@ const statistics = table(
     index_name: Type.String,
     seq_in_index: Type.Int8,
     column_name: Type.String,
-    collation: Type.String,
+    COLLATION: Type.String,
     cardinality: Type.Int8,
     direction: Type.String,
     storing: Type.String,
@@ -232,16 +235,12 @@ const statistics = table(
           index_schema: relation.schemaName,
           index_name: index.name,
         };
-        const isPrimary = index.id === relation.table.primaryIndex.id;
-        const stored = isPrimary
-          ? relation.table.columns.filter((column) => !column.isVirtual && !index.columnIds.includes(column.id)).map((column) => column.id)
-          : index.storeColumnIds;
         let position = 0;
         const cell = (id: number) => ({ column_name: columnById(relation.table, id)?.name, seq_in_index: ++position });
         for (const [i, id] of index.columnIds.entries()) {
           yield { ...common, ...cell(id), direction: index.directions[i], storing: 'NO', implicit: 'NO' };
         }
-        for (const id of stored) yield { ...common, ...cell(id), direction: 'N/A', storing: 'YES', implicit: 'NO' };
+        for (const id of index.storeColumnIds) yield { ...common, ...cell(id), direction: 'N/A', storing: 'YES', implicit: 'NO' };
         for (const id of index.keySuffixColumnIds) yield { ...common, ...cell(id), direction: 'ASC', storing: 'NO', implicit: 'YES' };
       }
     }

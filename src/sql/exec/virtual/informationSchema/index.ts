@@ -9,10 +9,19 @@ import { emptyTables } from '../defineTable.ts';
 import { accessTables } from './access.ts';
 import { constraintTables } from './constraints.ts';
 import { relationTables } from './relations.ts';
+import { routineTables } from './routines.ts';
 
 /** What Varve has none of. */
 const empty = emptyTables('information_schema', {
   collations: { collation_catalog: Type.String, collation_schema: Type.String, collation_name: Type.String, pad_attribute: Type.String },
+  collation_character_set_applicability: {
+    collation_catalog: Type.String,
+    collation_schema: Type.String,
+    collation_name: Type.String,
+    character_set_catalog: Type.String,
+    character_set_schema: Type.String,
+    character_set_name: Type.String,
+  },
   domains: { domain_catalog: Type.String, domain_schema: Type.String, domain_name: Type.String, data_type: Type.String },
   domain_constraints: {
     constraint_catalog: Type.String,
@@ -32,26 +41,6 @@ const empty = emptyTables('information_schema', {
     collection_type_identifier: Type.String,
     data_type: Type.String,
   },
-  parameters: {
-    specific_catalog: Type.String,
-    specific_schema: Type.String,
-    specific_name: Type.String,
-    ordinal_position: Type.Int8,
-    parameter_mode: Type.String,
-    parameter_name: Type.String,
-    data_type: Type.String,
-  },
-  routines: {
-    specific_catalog: Type.String,
-    specific_schema: Type.String,
-    specific_name: Type.String,
-    routine_catalog: Type.String,
-    routine_schema: Type.String,
-    routine_name: Type.String,
-    routine_type: Type.String,
-    data_type: Type.String,
-    routine_definition: Type.String,
-  },
   triggers: {
     trigger_catalog: Type.String,
     trigger_schema: Type.String,
@@ -68,4 +57,4 @@ const empty = emptyTables('information_schema', {
   },
 });
 
-export const informationSchemaTables = [...accessTables, ...constraintTables, ...empty, ...relationTables];
+export const informationSchemaTables = [...accessTables, ...constraintTables, ...empty, ...relationTables, ...routineTables];

@@ -6,9 +6,9 @@
  */
 import type { ColumnDescriptor } from '../../../../catalog/descriptor.ts';
 import { type ColumnType, pgTypeName, pgTypname, sqlTypeName, Type } from '../../../../catalog/type.ts';
-import { displayExpr } from '../../showCreate.ts';
+import { displayExpr, plainExpr } from '../../showCreate.ts';
 import type { CatalogView, Relation } from '../catalogView.ts';
-import { inSchema, yesNo } from '../defineTable.ts';
+import { hidden, inSchema, required, yesNo } from '../defineTable.ts';
 
 const table = inSchema('information_schema');
 
@@ -18,18 +18,18 @@ export const catalogOf = (view: CatalogView): string => (view.databases.length =
 const tables = table(
   'tables',
   {
-    table_catalog: Type.String,
-    table_schema: Type.String,
-    table_name: Type.String,
-    table_type: Type.String,
-    self_referencing_column_name: Type.String,
-    reference_generation: Type.String,
-    user_defined_type_catalog: Type.String,
-    user_defined_type_schema: Type.String,
-    user_defined_type_name: Type.String,
-    is_insertable_into: Type.String,
-    is_typed: Type.String,
-    commit_action: Type.String,
+    table_catalog: required(Type.String),
+    table_schema: required(Type.String),
+    table_name: required(Type.String),
+    table_type: required(Type.String),
+    self_referencing_column_name: hidden(Type.String),
+    reference_generation: hidden(Type.String),
+    user_defined_type_catalog: hidden(Type.String),
+    user_defined_type_schema: hidden(Type.String),
+    user_defined_type_name: hidden(Type.String),
+    is_insertable_into: required(Type.String),
+    is_typed: hidden(Type.String),
+    commit_action: hidden(Type.String),
     version: Type.Int8,
   },
   function* (view) {
@@ -67,7 +67,7 @@ function typeCells(type: ColumnType) {
   return {
     data_type: dataType(type),
     character_maximum_length: bounded,
-    character_octet_length: isString ? (bounded === undefined ? 2 ** 30 : bounded * 4) : undefined,
+    character_octet_length: isString && bounded !== undefined ? bounded * 4 : undefined,
     ...numericCells(type),
     datetime_precision: isTime || type.family === 'interval' ? (type.precision ?? 6) : type.family === 'date' ? 0 : undefined,
     udt_schema: type.family === 'enum' ? 'public' : 'pg_catalog',
@@ -116,6 +116,7 @@ const columns = table(
     table_schema: Type.String,
     table_name: Type.String,
     column_name: Type.String,
+    column_comment: Type.String,
     ordinal_position: Type.Int8,
     column_default: Type.String,
     is_nullable: Type.String,
@@ -172,6 +173,7 @@ const columns = table(
           ...identityCells(column, view),
           udt_schema: column.type.family === 'enum' ? enumSchema(column.type, view) : cells.udt_schema,
           column_name: column.name,
+          column_comment: column.comment ?? '',
           ordinal_position: column.id,
           column_default: column.defaultExpr === undefined ? undefined : displayExpr(column.defaultExpr, view.snapshot),
           is_nullable: yesNo(column.nullable),
@@ -179,7 +181,7 @@ const columns = table(
           dtd_identifier: String(column.id),
           is_self_referencing: 'NO',
           is_generated: column.computeExpr === undefined ? 'NEVER' : 'ALWAYS',
-          generation_expression: column.computeExpr ?? '',
+          generation_expression: plainExpr(column.computeExpr ?? ''),
           is_updatable: yesNo(!relation.view && column.computeExpr === undefined),
           is_hidden: yesNo(column.hidden === true),
         };
@@ -197,8 +199,9 @@ const columns = table(
           ...where,
           ...typeCells(column.type),
           column_name: column.name,
+          column_comment: '',
           ordinal_position: i + 1,
-          is_nullable: 'YES',
+          is_nullable: yesNo(column.notNull !== true),
           dtd_identifier: String(i + 1),
           is_self_referencing: 'NO',
           is_identity: 'NO',
@@ -240,7 +243,6 @@ const views = table(
         table_schema: schemaName,
         table_name: relation.name,
         view_definition: relation.view?.query,
-        check_option: 'NONE',
         is_updatable: 'NO',
         is_insertable_into: 'NO',
         is_trigger_updatable: 'NO',
@@ -317,4 +319,29 @@ const viewTableUsage = table(
   },
 );
 
-export const relationTables = [columns, sequences, tables, viewTableUsage, views];
+/** Columns of user types. */
+const columnUdtUsage = table(
+  'column_udt_usage',
+  {
+    udt_catalog: required(Type.String),
+    udt_schema: required(Type.String),
+    udt_name: required(Type.String),
+    table_catalog: required(Type.String),
+    table_schema: required(Type.String),
+    table_name: required(Type.String),
+    column_name: required(Type.String),
+  },
+  function* (view) {
+    for (const relation of view.relations()) {
+      for (const column of relation.table.columns) {
+        const type = column.type.family === 'array' ? column.type.element : column.type;
+        const descriptor = view.snapshot.typeById(type?.typeId ?? 0);
+        if (!descriptor || column.state !== 'public') continue;
+        const [udt_catalog, udt_schema, udt_name] = view.snapshot.fullName(descriptor);
+        yield { udt_catalog, udt_schema, udt_name, ...tableNames(relation), column_name: column.name };
+      }
+    }
+  },
+);
+
+export const relationTables = [columnUdtUsage, columns, sequences, tables, viewTableUsage, views];

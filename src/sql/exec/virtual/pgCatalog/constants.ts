@@ -2,15 +2,16 @@
  * Numbers that several tables of pg_catalog must agree on.
  */
 import type { ColumnType } from '../../../../catalog/type.ts';
-import { hashOid } from '../../catalogLookup.ts';
+import { collationOid } from '../../oids.ts';
 
 /** pg_am: how every index is kept. PostgreSQL's own oid for btree, which is also what pg_get_indexdef prints. */
 export const INDEX_ACCESS_METHOD = 403;
 export const TABLE_ACCESS_METHOD = 2;
-/** pg_collation: `default` and `C`, PostgreSQL's oids. Text compares by code point. */
-export const DEFAULT_COLLATION = 100;
-export const C_COLLATION = 950;
-export const DEFAULT_TABLESPACE = 1663;
+/** pg_collation: `default` and `C`. Text compares by code point in both. */
+export const DEFAULT_COLLATION = collationOid('default');
+export const C_COLLATION = collationOid('C');
+/** The only tablespace there is. */
+export const DEFAULT_TABLESPACE = 0;
 /** pg_language: functions are built in. */
 export const INTERNAL_LANGUAGE = 12;
 /** UTF8 in PostgreSQL's numbering of encodings. */
@@ -22,5 +23,3 @@ export function collationOf(type: ColumnType | undefined): number {
   if (base?.family !== 'string' || base.variant === '"char"') return 0;
   return base.variant === 'NAME' ? C_COLLATION : DEFAULT_COLLATION;
 }
-
-export const defaultOid = (tableId: number, columnId: number): number => hashOid('default', tableId, columnId);

@@ -4,10 +4,10 @@
 import { type ForeignKeyAction, isTable, type TableDescriptor } from '../../../../catalog/descriptor.ts';
 import { readSequence } from '../../../../catalog/sequences.ts';
 import { arrayOf, Type } from '../../../../catalog/type.ts';
-import { constraintOid, constraintsOf, hashOid, indexOid, schemaOid } from '../../catalogLookup.ts';
-import { constraintText } from '../../showCreate.ts';
-import { inSchema, intOfText } from '../defineTable.ts';
-import { defaultOid } from './constants.ts';
+import { constraintsOf } from '../../catalogLookup.ts';
+import { defaultOid, indexOid, ruleOid, schemaOid, uniqueOid } from '../../oids.ts';
+import { catalogExpr, constraintText } from '../../showCreate.ts';
+import { hidden, inSchema, intOfText } from '../defineTable.ts';
 
 const table = inSchema('pg_catalog');
 const Int2Array = arrayOf(Type.Int2);
@@ -59,10 +59,11 @@ const pgConstraint = table(
     conbin: Type.String,
     // What CockroachDB adds for clients without pg_get_constraintdef.
     condef: Type.String,
+    consrc: hidden(Type.String),
   },
   function* (view) {
-    for (const { table: relation, schemaOid: connamespace } of view.relations()) {
-      for (const constraint of constraintsOf(relation)) {
+    for (const { table: relation, schemaName, schemaOid: connamespace } of view.relations()) {
+      for (const constraint of constraintsOf(relation, schemaName)) {
         const { type: contype, id } = constraint;
         const common = {
           oid: constraint.oid,
@@ -77,9 +78,6 @@ const pgConstraint = table(
           conindid: 0,
           conparentid: 0,
           confrelid: 0,
-          confupdtype: ' ',
-          confdeltype: ' ',
-          confmatchtype: ' ',
           conislocal: true,
           coninhcount: 0,
           connoinherit: contype !== 'c',
@@ -101,7 +99,7 @@ const pgConstraint = table(
             confkey: fk.referencedColumnIds,
           };
         } else if (check) {
-          yield { ...common, convalidated: check.validated, conbin: check.expr };
+          yield { ...common, convalidated: check.validated, conbin: catalogExpr(check.expr), consrc: catalogExpr(check.expr) };
         } else if (constraint.index) {
           yield { ...common, conindid: indexOid(relation.id, constraint.index.id) };
         }
@@ -199,7 +197,7 @@ const pgDepend = table(
   function* (view) {
     const classes = { relation: view.classOid('pg_class'), constraint: view.classOid('pg_constraint'), rule: view.classOid('pg_rewrite') };
     const defaults = view.classOid('pg_attrdef');
-    for (const { table: relation } of view.relations()) {
+    for (const { table: relation, schemaName } of view.relations()) {
       const owner = relation.sequence?.ownedBy;
       if (owner) {
         const column = view.snapshot.tableById(owner.tableId)?.columns.find((candidate) => candidate.id === owner.columnId);
@@ -234,7 +232,7 @@ const pgDepend = table(
             objid: indexOid(relation.id, index.id),
             objsubid: 0,
             refclassid: classes.constraint,
-            refobjid: constraintOid('u', relation.id, index.id),
+            refobjid: uniqueOid({ databaseId: relation.parentId, schemaName, tableId: relation.id }, index.id),
             refobjsubid: 0,
             deptype: 'i',
           };
@@ -254,9 +252,6 @@ const pgDepend = table(
     }
   },
 );
-
-/** The oid of the rule that PostgreSQL keeps behind a view. */
-const ruleOid = (viewId: number): number => hashOid('rule', viewId);
 
 const pgRewrite = table(
   'pg_rewrite',
@@ -298,7 +293,7 @@ const pgDescription = table(
     for (const schema of view.schemas()) {
       const description = schema.descriptor?.comment;
       if (description === undefined) continue;
-      yield { objoid: schemaOid(schema.database.id, schema.id), classoid: view.classOid('pg_namespace'), objsubid: 0, description };
+      yield { objoid: schemaOid(schema.database.id, schema.name), classoid: view.classOid('pg_namespace'), objsubid: 0, description };
     }
   },
 );

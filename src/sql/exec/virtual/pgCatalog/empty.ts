@@ -2,12 +2,20 @@
  * pg_catalog: what Varve has none of. The tables are there, without rows, for the queries that look.
  */
 import { arrayOf, Type, VectorType } from '../../../../catalog/type.ts';
-import { emptyTables } from '../defineTable.ts';
+import { emptyTables, hidden } from '../defineTable.ts';
 
 const TextArray = arrayOf(Type.String);
 const OidArray = arrayOf(Type.Oid);
 
 export const emptyPgTables = emptyTables('pg_catalog', {
+  pg_available_extensions: {
+    name: Type.Name,
+    default_version: Type.String,
+    installed_version: Type.String,
+    comment: Type.String,
+  },
+  pg_seclabel: { objoid: Type.Oid, classoid: Type.Oid, objsubid: Type.Int4, provider: Type.String, label: Type.String },
+  pg_shseclabel: { objoid: Type.Oid, classoid: Type.Oid, provider: Type.String, label: Type.String },
   pg_aggregate: {
     aggfnoid: Type.RegProc,
     aggkind: Type.QChar,
@@ -36,7 +44,7 @@ export const emptyPgTables = emptyTables('pg_catalog', {
   pg_db_role_setting: { setdatabase: Type.Oid, setrole: Type.Oid, setconfig: TextArray },
   pg_default_acl: { oid: Type.Oid, defaclrole: Type.Oid, defaclnamespace: Type.Oid, defaclobjtype: Type.QChar, defaclacl: TextArray },
   pg_event_trigger: {
-    oid: Type.Oid,
+    oid: hidden(Type.Oid),
     evtname: Type.Name,
     evtevent: Type.Name,
     evtowner: Type.Oid,

@@ -1,7 +1,7 @@
 /**
  * pg_catalog: relations and their parts: schemas, tables, indexes, columns, defaults.
  *
- * Oids are those of ../../catalogLookup.ts; an attnum is the column's id, as comments and keys use
+ * Oids: ../../oids.ts; an attnum is the column's id, as comments and keys use
  * it. Virtual tables are listed beside the stored ones, so that tools find every relation.
  */
 import { type ColumnDescriptor, columnById, type IndexDescriptor, isTable, type TableDescriptor } from '../../../../catalog/descriptor.ts';
@@ -9,11 +9,11 @@ import { quoteNames } from '../../../../catalog/names.ts';
 import { NODE_USER } from '../../../../catalog/privileges.ts';
 import { indexSpan } from '../../../../catalog/indexSpans.ts';
 import { arrayOf, type ColumnType, Type, typlenOf, typmodOf, VectorType } from '../../../../catalog/type.ts';
-import { indexOid, schemaOid, userOid, virtualSchemaOid } from '../../catalogLookup.ts';
-import { displayExpr, indexText } from '../../showCreate.ts';
+import { defaultOid, indexOid, schemaOid, userOid } from '../../oids.ts';
+import { catalogExpr, displayExpr, indexText } from '../../showCreate.ts';
 import { type CatalogView, schemaOwner } from '../catalogView.ts';
-import { inSchema } from '../defineTable.ts';
-import { collationOf, defaultOid, INDEX_ACCESS_METHOD } from './constants.ts';
+import { hidden, inSchema } from '../defineTable.ts';
+import { collationOf, INDEX_ACCESS_METHOD } from './constants.ts';
 
 const table = inSchema('pg_catalog');
 const TextArray = arrayOf(Type.String);
@@ -39,6 +39,9 @@ const RELATION = {
   relreplident: 'd',
   relispartition: false,
   relrewrite: 0,
+  relhasoids: false,
+  relhaspkey: false,
+  relistemp: false,
 } as const;
 
 /** pg_class.relkind. */
@@ -90,6 +93,9 @@ const pgClass = table(
     relacl: TextArray,
     reloptions: TextArray,
     relpartbound: Type.String,
+    relhasoids: hidden(Type.Bool),
+    relhaspkey: hidden(Type.Bool),
+    relistemp: hidden(Type.Bool),
   },
   function* (view) {
     for (const { table: relation, schemaOid: relnamespace } of view.relations()) {
@@ -102,6 +108,7 @@ const pgClass = table(
         relowner: userOid(relation.privileges.owner),
         relfilenode: relation.id,
         relhasindex: isTable(relation),
+        relhaspkey: isTable(relation),
         relkind: relkind(relation),
         relnatts: relation.columns.length,
         relchecks: relation.checks.length,
@@ -130,7 +137,7 @@ const pgClass = table(
         ...RELATION,
         oid: virtual.oid,
         relname: virtual.name,
-        relnamespace: virtualSchemaOid(virtual.schema),
+        relnamespace: view.virtualSchemaOid(virtual.schema),
         relowner: userOid(NODE_USER),
         relfilenode: 0,
         relpages: 0,
@@ -144,9 +151,9 @@ const pgClass = table(
 );
 
 const pgNamespace = table('pg_namespace', { oid: Type.Oid, nspname: Type.Name, nspowner: Type.Oid, nspacl: TextArray }, function* (view) {
-  for (const nspname of view.virtualSchemas) yield { oid: virtualSchemaOid(nspname), nspname, nspowner: userOid(NODE_USER) };
+  for (const nspname of view.virtualSchemas) yield { oid: view.virtualSchemaOid(nspname), nspname };
   for (const schema of view.schemas()) {
-    yield { oid: schemaOid(schema.database.id, schema.id), nspname: schema.name, nspowner: userOid(schemaOwner(schema)) };
+    yield { oid: schemaOid(schema.database.id, schema.name), nspname: schema.name, nspowner: userOid(schemaOwner(schema)) };
   }
 });
 
@@ -259,16 +266,20 @@ function defaultOf(column: ColumnDescriptor): string | undefined {
   return column.generatedAsIdentity === undefined ? (column.defaultExpr ?? column.computeExpr) : column.computeExpr;
 }
 
-const pgAttrdef = table('pg_attrdef', { oid: Type.Oid, adrelid: Type.Oid, adnum: Type.Int2, adbin: Type.String }, function* (view) {
-  for (const { table: relation } of view.tables()) {
-    for (const column of relation.columns) {
-      const expr = defaultOf(column);
-      if (expr === undefined || column.state !== 'public') continue;
-      const adbin = displayExpr(expr, view.snapshot);
-      yield { oid: defaultOid(relation.id, column.id), adrelid: relation.id, adnum: column.id, adbin };
+const pgAttrdef = table(
+  'pg_attrdef',
+  { oid: Type.Oid, adrelid: Type.Oid, adnum: Type.Int2, adbin: Type.String, adsrc: Type.String },
+  function* (view) {
+    for (const { table: relation } of view.tables()) {
+      for (const column of relation.columns) {
+        const expr = defaultOf(column);
+        if (expr === undefined || column.state !== 'public') continue;
+        const adbin = catalogExpr(displayExpr(expr, view.snapshot));
+        yield { oid: defaultOid(relation.id, column.id), adrelid: relation.id, adnum: column.id, adbin, adsrc: adbin };
+      }
     }
-  }
-});
+  },
+);
 
 /** pg_index.indoption: bit 0 descending, bit 1 NULLs first. NULLs are first in an ascending index here, last in a descending one. */
 const INDOPTION = { ASC: 2, DESC: 1 } as const;
@@ -327,11 +338,24 @@ const pgIndex = table(
 
 const pgIndexes = table(
   'pg_indexes',
-  { schemaname: Type.Name, tablename: Type.Name, indexname: Type.Name, tablespace: Type.Name, indexdef: Type.String },
+  {
+    crdb_oid: Type.Oid,
+    schemaname: Type.Name,
+    tablename: Type.Name,
+    indexname: Type.Name,
+    tablespace: Type.Name,
+    indexdef: Type.String,
+  },
   function* (view) {
     for (const { table: relation, schemaName, index } of view.indexes()) {
       const indexdef = indexText(relation, index, quoteNames(view.snapshot.fullName(relation)));
-      yield { schemaname: schemaName, tablename: relation.name, indexname: index.name, indexdef };
+      yield {
+        crdb_oid: indexOid(relation.id, index.id),
+        schemaname: schemaName,
+        tablename: relation.name,
+        indexname: index.name,
+        indexdef,
+      };
     }
   },
 );

@@ -1,17 +1,18 @@
 /**
  * pg_catalog: databases, users, settings and sessions: what belongs to the whole cluster.
  */
+import { parseTimestampTz } from '../../../../catalog/datetimeText.ts';
 import { parseInet } from '../../../../catalog/inet.ts';
 import type { DatabaseDescriptor } from '../../../../catalog/descriptor.ts';
 import { systemTable } from '../../../../catalog/systemRows.ts';
 import { arrayOf, Type } from '../../../../catalog/type.ts';
 import { listUsers, type UserInfo } from '../../../../catalog/users.ts';
-import { isAdmin, NODE_USER } from '../../../../catalog/privileges.ts';
+import { isAdmin } from '../../../../catalog/privileges.ts';
 import type { Bytes } from '../../../../base/bytes.ts';
-import { userOid } from '../../catalogLookup.ts';
+import { userOid } from '../../oids.ts';
 import { type SessionVarSpec, sessionVarSpecs } from '../../sessionVars.ts';
 import type { CatalogView } from '../catalogView.ts';
-import { inSchema } from '../defineTable.ts';
+import { hidden, inSchema } from '../defineTable.ts';
 import { DEFAULT_TABLESPACE, UTF8_ENCODING } from './constants.ts';
 
 const table = inSchema('pg_catalog');
@@ -54,7 +55,7 @@ const pgDatabase = table(
 const pgTablespace = table(
   'pg_tablespace',
   { oid: Type.Oid, spcname: Type.Name, spcowner: Type.Oid, spcacl: TextArray, spcoptions: TextArray },
-  () => [{ oid: DEFAULT_TABLESPACE, spcname: 'pg_default', spcowner: userOid(NODE_USER) }],
+  () => [{ oid: DEFAULT_TABLESPACE, spcname: 'pg_default' }],
 );
 
 // ---- roles --------------------------------------------------------------------------------------
@@ -66,6 +67,7 @@ const ROLE_COLUMNS = {
   rolinherit: Type.Bool,
   rolcreaterole: Type.Bool,
   rolcreatedb: Type.Bool,
+  rolcatupdate: hidden(Type.Bool),
   rolcanlogin: Type.Bool,
   rolreplication: Type.Bool,
   rolbypassrls: Type.Bool,
@@ -73,6 +75,16 @@ const ROLE_COLUMNS = {
   rolpassword: Type.String,
   rolvaliduntil: Type.TimestampTz,
 } as const;
+
+/** VALID UNTIL, as ALTER ROLE keeps it; undefined without, or when it is no time. */
+function validUntil(user: UserInfo): number | bigint | undefined {
+  const option = user.options.find((one) => one.startsWith('VALID UNTIL='));
+  try {
+    return option === undefined ? undefined : parseTimestampTz(option.slice('VALID UNTIL='.length), { nowMicros: 0 });
+  } catch {
+    return undefined;
+  }
+}
 
 function roleRow(user: UserInfo) {
   const rolsuper = isAdmin(user.username) || user.memberOf.some(isAdmin);
@@ -83,11 +95,13 @@ function roleRow(user: UserInfo) {
     rolinherit: true,
     rolcreaterole: rolsuper || user.options.includes('CREATEROLE'),
     rolcreatedb: rolsuper || user.options.includes('CREATEDB'),
-    rolcanlogin: !user.isRole && !user.options.includes('NOLOGIN'),
+    rolcatupdate: false,
+    rolcanlogin: !user.options.includes('NOLOGIN'),
     rolreplication: false,
     rolbypassrls: false,
     rolconnlimit: -1,
     rolpassword: '********',
+    rolvaliduntil: validUntil(user),
   };
 }
 
@@ -121,6 +135,7 @@ const pgUser = table(
         userepl: false,
         usebypassrls: false,
         passwd: role.rolpassword,
+        valuntil: role.rolvaliduntil,
       })),
 );
 
@@ -207,14 +222,14 @@ const pgStatActivity = table(
   {
     datid: Type.Oid,
     datname: Type.Name,
-    pid: Type.Int4,
-    leader_pid: Type.Int4,
+    pid: Type.Int8,
+    leader_pid: hidden(Type.Int8),
     usesysid: Type.Oid,
     usename: Type.Name,
     application_name: Type.String,
     client_addr: Type.Inet,
     client_hostname: Type.String,
-    client_port: Type.Int4,
+    client_port: Type.Int8,
     backend_start: Type.TimestampTz,
     xact_start: Type.TimestampTz,
     query_start: Type.TimestampTz,
@@ -225,7 +240,7 @@ const pgStatActivity = table(
     backend_xid: Type.Int8,
     backend_xmin: Type.Int8,
     query: Type.String,
-    backend_type: Type.String,
+    backend_type: hidden(Type.String),
   },
   function* (view) {
     for (const session of visibleSessions(view)) {

@@ -15,8 +15,8 @@ import { enumTypeOf } from '../../../../catalog/enumType.ts';
 import { NODE_USER } from '../../../../catalog/privileges.ts';
 import type { FunctionDefinition } from '../../../expr/registry.ts';
 import type { Param } from '../../../expr/overload.ts';
-import { hashOid, schemaOid, userOid, virtualSchemaOid } from '../../catalogLookup.ts';
-import { inSchema } from '../defineTable.ts';
+import { enumLabelOid, functionOid, schemaOid, userOid } from '../../oids.ts';
+import { hidden, inSchema } from '../defineTable.ts';
 import { C_COLLATION, collationOf, DEFAULT_COLLATION, INDEX_ACCESS_METHOD, INTERNAL_LANGUAGE, TABLE_ACCESS_METHOD } from './constants.ts';
 
 const table = inSchema('pg_catalog');
@@ -83,7 +83,7 @@ function typeRow(type: ColumnType) {
 /** PostgreSQL names these after the type; clients recognize array types by them. */
 function ioFunctions(type: ColumnType) {
   const base = type.family === 'array' ? 'array_' : type.family === 'enum' ? 'enum_' : pgTypname(type);
-  const named = (suffix: string) => procOid(`${base}${suffix}`, 0);
+  const named = (suffix: string) => functionOid(`${base}${suffix}`, 0);
   return {
     typinput: named('in'),
     typoutput: named('out'),
@@ -94,9 +94,6 @@ function ioFunctions(type: ColumnType) {
     typanalyze: 0,
   };
 }
-
-/** The oid of one overload of a function. */
-export const procOid = (name: string, overload: number): number => hashOid('function', name, overload);
 
 const pgType = table(
   'pg_type',
@@ -134,7 +131,7 @@ const pgType = table(
     typacl: TextArray,
   },
   function* (view) {
-    const builtin = { typnamespace: virtualSchemaOid('pg_catalog'), typowner: userOid(NODE_USER) };
+    const builtin = { typnamespace: view.virtualSchemaOid('pg_catalog') };
     for (const type of builtinTypes()) yield { ...typeRow(type), ...builtin };
     for (const [typname, oid] of Object.entries(POLYMORPHIC)) {
       yield { ...typeRow(Type.Void), ...builtin, ...ioFunctions({ ...Type.Void, family: 'enum' }), oid, typname };
@@ -144,18 +141,20 @@ const pgType = table(
       for (const one of [element, arrayOf(element)])
         yield {
           ...typeRow(one),
-          typnamespace: schemaOid(type.parentId, type.schemaId),
+          typnamespace: schemaOid(type.parentId, view.snapshot.fullName(type)[1] ?? 'public'),
           typowner: userOid(type.privileges.owner),
         };
     }
   },
 );
 
+const hexBytes = (hex: string): string => Buffer.from(hex, 'hex').toString('latin1');
+
 const pgEnum = table('pg_enum', { oid: Type.Oid, enumtypid: Type.Oid, enumsortorder: Type.Float4, enumlabel: Type.Name }, function* (view) {
   for (const type of view.types()) {
     const enumtypid = USER_TYPE_OID_BASE + type.id;
     for (const [i, enumlabel] of type.members.entries()) {
-      yield { oid: hashOid('enum', type.id, enumlabel), enumtypid, enumsortorder: i + 1, enumlabel };
+      yield { oid: enumLabelOid(type.id, hexBytes(type.physical[i] ?? '')), enumtypid, enumsortorder: i, enumlabel };
     }
   }
 });
@@ -172,7 +171,7 @@ function* overloadsOf(definition: FunctionDefinition) {
     const variadic = 'variadic' in overload ? overload.variadic : undefined;
     const proargtypes = [...overload.params, ...(variadic === undefined ? [] : [variadic])].map(paramOid);
     yield {
-      oid: procOid(definition.name, i),
+      oid: functionOid(definition.name, i),
       procost: 1,
       prorows: isSet ? 1000 : 0,
       provariadic: variadic === undefined ? 0 : paramOid(variadic),
@@ -189,6 +188,8 @@ function* overloadsOf(definition: FunctionDefinition) {
       prorettype: isSet ? Type.Record.oid : returns,
       proargtypes,
       prosrc: definition.name,
+      proisagg: definition.kind === 'aggregate',
+      proiswindow: definition.kind === 'window',
     };
   }
 }
@@ -225,12 +226,15 @@ const pgProc = table(
     probin: Type.String,
     proconfig: TextArray,
     proacl: TextArray,
+    protransform: hidden(Type.String),
+    proisagg: hidden(Type.Bool),
+    proiswindow: hidden(Type.Bool),
   },
   function* (view) {
     for (const definition of view.context.engine.functions.all()) {
       const [schema = '', inner] = definition.name.split('.', 2);
       const [namespace, proname] = inner === undefined ? ['pg_catalog', schema] : [schema, inner];
-      const where = { proname, pronamespace: virtualSchemaOid(namespace), proowner: userOid(NODE_USER), prolang: INTERNAL_LANGUAGE };
+      const where = { proname, pronamespace: view.virtualSchemaOid(namespace), prolang: INTERNAL_LANGUAGE };
       for (const overload of overloadsOf(definition)) yield { ...where, ...overload };
     }
   },
@@ -255,10 +259,9 @@ const pgCollation = table(
     collctype: Type.Name,
     collversion: Type.String,
   },
-  () => {
+  (view) => {
     const common = {
-      collnamespace: virtualSchemaOid('pg_catalog'),
-      collowner: userOid(NODE_USER),
+      collnamespace: view.virtualSchemaOid('pg_catalog'),
       collisdeterministic: true,
       collencoding: -1,
     };
