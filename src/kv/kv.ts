@@ -99,6 +99,9 @@ export interface LockInfo {
   readonly waiters: readonly string[];
 }
 
+/** Since when, in microseconds, a transaction has held a key or waited for it. */
+export type LockTimes = (transactionId: string, key: Bytes) => number | undefined;
+
 declare const savepointBrand: unique symbol;
 /** A place in a transaction's write buffer to roll back to. */
 export interface Savepoint {
@@ -300,7 +303,7 @@ export interface Kv {
   /** Splits, merges and lease preferences on the clock, once started; the catalog plugs its zones in here. */
   readonly rangeQueue: RangeQueue;
   /** Who holds and awaits which lock, for people. */
-  readonly locks: { list(all?: boolean): LockInfo[]; contended(): { readonly key: Bytes; readonly waits: number }[] };
+  readonly locks: { list(all?: boolean): LockInfo[]; contended(): { readonly key: Bytes; readonly waits: number }[]; times(): LockTimes };
   /** Thresholds, protected timestamps, and GC on demand; the catalog plugs its zones in here. */
   readonly gc: GcController;
   /** What data and work under way hold of the memory budget; what grows beyond it fails with 53200. */

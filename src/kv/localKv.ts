@@ -100,7 +100,7 @@ class LocalKv implements Kv, KvCore {
     this.lineage = parent ? [...parent.lineage, { clusterId: parent.clusterId, forkedAt: parent.hlc.last() }] : [];
     this.slicedCommitKeysMin = options.slicedCommitKeysMin ?? SLICED_COMMIT_KEYS_MIN_DEFAULT;
     this.#lockEscalationKeysMin = options.lockEscalationKeysMin;
-    this.locks = new LockTable({ escalationKeysMin: this.#lockEscalationKeysMin });
+    this.locks = new LockTable({ escalationKeysMin: this.#lockEscalationKeysMin, now: () => this.clock.nowMicros() });
     this.hlc = new Hlc(this.clock, parent?.hlc.last());
     this.cluster = new Cluster((options.localities ?? ['']).map(parseLocality), () => this.clock.nowMicros());
     this.ranges = new Ranges(

@@ -12,6 +12,8 @@ export interface LockOwner {
   readonly priority?: Priority;
   /** Keys held one by one, in the order of acquisition; the table fills and empties it. */
   readonly lockedKeys: Bytes[];
+  /** When they were: the first `count` of them by `at`, in microseconds, to a millisecond. Absent: nobody asks. */
+  readonly lockTimes?: readonly { readonly count: number; readonly at: number }[];
   /** What it waits for; the table sets it. */
   waitingFor: LockRequest | undefined;
   /** From so many keys on they are put together to spans; the table moves it up. Undefined: not yet set. */
@@ -28,6 +30,8 @@ export interface LockRequest {
   readonly key: Bytes;
   readonly strength: LockStrength;
   readonly isUpgrade: boolean;
+  /** When the wait began, in microseconds. */
+  readonly since: number;
   readonly grant: () => void;
   /** Ends the wait without the lock. */
   readonly refuse: (reason: unknown) => void;

@@ -23,7 +23,7 @@ import { assert } from '../base/assert.ts';
 import type { Bytes } from '../base/bytes.ts';
 import { StateError } from '../base/errors.ts';
 import { SqlState } from '../base/sqlState.ts';
-import type { LockInfo, LockStrength, LockWait } from './kv.ts';
+import type { LockInfo, LockStrength, LockTimes, LockWait } from './kv.ts';
 import { type LockOwner, type LockRequest, rankOf } from './lockOwner.ts';
 import { LockSpans } from './lockSpans.ts';
 import { deadlockError, evictedError, LockNotAvailableError } from './retryErrors.ts';
@@ -61,13 +61,26 @@ function conflicts(a: LockStrength, b: LockStrength): boolean {
   return a === 'exclusive' || b === 'exclusive';
 }
 
+function timesOf({ lockedKeys, lockTimes = [] }: LockOwner): Map<Bytes, number> {
+  const times = new Map<Bytes, number>();
+  let from = 0;
+  for (const { count, at } of lockTimes) {
+    for (const key of lockedKeys.slice(from, count)) times.set(key, at);
+    from = count;
+  }
+  return times;
+}
+
 export class LockTable {
   readonly #locks = new Map<Bytes, LockOwner | LockQueue>();
   readonly #spans = new LockSpans();
   readonly #waits = new Map<Bytes, number>();
   readonly #escalationKeysMin: number;
+  readonly #now: () => number;
 
-  constructor(options: { readonly escalationKeysMin?: number } = {}) {
+  /** `now`: the clock in microseconds, for how long a wait has lasted. */
+  constructor(options: { readonly escalationKeysMin?: number; readonly now?: () => number } = {}) {
+    this.#now = options.now ?? (() => 0);
     this.#escalationKeysMin = options.escalationKeysMin ?? ESCALATION_KEYS_MIN_DEFAULT;
   }
 
@@ -176,6 +189,26 @@ export class LockTable {
     return found.sort((a, b) => (a.key < b.key ? -1 : 1));
   }
 
+  /** Since when a transaction has held a key, or waited for it; undefined when it does neither, or nobody knows. Cost: every lock, once. */
+  times(): LockTimes {
+    const owners = new Map<string, LockOwner>();
+    for (const entry of this.#locks.values()) {
+      if (!(entry instanceof LockQueue)) owners.set(entry.id, entry);
+      else for (const owner of [...entry.holders, ...entry.waiters.map((waiter) => waiter.owner)]) owners.set(owner.id, owner);
+    }
+    for (const { owner } of this.#spans.list()) owners.set(owner.id, owner);
+    const taken = new Map<LockOwner, Map<Bytes, number>>();
+    return (transactionId, key) => {
+      const owner = owners.get(transactionId);
+      if (owner === undefined) return undefined;
+      if (owner.waitingFor?.key === key) return owner.waitingFor.since;
+      const times = taken.get(owner) ?? timesOf(owner);
+      taken.set(owner, times);
+      // Keys put together to spans are not told apart any more: the oldest lock speaks for them.
+      return times.get(key) ?? owner.lockTimes?.[0]?.at;
+    };
+  }
+
   /** Keys that transactions have waited for, with how often, the most often first. */
   contended(): { readonly key: Bytes; readonly waits: number }[] {
     return [...this.#waits].map(([key, waits]) => ({ key, waits })).sort((a, b) => b.waits - a.waits);
@@ -207,6 +240,7 @@ export class LockTable {
         key,
         strength,
         isUpgrade,
+        since: this.#now(),
         grant: () => {
           signal?.removeEventListener('abort', onAbort);
           resolve();

@@ -73,6 +73,7 @@ export class LocalTxn implements Txn, LockOwner {
   readonly #isEffect: boolean;
   readonly #signal: AbortSignal | undefined;
   readonly lockedKeys: Bytes[] = [];
+  readonly lockTimes: { count: number; at: number }[] = [];
   waitingFor: LockRequest | undefined;
   escalateAt: number | undefined;
   lockTimeoutMicros = 0;
@@ -221,8 +222,19 @@ export class LocalTxn implements Txn, LockOwner {
 
   /** Keys have just been locked. */
   #hold(locked: readonly Bytes[], alreadyRead: boolean): void {
+    this.#noteLockTime();
     this.#catchUp(locked, alreadyRead);
     if (alreadyRead && this.isolation !== 'serializable') this.held.add(locked, this.#readTimestamp, this.#core.keyspace);
+  }
+
+  /** One entry for all that comes within a millisecond, so many locks do not make many. */
+  #noteLockTime(): void {
+    const count = this.lockedKeys.length;
+    const last = this.lockTimes.at(-1);
+    if (last?.count === count) return;
+    const at = this.#core.clock.nowMicros();
+    if (last !== undefined && at - last.at < 1000) last.count = count;
+    else this.lockTimes.push({ count, at });
   }
 
   /** True when the lock is held, false when it is to be skipped. */

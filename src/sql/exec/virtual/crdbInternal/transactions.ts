@@ -1,10 +1,13 @@
 /**
  * crdb_internal: open transactions, the locks they hold and wait for, and the keys they met at.
  */
+import { createHash } from 'node:crypto';
+
+import { type Bytes, fromBuffer } from '../../../../base/bytes.ts';
 import { prettyKey } from '../../../../base/prettyKey.ts';
 import { indexById } from '../../../../catalog/descriptor.ts';
+import { Interval } from '../../../../catalog/interval.ts';
 import { Type } from '../../../../catalog/type.ts';
-import type { Bytes } from '../../../../base/bytes.ts';
 import { indexOfKey } from '../../../../kv/indexOfKey.ts';
 import { isolationText } from '../../isolationLevels.ts';
 import type { SessionState } from '../../statement.ts';
@@ -35,18 +38,29 @@ function namesOf(view: CatalogView, key: Bytes) {
   };
 }
 
+/** A transaction's name as the UUID that CockroachDB shows: version 3 of RFC 9562, made from the name. */
+function transactionUuid(id: string): Bytes {
+  const hash = createHash('md5').update(id).digest();
+  hash[6] = ((hash[6] ?? 0) & 0x0f) | 0x30;
+  hash[8] = ((hash[8] ?? 0) & 0x3f) | 0x80;
+  return fromBuffer(hash);
+}
+
 const clusterLocks = table(
   'cluster_locks',
   {
+    range_id: Type.Int8,
     table_id: Type.Int8,
     ...NAME_COLUMNS,
     lock_key: Type.Bytes,
     lock_key_pretty: Type.String,
-    txn_id: Type.String,
+    txn_id: Type.Uuid,
+    ts: Type.Timestamp,
     lock_strength: Type.String,
     durability: Type.String,
     granted: Type.Bool,
     contended: Type.Bool,
+    duration: Type.Interval,
     isolation_level: Type.String,
   },
   function* (view) {
@@ -56,23 +70,32 @@ const clusterLocks = table(
       const id = session.transaction?.kvTxn?.id;
       if (id !== undefined) open.set(id, session);
     }
+    const since = kv.locks.times();
+    const now = kv.clock.nowMicros();
     for (const lock of kv.locks.list()) {
+      const range_id = kv.ranges.lookup(lock.key)?.rangeId;
       const pretty = lock.endKey === undefined ? prettyKey(lock.key) : `${prettyKey(lock.key)} - ${prettyKey(lock.endKey)}`;
       for (const [ids, granted] of [
         [lock.holders, true],
         [lock.waiters, false],
       ] as const) {
         for (const id of ids) {
-          const isolation = open.get(id)?.transaction?.options.isolation;
+          const transaction = open.get(id)?.transaction;
+          const isolation = transaction?.options.isolation;
+          const from = since(id, lock.key);
           yield {
+            range_id,
             ...namesOf(view, lock.key),
             lock_key: lock.key,
             lock_key_pretty: pretty,
-            txn_id: id,
+            txn_id: transactionUuid(id),
+            // Where the transaction would commit if nothing had moved.
+            ts: transaction?.reader.readTimestamp,
             lock_strength: lock.strength === 'exclusive' ? 'Exclusive' : 'Shared',
             durability: 'Unreplicated',
             granted,
             contended: lock.waiters.length > 0,
+            duration: from === undefined ? undefined : new Interval(0, 0, Math.max(0, Math.floor(now - from))),
             isolation_level: isolation && isolationText(isolation).replace(' ', '_').toUpperCase(),
           };
         }
@@ -82,7 +105,7 @@ const clusterLocks = table(
 );
 
 const TRANSACTION_COLUMNS = {
-  id: Type.String,
+  id: Type.Uuid,
   node_id: Type.Int8,
   session_id: Type.String,
   start: Type.Timestamp,
@@ -98,7 +121,7 @@ function* transactionRows(view: CatalogView) {
     // Under AS OF SYSTEM TIME there is no transaction of the key-value layer.
     if (!transaction?.kvTxn) continue;
     yield {
-      id: transaction.kvTxn.id,
+      id: transactionUuid(transaction.kvTxn.id),
       node_id: session.nodeId,
       session_id: session.id,
       start: transaction.startTimestamp,
