@@ -109,6 +109,7 @@ export const SqlState = Object.freeze({
   SnapshotTooOld: code('72000'),
   /** The transaction committed; the schema change that began with it failed and was taken back. CockroachDB's. */
   CommittedWithSchemaChangeFailure: code('XXA00'),
+  ConfigFileError: code('F0000'),
   InternalError: code('XX000'),
   DataCorrupted: code('XX001'),
 });

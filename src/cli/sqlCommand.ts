@@ -23,6 +23,12 @@ const FLAGS: FlagDefinitions = {
   format: { type: 'string', value: 'FORMAT', help: `${RESULT_FORMATS.join(', ')}; table on a terminal, else tsv` },
   database: { type: 'string', short: 'd', value: 'NAME', env: 'COCKROACH_DATABASE', help: 'current database' },
   user: { type: 'string', short: 'u', value: 'NAME', help: 'user of the connection (default root)' },
+  'certs-dir': {
+    type: 'string',
+    value: 'DIR',
+    env: 'COCKROACH_CERTS_DIR',
+    help: "with --url: ca.crt, and the user's client certificate where there is one",
+  },
   'external-io-dir': { type: 'string', value: 'DIR', help: 'directory of nodelocal:// without --url, or "disabled" (default extern)' },
   set: {
     type: 'string',
@@ -122,7 +128,7 @@ async function connect(flags: Flags): Promise<SqlClient> {
       externalIoDir: directory === 'disabled' ? undefined : directory,
     });
   }
-  return connectWire(serverUrl(url, { database, user: flags.text('user') }));
+  return connectWire(serverUrl(url, { database, user: flags.text('user'), certsDir: flags.text('certs-dir') }));
 }
 
 async function readScript(file: string): Promise<string> {

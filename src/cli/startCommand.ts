@@ -1,20 +1,22 @@
 /**
  * `varve start`: a server, until SIGINT or SIGTERM.
  *
- * On a loopback address it lets everybody in without a password, and says so. On any other address
- * it refuses to start: TLS and passwords are not there yet, and an open database on a network is an
- * accident, not a default.
+ * Without certificates it listens on loopback addresses only, lets everybody in without a password,
+ * and says so: an open database on a network is an accident, not a default. With --certs-dir it
+ * listens anywhere, and everybody logs in by certificate or password, over TLS.
  */
 import { rename, rm, writeFile } from 'node:fs/promises';
-import { isIPv4, isIPv6 } from 'node:net';
-import { resolve } from 'node:path';
+import { isIPv6 } from 'node:net';
+import { join, resolve } from 'node:path';
 
 import { formatByteSize } from '../base/byteSize.ts';
 import { ManualClock } from '../base/manualClock.ts';
 import { SystemClock } from '../base/systemClock.ts';
 import { VERSION } from '../base/version.ts';
+import { loadServerCerts, type ServerCerts } from '../server/certs.ts';
 import { Database } from '../server/database.ts';
 import { startHttpServer } from '../server/httpServer.ts';
+import { isLoopback } from '../server/loopback.ts';
 import { databaseMetrics } from '../server/metrics.ts';
 import { MEMORY_BYTES_MIN } from '../server/openOptions.ts';
 import { startPgServer } from '../server/pgwire/pgServer.ts';
@@ -47,7 +49,9 @@ const FLAGS: FlagDefinitions = {
   'clock-start': { type: 'string', value: 'TIME', help: 'where a manual clock starts (default now)' },
   'listening-url-file': { type: 'string', value: 'FILE', help: 'write the connection URL here once the server listens' },
   memory: { type: 'string', value: 'SIZE', help: 'memory for data and work on it, such as 2GiB (default 70% of the heap limit)' },
-  insecure: { type: 'boolean', help: 'accepted for CockroachDB scripts; loopback needs none' },
+  'certs-dir': { type: 'string', value: 'DIR', help: 'ca.crt, node.crt and node.key: turns TLS and logins on; varve cert makes them' },
+  'accept-sql-without-tls': { type: 'boolean', help: 'with --certs-dir: take passwords without TLS, too' },
+  insecure: { type: 'boolean', help: 'accepted for CockroachDB scripts: without --certs-dir it is so anyway' },
 };
 
 const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
@@ -61,7 +65,13 @@ export const startCommand: Command = {
     if (flags.positionals.length > 0) throw new UsageError(`unexpected argument "${flags.positionals[0]}"`);
     const sqlAddress = flags.address('listen-addr', '127.0.0.1', 26257);
     const httpAddress = flags.address('http-addr', '127.0.0.1', 8080);
-    for (const { host } of [sqlAddress, httpAddress]) refuseOpenAddress(host);
+    const certsDir = flags.text('certs-dir');
+    const acceptWithoutTls = flags.isSet('accept-sql-without-tls');
+    if (certsDir === undefined) {
+      for (const { host } of [sqlAddress, httpAddress]) refuseOpenAddress(host);
+      if (acceptWithoutTls) throw new UsageError('--accept-sql-without-tls needs --certs-dir');
+    } else if (flags.isSet('insecure')) throw new UsageError('--insecure and --certs-dir exclude each other');
+    const certs = certsDir === undefined ? undefined : await loadServerCerts(certsDir);
     const localities = flags.all('locality');
     const nodes = flags.integer('nodes', 1, 64) ?? Math.max(1, localities.length);
     if (localities.length > nodes)
@@ -94,18 +104,19 @@ export const startCommand: Command = {
         ...(externalIoDir === undefined ? {} : { externalIoDir }),
       });
       undo.unshift(() => database.close());
-      const pg = await listening('--listen-addr', startPgServer(database, sqlAddress));
+      const pg = await listening('--listen-addr', startPgServer(database, { ...sqlAddress, ...(certs && { certs }), acceptWithoutTls }));
       undo.unshift(() => pg.close());
       const http = await listening(
         '--http-addr',
         startHttpServer({
           ...httpAddress,
+          ...(certs && { certs }),
           isReady: () => database.kv.cluster.liveNodes().length > 0,
           collectors: [() => databaseMetrics(database, pg.connectionCount)],
         }),
       );
       undo.unshift(() => http.close());
-      const url = `postgresql://root@${urlHost(pg.host)}:${pg.port}/defaultdb?sslmode=disable`;
+      const url = `postgresql://root@${urlHost(pg.host)}:${pg.port}/defaultdb?${urlParameters(certsDir)}`;
       const urlFile = flags.text('listening-url-file');
       if (urlFile !== undefined) {
         await writeUrlFile(urlFile, url);
@@ -114,7 +125,8 @@ export const startCommand: Command = {
       const facts: readonly (readonly [string, string])[] = [
         ['version', `Varve ${VERSION}`],
         ['sql', url],
-        ['http', `http://${urlHost(http.host)}:${http.port}`],
+        ['http', `${certs ? 'https' : 'http'}://${urlHost(http.host)}:${http.port}`],
+        ['certificates', certsDir === undefined ? 'none' : resolve(certsDir)],
         ['external I/O path', externalIoDir ?? 'disabled'],
         ['memory', formatByteSize(database.kv.memory.budget.limitBytes)],
         ['clock', kind],
@@ -125,7 +137,7 @@ export const startCommand: Command = {
         ['clusterID', database.kv.clusterId],
       ];
       io.out(`Varve is running; stop it with Ctrl-C.\n${facts.map(([name, value]) => `${`${name}:`.padEnd(20)}${value}`).join('\n')}\n`);
-      io.err('WARNING: every user may connect without a password: the server is for this machine only, and all data is in memory.\n');
+      io.err(`WARNING: ${warning(certs, acceptWithoutTls)}all data is in memory.\n`);
 
       const signal = await stopped;
       io.out(`${signal} received, stopping\n`);
@@ -158,15 +170,28 @@ async function writeUrlFile(file: string, url: string): Promise<void> {
 }
 
 function urlHost(host: string): string {
+  // An address for every interface is none to connect to, and in no certificate.
+  if (host === '0.0.0.0' || host === '::') return 'localhost';
   return isIPv6(host) ? `[${host}]` : host;
+}
+
+function warning(certs: ServerCerts | undefined, acceptWithoutTls: boolean): string {
+  if (!certs) return 'every user may connect without a password: the server is for this machine only, and ';
+  return acceptWithoutTls ? 'connections without TLS are accepted: everybody on the network can read them; ' : '';
+}
+
+/** How root connects: by its client certificate, if TLS is on. */
+function urlParameters(certsDir: string | undefined): string {
+  if (certsDir === undefined) return 'sslmode=disable';
+  const file = (name: string): string => encodeURIComponent(join(resolve(certsDir), name));
+  return `sslmode=verify-full&sslrootcert=${file('ca.crt')}&sslcert=${file('client.root.crt')}&sslkey=${file('client.root.key')}`;
 }
 
 /** Throws unless the address is a loopback one. */
 function refuseOpenAddress(host: string): void {
-  const isLoopback = host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'));
-  if (isLoopback) return;
+  if (isLoopback(host)) return;
   throw new UsageError(
-    `${host} can be reached from other machines, and this version has neither TLS nor passwords`,
-    'listen on 127.0.0.1 or [::1], and let an SSH tunnel carry connections from elsewhere',
+    `${host} can be reached from other machines, and there are no certificates`,
+    'listen on 127.0.0.1 or [::1], or give --certs-dir: varve cert makes the files',
   );
 }

@@ -4,6 +4,9 @@
  * pg hands out parsed values and drops all but the first word of the command tag, so values are
  * taken as the text that the server sent and the tag is read from the protocol message itself.
  */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+
 import { UsageError } from './cliError.ts';
 import { type ClientNotice, NUMERIC_OIDS, type SqlClient } from './sqlClient.ts';
 import type { TextResult } from './resultFormat.ts';
@@ -17,7 +20,10 @@ const AS_TEXT = { getTypeParser: () => (value: string) => value };
  * A server's URL with database and user replaced where given. A UsageError says what is wrong with
  * it, and never repeats it: it may hold a password.
  */
-export function serverUrl(text: string, change: { database?: string | undefined; user?: string | undefined } = {}): string {
+export function serverUrl(
+  text: string,
+  change: { database?: string | undefined; user?: string | undefined; certsDir?: string | undefined } = {},
+): string {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (!url || !['postgres:', 'postgresql:'].includes(url.protocol)) {
     throw new UsageError(
@@ -32,7 +38,23 @@ export function serverUrl(text: string, change: { database?: string | undefined;
   }
   if (change.database !== undefined) url.pathname = `/${encodeURIComponent(change.database)}`;
   if (change.user !== undefined) url.username = encodeURIComponent(change.user);
+  if (change.certsDir !== undefined) addCerts(url, change.certsDir);
   return url.href;
+}
+
+/** The files of a certificates directory, where the URL says nothing else. Without a client certificate the password counts. */
+function addCerts(url: URL, directory: string): void {
+  const user = decodeURIComponent(url.username) || 'root';
+  const { searchParams } = url;
+  const add = (name: string, value: string): void => {
+    if (!searchParams.has(name)) searchParams.set(name, value);
+  };
+  if (searchParams.get('sslmode') === 'disable') searchParams.delete('sslmode');
+  add('sslmode', 'verify-full');
+  add('sslrootcert', join(directory, 'ca.crt'));
+  if (!existsSync(join(directory, `client.${user}.crt`))) return;
+  add('sslcert', join(directory, `client.${user}.crt`));
+  add('sslkey', join(directory, `client.${user}.key`));
 }
 
 /** Connects. Throws pg's error when nobody listens, or the server's when it refuses. */

@@ -23,6 +23,7 @@ import { VERSION } from '../base/version.ts';
 import { openKv } from '../kv/localKv.ts';
 import type { Kv } from '../kv/kv.ts';
 import { type CatalogServices, openCatalog } from '../catalog/bootstrap.ts';
+import { roleDefaults } from '../catalog/roleSettings.ts';
 import type { ClusterSettings } from '../catalog/settings.ts';
 import { MemoryFiles, openMemory } from '../storage/memory.ts';
 import { openNodelocal } from '../storage/nodelocal.ts';
@@ -177,6 +178,18 @@ export class Database {
     throw new StatementError(SqlState.InvalidCatalogName, `database "${name}" does not exist`, {
       hint: 'connect to defaultdb, and CREATE DATABASE there',
     });
+  }
+
+  /**
+   * A session over the network: the database must be there (3D000), and the defaults of its user and
+   * database hold where the client asked for nothing else.
+   */
+  async openSession(options: SessionOptions): Promise<Session> {
+    const name = options.database ?? 'defaultdb';
+    await this.requireDatabase(name);
+    const id = (await this.services.catalog.current()).database(name)?.id ?? 0;
+    const defaults = await roleDefaults(this.kv.at(this.kv.reading()), id, options.user ?? 'root');
+    return this.newSession({ ...options, variables: { ...defaults, ...options.variables } });
   }
 
   /** A client's session; close() it when the client goes. 57P01 once the database is closed. */

@@ -3,9 +3,11 @@
  *
  * Answers GET and HEAD only, holds no state, and never shows more of a failure than its message.
  */
-import { createServer, type IncomingMessage, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 
+import type { ServerCerts } from './certs.ts';
 import { formatPrometheus, type MetricCollector, PROMETHEUS_CONTENT_TYPE } from './prometheusText.ts';
 
 export interface HttpServerOptions {
@@ -15,6 +17,8 @@ export interface HttpServerOptions {
   /** False while draining: `/health?ready=1` then answers 503. */
   readonly isReady: () => boolean;
   readonly collectors: readonly MetricCollector[];
+  /** Turns it into HTTPS. */
+  readonly certs?: ServerCerts;
 }
 
 export interface RunningHttpServer {
@@ -63,13 +67,17 @@ async function respond(request: IncomingMessage, options: HttpServerOptions): Pr
 
 /** Listens. Rejects with the system's error when the address is taken. */
 export function startHttpServer(options: HttpServerOptions): Promise<RunningHttpServer> {
-  const server: Server = createServer((request, response) => {
+  const { certs } = options;
+  const answerRequest = (request: IncomingMessage, response: ServerResponse): void => {
     void respond(request, options).then(({ status, contentType, body }) => {
       if (status === 405) response.setHeader('Allow', 'GET, HEAD');
       response.writeHead(status, { 'Content-Type': contentType, 'Content-Length': Buffer.byteLength(body) });
       response.end(request.method === 'HEAD' ? undefined : body);
     });
-  });
+  };
+  const server: Server = certs
+    ? createSecureServer({ cert: certs.cert, key: certs.key, minVersion: 'TLSv1.2' }, answerRequest)
+    : createServer(answerRequest);
   return new Promise((resolve, reject) => {
     server.once('error', reject);
     server.listen(options.port, options.host, () => {

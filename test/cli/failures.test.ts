@@ -85,7 +85,7 @@ test('a server that cannot start leaves nothing running, and names the flag', as
 
 test('a hint is given once', async () => {
   const { err } = await varve('start', '--listen-addr', '0.0.0.0:1');
-  assert.is(err.split('SSH tunnel').length, 2);
+  assert.is(err.split('varve cert').length, 2);
 });
 
 test('sql: options, files and databases that are not there', async () => {

@@ -159,6 +159,35 @@ export class MessageWriter {
     this.#end();
   }
 
+  authenticationSasl(mechanisms: readonly string[]): void {
+    this.#begin('R');
+    this.#int32(10);
+    for (const mechanism of mechanisms) this.#text(mechanism);
+    this.#text('');
+    this.#end();
+  }
+
+  authenticationSaslContinue(data: string): void {
+    this.#begin('R');
+    this.#int32(11);
+    this.#ascii(data);
+    this.#end();
+  }
+
+  authenticationSaslFinal(data: string): void {
+    this.#begin('R');
+    this.#int32(12);
+    this.#ascii(data);
+    this.#end();
+  }
+
+  /** ASCII without an end mark: the message's length is its end. */
+  #ascii(text: string): void {
+    this.#reserve(text.length);
+    this.#buffer.latin1Write(text, this.#length);
+    this.#length += text.length;
+  }
+
   parameterStatus(name: string, value: string): void {
     this.#begin('S');
     this.#text(name);

@@ -20,6 +20,7 @@
  * Source: PostgreSQL documentation, "Message Flow".
  */
 import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
 
 import { isVarveError, StateError, StatementError, VarveError } from '../../base/errors.ts';
 import { SqlState } from '../../base/sqlState.ts';
@@ -34,13 +35,17 @@ import { textContextOf } from '../../sql/exec/textContext.ts';
 import { MessageWriter, type ReportFields } from './backendMessages.ts';
 import { CopyStream } from './copyStream.ts';
 import { type FrontendMessage, MessageReader, type WireFormat } from './frontendMessages.ts';
+import type { LoginChannel } from './login.ts';
 import { startupSession } from './startup.ts';
+import { clientCertificate } from './tls.ts';
 import { decodeParameter, rowDescriptionOf, formatAt, type RowEncoder, rowEncoder } from './wireValues.ts';
 
 /** What a connection asks of the server it belongs to. */
 export interface ConnectionHost {
-  /** Opens a session, or throws what the client is told before the connection ends (3D000 for an unknown database). */
-  openSession(options: SessionOptions): Promise<Session>;
+  /** Takes over a socket for TLS; undefined when the server has no certificate. Rejects when the handshake fails. */
+  readonly startTls: ((socket: Socket) => Promise<TLSSocket>) | undefined;
+  /** Opens a session for a user that has logged in, or throws what the client is told before the connection ends (28P01, 3D000). */
+  openSession(options: SessionOptions, channel: LoginChannel): Promise<Session>;
   /** Registers a connection that can be cancelled; returns its keys. */
   register(connection: Connection): { processId: number; secretKey: number };
   /** A CancelRequest; wrong keys do nothing, and nothing is answered. */
@@ -71,7 +76,8 @@ class FatalError extends Error {
 }
 
 export class Connection {
-  readonly #socket: Socket;
+  #socket: Socket;
+  #tls: TLSSocket | undefined;
   readonly #host: ConnectionHost;
   readonly #reader = new MessageReader();
   readonly #writer = new MessageWriter();
@@ -96,6 +102,12 @@ export class Connection {
   constructor(socket: Socket, host: ConnectionHost) {
     this.#socket = socket;
     this.#host = host;
+    this.#listen(socket);
+  }
+
+  /** Reads from a socket: the one that was accepted, or TLS over it. */
+  #listen(socket: Socket): void {
+    this.#socket = socket;
     socket.setNoDelay(true);
     socket.setKeepAlive(true);
     socket.setTimeout(STARTUP_TIMEOUT_MS);
@@ -223,15 +235,17 @@ export class Connection {
       return this.#end();
     }
     if (message.type !== 'startup') {
-      if (this.#asked.has(message.type)) throw new VarveError(SqlState.ProtocolViolation, 'encryption was refused already');
+      if (this.#asked.has(message.type)) throw new VarveError(SqlState.ProtocolViolation, 'encryption was asked for already');
       this.#asked.add(message.type);
-      // No TLS here: the client goes on in plain text, or leaves.
+      if (message.type === 'sslRequest' && this.#host.startTls && !this.#tls) return await this.#startTls(this.#host.startTls);
+      // The client goes on in plain text, or leaves.
       this.#writer.rawByte('N');
       return await this.#flush();
     }
     let session: Session;
     try {
-      session = await this.#host.openSession({ ...startupSession(message.parameters), clientAddress: this.#socket.remoteAddress ?? '' });
+      const options = { ...startupSession(message.parameters), clientAddress: this.#socket.remoteAddress ?? '' };
+      session = await this.#host.openSession(options, this.#loginChannel());
     } catch (error) {
       throw new FatalError(error);
     }
@@ -248,6 +262,38 @@ export class Connection {
     const { processId, secretKey } = this.#host.register(this);
     this.#writer.backendKeyData(processId, secretKey);
     this.#ready();
+  }
+
+  /** The socket goes on as TLS. What came behind the request in plain text would pass for encrypted: 08P01. */
+  async #startTls(start: (socket: Socket) => Promise<TLSSocket>): Promise<void> {
+    const plain = this.#socket;
+    plain.pause();
+    for (const event of ['data', 'timeout', 'error', 'close']) plain.removeAllListeners(event);
+    plain.on('error', () => this.#end());
+    if (this.#reader.buffered > 0) throw new VarveError(SqlState.ProtocolViolation, 'received unencrypted data after SSL request');
+    this.#writer.rawByte('S');
+    plain.write(this.#writer.take());
+    let tls: TLSSocket;
+    try {
+      tls = await start(plain);
+    } catch {
+      plain.destroy();
+      return this.#end();
+    }
+    if (this.#isEnded) return void tls.destroy();
+    this.#tls = tls;
+    this.#listen(tls);
+  }
+
+  #loginChannel(): LoginChannel {
+    const { signal } = this.#abort;
+    return {
+      isTls: this.#tls !== undefined,
+      certificate: this.#tls && clientCertificate(this.#tls),
+      writer: this.#writer,
+      flush: async () => await this.#flush(),
+      next: () => this.#nextMessage(signal),
+    };
   }
 
   #requireSession(): Session {

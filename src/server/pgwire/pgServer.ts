@@ -4,13 +4,22 @@
 import { randomInt } from 'node:crypto';
 import { createServer, type AddressInfo } from 'node:net';
 
+import type { Timestamp } from '../../base/timestamp.ts';
+import type { ServerCerts } from '../certs.ts';
 import type { Database } from '../database.ts';
+import { requireLoopback } from '../loopback.ts';
 import { Connection } from './connection.ts';
+import { type LoginPolicy, login } from './login.ts';
+import { tlsStarter } from './tls.ts';
 
 export interface PgServerOptions {
   readonly host: string;
   /** 0 picks a free port. */
   readonly port: number;
+  /** Turns TLS and logins on. Without them everybody is let in, on a loopback address only. */
+  readonly certs?: ServerCerts;
+  /** With certificates: passwords are taken without TLS, too. */
+  readonly acceptWithoutTls?: boolean;
 }
 
 export interface RunningPgServer {
@@ -24,8 +33,12 @@ export interface RunningPgServer {
 
 const SECRET_MAX = 2 ** 31 - 1;
 
-/** Listens. Rejects with the system's error when the address cannot be had. */
-export function startPgServer(database: Database, options: PgServerOptions): Promise<RunningPgServer> {
+/** Listens. Rejects with the system's error when the address cannot be had, with 28000 for an open address without certificates. */
+export async function startPgServer(database: Database, options: PgServerOptions): Promise<RunningPgServer> {
+  const { certs } = options;
+  if (!certs) requireLoopback(options.host);
+  const policy: LoginPolicy = !certs ? 'trust' : options.acceptWithoutTls ? 'certificates or passwords without TLS' : 'certificates';
+  const startTls = certs && tlsStarter(certs);
   const open = new Set<Connection>();
   const byProcessId = new Map<number, { connection: Connection; secretKey: number }>();
   let lastProcessId = 0;
@@ -33,10 +46,15 @@ export function startPgServer(database: Database, options: PgServerOptions): Pro
   const server = createServer((socket) => {
     open.add(
       new Connection(socket, {
-        async openSession(sessionOptions) {
-          const { database: target, name } = await database.forks.route(sessionOptions.database ?? 'defaultdb');
-          await target.requireDatabase(name);
-          return target.newSession({ ...sessionOptions, database: name });
+        startTls,
+        async openSession(sessionOptions, channel) {
+          const asked = sessionOptions.database ?? 'defaultdb';
+          // Who may not log in learns nothing of databases and forks.
+          const route = await database.forks.route(asked).catch((error: unknown) => ({ database, name: asked, error }));
+          const { kv } = route.database;
+          await login(kv.at(kv.reading()), policy, sessionOptions.user ?? '', channel, kv.clock.nowMicros() as Timestamp);
+          if ('error' in route) throw route.error;
+          return await route.database.openSession({ ...sessionOptions, database: route.name });
         },
         register(connection) {
           const processId = ++lastProcessId;
