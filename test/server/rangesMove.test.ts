@@ -59,13 +59,14 @@ class Disturber {
 
   /** The storage, with something happening beside each call. */
   wrap(storage: ExternalStorage): ExternalStorage {
+    const disturb = () => this.once();
     return new Proxy(storage, {
       get(target, name) {
         const member = Reflect.get(target, name, target) as unknown;
         if (typeof member !== 'function') return member;
         return (...args: unknown[]) => {
           const result: unknown = member.apply(target, args);
-          return result instanceof Promise ? this.once().then(() => result) : result;
+          return result instanceof Promise ? disturb().then(() => result) : result;
         };
       },
     });
