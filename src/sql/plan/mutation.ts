@@ -69,8 +69,8 @@ export function planInsert(ctx: PlanContext, stmt: InsertStatement, outer: Commo
   const shape = tableShape(table);
   const targets = insertTargets(table, stmt.columns);
   refusePartialKeys(table, targets);
-  requirePrimaryKey(table, targets);
   const input = insertInput(ctx, stmt, table, targets, frame, ctes);
+  requirePrimaryKey(table, targets);
   const alias = stmt.alias?.text ?? table.name;
   const scopeTable: ScopeTable = {
     name: alias,

@@ -140,6 +140,9 @@ export class TableBuilder {
     }
     // A computed column may name any other one.
     for (const { column, qualifier } of computed) this.setComputed(column.name.text, qualifier.expr, qualifier.stored);
+    // Again, now that it is known which are computed.
+    for (const { column, qualifier } of computed)
+      storeComputed(this.change, qualifier.expr, this.table, this.column(column.name.text).type);
     for (const element of elements) if (element.kind === 'familyDef') this.#addFamily(element.name?.text, element.columns);
     for (const element of elements) if (element.kind === 'primaryKey') this.setPrimaryKey(element);
     for (const element of elements) if (element.kind === 'columnDef') this.#columnKeys(element);
@@ -266,7 +269,7 @@ export class TableBuilder {
     const column = this.column(name);
     if (!stored) throw new StatementError(SqlState.FeatureNotSupported, 'virtual computed columns are not supported yet');
     if (column.defaultExpr !== undefined) {
-      throw new StatementError(SqlState.InvalidTableDefinition, 'computed columns cannot have default values');
+      throw new StatementError(SqlState.InvalidTableDefinition, 'computed column cannot have default values');
     }
     this.replaceColumn(column.id, { computeExpr: storeComputed(this.change, expr, this.table, column.type) });
   }
@@ -386,7 +389,7 @@ export class TableBuilder {
     });
   }
 
-  keyColumns(elements: readonly IndexElement[]): { columnIds: number[]; directions: ('ASC' | 'DESC')[] } {
+  keyColumns(elements: readonly IndexElement[], indexName?: string): { columnIds: number[]; directions: ('ASC' | 'DESC')[] } {
     const columnIds: number[] = [];
     for (const { expr } of elements) {
       if (expr.kind !== 'column' || expr.parts.length !== 1) {
@@ -402,7 +405,10 @@ export class TableBuilder {
         );
       }
       if (columnIds.includes(column.id)) {
-        throw new StatementError(SqlState.DuplicateColumn, `index contains duplicate column "${name}"`);
+        throw new StatementError(
+          SqlState.DuplicateColumn,
+          `index ${indexName === undefined ? '' : `"${indexName}" `}contains duplicate column "${name}"`,
+        );
       }
       columnIds.push(column.id);
     }
@@ -429,13 +435,13 @@ export class TableBuilder {
     readonly isConstraint?: boolean;
     readonly state?: IndexDescriptor['state'];
   }): IndexDescriptor {
-    const { columnIds, directions } = this.keyColumns(element.columns);
+    const { columnIds, directions } = this.keyColumns(element.columns, element.name?.text);
     const storing = element.storing.map((name) => this.column(name.text).id);
     for (const id of storing) {
       if (columnIds.includes(id) || this.table.primaryIndex.columnIds.includes(id)) {
         throw new StatementError(
           SqlState.DuplicateColumn,
-          `index already contains column "${this.table.columns.find((column) => column.id === id)?.name}"`,
+          `index ${element.name ? `"${element.name.text}" ` : ''}already contains column "${this.table.columns.find((column) => column.id === id)?.name}"`,
         );
       }
     }
@@ -499,8 +505,8 @@ export class TableBuilder {
   }
 
   addCheck(given: string | undefined, expr: Parameters<typeof storeCondition>[1], validated = true): CheckDescriptor {
-    const { text, columnIds } = storeCondition(this.change, expr, this.table, 'CHECK');
-    const names = columnIds.map((id) => this.table.columns.find((column) => column.id === id)?.name);
+    const { text, columnIds, namedIds } = storeCondition(this.change, expr, this.table, 'CHECK');
+    const names = namedIds.map((id) => this.table.columns.find((column) => column.id === id)?.name);
     const name = this.#constraintName(given, ['check', ...names].join('_'));
     const check: CheckDescriptor = { id: this.table.nextConstraintId, name, expr: text, columnIds, validated };
     this.set({ checks: [...this.table.checks, check], nextConstraintId: check.id + 1 });

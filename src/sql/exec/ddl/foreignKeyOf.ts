@@ -56,6 +56,14 @@ export function foreignKeyOf(
   const onDelete = ACTIONS[reference.onDelete];
   const onUpdate = ACTIONS[reference.onUpdate];
   for (const action of [onDelete, onUpdate]) checkAction(change, table, action, columnIds);
+  // What is computed cannot be set; with its row it may go.
+  if (columnIds.some((id) => table.columns.find((column) => column.id === id)?.computeExpr !== undefined)) {
+    const isSet = (action: ForeignKeyAction): boolean => action === 'SET NULL' || action === 'SET DEFAULT';
+    const which = isSet(onUpdate) || onUpdate === 'CASCADE' ? 'ON UPDATE' : isSet(onDelete) ? 'ON DELETE' : undefined;
+    if (which) {
+      throw new StatementError(SqlState.InvalidForeignKey, `invalid ${which} action for foreign key constraint containing computed column`);
+    }
+  }
   return {
     id: table.nextConstraintId,
     name,

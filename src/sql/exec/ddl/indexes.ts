@@ -31,6 +31,12 @@ export async function fillIndex(change: SchemaChange, table: TableDescriptor, in
 }
 
 export async function createIndex(change: SchemaChange, stmt: CreateIndex): Promise<void> {
+  const { descriptor } = change.relation(stmt.table, 'any') ?? {};
+  if (descriptor?.view && !descriptor.view.isMaterialized) {
+    throw new StatementError(SqlState.WrongObjectType, `"${descriptor.name}" is not a table or materialized view`);
+  }
+  if (descriptor?.view) throw new StatementError(SqlState.FeatureNotSupported, 'indexes on materialized views are not supported yet');
+  if (stmt.concurrently) change.context.notice('CONCURRENTLY is not required as all indexes are created concurrently');
   const table = change.table(stmt.table);
   change.check(table, 'CREATE');
   await change.awaitPending(table);
@@ -87,6 +93,7 @@ export function findIndex(
 }
 
 export async function dropIndex(change: SchemaChange, stmt: DropIndex): Promise<void> {
+  if (stmt.concurrently) change.context.notice('CONCURRENTLY is not required as all indexes are dropped concurrently');
   for (const name of stmt.indexes) {
     const found = findIndex(change, name, stmt.ifExists);
     if (!found) continue;

@@ -6,14 +6,14 @@
  * it means the same whatever is the session that reads it. Sequences are named by id
  * (`nextval(52::REGCLASS)`), so that renaming one breaks nothing; SHOW CREATE prints their names.
  */
-import { StatementError } from '../../../base/errors.ts';
+import { isVarveError, StatementError } from '../../../base/errors.ts';
 import { SqlState } from '../../../base/sqlState.ts';
 import { type Bytes, utf8Decode } from '../../../base/bytes.ts';
 import type { Datum } from '../../../catalog/datum.ts';
 import { formatDatum } from '../../../catalog/datumText.ts';
 import { quoteLiteral, quoteName } from '../../../catalog/names.ts';
 import type { TableDescriptor } from '../../../catalog/descriptor.ts';
-import { type ColumnType, familyName, sqlTypeName, typesEquivalent } from '../../../catalog/type.ts';
+import { type ColumnType, familyName, sqlTypeName, Type, typesEquivalent } from '../../../catalog/type.ts';
 import { analyzeBool, analyzeExpr } from '../../expr/analyze.ts';
 import { canCast } from '../../expr/castFunction.ts';
 import { formatExpr } from '../../expr/formatExpr.ts';
@@ -164,7 +164,20 @@ export function nextvalText(sequenceId: number): string {
 
 export interface StoredCondition {
   readonly text: string;
+  /** The columns it reads, in the order of their ids. */
   readonly columnIds: readonly number[];
+  /** The same as the expression names them. */
+  readonly namedIds: readonly number[];
+}
+
+/** A column that is not there is told with the expression that names it. */
+function referencedIn<T>(ast: Expr, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (!isVarveError(error) || error.code !== SqlState.UndefinedColumn) throw error;
+    throw new StatementError(error.code, `${error.message}, referenced in "${printExpr(ast)}"`, { location: error.location });
+  }
 }
 
 /** A CHECK or index predicate over a table's columns. 42804 unless boolean; no subqueries, no volatile functions in predicates. */
@@ -174,16 +187,40 @@ export function storeCondition(change: SchemaChange, ast: Expr, table: TableDesc
     session: change.context.session.values,
     resolveType: typesOf(change, table),
   };
-  const typed = analyzeBool(ast, context);
+  const typed = referencedIn(ast, () => analyzeExpr(ast, context, Type.Bool));
+  if (typed.type.family !== 'bool' && typed.type.family !== 'unknown') {
+    throw new StatementError(
+      SqlState.DatatypeMismatch,
+      `expected ${clause} expression to have type bool, but '${printExpr(ast)}' has type ${familyName(typed.type)}`,
+    );
+  }
   const columnIds = [...traits(typed).columns].map((position) => table.columns[position]?.id ?? 0).filter((id) => id > 0);
-  const text = settled(ast, typed, (candidate) => void analyzeBool(parseExpression(candidate), context));
-  return { text, columnIds: columnIds.sort((a, b) => a - b) };
+  const text = settled(ast, analyzeBool(ast, context), (candidate) => void analyzeBool(parseExpression(candidate), context));
+  return { text, columnIds: columnIds.toSorted((a, b) => a - b), namedIds: columnIds };
+}
+
+const COMPUTED = 'computed column';
+
+/** What to write instead of a cast that depends on the session. */
+function contextHint(expr: TypedExpr): string | undefined {
+  let hint: string | undefined;
+  visitExpr(expr, (node) => {
+    if (node.kind !== 'cast') return;
+    const [from, to] = [node.operand.type.family, node.type.family];
+    if (from === 'string' && (to === 'timestamp' || to === 'date' || to === 'time' || to === 'interval')) {
+      hint = `STRING to ${to.toUpperCase()} casts depend on the session; use parse_${to}() instead`;
+    }
+    if (from === 'timestamptz') {
+      hint = `TIMESTAMPTZ to ${sqlTypeName(node.type)} casts depend on the current timezone; consider using AT TIME ZONE 'UTC' instead`;
+    }
+  });
+  return hint;
 }
 
 /** A computed column's expression. 42804 when its type does not fit. */
 export function storeComputed(change: SchemaChange, ast: Expr, table: TableDescriptor, type: ColumnType): string {
   const context = {
-    ...rowAnalysis(table, change.context.engine.functions, 'STORED COMPUTED COLUMN'),
+    ...rowAnalysis(table, change.context.engine.functions, COMPUTED),
     session: change.context.session.values,
     resolveType: typesOf(change, table),
   };
@@ -191,11 +228,19 @@ export function storeComputed(change: SchemaChange, ast: Expr, table: TableDescr
   if (!typesEquivalent(typed.type, type) && typed.type.family !== 'unknown' && !canCast(typed.type, type, 'assignment')) {
     throw new StatementError(
       SqlState.DatatypeMismatch,
-      `expected STORED COMPUTED COLUMN expression to have type ${familyName(type)}, but '${printExpr(ast)}' has type ${familyName(typed.type)}`,
+      `expected ${COMPUTED} expression to have type ${familyName(type)}, but '${printExpr(ast)}' has type ${familyName(typed.type)}`,
     );
   }
-  if (traits(typed).volatility !== 'immutable') {
-    throw new StatementError(SqlState.InvalidTableDefinition, `context-dependent operators are not allowed in STORED COMPUTED COLUMN`);
+  const { volatility, columns } = traits(typed);
+  if (volatility === 'volatile')
+    throw new StatementError(SqlState.InvalidTableDefinition, `volatile functions are not allowed in ${COMPUTED}`);
+  if (volatility !== 'immutable') {
+    throw new StatementError(SqlState.InvalidTableDefinition, `context-dependent operators are not allowed in ${COMPUTED}`, {
+      hint: contextHint(typed),
+    });
+  }
+  if ([...columns].some((position) => table.columns[position]?.computeExpr !== undefined)) {
+    throw new StatementError(SqlState.InvalidTableDefinition, `${COMPUTED} expression cannot reference computed columns`);
   }
   return settled(ast, typed, (candidate) => void analyzeExpr(parseExpression(candidate), context, type));
 }

@@ -12,6 +12,7 @@ import { parseTypeName } from './types.ts';
 /** The least binding power in a DEFAULT: it ends before IS, NOT, AND and OR, so that NOT NULL after it stays a qualifier. */
 const DEFAULT_POWER = 5;
 
+const COMPUTED_FORM = 'use AS ( <expr> ) STORED or AS ( <expr> ) VIRTUAL';
 const WITHOUT_INDEX = 'unique constraints without an index are not yet supported';
 
 type Unnamed<Q> = Q extends unknown ? Omit<Q, 'name' | 'pos'> : never;
@@ -107,6 +108,7 @@ export abstract class TableDefParser extends FamilyParser {
       [
         T.AS,
         yes(() => {
+          if (this.recorder === undefined && !this.c.at(T.LParen)) throw this.c.errorSaying(COMPUTED_FORM);
           const expr = this.parens(() => this.expr());
           return { type: 'computed', expr, stored: this.storedOrVirtual() };
         }),
@@ -150,10 +152,17 @@ export abstract class TableDefParser extends FamilyParser {
   }
 
   private storedOrVirtual(): boolean {
-    return this.choose([
-      [T.STORED, () => true],
-      [T.VIRTUAL, () => false],
-    ]);
+    return this.choose(
+      [
+        [T.STORED, () => true],
+        [T.VIRTUAL, () => false],
+      ],
+      this.recorder === undefined
+        ? () => {
+            throw this.c.errorSaying(COMPUTED_FORM);
+          }
+        : undefined,
+    );
   }
 
   private generated(): Unnamed<ColumnQualifier> {
