@@ -16,8 +16,8 @@
  *
  * An uncontended exclusive lock is one map entry, key to owner, and allocates nothing else; a queue
  * exists only where someone shares or waits. An owner of very many keys holds spans instead
- * (lockSpans.ts), and a key of a span gets an entry when someone wants it. Locks live in memory and
- * die with their transaction.
+ * (lockSpans.ts), and a key of a span gets an entry when someone waits for it. Locks live in memory
+ * and die with their transaction.
  */
 import { assert } from '../base/assert.ts';
 import type { Bytes } from '../base/bytes.ts';
@@ -28,8 +28,8 @@ import { type LockOwner, type LockRequest, rankOf } from './lockOwner.ts';
 import { LockSpans } from './lockSpans.ts';
 import { deadlockError, evictedError, LockNotAvailableError } from './retryErrors.ts';
 
-/** From so many keys of one owner on they are put together: about two megabytes of table. */
-const ESCALATION_KEYS_MIN_DEFAULT = 20_000;
+/** From so many keys of one owner on they are put together: about a megabyte of table, and two milliseconds to go through it. */
+const ESCALATION_KEYS_MIN_DEFAULT = 10_000;
 /** Keys whose waits are counted; the one that came in first gives way. */
 const CONTENDED_KEYS_MAX = 1_000;
 
@@ -96,9 +96,10 @@ export class LockTable {
   tryLock(owner: LockOwner, key: Bytes, strength: LockStrength): boolean {
     const entry = this.#locks.get(key);
     if (entry === undefined) {
-      if (this.#spans.size > 0) {
+      if (!this.#spans.isEmpty) {
         const spanOwner = this.#spans.ownerOf(key);
         if (spanOwner !== undefined) return spanOwner === owner;
+        if (strength === 'shared' ? this.#spans.shares(owner, key) : this.#spans.isSharedByOthers(owner, key)) return strength === 'shared';
       }
       if (strength === 'exclusive') {
         this.#locks.set(key, owner);
@@ -115,13 +116,14 @@ export class LockTable {
     if (!(entry instanceof LockQueue)) return false;
     const isHolder = entry.holders.includes(owner);
     if (isHolder && (strength === 'shared' || entry.strength === 'exclusive')) return true;
-    if (isHolder && entry.holders.length === 1) {
+    if (isHolder && entry.holders.length === 1 && (this.#spans.isEmpty || !this.#spans.isSharedByOthers(owner, key))) {
       entry.strength = 'exclusive';
       return true;
     }
     if (isHolder || strength === 'exclusive' || entry.strength === 'exclusive' || entry.waiters.length > 0) return false;
     entry.holders.push(owner);
     owner.lockedKeys.push(key);
+    if (owner.lockedKeys.length >= (owner.escalateAt ?? this.#escalationKeysMin)) this.#escalate(owner);
     return true;
   }
 
@@ -153,7 +155,7 @@ export class LockTable {
     if (request !== undefined) {
       this.#refuse(request, reason ?? new StateError(SqlState.QueryCanceled, 'the transaction ended while it waited for a lock'));
     }
-    if (this.#spans.size > 0) this.#spans.release(owner);
+    if (!this.#spans.isEmpty) this.#spans.release(owner);
     const { lockedKeys } = owner;
     for (let i = 0; i < lockedKeys.length; i++) {
       const key = lockedKeys[i] as Bytes;
@@ -182,8 +184,8 @@ export class LockTable {
       }
     }
     if (all) {
-      for (const { key, endKey, owner } of this.#spans.list()) {
-        found.push({ key, endKey, strength: 'exclusive', holders: [owner.id], waiters: [] });
+      for (const { key, endKey, owner, strength } of this.#spans.list()) {
+        found.push({ key, endKey, strength, holders: [owner.id], waiters: [] });
       }
     }
     return found.sort((a, b) => (a.key < b.key ? -1 : 1));
@@ -222,7 +224,9 @@ export class LockTable {
 
   #holdersOf(key: Bytes): readonly LockOwner[] {
     const entry = this.#locks.get(key) ?? this.#spans.ownerOf(key);
-    return entry === undefined ? [] : entry instanceof LockQueue ? entry.holders : [entry];
+    if (entry !== undefined && !(entry instanceof LockQueue)) return [entry];
+    if (this.#spans.isEmpty) return entry?.holders ?? [];
+    return [...new Set([...(entry?.holders ?? []), ...this.#spans.sharersOf(key)])];
   }
 
   #wait(owner: LockOwner, key: Bytes, strength: LockStrength, signal: AbortSignal | undefined): Promise<void> {
@@ -294,37 +298,65 @@ export class LockTable {
     }
   }
 
-  /** Puts an owner's many keys together to spans, between the keys of others. Cost: all locks; so it comes once in so many keys. */
+  /**
+   * Puts an owner's many keys together to spans, between the keys of others. Cost: all locks; so it
+   * comes once in so many keys, and more seldom the more of them have to stay alone.
+   */
   #escalate(owner: LockOwner): void {
     const own: Bytes[] = [];
+    const shared: Bytes[] = [];
+    /** Where others wait. */
     const kept: Bytes[] = [];
-    const foreign: Bytes[] = [];
+    const walls: Bytes[] = [];
+    /** What a shared span cannot hold. */
+    const sharedWalls: Bytes[] = [];
     for (const [key, entry] of this.#locks) {
-      if (entry === owner) own.push(key);
-      else if (entry instanceof LockQueue && entry.holders.includes(owner)) {
-        kept.push(key);
-        if (entry.holders.length > 1 || entry.strength === 'shared') foreign.push(key);
-      } else foreign.push(key);
+      if (entry === owner) {
+        own.push(key);
+      } else if (!(entry instanceof LockQueue)) {
+        walls.push(key);
+        sharedWalls.push(key);
+      } else {
+        const isHeld = entry.holders.includes(owner);
+        if (isHeld) (entry.strength === 'shared' && entry.waiters.length === 0 ? shared : kept).push(key);
+        else if (entry.strength === 'exclusive' || entry.waiters.length > 0) sharedWalls.push(key);
+        if (!isHeld || entry.holders.length > 1) walls.push(key);
+      }
     }
-    const alone = this.#spans.join(owner, own.sort(), foreign.sort());
-    const isAlone = new Set(alone);
+    const isAlone = new Set(this.#spans.join(owner, 'exclusive', own.sort(), walls.sort()));
     for (const key of own) if (!isAlone.has(key)) this.#locks.delete(key);
+    if (shared.length > 0) {
+      for (const key of this.#spans.join(owner, 'shared', shared.sort(), sharedWalls.sort())) isAlone.add(key);
+      for (const key of shared) if (!isAlone.has(key)) this.#leave(key, owner);
+    }
     owner.lockedKeys.length = 0;
-    for (const key of alone) owner.lockedKeys.push(key);
+    for (const key of isAlone) owner.lockedKeys.push(key);
     for (const key of kept) owner.lockedKeys.push(key);
-    owner.escalateAt = owner.lockedKeys.length + this.#escalationKeysMin;
+    owner.escalateAt = owner.lockedKeys.length + Math.max(this.#escalationKeysMin, owner.lockedKeys.length);
   }
 
-  /** The queue of a locked key, made from the plain entry at the first contention. */
+  /** A shared span holds the key for the owner from now on. */
+  #leave(key: Bytes, owner: LockOwner): void {
+    const { holders } = this.#locks.get(key) as LockQueue;
+    if (holders.length === 1) this.#locks.delete(key);
+    else holders.splice(holders.indexOf(owner), 1);
+  }
+
+  /**
+   * The queue of a locked key, made from the plain entry at the first contention. A key of a span
+   * becomes one of its own while someone waits for it: a queue with waiters has all holders in it.
+   */
   #queueOf(key: Bytes): LockQueue {
     const entry = this.#locks.get(key);
-    if (entry instanceof LockQueue) return entry;
-    const holder = entry ?? this.#spans.ownerOf(key);
-    assert(holder !== undefined, 'waiting for a lock that nobody holds');
-    // A key of a span becomes one of its own while someone waits for it.
-    if (entry === undefined) holder.lockedKeys.push(key);
-    const queue = new LockQueue('exclusive');
-    queue.holders.push(holder);
+    const holders = this.#holdersOf(key);
+    assert(holders.length > 0, 'waiting for a lock that nobody holds');
+    const isShared = entry === undefined && this.#spans.ownerOf(key) === undefined;
+    const queue = entry instanceof LockQueue ? entry : new LockQueue(isShared ? 'shared' : 'exclusive');
+    for (const holder of holders) {
+      if (queue.holders.includes(holder)) continue;
+      queue.holders.push(holder);
+      if (entry !== holder) holder.lockedKeys.push(key);
+    }
     this.#locks.set(key, queue);
     return queue;
   }

@@ -173,6 +173,56 @@ table('many keys of one owner become spans between the keys of others, and waiti
   assert.is(locks.size, 0);
 });
 
+table('many shared keys become shared spans, which several owners may hold over each other', async () => {
+  const locks = new LockTable();
+  const [one, two, writer, late] = [owner('one'), owner('two'), owner('writer'), owner('late')];
+  assert.ok(locks.tryLock(writer, numberKey(50_000), 'exclusive'));
+  let sizeMax = 0;
+  for (let i = 0; i < 130_000; i++) {
+    if (i === 50_000) continue;
+    assert.ok(locks.tryLock(one, numberKey(i), 'shared'), `key ${i}`);
+    if (i % 2 === 0) assert.ok(locks.tryLock(two, numberKey(i), 'shared'), `key ${i}, shared`);
+    sizeMax = Math.max(sizeMax, locks.size);
+  }
+  assert.ok(sizeMax <= 40_010, `${sizeMax} entries`);
+  const spans = locks.list().filter((lock) => lock.endKey !== undefined);
+  assert.equal([...new Set(spans.map((lock) => `${lock.holders} ${lock.strength}`))].sort(), ['one shared', 'two shared']);
+  assert.not.ok(
+    spans.some((span) => span.key <= numberKey(50_000) && numberKey(50_000) < (span.endKey as string)),
+    'what is held exclusively lies in none',
+  );
+  // Who asks in vain leaves nothing behind.
+  const size = locks.size;
+  assert.not.ok(locks.tryLock(one, numberKey(50_000), 'shared'));
+  assert.not.ok(await locks.lock(late, numberKey(11), 'exclusive', 'skip'));
+  assert.is((await failure(locks.lock(late, numberKey(11), 'exclusive', 'nowait'))).code, '55P03');
+  assert.is(locks.size, size);
+  assert.ok(locks.tryLock(late, numberKey(11), 'shared'), 'a third shares');
+  // An exclusive request waits for every sharer, whether by span or by key; none comes in before it.
+  const waiting = locks.lock(writer, numberKey(11), 'exclusive', 'block');
+  assert.equal(
+    locks
+      .list(false)
+      .find((lock) => lock.key === numberKey(11))
+      ?.holders.toSorted(),
+    ['late', 'one', 'two'],
+  );
+  assert.ok(locks.tryLock(two, numberKey(11), 'shared'), 'who has it keeps it');
+  assert.not.ok(locks.tryLock(owner('another'), numberKey(11), 'shared'));
+  // Two sharers that both want it alone: a deadlock.
+  const upgrade = locks.lock(one, numberKey(10), 'exclusive', 'block');
+  assert.is((await failure(locks.lock(two, numberKey(10), 'exclusive', 'block'))).code, '40001');
+  locks.releaseAll(two);
+  await upgrade;
+  assert.not.ok(locks.tryLock(late, numberKey(10), 'shared'));
+  assert.ok(locks.tryLock(one, numberKey(12), 'exclusive'), 'the only sharer takes it at once');
+  locks.releaseAll(one);
+  locks.releaseAll(late);
+  assert.ok(await waiting);
+  locks.releaseAll(writer);
+  assert.is(locks.size, 0);
+});
+
 table('the victim of a deadlock is the one of lowest priority, and high priority goes first in line', async () => {
   const locks = new LockTable();
   const [low, high] = [owner('low', 'low'), owner('high', 'high')];
