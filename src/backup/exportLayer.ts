@@ -87,7 +87,7 @@ class Work {
   async run(): Promise<void> {
     this.#cutAtRanges();
     const failures: unknown[] = [];
-    const workers = Array.from({ length: WORKERS_MAX }, async () => {
+    const worker = async (): Promise<void> => {
       try {
         await this.#work();
       } catch (error) {
@@ -95,8 +95,12 @@ class Work {
         this.#stop.abort(error);
         this.#wakeIdle();
       }
-    });
-    await Promise.all(workers);
+    };
+    // Effects of their own: one that waits for its storage must not hide one that works.
+    await this.#options.kv.activity.alongside(
+      'export worker',
+      Array.from({ length: WORKERS_MAX }, () => worker),
+    );
     // What the others say after the first stop is an echo of it.
     if (failures.length > 0) throw failures[0];
     await this.#reporting;
@@ -114,7 +118,7 @@ class Work {
       if (bundle !== undefined) {
         await this.#exportBundle(bundle.node, bundle.units);
       } else if (this.#underWay > 0) {
-        await new Promise<void>((resolve) => this.#idle.push(resolve));
+        await this.#options.kv.activity.suspend(new Promise<void>((resolve) => this.#idle.push(resolve)));
       } else {
         this.#wakeIdle();
         return;
@@ -212,14 +216,17 @@ class Work {
 
   /** Reports queue behind one another; each waits for its own. */
   async #report(): Promise<void> {
-    const report = this.#reporting.then(async () => {
-      this.#signal.throwIfAborted();
-      this.#pendingBytes = this.#bytesOf(this.#pending.map(({ span }) => span));
-      const fraction = this.#totalBytes === 0 ? 1 : 1 - this.#pendingBytes / this.#totalBytes;
-      await this.#options.onProgress(this.progress, Math.max(0, fraction));
-    });
+    const { activity } = this.#options.kv;
+    const report = this.#reporting.then(() =>
+      activity.during('export report', async () => {
+        this.#signal.throwIfAborted();
+        this.#pendingBytes = this.#bytesOf(this.#pending.map(({ span }) => span));
+        const fraction = this.#totalBytes === 0 ? 1 : 1 - this.#pendingBytes / this.#totalBytes;
+        await this.#options.onProgress(this.progress, Math.max(0, fraction));
+      }),
+    );
     this.#reporting = report.catch(() => {});
-    await report;
+    await activity.suspend(report);
   }
 
   #wakeIdle(): void {

@@ -32,7 +32,7 @@ export class ManualClock implements Clock {
   readonly #timers: ManualTimer[] = [];
   #queue: Promise<void> = Promise.resolve();
 
-  constructor(start: Moment, activity: Activity = new Activity()) {
+  constructor(start: Moment, activity: Activity = new Activity({ isSimulated: true })) {
     this.#now = momentToMicros(start);
     this.activity = activity;
   }

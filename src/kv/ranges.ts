@@ -8,7 +8,7 @@
  *
  * A store starts as one range. Split, merge and lease moves change these records only, so whoever
  * walks data in pieces asks again at each piece and cuts at today's bounds. The GC threshold is
- * kept by table (gc/), so no split or merge can disturb it.
+ * kept by table and index (gc/), so no split or merge can disturb it.
  */
 import { assert } from '../base/assert.ts';
 import type { Bytes } from '../base/bytes.ts';

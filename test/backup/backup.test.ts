@@ -12,7 +12,7 @@ import { BACKUP_PAUSEPOINTS } from '../../src/backup/backupJob.ts';
 import { restorableIntervals, loadChain } from '../../src/backup/chain.ts';
 import { readLatest } from '../../src/backup/collection.ts';
 import { isTerminal } from '../../src/jobs/jobMachine.ts';
-import { FaultInjector } from '../../src/storage/faulty.ts';
+import { FaultInjector, type FaultRule } from '../../src/storage/faulty.ts';
 import type { HarnessOptions } from './harness.ts';
 import { COLLECTION, Harness } from './harness.ts';
 
@@ -271,6 +271,31 @@ test('the n-th storage call fails: the job goes on by a retry, or fails and leav
       const log = await run(nth, isRetryable);
       assert.is(log[nth - 1]?.fault, 'fail', `call ${nth} was made`);
     }
+  }
+});
+
+test('a storage that answers late: time passes for all workers, whoever waits', async () => {
+  for (const seed of [1, 2]) {
+    let injector: FaultInjector | undefined;
+    const harness = await bank({ nodes: 3, wrap: (storage) => injector?.wrap(storage) ?? storage });
+    const clock = harness.clock;
+    const slow: FaultRule = { probability: 0.6, action: { kind: 'delay', micros: 3_000_000 } };
+    injector = new FaultInjector({ rules: [slow], random: seededRandom(seed), clock, activity: clock.activity });
+    for (const sql of [FULL, INCREMENTAL]) {
+      // Planning reads the storage as well, as nobody's effect.
+      const backing = harness.run(sql);
+      let isDone = false;
+      void backing.then(
+        () => (isDone = true),
+        () => (isDone = true),
+      );
+      for (let minutes = 0; !isDone && minutes < 60; minutes++) await clock.advance('1m');
+      await backing;
+      await harness.put(T, new Map([[seed, `late ${seed}`]]));
+    }
+    injector.setRules([]);
+    await assertRestorable(harness);
+    harness.close();
   }
 });
 

@@ -214,8 +214,49 @@ activity('settled waits for effects begun while it waits', async () => {
   assert.equal(log, ['first,second', 'busy 1', 'settled']);
 });
 
-activity('suspending more than has begun is a bug', async () => {
-  assert.is(await codeOfAsync(new Activity().suspend(Promise.resolve())), 'XX000');
+activity('waits count once for the effect they belong to, and for nobody when they belong to none', async () => {
+  const clock = new ManualClock(0);
+  const { activity: all } = clock;
+  const log: string[] = [];
+  const nap = async (who: string, micros: number): Promise<void> => {
+    await all.suspend(sleep(clock, micros));
+    log.push(`${who}@${clock.nowMicros()}`);
+  };
+  const client = nap('client', 15);
+  const job = all.during('job', async () => {
+    await Promise.all([nap('a', 10), nap('b', 20), nap('c', 20)]);
+    await all.alongside('worker', [() => nap('first', 10), () => nap('second', 30)]);
+    // A worker that works holds time back while another sleeps.
+    await all.alongside('worker', [
+      () => nap('sleeper', 10),
+      async () => {
+        for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
+        log.push(`worked@${clock.nowMicros()}`);
+      },
+    ]);
+  });
+  const busy = all.during('busy', async () => {
+    for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
+    log.push(`busy@${clock.nowMicros()}`);
+  });
+  assert.is(all.busy, 1);
+  await clock.advance('1ms');
+  await Promise.all([client, job, busy]);
+  assert.equal(log, ['busy@0', 'a@10', 'client@15', 'b@20', 'c@20', 'first@30', 'second@50', 'worked@50', 'sleeper@60']);
+  assert.is(all.busy, 0);
+  assert.is(await all.suspend(Promise.resolve(7)), 7);
+});
+
+activity('an effect that ends while a branch of it waits leaves nothing behind', async () => {
+  const clock = new ManualClock(0);
+  let branch: Promise<unknown> | undefined;
+  await clock.activity.during('job', async () => {
+    branch = clock.activity.suspend(sleep(clock, 10));
+  });
+  assert.is(clock.activity.busy, 0);
+  await clock.advance(10);
+  await branch;
+  assert.is(clock.activity.busy, 0);
 });
 
 activity.run();
