@@ -6,6 +6,7 @@ import type { Bytes } from '../../src/base/bytes.ts';
 import { KeyWriter } from '../../src/base/keycode.ts';
 import { seededRandom } from '../../src/base/random.ts';
 import { TupleWriter } from '../../src/base/valuecode.ts';
+import { bankPayload, PAYLOAD_BYTES } from '../../src/cli/workload/bank.ts';
 
 export const BANK_ROW_BYTES = 123;
 const TABLE_ID = 104;
@@ -53,4 +54,10 @@ export function bankRows(count: number): BankRows {
     shuffled[j] = swap;
   }
   return { keys, values, shuffled };
+}
+
+/** A thousand payloads as the bank workload fills its rows, for tables that are loaded through SQL. */
+export function bankPayloads(): string[] {
+  const random = seededRandom('payloads');
+  return Array.from({ length: 1000 }, () => bankPayload(random, PAYLOAD_BYTES));
 }

@@ -14,18 +14,22 @@ import type { BenchCase, BenchRow } from './bench.ts';
 import { cases as coldStartCases } from './coldStart.ts';
 import { cases as contentionCases } from './contention.ts';
 import { cases as forksCases } from './forks.ts';
+import { cases as embeddedCases } from './embedded.ts';
 import { cases as kvCases } from './kv.ts';
 import { cases as memoryCases } from './memory.ts';
 import { cases as mvccCases } from './mvcc.ts';
 import { cases as pausesCases } from './pauses.ts';
 import { cases as schemaChangeCases } from './schemaChange.ts';
 import { cases as systemCases } from './system.ts';
+import { cases as wireCases } from './wire.ts';
 
 /** Every case, in the order of the table. A new file of cases is added here. */
 const CASES: readonly BenchCase[] = [
   ...mvccCases,
   ...kvCases,
   ...contentionCases,
+  ...wireCases,
+  ...embeddedCases,
   ...backupFileCases,
   ...systemCases,
   ...forksCases,
@@ -69,7 +73,7 @@ function printHeader(): void {
 
 function printRow(row: BenchRow): void {
   const met = row.met ?? (typeof row.aim === 'number' && row.ratio !== undefined ? row.ratio <= row.aim : undefined);
-  const aim = typeof row.aim === 'number' ? `<= ${row.aim}` : (row.aim ?? '');
+  const aim = typeof row.aim === 'number' ? `<= ${Number(row.aim.toFixed(2))}` : (row.aim ?? '');
   const ratio = row.ratio === undefined ? '' : row.ratio.toFixed(2);
   printColumns(row.name, row.measured, row.ceiling ?? '', ratio, met === undefined ? aim : `${aim} ${met ? 'met' : 'MISSED'}`);
 }
