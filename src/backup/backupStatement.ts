@@ -39,7 +39,7 @@ async function runBackup(deps: BackupStatementDeps, context: StatementContext, s
   checkTransaction('BACKUP', context, detached);
   const grantees = await granteesOf(context);
   const { destination, uri } = await readDestination(context, stmt);
-  checkLocationAccess(uri, grantees);
+  await checkLocationAccess(context, uri, grantees);
   const request: BackupRequest = {
     targets: stmt.targets,
     destination,

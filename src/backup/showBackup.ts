@@ -118,7 +118,7 @@ async function withStorage(
   uri: string,
   show: (storage: ExternalStorage) => Promise<HookResult>,
 ): Promise<HookResult> {
-  checkLocationAccess(uri, await granteesOf(context));
+  await checkLocationAccess(context, uri, await granteesOf(context));
   const storage = deps.storage.open(uri, { user: context.user, nodeId: context.session.nodeId });
   try {
     return await show(storage);

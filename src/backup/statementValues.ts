@@ -5,7 +5,8 @@ import type { Bytes } from '../base/bytes.ts';
 import { utf8Decode } from '../base/bytes.ts';
 import { StatementError } from '../base/errors.ts';
 import { SqlState } from '../base/sqlState.ts';
-import { type Grantees, isAdmin } from '../catalog/privileges.ts';
+import { hasSystemPrivilege } from '../catalog/globalPrivileges.ts';
+import type { Grantees } from '../catalog/privileges.ts';
 import { rolesOf } from '../catalog/users.ts';
 import type { StatementContext } from '../sql/exec/statement.ts';
 import type { Expr, Option, UriList } from '../sql/parse/ast.ts';
@@ -45,14 +46,15 @@ export async function granteesOf(context: StatementContext): Promise<Grantees> {
   return await rolesOf(context.txn, context.user);
 }
 
-/** Throws 42501 when a location is for administrators only: the server's own files. */
-export function checkLocationAccess(uri: string, grantees: Grantees): void {
+/** Throws 42501 when a location needs EXTERNALIOIMPLICITACCESS, and the user has not got it: the server's own files. */
+export async function checkLocationAccess(context: StatementContext, uri: string, grantees: Grantees): Promise<void> {
   const parsed = ParsedUri.parse(uri);
-  if (parsed.scheme === 'nodelocal' && !isAdmin(grantees)) {
-    throw new StatementError(SqlState.InsufficientPrivilege, `only users with the admin role are allowed to access nodelocal locations`, {
-      detail: `"${parsed}" lies in the server's own files`,
-    });
-  }
+  if (parsed.scheme !== 'nodelocal' || (await hasSystemPrivilege(context.txn, grantees, 'EXTERNALIOIMPLICITACCESS'))) return;
+  throw new StatementError(
+    SqlState.InsufficientPrivilege,
+    'only users with the admin role or the EXTERNALIOIMPLICITACCESS system privilege are allowed to access nodelocal locations',
+    { detail: `"${parsed}" lies in the server's own files` },
+  );
 }
 
 /** Options that exist elsewhere and not here yet: each is refused by name. */

@@ -81,6 +81,18 @@ export function inheritedPrivileges(parent: Privileges, kind: ObjectKind, owner:
   return privileges;
 }
 
+/** What a schema without a descriptor grants, as its database does: SELECT there is USAGE here. */
+export function schemaGrants(database: Privileges): Privileges {
+  const translate = (list: readonly Privilege[]): Privilege[] =>
+    list.map((one): Privilege => (one === 'SELECT' ? 'USAGE' : one)).filter((one) => one === 'ALL' || KNOWN.schema.includes(one));
+  let result: Privileges = { owner: database.owner, grants: [] };
+  for (const { grantee, privileges, grantOption = [] } of database.grants) {
+    result = withGrant(result, grantee, translate(privileges));
+    result = withGrant(result, grantee, translate(grantOption), { grantOption: true });
+  }
+  return result;
+}
+
 /** admin and root: their grants stand on every object (V1). */
 export function isAlwaysAllowed(grantee: string): boolean {
   return grantee === ADMIN_ROLE || grantee === ROOT_USER;

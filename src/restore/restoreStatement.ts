@@ -2,7 +2,7 @@ import { StatementError } from '../base/errors.ts';
 import { SqlState } from '../base/sqlState.ts';
 import { quoteLiteral } from '../catalog/names.ts';
 import type { ClusterSettings } from '../catalog/settings.ts';
-import { systemTable } from '../catalog/systemRows.ts';
+import { hasSystemPrivilege } from '../catalog/globalPrivileges.ts';
 import type { HookResult, StatementContext, StatementHook } from '../sql/exec/statement.ts';
 import type { BackupTargets, Option, Restore } from '../sql/parse/ast.ts';
 import { printName } from '../sql/parse/printer.ts';
@@ -61,7 +61,7 @@ async function runRestore(deps: RestoreStatementDeps, context: StatementContext,
   checkTransaction('RESTORE', context, detached);
   const grantees = await granteesOf(context);
   const { full, uri } = await readSource(context, stmt);
-  checkLocationAccess(uri, grantees);
+  await checkLocationAccess(context, uri, grantees);
   const jobId = await planRestore(
     deps,
     {
@@ -82,7 +82,8 @@ async function runRestore(deps: RestoreStatementDeps, context: StatementContext,
       optionTexts: [...[...options.texts].map(([name, text]) => `${name} = ${quoteLiteral(text)}`), ...options.on],
       user: context.user,
       grantees,
-      mayCreateDatabases: (await systemTable('role_options').get(context.txn, context.user, 'CREATEDB')) !== undefined,
+      mayCreateDatabases:
+        (await hasSystemPrivilege(context.txn, grantees, 'RESTORE')) || (await hasSystemPrivilege(context.txn, grantees, 'CREATEDB')),
       names: context.names,
       signal: context.signal,
     },

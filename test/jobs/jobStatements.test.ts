@@ -214,7 +214,9 @@ test('ALTER JOB OWNER', async () => {
   assert.is((await run(`ALTER JOB ${id} OWNER TO joe`)).tag, 'ALTER JOB OWNER');
   assert.is((await toys.registry.get(id))?.user, 'joe');
   assert.is(await errorOf(`ALTER JOB ${id} OWNER TO nobody`), '42704 role/user "nobody" does not exist');
-  assert.is(await errorOf(`ALTER JOB ${id} OWNER TO joe`, 'joe'), `42501 only admins may change the owner of job ${id}`);
+  assert.is(await errorOf(`ALTER JOB ${id} OWNER TO viewer`, 'joe'), '42501 must be member of role "viewer"');
+  assert.is(await errorOf(`ALTER JOB ${id} OWNER TO viewer`, 'viewer'), `42501 must be owner of job ${id}`);
+  assert.is((await run(`ALTER JOB ${id} OWNER TO joe`, 'joe')).tag, 'ALTER JOB OWNER');
   assert.is(await errorOf('ALTER JOB 404 OWNER TO joe'), '42704 job with ID 404 does not exist');
   toys.close();
 });

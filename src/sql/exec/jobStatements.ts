@@ -11,8 +11,8 @@ import { MICROS_PER_HOUR } from '../../base/duration.ts';
 import { StateError, StatementError } from '../../base/errors.ts';
 import { SqlState } from '../../base/sqlState.ts';
 import type { Datum } from '../../catalog/datum.ts';
+import { hasSystemPrivilege, type SystemPrivilege } from '../../catalog/globalPrivileges.ts';
 import { isAdmin } from '../../catalog/privileges.ts';
-import { systemTable } from '../../catalog/systemRows.ts';
 import { arrayOf, type ColumnType, Type } from '../../catalog/type.ts';
 import { requireUser, rolesOf } from '../../catalog/users.ts';
 import type { JobId, JobRecord } from '../../jobs/job.ts';
@@ -59,7 +59,7 @@ async function runShowJobs(context: StatementContext, stmt: ShowJobs, registry: 
   if (stmt.options.length > 0) {
     throw new StatementError(SqlState.FeatureNotSupported, `SHOW JOBS WITH ${stmt.options[0]?.name.toUpperCase()} is not supported yet`);
   }
-  const canViewAll = await hasJobOption(context, 'VIEWJOB', 'CONTROLJOB');
+  const canViewAll = await hasJobPrivilege(context, 'VIEWJOB', 'CONTROLJOB');
   const isVisible = (record: JobRecord) => canViewAll || record.user === context.user;
   const view = {
     isLiveIn: (nodeId: number, epoch: number) => context.engine.kv.cluster.isLiveIn(nodeId, epoch),
@@ -95,7 +95,7 @@ const TAGS = { pause: 'PAUSE JOBS', resume: 'RESUME JOBS', cancel: 'CANCEL JOBS'
 
 async function runControlJobs(context: StatementContext, stmt: ControlJobs, registry: JobRegistry): Promise<HookResult> {
   const { command, jobs } = stmt;
-  if (!(await hasJobOption(context, 'CONTROLJOB'))) {
+  if (!(await hasJobPrivilege(context, 'CONTROLJOB'))) {
     throw new StatementError(SqlState.InsufficientPrivilege, `user ${context.user} does not have CONTROLJOB privilege`);
   }
   const isAdminHere = await isAdminUser(context, context.user);
@@ -135,10 +135,14 @@ async function runAlterJobOwner(context: StatementContext, stmt: AlterJobOwner, 
   const owner = stmt.owner.text;
   const record = await registry.get(id, context.txn);
   if (!record) throw unknownJob(id);
-  if (!(await isAdminUser(context, context.user))) {
-    throw new StatementError(SqlState.InsufficientPrivilege, `only admins may change the owner of job ${id}`);
-  }
   await requireUser(context.txn, owner);
+  const roles = await rolesOf(context.txn, context.user);
+  if (!isAdmin(roles) && !roles.has(record.user)) {
+    throw new StatementError(SqlState.InsufficientPrivilege, `must be owner of job ${id}`);
+  }
+  if (!isAdmin(roles) && !roles.has(owner)) {
+    throw new StatementError(SqlState.InsufficientPrivilege, `must be member of role "${owner}"`);
+  }
   await registry.changeOwner(context.txn, id, owner);
   return { tag: 'ALTER JOB OWNER' };
 }
@@ -202,12 +206,9 @@ async function firstMissing(context: StatementContext, exprs: readonly Expr[], f
   return 0;
 }
 
-/** True for admin, and for users with one of the role options. */
-async function hasJobOption(context: StatementContext, ...options: readonly string[]): Promise<boolean> {
-  if (await isAdminUser(context, context.user)) return true;
-  for (const option of options) {
-    if (await systemTable('role_options').get(context.txn, context.user, option)) return true;
-  }
+/** True for admin, and for users with one of the system privileges or the role options of that name. */
+async function hasJobPrivilege(context: StatementContext, ...privileges: readonly SystemPrivilege[]): Promise<boolean> {
+  for (const privilege of privileges) if (await hasSystemPrivilege(context.txn, context.user, privilege)) return true;
   return false;
 }
 

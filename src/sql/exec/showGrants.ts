@@ -9,7 +9,7 @@ import { SqlState } from '../../base/sqlState.ts';
 import type { Datum } from '../../catalog/datum.ts';
 import type { TableDescriptor, TypeDescriptor } from '../../catalog/descriptor.ts';
 import { connectionPath, pathGrants } from '../../catalog/globalPrivileges.ts';
-import { PUBLIC_ROLE, typePrivileges } from '../../catalog/privileges.ts';
+import { PUBLIC_ROLE, schemaGrants, typePrivileges } from '../../catalog/privileges.ts';
 import { pgTypname } from '../../catalog/type.ts';
 import { requireUser } from '../../catalog/users.ts';
 import { resolveTypeName } from '../../catalog/typeName.ts';
@@ -157,5 +157,5 @@ const BUILTIN_TYPE_GRANTS: readonly HeldGrant[] = typePrivileges('node').grants;
 
 /** What the public schema grants is what its database does. */
 function ofSchema(schema: ResolvedSchema): [Place, readonly HeldGrant[]] {
-  return [[schema.database.name, schema.name], (schema.descriptor ?? schema.database).privileges.grants];
+  return [[schema.database.name, schema.name], (schema.descriptor?.privileges ?? schemaGrants(schema.database.privileges)).grants];
 }

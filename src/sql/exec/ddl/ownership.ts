@@ -45,8 +45,8 @@ export async function setOwner(change: SchemaChange, descriptor: Descriptor, nam
 /** 42501 unless the user owns the object, or is in what does. */
 export function requireOwner(change: SchemaChange, descriptor: Descriptor): void {
   if (isOwner(change.roles, descriptor.privileges)) return;
-  const word = descriptor.kind === 'table' ? (descriptor.sequence ? 'sequence' : descriptor.view ? 'view' : 'table') : descriptor.kind;
-  throw new StatementError(SqlState.InsufficientPrivilege, `must be owner of ${word} ${descriptor.name}`);
+  // Views and sequences are tables here, in CockroachDB's words too.
+  throw new StatementError(SqlState.InsufficientPrivilege, `must be owner of ${descriptor.kind} ${descriptor.name}`);
 }
 
 /** Whoever owns it could have made it there: CREATE on its schema, or on its database. */

@@ -2,10 +2,16 @@
  * information_schema: schemas, roles and privileges.
  */
 import type { Privilege, Privileges } from '../../../../catalog/descriptor.ts';
-import { ADMIN_ROLE, NODE_USER, PUBLIC_ROLE, privilegesOf, typePrivileges as newTypePrivileges } from '../../../../catalog/privileges.ts';
+import {
+  ADMIN_ROLE,
+  NODE_USER,
+  PUBLIC_ROLE,
+  privilegesOf,
+  typePrivileges as newTypePrivileges,
+  schemaGrants,
+} from '../../../../catalog/privileges.ts';
 import { builtinTypes, type ColumnType, familyName, pgTypname, Type } from '../../../../catalog/type.ts';
-import { rolesOf } from '../../../../catalog/users.ts';
-import { systemTable } from '../../../../catalog/systemRows.ts';
+import { administeredRoles, rolesOf } from '../../../../catalog/users.ts';
 import { schemaOwner } from '../catalogView.ts';
 import { hidden, inSchema, required, yesNo } from '../defineTable.ts';
 import { catalogOf, tableNames } from './relations.ts';
@@ -124,13 +130,13 @@ const SCHEMA_GRANT_COLUMNS = {
 } as const;
 
 const schemaPrivileges = table('schema_privileges', SCHEMA_GRANT_COLUMNS, function* (view) {
-  for (const schema of view.schemas()) {
-    const names = { table_catalog: schema.database.name, table_schema: schema.name };
-    if (schema.descriptor) for (const grant of grantsOf(schema.descriptor.privileges, undefined)) yield { ...names, ...grant };
-    else {
-      // `public` is everybody's.
-      for (const grantee of [ADMIN_ROLE, 'root']) yield { ...names, grantee, privilege_type: 'ALL', is_grantable: 'YES' };
-      for (const privilege_type of ['CREATE', 'USAGE']) yield { ...names, grantee: PUBLIC_ROLE, privilege_type, is_grantable: 'NO' };
+  for (const database of view.databases) {
+    // What has no descriptor of its own grants what its database does.
+    const inherited = schemaGrants(database.privileges);
+    const schemas = new Map<string, Privileges>(view.virtualSchemas.map((name) => [name, inherited]));
+    for (const { name, descriptor } of view.snapshot.schemasOf(database)) schemas.set(name, descriptor?.privileges ?? inherited);
+    for (const [table_schema, privileges] of [...schemas].sort()) {
+      for (const grant of grantsOf(privileges, undefined)) yield { table_catalog: database.name, table_schema, ...grant };
     }
   }
 });
@@ -174,11 +180,10 @@ const applicableRoles = table(
   'applicable_roles',
   { grantee: Type.String, role_name: Type.String, is_grantable: Type.String },
   async (view) => {
-    const enabled = await rolesOf(view.context.reader, view.context.user);
-    const members = await systemTable('role_members').scan(view.context.reader);
-    return members
-      .filter((row) => enabled.has(String(row['member'])))
-      .map((row) => ({ grantee: String(row['member']), role_name: String(row['role']), is_grantable: yesNo(row['isAdmin'] === true) }));
+    const { reader, user } = view.context;
+    return [...(await administeredRoles(reader, user))]
+      .sort()
+      .map(([role_name, isAdmin]) => ({ grantee: user, role_name, is_grantable: yesNo(isAdmin) }));
   },
 );
 
@@ -186,11 +191,11 @@ const administrableRoles = table(
   'administrable_role_authorizations',
   { grantee: Type.String, role_name: Type.String, is_grantable: Type.String },
   async (view) => {
-    const enabled = await rolesOf(view.context.reader, view.context.user);
-    const members = await systemTable('role_members').scan(view.context.reader);
-    return members
-      .filter((row) => enabled.has(String(row['member'])) && row['isAdmin'] === true)
-      .map((row) => ({ grantee: String(row['member']), role_name: String(row['role']), is_grantable: 'YES' }));
+    const { reader, user } = view.context;
+    return [...(await administeredRoles(reader, user))]
+      .filter(([, isAdmin]) => isAdmin)
+      .sort()
+      .map(([role_name]) => ({ grantee: user, role_name, is_grantable: 'YES' }));
   },
 );
 
