@@ -132,6 +132,11 @@ const onlyOn: Normalize = (text, name) => {
   throw new StatementError(SqlState.FeatureNotSupported, `unimplemented: the configuration setting "${name}" cannot be turned off`);
 };
 
+const intSize: Normalize = (text) => {
+  if (text === '4' || text === '8') return text;
+  throw new StatementError(SqlState.InvalidParameterValue, 'only 4 or 8 are supported by default_int_size');
+};
+
 const SPECS: readonly SessionVarSpec[] = [
   { name: 'allow_prepare_as_opt_plan', default: 'off', normalize: onlyOff, hidden: true },
   { name: 'alter_primary_region_super_region_override', default: 'off', normalize: boolean, hidden: true },
@@ -152,7 +157,7 @@ const SPECS: readonly SessionVarSpec[] = [
   { name: 'database', default: 'defaultdb', normalize: anyText },
   { name: 'datestyle', default: 'ISO, MDY', normalize: dateStyle, reportedAs: 'DateStyle' },
   { name: 'datestyle_enabled', default: 'on', normalize: boolean, hidden: true },
-  { name: 'default_int_size', default: '8', normalize: oneOf('4', '8') },
+  { name: 'default_int_size', default: '8', normalize: intSize },
   { name: 'default_table_access_method', default: 'heap', normalize: oneOf('heap'), hidden: true },
   { name: 'default_tablespace', default: '', normalize: oneOf('') },
   { name: 'default_transaction_deferrable', default: 'off', normalize: boolean, hidden: true },
@@ -191,7 +196,7 @@ const SPECS: readonly SessionVarSpec[] = [
   { name: 'idle_in_session_timeout', default: '0', normalize: durationMillis },
   { name: 'idle_in_transaction_session_timeout', default: '0', normalize: durationMillis },
   { name: 'index_recommendations_enabled', default: 'on', normalize: boolean, hidden: true },
-  { name: 'inject_retry_errors_enabled', default: 'off', normalize: boolean },
+  { name: 'inject_retry_errors_enabled', default: 'off', normalize: boolean, hidden: true },
   { name: 'integer_datetimes', default: 'on', reportedAs: 'integer_datetimes' },
   { name: 'intervalstyle', default: 'postgres', normalize: oneOf('postgres', 'iso_8601', 'sql_standard'), reportedAs: 'IntervalStyle' },
   { name: 'is_superuser', default: 'on', reportedAs: 'is_superuser' },
