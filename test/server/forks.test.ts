@@ -213,4 +213,32 @@ test('what dropped forks held is free, though others live on', async (context) =
   assert.ok(growth > 100_000, 'the fork that lives counts');
 });
 
+test('without room for one more fork 53200 says so, and dropping one makes room', async () => {
+  const db = await open({ clock: new ManualClock('2026-11-20T12:00:00Z'), seed: 'room', memoryBytes: 8 * 2 ** 20 });
+  let made = 0;
+  const code = await codeOf(async () => {
+    for (; made < 1000; made++) await db.query('SELECT varve_internal.create_fork()');
+  });
+  assert.is(code, '53200');
+  assert.ok(made > 10 && made < 60, `${made} forks`);
+  assert.is(db.database.forks.list().length, made);
+  const { rows } = await db.query("SELECT bytes FROM varve_internal.memory WHERE account = 'forks'");
+  assert.ok(Number(rows[0]?.['bytes']) >= made * 100_000);
+  await db.query("SELECT varve_internal.drop_fork('fork1')");
+  assert.is((await db.query('SELECT varve_internal.create_fork() AS name')).rows[0]?.['name'], 'fork1');
+  await db.close();
+});
+
+test('what closing the main database closes', async (context) => {
+  const named = await context.db.fork({ name: 'named' });
+  const unnamed = await context.db.fork();
+  const wire = await client(context, 'app@named');
+  const told = new Promise<pg.DatabaseError>((resolve) => wire.on('error', resolve));
+  await context.db.close();
+  assert.is((await told).code, '57P01');
+  assert.is(await codeOf(() => named.query('SELECT 1')), '57P01');
+  assert.is((await unnamed.query('SELECT count(*) AS n FROM app.t')).rows[0]?.['n'], 100);
+  await unnamed.close();
+});
+
 test.run();
