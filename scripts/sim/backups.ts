@@ -206,7 +206,7 @@ export class Backups {
     const into = `r${++this.#number}`;
     const isClaimed = this.#claims(uri, full).some(({ from, to }) => from <= time && time <= to);
     // A layer under way may come to hold the time at any moment.
-    const mayChange = this.#jobs.active().length > 0 || this.busy > 0;
+    const mayChange = this.#jobs.hasNews || this.#jobs.active().length > 0 || this.busy > 0;
     const at = `FROM '${full}' IN '${uri}' AS OF SYSTEM TIME ${timeSql(time)}`;
     this.#world.count(isClaimed ? 'restore' : 'restore outside');
     const sql = tables

@@ -6,10 +6,22 @@
  * meanwhile. What a committed transaction did is told to the model; a read of the past is checked
  * once everything up to its time has been told.
  */
+import { StateError } from '../../src/base/errors.ts';
+import { SqlState } from '../../src/base/sqlState.ts';
 import type { Session } from '../../src/sql/exec/session.ts';
 import type { StatementResult } from '../../src/sql/exec/statement.ts';
 import type { Dice } from './dice.ts';
-import { canonical, type DoneOperation, NOW, type Operation, type TableModel, type Value, type Where } from './model.ts';
+import {
+  canonical,
+  checkGiven,
+  type DoneOperation,
+  NOW,
+  type Operation,
+  type RowLock,
+  type TableModel,
+  type Value,
+  type Where,
+} from './model.ts';
 import { operationSql, timeSql, valueOfDatum } from './sqlText.ts';
 import type { Zones } from './zones.ts';
 import { codeOf, committedWrite, readTime, SimFailure, type Stamp, tell, type World } from './world.ts';
@@ -20,8 +32,12 @@ const TTL_SHORTEST_MICROS = 1_000_000;
 
 /** What concurrent transactions and constraints may answer to any statement. */
 const EXPECTED = new Set(['40001', '23505', '23503', '23502', '23514']);
+const LOCK_NOT_AVAILABLE = '55P03';
+const CANCELED = SqlState.QueryCanceled;
 /** What a statement may meet whose table changed since it was written. */
 const OUTDATED = new Set(['42P01', '42703', '42704', '3D000', '42601', '55000', '42P10']);
+
+type Isolation = 'SERIALIZABLE' | 'REPEATABLE READ' | 'READ COMMITTED';
 
 interface OpenTransaction {
   operations: DoneOperation[];
@@ -33,6 +49,7 @@ interface OpenTransaction {
   isBroken: boolean;
   /** Reads at a fixed time. */
   readonly asOf: number | undefined;
+  readonly isolation: Isolation;
   /** How far the catalog had changed when it began: it sees tables as they were then. */
   readonly catalogChanges: number;
   readonly startedAt: number;
@@ -54,6 +71,9 @@ class Client {
   readonly name: string;
   readonly session: Session;
   isBusy = false;
+  /** Cancels the statement under way. */
+  cancel: (() => void) | undefined;
+  wasCanceled = false;
   transaction: OpenTransaction | undefined;
 
   constructor(name: string, session: Session) {
@@ -83,6 +103,16 @@ export class Clients {
     else this.#begin(client, dice);
   }
 
+  /** Some client cancels its statement; one that ends a transaction is left alone. */
+  cancelSome(dice: Dice): void {
+    const client = dice.maybe(this.#clients.filter((one) => one.isBusy && one.cancel !== undefined));
+    if (!client) return;
+    this.#world.count('cancel statement');
+    this.#world.note(`${client.name} cancels`);
+    client.wasCanceled = true;
+    client.cancel?.();
+  }
+
   /** Ends every transaction; true when all clients are idle. */
   finish(): boolean {
     for (const client of this.#clients) {
@@ -106,6 +136,11 @@ export class Clients {
     ] as const);
     if (kind === 'transaction') {
       const asOf = dice.percent(10) ? this.#pastTime(dice) : undefined;
+      const isolation = dice.weighted<Isolation>([
+        [6, 'SERIALIZABLE'],
+        [2, 'REPEATABLE READ'],
+        [2, 'READ COMMITTED'],
+      ]);
       client.transaction = {
         operations: [],
         savepoints: [],
@@ -113,11 +148,12 @@ export class Clients {
         statements: 0,
         isBroken: false,
         asOf,
+        isolation,
         catalogChanges: this.#world.knownChanges,
         startedAt: this.#world.now,
       };
-      this.#world.count(asOf === undefined ? 'begin' : 'begin as of system time');
-      const sql = asOf === undefined ? 'BEGIN' : `BEGIN AS OF SYSTEM TIME ${timeSql(asOf)}`;
+      this.#world.count(asOf === undefined ? `begin ${isolation.toLowerCase()}` : 'begin as of system time');
+      const sql = asOf === undefined ? `BEGIN ISOLATION LEVEL ${isolation}` : `BEGIN AS OF SYSTEM TIME ${timeSql(asOf)}`;
       this.#run(client, sql, (result) => {
         if (result.error !== undefined) {
           client.transaction = undefined;
@@ -158,20 +194,22 @@ export class Clients {
       return;
     }
     const isWrite = transaction.asOf === undefined && dice.percent(65);
-    const operations = isWrite ? (dice.percent(25) ? this.#transfer(dice) : [this.#write(dice)]) : [this.#read(dice)];
+    const operations = isWrite ? (dice.percent(25) ? this.#transfer(dice) : [this.#write(dice)]) : [this.#read(dice, true)];
     const operation = operations[0];
     if (!operation) return;
     if (transaction.asOf !== undefined) {
-      this.#readPast(client, operation, transaction.asOf);
+      this.#readPast(client, withoutLock(operation), transaction.asOf);
       return;
     }
-    this.#world.count(`${operation.kind} in transaction`);
+    this.#world.count(`${operation.kind}${lockText(operation)} in transaction`);
+    // The snapshot that the last statement ran on.
+    const at = () => (transaction.isolation === 'SERIALIZABLE' ? undefined : client.session.transaction?.kvTxn?.readTimestamp);
     this.#inTransaction(client, transaction, operationSql(operation), (results) => {
-      transaction.operations.push(this.#done(operation, results));
+      transaction.operations.push(this.#done(operation, results, at()));
       const next = operations[1];
       if (next && results[0]?.rowCount === 1) {
         this.#inTransaction(client, transaction, operationSql(next), (more) => {
-          transaction.operations.push(this.#done(next, more));
+          transaction.operations.push(this.#done(next, more, at()));
           // Half a transfer must not commit.
           if (more[0]?.rowCount !== 1) transaction.isBroken = true;
         });
@@ -215,8 +253,10 @@ export class Clients {
         return;
       }
       const { operations } = transaction;
-      if (ts > txn.readTimestamp) this.#world.acknowledge({ ts, apply: () => this.#world.model.commit(ts, operations) });
-      else this.#checkLater(ts, operations);
+      const { model } = this.#world;
+      if (ts <= txn.readTimestamp) this.#checkLater(ts, operations);
+      else if (transaction.isolation === 'SERIALIZABLE') this.#world.acknowledge({ ts, apply: () => model.commit(ts, operations) });
+      else this.#world.acknowledge({ ts, apply: () => model.commitOnSnapshots(ts, operations) });
     });
   }
 
@@ -231,13 +271,13 @@ export class Clients {
   /** Reads of a transaction that wrote nothing hold at its read timestamp. */
   #checkLater(ts: number | undefined, operations: readonly DoneOperation[]): void {
     if (ts === undefined) return;
-    for (const { operation, given } of operations) {
+    for (const { operation, given, at = ts } of operations) {
       // A write that found nothing to write is a read too, and so gave no rows.
       const read: Operation =
         operation.kind === 'update' || operation.kind === 'delete'
           ? { kind: 'select', table: operation.table, columns: [operation.where.column], where: operation.where }
           : operation;
-      this.#pastReads.push({ operation: read, time: ts, from: ts, to: ts, given, told: 'a read-only transaction' });
+      this.#pastReads.push({ operation: read, time: at, from: at, to: at, given, told: 'a read-only transaction' });
     }
   }
 
@@ -272,16 +312,20 @@ export class Clients {
 
   #run(client: Client, sql: string, done: (outcome: { error: unknown; results: readonly StatementResult[]; stamp: Stamp }) => void): void {
     client.isBusy = true;
+    client.wasCanceled = false;
+    const controller = new AbortController();
+    client.cancel = sql === 'ROLLBACK' ? undefined : () => controller.abort(new StateError(CANCELED, 'canceled by its client'));
     const stamp: Stamp = { txns: [] };
     this.#world.note(`${client.name} > ${sql}`);
     void this.#world
-      .attributed(stamp, () => client.session.execute(sql))
+      .attributed(stamp, () => client.session.execute(sql, { signal: controller.signal }))
       .then(
         (results) => ({ error: undefined, results, stamp }),
         (error: unknown) => ({ error, results: [], stamp }),
       )
       .then((outcome) => {
         client.isBusy = false;
+        client.cancel = undefined;
         const last = outcome.results.at(-1);
         this.#world.note(`${client.name} < ${outcome.error === undefined ? `${last?.tag} ${last?.rows.length}` : tell(outcome.error)}`);
         done(outcome);
@@ -289,13 +333,14 @@ export class Clients {
   }
 
   /** What ran: with the ids that a sequence gave, which must differ and fit the rows sent. */
-  #done(operation: Operation, results: readonly StatementResult[]): DoneOperation {
+  #done(operation: Operation, results: readonly StatementResult[], at?: number): DoneOperation {
     const given = rowsOf(results);
-    if (operation.kind !== 'insert' || operation.generatesId !== true) return { operation, given };
+    const snapshot = at === undefined ? {} : { at };
+    if (operation.kind !== 'insert' || operation.generatesId !== true) return { operation, given, ...snapshot };
     const rows = (results[0]?.rows ?? []).map((row) => row.map(valueOfDatum));
     const withoutId = (list: readonly (readonly Value[])[]) => canonical(list.map((row) => row.slice(1)));
     if (withoutId(rows) !== withoutId(operation.rows)) this.#world.fail('returning', `${operationSql(operation)} returned ${given}`);
-    return { operation: { ...operation, rows }, given };
+    return { operation: { ...operation, rows }, given, ...snapshot };
   }
 
   /** A transaction, or a statement waiting for a lock, that has been open for longer than the shortest TTL may find its snapshot collected. */
@@ -308,12 +353,16 @@ export class Clients {
   #judge(client: Client, sql: string, error: unknown, changes: number): void {
     const code = codeOf(error);
     this.#world.count(`statement: ${code}`);
-    if (EXPECTED.has(code)) return;
+    if (EXPECTED.has(code) || (code === LOCK_NOT_AVAILABLE && / NOWAIT$/.test(sql))) return;
     if (OUTDATED.has(code) && changes !== this.#world.catalogChanges) return;
     this.#unexpected(client, sql, error);
   }
 
   #unexpected(client: Client, sql: string, error: unknown): void {
+    if (client.wasCanceled && codeOf(error) === CANCELED) {
+      this.#world.count('canceled statement');
+      return;
+    }
     this.#world.fail('unexpected error', `${client.name}: ${sql}\n    ${tell(error)}`, error);
   }
 
@@ -335,14 +384,19 @@ export class Clients {
     return model.tableNamesAt(NOW).filter((name) => filter(model.table(name) as TableModel));
   }
 
-  #read(dice: Dice): Operation | undefined {
+  #read(dice: Dice, mayLock = false): Operation | undefined {
     const name = dice.maybe(this.#tables(() => true));
     const table = name === undefined ? undefined : this.#world.model.table(name);
     if (name === undefined || !table) return undefined;
     const columns = table.columnsAt(NOW).map((column) => column.name);
+    const lock: RowLock | undefined =
+      mayLock && dice.percent(30)
+        ? { strength: dice.pick(['UPDATE', 'SHARE']), wait: dice.pick(['', '', 'NOWAIT', 'SKIP LOCKED']) }
+        : undefined;
+    const locking = lock && { lock };
     const index = dice.percent(40) ? dice.maybe(table.indexes.filter((one) => columns.includes(one.column))) : undefined;
-    if (index) return { kind: 'select', table: name, columns, where: someRange(dice, index.column), index: index.name };
-    return { kind: 'select', table: name, columns, where: someRange(dice, 'id') };
+    if (index) return { kind: 'select', table: name, columns, where: someRange(dice, index.column), index: index.name, ...locking };
+    return { kind: 'select', table: name, columns, where: someRange(dice, 'id'), ...locking };
   }
 
   #write(dice: Dice): Operation | undefined {
@@ -431,13 +485,21 @@ export class Clients {
             `${read.told}\n    was served below the threshold: ${this.#zones.explain(operation.table, table, read.from)}`,
           );
         }
-        const expected = model.read(operation, time);
-        if (expected !== read.given) {
-          throw new SimFailure('past read', `${read.told}\n    as of ${time} gave ${read.given}\n    expected     ${expected}`);
-        }
+        checkGiven(operation, read.given ?? '', model.read(operation, time), `as of ${time}: ${read.told}`);
       }
     }
   }
+}
+
+function withoutLock(operation: Operation): Operation {
+  if (operation.kind !== 'select') return operation;
+  const { lock: _, ...read } = operation;
+  return read;
+}
+
+function lockText(operation: Operation): string {
+  const lock = operation.kind === 'select' ? operation.lock : undefined;
+  return lock ? ` for ${lock.strength} ${lock.wait}`.trimEnd().toLowerCase() : '';
 }
 
 function someRange(dice: Dice, column: string): Where {

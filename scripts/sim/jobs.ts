@@ -59,6 +59,11 @@ export class Jobs {
     this.#done.push(listener);
   }
 
+  /** Whether some job has got on, or ended, since the last look. */
+  get hasNews(): boolean {
+    return this.#changed.size > 0;
+  }
+
   /** Whether what ran from `from` on may have met a fault, or files that a backup wrote under one and has not removed yet. */
   mayMeetDamage(from: number, to?: number): boolean {
     if (this.#world.hadFaultsSince(from, to)) return true;

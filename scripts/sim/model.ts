@@ -5,6 +5,8 @@
  *       transaction, run again here on what the model holds just below that timestamp
  *   M2  what an operation gave the client then must equal what it gives here: since every commit
  *       is validated, the transaction might as well have run whole at its commit timestamp
+ *       M4 below SERIALIZABLE each operation ran on a snapshot of its own or its transaction's: it must
+ *       equal what it gives there, and no row that it wrote or locked may have changed since
  *   M3  a name stands for different tables at different times; TRUNCATE and restores make new ones
  *
  * The model knows nothing of keys, encodings, indexes or plans: it is maps of plain rows.
@@ -112,6 +114,11 @@ export class TableModel {
     versions.push({ ts, row: this.rows.get(key) });
   }
 
+  /** When a key was last written; 0 for never. */
+  changedAt(key: string): number {
+    return this.#versions.get(key)?.at(-1)?.ts ?? 0;
+  }
+
   rowsAt(ts: number): Map<string, Row> {
     const rows = new Map<string, Row>();
     for (const [key, versions] of this.#versions) {
@@ -142,8 +149,21 @@ export interface Where {
   readonly high: number;
 }
 
+/** SELECT ... FOR, and what to do about rows that others have locked. */
+export interface RowLock {
+  readonly strength: 'UPDATE' | 'SHARE';
+  readonly wait: '' | 'NOWAIT' | 'SKIP LOCKED';
+}
+
 export type Operation =
-  | { readonly kind: 'select'; readonly table: string; readonly columns: readonly string[]; readonly where: Where; readonly index?: string }
+  | {
+      readonly kind: 'select';
+      readonly table: string;
+      readonly columns: readonly string[];
+      readonly where: Where;
+      readonly index?: string;
+      readonly lock?: RowLock;
+    }
   | {
       readonly kind: 'insert' | 'upsert';
       readonly table: string;
@@ -166,6 +186,8 @@ export type Operation =
 export interface DoneOperation {
   readonly operation: Operation;
   readonly given: string;
+  /** Below SERIALIZABLE: the snapshot that it ran on. */
+  readonly at?: number;
 }
 
 interface NameVersion {
@@ -175,6 +197,16 @@ interface NameVersion {
 
 /** The database did what the model says it must not, or did not what it must. */
 export class ModelError extends Error {}
+
+/** Throws unless an operation gave what it had to; of rows that others had locked some may be left out. */
+export function checkGiven(operation: Operation, given: string, expected: string, where: string): void {
+  const skips = operation.kind === 'select' && operation.lock?.wait === 'SKIP LOCKED';
+  const left = expected.split(' ');
+  const isRight = skips
+    ? given === '' || given.split(' ').every((row) => left.includes(row) && left.splice(left.indexOf(row), 1))
+    : given === expected;
+  if (!isRight) throw new ModelError(`${describe(operation)} ${where}\n    gave     ${given}\n    expected ${expected}`);
+}
 
 /** Rows without order, as text that can be compared. */
 export function canonical(rows: readonly (readonly Value[])[]): string {
@@ -242,11 +274,13 @@ export class Model {
     };
     for (const { operation, given } of operations) {
       const table = this.#require(operation.table, ts);
-      const expected = this.#run(operation, table, ts, table.rows, change);
-      if (expected !== given) {
-        throw new ModelError(`${describe(operation)} of the commit at ${ts}\n    gave     ${given}\n    expected ${expected}`);
-      }
+      const expected = this.#run(operation, table, ts, (one) => one.rows, change);
+      checkGiven(operation, given, expected, `of the commit at ${ts}`);
     }
+    this.#record(touched, operations, ts);
+  }
+
+  #record(touched: ReadonlyMap<TableModel, ReadonlySet<string>>, operations: readonly DoneOperation[], ts: number): void {
     for (const [table, keys] of touched) {
       for (const key of keys) table.record(key, ts);
       this.#checkConstraints(table, operations[0]?.operation.table.split('.')[0] ?? '', ts);
@@ -254,10 +288,51 @@ export class Model {
     this.appliedTo = ts;
   }
 
+  /** Applies a transaction below SERIALIZABLE at its commit timestamp (M4). */
+  commitOnSnapshots(ts: number, operations: readonly DoneOperation[]): void {
+    if (ts <= this.appliedTo) throw new ModelError(`a commit at ${ts} is told after one at ${this.appliedTo}`);
+    /** What the transaction has written so far, and since when nobody else may have. */
+    const own = new Map<TableModel, Map<string, Row | undefined>>();
+    const held = new Map<TableModel, Map<string, number>>();
+    for (const { operation, given, at = ts } of operations) {
+      const table = this.#require(operation.table, at);
+      const hold = (one: TableModel, key: string) => {
+        const keys = held.get(one) ?? new Map<string, number>();
+        held.set(one, keys);
+        if (!keys.has(key)) keys.set(key, at);
+      };
+      const rowsOf = (one: TableModel) => {
+        const rows = one.rowsAt(at);
+        for (const [key, row] of own.get(one) ?? []) {
+          if (row === undefined) rows.delete(key);
+          else rows.set(key, row);
+        }
+        return rows;
+      };
+      const change = (one: TableModel, key: string, row: Row | undefined) => {
+        const rows = own.get(one) ?? new Map<string, Row | undefined>();
+        own.set(one, rows.set(key, row));
+        hold(one, key);
+      };
+      const expected = this.#run(operation, table, at, rowsOf, change, (key) => hold(table, key));
+      checkGiven(operation, given, expected, `on the snapshot ${at} of the commit at ${ts}`);
+    }
+    for (const [table, keys] of held) {
+      for (const [key, at] of keys) {
+        const last = table.changedAt(key);
+        if (last > at)
+          throw new ModelError(`row ${key}, written or locked on the snapshot ${at} of the commit at ${ts}, was changed at ${last}`);
+      }
+    }
+    for (const [table, rows] of own) for (const [key, row] of rows) table.set(key, row);
+    this.#record(new Map([...own].map(([table, rows]) => [table, new Set(rows.keys())])), operations, ts);
+  }
+
   /** What a read gives at a time. */
   read(operation: Operation, ts: number): string {
     const table = this.#require(operation.table, ts);
-    return this.#run(operation, table, ts, table.rowsAt(ts), () => {
+    const rowsOf = (one: TableModel) => one.rowsAt(ts);
+    return this.#run(operation, table, ts, rowsOf, () => {
       throw new ModelError('a read does not write');
     });
   }
@@ -278,9 +353,12 @@ export class Model {
     operation: Operation,
     table: TableModel,
     ts: number,
-    rows: ReadonlyMap<string, Row>,
+    rowsOf: (table: TableModel) => ReadonlyMap<string, Row>,
     change: (table: TableModel, key: string, row: Row | undefined) => void,
+    lock: (key: string) => void = () => {},
   ): string {
+    // Changes show in it only where `change` makes them in the very map, or it is asked for again.
+    let rows = rowsOf(table);
     const columnOf = (name: string): ColumnModel => {
       const column = table.column(name, ts);
       if (!column) throw new ModelError(`${operation.table} has no column ${name} at ${ts}`);
@@ -296,7 +374,9 @@ export class Model {
     switch (operation.kind) {
       case 'select': {
         const columns = operation.columns.map(columnOf);
-        return canonical(matching(operation.where).map(([, row]) => columns.map((column) => shownValue(row, column))));
+        const found = matching(operation.where);
+        if (operation.lock && operation.lock.wait !== 'SKIP LOCKED') for (const [key] of found) lock(key);
+        return canonical(found.map(([, row]) => columns.map((column) => shownValue(row, column))));
       }
       case 'insert':
       case 'upsert': {
@@ -315,6 +395,7 @@ export class Model {
           for (const column of table.columnsAt(ts))
             row[column.key] = column.key in given ? (given[column.key] ?? null) : old ? shownValue(old, column) : column.default;
           change(table, key, row);
+          rows = rowsOf(table);
         }
         return canonical(operation.rows);
       }
@@ -333,21 +414,27 @@ export class Model {
         const gone = matching(operation.where);
         for (const [key, row] of gone) {
           change(table, key, undefined);
-          this.#cascade(operation.table, row, ts, change);
+          this.#cascade(operation.table, row, ts, rowsOf, change);
         }
         return canonical(gone.map(([, row]) => table.primaryKey.map((name) => row[name] ?? null)));
       }
     }
   }
 
-  #cascade(name: string, parentRow: Row, ts: number, change: (table: TableModel, key: string, row: Row | undefined) => void): void {
+  #cascade(
+    name: string,
+    parentRow: Row,
+    ts: number,
+    rowsOf: (table: TableModel) => ReadonlyMap<string, Row>,
+    change: (table: TableModel, key: string, row: Row | undefined) => void,
+  ): void {
     for (const [childName, child] of this.#childrenOf(name, ts)) {
       const { foreignKey } = child;
       if (!foreignKey?.cascades) continue;
-      for (const [key, row] of [...child.rows]) {
+      for (const [key, row] of [...rowsOf(child)]) {
         if (row[foreignKey.column] !== parentRow['id']) continue;
         change(child, key, undefined);
-        this.#cascade(childName, row, ts, change);
+        this.#cascade(childName, row, ts, rowsOf, change);
       }
     }
   }

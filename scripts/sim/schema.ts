@@ -96,6 +96,7 @@ export class Schema {
   /** Databases, each with a bank, and some first tables. */
   async start(dice: Dice): Promise<void> {
     this.#changes = this.#drawChanges(dice);
+    await this.#session.execute('SET CLUSTER SETTING sql.txn.repeatable_read_isolation.enabled = true');
     for (const database of DATABASES) {
       await this.#run(`CREATE DATABASE ${database}`, (ts) => this.#world.model.addDatabase(database, ts));
       await this.#run(`CREATE SEQUENCE ${database}.sq START 1000`, () => {});

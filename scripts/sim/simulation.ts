@@ -101,11 +101,13 @@ class Run {
 
   #drawActs(dice: Dice): [number, Act][] {
     const world = this.#world;
+    const clients: Act = (d) => this.#clients.step(d);
     const catchUp: Act = () => this.#catchUp();
     const check: Act = () => this.#check();
     return dice.swarm<Act>(
       [
-        [55, (d) => this.#clients.step(d)],
+        [55, clients],
+        [1, (d) => this.#clients.cancelSome(d)],
         [7, (d) => this.#schema.step(d)],
         [4, (d) => this.#backups.backup(d)],
         [3, (d) => this.#backups.restore(d)],
@@ -121,7 +123,7 @@ class Run {
         [8, catchUp],
         [1, check],
       ],
-      (act) => act === catchUp || act === check,
+      (act) => act === clients || act === catchUp || act === check,
     );
   }
 

@@ -18,9 +18,9 @@ export function literal(value: Value): string {
 export function operationSql(operation: Operation, asOf?: number): string {
   switch (operation.kind) {
     case 'select': {
-      const { table, columns, where, index } = operation;
+      const { table, columns, where, index, lock } = operation;
       const time = asOf === undefined ? '' : ` AS OF SYSTEM TIME ${timeSql(asOf)}`;
-      return `SELECT ${columns.join(', ')} FROM ${table}${index === undefined ? '' : `@${index}`}${time}${whereSql(where)}`;
+      return `SELECT ${columns.join(', ')} FROM ${table}${index === undefined ? '' : `@${index}`}${time}${whereSql(where)}${lock ? ` FOR ${lock.strength}${lock.wait && ` ${lock.wait}`}` : ''}`;
     }
     case 'insert':
     case 'upsert': {
