@@ -294,7 +294,9 @@ class ContextSequences implements SequenceOperations {
       'id' in ref ? snapshot.tableById(ref.id) : snapshot.requireTable(splitName(ref.name), this.#context.names).descriptor;
     if (!descriptor)
       throw new StatementError(SqlState.UndefinedTable, `relation ${'id' in ref ? `[${ref.id}]` : `"${ref.name}"`} does not exist`);
-    if (!descriptor.sequence) throw new StatementError(SqlState.WrongObjectType, `"${descriptor.name}" is not a sequence`);
+    if (!descriptor.sequence) {
+      throw new StatementError(SqlState.WrongObjectType, `"${snapshot.fullName(descriptor).join('.')}" is not a sequence`);
+    }
     return descriptor;
   }
 
@@ -328,7 +330,7 @@ class ContextSequences implements SequenceOperations {
     if (value === undefined) {
       throw new StatementError(
         SqlState.ObjectNotInPrerequisiteState,
-        `currval(): currval of sequence "${descriptor.name}" is not yet defined in this session`,
+        `currval(): currval of sequence "${this.#context.snapshotNow().fullName(descriptor).join('.')}" is not yet defined in this session`,
       );
     }
     return value;

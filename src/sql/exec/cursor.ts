@@ -8,6 +8,7 @@ import type { Datum } from '../../catalog/datum.ts';
 import { isAdmin } from '../../catalog/privileges.ts';
 import { type ColumnType, Type } from '../../catalog/type.ts';
 import type { Statement } from '../parse/ast.ts';
+import { LOCK_CLAUSES } from '../plan/locking.ts';
 import { isPlannable, planStatement } from '../plan/planner.ts';
 import type { RunContext } from './context.ts';
 import { compilePlan, runPlan } from './executor.ts';
@@ -20,8 +21,6 @@ import { insertTag, statementName } from './tags.ts';
 
 /** Plans a statement finds without making their keys: as it was prepared, and as it runs. */
 const RECENT_MAX = 4;
-
-const LOCK_CLAUSES = { update: 'FOR UPDATE', noKeyUpdate: 'FOR NO KEY UPDATE', share: 'FOR SHARE', keyShare: 'FOR KEY SHARE' } as const;
 
 /** A statement under way. */
 export interface Cursor {

@@ -109,6 +109,9 @@ export function planEnvironment(
       checkPrivilege(roles, descriptor, privilege);
       return { kind: 'table', table: descriptor, schema: schema.name, database: schema.database.name };
     },
+    requireLockable(table) {
+      if (!options.isViewText) checkPrivilege(roles, table, 'UPDATE');
+    },
     tableById(id): TableDescriptor {
       const table = snapshot.tableById(id);
       if (!table) throw new StatementError(SqlState.UndefinedTable, `relation [${id}] does not exist`);

@@ -36,6 +36,8 @@ export interface PlanEnvironment {
   resolveRelation(name: ObjectName): Relation;
   /** The same for what will be written: views and virtual tables are 42809. */
   resolveTable(name: ObjectName, privilege: 'SELECT' | 'INSERT' | 'UPDATE' | 'DELETE'): Extract<Relation, { kind: 'table' }>;
+  /** 42501 unless the user may lock rows of a table that it reads: that takes UPDATE. */
+  requireLockable(table: TableDescriptor): void;
   /** A table by its id (foreign keys); notes it as a dependency. */
   tableById(id: number): TableDescriptor;
   resolveType(name: TypeName): ColumnType | undefined;

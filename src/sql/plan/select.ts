@@ -25,7 +25,7 @@ import { mapExpr, sameExpr } from '../expr/walk.ts';
 import { columnNameOf } from './columnName.ts';
 import { planFrom } from './from.ts';
 import { Grouping } from './grouping.ts';
-import { lockTargets } from './locking.ts';
+import { lockingInside, lockTargets, notWith, refuseUnlockable } from './locking.ts';
 import { ordinalOf } from './ordinal.ts';
 import { mapPlan, type PlanColumn, type PlanNode, type SortKey } from './plan.ts';
 import type { CommonTablePlan, CommonTables, PlanContext, PlannedQuery } from './planContext.ts';
@@ -36,11 +36,12 @@ import { namedWindows, planWindows } from './window.ts';
 /** Plans a whole query expression. */
 export function planQuery(
   ctx: PlanContext,
-  query: SelectStatement,
+  written: SelectStatement,
   frame: Frame,
   ctes: CommonTables | undefined,
   desired?: readonly ColumnType[],
 ): PlannedQuery {
+  const query = lockingInside(written);
   if (query.body.kind === 'select') refuseClausesTwice(query, query.body);
   const inner = query.with ? planWith(ctx, query.with, frame, ctes) : ctes;
   // ( SELECT ... ) with nothing of its own around it.
@@ -51,9 +52,7 @@ export function planQuery(
   if (query.body.kind === 'selectCore') {
     planned = planSelectCore(ctx, query.body, query.orderBy, query.locking, frame, inner, desired);
   } else {
-    if (query.locking.length > 0 && query.body.kind !== 'select') {
-      throw new StatementError(SqlState.FeatureNotSupported, 'FOR UPDATE is not allowed with UNION, INTERSECT, EXCEPT or VALUES');
-    }
+    if (query.locking.length > 0) throw notWith(query.locking, query.body.kind === 'values' ? 'VALUES' : 'UNION/INTERSECT/EXCEPT');
     planned = planBody(ctx, query.body, frame, inner, desired);
     planned = sortOutput(ctx, planned, query.orderBy, frame, inner);
   }
@@ -267,13 +266,9 @@ function planSelectCore(
   const all = [...targets.map((target) => target.expr), ...sortExprs, ...distinctOn, ...(having ? [having] : [])];
   let order = orderBy;
   if (locking.length > 0) {
-    if (all.some((expr) => traits(expr).hasAggregates)) {
-      throw new StatementError(SqlState.FeatureNotSupported, 'FOR UPDATE is not allowed with aggregate functions');
-    }
-    if (all.some((expr) => traits(expr).hasWindows)) {
-      throw new StatementError(SqlState.FeatureNotSupported, 'FOR UPDATE is not allowed with window functions');
-    }
-    const locked = lockTargets(node, locking, core, from.columns);
+    refuseUnlockable(locking, core, all);
+    const locked = lockTargets(node, locking, from.columns);
+    for (const { targets: lockedTables } of locked) for (const { table } of lockedTables) ctx.env.requireLockable(table);
     // Sorted first, so that LIMIT bounds what is locked.
     if (orderBy.length > 0 && !sortExprs.some((expr) => traits(expr).hasGenerators)) {
       node = sortRows(node, sortExprs, orderBy);

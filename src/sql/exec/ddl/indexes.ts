@@ -152,6 +152,7 @@ export async function alterIndex(change: SchemaChange, stmt: AlterIndex): Promis
   const found = findIndex(change, stmt.index, stmt.ifExists);
   if (!found) return;
   const { table, index } = found;
+  change.check(table, 'CREATE');
   await change.awaitPending(table);
   const name = stmt.action.newName.text;
   if (name !== index.name && indexByName(table, name)) {

@@ -3,6 +3,7 @@
  * sequence is named as text or given by REGCLASS, as a column default holds it.
  */
 import { type Bytes as ByteString, utf8Decode } from '../../../base/bytes.ts';
+import { StatementError } from '../../../base/errors.ts';
 import type { Datum } from '../../../catalog/datum.ts';
 import { Type } from '../../../catalog/type.ts';
 import { Bool, Int8, Text } from '../define.ts';
@@ -21,16 +22,27 @@ function onSequence(name: string, params: readonly Param[], run: Run): Overload[
       returns: Int8,
       volatility: 'volatile',
       preferred: true,
-      asyncFn: (ctx, sequence, ...args) => run(ctx, { name: utf8Decode(sequence as ByteString) }, ...args),
+      asyncFn: (ctx, sequence, ...args) => named(name, () => run(ctx, { name: utf8Decode(sequence as ByteString) }, ...args)),
     },
     {
       name,
       params: [Type.RegClass, ...params],
       returns: Int8,
       volatility: 'volatile',
-      asyncFn: (ctx, sequence, ...args) => run(ctx, { id: sequence as number }, ...args),
+      asyncFn: (ctx, sequence, ...args) => named(name, () => run(ctx, { id: sequence as number }, ...args)),
     },
   ];
+}
+
+/** Says in an error which function it is of. */
+async function named<T>(name: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const head = `${name}(): `;
+    if (!(error instanceof StatementError) || error.message.startsWith(head)) throw error;
+    throw new StatementError(error.code, head + error.message, { detail: error.detail, hint: error.hint, cause: error });
+  }
 }
 
 const setval: Run = async (ctx, sequence, value, isCalled = true) => {
