@@ -174,6 +174,24 @@ test("a fork's clock moves alone, and waits for what falls due in the fork", asy
   await fork.close();
 });
 
+test("work in a fork does not count on its parent's clock", async ({ db, clock }) => {
+  await clock.advance('1h');
+  const fork = await db.fork();
+  assert.equal(fork.database.kv.lineage, [{ clusterId: db.database.kv.clusterId, forkedAt: clock.nowMicros() }]);
+  const seen = new Set<string>();
+  let isRunning = true;
+  const backup = fork.query("BACKUP DATABASE app INTO 'mem://fork'").finally(() => {
+    isRunning = false;
+  });
+  while (isRunning) {
+    for (const name of clock.activity.names()) seen.add(name);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  await backup;
+  assert.equal([...seen], []);
+  await fork.close();
+});
+
 test('three hundred forks alive at once, each with its own future', async (context) => {
   const { db } = context;
   await Promise.all(Array.from({ length: 300 }, (_, i) => db.query('SELECT varve_internal.create_fork($1)', [`w${i}`])));
