@@ -26,16 +26,11 @@ export interface UserInfo {
 
 const USER_NAME = /^[\p{Ll}0-9_][---\p{Ll}0-9_.]*$/u;
 const NAME_LENGTH_MAX = 63;
-/** Names that are no user's, or not to be made or changed by statements. */
-const RESERVED_NAMES: ReadonlySet<string> = new Set([PUBLIC_ROLE, NODE_USER, 'none', '']);
-
-/** The stored form: lower case. Throws 42602 for what is no user name, 42939 for a reserved one. */
+/** The stored form: lower case. Throws 42602 for what is no user name, 42939 for the server's own. */
 export function normalizeUserName(name: string): string {
   const normal = name.normalize('NFC').toLowerCase();
-  if (RESERVED_NAMES.has(normal) || normal.startsWith('pg_') || normal.startsWith('crdb_internal_')) {
-    if (normal === '') throw new StatementError(SqlState.InvalidName, '"": username is empty');
-    throw new StatementError(SqlState.ReservedName, `username "${normal}" reserved`);
-  }
+  if (normal === '') throw new StatementError(SqlState.InvalidName, '"": username is empty');
+  if (normal === NODE_USER) throw new StatementError(SqlState.ReservedName, `username "${normal}" reserved`);
   if (!USER_NAME.test(normal) || normal.length > NAME_LENGTH_MAX) {
     const what = normal.length > NAME_LENGTH_MAX ? 'username is too long' : 'username is invalid';
     throw new StatementError(SqlState.InvalidName, `"${normal}": ${what}`, {
@@ -58,8 +53,11 @@ export async function requireUser(reader: KvReader, name: string): Promise<void>
   if (!(await userExists(reader, name))) throw unknownUser(name);
 }
 
-/** `name` is normalized already. Throws 42710 when it exists already. */
+/** `name` is normalized already. Throws 42710 when it exists already, 42939 for a reserved name. */
 export async function createUser(txn: Txn, name: string, options: { isRole?: boolean } = {}): Promise<void> {
+  if (name === PUBLIC_ROLE || name === 'none' || name.startsWith('pg_') || name.startsWith('crdb_internal_')) {
+    throw new StatementError(SqlState.ReservedName, `role name "${name}" is reserved`);
+  }
   const isRole = options.isRole ?? false;
   if (await userExists(txn, name)) {
     throw new StatementError(SqlState.DuplicateObject, `a ${isRole ? 'role' : 'user'} named ${name} already exists`);

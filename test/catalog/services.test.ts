@@ -244,7 +244,11 @@ users('roles pass membership on, at any depth, without cycles', async () => {
   assert.is(await kv.run((txn) => dropUser(txn, 'staff')), true);
   assert.equal([...(await rolesOf(kv.at(kv.reading()), 'ann'))], ['ann']);
   for (const name of ['', '1 x', 'a'.repeat(64)]) assert.throws(() => normalizeUserName(name), code('42602'));
-  assert.throws(() => normalizeUserName('public'), code('42939'));
+  assert.throws(() => normalizeUserName('node'), code('42939'));
+  await rejects(
+    kv.run((txn) => createUser(txn, 'public')),
+    '42939',
+  );
 });
 
 users('grants, ALL, owners and admins', async () => {

@@ -12,10 +12,10 @@ import {
   type TypeDescriptor,
 } from '../../catalog/descriptor.ts';
 import { quoteName, quoteNames } from '../../catalog/names.ts';
+import { hasSystemPrivilege } from '../../catalog/globalPrivileges.ts';
 import { hasPrivilege, privilegesOf } from '../../catalog/privileges.ts';
 import { indexSpan } from '../../catalog/rowCodec.ts';
 import { arrayOf, type ColumnType, sqlTypeName, Type } from '../../catalog/type.ts';
-import { listUsers } from '../../catalog/users.ts';
 import { formatLocality } from '../../kv/locality.ts';
 import type { ObjectName, Show } from '../parse/ast.ts';
 import type { RunContext } from './context.ts';
@@ -28,7 +28,7 @@ import { constraintText, createSequenceText, createTableText, displayExpr } from
 import { ACCESS_COLUMNS, showAccess } from './showAccess.ts';
 import { grantColumns, showGrants } from './showGrants.ts';
 import { virtualColumnRows, virtualCreateRow, virtualNamed, virtualTableRows } from './showVirtual.ts';
-import type { HookResult, ResultColumn, StatementHooks } from './statement.ts';
+import type { HookResult, ResultColumn, SessionState, StatementHooks } from './statement.ts';
 import { columns, text, textOrNull } from './virtual/support.ts';
 
 type Of<W extends Show['what']> = Extract<Show, { what: W }>;
@@ -102,9 +102,6 @@ function columnsOf(stmt: Show): ResultColumn[] {
       return asColumns({ [isNamedTable(stmt.object) ? 'table_name' : `${stmt.object}_name`]: T.String, create_statement: T.String });
     case 'createAll':
       return asColumns({ create_statement: T.String });
-    case 'users':
-    case 'roles':
-      return asColumns({ username: T.String, options: T.String, member_of: arrayOf(T.String) });
     case 'locality':
       return asColumns({ locality: T.String });
     case 'savepointStatus':
@@ -123,6 +120,8 @@ function columnsOf(stmt: Show): ResultColumn[] {
       });
     case 'grants':
       return grantColumns(stmt.target).map((name) => ({ name, type: T.String }));
+    case 'users':
+    case 'roles':
     case 'grantsOnRole':
     case 'systemGrants':
     case 'defaultPrivileges':
@@ -164,6 +163,15 @@ async function relationsIn(context: RunContext, from: ObjectName | undefined): P
     .map((table) => ({ schema: snapshot.schemaById(database, table.schemaId)?.name ?? 'public', table }));
   const filtered = schema === undefined ? list : list.filter((one) => one.schema === schema);
   return filtered.sort((a, b) => (a.schema === b.schema ? (a.table.name < b.table.name ? -1 : 1) : a.schema < b.schema ? -1 : 1));
+}
+
+/** Every session for admins and holders of VIEWACTIVITY, one's own for others. */
+async function visibleSessions(context: RunContext): Promise<readonly SessionState[]> {
+  const roles = await context.roles();
+  const seesAll =
+    (await hasSystemPrivilege(context.reader, roles, 'VIEWACTIVITY')) ||
+    (await hasSystemPrivilege(context.reader, roles, 'VIEWACTIVITYREDACTED'));
+  return context.engine.sessions().filter((session) => seesAll || session.sessionUser === context.session.sessionUser);
 }
 
 async function rowsOf(context: RunContext, stmt: Show): Promise<Datum[][]> {
@@ -276,9 +284,6 @@ async function rowsOf(context: RunContext, stmt: Show): Promise<Datum[][]> {
         .filter(({ table }) => !table.view)
         .sort((a, b) => a.table.id - b.table.id)
         .map(({ table }) => [text(`${table.sequence ? createSequenceText(table, snapshot) : createTableText(table, snapshot)};`)]);
-    case 'users':
-    case 'roles':
-      return (await listUsers(context.reader)).map((user) => [text(user.username), text(user.options.join(', ')), user.memberOf.map(text)]);
     case 'locality': {
       const node = context.engine.kv.cluster.node(context.session.nodeId);
       return [[text(formatLocality(node.locality))]];
@@ -288,19 +293,19 @@ async function rowsOf(context: RunContext, stmt: Show): Promise<Datum[][]> {
     case 'transactionStatus':
       return [[text(context.session.transactionState)]];
     case 'sessions':
-      return context.engine
-        .sessions()
-        .map((session) => [
-          session.nodeId,
-          text(session.id),
-          text(session.user),
-          text(session.clientAddress ?? ''),
-          text(session.vars.get('application_name')),
-          text(session.activeQuery),
-          session.startedAt,
-        ]);
+      return (await visibleSessions(context)).map((session): Datum[] => [
+        session.nodeId,
+        text(session.id),
+        text(session.user),
+        text(session.clientAddress ?? ''),
+        text(session.vars.get('application_name')),
+        text(session.activeQuery),
+        session.startedAt,
+      ]);
     case 'grants':
       return showGrants(await SchemaChange.begin(context), stmt);
+    case 'users':
+    case 'roles':
     case 'grantsOnRole':
     case 'systemGrants':
     case 'defaultPrivileges':

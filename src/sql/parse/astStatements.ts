@@ -315,7 +315,8 @@ export type Show = { readonly kind: 'show'; readonly pos: number } & (
       readonly name: ObjectName;
     }
   | { readonly what: 'createAll'; readonly objects: 'tables' | 'schemas' | 'types' }
-  | { readonly what: 'users' | 'roles' | 'locality' | 'regions' | 'savepointStatus' | 'transactionStatus' | 'lastQueryStatistics' }
+  | { readonly what: 'users' | 'roles' }
+  | { readonly what: 'locality' | 'regions' | 'savepointStatus' | 'transactionStatus' | 'lastQueryStatistics' }
   | { readonly what: 'sessions' | 'statements' | 'transactions'; readonly cluster: boolean; readonly all: boolean }
   | { readonly what: 'grants'; readonly target: GrantTarget | undefined; readonly grantees: readonly Name[] }
   | { readonly what: 'grantsOnRole'; readonly roles: readonly Name[]; readonly members: readonly Name[] }

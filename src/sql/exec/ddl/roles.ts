@@ -11,7 +11,7 @@ import { StateError, StatementError } from '../../../base/errors.ts';
 import { SqlState } from '../../../base/sqlState.ts';
 import { findTimeZone, UTC } from '../../../catalog/datetime.ts';
 import { formatDatum, parseDatum } from '../../../catalog/datumText.ts';
-import { ADMIN_ROLE, isAdmin, isAlwaysAllowed, ROOT_USER } from '../../../catalog/privileges.ts';
+import { ADMIN_ROLE, isAdmin, isAlwaysAllowed, PUBLIC_ROLE, ROOT_USER } from '../../../catalog/privileges.ts';
 import { checkRoleOptions, isLoginOption, roleOptionNames, setRoleOption } from '../../../catalog/roleOptions.ts';
 import { formatVerifier, makeVerifier, parseVerifier } from '../../../catalog/scram.ts';
 import { systemTable } from '../../../catalog/systemRows.ts';
@@ -59,7 +59,8 @@ async function validUntil(change: SchemaChange, option: Option): Promise<string 
   const text = option.value && (await change.context.evalString(option.value));
   if (text === undefined) return undefined;
   const timeZone = findTimeZone(change.context.session.values.timeZone) ?? UTC;
-  return formatDatum(Type.TimestampTz, parseDatum(Type.TimestampTz, text, { timeZone }));
+  // With minutes in the offset, as CockroachDB writes it.
+  return formatDatum(Type.TimestampTz, parseDatum(Type.TimestampTz, text, { timeZone })).replace(/[+-]\d\d$/, '$&:00');
 }
 
 async function applyOptions(change: SchemaChange, username: string, options: readonly Option[]): Promise<void> {
@@ -138,7 +139,8 @@ export async function dropRole(change: SchemaChange, stmt: DropRole): Promise<vo
     }
   }
   for (const name of names) {
-    if (name === ADMIN_ROLE) throw new StatementError(SqlState.InvalidParameterValue, `cannot drop special role ${name}`);
+    if (name === ADMIN_ROLE || name === PUBLIC_ROLE)
+      throw new StatementError(SqlState.InvalidParameterValue, `cannot drop special role ${name}`);
     if (name === ROOT_USER) throw new StatementError(SqlState.InvalidParameterValue, `cannot drop special user ${name}`);
     const schedules = (await systemTable('scheduled_jobs').scan(change.txn)).filter((row) => row['owner'] === name).length;
     if (schedules > 0) {

@@ -12,7 +12,7 @@ import {
   type TableDescriptor,
   type TypeDescriptor,
 } from '../../../catalog/descriptor.ts';
-import { isAdmin, PUBLIC_ROLE } from '../../../catalog/privileges.ts';
+import { hasAnyPrivilege, hasPrivilege, isAdmin } from '../../../catalog/privileges.ts';
 import { rolesOf } from '../../../catalog/users.ts';
 import type { VirtualColumn, VirtualTable } from '../../plan/virtualTable.ts';
 import { schemaOid } from '../oids.ts';
@@ -113,11 +113,11 @@ export class CatalogView {
     return schemaOid(only && this.databases.length === 1 ? only.id : 0, name);
   }
 
-  /** True for owners, admins, and holders of any privilege on it. */
+  /** True for owners, admins, holders of any privilege on it, and of CONNECT on its database. */
   canSee(descriptor: Descriptor): boolean {
-    const { owner, grants } = descriptor.privileges;
-    if (isAdmin(this.roles) || this.roles.has(owner)) return true;
-    return grants.some((grant) => grant.grantee === PUBLIC_ROLE || this.roles.has(grant.grantee));
+    if (hasAnyPrivilege(this.roles, descriptor.privileges)) return true;
+    const database = this.snapshot.databaseById(descriptor.parentId);
+    return database !== undefined && hasPrivilege(this.roles, database.privileges, 'CONNECT');
   }
 
   /** The oid of a virtual table of pg_catalog: what classid columns hold. */

@@ -240,6 +240,7 @@ export class AccessParser extends TableDefParser {
       const word = this.label();
       if (this.recorder !== undefined) return word;
       if (word.text === 'all') this.c.accept(T.PRIVILEGES);
+      if (this.c.at(T.LParen)) this.refuse('privileges on columns');
       if (word.text !== 'system') return word;
       const privilege = this.c.label();
       if (privilege.text === 'all') this.c.accept(T.PRIVILEGES);
