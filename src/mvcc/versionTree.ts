@@ -168,6 +168,58 @@ export class VersionTree {
     return right;
   }
 
+  /** The greatest key. */
+  get lastKey(): Bytes | undefined {
+    let node = this.#root;
+    while (node instanceof Inner) node = node.children[node.children.length - 1] as Node;
+    return node.keys[node.keys.length - 1];
+  }
+
+  /** Adds keys, ascending, that all lie above lastKey, with their chains: whole leaves at a time. Cost: one descent, and the keys. */
+  append(keys: readonly Bytes[], heads: readonly Version[]): void {
+    this.#root = this.#own(this.#root);
+    /** The inner nodes at the right edge, from the root down. */
+    const edge: Inner[] = [];
+    let node = this.#root;
+    while (node instanceof Inner) {
+      const last = node.children.length - 1;
+      const child: Node = this.#own(node.children[last] as Node);
+      node.children[last] = child;
+      edge.push(node);
+      node = child;
+    }
+    let at = Math.min(NODE_MAX - node.keys.length, keys.length);
+    if (at > 0) {
+      node.keys = node.keys.concat(keys.slice(0, at));
+      node.heads = node.heads.concat(heads.slice(0, at));
+    }
+    for (; at < keys.length; at += NODE_MAX) {
+      const leaf = new Leaf(this.#epoch, keys.slice(at, at + NODE_MAX), heads.slice(at, at + NODE_MAX));
+      this.#addLast(edge, leaf, keys[at] as Bytes);
+    }
+    this.#size += keys.length;
+  }
+
+  /** Puts a node to the right of all others of its depth; `edge` stays the right edge. */
+  #addLast(edge: Inner[], node: Node, separator: Bytes): void {
+    let added = node;
+    for (let depth = edge.length - 1; depth >= 0; depth--) {
+      const parent = edge[depth] as Inner;
+      if (parent.children.length < NODE_MAX) {
+        parent.separators.push(separator);
+        parent.children.push(added);
+        return;
+      }
+      // At the right edge nodes stay full, as they do under single inserts.
+      const sibling = new Inner(this.#epoch, [], [added]);
+      edge[depth] = sibling;
+      added = sibling;
+    }
+    const root = new Inner(this.#epoch, [separator], [this.#root, added]);
+    edge.unshift(root);
+    this.#root = root;
+  }
+
   delete(key: Bytes): void {
     if (this.get(key) === undefined) return;
     this.#root = this.#deleteFrom(this.#own(this.#root), key) ?? new Leaf(this.#epoch, [], []);

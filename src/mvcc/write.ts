@@ -60,6 +60,11 @@ export function ingest(state: StoreState, run: VersionBatch, arrival: Timestamp)
   if (length === 0) return;
   const tree = ownTree(state);
   const history: { key: Bytes; version: Version }[] = [];
+  // A bulk load in key order finds nothing there, and adds whole leaves.
+  const last = tree.lastKey;
+  const isAppended = last === undefined || last < (keys[0] as Bytes);
+  const newKeys: Bytes[] = [];
+  const newHeads: Version[] = [];
   let minTs = arrival;
   let maxTs = 0 as Timestamp;
   for (let start = 0; start < length; ) {
@@ -80,7 +85,7 @@ export function ingest(state: StoreState, run: VersionBatch, arrival: Timestamp)
       if (ts < minTs) minTs = ts;
       if (ts > maxTs) maxTs = ts;
     }
-    const present = tree.get(key);
+    const present = isAppended ? undefined : tree.get(key);
     if (present !== undefined) {
       // A resumed restore delivers a piece again, or the next layer of a chain adds to the key.
       countChain(state.stats, key, present, -1);
@@ -89,9 +94,15 @@ export function ingest(state: StoreState, run: VersionBatch, arrival: Timestamp)
       head = mergeChains(present, head, state.sharedUpTo);
     }
     countChain(state.stats, key, head, 1);
-    tree.set(key, head as Version);
+    if (isAppended) {
+      newKeys.push(key);
+      newHeads.push(head as Version);
+    } else {
+      tree.set(key, head as Version);
+    }
     start = end;
   }
+  if (isAppended) tree.append(newKeys, newHeads);
   history.sort((a, b) => a.version.ts - b.version.ts);
   state.log.addIngest(
     { kind: 'ingest', span: { key: keys[0] as Bytes, endKey: nextKey(keys[length - 1] as Bytes) }, at: arrival, minTs, maxTs },

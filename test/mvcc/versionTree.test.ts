@@ -11,7 +11,7 @@ import { seededRandom } from '../../src/base/random.ts';
 import type { Span } from '../../src/base/span.ts';
 import { EVERYTHING } from '../../src/base/span.ts';
 import type { Timestamp } from '../../src/base/timestamp.ts';
-import type { Version } from '../../src/mvcc/version.ts';
+import { Version } from '../../src/mvcc/version.ts';
 import { VersionTree } from '../../src/mvcc/versionTree.ts';
 
 type Model = InstanceType<typeof sortedBtree.default<Bytes, number>>;
@@ -72,6 +72,18 @@ for (const [name, keyCount, ascending, deletePart] of [
       } else if (rare === 0) {
         const [low, high] = [keyOf(random.int(keyCount)), keyOf(random.int(keyCount))].sort() as [Bytes, Bytes];
         tree.deleteSpan({ key: low, endKey: high }, model.deleteRange(low, high, false));
+      } else if (ascending && random.int(500) === 0) {
+        // A run above every key there is, from a single one to several leaves' worth.
+        const first = Math.max(next, keyCount);
+        const keys = Array.from({ length: 1 + random.int(random.int(8) === 0 ? 5_000 : 200) }, (_, i) => keyOf(first + i));
+        next = Math.max(next, first + keys.length);
+        if ((tree.lastKey ?? '') < (keys[0] as Bytes)) {
+          tree.append(
+            keys,
+            keys.map(() => new Version(step as Timestamp, null, undefined)),
+          );
+          for (const appended of keys) model.set(appended, step);
+        }
       } else if (rare === 1) {
         family.push({ tree: tree.clone(), model: model.clone() });
         if (family.length > 5) family.shift();
