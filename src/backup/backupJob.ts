@@ -104,6 +104,8 @@ export class BackupResumer implements Resumer {
   /** Counts data files of this claim, over all its attempts. */
   #fileNumber = 0;
   #revertAttempts = 0;
+  /** An attempt of this claim has come as far as the export. */
+  #hasBegun = false;
 
   constructor(deps: BackupJobDeps, details: BackupDetails) {
     this.#deps = deps;
@@ -149,6 +151,7 @@ export class BackupResumer implements Resumer {
 
   /** This job's own manifest, complete with its checksum: a coordinator before came that far. */
   async #finishedManifest(storage: ExternalStorage, ctx: JobContext): Promise<Manifest | undefined> {
+    if (this.#isFirstAttempt(ctx)) return undefined;
     try {
       const { manifest } = await readManifest(storage, this.#details.directory, ctx.signal);
       return this.#isOwn(manifest, ctx) ? manifest : undefined;
@@ -156,6 +159,11 @@ export class BackupResumer implements Resumer {
       if (isMissing(error)) return undefined;
       throw error;
     }
+  }
+
+  /** Nobody has worked on the job before: there is nothing of it in the storage. */
+  #isFirstAttempt(ctx: JobContext): boolean {
+    return ctx.claimEpoch === 1 && !this.#hasBegun;
   }
 
   #isOwn(manifest: Manifest, ctx: JobContext): boolean {
@@ -169,9 +177,9 @@ export class BackupResumer implements Resumer {
     const claimant = this.#claimant(ctx);
     await ctx.pausepoint('backup.beforeLock');
     await ctx.checkClaim();
-    await writeLock(storage, directory, claimant, ctx.signal);
+    const isOurs = await writeLock(storage, directory, claimant, ctx.signal);
     await ctx.pausepoint('backup.afterLock');
-    await checkAlone(storage, directory, claimant, this.#deps.jobs, ctx.signal);
+    await checkAlone(storage, directory, claimant, isOurs, this.#deps.jobs, ctx.signal);
 
     const progress = await this.#export(storage, ctx);
     await ctx.pausepoint('backup.afterExport');
@@ -180,7 +188,7 @@ export class BackupResumer implements Resumer {
 
     await ctx.pausepoint('backup.beforeManifest');
     await ctx.checkClaim();
-    await checkAlone(storage, directory, claimant, this.#deps.jobs, ctx.signal);
+    await checkAlone(storage, directory, claimant, isOurs, this.#deps.jobs, ctx.signal);
     await writeManifest(storage, directory, manifest, ctx.signal);
     await ctx.pausepoint('backup.afterManifest');
     return manifest;
@@ -190,7 +198,9 @@ export class BackupResumer implements Resumer {
     const { kv, settings } = this.#deps;
     const details = this.#details;
     const owner = { clusterId: kv.clusterId, jobId: String(ctx.jobId) };
-    const found = await readNewestCheckpoint(storage, details.directory, owner, ctx.signal);
+    const isFirstAttempt = this.#isFirstAttempt(ctx);
+    this.#hasBegun = true;
+    const found = isFirstAttempt ? undefined : await readNewestCheckpoint(storage, details.directory, owner, ctx.signal);
     const done: ExportProgress = found ?? { files: [], emptySpans: [] };
     await ctx.pausepoint('backup.beforeExport');
 
@@ -210,9 +220,10 @@ export class BackupResumer implements Resumer {
           storages.set(node.id, opened);
           return opened;
         },
-        onProgress: async (progress, fraction) => {
+        onProgress: async (progress, fraction, isAll) => {
           const now = kv.clock.nowMicros();
-          if (now - checkpointAt >= settings.checkpointIntervalMicros()) {
+          // When all is there the manifest follows; until then a coordinator that goes on exports again what is newer than its checkpoint.
+          if (!isAll && now - checkpointAt >= settings.checkpointIntervalMicros()) {
             await this.#checkpoint(storage, ctx, progress, fraction * EXPORT_FRACTION);
             checkpointAt = now;
           } else {

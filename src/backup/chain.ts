@@ -23,7 +23,7 @@ import type { Timestamp } from '../base/timestamp.ts';
 import { formatUtc } from '../base/timestamp.ts';
 import type { ExternalStorage } from '../storage/externalStorage.ts';
 
-import { listIncrementals, READS_MAX } from './collection.ts';
+import { listIncrementalDirectories, READS_MAX } from './collection.ts';
 import type { Layer } from './manifest.ts';
 import { isMissing, readManifest } from './manifest.ts';
 
@@ -42,23 +42,35 @@ export interface RestorableInterval {
  * when there is no completed full in `full`; XX001, 0A000 as readManifest.
  */
 export async function loadChain(storage: ExternalStorage, full: string, signal?: AbortSignal): Promise<Chain> {
-  let first: Layer;
-  try {
-    first = await readManifest(storage, full, signal);
-  } catch (error) {
+  // Both at once; which directories are layers shows when their manifests are read.
+  const [read, listed] = await Promise.allSettled([readManifest(storage, full, signal), listIncrementalDirectories(storage, full, signal)]);
+  if (read.status === 'rejected') {
+    const error: unknown = read.reason;
     if (!isMissing(error)) throw error;
     throw new StatementError(SqlState.UndefinedFile, `no completed backup "${full}" in "${storage.uri}"`, {
       hint: 'SHOW BACKUPS IN lists the completed backups of a collection',
       cause: error,
     });
   }
+  if (listed.status === 'rejected') throw listed.reason;
+  const first = read.value;
   if (first.manifest.kind !== 'full') {
     throw new CorruptionError(SqlState.DataCorrupted, `backup "${full}" is an incremental layer where a full one belongs`, { file: full });
   }
-  const directories = await listIncrementals(storage, full, signal);
-  const layers = await mapConcurrently(directories, READS_MAX, (directory) => readManifest(storage, directory, signal));
+  const found = await mapConcurrently(listed.value, READS_MAX, (directory) => readLayer(storage, directory, signal));
+  const layers = found.filter((layer) => layer !== undefined);
   layers.sort((a, b) => a.manifest.endTime - b.manifest.endTime || (a.directory < b.directory ? -1 : 1));
   return [first, ...layers];
+}
+
+/** Undefined where there is no completed layer: a job at work, or what one left. */
+async function readLayer(storage: ExternalStorage, directory: string, signal?: AbortSignal): Promise<Layer | undefined> {
+  try {
+    return await readManifest(storage, directory, signal);
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
 }
 
 /** The newest layer: what the next incremental continues. */

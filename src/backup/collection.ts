@@ -27,6 +27,8 @@ export const LATEST_DIRECTORY = 'metadata/latest';
 const LATEST_PREFIX = `${LATEST_DIRECTORY}/LATEST-`;
 const INCREMENTALS = 'incrementals';
 const LOCK_PREFIX = 'BACKUP-LOCK-';
+/** What MANIFEST_NAME and locks begin with. */
+const CLAIM_PREFIX = 'BACKUP';
 const CHECKPOINT_PREFIX = 'progress/BACKUP-CHECKPOINT-';
 
 /** Two layers of a chain are at least this far apart, because their directories are. */
@@ -132,15 +134,20 @@ export async function listFulls(storage: ExternalStorage, signal?: AbortSignal):
 
 /** Directories of the completed incrementals on a full, oldest first. Needs `list`. */
 export async function listIncrementals(storage: ExternalStorage, full: string, signal?: AbortSignal): Promise<string[]> {
+  const directories = await listIncrementalDirectories(storage, full, signal);
+  const complete = await mapConcurrently(directories, READS_MAX, (directory) => isLayer(storage, directory, signal));
+  return directories.filter((_, index) => complete[index]);
+}
+
+/** The same with those that hold no completed layer, or none yet. Needs `list`. */
+export async function listIncrementalDirectories(storage: ExternalStorage, full: string, signal?: AbortSignal): Promise<string[]> {
   const root = `${INCREMENTALS}/${full}/`;
   const days = await storage.list(root, { delimiter: '/', signal });
   const times = (await mapConcurrently(days, READS_MAX, (day) => storage.list(day, { delimiter: '/', signal }))).flat();
-  const directories = times
+  return times
     .filter((time) => time.endsWith('/'))
     .map((time) => time.slice(0, -1))
     .filter((directory) => incrementalDirectoryTime(directory.slice(root.length)) !== undefined);
-  const complete = await mapConcurrently(directories, READS_MAX, (directory) => isLayer(storage, directory, signal));
-  return directories.filter((_, index) => complete[index]);
 }
 
 /** True when a directory holds a completed layer (C3). */
@@ -220,6 +227,20 @@ export function lockName(directory: string, jobId: string): string {
 export async function listLocks(storage: ExternalStorage, directory: string, signal?: AbortSignal): Promise<string[]> {
   const prefix = `${directory}/${LOCK_PREFIX}`;
   return (await storage.list(prefix, { signal })).map((name) => name.slice(prefix.length));
+}
+
+/** Both that can hold a directory, in one listing: locks, and a manifest with its checksum or without. */
+export async function listClaims(
+  storage: ExternalStorage,
+  directory: string,
+  signal?: AbortSignal,
+): Promise<{ readonly locks: string[]; readonly hasManifest: boolean }> {
+  const prefix = `${directory}/${LOCK_PREFIX}`;
+  const names = await storage.list(`${directory}/${CLAIM_PREFIX}`, { signal });
+  return {
+    locks: names.filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length)),
+    hasManifest: names.includes(`${directory}/${MANIFEST_NAME}`),
+  };
 }
 
 /** What a lock says of its owner. */

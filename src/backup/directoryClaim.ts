@@ -13,7 +13,7 @@ import { isTerminal } from '../jobs/jobMachine.ts';
 import type { JobRegistry } from '../jobs/registry.ts';
 import type { ExternalStorage } from '../storage/externalStorage.ts';
 
-import { decodeLock, encodeLock, listLocks, lockName, MANIFEST_NAME } from './collection.ts';
+import { decodeLock, encodeLock, listClaims, lockName, MANIFEST_NAME } from './collection.ts';
 import type { Manifest } from './manifest.ts';
 import { decodeManifest, isMissing } from './manifest.ts';
 
@@ -23,27 +23,32 @@ export interface Claimant {
   readonly nodeId: number;
 }
 
-/** Writes the claimant's lock, unless it is there. */
-export async function writeLock(storage: ExternalStorage, directory: string, claimant: Claimant, signal?: AbortSignal): Promise<void> {
+/** Writes the claimant's lock, unless it is there. True when it was not, and the storage can tell: then the file of that name is this claimant's. */
+export async function writeLock(storage: ExternalStorage, directory: string, claimant: Claimant, signal?: AbortSignal): Promise<boolean> {
   const content = encodeLock({ clusterId: claimant.clusterId, jobId: claimant.jobId, node: claimant.nodeId });
   try {
     // Without conditional create, the name alone keeps two jobs apart.
     await storage.write(lockName(directory, claimant.jobId), content, { signal, ifAbsent: storage.capabilities.conditionalCreate });
+    return storage.capabilities.conditionalCreate;
   } catch (error) {
     // This job's own, from a claim before; or one of the same id from another cluster, which checkAlone will see.
     if (!isVarveError(error) || error.code !== SqlState.DuplicateFile) throw error;
+    return false;
   }
 }
 
-/** Throws 55006 naming the other job when another one that is not terminal holds the directory, 58P02 when it holds a finished layer. */
+/** `isOurs`: as writeLock said. Throws 55006 naming the other job when another one that is not terminal holds the directory, 58P02 when it holds a finished layer. */
 export async function checkAlone(
   storage: ExternalStorage,
   directory: string,
   claimant: Claimant,
+  isOurs: boolean,
   jobs: JobRegistry,
   signal?: AbortSignal,
 ): Promise<void> {
-  for (const jobId of await listLocks(storage, directory, signal)) {
+  const { locks, hasManifest } = await listClaims(storage, directory, signal);
+  for (const jobId of locks) {
+    if (isOurs && jobId === claimant.jobId) continue;
     const name = lockName(directory, jobId);
     const lock = await readLock(storage, name, signal);
     if (lock === 'gone') continue;
@@ -63,7 +68,7 @@ export async function checkAlone(
         : `if that cluster is gone, delete the file "${name}" by hand and try again`,
     });
   }
-  const manifest = await storedManifest(storage, directory, signal);
+  const manifest = hasManifest ? await storedManifest(storage, directory, signal) : undefined;
   if (manifest !== undefined && (manifest.jobId !== claimant.jobId || manifest.clusterId !== claimant.clusterId)) {
     throw new StateError(SqlState.DuplicateFile, `backup directory "${directory}" holds a backup already`, {
       detail: `job ${manifest.jobId} of cluster ${manifest.clusterId} wrote it`,

@@ -44,8 +44,8 @@ export interface ExportLayerOptions {
   readonly newFileName: () => string;
   /** The storage as a node sees it. The caller closes it. */
   readonly storageFor: (node: ClusterNode) => ExternalStorage;
-  /** Called after each finished file, one call at a time. `fraction` is of the bytes there are. */
-  readonly onProgress: (progress: ExportProgress, fraction: number) => Promise<void>;
+  /** Called after each finished file, one call at a time. `fraction` is of the bytes there are; `isAll`: nothing is left to export. */
+  readonly onProgress: (progress: ExportProgress, fraction: number, isAll: boolean) => Promise<void>;
 }
 
 /** Exports what of the layer's spans is not done yet; returns everything. */
@@ -168,7 +168,7 @@ class Work {
         rest = exported.rest;
         this.#emptySpans.push(...exported.emptySpans);
         if (exported.file) this.#files.push({ path, locality: '', ...exported.file });
-        await this.#report();
+        await this.#report(rest.length === 0);
       }
     } catch (error) {
       if (!(error instanceof WorkerLostError)) throw error;
@@ -214,15 +214,16 @@ class Work {
     return bytes;
   }
 
-  /** Reports queue behind one another; each waits for its own. */
-  async #report(): Promise<void> {
+  /** Reports queue behind one another; each waits for its own. `isLast`: of its bundle. */
+  async #report(isLast: boolean): Promise<void> {
     const { activity } = this.#options.kv;
     const report = this.#reporting.then(() =>
       activity.during('export report', async () => {
         this.#signal.throwIfAborted();
         this.#pendingBytes = this.#bytesOf(this.#pending.map(({ span }) => span));
         const fraction = this.#totalBytes === 0 ? 1 : 1 - this.#pendingBytes / this.#totalBytes;
-        await this.#options.onProgress(this.progress, Math.max(0, fraction));
+        const isAll = isLast && this.#pending.length === 0 && this.#underWay === 1;
+        await this.#options.onProgress(this.progress, Math.max(0, fraction), isAll);
       }),
     );
     this.#reporting = report.catch(() => {});

@@ -239,7 +239,7 @@ test('a backup in a transaction keeps its directory until the transaction has en
 test('the n-th storage call fails: the job goes on by a retry, or fails and leaves nothing', async () => {
   const run = async (nth: number, isRetryable: boolean) => {
     let injector: FaultInjector | undefined;
-    const harness = await bank({ wrap: (storage) => injector?.wrap(storage) ?? storage });
+    const harness = await bank({ nodes: 2, wrap: (storage) => injector?.wrap(storage) ?? storage });
     await harness.run(FULL);
     const before = await harness.fileNames();
     await harness.put(T, new Map([[1, 'x']]));
@@ -322,7 +322,7 @@ test('a file that was stored wrong, or a manifest, never makes a success', async
 
 test('a damaged checkpoint goes too when a backup is canceled', async () => {
   let injector: FaultInjector | undefined;
-  const harness = await bank({ wrap: (storage) => injector?.wrap(storage) ?? storage });
+  const harness = await bank({ nodes: 2, wrap: (storage) => injector?.wrap(storage) ?? storage });
   const rules = [{ operations: ['write'] as const, name: /BACKUP-CHECKPOINT/, action: { kind: 'truncate', keepBytes: 20 } as const }];
   injector = new FaultInjector({ rules, random: seededRandom(7), clock: harness.clock, activity: harness.clock.activity });
   harness.jobs.pausepoints.setHook(async (name, ctx) => {
