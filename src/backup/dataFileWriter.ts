@@ -104,12 +104,12 @@ async function* encodeFile(runs: AsyncIterable<VersionRun>, options: DataFileOpt
 
   yield encodeHeader();
   for await (const run of runs) {
+    if (executor.shouldYield()) await executor.yield();
     for (let at = 0; at < run.keys.length; ) {
       at = encoder.fill(run, at);
       if (!encoder.isFull) break;
       startBlock();
       if (inFlight.length >= IN_FLIGHT_MAX) yield* await nextBlock();
-      if (executor.shouldYield()) await executor.yield();
     }
   }
   if (encoder.entryCount > 0) startBlock();
