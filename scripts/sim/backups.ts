@@ -15,7 +15,7 @@ import type { Session } from '../../src/sql/exec/session.ts';
 import type { Dice } from './dice.ts';
 import { type Jobs, STORAGE_CODES } from './jobs.ts';
 import { canonical, NOW, type TableModel } from './model.ts';
-import { DATABASES } from './schema.ts';
+import { BANK_MONEY, DATABASES } from './schema.ts';
 import { timeSql, valueOfDatum, wholeTableSql } from './sqlText.ts';
 import type { Zones } from './zones.ts';
 import { codeOf, SimFailure, settle, tell, turns, type World } from './world.ts';
@@ -66,7 +66,7 @@ export class Backups {
     this.#zones = zones;
     this.#idle = Array.from({ length: SESSIONS }, () => world.db.newSession());
     this.#checker = world.db.newSession();
-    for (const database of DATABASES) this.#collections.push({ uri: `mem://bucket/${database}`, database, tables: undefined });
+    for (const database of DATABASES) this.#collections.push({ uri: this.#newUri(database), database, tables: undefined });
     jobs.backUp = (dice) => this.#backUpBeside(dice);
     jobs.onTerminal((job) => {
       // A restore that was paused goes on after its statement has ended, so the job tells.
@@ -83,6 +83,13 @@ export class Backups {
         `layer ${details.directory} of ${details.uri}: (${details.startTime}, ${details.endTime}]${details.revisionHistory ? ` history from ${details.revisionStartTime}` : ''}`,
       );
     });
+  }
+
+  /** In memory, or in tables of the database itself. */
+  #newUri(name: string): string {
+    const isUserfile = this.#world.dice.fork(`collection ${name}`).percent(20);
+    this.#world.count(isUserfile ? 'collection in userfile' : 'collection in mem');
+    return isUserfile ? `userfile://defaultdb.public.files/${name}` : `mem://bucket/${name}`;
   }
 
   get collections(): readonly Collection[] {
@@ -147,7 +154,7 @@ export class Backups {
     const database = dice.pick(DATABASES);
     const tables = dice.shuffled(this.#world.model.tableNamesAt(NOW, database)).slice(0, dice.between(1, 3));
     if (tables.length === 0) return undefined;
-    const collection = { uri: `mem://bucket/tables${existing.length}`, database, tables };
+    const collection = { uri: this.#newUri(`tables${existing.length}`), database, tables };
     this.#collections.push(collection);
     return collection;
   }
@@ -290,6 +297,28 @@ export class Backups {
       }
       await this.#compareIndexes(`${into}.${name}`, expected, table, time, sql);
     }
+    if (!collection.tables && time >= model.completeFrom) await this.#compareOthers(database, names, time, into, sql);
+  }
+
+  /** A database's view shows its bank, its type has its values, and its sequence never gives again what a row has. */
+  async #compareOthers(database: string, names: readonly string[], time: number, into: string, sql: string): Promise<void> {
+    const { model } = this.#world;
+    const tables = names.map((name) => model.tableAt(`${database}.${name}`, time) as TableModel);
+    const given = tables.filter((table) => table.sequence !== undefined).flatMap((table) => [...table.rowsAt(time).values()]);
+    const last = Math.max(0, ...given.map((row) => Number(row['id'])));
+    const next = Number(await this.#contentOf(`SELECT nextval('${into}.public.sq')`).then((text) => text.slice(1, -1)));
+    if (next <= last) throw new SimFailure('restore equals model', `${sql}\n    sq gives ${next}, which row ${last} has or has passed`);
+    const bank = tables.find((table) => table.isBank);
+    if (!bank) return;
+    this.#world.count('view, type and sequence compared');
+    const seen = await this.#contentOf(`SELECT id, a FROM ${into}.rich`);
+    const expected = canonical(
+      [...bank.rowsAt(time).values()].filter((row) => Number(row['a']) > BANK_MONEY).map((row) => [row['id'] ?? null, row['a'] ?? null]),
+    );
+    if (seen !== expected)
+      throw new SimFailure('restore equals model', `${sql}\n    the view rich shows ${seen}\n    expected ${expected}`);
+    const mood = await this.#contentOf(`SELECT ('calm'::${into}.public.mood)::STRING`);
+    if (mood !== '["calm"]') throw new SimFailure('restore equals model', `${sql}\n    the type mood gives ${mood}`);
   }
 
   /** Every index of a restored table gives the same rows. */

@@ -222,6 +222,8 @@ export class Model {
   readonly #databases = new Map<string, number>();
   /** The timestamp of the last commit applied. */
   appliedTo = 0;
+  /** From here on every database has what it starts with. */
+  completeFrom = FOREVER;
 
   addDatabase(name: string, ts: number): void {
     this.#databases.set(name, ts);

@@ -115,8 +115,11 @@ export class Schema {
           },
         ]);
       });
+      await this.#run(`CREATE VIEW ${database}.rich AS SELECT id, a FROM ${database}.bank WHERE a > ${BANK_MONEY}`, () => {});
+      await this.#run(`CREATE TYPE ${database}.mood AS ENUM ('calm', 'cross')`, () => {});
       this.#world.catchUp();
     }
+    this.#world.model.completeFrom = this.#world.now;
     for (let i = dice.between(2, 4); i > 0; i--) {
       const made = this.#randomTable(dice, dice.pick(DATABASES));
       if (made) await this.#create(made.spec, made.families);

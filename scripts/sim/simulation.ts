@@ -13,6 +13,7 @@ import { Clients } from './clients.ts';
 import { advance, advanceBy, collectGarbage, merge, moveLease, nodes, split, startAllNodes, within } from './cluster.ts';
 import { Dice } from './dice.ts';
 import { randomFaults } from './faults.ts';
+import { Forks } from './forks.ts';
 import { Jobs } from './jobs.ts';
 import { checkCatalog, checkEngine, checkProtections, checkStorage, checkTables } from './leftovers.ts';
 import { Protections } from './protections.ts';
@@ -78,6 +79,7 @@ class Run {
   readonly #jobs: Jobs;
   readonly #backups: Backups;
   readonly #protections: Protections;
+  readonly #forks: Forks;
   readonly #checker: Session;
   readonly #acts: [weight: number, act: Act][];
 
@@ -89,6 +91,7 @@ class Run {
     this.#jobs = new Jobs(world, this.#zones, dice.fork('pausepoints'));
     this.#backups = new Backups(world, this.#jobs, this.#zones);
     this.#protections = new Protections(world, this.#zones);
+    this.#forks = new Forks(world);
     this.#checker = world.db.newSession();
     this.#acts = this.#drawActs(dice.fork('acts'));
     const { protections } = world.db.kv.gc;
@@ -120,6 +123,7 @@ class Run {
         [8, (d) => advance(world, d)],
         [1, (d) => randomFaults(world, d)],
         [2, (d) => void this.#protections.step(d)],
+        [1, (d) => within(world, this.#forks.step(d), 'a fork')],
         [8, catchUp],
         [1, check],
       ],
@@ -194,6 +198,7 @@ class Run {
       if (hour > 2) await advanceBy(world, MICROS_PER_HOUR);
     }
     await this.#check();
+    await within(world, this.#forks.end(), 'the last look at forks');
     await within(world, checkStorage(world, this.#backups, this.#jobs), 'the storage check');
     await within(world, this.#backups.restoreEverything(this.#dice.fork('end'), 2), 'the last restores');
     await this.#catchUp();
