@@ -7,6 +7,7 @@ import { ManualClock, open, type RowDifference, type Varve } from '../../src/ind
 import type { Kv } from '../../src/kv/kv.ts';
 import type { Database } from '../../src/server/database.ts';
 import { forkSides, timeSides } from '../../src/server/historyFunctions.ts';
+import { rowVersions } from '../../src/server/rowVersions.ts';
 import { type DiffSide, tableChanges } from '../../src/server/tableDiff.ts';
 
 const test = suite('server: table diff');
@@ -141,6 +142,26 @@ test('a diff looks at what changed, however many rows there are', async () => {
   assert.equal(await cost(await forkSides('t', pair, asker)), { rows: 5, keys: 15 });
   session.close();
   await fork.close();
+  await db.close();
+});
+
+test('the versions of a row cost what the row has been', async () => {
+  const db = await open({ clock: new ManualClock('2026-11-20T00:00:00Z'), seed: 'versions' });
+  await db.query('CREATE TABLE t (id INT PRIMARY KEY, v INT)');
+  await db.query('INSERT INTO t SELECT i, 0 FROM generate_series(1, 20000) AS g(i)');
+  for (let v = 1; v <= 5; v++) await db.query('UPDATE t SET v = $1 WHERE id = 700', [v]);
+  const { kv, services } = db.database;
+  const session = db.database.newSession();
+  const { descriptor: table } = (await services.catalog.current()).requireTable(['t'], session.names);
+  const counts = { keys: 0 };
+  const versions = await rowVersions(counting({ kv, at: kv.reading(), table }, counts).kv, table, [700], kv.reading());
+  assert.equal(
+    versions.map(({ row }) => row?.values.at(-1)),
+    [5, 4, 3, 2, 1, 0],
+  );
+  // Six versions, and the read that asks whether the time may be read.
+  assert.is(counts.keys, 7);
+  session.close();
   await db.close();
 });
 
