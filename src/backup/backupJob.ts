@@ -37,6 +37,7 @@ import {
   latestName,
   listCheckpoints,
   listLocks,
+  listWorkFiles,
   lockName,
   MANIFEST_CHECKSUM_NAME,
   MANIFEST_NAME,
@@ -296,8 +297,9 @@ export class BackupResumer implements Resumer {
     if (storage.capabilities.delete && storage.capabilities.list) {
       await ctx.checkClaim();
       const named = new Set(manifest.files.map((file) => `${directory}/${file.path}`));
-      for (const name of await this.#ownDataFiles(storage, ctx)) if (!named.has(name)) await storage.delete(name);
-      for (const name of await listCheckpoints(storage, directory, ctx.signal)) await storage.delete(name);
+      const { dataFiles, checkpoints } = await listWorkFiles(storage, directory, String(ctx.jobId), ctx.signal);
+      for (const name of dataFiles) if (!named.has(name)) await storage.delete(name);
+      for (const name of checkpoints) await storage.delete(name);
       await storage.delete(lockName(directory, String(ctx.jobId)));
     }
     await ctx.pausepoint('backup.afterCleanup');

@@ -274,6 +274,20 @@ export async function listCheckpoints(storage: ExternalStorage, directory: strin
   return await storage.list(`${directory}/${CHECKPOINT_PREFIX}`, { signal });
 }
 
+/** A job's data files, and everybody's checkpoints, in one listing of the layer's directory. */
+export async function listWorkFiles(
+  storage: ExternalStorage,
+  directory: string,
+  jobId: string,
+  signal?: AbortSignal,
+): Promise<{ readonly dataFiles: string[]; readonly checkpoints: string[] }> {
+  const names = await storage.list(`${directory}/`, { signal });
+  return {
+    dataFiles: names.filter((name) => name.startsWith(`${directory}/${dataFilePrefix(jobId)}`)),
+    checkpoints: names.filter((name) => name.startsWith(`${directory}/${CHECKPOINT_PREFIX}`)),
+  };
+}
+
 /** `data/1106-2-000017.vkv`: a data file within its layer's directory. */
 export function dataFileName(jobId: string, claimEpoch: number, number: number): string {
   return `${dataFilePrefix(jobId)}${claimEpoch}-${String(number).padStart(6, '0')}.vkv`;
