@@ -34,6 +34,7 @@ import {
 } from './run.ts';
 import { decodeFetched } from './scan.ts';
 import { type RowChange, type TableWriter, tableWriter } from './tableWriter.ts';
+import { tableDecoder } from './virtualColumns.ts';
 
 /** About what an index entry holds beside its columns. */
 const ENTRY_BYTES = 200;
@@ -229,7 +230,7 @@ async function fetchConflicting(
   }
   const txn = run.context.txn;
   const values = await txn.get(keys, { validated: true });
-  const decoder = rowDecoder(table, table.primaryIndex, shape.columnIds);
+  const decoder = tableDecoder(table, table.primaryIndex, shape.columnIds)(run);
   const perRow = table.families.length;
   const found: (Datum[] | undefined)[] = [];
   for (let at = 0; at < keys.length; at += perRow) {

@@ -25,6 +25,7 @@ import { asShape } from './mutate.ts';
 import { compileCondition, compileRow, type Run } from './run.ts';
 import { compileOneKey, decodeFetched, isAllPoints, lockerOf } from './scan.ts';
 import { tableWriter } from './tableWriter.ts';
+import { hasVirtual } from './virtualColumns.ts';
 
 /** All rows of one run; undefined when something has to be waited for. */
 export type NowOperator = (run: Run) => Datum[][] | undefined;
@@ -72,7 +73,7 @@ function valuesNow({ rows }: ValuesNode): NowOperator | undefined {
 /** The row of one primary key. */
 function scanNow(node: ScanNode): NowOperator | undefined {
   const { table, index } = node;
-  if (index.id !== table.primaryIndex.id || node.skipsLocked || !isAllPoints(node)) return undefined;
+  if (index.id !== table.primaryIndex.id || node.skipsLocked || !isAllPoints(node) || hasVirtual(table, node.columnIds)) return undefined;
   const keyOf = compileOneKey(node);
   if (!keyOf) return undefined;
   const codec = tableCodec(table);

@@ -14,20 +14,13 @@ import type { Span } from '../../base/span.ts';
 import type { Txn } from '../../kv/kv.ts';
 import { type Datum, compareDatums } from '../../catalog/datum.ts';
 import { columnById } from '../../catalog/descriptor.ts';
-import {
-  indexColumnIds,
-  indexSpan,
-  type RowDecoder,
-  rowDecoder,
-  spanForConstraint,
-  tableCodec,
-  type TableCodec,
-} from '../../catalog/rowCodec.ts';
+import { indexColumnIds, indexSpan, type RowDecoder, spanForConstraint, tableCodec, type TableCodec } from '../../catalog/rowCodec.ts';
 import { type Compiled, compileExpr } from '../expr/compile.ts';
 import { compileAsync, type CompiledAsync } from '../expr/compileAsync.ts';
 import { traits } from '../expr/traits.ts';
 import type { KeyAlternative, ScanNode } from '../plan/plan.ts';
 import { type Batches, evaluate, type Operator, type Run } from './run.ts';
+import { tableDecoder } from './virtualColumns.ts';
 
 const FIRST_BATCH_ROWS = 128;
 const BATCH_ROWS_MAX = 4096;
@@ -175,7 +168,7 @@ async function* readSpans(
   run: Run,
 ): Batches {
   if (rowsMax !== undefined && rowsMax <= 0) return;
-  const decoder = rowDecoder(node.table, index, columnIds);
+  const decoder = tableDecoder(node.table, index, columnIds)(run);
   const keysPerRow = decoder.isSingleKey ? 1 : node.table.families.length;
   let wanted = rowsMax ?? Number.POSITIVE_INFINITY;
   let batchRows = Math.min(wanted, FIRST_BATCH_ROWS);
@@ -228,14 +221,14 @@ export function decodeFetched(
 
 /** Looks rows up by primary keys, in their order. */
 function rowFetcher(node: ScanNode, codec: TableCodec): (primaryKeys: readonly Datum[][], run: Run) => Promise<Datum[][]> {
-  const decoder = rowDecoder(node.table, node.table.primaryIndex, node.columnIds);
+  const decoderOf = tableDecoder(node.table, node.table.primaryIndex, node.columnIds);
   const perRow = node.table.families.length;
   const options = node.isConstraint || node.skipsLocked ? { validated: node.isConstraint, unrecorded: node.skipsLocked } : undefined;
   return async (primaryKeys, run) => {
     const keys: Bytes[] = [];
     for (const primaryKey of primaryKeys) for (const key of codec.lookupKeys(primaryKey)) keys.push(key);
     const values = await run.reader.get(keys, options);
-    return decodeFetched(decoder, keys, values, perRow);
+    return decodeFetched(decoderOf(run), keys, values, perRow);
   };
 }
 

@@ -27,7 +27,7 @@ export async function disagreements(engine: EngineServices, table: TableDescript
   const writer = tableWriter(table, engine.functions);
   const problems: string[] = [];
   const wanted = new Map(table.indexes.map((index) => [index.id, new Map<Bytes, Bytes | null>()]));
-  for await (const { rows } of tableRows(run.reader, table, 1000)) {
+  for await (const { rows } of tableRows(run.reader, table, run, 1000)) {
     for (const index of table.indexes) {
       for (const row of rows) {
         const { keys, values } = writer.entriesOf(index, [row], run, new Map());

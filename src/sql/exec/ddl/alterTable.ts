@@ -124,6 +124,9 @@ async function apply(change: SchemaChange, table: TableDescriptor, action: Alter
       if (column.computeExpr === undefined) {
         throw new StatementError(SqlState.InvalidColumnDefinition, `column "${column.name}" is not a computed column`);
       }
+      if (column.isVirtual) {
+        throw new StatementError(SqlState.InvalidColumnDefinition, `column "${column.name}" is not a stored computed column`);
+      }
       builder.replaceColumn(column.id, { computeExpr: undefined });
       return change.write(builder.table);
     }

@@ -180,7 +180,7 @@ export class TableBuilder {
     const families: FamilyDescriptor[] = [...this.table.families];
     let { nextFamilyId } = this.table;
     for (const wanted of this.#families) {
-      const columnIds = wanted.columns.map((name) => this.column(name).id);
+      const columnIds = wanted.columns.map((name) => this.#storedColumn(name, 'cannot be part of a family').id);
       const name =
         wanted.name ??
         freeName(
@@ -214,6 +214,13 @@ export class TableBuilder {
   column(name: string): ColumnDescriptor {
     const column = columnByName(this.table, name);
     if (!column) throw new StatementError(SqlState.UndefinedColumn, `column "${name}" does not exist`);
+    return column;
+  }
+
+  /** A column that is in the rows. 0A000 says what a virtual one cannot do. */
+  #storedColumn(name: string, what: string): ColumnDescriptor {
+    const column = this.column(name);
+    if (column.isVirtual) throw new StatementError(SqlState.FeatureNotSupported, `virtual computed column "${name}" ${what}`);
     return column;
   }
 
@@ -267,11 +274,11 @@ export class TableBuilder {
 
   setComputed(name: string, expr: Parameters<typeof storeComputed>[1], stored: boolean): void {
     const column = this.column(name);
-    if (!stored) throw new StatementError(SqlState.FeatureNotSupported, 'virtual computed columns are not supported yet');
     if (column.defaultExpr !== undefined) {
       throw new StatementError(SqlState.InvalidTableDefinition, 'computed column cannot have default values');
     }
-    this.replaceColumn(column.id, { computeExpr: storeComputed(this.change, expr, this.table, column.type) });
+    const computeExpr = storeComputed(this.change, expr, this.table, column.type);
+    this.replaceColumn(column.id, { computeExpr, ...(!stored && { isVirtual: true }) });
   }
 
   async #addRowId(): Promise<void> {
@@ -420,6 +427,9 @@ export class TableBuilder {
       throw new StatementError(SqlState.InvalidTableDefinition, `multiple primary keys for table "${this.table.name}" are not allowed`);
     }
     const { columnIds, directions } = this.keyColumns(element.columns);
+    for (const { expr } of element.columns) {
+      if (expr.kind === 'column') this.#storedColumn(expr.parts[0]?.text ?? '', 'cannot be part of a primary key');
+    }
     for (const id of columnIds) this.replaceColumn(id, { nullable: false });
     const name = element.name?.text ?? primaryKeyName(nameStyle(this.change.context.engine.settings), this.table.name);
     this.set({ primaryIndex: { ...this.table.primaryIndex, name, columnIds, directions } });
@@ -436,7 +446,7 @@ export class TableBuilder {
     readonly state?: IndexDescriptor['state'];
   }): IndexDescriptor {
     const { columnIds, directions } = this.keyColumns(element.columns, element.name?.text);
-    const storing = element.storing.map((name) => this.column(name.text).id);
+    const storing = element.storing.map((name) => this.#storedColumn(name.text, 'cannot be stored in an index').id);
     for (const id of storing) {
       if (columnIds.includes(id) || this.table.primaryIndex.columnIds.includes(id)) {
         throw new StatementError(

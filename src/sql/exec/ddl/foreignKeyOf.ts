@@ -56,6 +56,10 @@ export function foreignKeyOf(
   const onDelete = ACTIONS[reference.onDelete];
   const onUpdate = ACTIONS[reference.onUpdate];
   for (const action of [onDelete, onUpdate]) checkAction(change, table, action, columnIds);
+  const virtual = table.columns.find((column) => column.isVirtual && columnIds.includes(column.id));
+  if (virtual) {
+    throw new StatementError(SqlState.FeatureNotSupported, `virtual column "${virtual.name}" cannot reference a foreign key`);
+  }
   // What is computed cannot be set; with its row it may go.
   if (columnIds.some((id) => table.columns.find((column) => column.id === id)?.computeExpr !== undefined)) {
     const isSet = (action: ForeignKeyAction): boolean => action === 'SET NULL' || action === 'SET DEFAULT';

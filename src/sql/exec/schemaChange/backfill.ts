@@ -61,7 +61,7 @@ export async function fillColumns(
   const plain = bare(table);
   const writer = tableWriter(plain, engine.functions);
   const positions = columnIds.map((id) => table.columns.findIndex((column) => column.id === id)).filter((position) => position >= 0);
-  for await (const { rows, next } of tableRows(txn, plain, rowsMax, from, to)) {
+  for await (const { rows, next } of tableRows(txn, plain, run, rowsMax, from, to)) {
     const changes: RowChange[] = [];
     for (const old of rows) {
       const changed = old.slice();

@@ -222,7 +222,7 @@ export class SchemaChangeResumer implements Resumer {
       await ctx.pausepoint('schemachange.afterCheckpoint');
     };
     let reached: Bytes | undefined;
-    for await (const { rows, next } of tableRows(run.reader, table, sizes.readRows, from)) {
+    for await (const { rows, next } of tableRows(run.reader, table, run, sizes.readRows, from)) {
       batch.add(table, this.#pendingIndexes(table), rows, run);
       reached = next;
       if (batch.rows >= sizes.indexRows) await flush(next);

@@ -6,9 +6,11 @@ import type { Bytes } from '../../../base/bytes.ts';
 import { prefixEnd } from '../../../base/span.ts';
 import type { Datum } from '../../../catalog/datum.ts';
 import type { TableDescriptor } from '../../../catalog/descriptor.ts';
-import { indexSpan, rowDecoder, tableCodec } from '../../../catalog/rowCodec.ts';
+import { indexSpan, tableCodec } from '../../../catalog/rowCodec.ts';
 import { rowPrefixLength } from '../../../catalog/rowDecoder.ts';
 import type { KvReader } from '../../../kv/kv.ts';
+import type { Run } from '../run.ts';
+import { tableDecoder } from '../virtualColumns.ts';
 
 /** Bytes of a piece at most, so that wide rows do not make one large. */
 const PIECE_BYTES = 4 << 20;
@@ -24,6 +26,7 @@ export interface TablePiece {
 export async function* tableRows(
   reader: KvReader,
   table: TableDescriptor,
+  run: Run,
   rowsMax: number,
   from?: Bytes,
   to?: Bytes,
@@ -31,11 +34,8 @@ export async function* tableRows(
   const whole = indexSpan(table, table.primaryIndex);
   const span = { key: whole.key, endKey: to ?? whole.endKey };
   const codec = tableCodec(table);
-  const decoder = rowDecoder(
-    table,
-    table.primaryIndex,
-    table.columns.map((column) => column.id),
-  );
+  const columnIds = table.columns.map((column) => column.id);
+  const decoder = tableDecoder(table, table.primaryIndex, columnIds)(run);
   const limit = rowsMax * table.families.length;
   for (let key: Bytes | undefined = from ?? span.key; key !== undefined && key < span.endKey; ) {
     const result = await reader.scan({ key, endKey: span.endKey }, { limit, maxBytes: PIECE_BYTES, validated: true });

@@ -17,7 +17,7 @@ import { SqlState } from '../../../base/sqlState.ts';
 import type { Datum } from '../../../catalog/datum.ts';
 import { quoteName } from '../../../catalog/names.ts';
 import type { CheckDescriptor, IndexDescriptor, TableDescriptor } from '../../../catalog/descriptor.ts';
-import { rowDecoder, tableCodec } from '../../../catalog/rowCodec.ts';
+import { tableCodec } from '../../../catalog/rowCodec.ts';
 import type { Txn } from '../../../kv/kv.ts';
 import { analyzeBool } from '../../expr/analyze.ts';
 import { compileExpr } from '../../expr/compile.ts';
@@ -26,6 +26,7 @@ import { constraintQueue, validateForeignKey } from '../foreignKeys.ts';
 import type { Run } from '../run.ts';
 import { decodeFetched } from '../scan.ts';
 import type { EngineServices } from '../statement.ts';
+import { tableDecoder } from '../virtualColumns.ts';
 import { describeRow, rowAnalysis, tableWriter } from '../tableWriter.ts';
 import { giveWay } from './backfill.ts';
 import { tableRows } from './tableRows.ts';
@@ -67,7 +68,7 @@ export async function validateRows(
   const unique = table.indexes.filter((index) => index.unique && pending.indexIds.includes(index.id));
   const lost: LostEntry[] = [];
   if (tests.length + notNull.length + unique.length > 0) {
-    for await (const { rows } of tableRows(run.reader, table, pieces.rows)) {
+    for await (const { rows } of tableRows(run.reader, table, run, pieces.rows)) {
       run.signal.throwIfAborted();
       for (const row of rows) {
         for (const { test, error } of tests) if (test(row, run.eval) === false) throw error(row);
@@ -139,7 +140,7 @@ export async function repairEntry(engine: EngineServices, table: TableDescriptor
   await txn.lock([codec.rowKey(lost.row)]);
   const keys = codec.familyKeys(lost.row);
   const values = await txn.get(keys, { validated: true });
-  const [row] = decodeFetched(rowDecoder(table, table.primaryIndex, ids), keys, values, table.families.length);
+  const [row] = decodeFetched(tableDecoder(table, table.primaryIndex, ids)(run), keys, values, table.families.length);
   if (!row) return;
   const [entry] = entriesOf(engine, table, index, [row], run);
   if (entry?.key === undefined) return;
