@@ -111,6 +111,10 @@ export function validateZone(own: ZoneConfig, effective: ZoneConfig): void {
   if ((own.rangeMinBytes === undefined) !== (own.rangeMaxBytes === undefined)) {
     refuse('range_min_bytes and range_max_bytes must be set together');
   }
+  const { voterConstraints = '[]' } = effective;
+  if (effective.numVoters === undefined && !/^[[{\s}\]]*$/.test(voterConstraints)) {
+    refuse('when voter_constraints are set, num_voters must be set as well');
+  }
   const { rangeMinBytes = 0, rangeMaxBytes = 0, gcTtlSeconds = 1, numReplicas = 1, numVoters } = effective;
   if (rangeMinBytes < 0) refuse(`RangeMinBytes ${rangeMinBytes} less than minimum allowed 0`);
   if (rangeMinBytes >= rangeMaxBytes) refuse(`RangeMinBytes ${rangeMinBytes} is greater than or equal to RangeMaxBytes ${rangeMaxBytes}`);

@@ -24,7 +24,7 @@ export function splitName(text: string): string[] {
   return parts;
 }
 
-/** Every constraint of a table with its oid, in pg_constraint's order. */
+/** A constraint with its oid. */
 export interface ConstraintInfo {
   readonly oid: number;
   readonly name: string;
@@ -35,11 +35,13 @@ export interface ConstraintInfo {
   readonly index: IndexDescriptor | undefined;
 }
 
-/** `schemaName`: where the table stands, for the oids. */
+/** Every constraint of a table but those on hidden columns alone, in pg_constraint's order. `schemaName`: where the table stands, for the oids. */
 export function constraintsOf(table: TableDescriptor, schemaName = 'public'): ConstraintInfo[] {
   const place = { databaseId: table.parentId, schemaName, tableId: table.id };
   const found: ConstraintInfo[] = [];
-  if (!table.view && !table.sequence) {
+  const isHidden = ({ columnIds }: IndexDescriptor): boolean =>
+    columnIds.every((id) => table.columns.find((column) => column.id === id)?.hidden === true);
+  if (!table.view && !table.sequence && !isHidden(table.primaryIndex)) {
     const { primaryIndex } = table;
     found.push({
       oid: primaryKeyOid(place, primaryIndex.id),
@@ -51,7 +53,7 @@ export function constraintsOf(table: TableDescriptor, schemaName = 'public'): Co
     });
   }
   for (const index of table.indexes) {
-    if (!index.unique || index.state !== 'public') continue;
+    if (!index.unique || index.state !== 'public' || isHidden(index)) continue;
     found.push({
       oid: uniqueOid(place, index.id),
       name: index.name,

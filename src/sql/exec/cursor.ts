@@ -91,6 +91,7 @@ async function openHook(ast: Statement, context: RunContext): Promise<Cursor> {
     context.transaction.flushCatalog(context.engine.catalog);
   }
   const columns = hook.columns(ast, context);
+  context.engine.features.note(ast);
   const result = await hook.run(context, ast);
   return {
     columns: result.columns ?? columns,

@@ -18,6 +18,7 @@ import { VirtualTables } from '../plan/virtualTable.ts';
 import { registerBuiltinStatements } from './builtinStatements.ts';
 import type { DroppedDataService } from './schemaChange/droppedDataService.ts';
 import type { SchemaChangeService } from './schemaChange/service.ts';
+import { FeatureUsage } from './featureUsage.ts';
 import { Session, type SessionOptions } from './session.ts';
 import { type EngineServices, type StatementContext, StatementHooks, type StatementResult } from './statement.ts';
 import { type CachedStatement, StatementCache } from './statementCache.ts';
@@ -46,6 +47,7 @@ export class SqlEngine implements EngineServices {
   readonly version: string;
   readonly functions: FunctionRegistry = new FunctionRegistry(builtinFunctions());
   readonly statements: StatementHooks = new StatementHooks();
+  readonly features: FeatureUsage = new FeatureUsage();
   readonly virtualTables: VirtualTables = new VirtualTables(builtinVirtualTables());
   /** Set by registerSchemaChanges. */
   schemaChanges: SchemaChangeService | undefined;

@@ -7,6 +7,7 @@ import type { CatalogSnapshot, NameContext, ResolvedObject } from '../../catalog
 import type { TableDescriptor, TypeDescriptor } from '../../catalog/descriptor.ts';
 import type { ObjectName, SelectStatement, TypeName } from '../parse/ast.ts';
 import { parseQuery } from '../parse/parse.ts';
+import { returnsNothing } from '../plan/from.ts';
 import { isPlannable, planStatement } from '../plan/planner.ts';
 import type { PlanColumn } from '../plan/plan.ts';
 import type { PlanEnvironment, Relation } from '../plan/planContext.ts';
@@ -15,7 +16,6 @@ import type { RunContext } from './context.ts';
 import { userType } from './userType.ts';
 import { sequenceTable } from './virtual/sequenceTable.ts';
 import { type ResolvedVirtual, resolveVirtual } from './virtual/virtualNames.ts';
-import { statementName } from './tags.ts';
 import { checkPrivilege, checkUsable } from '../../catalog/privileges.ts';
 
 const partsOf = (name: ObjectName): string[] => name.parts.map((part) => part.text);
@@ -129,10 +129,13 @@ export function planEnvironment(
     statementColumns(statement): readonly PlanColumn[] {
       if (isPlannable(statement)) return planStatement(planEnvironment(context, snapshot, roles, options), statement).columns;
       const columns = engine.statements.get(statement.kind)?.columns(statement, context);
-      if (!columns) {
-        throw new StatementError(SqlState.SyntaxError, `statement source "${statementName(statement)}" does not return any columns`);
+      if (!columns) throw returnsNothing(statement);
+      if (statement.kind === 'show' && statement.what === 'savepointStatus') {
+        throw new StatementError(SqlState.FeatureNotSupported, 'unimplemented: cannot use SHOW SAVEPOINT STATUS as a statement source');
       }
-      return columns;
+      // Its heading is for people: in a query it is the variable's name.
+      const isStatus = statement.kind === 'show' && statement.what === 'transactionStatus';
+      return isStatus ? columns.map((column) => ({ ...column, name: 'transaction_status' })) : columns;
     },
   };
 }

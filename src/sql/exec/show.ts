@@ -18,12 +18,15 @@ import { indexSpan } from '../../catalog/rowCodec.ts';
 import { arrayOf, type ColumnType, sqlTypeName, Type } from '../../catalog/type.ts';
 import { formatLocality } from '../../kv/locality.ts';
 import type { ObjectName, Show } from '../parse/ast.ts';
+import { parseStatements } from '../parse/parse.ts';
+import { printStatement } from '../parse/printer.ts';
 import type { RunContext } from './context.ts';
 import { constraintsOf } from './catalogLookup.ts';
 import { partsOf, SchemaChange } from './ddl/common.ts';
 import { createTypeText, requireUserType } from './ddl/types.ts';
 import { createViewText } from './ddl/views.ts';
 import { rangeForRowColumns, showRangeForRow, showRanges, showRangesColumns } from './rangeStatements.ts';
+import { ACTIVITY_COLUMNS, activityRows } from './showActivity.ts';
 import { constraintText, createSequenceText, createTableText, displayExpr } from './showCreate.ts';
 import { ACCESS_COLUMNS, showAccess } from './showAccess.ts';
 import { grantColumns, showGrants } from './showGrants.ts';
@@ -104,20 +107,16 @@ function columnsOf(stmt: Show): ResultColumn[] {
       return asColumns({ create_statement: T.String });
     case 'locality':
       return asColumns({ locality: T.String });
+    case 'syntax':
+      return asColumns({ field: T.String, message: T.String });
     case 'savepointStatus':
       return asColumns({ savepoint_name: T.String, is_initial_savepoint: T.Bool });
     case 'transactionStatus':
       return asColumns({ 'TRANSACTION STATUS': T.String });
     case 'sessions':
-      return asColumns({
-        node_id: T.Int8,
-        session_id: T.String,
-        user_name: T.String,
-        client_address: T.String,
-        application_name: T.String,
-        active_queries: T.String,
-        session_start: T.Timestamp,
-      });
+    case 'statements':
+    case 'transactions':
+      return asColumns(ACTIVITY_COLUMNS[stmt.what]);
     case 'grants':
       return grantColumns(stmt.target).map((name) => ({ name, type: T.String }));
     case 'users':
@@ -288,20 +287,16 @@ async function rowsOf(context: RunContext, stmt: Show): Promise<Datum[][]> {
       const node = context.engine.kv.cluster.node(context.session.nodeId);
       return [[text(formatLocality(node.locality))]];
     }
+    case 'syntax':
+      return syntaxRows(stmt.sql);
     case 'savepointStatus':
       return (context.session.transaction?.savepointNames() ?? []).map((name, i) => [text(name), i === 0]);
     case 'transactionStatus':
       return [[text(context.session.transactionState)]];
     case 'sessions':
-      return (await visibleSessions(context)).map((session): Datum[] => [
-        session.nodeId,
-        text(session.id),
-        text(session.user),
-        text(session.clientAddress ?? ''),
-        text(session.vars.get('application_name')),
-        text(session.activeQuery),
-        session.startedAt,
-      ]);
+    case 'statements':
+    case 'transactions':
+      return (await visibleSessions(context)).flatMap((session) => activityRows(session, stmt.what));
     case 'grants':
       return showGrants(await SchemaChange.begin(context), stmt);
     case 'users':
@@ -316,6 +311,18 @@ async function rowsOf(context: RunContext, stmt: Show): Promise<Datum[][]> {
       return showRangeForRow(context, stmt);
     default:
       throw new StatementError(SqlState.FeatureNotSupported, `SHOW ${stmt.what.toUpperCase()} is not supported yet`);
+  }
+}
+
+/** Each statement of a text as it prints, or what is wrong with the text. */
+function syntaxRows(sql: string): Datum[][] {
+  try {
+    return parseStatements(sql).map(({ ast }) => [text('sql'), text(printStatement(ast))]);
+  } catch (error) {
+    if (!(error instanceof StatementError)) throw error;
+    const { message, code, detail, hint } = error;
+    const parts = { error: message, code, detail, hint };
+    return Object.entries(parts).flatMap(([field, value]) => (value === undefined ? [] : [[text(field), text(value)]]));
   }
 }
 

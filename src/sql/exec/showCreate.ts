@@ -87,7 +87,8 @@ export function constraintText(table: TableDescriptor, type: 'p' | 'u' | 'c' | '
   }
   const index = type === 'p' ? table.primaryIndex : table.indexes.find((candidate) => candidate.id === id);
   if (!index) return '';
-  return `${type === 'p' ? 'PRIMARY KEY' : 'UNIQUE'} (${keyOf(table, index)})`;
+  const where = index.predicate === undefined ? '' : ` WHERE (${catalogExpr(index.predicate)})`;
+  return `${type === 'p' ? 'PRIMARY KEY' : 'UNIQUE'} (${keyOf(table, index)})${where}`;
 }
 
 /** SHOW CREATE TABLE. `name`: how the statement is to call it. */

@@ -21,6 +21,7 @@ import type { Random } from '../../base/random.ts';
 import type { Expr, Statement, TransactionModes } from '../parse/ast.ts';
 import type { FunctionRegistry } from '../expr/registry.ts';
 import type { SessionValues } from '../expr/evalContext.ts';
+import type { FeatureUsage } from './featureUsage.ts';
 import type { VirtualTables } from '../plan/virtualTable.ts';
 import type { CopyPort } from './copy/port.ts';
 import type { DroppedDataService } from './schemaChange/droppedDataService.ts';
@@ -76,6 +77,7 @@ export interface EngineServices {
   readonly version: string;
   readonly functions: FunctionRegistry;
   readonly statements: StatementHooks;
+  readonly features: FeatureUsage;
   readonly virtualTables: VirtualTables;
   /** Jobs for changes of tables with rows; without it they are done inside the statement's transaction. */
   readonly schemaChanges: SchemaChangeService | undefined;

@@ -330,6 +330,7 @@ export type Show = { readonly kind: 'show'; readonly pos: number } & (
   | { readonly what: 'ranges'; readonly target: RangesTarget; readonly options: readonly Option[] }
   | { readonly what: 'rangeForRow'; readonly table: ObjectName; readonly index: Name | undefined; readonly row: readonly Expr[] }
   | { readonly what: 'statistics'; readonly table: ObjectName }
+  | { readonly what: 'syntax'; readonly sql: string }
 );
 export type RangesTarget =
   | { readonly type: 'cluster' }

@@ -9,13 +9,24 @@ import { StatementError } from '../../base/errors.ts';
 import { SqlState } from '../../base/sqlState.ts';
 import { indexById } from '../../catalog/descriptor.ts';
 import { type ColumnType, Type, typesEquivalent } from '../../catalog/type.ts';
-import type { ColumnRef, FunctionSource, JoinSource, Name, TableAlias, TableRef, TableSource } from '../parse/ast.ts';
+import type {
+  ColumnRef,
+  FunctionSource,
+  JoinSource,
+  Name,
+  Statement,
+  StatementSource,
+  TableAlias,
+  TableRef,
+  TableSource,
+} from '../parse/ast.ts';
+import { printStatement } from '../parse/printer.ts';
 import type { TypedExpr, TypedGenerator } from '../expr/typedExpr.ts';
 import { traits } from '../expr/traits.ts';
 import { columnNameOf } from './columnName.ts';
 import { indexNamed } from './indexNamed.ts';
 import type { JoinType, PlanColumn, PlanNode, ScanNode } from './plan.ts';
-import { type CommonTables, findCommonTable, type PlanContext, type Relation } from './planContext.ts';
+import { type CommonTables, findCommonTable, type PlanContext, type PlannedQuery, type Relation } from './planContext.ts';
 import { Frame, type ScopeColumn, type ScopeTable, SelectScope } from './scope.ts';
 import { tableShape } from './tableShape.ts';
 
@@ -83,6 +94,8 @@ function planSource(
         const inner = new Frame(frame.outer);
         const query = ctx.planRows(source.statement, inner, ctes);
         noteOuter(frame, inner, false);
+        if (source.statement.kind !== 'select')
+          return withOrdinality(source, aliased(completed(ctx, source, query), query.columns, source.alias));
         return withOrdinality(source, aliased(query.node, query.columns, source.alias));
       }
       ctx.isCacheable = false;
@@ -91,6 +104,19 @@ function planSource(
     case 'join':
       return planJoin(ctx, source, frame, ctes, left);
   }
+}
+
+/** A mutation runs to its end, however many of its rows are read: it is done before the query, like one in WITH. */
+function completed(ctx: PlanContext, source: StatementSource, query: PlannedQuery): PlanNode {
+  if (query.columns.length === 0) throw returnsNothing(source.statement);
+  const cte = ctx.cteCount++;
+  ctx.prelude.push({ kind: 'cte', cte, name: source.statement.kind, node: query.node, recursive: undefined });
+  return { kind: 'cteScan', cte, name: source.statement.kind, columns: query.columns };
+}
+
+/** 42703 for a statement in brackets without rows. */
+export function returnsNothing(statement: Statement): StatementError {
+  return new StatementError(SqlState.UndefinedColumn, `statement source "${printStatement(statement)}" does not return any columns`);
 }
 
 export function isPlannable(kind: string): boolean {

@@ -184,6 +184,7 @@ export class ShowParser extends FamilyParser {
       [[T.CLUSTER, T.RANGES], () => ({ what: 'ranges', target: { type: 'cluster' }, options: this.rangeOptions() })],
       [[T.RANGE, T.FROM], () => this.rangeForRow()],
       [T.LOCALITY, () => ({ what: 'locality' })],
+      [T.SYNTAX, () => ({ what: 'syntax', sql: this.stringText() })],
       [T.REGIONS, () => ({ what: 'regions' })],
       [[T.SAVEPOINT, T.STATUS], () => ({ what: 'savepointStatus' })],
       [[T.TRANSACTION, T.STATUS], () => ({ what: 'transactionStatus' })],

@@ -370,6 +370,8 @@ function printShow(s: Extract<Statement, { kind: 'show' }>, o: PrintOptions): st
     case 'locality':
     case 'regions':
       return `SHOW ${s.what.toUpperCase()}`;
+    case 'syntax':
+      return `SHOW SYNTAX ${quoteString(s.sql)}`;
     case 'savepointStatus':
       return 'SHOW SAVEPOINT STATUS';
     case 'transactionStatus':

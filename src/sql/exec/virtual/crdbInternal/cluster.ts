@@ -12,7 +12,8 @@ import { systemJobTable } from '../../../../jobs/jobTable.ts';
 import { jobRow } from '../../../../jobs/showJobs.ts';
 import { formatLocality } from '../../../../kv/locality.ts';
 import type { CatalogView } from '../catalogView.ts';
-import { inSchema } from '../defineTable.ts';
+import { ACTIVITY_COLUMNS, runningStatement } from '../../showActivity.ts';
+import { inSchema, required } from '../defineTable.ts';
 import { visibleSessions } from '../pgCatalog/server.ts';
 
 const table = inSchema('crdb_internal');
@@ -179,7 +180,7 @@ function* sessionRows(view: CatalogView) {
       user_name: session.user,
       client_address: session.clientAddress ?? '',
       application_name: session.vars.get('application_name'),
-      active_queries: session.activeQuery,
+      active_queries: runningStatement(session),
       session_start: session.startedAt,
       database_name: session.database,
       status: session.activeQuery === '' ? 'IDLE' : 'ACTIVE',
@@ -192,6 +193,36 @@ const clusterSessions = table('cluster_sessions', SESSION_COLUMNS, sessionRows);
 const nodeSessions = table('node_sessions', SESSION_COLUMNS, function* (view) {
   for (const row of sessionRows(view)) if (row.node_id === view.context.session.nodeId) yield row;
 });
+
+const QUERY_COLUMNS = ACTIVITY_COLUMNS.statements;
+
+function* queryRows(view: CatalogView) {
+  for (const session of visibleSessions(view)) {
+    if (session.activeQuery === '') continue;
+    yield {
+      query_id: session.id,
+      node_id: session.nodeId,
+      session_id: session.id,
+      user_name: session.user,
+      start: session.transaction?.startTimestamp,
+      query: runningStatement(session),
+      client_address: session.clientAddress ?? '',
+      application_name: session.vars.get('application_name'),
+      distributed: false,
+      phase: 'executing',
+    };
+  }
+}
+
+const clusterQueries = table('cluster_queries', QUERY_COLUMNS, queryRows);
+
+const nodeQueries = table('node_queries', QUERY_COLUMNS, function* (view) {
+  for (const row of queryRows(view)) if (row.node_id === view.context.session.nodeId) yield row;
+});
+
+const featureUsage = table('feature_usage', { feature_name: required(Type.String), usage_count: required(Type.Int8) }, (view) =>
+  view.context.engine.features.entries().map(([feature_name, usage_count]) => ({ feature_name, usage_count })),
+);
 
 const clusterSettings = table(
   'cluster_settings',
@@ -260,14 +291,17 @@ const jobs = table(
 
 export const clusterTables = [
   builtinFunctions,
+  clusterQueries,
   clusterSessions,
   clusterSettings,
+  featureUsage,
   gossipLiveness,
   gossipNodes,
   jobs,
   kvNodeLiveness,
   kvNodeStatus,
   nodeBuildInfo,
+  nodeQueries,
   nodeSessions,
   ranges,
   rangesNoLeases,

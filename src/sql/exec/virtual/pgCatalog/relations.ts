@@ -12,7 +12,7 @@ import { arrayOf, type ColumnType, Type, typlenOf, typmodOf, VectorType } from '
 import { defaultOid, indexOid, schemaOid, userOid } from '../../oids.ts';
 import { catalogExpr, displayExpr, indexText } from '../../showCreate.ts';
 import { type CatalogView, schemaOwner } from '../catalogView.ts';
-import { hidden, inSchema } from '../defineTable.ts';
+import { hidden, inSchema, required } from '../defineTable.ts';
 import { collationOf, INDEX_ACCESS_METHOD } from './constants.ts';
 
 const table = inSchema('pg_catalog');
@@ -150,12 +150,16 @@ const pgClass = table(
   },
 );
 
-const pgNamespace = table('pg_namespace', { oid: Type.Oid, nspname: Type.Name, nspowner: Type.Oid, nspacl: TextArray }, function* (view) {
-  for (const nspname of view.virtualSchemas) yield { oid: view.virtualSchemaOid(nspname), nspname };
-  for (const schema of view.schemas()) {
-    yield { oid: schemaOid(schema.database.id, schema.name), nspname: schema.name, nspowner: userOid(schemaOwner(schema)) };
-  }
-});
+const pgNamespace = table(
+  'pg_namespace',
+  { oid: Type.Oid, nspname: required(Type.Name), nspowner: Type.Oid, nspacl: TextArray },
+  function* (view) {
+    for (const nspname of view.virtualSchemas) yield { oid: view.virtualSchemaOid(nspname), nspname };
+    for (const schema of view.schemas()) {
+      yield { oid: schemaOid(schema.database.id, schema.name), nspname: schema.name, nspowner: userOid(schemaOwner(schema)) };
+    }
+  },
+);
 
 /** pg_attribute.attstorage and attalign are PostgreSQL's on-disk matters: those of its types. */
 function attribute(type: ColumnType) {

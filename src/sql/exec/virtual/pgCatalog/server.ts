@@ -125,6 +125,7 @@ const pgUser = table(
   },
   async (view) =>
     (await users(view))
+      .filter((user) => !user.isRole)
       .map(roleRow)
       .filter((role) => role.rolcanlogin)
       .map((role) => ({
