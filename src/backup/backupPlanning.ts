@@ -349,11 +349,13 @@ function freshBound(kv: Kv, fresh: readonly number[], startTime: Timestamp, endT
   return threshold < startTime ? startTime : (Math.min(endTime, threshold + 1 + marginMicros) as Timestamp);
 }
 
-/** One record for the tables that continue, one for those that are new (N2). */
+/** One record for the tables that continue, one for those that are new (N2); without either, one of no table. */
 function makeHolds(deps: BackupPlanningDeps, { continuing, fresh }: SplitTables, start: Timestamp, freshStart: Timestamp): Hold[] {
   const holds: Hold[] = [];
   if (continuing.length > 0) holds.push({ id: deps.kv.ids.uuid(), ts: start, tableIds: continuing });
   if (fresh.length > 0) holds.push({ id: deps.kv.ids.uuid(), ts: freshStart, tableIds: fresh });
+  // Any record holds the schemas too, which a layer without rows also has.
+  if (holds.length === 0) holds.push({ id: deps.kv.ids.uuid(), ts: start, tableIds: [] });
   return holds;
 }
 

@@ -62,4 +62,29 @@ test('an exclusion that nothing has come of yet does no harm', async () => {
   await db.close();
 });
 
+test('a layer without rows holds its schemas, however long it waits', async () => {
+  const db = await TestDatabase.open();
+  await db.run(
+    "SET CLUSTER SETTING jobs.debug.pausepoints = 'backup.afterLock'",
+    'CREATE DATABASE d',
+    'CREATE TABLE d.t (id INT PRIMARY KEY) WITH (exclude_data_from_backup = true)',
+    'INSERT INTO d.t VALUES (1)',
+    `BACKUP TABLE d.t INTO '${COLLECTION}' WITH detached`,
+  );
+  await db.clock.advance(60 * HOUR);
+  // The catalog remembers its latest states without reading them; it must have forgotten this one.
+  for (let i = 0; i < 70; i++)
+    await db.run(`COMMENT ON DATABASE d IS '${i}'`, `ALTER TABLE d.t RENAME TO u${i}`, `ALTER TABLE d.u${i} RENAME TO t`);
+  await db.run("SET CLUSTER SETTING jobs.debug.pausepoints = ''");
+  const [job] = (await db.db.jobs.list()).filter(({ type }) => type === 'BACKUP');
+  assert.ok(job);
+  await db.db.jobs.resume(job.id);
+  const { status, error } = await db.db.jobs.wait(job.id);
+  assert.is(status, 'succeeded', error?.message);
+  await db.run('DROP DATABASE d CASCADE', 'CREATE DATABASE d', `RESTORE TABLE d.t FROM LATEST IN '${COLLECTION}'`);
+  assert.equal(await db.rows('SELECT * FROM d.t'), []);
+  assert.equal(db.db.services.protections.current(), []);
+  await db.close();
+});
+
 test.run();
