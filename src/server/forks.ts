@@ -57,14 +57,13 @@ export class Forks {
     this.#checkNew(name);
     this.#byName.set(name, undefined);
     try {
-      const fork: NamedFork = {
-        name,
-        createdAt: of.clock.nowMicros(),
-        createdBy,
-        parent: this.nameOf(of) ?? MAIN,
-        database: await of.fork({ among: this }),
-      };
+      const parent = this.nameOf(of) ?? MAIN;
+      const createdAt = of.clock.nowMicros();
+      const database = await of.fork({ among: this });
+      // What closed the main database meanwhile did not find this one.
+      if (this.#main.closing.aborted) await database.close();
       this.#main.requireOpen();
+      const fork: NamedFork = { name, database, parent, createdAt, createdBy };
       this.#byName.set(name, fork);
       fork.database.closing.addEventListener('abort', () => this.#forget(fork));
       return fork;
