@@ -38,7 +38,9 @@ const READ: readonly Privilege[] = ['SELECT'];
 
 const optional = (type: ColumnType) => ({ type, nullable: true });
 
-function systemPrivileges(privileges: readonly Privilege[]): Privileges {
+/** What admin and root hold on the system's own objects, GRANT besides; nobody else gets any. */
+function systemPrivileges(listed: readonly Privilege[]): Privileges {
+  const privileges: readonly Privilege[] = [...listed, 'GRANT' as const].sort();
   return {
     owner: 'node',
     grants: [

@@ -78,8 +78,10 @@ export class RunContext implements StatementContext {
 
   /** Every name the user goes by: itself and its roles. Admins need no look-up. */
   async roles(): Promise<ReadonlySet<string>> {
-    return isAdmin(this.user) ? new Set([this.user]) : rolesOf(this.reader, this.user);
+    this.#roles ??= isAdmin(this.user) ? new Set([this.user]) : await rolesOf(this.reader, this.user);
+    return this.#roles;
   }
+  #roles: ReadonlySet<string> | undefined;
 
   async catalog(): Promise<CatalogSnapshot> {
     const { catalog } = this.engine;

@@ -13,7 +13,7 @@ import {
 } from '../../catalog/descriptor.ts';
 import { quoteName, quoteNames } from '../../catalog/names.ts';
 import { hasSystemPrivilege } from '../../catalog/globalPrivileges.ts';
-import { hasPrivilege, privilegesOf } from '../../catalog/privileges.ts';
+import { hasAnyPrivilege, hasPrivilege } from '../../catalog/privileges.ts';
 import { indexSpan } from '../../catalog/rowCodec.ts';
 import { arrayOf, type ColumnType, sqlTypeName, Type } from '../../catalog/type.ts';
 import { formatLocality } from '../../kv/locality.ts';
@@ -157,8 +157,11 @@ async function databaseOf(
 async function relationsIn(context: RunContext, from: ObjectName | undefined): Promise<{ schema: string; table: TableDescriptor }[]> {
   const snapshot = await context.catalog();
   const { database, schema } = await databaseOf(context, from);
+  const roles = await context.roles();
+  const seesAll = hasPrivilege(roles, database.privileges, 'CONNECT');
   const list = snapshot
     .tablesOf(database.id)
+    .filter((table) => seesAll || hasAnyPrivilege(roles, table.privileges))
     .map((table) => ({ schema: snapshot.schemaById(database, table.schemaId)?.name ?? 'public', table }));
   const filtered = schema === undefined ? list : list.filter((one) => one.schema === schema);
   return filtered.sort((a, b) => (a.schema === b.schema ? (a.table.name < b.table.name ? -1 : 1) : a.schema < b.schema ? -1 : 1));
@@ -182,7 +185,7 @@ async function rowsOf(context: RunContext, stmt: Show): Promise<Datum[][]> {
     case 'databases':
       return snapshot
         .allDatabases()
-        .filter((one) => privilegesOf(one).some((privilege) => hasPrivilege(roles, one.privileges, privilege)))
+        .filter((one) => hasAnyPrivilege(roles, one.privileges))
         .map((one) => [text(one.name), text(one.privileges.owner), null, [], null, ...withComment(stmt, one.comment)]);
     case 'schemas': {
       const { database } = await databaseOf(context, stmt.from);
@@ -245,7 +248,9 @@ async function rowsOf(context: RunContext, stmt: Show): Promise<Datum[][]> {
     case 'indexes': {
       if (await virtualNamed(context, stmt.table)) return [];
       const change = await SchemaChange.begin(context);
-      return indexRows(change.table(stmt.table), stmt.withComment);
+      const table = change.table(stmt.table);
+      requireAnyPrivilege(change, table);
+      return indexRows(table, stmt.withComment);
     }
     case 'databaseIndexes': {
       const relations = await relationsIn(context, stmt.database);
@@ -255,6 +260,7 @@ async function rowsOf(context: RunContext, stmt: Show): Promise<Datum[][]> {
       if (await virtualNamed(context, stmt.table)) return [];
       const change = await SchemaChange.begin(context);
       const table = change.table(stmt.table);
+      requireAnyPrivilege(change, table);
       const types = { p: 'PRIMARY KEY', u: 'UNIQUE', c: 'CHECK', f: 'FOREIGN KEY' } as const;
       return constraintsOf(table)
         .sort((a, b) => (a.name < b.name ? -1 : 1))
@@ -330,6 +336,7 @@ function showColumns(change: SchemaChange, stmt: Extract<Show, { what: 'columns'
   const relation = change.relation(stmt.table, 'any');
   const table = relation?.descriptor;
   if (!table) return [];
+  requireAnyPrivilege(change, table);
   const indexes = table.sequence || table.view ? [] : allIndexes(table).filter((index) => index.state === 'public');
   return table.columns
     .filter((column) => column.state === 'public')
@@ -389,7 +396,7 @@ const isNamedTable = (object: Of<'create'>['object']): boolean => object === 'an
 /** 42501 for a user to whom nothing on the relation is granted. */
 function requireAnyPrivilege(change: SchemaChange, table: TableDescriptor): void {
   const { roles, context } = change;
-  if (privilegesOf(table).some((privilege) => hasPrivilege(roles, table.privileges, privilege))) return;
+  if (hasAnyPrivilege(roles, table.privileges)) return;
   throw new StatementError(SqlState.InsufficientPrivilege, `user ${context.user} has no privileges on relation ${table.name}`);
 }
 

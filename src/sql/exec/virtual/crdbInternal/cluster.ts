@@ -3,6 +3,7 @@
  */
 import { EVERYTHING } from '../../../../base/span.ts';
 import { prettyKey } from '../../../../base/prettyKey.ts';
+import { requireAnySystemPrivilege } from '../../../../catalog/globalPrivileges.ts';
 import { printSetting } from '../../../../catalog/settings.ts';
 import { indexById } from '../../../../catalog/descriptor.ts';
 import { isAdmin } from '../../../../catalog/privileges.ts';
@@ -227,14 +228,16 @@ const featureUsage = table('feature_usage', { feature_name: required(Type.String
 const clusterSettings = table(
   'cluster_settings',
   { variable: Type.String, value: Type.String, type: Type.String, public: Type.Bool, description: Type.String },
-  (view) =>
-    view.context.engine.settings.list().map(({ setting, value }) => ({
+  async (view) => {
+    await requireAnySystemPrivilege(view.context.reader, view.roles, 'MODIFYCLUSTERSETTING', 'VIEWCLUSTERSETTING');
+    return view.context.engine.settings.list().map(({ setting, value }) => ({
       variable: setting.name,
       value: printSetting(setting, value),
       type: setting.type,
       public: true,
       description: setting.description,
-    })),
+    }));
+  },
 );
 
 const sessionVariables = table('session_variables', { variable: Type.String, value: Type.String, hidden: Type.Bool }, (view) => {
