@@ -7,6 +7,7 @@ import type { Bytes } from '../base/bytes.ts';
 import type { Timestamp } from '../base/timestamp.ts';
 import type { KvCore } from './core.ts';
 import type { RetryError } from '../base/errors.ts';
+import type { IndexStore } from './keyspace.ts';
 import type { ReadSet } from './readSet.ts';
 import { readSetExpiredError } from './retryErrors.ts';
 
@@ -23,8 +24,12 @@ export function expiredReads({ gc, keyspace }: KvCore, reads: ReadSet): RetryErr
 /** The same for keys that are to be asked for changes since `ts`. */
 export function expiredKeys({ gc, keyspace }: KvCore, keys: readonly Bytes[], ts: Timestamp): RetryError | undefined {
   if (keys.length === 0 || gc.thresholds.isReadableEverywhere(ts)) return undefined;
+  let known: IndexStore | undefined;
   for (const key of keys) {
     const entry = keyspace.find(key);
+    // Neighbours are mostly of one index.
+    if (entry === known) continue;
+    known = entry;
     if (entry === undefined || gc.thresholds.isReadable(entry.tableId, ts, entry.indexId)) continue;
     return readSetExpiredError(entry.tableId, ts, gc.thresholds.of(entry.tableId, entry.indexId));
   }
