@@ -191,9 +191,14 @@ export class CatalogSnapshot {
       if (schema) return { schema, name };
       const database = this.database(first);
       if (database) return { schema: this.requireSchema(database, 'public'), name };
-      throw new StatementError(SqlState.InvalidSchemaName, `unknown schema "${first}"`, {
-        detail: `neither a schema of database "${context.currentDatabase}" nor a database has this name`,
-      });
+      throw new StatementError(
+        SqlState.InvalidSchemaName,
+        `cannot create "${parts.join('.')}" because the target database or schema does not exist`,
+        {
+          detail: `"${first}" is neither a schema of database "${context.currentDatabase}" nor a database`,
+          hint: 'verify that the current database and search_path are valid and/or the target database exists',
+        },
+      );
     }
     if (parts.length === 3) return { schema: this.requireSchema(this.requireDatabase(first), second), name };
     throw new StatementError(SqlState.SyntaxError, `name has too many parts: ${parts.join('.')}`);

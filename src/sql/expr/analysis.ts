@@ -113,12 +113,12 @@ export function typeAlike(
   return { exprs: exprs.map((expr) => castTo(expr as TypedExpr, type)), type };
 }
 
-/** The string constants of COALESCE that are no value of its type say which construct wanted them. */
+/** The string constants of COALESCE and IFNULL that are no value of its type say which construct wanted them. */
 function literalAs(analysis: Analysis, ast: Expr, type: ColumnType, what: string): TypedExpr {
   try {
     return analysis.type(ast, type);
   } catch (error) {
-    if (!isVarveError(error) || what !== 'COALESCE') throw error;
+    if (!isVarveError(error) || (what !== 'COALESCE' && what !== 'IFNULL')) throw error;
     throw new StatementError(error.code, `incompatible ${what} expressions: ${error.message}`, { location: { position: ast.pos + 1 } });
   }
 }

@@ -192,7 +192,7 @@ function analyze(analysis: Analysis, node: ast.Expr, desired: ColumnType | undef
     case 'case':
       return caseExpr(analysis, node, desired);
     case 'coalesce': {
-      const { exprs, type } = typeAlike(analysis, node.args, desired, 'COALESCE');
+      const { exprs, type } = typeAlike(analysis, node.args, desired, node.isIfNull ? 'IFNULL' : 'COALESCE');
       return { kind: 'coalesce', type, args: exprs };
     }
     case 'nullIf':

@@ -2,10 +2,11 @@
  * Typing of operators: comparisons, arithmetic and the other binary ones, ANY and ALL, LIKE.
  */
 import { assert } from '../../base/assert.ts';
-import { isVarveError, type StatementError } from '../../base/errors.ts';
+import { isVarveError, StatementError } from '../../base/errors.ts';
 import { SqlState } from '../../base/sqlState.ts';
 import { arrayOf, type ColumnType, familyName, Type, tupleOf } from '../../catalog/type.ts';
 import type * as ast from '../parse/ast.ts';
+import { printExpr } from '../parse/printer.ts';
 import { alignForComparison, type Analysis, NULL, typeAlike } from './analysis.ts';
 import { ambiguousBinary, notSupported, unsupportedBinary, unsupportedComparison, unsupportedUnary } from './errors.ts';
 import { binaryOverloads, unaryOverloads } from './operators/index.ts';
@@ -167,7 +168,7 @@ export function analyzeQuantified(analysis: Analysis, node: ast.QuantifiedExpr):
   if (!element) throw unsupportedComparison(operatorText, left.type, right.type, node.pos);
   if (isComparison(node.op)) {
     const aligned = alignForComparison(left, stand(element));
-    if (!aligned) throw unsupportedComparison(operatorText, left.type, right.type, node.pos);
+    if (!aligned) throw unsupportedQuantified(node, operatorText, left.type, element);
     const [, alignedRight] = aligned;
     const cast: TypedExpr =
       alignedRight.type === element ? right : { kind: 'cast', type: arrayOf(alignedRight.type), operand: right, context: 'explicit' };
@@ -185,6 +186,18 @@ export function analyzeQuantified(analysis: Analysis, node: ast.QuantifiedExpr):
   return isNegated ? negate(result) : result;
 }
 
+/** Constants are shown as they are, anything else by its type; a subquery is a set of tuples. */
+function unsupportedQuantified(node: ast.QuantifiedExpr, op: string, left: ColumnType, element: ColumnType): StatementError {
+  if (node.right.kind === 'array' && node.left.kind === 'number') {
+    return new StatementError(
+      SqlState.InvalidParameterValue,
+      `unsupported comparison operator: ${printExpr(node.left)} ${op} ${printExpr(node.right)}`,
+      { location: { position: node.pos + 1 } },
+    );
+  }
+  return unsupportedComparison(op, left, node.right.kind === 'subquery' ? tupleOf([element]) : arrayOf(element), node.pos);
+}
+
 function quantifiedOperands(analysis: Analysis, node: ast.QuantifiedExpr): [TypedExpr, TypedExpr] {
   if (node.right.kind === 'subquery') {
     const subquery = planSubquery(analysis, node.right.query, 'array', node.pos);
@@ -195,7 +208,8 @@ function quantifiedOperands(analysis: Analysis, node: ast.QuantifiedExpr): [Type
     const [left, ...elements] = exprs as [TypedExpr, ...TypedExpr[]];
     return [left, { kind: 'array', type: arrayOf(type), elements }];
   }
-  const rightIsUntyped = analysis.untyped(node.right) !== undefined;
+  const isAllNull = node.right.kind === 'array' && node.right.elements.every((element) => element.kind === 'null');
+  const rightIsUntyped = isAllNull || analysis.untyped(node.right) !== undefined;
   if (analysis.untyped(node.left) === undefined || rightIsUntyped) {
     const left = analysis.type(node.left);
     const isElement = left.type.family !== 'array' && left.type.family !== 'unknown';

@@ -335,6 +335,7 @@ export interface CaseExpr {
 /** COALESCE and IFNULL. */
 export interface CoalesceExpr {
   readonly kind: 'coalesce';
+  readonly isIfNull?: boolean;
   readonly args: readonly Expr[];
   readonly pos: number;
 }

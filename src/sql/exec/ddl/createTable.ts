@@ -175,16 +175,27 @@ export class TableBuilder {
     }
   }
 
+  #namesOf(family: FamilyDescriptor): string[] {
+    return this.table.columns.filter((column) => family.columnIds.includes(column.id)).map((column) => column.name);
+  }
+
   /** Settles families: columns in none join the first. */
   finish(): void {
     const families: FamilyDescriptor[] = [...this.table.families];
     let { nextFamilyId } = this.table;
+    const inFamilies = new Set([
+      ...this.#families.flatMap((wanted) => wanted.columns),
+      ...families.flatMap((family) => this.#namesOf(family)),
+    ]);
+    const others = this.table.columns.filter((column) => !inFamilies.has(column.name) && !column.isVirtual).map((column) => column.name);
     for (const wanted of this.#families) {
+      // The first one takes what is in none, and is named after that too.
+      const named = families.length === 0 ? [...wanted.columns, ...others] : wanted.columns;
       const columnIds = wanted.columns.map((name) => this.#storedColumn(name, 'cannot be part of a family').id);
       const name =
         wanted.name ??
         freeName(
-          `fam_${nextFamilyId}_${wanted.columns.join('_')}`,
+          `fam_${nextFamilyId}_${named.join('_')}`,
           families.map((family) => family.name),
         );
       const known = families.findIndex((family) => family.name === name);

@@ -171,7 +171,7 @@ function parseSpecialCall(c: Cursor): Expr | undefined {
       const isIfNull = c.next().type === T.IFNULL;
       const args = parseArgs(c);
       if (args.length === 0 || (isIfNull && args.length !== 2)) throw c.error(c.peek(-1));
-      return { kind: 'coalesce', args, pos };
+      return { kind: 'coalesce', ...(isIfNull && { isIfNull }), args, pos };
     }
     case T.NULLIF: {
       c.index++;

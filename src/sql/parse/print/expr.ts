@@ -145,7 +145,7 @@ function printBare(expr: Expr, o: PrintOptions): string {
       return `CASE${operand}${whens}${expr.otherwise === undefined ? '' : ` ELSE ${p(expr.otherwise)}`} END`;
     }
     case 'coalesce':
-      return `COALESCE(${printExprs(expr.args, o)})`;
+      return `${expr.isIfNull ? 'IFNULL' : 'COALESCE'}(${printExprs(expr.args, o)})`;
     case 'nullIf':
       return `NULLIF(${p(expr.left)}, ${p(expr.right)})`;
     case 'if':
