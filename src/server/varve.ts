@@ -16,6 +16,7 @@ import { asOfValue } from '../sql/exec/asOf.ts';
 import { splitName } from '../sql/exec/catalogLookup.ts';
 import type { ExecuteOptions, PreparedStatement, Session, SessionOptions } from '../sql/exec/session.ts';
 import type { Notice, ResultColumn, StatementResult } from '../sql/exec/statement.ts';
+import { loadServerCerts } from './certs.ts';
 import { Database } from './database.ts';
 import { explainTableGc, type TableGcExplanation } from './gcStatus.ts';
 import { forkSides, timeSides } from './historyFunctions.ts';
@@ -317,11 +318,17 @@ export class Varve {
     return await explainTableGc(this.database.kv, this.database.jobs, snapshot, descriptor.id);
   }
 
-  /** Listens for Postgres clients on a loopback address; port 0 (the default) picks a free one. */
-  async listen(options: { host?: string; port?: number } = {}): Promise<RunningPgServer & { readonly url: string }> {
+  /**
+   * Listens for Postgres clients; port 0 (the default) picks a free one. Without `certsDir` on a
+   * loopback address only (28000), where everybody is let in; with it over TLS, by certificate or password.
+   */
+  async listen(options: { host?: string; port?: number; certsDir?: string } = {}): Promise<RunningPgServer & { readonly url: string }> {
     this.database.requireOpen();
-    const server = await startPgServer(this.database, { host: options.host ?? '127.0.0.1', port: options.port ?? 0 });
-    return Object.assign(server, { url: `postgresql://root@${server.host}:${server.port}/defaultdb?sslmode=disable` });
+    const { host = '127.0.0.1', port = 0, certsDir } = options;
+    const certs = certsDir === undefined ? undefined : await loadServerCerts(certsDir);
+    const server = await startPgServer(this.database, { host, port, ...(certs && { certs }) });
+    const mode = certs ? 'verify-full' : 'disable';
+    return Object.assign(server, { url: `postgresql://root@${server.host}:${server.port}/defaultdb?sslmode=${mode}` });
   }
 
   async close(): Promise<void> {

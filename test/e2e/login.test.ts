@@ -14,6 +14,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 
 import { main } from '../../src/cli/main.ts';
+import { open } from '../../src/index.ts';
 import { loadServerCerts } from '../../src/server/certs.ts';
 import { Database } from '../../src/server/database.ts';
 import { startHttpServer } from '../../src/server/httpServer.ts';
@@ -159,6 +160,39 @@ test('defaults of the role hold where the client asks for nothing else', async (
   assert.equal(rows, [{ zone: 'Europe/Berlin', name: 'mine' }]);
   await client.end();
   assert.match(await refused(context, { user: 'ann', password: 'secret', options: '-c role=root' }), /^55P02/);
+});
+
+test('a client that has not logged in cannot fill the memory', async (context) => {
+  const socket = connect(context.open.port, '127.0.0.1');
+  socket.on('error', () => undefined);
+  const parameters = Buffer.from('user\0ann\0\0', 'latin1');
+  const startup = Buffer.alloc(8);
+  startup.writeInt32BE(8 + parameters.length, 0);
+  startup.writeInt32BE(196608, 4);
+  socket.write(Buffer.concat([startup, parameters]));
+  await once(socket, 'data');
+  socket.write(Buffer.from('7004000000', 'hex'));
+  const [answer] = await once(socket, 'data');
+  assert.match(String(answer), 'exceeds the maximum');
+  socket.destroy();
+});
+
+test('a password is in no list of statements', async (context) => {
+  const client = await connected(context, { user: 'root' }, 'root');
+  const { rows } = await client
+    .query("ALTER USER bare PASSWORD 'hush'; PREPARE p AS ALTER USER bare PASSWORD 'hush'; SELECT statement FROM pg_prepared_statements")
+    .then((results) => (results as unknown as pg.QueryResult[]).at(-1) as pg.QueryResult);
+  assert.not.match(JSON.stringify(rows), 'hush');
+  await client.end();
+});
+
+test('the library listens with certificates too', async (context) => {
+  const db = await open({ seed: 'listen' });
+  const server = await db.listen({ certsDir: context.certs });
+  assert.match(server.url, /sslmode=verify-full$/);
+  assert.match(await refused(context, { user: 'root', password: 'x', port: server.port }), /^28P01/);
+  await server.close();
+  await db.close();
 });
 
 /** Sends bytes, gives what comes back until the server closes. */

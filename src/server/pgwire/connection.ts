@@ -22,7 +22,7 @@
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 
-import { isVarveError, StateError, StatementError, VarveError } from '../../base/errors.ts';
+import { StateError, StatementError, VarveError } from '../../base/errors.ts';
 import { SqlState } from '../../base/sqlState.ts';
 import type { Datum } from '../../catalog/datum.ts';
 import type { TextContext } from '../../catalog/datumText.ts';
@@ -32,10 +32,11 @@ import type { PortalResult, Session, SessionOptions } from '../../sql/exec/sessi
 import type { Notice, ResultColumn, StatementResult } from '../../sql/exec/statement.ts';
 import { userTypeOfOid } from '../../sql/exec/oidNames.ts';
 import { textContextOf } from '../../sql/exec/textContext.ts';
-import { MessageWriter, type ReportFields } from './backendMessages.ts';
+import { MessageWriter } from './backendMessages.ts';
 import { CopyStream } from './copyStream.ts';
-import { type FrontendMessage, MessageReader, type WireFormat } from './frontendMessages.ts';
+import { type FrontendMessage, MESSAGE_BYTES_MAX, MessageReader, type WireFormat } from './frontendMessages.ts';
 import type { LoginChannel } from './login.ts';
+import { reportOf } from './reports.ts';
 import { startupSession } from './startup.ts';
 import { clientCertificate } from './tls.ts';
 import { decodeParameter, rowDescriptionOf, formatAt, type RowEncoder, rowEncoder } from './wireValues.ts';
@@ -57,6 +58,8 @@ export interface ConnectionHost {
 const FLUSH_BYTES = 64 * 1024;
 /** What a client may send ahead of the message that is being handled; beyond it the socket is not read. */
 const AHEAD_BYTES_MAX = 1024 * 1024;
+/** A message of a client that has not logged in: no password is longer, and nobody unknown fills the memory. */
+const LOGIN_BYTES_MAX = 64 * 1024;
 /** A client that has not started its session by then is let go. */
 const STARTUP_TIMEOUT_MS = 60_000;
 /** How long an ended connection waits for a client that does not take its last bytes. */
@@ -79,7 +82,7 @@ export class Connection {
   #socket: Socket;
   #tls: TLSSocket | undefined;
   readonly #host: ConnectionHost;
-  readonly #reader = new MessageReader();
+  readonly #reader = new MessageReader(LOGIN_BYTES_MAX);
   readonly #writer = new MessageWriter();
   readonly #portalFormats = new Map<string, readonly WireFormat[]>();
   /** Kinds of encryption that the client has asked for. */
@@ -247,10 +250,11 @@ export class Connection {
       const options = { ...startupSession(message.parameters), clientAddress: this.#socket.remoteAddress ?? '' };
       session = await this.#host.openSession(options, this.#loginChannel());
     } catch (error) {
-      throw new FatalError(error);
+      throw error instanceof FatalError ? error : new FatalError(error);
     }
     if (this.#isEnded) return session.close();
     this.#session = session;
+    this.#reader.messageBytesMax = MESSAGE_BYTES_MAX;
     session.onTerminate = (error) => this.shutDown(error);
     session.copyPort = this.#copyStream();
     this.#socket.setTimeout(0);
@@ -286,13 +290,12 @@ export class Connection {
   }
 
   #loginChannel(): LoginChannel {
-    const { signal } = this.#abort;
     return {
       isTls: this.#tls !== undefined,
       certificate: this.#tls && clientCertificate(this.#tls),
       writer: this.#writer,
       flush: async () => await this.#flush(),
-      next: () => this.#nextMessage(signal),
+      next: () => this.#nextMessage(this.#abort.signal),
     };
   }
 
@@ -594,27 +597,4 @@ function parameterType(oid: number, session: Session): ColumnType | undefined {
   const type = typeOfOid(oid) ?? userTypeOfOid(session, oid);
   if (!type) throw new StatementError(SqlState.UndefinedObject, `unknown oid type: ${oid}`);
   return type;
-}
-
-/** Any error as the fields of a report; what is not Varve's own is a bug, and says so. */
-export function reportOf(error: unknown, severity: 'ERROR' | 'FATAL'): ReportFields {
-  if (!isVarveError(error)) {
-    return {
-      severity,
-      code: SqlState.InternalError,
-      message: `internal error: ${error instanceof Error ? error.message : String(error)}`,
-      hint: 'this is a bug in Varve',
-    };
-  }
-  return {
-    severity,
-    code: error.code,
-    message: error.message,
-    detail: error.detail,
-    hint: error.hint,
-    position: error.location?.position,
-    table: error.table,
-    column: error.column,
-    constraint: error.constraint,
-  };
 }

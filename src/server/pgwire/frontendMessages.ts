@@ -158,7 +158,8 @@ class BodyCursor {
 
 /** Cuts a byte stream into messages. Cost: one copy of each byte, when it is pushed. */
 export class MessageReader {
-  readonly #messageBytesMax: number;
+  /** Longer messages are refused. */
+  messageBytesMax: number;
   #chunks: Buffer[] = [];
   #buffered = 0;
   // Bytes that the next step needs: nothing is joined before they are here, so a long message that
@@ -167,7 +168,7 @@ export class MessageReader {
   #started = false;
 
   constructor(messageBytesMax: number = MESSAGE_BYTES_MAX) {
-    this.#messageBytesMax = messageBytesMax;
+    this.messageBytesMax = messageBytesMax;
   }
 
   /** Bytes pushed and not yet taken out. */
@@ -227,10 +228,10 @@ export class MessageReader {
     const head = this.#join();
     const length = head.readInt32BE(1);
     if (length < 4) throw protocolViolation(`invalid message length: ${length}`);
-    if (length - 4 > this.#messageBytesMax) {
+    if (length - 4 > this.messageBytesMax) {
       throw new VarveError(
         SqlState.ProgramLimitExceeded,
-        `message size ${length - 4} bytes exceeds the maximum of ${this.#messageBytesMax} bytes`,
+        `message size ${length - 4} bytes exceeds the maximum of ${this.messageBytesMax} bytes`,
       );
     }
     if (!this.#has(length + 1)) return undefined;

@@ -228,6 +228,7 @@ const SPECS: readonly SessionVarSpec[] = [
   { name: 'prefer_lookup_joins_for_fks', default: 'off', normalize: boolean },
   { name: 'prepared_statements_cache_size', default: '0 B', normalize: anyText, hidden: true },
   { name: 'propagate_input_ordering', default: 'off', normalize: boolean, hidden: true },
+  { name: 'password_encryption', default: 'scram-sha-256', normalize: oneOf('scram-sha-256'), hidden: true },
   { name: 'reorder_joins_limit', default: '8', normalize: integer(0, 63) },
   { name: 'require_explicit_primary_keys', default: 'off', normalize: boolean },
   { name: 'results_buffer_size', default: '524288' },

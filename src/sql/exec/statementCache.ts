@@ -2,11 +2,13 @@
  * StatementCache: parsed texts and their plans, shared by the sessions of a database.
  *
  * Texts are kept in order of use, the least recent giving way; each statement keeps a few plans, by
- * what they depend on beside the text: catalog version, names, settings, placeholder types.
+ * what they depend on beside the text: catalog version, names, settings, placeholder types. A text that
+ * may hold a password is not kept, and its statement is shown without it.
  */
 import type { CatalogDependencies } from '../../catalog/catalog.ts';
 import type { ColumnType } from '../../catalog/type.ts';
 import { parseStatements, type ParsedStatement } from '../parse/parse.ts';
+import { printStatement } from '../parse/printer.ts';
 import { type AsOfClauses, findAsOf } from './asOf.ts';
 import type { CompiledPlan } from './executor.ts';
 
@@ -36,6 +38,13 @@ const CACHED_TEXTS_MAX = 1000;
 const CACHED_TEXT_LENGTH_MAX = 8192;
 const PLANS_OF_TEXT_MAX = 8;
 
+const mayHoldPassword = ({ ast }: ParsedStatement): boolean => ast.kind === 'createRole' || ast.kind === 'alterRole';
+
+/** What lists of statements show instead of a password. */
+function withoutSecrets(statement: ParsedStatement): Partial<ParsedStatement> {
+  return mayHoldPassword(statement) ? { sql: printStatement(statement.ast) } : {};
+}
+
 export class StatementCache {
   readonly #texts = new Map<string, readonly CachedStatement[]>();
 
@@ -55,9 +64,9 @@ export class StatementCache {
     const known = this.known(sql);
     if (known) return known;
     const parsed = parseStatements(sql).map(
-      (statement): CachedStatement => ({ ...statement, asOf: findAsOf(statement.ast), plans: new Map() }),
+      (statement): CachedStatement => ({ ...statement, asOf: findAsOf(statement.ast), plans: new Map(), ...withoutSecrets(statement) }),
     );
-    if (sql.length <= CACHED_TEXT_LENGTH_MAX) {
+    if (sql.length <= CACHED_TEXT_LENGTH_MAX && !parsed.some(mayHoldPassword)) {
       if (this.#texts.size >= CACHED_TEXTS_MAX) this.#texts.delete(this.#texts.keys().next().value as string);
       this.#texts.set(sql, parsed);
     }
