@@ -16,9 +16,10 @@ export interface Clock {
   nowMicros(): number;
   /**
    * Calls `callback` once, no sooner than `delayMicros` from now. Any delay works, also beyond the
-   * 24.8 days of setTimeout. A timer never keeps the process alive by itself.
+   * 24.8 days of setTimeout. A timer keeps the process alive only with `holdsProcess`: where somebody
+   * waits for it, and for nothing else.
    */
-  setTimer(delayMicros: number, callback: () => void): Timer;
+  setTimer(delayMicros: number, callback: () => void, options?: { readonly holdsProcess?: boolean }): Timer;
   /** True for a clock that moves only when told. */
   readonly isManual: boolean;
 }

@@ -24,13 +24,14 @@ export class SystemClock implements Clock {
     return Math.floor(this.#anchorMicros + monotonicMicros);
   }
 
-  setTimer(delayMicros: number, callback: () => void): Timer {
+  setTimer(delayMicros: number, callback: () => void, { holdsProcess = false } = {}): Timer {
     let remainingMs = Math.max(0, Math.ceil(delayMicros / 1000));
     let handle: NodeJS.Timeout;
     const arm = () => {
       const stepMs = Math.min(remainingMs, TIMEOUT_MS_MAX);
       remainingMs -= stepMs;
-      handle = setTimeout(remainingMs > 0 ? arm : callback, stepMs).unref();
+      handle = setTimeout(remainingMs > 0 ? arm : callback, stepMs);
+      if (!holdsProcess) handle.unref();
     };
     arm();
     return { cancel: () => clearTimeout(handle) };

@@ -9,6 +9,7 @@ import type { Clock } from '../base/clock.ts';
 import type { Executor } from '../base/executor.ts';
 import type { Hlc } from '../base/hlc.ts';
 import type { Activity } from '../base/idle.ts';
+import type { Ids } from '../base/ids.ts';
 import type { Timestamp } from '../base/timestamp.ts';
 import { prevTimestamp } from '../base/timestamp.ts';
 import type { GcController } from '../gc/gcController.ts';
@@ -32,6 +33,7 @@ export interface KvCore {
   readonly hlc: Hlc;
   readonly executor: Executor;
   readonly activity: Activity;
+  readonly ids: Ids;
   readonly keyspace: Keyspace;
   readonly locks: LockTable;
   readonly hooks: CommitHooks;

@@ -157,7 +157,7 @@ class LocalKv implements Kv, KvCore {
   }
 
   begin(options: TxnOptions = {}): Txn {
-    return new LocalTxn(this, this.ids.name(), options);
+    return new LocalTxn(this, options);
   }
 
   at(ts: Timestamp, options: { readonly unchecked?: boolean } = {}): KvReader {

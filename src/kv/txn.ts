@@ -65,7 +65,7 @@ interface LocalSavepoint {
 }
 
 export class LocalTxn implements Txn, LockOwner {
-  readonly id: string;
+  #id: string | undefined;
   readonly name: string;
   readonly isolation: Isolation;
   readonly priority: Priority;
@@ -99,9 +99,8 @@ export class LocalTxn implements Txn, LockOwner {
   /** Why it was aborted from outside. */
   #evictedWith: unknown;
 
-  constructor(core: KvCore, id: string, options: TxnOptions) {
+  constructor(core: KvCore, options: TxnOptions) {
     this.#core = core;
-    this.id = id;
     this.name = options.name ?? '';
     this.isolation = options.isolation ?? 'serializable';
     this.priority = options.priority ?? 'normal';
@@ -110,6 +109,12 @@ export class LocalTxn implements Txn, LockOwner {
     this.#signal = options.signal;
     this.#readTimestamp = snapshotTimestamp(core);
     this.#statementTimestamp = this.#readTimestamp;
+  }
+
+  /** Given when somebody asks: most transactions end before anybody does. */
+  get id(): string {
+    this.#id ??= this.#core.ids.name();
+    return this.#id;
   }
 
   get readTimestamp(): Timestamp {

@@ -11,7 +11,7 @@ import type { AggregateState } from '../expr/overload.ts';
 import type { TypedAggregate } from '../expr/typedExpr.ts';
 import type { AggregateNode, PlanColumn } from '../plan/plan.ts';
 import { rowBytes } from './keptRows.ts';
-import { batched, compileCondition, compileRow, type Condition, keeping, type Operator, type RowMaker } from './run.ts';
+import { batched, compileCondition, compileRow, type Condition, keeping, type Operator, type RowMaker, type Run } from './run.ts';
 import { compareRows, type KeyOf, rowKey, type RowCompare } from './sort.ts';
 
 interface CompiledAggregate {
@@ -54,6 +54,23 @@ function compileOne(aggregate: TypedAggregate): CompiledAggregate {
   };
 }
 
+/** Adds a batch to the one group of a query without GROUP BY: an aggregate after the other, when none has to wait or keeps its rows. */
+function compileAddAll(
+  aggregates: readonly CompiledAggregate[],
+): ((batch: readonly Datum[][], parts: readonly GroupPart[], run: Run) => void) | undefined {
+  const makers = aggregates.map(({ args, filter, distinctKey, ordered, keepsArgs }) =>
+    filter || distinctKey || ordered || keepsArgs ? undefined : args.sync,
+  );
+  if (makers.includes(undefined)) return undefined;
+  return (batch, parts, run) => {
+    for (let i = 0; i < parts.length; i++) {
+      const { state } = parts[i] as GroupPart;
+      const argsOf = makers[i] as NonNullable<(typeof makers)[number]>;
+      for (let at = 0; at < batch.length; at++) state.add(argsOf(batch[at] as Datum[], run.eval));
+    }
+  };
+}
+
 export function compileAggregate(node: AggregateNode, input: Operator): Operator {
   const keys = compileRow(node.keys);
   const keyOf = rowKey(
@@ -68,11 +85,18 @@ export function compileAggregate(node: AggregateNode, input: Operator): Operator
       rows: aggregate.ordered && [],
     }));
 
+  const addAll = node.isScalar ? compileAddAll(aggregates) : undefined;
+
   return keeping(async function* (run, kept) {
     const groups = new Map<unknown, { key: Datum[]; parts: GroupPart[] }>();
-    if (node.isScalar) groups.set('', { key: [], parts: newGroup(run.eval) });
+    const whole = node.isScalar ? { key: [], parts: newGroup(run.eval) } : undefined;
+    if (whole) groups.set('', whole);
     for await (const batch of input(run)) {
       run.signal.throwIfAborted();
+      if (whole && addAll) {
+        addAll(batch, whole.parts, run);
+        continue;
+      }
       for (const row of batch) {
         const key = keys.sync ? keys.sync(row, run.eval) : await keys.async(row, run.eval);
         const hash = node.isScalar ? '' : keyOf(key);

@@ -23,7 +23,7 @@ import type { DeleteNode, InsertNode, LimitNode, PlanNode, ScanNode, UpdateNode,
 import { tableShape } from '../plan/tableShape.ts';
 import { asShape } from './mutate.ts';
 import { compileCondition, compileRow, type Run } from './run.ts';
-import { compileOneKey, decodeFetched, isAllPoints, lockerOf } from './scan.ts';
+import { compileOneKey, decodeFetched, isAllPoints, lockerOf, turnsOf } from './scan.ts';
 import { tableWriter } from './tableWriter.ts';
 import { hasVirtual } from './virtualColumns.ts';
 
@@ -84,8 +84,8 @@ function scanNow(node: ScanNode): NowOperator | undefined {
     const primaryKey = keyOf(run);
     if (primaryKey === null) return [];
     const keys = codec.lookupKeys(primaryKey);
-    const locker = lockerOf(node, run);
-    if (locker && !locker.lockNow(keys.length === 1 ? keys : keys.slice(0, 1))) return undefined;
+    const first = keys.length === 1 ? keys : keys.slice(0, 1);
+    if (lockerOf(node, run)?.lockNow(first) === false || turnsOf(node, run)?.takeNow(first) === false) return undefined;
     const values = run.reader.getNow(keys, options);
     return values && decodeFetched(decoder, keys, values, familyCount);
   };

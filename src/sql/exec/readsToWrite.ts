@@ -1,40 +1,85 @@
 /**
- * ReadsToWrite: locks for the rows that a client reads in order to write them.
+ * ReadsToWrite: turns for clients that read rows in order to write them.
  *
  * A client that reads rows, computes, and writes them back in later statements (`SELECT`, then
  * `UPDATE` by value) meets its like: both read, one commits, and the other is refused when it writes,
- * after all its work. Its next transactions therefore lock the rows that they read by primary key, as
- * if they had said FOR UPDATE: they wait in line instead, and are not refused. That begins with a
- * conflict in one of the session's transactions, and ends with a transaction that commits without
- * having written all the rows it had locked so: from then on its reads hold nobody up again.
+ * after all its work. After a conflict a session's next transactions therefore take turns with others
+ * that have met one: before they read a row by its primary key they take the row's turn, wait a
+ * little for whoever has it, and then read the row as it is by then. That ends with a transaction
+ * that commits without having written every row whose turn it took.
  *
- *   RW1  only serializable transactions between BEGIN and COMMIT, only rows named by their primary key
- *   RW2  nothing but waiting differs: what is read is in the read set, locked or not
+ *   RW1  turns are no locks: a writer, a reader that has met no conflict, and whoever has waited for
+ *        TURN_MICROS_MAX go on as if there were none. Turns save work, and decide nothing
+ *   RW2  only serializable transactions between BEGIN and COMMIT, only rows named by their primary key
+ *   RW3  on a clock that moves when told there are no turns: the wait might have no end
+ *
+ * Lives elsewhere: who is granted what in which order (kv/lockTable.ts, a table of its own here).
  */
 import type { Bytes } from '../../base/bytes.ts';
-import type { LockOptions, Txn } from '../../kv/kv.ts';
+import type { Kv, Txn } from '../../kv/kv.ts';
+import type { LockOwner, LockRequest } from '../../kv/lockOwner.ts';
+import { LockTable } from '../../kv/lockTable.ts';
 
-export class ReadsToWrite {
+/** How long a turn is waited for: several transactions of a busy row, and little to a person. */
+const TURN_MICROS_MAX = 50_000;
+
+const tables = new WeakMap<Kv, LockTable>();
+
+function turnsOf(kv: Kv): LockTable {
+  let table = tables.get(kv);
+  if (!table) {
+    table = new LockTable();
+    tables.set(kv, table);
+  }
+  return table;
+}
+
+/** One transaction's turns. */
+export class ReadsToWrite implements LockOwner {
+  readonly name = '';
+  readonly lockedKeys: Bytes[] = [];
+  waitingFor: LockRequest | undefined;
+  readonly #kv: Kv;
   readonly #txn: Txn;
-  readonly #keys: Bytes[] = [];
+  readonly #turns: LockTable;
 
-  constructor(txn: Txn) {
+  constructor(kv: Kv, txn: Txn) {
+    this.#kv = kv;
     this.#txn = txn;
+    this.#turns = turnsOf(kv);
+    const end = () => this.#turns.releaseAll(this);
+    txn.afterCommit(end);
+    txn.afterAbort(end);
   }
 
-  lock(keys: readonly Bytes[], options?: LockOptions): Promise<Bytes[]> {
-    for (const key of keys) this.#keys.push(key);
-    return this.#txn.lock(keys, options);
+  get id(): string {
+    return this.#txn.id;
   }
 
-  lockNow(keys: readonly Bytes[]): boolean {
-    if (!this.#txn.lockNow(keys)) return false;
-    for (const key of keys) this.#keys.push(key);
+  /** Takes the turn of rows that are about to be read. False when one of them has to be waited for. */
+  takeNow(keys: readonly Bytes[]): boolean {
+    for (const key of keys) if (!this.#turns.tryLock(this, key, 'exclusive')) return false;
+    this.#txn.refresh();
     return true;
   }
 
-  /** Whether every row that was locked has been written. Asked before the transaction ends. */
+  /** The same, waiting: gives up a turn that does not come, or that would never come. */
+  async take(keys: readonly Bytes[], signal: AbortSignal): Promise<void> {
+    if (!this.takeNow(keys)) {
+      const timer = this.#kv.clock.setTimer(TURN_MICROS_MAX, () => this.#turns.timeOut(this), { holdsProcess: true });
+      try {
+        for (const key of keys) await this.#turns.lock(this, key, 'exclusive', 'block', signal);
+      } catch {
+        signal.throwIfAborted();
+      } finally {
+        timer.cancel();
+      }
+    }
+    if (this.#txn.state === 'open') this.#txn.refresh();
+  }
+
+  /** Whether every row whose turn was taken has been written. Asked before the transaction ends. */
   get areWritten(): boolean {
-    return this.#keys.every((key) => this.#txn.hasWritten(key));
+    return this.lockedKeys.every((key) => this.#txn.hasWritten(key));
   }
 }

@@ -19,6 +19,7 @@ import { type Compiled, compileExpr } from '../expr/compile.ts';
 import { compileAsync, type CompiledAsync } from '../expr/compileAsync.ts';
 import { traits } from '../expr/traits.ts';
 import type { KeyAlternative, ScanNode } from '../plan/plan.ts';
+import type { ReadsToWrite } from './readsToWrite.ts';
 import { type Batches, evaluate, type Operator, type Run } from './run.ts';
 import { tableDecoder } from './virtualColumns.ts';
 
@@ -248,19 +249,23 @@ export function compileOneKey(node: ScanNode): ((run: Run) => Datum[] | null) | 
 }
 
 /**
- * Who locks the rows of point reads before they are read: undefined where nobody does.
- *
- * Rows that are read to be written are, so that they are read as they will stay: one that changes
- * while its lock is waited for is no conflict. So are the rows that a transaction reads whose client
- * has shown that it reads in order to write (readsToWrite.ts). At the weaker levels a statement
- * stands on its snapshot, and locks after reading.
+ * The transaction that locks the rows of point reads before they are read, if they are read to be
+ * written: so they are read as they will stay, and one that changes while its lock is waited for is
+ * no conflict. At the weaker levels a statement stands on its snapshot, and locks after reading.
  */
-export function lockerOf(node: ScanNode, { txn, context: { session } }: Run): Pick<Txn, 'lock' | 'lockNow'> | undefined {
-  if (txn?.isolation !== 'serializable' || txn.readOnly || node.skipsLocked) return undefined;
-  const reads = node.forWrite || node.isConstraint ? undefined : session.transaction?.readsToWrite;
-  if (!node.forWrite && !reads) return undefined;
-  return session.vars.isOn('enable_implicit_select_for_update') ? (reads ?? txn) : undefined;
+export function lockerOf(node: ScanNode, { txn, context: { session } }: Run): Txn | undefined {
+  if (!node.forWrite || txn?.isolation !== 'serializable' || txn.readOnly) return undefined;
+  return session.vars.isOn(LOCKS_FIRST) ? txn : undefined;
 }
+
+/** Who takes turns for the rows of point reads, when their client has shown that it reads in order to write. */
+export function turnsOf(node: ScanNode, { txn, context: { session } }: Run): ReadsToWrite | undefined {
+  const turns = session.transaction?.readsToWrite;
+  if (!turns || node.forWrite || node.isConstraint || node.skipsLocked || txn?.readOnly !== false) return undefined;
+  return session.vars.isOn(LOCKS_FIRST) ? turns : undefined;
+}
+
+const LOCKS_FIRST = 'enable_implicit_select_for_update';
 
 /** Point reads of the primary index: one get for all of them. */
 function pointReads(node: ScanNode, codec: TableCodec, limitOf: ((run: Run) => Promise<number | undefined>) | undefined): Operator {
@@ -277,11 +282,12 @@ function pointReads(node: ScanNode, codec: TableCodec, limitOf: ((run: Run) => P
     if (keys.length === 0) return;
     const limit = limitOf && (await limitOf(run));
     const locker = limit === undefined ? lockerOf(node, run) : undefined;
-    if (locker)
-      await locker.lock(
-        keys.map((key) => codec.lookupKeys(key)[0] as Bytes),
-        { signal: run.signal },
-      );
+    const turns = turnsOf(node, run);
+    if (locker || turns) {
+      const rowKeys = keys.map((values) => codec.lookupKeys(values)[0] as Bytes);
+      if (locker) await locker.lock(rowKeys, { signal: run.signal });
+      else await turns?.take(rowKeys, run.signal);
+    }
     let rows = await fetch(keys, run);
     if (limit !== undefined) rows = rows.slice(0, limit);
     if (rows.length > 0) yield rows;

@@ -62,7 +62,7 @@ export class SessionTransaction {
   #status: 'open' | 'aborted' | 'restartWait' | 'commitWait' = 'open';
   /** By job: what waits for the jobs that finish this transaction's schema changes. */
   readonly #schemaChanges = new Map<number, () => Promise<void>>();
-  /** Present where rows are locked as they are read by key. */
+  /** Present where rows that are read by key are read in turns. */
   readsToWrite: ReadsToWrite | undefined;
   /** True until BEGIN makes it explicit. */
   isImplicit: boolean;
@@ -86,7 +86,7 @@ export class SessionTransaction {
       return this.#kv.at(asOf);
     }
     this.#txn = this.#kv.begin({ isolation, priority, readOnly: this.#options.readOnly });
-    if (this.readsToWrite) this.lockReads();
+    if (this.readsToWrite) this.takeTurns();
     return this.#txn;
   }
 
@@ -112,9 +112,9 @@ export class SessionTransaction {
   get hasWrites(): boolean {
     return this.#txn?.hasWrites ?? false;
   }
-  /** From here on rows are locked as they are read by key. No effect under AS OF SYSTEM TIME. */
-  lockReads(): void {
-    if (this.#txn) this.readsToWrite = new ReadsToWrite(this.#txn);
+  /** From here on rows that are read by key are read in turns. No effect under AS OF SYSTEM TIME. */
+  takeTurns(): void {
+    if (this.#txn && !this.#kv.clock.isManual) this.readsToWrite = new ReadsToWrite(this.#kv, this.#txn);
   }
   /** The kv transaction; 25006 under AS OF SYSTEM TIME, which has none. */
   get txn(): Txn {

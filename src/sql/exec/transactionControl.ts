@@ -52,8 +52,8 @@ export abstract class TransactionControl extends ClientState {
     });
   }
 
-  /** Whether the session's transactions lock what they read by key (readsToWrite.ts). */
-  #locksReads = false;
+  /** Whether the session's transactions read rows by key in turns (readsToWrite.ts). */
+  #takesTurns = false;
 
   abstract close(): void;
   /** Drops the open portals. */
@@ -89,7 +89,7 @@ export abstract class TransactionControl extends ClientState {
   /** A statement failed: an explicit transaction waits for ROLLBACK from here on. */
   protected failTransaction(error: unknown): void {
     if (!this.transaction || this.transaction.isImplicit) return;
-    if (isConflict(error)) this.#locksReads = true;
+    if (isConflict(error)) this.#takesTurns = true;
     this.transaction.fail(error);
   }
 
@@ -155,12 +155,12 @@ export abstract class TransactionControl extends ClientState {
     }
     if (ast.kind !== 'commit' || !transaction.isOpen) return undefined;
     const before = this.varsBefore;
-    const locksReads = transaction.readsToWrite?.areWritten ?? this.#locksReads;
+    const takesTurns = transaction.readsToWrite?.areWritten ?? this.#takesTurns;
     try {
       if (!transaction.commitNow()) return undefined;
-      this.#locksReads = locksReads;
+      this.#takesTurns = takesTurns;
     } catch (error) {
-      this.#locksReads ||= isConflict(error);
+      this.#takesTurns ||= isConflict(error);
       this.#endTransaction(true);
       if (before) this.vars.restore(before);
       throw error;
@@ -192,7 +192,7 @@ export abstract class TransactionControl extends ClientState {
     } else {
       this.transaction = new SessionTransaction(this.engine.kv, options, false);
     }
-    if (this.#locksReads && this.transaction.options.isolation === 'serializable') this.transaction.lockReads();
+    if (this.#takesTurns && this.transaction.options.isolation === 'serializable') this.transaction.takeTurns();
     this.varsBefore = this.vars.save();
     this.limits.startTransaction();
   }
@@ -227,13 +227,13 @@ export abstract class TransactionControl extends ClientState {
   async #commit(): Promise<string> {
     const transaction = this.#requireTransaction();
     const before = this.varsBefore;
-    if (transaction.isOpen && transaction.readsToWrite) this.#locksReads = transaction.readsToWrite.areWritten;
+    if (transaction.isOpen && transaction.readsToWrite) this.#takesTurns = transaction.readsToWrite.areWritten;
     // Whatever commit does, the transaction is over.
     this.#endTransaction(transaction.isOpen || transaction.status === 'CommitWait');
     try {
       return (await transaction.commit()) ? 'COMMIT' : 'ROLLBACK';
     } catch (error) {
-      this.#locksReads ||= isConflict(error);
+      this.#takesTurns ||= isConflict(error);
       if (before) this.vars.restore(before);
       throw error;
     }

@@ -58,6 +58,13 @@ export function analyzeExpr(node: ast.Expr, ctx: AnalyzeContext, desired?: Colum
   }
 }
 
+/** As analyzeExpr for a plain number, or a string where one is wanted: what a bulk INSERT is full of. Undefined for everything else. */
+export function analyzeLiteral(node: ast.Expr, desired: ColumnType | undefined): TypedExpr | undefined {
+  if (node.kind === 'number') return numberConstant(node, false, desired);
+  if (node.kind === 'string' && desired?.family === 'string') return located(node.pos, () => stringConstant(node.value, desired));
+  return undefined;
+}
+
 /** As analyzeExpr, for a condition. 42804 `argument of WHERE must be type bool, not type int`. */
 export function analyzeBool(node: ast.Expr, ctx: AnalyzeContext): TypedExpr {
   const expr = analyzeExpr(node, ctx, Type.Bool);

@@ -57,8 +57,18 @@ export function plainType(type: ColumnType): ColumnType {
   }
 }
 
+/** So many digits are always a safe integer. */
+const SAFE_DIGITS = 15;
+/** Families that a whole number is made a constant of. */
+const NOT_INT: ReadonlySet<string> = new Set(['float', 'decimal', 'oid']);
+
 /** A numeric literal, `negative` when a minus stands before it. */
 export function numberConstant(ast: NumberLiteral, negative: boolean, desired: ColumnType | undefined): TypedConst {
+  // Most numbers are short whole ones, and a bulk INSERT holds thousands of them.
+  if (ast.isInteger && ast.text.length <= SAFE_DIGITS && !NOT_INT.has(desired?.family ?? '')) {
+    const value = Number(ast.text);
+    if (Number.isSafeInteger(value)) return { kind: 'const', type: Type.Int8, value: negative && value !== 0 ? -value : value };
+  }
   const value = parseNumber(ast.text);
   const decimal = negative ? value.negated() : value;
   const whole = decimal.isFinite && decimal.truncated().equals(decimal) ? decimal.toBigInt() : undefined;

@@ -11,7 +11,7 @@ import type { TableDescriptor } from '../../catalog/descriptor.ts';
 import type { ColumnType } from '../../catalog/type.ts';
 import { tupleOf, Type } from '../../catalog/type.ts';
 import type { Expr, ObjectName, SelectStatement, Star, Statement, TypeName, WindowSpec } from '../parse/ast.ts';
-import { analyzeBool, analyzeExpr } from '../expr/analyze.ts';
+import { analyzeBool, analyzeExpr, analyzeLiteral } from '../expr/analyze.ts';
 import type { PlaceholderTypes } from '../expr/scope.ts';
 import type { AnalyzeContext } from '../expr/scope.ts';
 import type { FunctionRegistry } from '../expr/registry.ts';
@@ -125,7 +125,7 @@ export class PlanContext {
 
   /** Types an expression over a scope; undefined scope: columns mean nothing there. */
   analyze(expr: Expr, scope: SelectScope | undefined, options: AnalyzeOptions): TypedExpr {
-    return analyzeExpr(expr, this.#analyzeContext(scope, options), options.desired);
+    return analyzeLiteral(expr, options.desired) ?? analyzeExpr(expr, this.#analyzeContext(scope, options), options.desired);
   }
 
   analyzeBool(expr: Expr, scope: SelectScope | undefined, options: AnalyzeOptions): TypedExpr {
