@@ -53,10 +53,15 @@ export class WriteBuffer {
   }
 
   set(key: Bytes, value: Bytes | null): void {
-    const previous = this.#writes.get(key);
-    this.#bytes += (value?.length ?? 0) - (previous?.length ?? 0) + (previous === undefined ? key.length : 0);
     if (this.#writes === NOTHING) this.#writes = emptyWrites();
-    this.#writes.set(key, value);
+    const writes = this.#writes;
+    // Most keys are new: then one descent does.
+    if (writes.set(key, value, false)) {
+      this.#bytes += key.length + (value?.length ?? 0);
+      return;
+    }
+    this.#bytes += (value?.length ?? 0) - (writes.get(key)?.length ?? 0);
+    writes.set(key, value);
   }
 
   /** Every key, ascending, and the value of each. Cost: the writes; who has many takes slices(). */
