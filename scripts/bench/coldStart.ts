@@ -5,15 +5,21 @@
  * parses, plans and runs for the first time) is answered. Medians of several runs, with the compile
  * cache warm, as on any second start.
  */
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
+import pg from 'pg';
+
 import type { BenchCase, BenchRow } from './bench.ts';
+import { freePort } from './servers.ts';
 
 const RUNS = 11;
+/** A server that has not answered by then never will. */
+const START_MS_MAX = 30_000;
 const root = join(import.meta.dirname, '..', '..');
 
 const CHILD = `
@@ -43,7 +49,39 @@ function wallMs(args: string[], env: NodeJS.ProcessEnv): { ms: number; out: stri
   return { ms: performance.now() - start, out: stdout };
 }
 
-function run(): BenchRow[] {
+/** From `varve start` to the answer to a first query. The command keeps a compile cache of its own. */
+async function firstAnswerMs(): Promise<number> {
+  const port = await freePort();
+  const start = performance.now();
+  const args = [
+    join(root, 'bin', 'varve.js'),
+    'start',
+    '--listen-addr',
+    `127.0.0.1:${port}`,
+    '--http-addr',
+    `127.0.0.1:${await freePort()}`,
+  ];
+  const child = spawn(process.execPath, args, { stdio: 'ignore' });
+  try {
+    for (;;) {
+      const client = new pg.Client({ connectionString: `postgresql://root@127.0.0.1:${port}/defaultdb` });
+      try {
+        await client.connect();
+        await client.query('SELECT 1');
+        await client.end();
+        return performance.now() - start;
+      } catch (error) {
+        if ((error as { code?: string }).code !== 'ECONNREFUSED' || performance.now() - start > START_MS_MAX) throw error;
+        await new Promise((resolve) => setTimeout(resolve, 2));
+      }
+    }
+  } finally {
+    child.kill('SIGTERM');
+    await once(child, 'exit');
+  }
+}
+
+async function run(): Promise<BenchRow[]> {
   const cache = mkdtempSync(join(tmpdir(), 'varve-cache-'));
   const env = { ...process.env, VARVE_BENCH_CACHE: cache, NODE_OPTIONS: '' };
   try {
@@ -51,15 +89,19 @@ function run(): BenchRow[] {
     const bare: number[] = [];
     const whole: number[] = [];
     const parts: Record<string, number>[] = [];
+    const served: number[] = [];
+    await firstAnswerMs();
     for (let i = 0; i < RUNS; i++) {
       bare.push(wallMs(['-e', '0'], env).ms);
       const { ms, out } = wallMs(['--input-type=module', '-e', CHILD], env);
       whole.push(ms);
       parts.push(JSON.parse(out) as Record<string, number>);
+      served.push(await firstAnswerMs());
     }
     const part = (name: string) => `${median(parts.map((one) => one[name] as number)).toFixed(1)} ms`;
     const bareMs = median(bare);
     const wholeMs = median(whole);
+    const serverMs = median(served);
     return [
       { name: 'cold start: modules', measured: part('loaded') },
       { name: 'cold start: open', measured: part('opened') },
@@ -70,6 +112,19 @@ function run(): BenchRow[] {
         measured: `${wholeMs.toFixed(0)} ms`,
         ceiling: `node -e 0 ${bareMs.toFixed(0)} ms`,
         ratio: wholeMs / bareMs,
+      },
+      {
+        name: 'cold start: library',
+        measured: `node + ${(wholeMs - bareMs).toFixed(0)} ms`,
+        aim: '< 50 ms',
+        met: wholeMs - bareMs < 50,
+      },
+      {
+        name: 'cold start: varve start',
+        measured: `${serverMs.toFixed(0)} ms`,
+        ceiling: `node -e 0 ${bareMs.toFixed(0)} ms`,
+        ratio: serverMs / bareMs,
+        aim: 4,
       },
     ];
   } finally {

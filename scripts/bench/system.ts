@@ -170,6 +170,23 @@ async function run({ rows }: { rows: number }): Promise<BenchRow[]> {
       ceiling: `idle ${micros(percentile(idle, 0.99))}`,
       ratio: percentile(busy, 0.99) / percentile(idle, 0.99),
     });
+
+    // Every row gets a second version, which a TTL of a second then makes garbage.
+    await db.query('ALTER TABLE bank.bank CONFIGURE ZONE USING gc.ttlseconds = 1');
+    await db.query('UPDATE bank.bank SET balance = balance + 1');
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    let isCollecting = true;
+    const gc = db.database.kv.gc.runGc().finally(() => {
+      isCollecting = false;
+    });
+    const beside = await readLatencies(db, rows, () => isCollecting);
+    const { removedVersions } = await gc;
+    table.push({
+      name: 'point read p99 beside GC',
+      measured: `${micros(percentile(beside, 0.99))}, ${removedVersions} collected`,
+      ceiling: `idle ${micros(percentile(idle, 0.99))}`,
+      ratio: percentile(beside, 0.99) / percentile(idle, 0.99),
+    });
   } finally {
     await db.close();
     await rm(folder, { recursive: true, force: true });
