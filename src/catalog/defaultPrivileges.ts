@@ -18,19 +18,28 @@ export const DEFAULT_KINDS: Readonly<Record<DefaultPrivilegesOn, ObjectKind>> = 
 
 type Entries = readonly DefaultPrivileges[] | undefined;
 
+/** Which entry is meant. */
 interface Place {
   readonly role: string | undefined;
   readonly on: DefaultPrivilegesOn;
+  readonly inPublic: boolean;
 }
 
-const isAt = (entry: DefaultPrivileges, { role, on }: Place): boolean => entry.role === role && entry.on === on;
+const isAt = (entry: DefaultPrivileges, { role, on, inPublic }: Place): boolean =>
+  entry.role === role && entry.on === on && (entry.inPublic === true) === inPublic;
 
 function replaced(entries: Entries, place: Place, grants: readonly Grant[], withoutPublicUsage: boolean): DefaultPrivileges[] {
   const others = (entries ?? []).filter((entry) => !isAt(entry, place));
   if (grants.length === 0 && !withoutPublicUsage) return others;
-  const { role, on } = place;
-  const entry = { ...(role !== undefined && { role }), on, grants, ...(withoutPublicUsage && { withoutPublicUsage: true as const }) };
-  const key = (one: DefaultPrivileges): string => `${one.role ?? ''} ${one.on}`;
+  const { role, on, inPublic } = place;
+  const entry: DefaultPrivileges = {
+    ...(role !== undefined && { role }),
+    on,
+    grants,
+    ...(inPublic && { inPublic }),
+    ...(withoutPublicUsage && { withoutPublicUsage }),
+  };
+  const key = (one: DefaultPrivileges): string => `${one.role ?? ''} ${one.on} ${one.inPublic === true}`;
   return [...others, entry].sort((a, b) => (key(a) < key(b) ? -1 : 1));
 }
 
@@ -68,14 +77,24 @@ export function withoutDefaultGrant(
 /** Every entry that names the role, as creator or grantee, is gone. */
 export function withoutRole(entries: Entries, role: string): DefaultPrivileges[] {
   let left: DefaultPrivileges[] = (entries ?? []).filter((entry) => entry.role !== role);
-  for (const { role: creator, on } of left) left = withoutDefaultGrant(left, { role: creator, on }, role, ['ALL']);
+  for (const { role: creator, on, inPublic = false } of left) {
+    left = withoutDefaultGrant(left, { role: creator, on, inPublic }, role, ['ALL']);
+  }
   return left;
 }
 
+/** Where a new object is made: the entries of its database and of its schema. */
+export interface DefaultSources {
+  readonly database: Entries;
+  /** Undefined for schema public. */
+  readonly schema?: { readonly defaultPrivileges?: readonly DefaultPrivileges[] } | undefined;
+}
+
 /** A new object's privileges with what the entries of its database and schema add for its creator. */
-export function withDefaults(privileges: Privileges, kind: ObjectKind, ...sources: readonly Entries[]): Privileges {
+export function withDefaults(privileges: Privileges, kind: ObjectKind, { database, schema }: DefaultSources): Privileges {
   let result = privileges;
-  for (const entry of sources.flatMap((entries) => entries ?? [])) {
+  const ofDatabase = (database ?? []).filter((entry) => !entry.inPublic || !schema);
+  for (const entry of [...ofDatabase, ...(schema?.defaultPrivileges ?? [])]) {
     if (DEFAULT_KINDS[entry.on] !== kind || (entry.role !== undefined && entry.role !== privileges.owner)) continue;
     for (const { grantee, privileges: granted, grantOption = [] } of entry.grants) {
       result = withGrant(result, grantee, granted);

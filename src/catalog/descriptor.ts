@@ -57,6 +57,8 @@ export interface DefaultPrivileges {
   readonly on: DefaultPrivilegesOn;
   /** Sorted by grantee. */
   readonly grants: readonly Grant[];
+  /** Only in schema public, which has no descriptor: the entry stands in its database's. */
+  readonly inPublic?: true;
   /** New types are not everybody's: USAGE was revoked from public. */
   readonly withoutPublicUsage?: true;
 }

@@ -4,13 +4,7 @@
 import { StatementError } from '../../../base/errors.ts';
 import { SqlState } from '../../../base/sqlState.ts';
 import { DEFAULT_KINDS, withDefaultGrant, withoutDefaultGrant } from '../../../catalog/defaultPrivileges.ts';
-import {
-  type DatabaseDescriptor,
-  type DefaultPrivileges,
-  type DefaultPrivilegesOn,
-  type SchemaDescriptor,
-  updated,
-} from '../../../catalog/descriptor.ts';
+import { type DatabaseDescriptor, type DefaultPrivilegesOn, type SchemaDescriptor, updated } from '../../../catalog/descriptor.ts';
 import { isAdmin, PUBLIC_ROLE, requirePrivileges } from '../../../catalog/privileges.ts';
 import { userExists } from '../../../catalog/users.ts';
 import type { AlterDefaultPrivileges, Name, ObjectName } from '../../parse/ast.ts';
@@ -44,30 +38,30 @@ export async function alterDefaultPrivileges(change: SchemaChange, stmt: AlterDe
   if (stmt.on === 'schemas' && stmt.schemas.length > 0) {
     throw new StatementError(SqlState.InvalidGrantOperation, 'cannot use IN SCHEMA clause when using GRANT/REVOKE ON SCHEMAS');
   }
-  for (const place of places(change, stmt.schemas)) {
-    let entries = place.defaultPrivileges ?? [];
+  for (const { holder, inPublic } of places(change, stmt.schemas)) {
+    let entries = holder.defaultPrivileges ?? [];
     for (const role of roles) {
       for (const name of names) {
         const options = { grantOption: stmt.grantOption, grantOptionOnly: stmt.grantOption };
         const edit = stmt.command === 'grant' ? withDefaultGrant : withoutDefaultGrant;
-        entries = edit(entries, { role, on: stmt.on }, name, privileges, options);
+        entries = edit(entries, { role, on: stmt.on, inPublic }, name, privileges, options);
       }
     }
-    await change.write(updated(place, { defaultPrivileges: entries }));
+    await change.write(updated(holder, { defaultPrivileges: entries }));
   }
 }
 
-/** Where the entries are kept: the current database, or schemas. 0A000 for schema public, which has no descriptor. */
-function places(change: SchemaChange, schemas: readonly ObjectName[]): (DatabaseDescriptor | SchemaDescriptor)[] {
-  if (schemas.length === 0) return [change.database(change.context.names.currentDatabase)];
+interface Place {
+  readonly holder: DatabaseDescriptor | SchemaDescriptor;
+  readonly inPublic: boolean;
+}
+
+/** Where the entries are kept: in the current database, or in schemas; those of schema public in its database. */
+function places(change: SchemaChange, schemas: readonly ObjectName[]): Place[] {
+  if (schemas.length === 0) return [{ holder: change.database(change.context.names.currentDatabase), inPublic: false }];
   return schemas.map((name) => {
-    const schema = schemaNamed(change, name);
-    if (!schema.descriptor) {
-      throw new StatementError(SqlState.FeatureNotSupported, `default privileges in schema "${schema.name}" are not supported yet`, {
-        hint: 'leave IN SCHEMA out: then they hold in the whole database',
-      });
-    }
-    return schema.descriptor;
+    const { descriptor, database } = schemaNamed(change, name);
+    return { holder: descriptor ?? change.database(database.name), inPublic: !descriptor };
   });
 }
 
@@ -86,9 +80,10 @@ export async function defaultPrivilegeRows(
   shown: { readonly roles: readonly Name[] | undefined; readonly schema: ObjectName | undefined },
 ): Promise<DefaultPrivilegeRow[]> {
   const { context, snapshot } = change;
-  const entries: readonly DefaultPrivileges[] =
-    (shown.schema ? schemaNamed(change, shown.schema).descriptor : snapshot.database(context.names.currentDatabase))?.defaultPrivileges ??
-    [];
+  const schema = shown.schema && schemaNamed(change, shown.schema);
+  const holder = schema ? (schema.descriptor ?? schema.database) : snapshot.database(context.names.currentDatabase);
+  const inPublic = schema !== undefined && !schema.descriptor;
+  const entries = (holder?.defaultPrivileges ?? []).filter((entry) => (entry.inPublic === true) === inPublic);
   const roles = shown.roles?.map((name) => roleText(context, name));
   const asked: (string | undefined)[] = !roles ? [undefined] : roles.length === 0 ? [context.user] : roles;
   const rows: DefaultPrivilegeRow[] = [];

@@ -10,11 +10,11 @@ import { inheritedPrivileges, type ObjectKind, ownerPrivileges, typePrivileges, 
 export function newPrivileges(kind: Exclude<ObjectKind, 'database' | 'schema'>, owner: string, schema: ResolvedSchema): Privileges {
   const { database, descriptor } = schema;
   const start = kind === 'type' ? typeStart(owner, schema) : inheritedPrivileges(database.privileges, kind, owner);
-  return withDefaults(start, kind, database.defaultPrivileges, descriptor?.defaultPrivileges);
+  return withDefaults(start, kind, { database: database.defaultPrivileges, schema: descriptor });
 }
 
 export function newSchemaPrivileges(owner: string, database: DatabaseDescriptor): Privileges {
-  return withDefaults(inheritedPrivileges(database.privileges, 'schema', owner), 'schema', database.defaultPrivileges);
+  return withDefaults(inheritedPrivileges(database.privileges, 'schema', owner), 'schema', { database: database.defaultPrivileges });
 }
 
 /** In schema public everybody may use a type; elsewhere those who may use the schema. */
