@@ -106,6 +106,8 @@ export interface ColumnDescriptor {
   readonly computeExpr?: string;
   /** A generated column that is computed on read and never stored. */
   readonly isVirtual?: boolean;
+  /** Virtual, and there for the indexes over its expression alone: nothing names it. */
+  readonly isIndexExpression?: true;
   readonly generatedAsIdentity?: 'always' | 'by default';
   /** Left out of `*` and of SHOW COLUMNS' visible part: rowid. */
   readonly hidden?: boolean;

@@ -339,7 +339,7 @@ function showColumns(change: SchemaChange, stmt: Extract<Show, { what: 'columns'
   requireAnyPrivilege(change, table);
   const indexes = table.sequence || table.view ? [] : allIndexes(table).filter((index) => index.state === 'public');
   return table.columns
-    .filter((column) => column.state === 'public')
+    .filter((column) => column.state === 'public' && !column.isIndexExpression)
     .map((column) => [
       text(column.name),
       text(sqlTypeName(column.type)),

@@ -5,12 +5,20 @@ import type { CatalogSnapshot } from '../../catalog/catalog.ts';
 import type { ColumnDescriptor, ForeignKeyDescriptor, IndexDescriptor, TableDescriptor } from '../../catalog/descriptor.ts';
 import { quoteLiteral, quoteName, quoteNames } from '../../catalog/names.ts';
 import { sqlTypeName } from '../../catalog/type.ts';
+import { parseExpression } from '../parse/parse.ts';
 
 const nameOf = (table: TableDescriptor, id: number): string =>
   quoteName(table.columns.find((column) => column.id === id)?.name ?? `[${id}]`);
 const namesOf = (table: TableDescriptor, ids: readonly number[]): string => ids.map((id) => nameOf(table, id)).join(', ');
 const keyOf = (table: TableDescriptor, index: IndexDescriptor): string =>
-  index.columnIds.map((id, i) => `${nameOf(table, id)} ${index.directions[i] ?? 'ASC'}`).join(', ');
+  index.columnIds.map((id, i) => `${keyPart(table, id)} ${index.directions[i] ?? 'ASC'}`).join(', ');
+
+/** A key's column, or its expression: in parentheses unless it is a call. */
+function keyPart(table: TableDescriptor, id: number): string {
+  const column = table.columns.find((one) => one.id === id);
+  if (!column?.isIndexExpression || column.computeExpr === undefined) return nameOf(table, id);
+  return parseExpression(column.computeExpr).kind === 'call' ? column.computeExpr : `(${column.computeExpr})`;
+}
 
 /** A stored expression with sequences by name, as users write it. */
 export function displayExpr(text: string, snapshot: CatalogSnapshot): string {
@@ -97,7 +105,9 @@ export function createTableText(
   snapshot: CatalogSnapshot,
   name = quoteNames(snapshot.fullName(table).slice(1)),
 ): string {
-  const lines: string[] = table.columns.filter((column) => column.state === 'public').map((column) => columnText(column, snapshot));
+  const lines: string[] = table.columns
+    .filter((column) => column.state === 'public' && !column.isIndexExpression)
+    .map((column) => columnText(column, snapshot));
   lines.push(`CONSTRAINT ${quoteName(table.primaryIndex.name)} PRIMARY KEY (${keyOf(table, table.primaryIndex)})`);
   for (const fk of table.foreignKeys) lines.push(`CONSTRAINT ${quoteName(fk.name)} ${foreignKeyText(table, fk, snapshot)}`);
   for (const index of table.indexes) {

@@ -24,6 +24,7 @@ import { printStatement } from '../parse/printer.ts';
 import type { TypedExpr, TypedGenerator } from '../expr/typedExpr.ts';
 import { traits } from '../expr/traits.ts';
 import { columnNameOf } from './columnName.ts';
+import { indexExpressionsOf } from './indexExpressions.ts';
 import { indexNamed } from './indexNamed.ts';
 import type { JoinType, PlanColumn, PlanNode, ScanNode } from './plan.ts';
 import { type CommonTables, findCommonTable, type PlanContext, type PlannedQuery, type Relation } from './planContext.ts';
@@ -197,7 +198,9 @@ function planRelation(ctx: PlanContext, source: TableRef, frame: Frame, relation
   }
   const uses = ctx.recorder?.usesOf(relation.table.id);
   if (relation.table.view && !relation.table.view.isMaterialized) return planView(ctx, source, relation, frame, uses);
-  return planTableScan(source, relation.table, relation.schema, relation.database, uses);
+  const scan = planTableScan(source, relation.table, relation.schema, relation.database, uses);
+  const expressions = indexExpressionsOf(ctx, relation.table, scan.columns);
+  return expressions ? { ...scan, node: { ...scan.node, expressions } } : scan;
 }
 
 /** A view: its query in its place, under its name and its columns' names. */
@@ -269,7 +272,7 @@ export function planTableScan(
   const columns = scopeColumns(shape.columns, table, source.alias, (i) => {
     const column = desc.columns[i];
     return !column || column.hidden === true;
-  }).filter((column) => desc.columns[column.index]?.state !== 'write_only');
+  }).filter(({ index: at }) => desc.columns[at]?.state !== 'write_only' && !desc.columns[at]?.isIndexExpression);
   return { node, columns };
 }
 

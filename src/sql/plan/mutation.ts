@@ -15,6 +15,7 @@ import { parseExpression } from '../parse/parse.ts';
 import { coerceTo } from '../expr/analyze.ts';
 import type { TypedExpr } from '../expr/typedExpr.ts';
 import { columnNameOf } from './columnName.ts';
+import { indexExpressionsOf } from './indexExpressions.ts';
 import { indexNamed } from './indexNamed.ts';
 import { planFrom, planTableScan } from './from.ts';
 import type { ConflictAction, PlanColumn, PlanNode, SortKey } from './plan.ts';
@@ -240,7 +241,7 @@ function rowScope(shape: TableShape, table: ScopeTable, offset: number): ScopeCo
   const columns: ScopeColumn[] = [];
   shape.columns.forEach((column, i) => {
     const desc = shape.table.columns[i];
-    if (desc?.state === 'write_only') return;
+    if (desc?.state === 'write_only' || desc?.isIndexExpression) return;
     columns.push({ ...column, index: i + offset, table, isHidden: !desc || desc.hidden === true, isMerged: false });
   });
   return columns;
@@ -432,7 +433,8 @@ function writeSource(
   const { table, schema, database } = ctx.env.resolveTable(ref.name, privilege);
   ctx.env.resolveTable(ref.name, 'SELECT');
   const scan = planTableScan(ref, table, schema, database);
-  const own: PlanNode = { ...scan.node, forWrite: true };
+  const expressions = indexExpressionsOf(ctx, table, scan.columns);
+  const own: PlanNode = { ...scan.node, forWrite: true, ...(expressions && { expressions }) };
   if (others.length === 0) return { table, node: own, scope: new SelectScope(scan.columns, frame) };
   const rest = planFrom(ctx, others, frame, ctes);
   const width = own.columns.length;

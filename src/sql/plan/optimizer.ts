@@ -10,6 +10,7 @@ import { chooseIndexes } from './indexLookup.ts';
 import { findJoinKeys } from './joinKeys.ts';
 import { pushLimits } from './limitPushdown.ts';
 import type { PlanNode } from './plan.ts';
+import { useIndexExpressions } from './indexExpressions.ts';
 import { pruneColumns } from './pruneColumns.ts';
 
 export interface OptimizerRule {
@@ -19,6 +20,7 @@ export interface OptimizerRule {
 
 export const OPTIMIZER_RULES: readonly OptimizerRule[] = Object.freeze([
   { name: 'push filters', apply: pushFilters },
+  { name: 'use index expressions', apply: useIndexExpressions },
   { name: 'find join keys', apply: findJoinKeys },
   { name: 'prune columns', apply: pruneColumns },
   { name: 'choose indexes', apply: chooseIndexes },

@@ -22,6 +22,7 @@ import type { IndexDescriptor, TableDescriptor } from '../../catalog/descriptor.
 import type { ColumnType } from '../../catalog/type.ts';
 import type { Statement } from '../parse/ast.ts';
 import type { SubqueryForm, SubqueryPlan, TypedAggregate, TypedExpr, TypedGenerator, TypedWindow } from '../expr/typedExpr.ts';
+import type { IndexExpression } from './indexExpressions.ts';
 import type { VirtualTable } from './virtualTable.ts';
 
 export interface PlanColumn {
@@ -106,6 +107,8 @@ export interface ScanNode extends Node {
   readonly isConstraint?: boolean;
   /** True under SKIP LOCKED: rows that are skipped do not count as read. */
   readonly skipsLocked?: boolean;
+  /** Expressions that indexes are over, while its rows are still laid out as the table's. */
+  readonly expressions?: readonly IndexExpression[];
 }
 
 export interface VirtualScanNode extends Node {

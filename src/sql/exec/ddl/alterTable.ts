@@ -287,13 +287,15 @@ async function dropColumn(change: SchemaChange, table: TableDescriptor, action: 
     throw new StatementError(SqlState.InvalidColumnReference, `column "${column.name}" is referenced by the primary key`);
   }
   if (action.behavior === 'cascade') await dropViewsOf(change, table, { columnId: column.id });
-  const computed = table.columns.find((one) => one.computeExpr !== undefined && mentions(one.computeExpr, column.name));
+  const reads = (one: ColumnDescriptor): boolean => one.computeExpr !== undefined && mentions(one.computeExpr, column.name);
+  const expressionIds = table.columns.filter((one) => one.isIndexExpression && reads(one)).map((one) => one.id);
+  const computed = table.columns.find((one) => !one.isIndexExpression && reads(one));
   if (computed) {
     throw new StateError(SqlState.InvalidColumnReference, `column "${column.name}" is referenced by computed column "${computed.name}"`);
   }
   for (const index of table.indexes) {
-    if (![...index.columnIds, ...index.storeColumnIds].includes(column.id) && !(index.predicate && mentions(index.predicate, column.name)))
-      continue;
+    const isOver = [...index.columnIds, ...index.storeColumnIds].some((id) => id === column.id || expressionIds.includes(id));
+    if (!isOver && !(index.predicate && mentions(index.predicate, column.name))) continue;
     await removeIndex(change, table, index, action.behavior === 'cascade');
   }
   for (const fk of table.foreignKeys) {
@@ -393,6 +395,7 @@ async function renameColumn(change: SchemaChange, table: TableDescriptor, action
         ...one,
         ...(one.id === column.id && { name: to }),
         ...(one.computeExpr !== undefined && { computeExpr: rename(one.computeExpr) }),
+        ...(one.isIndexExpression && { name: rename(one.name) }),
       })),
       checks: table.checks.map((check) => (check.columnIds.includes(column.id) ? { ...check, expr: rename(check.expr) } : check)),
       indexes: table.indexes.map((index) => (index.predicate === undefined ? index : { ...index, predicate: rename(index.predicate) })),

@@ -37,6 +37,7 @@ import type { RunContext } from '../context.ts';
 import { alreadyExists, freeName, type SchemaChange } from './common.ts';
 import { foreignKeyName, nameStyle, primaryKeyName } from './constraintNames.ts';
 import { foreignKeyOf } from './foreignKeyOf.ts';
+import { expressionColumn } from './indexExpressions.ts';
 import { storeComputed, storeCondition, storeDefault } from './storedExpr.ts';
 import { newPrivileges } from './newPrivileges.ts';
 import { serialColumn, withSequence } from './serialColumn.ts';
@@ -407,11 +408,19 @@ export class TableBuilder {
     });
   }
 
-  keyColumns(elements: readonly IndexElement[], indexName?: string): { columnIds: number[]; directions: ('ASC' | 'DESC')[] } {
+  /** The columns of a key; with `allowsExpressions` those that stand for expressions are made. */
+  keyColumns(
+    elements: readonly IndexElement[],
+    { indexName, allowsExpressions = false }: { readonly indexName?: string | undefined; readonly allowsExpressions?: boolean } = {},
+  ): { columnIds: number[]; directions: ('ASC' | 'DESC')[] } {
     const columnIds: number[] = [];
     for (const { expr } of elements) {
       if (expr.kind !== 'column' || expr.parts.length !== 1) {
-        throw new StatementError(SqlState.FeatureNotSupported, 'only simple columns are supported as index elements');
+        if (!allowsExpressions) throw new StatementError(SqlState.FeatureNotSupported, 'keys of constraints are columns, not expressions');
+        const made = expressionColumn(this.change, this.table, expr);
+        if (made.id === this.table.nextColumnId) this.set({ columns: [...this.table.columns, made], nextColumnId: made.id + 1 });
+        columnIds.push(made.id);
+        continue;
       }
       const name = expr.parts[0]?.text ?? '';
       const column = columnByName(this.table, name);
@@ -454,9 +463,11 @@ export class TableBuilder {
     readonly storing: readonly Name[];
     readonly where: Indexed['where'];
     readonly isConstraint?: boolean;
+    readonly kind?: string;
     readonly state?: IndexDescriptor['state'];
   }): IndexDescriptor {
-    const { columnIds, directions } = this.keyColumns(element.columns, element.name?.text);
+    const indexName = element.name?.text;
+    const { columnIds, directions } = this.keyColumns(element.columns, { indexName, allowsExpressions: element.kind !== 'unique' });
     const storing = element.storing.map((name) => this.#storedColumn(name.text, 'cannot be stored in an index').id);
     for (const id of storing) {
       if (columnIds.includes(id) || this.table.primaryIndex.columnIds.includes(id)) {
@@ -467,7 +478,10 @@ export class TableBuilder {
       }
     }
     const names = allIndexes(this.table).map((index) => index.name);
-    const columnNames = columnIds.map((id) => this.table.columns.find((column) => column.id === id)?.name ?? '');
+    const columnNames = columnIds.map((id) => {
+      const column = this.table.columns.find((one) => one.id === id);
+      return column?.isIndexExpression ? 'expr' : (column?.name ?? '');
+    });
     const base = `${this.table.name}_${columnNames.join('_')}_${element.unique ? 'key' : 'idx'}`;
     const name = element.name?.text ?? freeName(base, names);
     if (names.includes(name)) {

@@ -18,6 +18,7 @@ import { tableWriter } from '../tableWriter.ts';
 import type { SchemaChange } from './common.ts';
 import { TableBuilder } from './createTable.ts';
 import { dropViewsOf } from './drop.ts';
+import { withoutIdleExpressions } from './indexExpressions.ts';
 
 /** Writes the entries of an index for every row there is. 23505 when two rows share a unique key. */
 export async function fillIndex(change: SchemaChange, table: TableDescriptor, index: IndexDescriptor): Promise<void> {
@@ -120,7 +121,8 @@ export async function removeIndex(change: SchemaChange, table: TableDescriptor, 
   if (cascade) await dropViewsOf(change, table, { indexId: index.id });
   if (index.unique) await releaseReferences(change, table, index, cascade);
   const current = change.snapshot.tableById(table.id) ?? table;
-  await change.write(updated(current, { indexes: current.indexes.filter((one) => one.id !== index.id) }));
+  const rest = updated(current, { indexes: current.indexes.filter((one) => one.id !== index.id) });
+  await change.write({ ...rest, columns: withoutIdleExpressions(rest) });
 }
 
 /** Foreign keys that only this unique index serves hinder its removal, or go with it. */

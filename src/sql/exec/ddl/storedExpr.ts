@@ -219,11 +219,7 @@ function contextHint(expr: TypedExpr): string | undefined {
 
 /** A computed column's expression. 42804 when its type does not fit. */
 export function storeComputed(change: SchemaChange, ast: Expr, table: TableDescriptor, type: ColumnType): string {
-  const context = {
-    ...rowAnalysis(table, change.context.engine.functions, COMPUTED),
-    session: change.context.session.values,
-    resolveType: typesOf(change, table),
-  };
+  const context = rowContext(change, table, COMPUTED);
   const typed = analyzeExpr(ast, context, type);
   if (!typesEquivalent(typed.type, type) && typed.type.family !== 'unknown' && !canCast(typed.type, type, 'assignment')) {
     throw new StatementError(
@@ -231,18 +227,48 @@ export function storeComputed(change: SchemaChange, ast: Expr, table: TableDescr
       `expected ${COMPUTED} expression to have type ${familyName(type)}, but '${printExpr(ast)}' has type ${familyName(typed.type)}`,
     );
   }
+  requireImmutable(typed, table, COMPUTED);
+  return settled(ast, typed, (candidate) => void analyzeExpr(parseExpression(candidate), context, type));
+}
+
+const INDEX_ELEMENT = 'index element';
+
+/** An expression that an index is over, with its type. 42P16 unless it depends on plain columns of the row alone. */
+export function storeIndexExpression(change: SchemaChange, ast: Expr, table: TableDescriptor): { text: string; type: ColumnType } {
+  const context = rowContext(change, table, INDEX_ELEMENT);
+  const typed = analyzeExpr(ast, context);
+  if (typed.type.family === 'unknown' || typed.type.family === 'tuple') {
+    throw new StatementError(SqlState.InvalidTableDefinition, `type of ${INDEX_ELEMENT} ${printExpr(ast)} is ambiguous`, {
+      hint: 'consider adding a type cast to the expression',
+    });
+  }
+  requireImmutable(typed, table, INDEX_ELEMENT);
+  const text = settled(ast, typed, (candidate) => void analyzeExpr(parseExpression(candidate), context, typed.type));
+  return { text, type: typed.type };
+}
+
+function rowContext(change: SchemaChange, table: TableDescriptor, clause: string) {
+  return {
+    ...rowAnalysis(table, change.context.engine.functions, clause),
+    session: change.context.session.values,
+    resolveType: typesOf(change, table),
+  };
+}
+
+function requireImmutable(typed: TypedExpr, table: TableDescriptor, clause: string): void {
   const { volatility, columns } = traits(typed);
   if (volatility === 'volatile')
-    throw new StatementError(SqlState.InvalidTableDefinition, `volatile functions are not allowed in ${COMPUTED}`);
+    throw new StatementError(SqlState.InvalidTableDefinition, `volatile functions are not allowed in ${clause}`);
   if (volatility !== 'immutable') {
-    throw new StatementError(SqlState.InvalidTableDefinition, `context-dependent operators are not allowed in ${COMPUTED}`, {
+    throw new StatementError(SqlState.InvalidTableDefinition, `context-dependent operators are not allowed in ${clause}`, {
       hint: contextHint(typed),
     });
   }
-  if ([...columns].some((position) => table.columns[position]?.computeExpr !== undefined)) {
-    throw new StatementError(SqlState.InvalidTableDefinition, `${COMPUTED} expression cannot reference computed columns`);
+  if (
+    [...columns].some((position) => table.columns[position]?.isVirtual || (clause === COMPUTED && table.columns[position]?.computeExpr))
+  ) {
+    throw new StatementError(SqlState.InvalidTableDefinition, `${clause} expression cannot reference computed columns`);
   }
-  return settled(ast, typed, (candidate) => void analyzeExpr(parseExpression(candidate), context, type));
 }
 
 /** Rewrites a stored text after a column was renamed. */

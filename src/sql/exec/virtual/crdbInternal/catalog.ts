@@ -89,6 +89,7 @@ const tableColumns = table(
   function* (view) {
     for (const { table: relation } of view.relations()) {
       for (const column of relation.columns) {
+        if (column.isIndexExpression) continue;
         yield {
           descriptor_id: relation.id,
           descriptor_name: relation.name,

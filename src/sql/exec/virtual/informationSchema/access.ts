@@ -114,7 +114,7 @@ const columnPrivileges = table(
       for (const grant of grantsOf(relation.table.privileges, privilegesOf(relation.table))) {
         if (!['SELECT', 'INSERT', 'UPDATE'].includes(grant.privilege_type)) continue;
         for (const column of relation.table.columns) {
-          if (column.state === 'public') yield { ...tableNames(relation), ...grant, column_name: column.name };
+          if (column.state === 'public' && !column.isIndexExpression) yield { ...tableNames(relation), ...grant, column_name: column.name };
         }
       }
     }

@@ -165,7 +165,7 @@ const columns = table(
       if (relation.sequence) continue;
       const where = { table_catalog: database.name, table_schema: schemaName, table_name: relation.name };
       for (const column of relation.columns) {
-        if (column.state !== 'public') continue;
+        if (column.state !== 'public' || column.isIndexExpression) continue;
         const cells = typeCells(column.type);
         yield {
           ...where,

@@ -220,7 +220,7 @@ const pgAttribute = table(
   function* (view) {
     for (const { table: relation } of view.relations()) {
       for (const column of relation.columns) {
-        if (column.state !== 'public') continue;
+        if (column.state !== 'public' || column.isIndexExpression) continue;
         yield {
           ...attribute(column.type),
           attrelid: relation.id,
@@ -277,7 +277,7 @@ const pgAttrdef = table(
     for (const { table: relation } of view.tables()) {
       for (const column of relation.columns) {
         const expr = defaultOf(column);
-        if (expr === undefined || column.state !== 'public') continue;
+        if (expr === undefined || column.state !== 'public' || column.isIndexExpression) continue;
         const adbin = catalogExpr(displayExpr(expr, view.snapshot));
         yield { oid: defaultOid(relation.id, column.id), adrelid: relation.id, adnum: column.id, adbin, adsrc: adbin };
       }
@@ -314,7 +314,10 @@ const pgIndex = table(
   },
   function* (view) {
     for (const { table: relation, index } of view.indexes()) {
-      const indkey = [...index.columnIds, ...index.storeColumnIds];
+      // Zero stands for an expression.
+      const indkey = [...index.columnIds, ...index.storeColumnIds].map((id) =>
+        relation.columns.find((column) => column.id === id)?.isIndexExpression ? 0 : id,
+      );
       yield {
         indexrelid: indexOid(relation.id, index.id),
         indrelid: relation.id,
