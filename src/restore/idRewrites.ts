@@ -111,11 +111,12 @@ class Rewriter {
     };
   }
 
-  database(database: DatabaseDescriptor): DatabaseDescriptor {
+  /** Grants do not come back, those that new objects would start with included: their roles may not be here. */
+  database({ defaultPrivileges: _grants, ...database }: DatabaseDescriptor): DatabaseDescriptor {
     return { ...database, ...this.#base(database), name: this.#options.newDatabaseName ?? database.name };
   }
 
-  schema(schema: SchemaDescriptor): SchemaDescriptor {
+  schema({ defaultPrivileges: _grants, ...schema }: SchemaDescriptor): SchemaDescriptor {
     return { ...schema, ...this.#base(schema), parentId: this.#id(schema.parentId) };
   }
 
