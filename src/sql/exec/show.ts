@@ -347,11 +347,7 @@ function showColumns(change: SchemaChange, stmt: Extract<Show, { what: 'columns'
       column.defaultExpr === undefined ? null : text(displayExpr(column.defaultExpr, change.snapshot)),
       text(column.computeExpr ?? ''),
       indexes
-        .filter(
-          (index) =>
-            index.id === table.primaryIndex.id ||
-            [...index.columnIds, ...index.keySuffixColumnIds, ...index.storeColumnIds].includes(column.id),
-        )
+        .filter((index) => [...index.columnIds, ...index.keySuffixColumnIds, ...index.storeColumnIds].includes(column.id))
         .map((index) => index.name)
         .sort()
         .map(text),

@@ -13,6 +13,7 @@ import { binaryOverloads, unaryOverloads } from './operators/index.ts';
 import type { Overload } from './overload.ts';
 import { undeterminedPlaceholder } from './placeholders.ts';
 import { resolveOverload } from './resolve.ts';
+import { checkTupleList, tupleMismatch, unsupportedIn } from './tupleErrors.ts';
 import type { ComparisonOp, TypedExpr } from './typedExpr.ts';
 
 const COMPARISONS: ReadonlySet<string> = new Set(['=', '<>', '<', '<=', '>', '>=']);
@@ -58,7 +59,13 @@ export function tupleOfExprs(elements: readonly TypedExpr[], labels: readonly st
 }
 
 export function analyzeComparison(analysis: Analysis, op: ComparisonOp, left: ast.Expr, right: ast.Expr, pos: number): TypedExpr {
-  return comparison(op, ...typePair(analysis, left, right), pos);
+  if (left.kind !== 'tuple' || right.kind !== 'tuple') return comparison(op, ...typePair(analysis, left, right), pos);
+  try {
+    return comparison(op, ...typePair(analysis, left, right), pos);
+  } catch (error) {
+    const compare = (a: ast.Expr, b: ast.Expr) => analyzeComparison(analysis, op, a, b, pos);
+    throw (isVarveError(error) ? tupleMismatch(analysis, op, left, right, compare) : undefined) ?? error;
+  }
 }
 
 /** left op right for typed operands. Throws 22023 when they do not compare. */
@@ -281,10 +288,20 @@ function operandLike(analysis: Analysis, node: ast.Expr, type: ColumnType, misma
   }
 }
 
+function pairInList(analysis: Analysis, node: ast.InListExpr, item: ast.Expr): [TypedExpr, TypedExpr] {
+  try {
+    return typePair(analysis, node.operand, item);
+  } catch (error) {
+    if (isVarveError(error) && error.code === SqlState.InvalidTextRepresentation) throw unsupportedIn(node, error.message);
+    throw error;
+  }
+}
+
 /** operand [NOT] IN (list). */
 export function analyzeInList(analysis: Analysis, node: ast.InListExpr): TypedExpr {
   if (node.operand.kind === 'tuple') {
-    const pairs = node.list.map((item) => typePair(analysis, node.operand, item));
+    checkTupleList(analysis, node, node.operand.elements.length);
+    const pairs = node.list.map((item) => pairInList(analysis, node, item));
     const operand = pairs[0]?.[0] ?? analysis.type(node.operand);
     const list = pairs.map(([left, right]) => {
       const aligned = alignForComparison(left, right);

@@ -58,6 +58,8 @@ export interface CommonTablePlan {
   readonly name: string;
   readonly cte: number;
   readonly columns: readonly PlanColumn[];
+  /** A change without RETURNING: it is run, and cannot be read. */
+  readonly returnsNothing?: boolean;
 }
 
 /** WITH names in sight: a chain, innermost first. */

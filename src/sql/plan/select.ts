@@ -216,9 +216,15 @@ export function planWith(ctx: PlanContext, clause: WithClause, frame: Frame, out
       ctx.prelude.push({ kind: 'cte', cte, name, node: first.node, recursive: { step: stepNode, prelude, all: union.all } });
       continue;
     }
+    const isChange = table.statement.kind !== 'select';
+    if (isChange && frame.outer) {
+      throw new StatementError(SqlState.FeatureNotSupported, 'WITH clause containing a data-modifying statement must be at the top level', {
+        hint: 'write it as a WITH of the statement around it',
+      });
+    }
     const planned = ctx.planRows(table.statement, inner, tables);
     refuseCorrelated(inner, name);
-    entries.set(name, { name, cte, columns: named(planned.columns) });
+    entries.set(name, { name, cte, columns: named(planned.columns), returnsNothing: isChange && planned.columns.length === 0 });
     ctx.prelude.push({ kind: 'cte', cte, name, node: planned.node, recursive: undefined });
   }
   return tables;
