@@ -6,6 +6,7 @@
  */
 import { catalogTables } from './catalog.ts';
 import { clusterTables } from './cluster.ts';
+import { moreTables } from './more.ts';
 import { transactionTables } from './transactions.ts';
 
-export const crdbInternalTables = [...catalogTables, ...clusterTables, ...transactionTables];
+export const crdbInternalTables = [...catalogTables, ...clusterTables, ...transactionTables, ...moreTables];
