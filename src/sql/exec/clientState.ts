@@ -147,16 +147,23 @@ export class ClientState {
         this.user,
         this.vars.get('timezone'),
         this.vars.get('sql_safe_updates'),
-        this.vars.get('default_int_size'),
       ]);
+      this.#hasShortInts = this.vars.get('default_int_size') === '4';
       const searchPath = splitSearchPath(path).map((name) => (name === '$user' ? this.user : name));
       this.#names = { currentDatabase: database, searchPath };
     }
     return this.#names;
   }
   #varsVersion = -1;
+  #hasShortInts = false;
   /** The settings that plans depend on. */
   #planKey = '';
+
+  /** INT has 4 bytes in this session's statements. */
+  get hasShortInts(): boolean {
+    void this.names;
+    return this.#hasShortInts;
+  }
 
   /** What a plan depends on in this session. */
   get planKey(): string {

@@ -18,7 +18,7 @@ import { SessionTransaction } from './transaction.ts';
 import { TRANSACTION_CONTROL, TransactionControl } from './transactionControl.ts';
 
 export abstract class PreparedStatements extends TransactionControl {
-  protected readonly cache: StatementCache;
+  readonly #cache: StatementCache;
   readonly #prepared = new Map<string, PreparedStatement>();
   #queue: Promise<unknown> = Promise.resolve();
   protected isClosed = false;
@@ -27,7 +27,11 @@ export abstract class PreparedStatements extends TransactionControl {
 
   constructor(engine: EngineServices, cache: StatementCache, options: SessionOptions) {
     super(engine, options);
-    this.cache = cache;
+    this.#cache = cache;
+  }
+
+  protected get cache(): StatementCache {
+    return this.hasShortInts ? this.#cache.shortInts : this.#cache;
   }
 
   /** True when a call would run at once. */

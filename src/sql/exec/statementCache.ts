@@ -7,7 +7,7 @@
  */
 import type { CatalogDependencies } from '../../catalog/catalog.ts';
 import type { ColumnType } from '../../catalog/type.ts';
-import { parseStatements, type ParsedStatement } from '../parse/parse.ts';
+import { parseStatements, type ParsedStatement, type ParseOptions } from '../parse/parse.ts';
 import { printStatement } from '../parse/printer.ts';
 import { type AsOfClauses, findAsOf } from './asOf.ts';
 import type { CompiledPlan } from './executor.ts';
@@ -47,6 +47,18 @@ function withoutSecrets(statement: ParsedStatement): Partial<ParsedStatement> {
 
 export class StatementCache {
   readonly #texts = new Map<string, readonly CachedStatement[]>();
+  readonly #options: ParseOptions;
+  #shortInts: StatementCache | undefined;
+
+  constructor(options: ParseOptions = {}) {
+    this.#options = options;
+  }
+
+  /** The cache of the sessions in which INT has 4 bytes: the same text means something else there. */
+  get shortInts(): StatementCache {
+    this.#shortInts ??= new StatementCache({ hasShortInts: true });
+    return this.#shortInts;
+  }
 
   /** A text that has been parsed not long ago. */
   known(sql: string): readonly CachedStatement[] | undefined {
@@ -63,7 +75,7 @@ export class StatementCache {
   parse(sql: string): readonly CachedStatement[] {
     const known = this.known(sql);
     if (known) return known;
-    const parsed = parseStatements(sql).map(
+    const parsed = parseStatements(sql, this.#options).map(
       (statement): CachedStatement => ({ ...statement, asOf: findAsOf(statement.ast), plans: new Map(), ...withoutSecrets(statement) }),
     );
     if (sql.length <= CACHED_TEXT_LENGTH_MAX && !parsed.some(mayHoldPassword)) {

@@ -29,16 +29,21 @@ export interface ParsedStatement {
   readonly start: number;
 }
 
+export interface ParseOptions {
+  /** INT, INTEGER and SERIAL name types of 4 bytes, as with default_int_size = 4; else of 8. */
+  readonly hasShortInts?: boolean;
+}
+
 const grammar = new Grammar();
 
 /**
  * All statements of a text, in order; empty ones (`;;`) are left out. Throws StatementError; then no
  * statement is given back, as CockroachDB does.
  */
-export function parseStatements(sql: string): ParsedStatement[] {
+export function parseStatements(sql: string, { hasShortInts = false }: ParseOptions = {}): ParsedStatement[] {
   const tokens = tokenize(sql);
   const { cursor } = grammar;
-  cursor.reset(sql, tokens);
+  cursor.reset(sql, tokens, hasShortInts);
   const statements: ParsedStatement[] = [];
   try {
     for (;;) {

@@ -247,8 +247,7 @@ export class SchemaChange {
     const last = name.name.parts.at(-1)?.text ?? '';
     const parts = partsOf(name.name);
     if (parts.length === 1 || parts[0] === 'pg_catalog') {
-      const width = this.context.session.vars.get('default_int_size') === '4' && (last === 'int' || last === 'integer') ? 'int4' : last;
-      const resolved = resolveTypeName({ name: width, args: name.args, arrayDimensions: name.isArray ? 1 : 0 });
+      const resolved = resolveTypeName({ name: last, args: name.args, arrayDimensions: name.isArray ? 1 : 0 });
       if (resolved) return resolved;
     }
     const user = userType(this.#snapshot, name, this.context.names) ?? userType(this.#snapshot, name, within ?? this.context.names);

@@ -44,14 +44,17 @@ export class Cursor {
   placeholderMax = 0;
   /** First words of the statement, for the hint of a syntax error. */
   help: string | undefined;
+  /** INT is INT4 in this text, as the session's default_int_size says. */
+  hasShortInts = false;
   nested: NestedParsers;
 
   constructor(nested: NestedParsers) {
     this.nested = nested;
   }
 
-  reset(source: string, tokens: SqlToken[]): void {
+  reset(source: string, tokens: SqlToken[], hasShortInts = false): void {
     this.source = source;
+    this.hasShortInts = hasShortInts;
     this.tokens = tokens;
     this.index = 0;
     this.depth = 0;

@@ -82,7 +82,8 @@ function parseSimpleType(c: Cursor): SimpleType {
   }
   const kind = nameClass(token);
   if (kind === undefined || (kind !== 'unreserved' && !builtInTypeKeyword(c))) throw c.error();
-  const first: Name = { text: c.next().image, pos };
+  const image = c.next().image;
+  const first: Name = { text: (c.hasShortInts && !c.at(T.Dot) && SHORT_INTS.get(image)) || image, pos };
   const parts = [first];
   while (parts.length < 3 && c.at(T.Dot)) {
     c.next();
@@ -90,6 +91,13 @@ function parseSimpleType(c: Cursor): SimpleType {
   }
   return { name: { parts, pos }, args: parseArgs(c) };
 }
+
+/** What INT and SERIAL mean where `default_int_size` is 4. */
+const SHORT_INTS: ReadonlyMap<string, string> = new Map([
+  ['int', 'int4'],
+  ['integer', 'int4'],
+  ['serial', 'serial4'],
+]);
 
 const builtInTypes = new Set([
   'bigint', 'boolean', 'dec', 'decimal', 'float', 'int', 'integer', 'numeric', 'real', 'smallint', 'string', 'timestamptz', 'timetz', 'varbit', 'varchar',
