@@ -152,6 +152,9 @@ function planTable(ctx: PlanContext, source: TableRef, frame: Frame, ctes: Commo
   const only = source.name.parts.length === 1 ? source.name.parts[0] : undefined;
   const cte = only && findCommonTable(ctes, only.text);
   if (cte) {
+    if (cte.columns.length === 0) {
+      throw new StatementError(SqlState.FeatureNotSupported, `WITH clause "${cte.name}" does not return any columns`);
+    }
     if (cte.returnsNothing) throw new StatementError(SqlState.UndefinedColumn, `WITH clause "${cte.name}" does not return any columns`);
     const node: PlanNode = { kind: 'cteScan', cte: cte.cte, name: cte.name, columns: cte.columns };
     return aliased(node, cte.columns, source.alias ?? { name: { text: cte.name, pos: source.pos }, columns: [] });

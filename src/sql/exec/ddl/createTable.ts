@@ -6,7 +6,6 @@
  */
 import { StatementError } from '../../../base/errors.ts';
 import { SqlState } from '../../../base/sqlState.ts';
-import { MIN_TIMESTAMP } from '../../../base/timestamp.ts';
 import type { ResolvedSchema } from '../../../catalog/catalog.ts';
 import { isKeyable } from '../../../catalog/columnCodec.ts';
 import {
@@ -17,7 +16,6 @@ import {
   type FamilyDescriptor,
   type ForeignKeyDescriptor,
   type IndexDescriptor,
-  PRIMARY_INDEX_ID,
   type TableDescriptor,
   updated,
 } from '../../../catalog/descriptor.ts';
@@ -33,13 +31,12 @@ import type {
   TableConstraint,
   TableElement,
 } from '../../parse/ast.ts';
-import type { RunContext } from '../context.ts';
 import { alreadyExists, freeName, type SchemaChange } from './common.ts';
 import { foreignKeyName, nameStyle, primaryKeyName } from './constraintNames.ts';
 import { foreignKeyOf } from './foreignKeyOf.ts';
 import { expressionColumn } from './indexExpressions.ts';
 import { storeComputed, storeCondition, storeDefault } from './storedExpr.ts';
-import { newPrivileges } from './newPrivileges.ts';
+import { emptyTable } from './emptyTable.ts';
 import { serialColumn, withSequence } from './serialColumn.ts';
 
 /** CREATE TABLE; false when IF NOT EXISTS found the name taken. */
@@ -69,42 +66,6 @@ export async function publishTable(change: SchemaChange, builder: TableBuilder, 
   await change.write(table);
   await builder.writeReferences();
   return table;
-}
-
-export function emptyTable(id: number, name: string, schema: ResolvedSchema, { user, engine }: RunContext): TableDescriptor {
-  return {
-    kind: 'table',
-    id,
-    name,
-    parentId: schema.database.id,
-    schemaId: schema.id,
-    version: 1,
-    modificationTime: MIN_TIMESTAMP,
-    state: 'PUBLIC',
-    privileges: newPrivileges('table', user, schema),
-    columns: [],
-    nextColumnId: 1,
-    families: [],
-    nextFamilyId: 0,
-    primaryIndex: {
-      id: PRIMARY_INDEX_ID,
-      name: primaryKeyName(nameStyle(engine.settings), name),
-      unique: true,
-      columnIds: [],
-      directions: [],
-      storeColumnIds: [],
-      keySuffixColumnIds: [],
-      state: 'public',
-    },
-    indexes: [],
-    nextIndexId: PRIMARY_INDEX_ID + 1,
-    checks: [],
-    foreignKeys: [],
-    referencedByIds: [],
-    dependedOnByIds: [],
-    nextConstraintId: 1,
-    createTime: MIN_TIMESTAMP,
-  };
 }
 
 type Indexed = Extract<TableConstraint, { kind: 'primaryKey' | 'unique' }>;

@@ -9,7 +9,8 @@ import type { CreateTableAs, TableElement } from '../../parse/ast.ts';
 import { constraintQueue } from '../foreignKeys.ts';
 import { tableWriter } from '../tableWriter.ts';
 import { alreadyExists, type SchemaChange } from './common.ts';
-import { elementOf, emptyTable, publishTable, TableBuilder } from './createTable.ts';
+import { elementOf, publishTable, TableBuilder } from './createTable.ts';
+import { emptyTable } from './emptyTable.ts';
 
 export async function createTableAs(change: SchemaChange, stmt: CreateTableAs): Promise<void> {
   if (stmt.temporary) throw new StatementError(SqlState.FeatureNotSupported, 'temporary tables are not supported yet');

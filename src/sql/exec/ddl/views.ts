@@ -20,7 +20,8 @@ import { compileReadOnly } from '../operators.ts';
 import { collect } from '../run.ts';
 import { tableWriter } from '../tableWriter.ts';
 import { alreadyExists, partsOf, type SchemaChange } from './common.ts';
-import { emptyTable, publishTable, TableBuilder } from './createTable.ts';
+import { publishTable, TableBuilder } from './createTable.ts';
+import { emptyTable } from './emptyTable.ts';
 import { type ViewText, viewText } from './viewText.ts';
 
 interface ViewColumn {
