@@ -13,12 +13,12 @@ import {
   publicColumns,
   type TableDescriptor,
 } from '../../../../catalog/descriptor.ts';
-import { sqlTypeName, Type } from '../../../../catalog/type.ts';
+import { arrayOf, sqlTypeName, Type } from '../../../../catalog/type.ts';
 import { RANGE_ZONE_IDS, type ZoneTarget, ZoneSet } from '../../../../catalog/zones.ts';
 import { zoneSql } from '../../../../catalog/zoneConfig.ts';
 import { createSequenceText, createTableText, displayExpr } from '../../showCreate.ts';
 import type { CatalogView } from '../catalogView.ts';
-import { inSchema } from '../defineTable.ts';
+import { hidden, inSchema } from '../defineTable.ts';
 
 const table = inSchema('crdb_internal');
 
@@ -30,11 +30,21 @@ function allDescriptors<K extends Descriptor['kind']>(view: CatalogView, kind: K
   return found.sort((a, b) => a.id - b.id);
 }
 
-const databases = table('databases', { id: Type.Int8, name: Type.String, owner: Type.Name }, (view) =>
-  view.snapshot
-    .allDatabases()
-    .filter((database) => view.canSee(database))
-    .map((database) => ({ id: database.id, name: database.name, owner: database.privileges.owner })),
+const databases = table(
+  'databases',
+  {
+    id: Type.Int8,
+    name: Type.String,
+    owner: Type.Name,
+    primary_region: Type.String,
+    regions: arrayOf(Type.String),
+    survival_goal: Type.String,
+  },
+  (view) =>
+    view.snapshot
+      .allDatabases()
+      .filter((database) => view.canSee(database))
+      .map((database) => ({ id: database.id, name: database.name, owner: database.privileges.owner, regions: [] })),
 );
 
 const tables = table(
@@ -47,11 +57,17 @@ const tables = table(
     version: Type.Int8,
     mod_time: Type.Timestamp,
     mod_time_logical: Type.Decimal,
+    format_version: Type.String,
     state: Type.String,
-    offline_reason: Type.String,
+    sc_lease_node_id: Type.Int8,
+    sc_lease_expiration_time: Type.Timestamp,
+    drop_time: Type.Timestamp,
+    audit_mode: Type.String,
     schema_name: Type.String,
     parent_schema_id: Type.Int8,
-    descriptor_type: Type.String,
+    locality: Type.String,
+    offline_reason: hidden(Type.String),
+    descriptor_type: hidden(Type.String),
   },
   function* (view) {
     for (const descriptor of allDescriptors(view, 'table')) {
@@ -64,6 +80,8 @@ const tables = table(
         version: descriptor.version,
         mod_time: descriptor.modificationTime,
         mod_time_logical: timestampToDecimal(descriptor.modificationTime),
+        format_version: 'InterleavedFormatVersion',
+        audit_mode: 'DISABLED',
         state: descriptor.state,
         offline_reason: descriptor.offlineReason,
         schema_name,
@@ -115,7 +133,7 @@ const tableIndexes = table(
     index_type: Type.String,
     is_unique: Type.Bool,
     is_inverted: Type.Bool,
-    state: Type.String,
+    state: hidden(Type.String),
   },
   function* (view) {
     for (const { table: relation } of view.tables()) {
@@ -146,7 +164,7 @@ const indexColumns = table(
     column_id: Type.Int8,
     column_name: Type.String,
     column_direction: Type.String,
-    implicit: Type.Bool,
+    implicit: hidden(Type.Bool),
   },
   function* (view) {
     for (const { table: relation, index } of view.indexes()) {
@@ -210,7 +228,11 @@ const zones = table(
     schema_name: Type.String,
     table_name: Type.String,
     index_name: Type.String,
+    partition_name: Type.String,
+    raw_config_yaml: Type.String,
     raw_config_sql: Type.String,
+    raw_config_protobuf: Type.Bytes,
+    full_config_yaml: Type.String,
     full_config_sql: Type.String,
   },
   async (view) => {

@@ -14,7 +14,7 @@ import { jobRow } from '../../../../jobs/showJobs.ts';
 import { formatLocality } from '../../../../kv/locality.ts';
 import type { CatalogView } from '../catalogView.ts';
 import { ACTIVITY_COLUMNS, runningStatement } from '../../showActivity.ts';
-import { inSchema, required } from '../defineTable.ts';
+import { hidden, inSchema, required } from '../defineTable.ts';
 import { visibleSessions } from '../pgCatalog/server.ts';
 
 const table = inSchema('crdb_internal');
@@ -89,7 +89,14 @@ const kvNodeStatus = table(
 
 const gossipLiveness = table(
   'gossip_liveness',
-  { node_id: Type.Int8, epoch: Type.Int8, draining: Type.Bool, decommissioning: Type.Bool, membership: Type.String },
+  {
+    node_id: Type.Int8,
+    epoch: Type.Int8,
+    expiration: Type.String,
+    draining: Type.Bool,
+    decommissioning: Type.Bool,
+    membership: Type.String,
+  },
   (view) =>
     nodesOf(view).map((node) => ({
       node_id: node.id,
@@ -168,9 +175,14 @@ const SESSION_COLUMNS = {
   client_address: Type.String,
   application_name: Type.String,
   active_queries: Type.String,
+  last_active_query: Type.String,
   session_start: Type.Timestamp,
-  database_name: Type.String,
-  status: Type.String,
+  oldest_query_start: Type.Timestamp,
+  kv_txn: Type.String,
+  alloc_bytes: Type.Int8,
+  max_alloc_bytes: Type.Int8,
+  database_name: hidden(Type.String),
+  status: hidden(Type.String),
 } as const;
 
 function* sessionRows(view: CatalogView) {
@@ -195,7 +207,8 @@ const nodeSessions = table('node_sessions', SESSION_COLUMNS, function* (view) {
   for (const row of sessionRows(view)) if (row.node_id === view.context.session.nodeId) yield row;
 });
 
-const QUERY_COLUMNS = ACTIVITY_COLUMNS.statements;
+const { query_id, ...QUERY_REST } = ACTIVITY_COLUMNS.statements;
+const QUERY_COLUMNS = { query_id: query_id ?? Type.String, txn_id: Type.Uuid, ...QUERY_REST };
 
 function* queryRows(view: CatalogView) {
   for (const session of visibleSessions(view)) {

@@ -12,7 +12,7 @@ import { indexOfKey } from '../../../../kv/indexOfKey.ts';
 import { isolationText } from '../../isolationLevels.ts';
 import type { SessionState } from '../../statement.ts';
 import type { CatalogView } from '../catalogView.ts';
-import { inSchema } from '../defineTable.ts';
+import { hidden, inSchema } from '../defineTable.ts';
 import { visibleSessions } from '../pgCatalog/server.ts';
 
 const table = inSchema('crdb_internal');
@@ -109,10 +109,13 @@ const TRANSACTION_COLUMNS = {
   node_id: Type.Int8,
   session_id: Type.String,
   start: Type.Timestamp,
+  txn_string: Type.String,
   application_name: Type.String,
   num_stmts: Type.Int8,
-  isolation_level: Type.String,
-  priority: Type.String,
+  num_retries: Type.Int8,
+  num_auto_retries: Type.Int8,
+  isolation_level: hidden(Type.String),
+  priority: hidden(Type.String),
 } as const;
 
 function* transactionRows(view: CatalogView) {
