@@ -22,10 +22,13 @@ export interface ErrorFields {
   readonly hint?: string;
   readonly cause?: unknown;
   readonly location?: ErrorLocation;
-  /** Constraint, table and column names for the wire protocol's fields. */
+  /** Constraint, schema, table and column names for the wire protocol's fields. */
   readonly constraint?: string;
+  readonly schema?: string;
   readonly table?: string;
   readonly column?: string;
+  /** The table's descriptor, from which who knows the catalog tells its schema. */
+  readonly relationId?: number;
 }
 
 export class VarveError extends Error {
@@ -34,8 +37,10 @@ export class VarveError extends Error {
   readonly hint: string | undefined;
   readonly location: ErrorLocation | undefined;
   readonly constraint: string | undefined;
+  readonly schema: string | undefined;
   readonly table: string | undefined;
   readonly column: string | undefined;
+  readonly relationId: number | undefined;
 
   constructor(code: SqlState, message: string, fields: ErrorFields = {}) {
     super(message, fields.cause === undefined ? undefined : { cause: fields.cause });
@@ -45,8 +50,10 @@ export class VarveError extends Error {
     this.hint = fields.hint;
     this.location = fields.location;
     this.constraint = fields.constraint;
+    this.schema = fields.schema;
     this.table = fields.table;
     this.column = fields.column;
+    this.relationId = fields.relationId;
     Object.defineProperty(this, BRAND, { value: true });
   }
 }

@@ -20,6 +20,7 @@ export function reportOf(error: unknown, severity: 'ERROR' | 'FATAL'): ReportFie
     detail: error.detail,
     hint: error.hint,
     position: error.location?.position,
+    schema: error.schema,
     table: error.table,
     column: error.column,
     constraint: error.constraint,

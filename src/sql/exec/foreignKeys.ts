@@ -316,7 +316,8 @@ export class ConstraintQueue implements RowChangeSink {
       {
         detail: `Key ${describeKey(table, fk.referencedColumnIds, change?.old ?? [])} is still referenced from table "${child.name}".`,
         constraint: fk.name,
-        table: table.name,
+        table: child.name,
+        relationId: child.id,
       },
     );
   }
@@ -336,6 +337,7 @@ export class ConstraintQueue implements RowChangeSink {
             detail: 'MATCH FULL does not allow mixing of null and nonnull key values.',
             constraint: fk.name,
             table: table.name,
+            relationId: table.id,
           },
         );
       }
@@ -356,6 +358,7 @@ export class ConstraintQueue implements RowChangeSink {
         detail: `Key ${describeKey(table, fk.columnIds, checked[at] as Datum[])} is not present in table "${parent.name}".`,
         constraint: fk.name,
         table: table.name,
+        relationId: table.id,
       },
     );
   }
@@ -365,7 +368,7 @@ export class ConstraintQueue implements RowChangeSink {
     const parent = fk.referencedTableId === table.id ? table : this.#catalog.tableById(fk.referencedTableId);
     if (!parent) return;
     const fail = (message: string) =>
-      new ConstraintError(SqlState.ForeignKeyViolation, message, { constraint: fk.name, table: table.name });
+      new ConstraintError(SqlState.ForeignKeyViolation, message, { constraint: fk.name, table: table.name, relationId: table.id });
     const checked = rows.filter((row) => {
       const key = keyOf(table, fk.columnIds, row);
       if (!key.includes(null)) return true;

@@ -24,6 +24,7 @@ import { commonAsOf } from './asOf.ts';
 import type { SessionOptions } from './clientState.ts';
 import { RunContext } from './context.ts';
 import { drain, openStatement } from './cursor.ts';
+import { nameSchema } from './errorSchema.ts';
 import { nameLockedRow } from './lockedRow.ts';
 import { dropPortal, type ExecuteOptions, type OpenPortal, type Portal, type PortalResult, requireColumns } from './portal.ts';
 import { isConflict, resultBytes } from './runAgain.ts';
@@ -208,7 +209,7 @@ export class Session extends StatementsNow implements SessionState {
       if (isPlannable(statement.ast)) requireColumns(options.columns, cursor.columns);
       return await drain(cursor, context);
     } catch (error) {
-      throw nameLockedRow(error, context.knownSnapshot);
+      throw nameSchema(nameLockedRow(error, context.knownSnapshot), context.knownSnapshot);
     }
   }
 

@@ -13,7 +13,9 @@
  * A conflict is not handled here: where the statement or its implicit transaction may run again, it is
  * undone and left to the other call, which does so.
  */
+import type { Datum } from '../../catalog/datum.ts';
 import { recentPlan } from './cursor.ts';
+import { nameSchema } from './errorSchema.ts';
 import { type ExecuteOptions, requireColumns } from './portal.ts';
 import { PreparedStatements } from './preparedStatements.ts';
 import { isConflict } from './runAgain.ts';
@@ -95,7 +97,12 @@ export abstract class StatementsNow extends PreparedStatements {
     transaction.noteCatalog(found.dependencies, plan.mutates, this.engine.catalog);
     const context = this.newContext(transaction, placeholders, placeholderTypes);
     const run = context.newRun(plan.slotCount, plan.cteCount);
-    const rows = now(run);
+    let rows: Datum[][] | undefined;
+    try {
+      rows = now(run);
+    } catch (error) {
+      throw nameSchema(error, context.catalogNow());
+    }
     if (!rows) return undefined;
     const rowCount = isRowChange ? run.affected : rows.length;
     return { tag: insertTag(ast, rowCount), columns, rows, rowCount, notices: context.notices };

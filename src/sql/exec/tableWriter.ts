@@ -146,6 +146,7 @@ export class TableWriter {
         throw new ConstraintError(SqlState.NotNullViolation, `null value in column "${column.name}" violates not-null constraint`, {
           column: column.name,
           table: this.table.name,
+          relationId: this.table.id,
         });
       }
     }
@@ -154,6 +155,7 @@ export class TableWriter {
         throw new ConstraintError(SqlState.CheckViolation, `failed to satisfy CHECK constraint (${check.text})`, {
           constraint: check.name,
           table: this.table.name,
+          relationId: this.table.id,
         });
       }
     }
@@ -226,6 +228,7 @@ export class TableWriter {
       detail: `Key ${describeKey(this.table, index.columnIds, row)} already exists.`,
       constraint: index.name,
       table: this.table.name,
+      relationId: this.table.id,
     });
   }
 

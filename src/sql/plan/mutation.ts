@@ -123,6 +123,7 @@ function requirePrimaryKey(table: TableDescriptor, targets: readonly Target[]): 
     throw new ConstraintError(SqlState.NotNullViolation, `missing "${column.name}" primary key column`, {
       column: column.name,
       table: table.name,
+      relationId: table.id,
     });
   }
 }

@@ -97,6 +97,7 @@ export function checkError(table: TableDescriptor, check: CheckDescriptor, row: 
   return new ConstraintError(SqlState.CheckViolation, `validation of CHECK "${check.expr}" failed on row: ${shownRow(table, row)}`, {
     constraint: check.name,
     table: table.name,
+    relationId: table.id,
   });
 }
 
@@ -105,7 +106,7 @@ export function notNullError(table: TableDescriptor, position: number, row: read
   return new ConstraintError(
     SqlState.CheckViolation,
     `validation of NOT NULL constraint failed: validation of CHECK "${quoteName(column)} IS NOT NULL" failed on row: ${shownRow(table, row)}`,
-    { column, table: table.name },
+    { column, table: table.name, relationId: table.id },
   );
 }
 
