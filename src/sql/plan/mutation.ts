@@ -13,6 +13,7 @@ import { type ColumnType, Type } from '../../catalog/type.ts';
 import type { Assignment, DeleteStatement, Expr, InsertStatement, Name, OnConflict, Returning, UpdateStatement } from '../parse/ast.ts';
 import { parseExpression } from '../parse/parse.ts';
 import { coerceTo } from '../expr/analyze.ts';
+import { formatExpr } from '../expr/formatExpr.ts';
 import type { TypedExpr } from '../expr/typedExpr.ts';
 import { columnNameOf } from './columnName.ts';
 import { indexExpressionsOf } from './indexExpressions.ts';
@@ -176,7 +177,7 @@ function insertInput(
       const whole = [...defaults];
       row.forEach((expr, i) => {
         const target = targets[i];
-        if (target && expr.kind !== 'default') refuseComputed(target.column);
+        if (target && expr.kind !== 'default') refuseGenerated(target.column);
         if (target && expr.kind !== 'default') whole[target.position] = valueFor(ctx, expr, target.column, scope, 'VALUES', ctes);
       });
       return whole;
@@ -194,7 +195,7 @@ function insertInput(
   query.columns.forEach((column, index) => {
     const target = targets[index];
     if (!target) return;
-    refuseComputed(target.column);
+    refuseGenerated(target.column);
     exprs[target.position] = coerceTo(
       { kind: 'column', type: column.type, index, name: column.name },
       target.column.type,
@@ -202,6 +203,18 @@ function insertInput(
     );
   });
   return { kind: 'project', input: query.node, exprs, columns };
+}
+
+/** What a column generates always takes no other value. 55000, 428C9. */
+function refuseGenerated(column: ColumnDescriptor): void {
+  refuseComputed(column);
+  if (column.generatedAsIdentity === 'always') throw generatedAlways(`cannot insert into column "${column.name}"`, column);
+}
+
+function generatedAlways(message: string, { name }: ColumnDescriptor): StatementError {
+  return new StatementError(SqlState.GeneratedAlways, message, {
+    detail: `Column "${name}" is an identity column defined as GENERATED ALWAYS.`,
+  });
 }
 
 function refuseComputed({ name, computeExpr }: ColumnDescriptor): void {
@@ -257,9 +270,9 @@ function planConflict(
   ctes: CommonTables | undefined,
 ): ConflictAction {
   const { table } = shape;
-  if (clause.arbiterWhere)
-    throw new StatementError(SqlState.FeatureNotSupported, 'ON CONFLICT with an index predicate is not supported yet');
-  const arbiter = conflictArbiter(table, clause);
+  const condition = (expr: Expr): string =>
+    formatExpr(ctx.analyzeBool(expr, new SelectScope(own, frame), { clause: 'WHERE', commonTables: ctes }));
+  const arbiter = conflictArbiter(table, clause, condition);
   if (!clause.update) return { type: 'nothing', arbiters: arbiter ? [arbiter] : undefined };
   if (!arbiter) {
     throw new StatementError(SqlState.SyntaxError, 'ON CONFLICT DO UPDATE requires inference specification or constraint name', {
@@ -277,7 +290,8 @@ function planConflict(
   return { type: 'update', arbiter, targets: targets.map((target) => target.position), exprs, where };
 }
 
-function conflictArbiter(table: TableDescriptor, clause: OnConflict): IndexDescriptor | undefined {
+/** The unique index that a clause means; a partial one when its condition is the one that WHERE gives. 42P10 when there is none. */
+function conflictArbiter(table: TableDescriptor, clause: OnConflict, condition: (expr: Expr) => string): IndexDescriptor | undefined {
   const unique = [table.primaryIndex, ...table.indexes.filter((index) => index.unique && index.state === 'public')];
   if (clause.constraint) {
     const name = clause.constraint.text;
@@ -288,7 +302,11 @@ function conflictArbiter(table: TableDescriptor, clause: OnConflict): IndexDescr
   }
   if (clause.columns.length === 0) return undefined;
   const ids = new Set(clause.columns.map((name) => writableOrComputed(table, name).id));
-  const found = unique.find((index) => index.columnIds.length === ids.size && index.columnIds.every((id) => ids.has(id)));
+  const fits = unique.filter((index) => index.columnIds.length === ids.size && index.columnIds.every((id) => ids.has(id)));
+  const where = clause.arbiterWhere && condition(clause.arbiterWhere);
+  const found =
+    fits.find((index) => index.predicate === undefined) ??
+    fits.find((index) => index.predicate !== undefined && condition(parseExpression(index.predicate)) === where);
   if (!found) {
     throw new StatementError(
       SqlState.InvalidColumnReference,
@@ -317,6 +335,7 @@ function planAssignments(
   const exprs: TypedExpr[] = [];
   const assign = (target: Target, value: Expr): void => {
     targets.push(target);
+    if (value.kind !== 'default') refuseIdentity(target.column);
     exprs.push(value.kind === 'default' ? defaultOf(ctx, target.column) : valueFor(ctx, value, target.column, scope, 'UPDATE SET', ctes));
   };
   for (const assignment of set) {
@@ -350,6 +369,7 @@ function planAssignments(
     checkCount(columns.length, fields.length);
     columns.forEach((target, index) => {
       const type = fields[index] ?? Type.Unknown;
+      refuseIdentity(target.column);
       const field: TypedExpr =
         typed.type.family === 'tuple' ? { kind: 'field', type, operand: typed, index, name: target.column.name } : typed;
       targets.push(target);
@@ -358,6 +378,10 @@ function planAssignments(
   }
   refuseTwice(targets);
   return { targets, exprs };
+}
+
+function refuseIdentity(column: ColumnDescriptor): void {
+  if (column.generatedAsIdentity === 'always') throw generatedAlways(`column "${column.name}" can only be updated to DEFAULT`, column);
 }
 
 function checkCount(columns: number, values: number): void {

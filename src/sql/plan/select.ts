@@ -222,9 +222,6 @@ export function planWith(ctx: PlanContext, clause: WithClause, frame: Frame, out
         hint: 'write it as a WITH of the statement around it',
       });
     }
-    if (frame.outer && table.statement.kind !== 'select') {
-      throw new StatementError(SqlState.FeatureNotSupported, 'WITH clause containing a data-modifying statement must be at the top level');
-    }
     const planned = ctx.planRows(table.statement, inner, tables);
     refuseCorrelated(inner, name);
     entries.set(name, { name, cte, columns: named(planned.columns), returnsNothing: isChange && planned.columns.length === 0 });
