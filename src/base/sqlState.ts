@@ -68,6 +68,7 @@ export const SqlState = Object.freeze({
   ReservedName: code('42939'),
   DatatypeMismatch: code('42804'),
   WrongObjectType: code('42809'),
+  GeneratedAlways: code('428C9'),
   UndefinedColumn: code('42703'),
   UndefinedFunction: code('42883'),
   UndefinedTable: code('42P01'),
