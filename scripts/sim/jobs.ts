@@ -37,6 +37,8 @@ export class Jobs {
   chaosPercent = 0;
   /** Chance in percent that a backup is taken in the middle of a backfill. */
   besidePercent = 0;
+  /** Chance in percent that a restore loses its node in the middle of its data. */
+  bouncePercent = 0;
   /** Starts a backup and waits for a while: a job that stands at a pausepoint meanwhile may be in the middle of anything. */
   backUp: (dice: Dice) => Promise<void> = async () => {};
   readonly #done: ((job: WatchedJob) => void)[] = [];
@@ -174,6 +176,13 @@ export class Jobs {
       world.count(`back up at ${name}`);
       world.note(`job ${ctx.jobId} at ${name}: back up`);
       await this.backUp(dice);
+    }
+    if (/^restore\.after(First)?(Checkpoint|Ingest)$/.test(name) && dice.percent(this.bouncePercent)) {
+      world.count(`bounce at ${name}`);
+      world.note(`job ${ctx.jobId} at ${name}: n${ctx.node.id} stops and starts`);
+      world.db.kv.cluster.stopNode(ctx.node.id);
+      world.db.kv.cluster.startNode(ctx.node.id);
+      return;
     }
     if (!dice.percent(this.chaosPercent)) return;
     const what = dice.pick(['pause', 'cancel', 'crash', 'crash', 'pause', 'move leases', 'collect garbage', 'back up', 'back up']);

@@ -136,6 +136,7 @@ class Run {
     const chaos = this.#dice.fork('chaos');
     this.#jobs.chaosPercent = chaos.pick([0, 3, 10, 25]);
     this.#jobs.besidePercent = chaos.pick([0, 0, 30, 60]);
+    this.#jobs.bouncePercent = chaos.pick([0, 0, 5, 30]);
     this.#throwFailure();
   }
 
@@ -172,6 +173,7 @@ class Run {
     world.setFaults([]);
     this.#jobs.chaosPercent = 0;
     this.#jobs.besidePercent = 0;
+    this.#jobs.bouncePercent = 0;
     startAllNodes(world);
     const isQuiet = () => this.#jobs.active().length === 0 && this.#backups.busy === 0 && !this.#schema.isBusy;
     for (let hour = 0; ; hour++) {

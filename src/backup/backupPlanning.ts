@@ -32,7 +32,15 @@ import type { DestinationRequest, PriorLayers } from './backupDestination.ts';
 import { checkContinues, checkSameCollection, findFreeDirectory, findPriorLayers } from './backupDestination.ts';
 import type { BackupDetails } from './backupDetails.ts';
 import { BACKUP_JOB_TYPE, detailsFromJson, detailsToJson } from './backupDetails.ts';
-import { descriptorHistory, introducedSpans, publicSince, spansOfDescriptors, spansOfHistory, vanishedTables } from './backupSpans.ts';
+import {
+  descriptorHistory,
+  historySince,
+  introducedSpans,
+  publicSince,
+  spansOfDescriptors,
+  spansOfHistory,
+  vanishedTables,
+} from './backupSpans.ts';
 import type { ResolvedTargets } from './backupTargets.ts';
 import { resolveTargets } from './backupTargets.ts';
 import type { DirectoryReservations } from './directoryReservations.ts';
@@ -196,10 +204,15 @@ async function makePlan(
   }
   const told = revisionHistory ? await readStart(() => tellHistory(deps, targets, prior, endTime, marginMicros)) : undefined;
   const history = told?.changes ?? [];
-  const spans = revisionHistory ? spansOfHistory([...history, ...asChanges(targets)]) : liveSpans;
-  const introduced = prior ? introducedSpans(spans, prior.covered, startTime) : [];
-  const tables = splitTables(spans, introduced);
-  const bound = told === undefined ? endTime : prior ? freshBound(kv, tables.fresh, told.from, endTime, marginMicros) : told.from;
+  const dataOf = (changes: readonly DescriptorChange[]) => {
+    const spans = revisionHistory ? spansOfHistory([...changes, ...asChanges(targets)]) : liveSpans;
+    const introduced = prior ? introducedSpans(spans, prior.covered, startTime) : [];
+    return { spans, introduced, tables: splitTables(spans, introduced) };
+  };
+  const { fresh } = dataOf(history).tables;
+  const bound = told === undefined ? endTime : prior ? freshBound(kv, fresh, told.from, endTime, marginMicros) : told.from;
+  // What came and went before the bound is in no time that the layer claims, and may be collected at any moment.
+  const { spans, introduced, tables } = dataOf(historySince(history, bound));
   const holds = makeHolds(deps, tables, prior ? startTime : bound, bound);
   const parent = prior && { directory: prior.newest.directory, endTime: startTime, manifestSha256: prior.newest.manifestSha256 };
   return {

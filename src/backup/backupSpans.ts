@@ -110,6 +110,17 @@ export function publicSince(history: readonly DescriptorChange[], id: number): T
   return since ?? MIN_TIMESTAMP;
 }
 
+/** The part of a history that still stood at `from` or came later. */
+export function historySince(history: readonly DescriptorChange[], from: Timestamp): DescriptorChange[] {
+  const next = new Map<number, Timestamp>();
+  const kept = history.toReversed().filter(({ id, time }) => {
+    const until = next.get(id);
+    next.set(id, time);
+    return until === undefined || until > from;
+  });
+  return kept.reverse();
+}
+
 /** A table that stood in a history, and of which nothing is left in the catalog of today. */
 export interface VanishedTable {
   readonly id: number;
