@@ -44,7 +44,7 @@ function someRange(world: World, dice: Dice) {
   return dice.maybe(kv.rangesOf({ key: tablePrefix(50), endKey: tablePrefix(1_000_000) }));
 }
 
-/** Stops a node, or starts one that is stopped; one always lives. */
+/** Stops a node, or starts one that is stopped; seldom the last one. */
 export function nodes(world: World, dice: Dice): void {
   const { cluster } = world.db.kv;
   const node = cluster.node(dice.between(1, NODES));
@@ -52,9 +52,10 @@ export function nodes(world: World, dice: Dice): void {
     world.count('node start');
     world.note(`start n${node.id}`);
     cluster.startNode(node.id);
-  } else if (cluster.liveNodes().length > 1) {
+  } else if (cluster.liveNodes().length > 1 || dice.percent(20)) {
     const drains = dice.percent(30);
     world.count(drains ? 'node drain' : 'node stop');
+    if (cluster.liveNodes().length === 1) world.count('no node is left');
     world.note(`${drains ? 'drain' : 'stop'} n${node.id}`);
     if (drains) void cluster.drainNode(node.id);
     else cluster.stopNode(node.id);
