@@ -79,5 +79,5 @@ function printRow(row: BenchRow): void {
 }
 
 function printColumns(name: string, measured: string, ceiling: string, ratio: string, aim: string): void {
-  console.log(`  ${name.padEnd(30)}${measured.padStart(24)}   ${ceiling.padEnd(32)}${ratio.padStart(6)}   ${aim}`.trimEnd());
+  console.log(`  ${name.padEnd(30)}${measured.padStart(24)}   ${ceiling.padEnd(42)}${ratio.padStart(6)}   ${aim}`.trimEnd());
 }

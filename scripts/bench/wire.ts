@@ -3,6 +3,8 @@
  * is installed: the same rows, the same `pg` client, the servers taking turns of a second or less.
  *
  * Ratios are PostgreSQL's rate over Varve's (time against time): 1 is equal, below 1 Varve is faster.
+ * The server's CPU time a statement stands beside: on a machine that does other things too, eight
+ * processes get more of it than one, and rates tell less than that.
  */
 import { Buffer } from 'node:buffer';
 
@@ -24,10 +26,12 @@ const SUM_RUNS = 7;
 interface Tally {
   count: number;
   ms: number;
+  /** CPU time of the server; NaN where the system does not tell. */
+  cpuMs: number;
   readonly latencies: number[];
 }
 
-const noTally = (): Tally => ({ count: 0, ms: 0, latencies: [] });
+const noTally = (): Tally => ({ count: 0, ms: 0, cpuMs: 0, latencies: [] });
 
 async function connect({ url }: Server, count: number): Promise<pg.Client[]> {
   return Promise.all(
@@ -120,6 +124,8 @@ async function byKey(servers: readonly Server[], connections: number, name: stri
     for (let i = 0; i < servers.length; i++) {
       // The first round warms up.
       const tally = round < 0 ? noTally() : (tallies[i] as Tally);
+      const { cpuMs } = servers[i] as Server;
+      const cpuBefore = cpuMs() ?? Number.NaN;
       const start = performance.now();
       await Promise.all(
         (clients[i] as pg.Client[]).map(async (client, number) => {
@@ -134,6 +140,7 @@ async function byKey(servers: readonly Server[], connections: number, name: stri
         }),
       );
       tally.ms += performance.now() - start;
+      tally.cpuMs += (cpuMs() ?? Number.NaN) - cpuBefore;
     }
   }
   for (const client of clients.flat()) await client.end();
@@ -167,7 +174,8 @@ function compared(name: string, [ours, theirs]: readonly Tally[], text: (tally: 
 }
 
 const rated = ({ count, ms }: Tally): string => rate(count, ms);
-const withLatency = (tally: Tally): string => `${rated(tally)}, p99 ${percentile(tally, 0.99).toFixed(2)} ms`;
+const withLatency = (tally: Tally): string =>
+  `${rated(tally)}, p99 ${percentile(tally, 0.99).toFixed(2)} ms, CPU ${((tally.cpuMs / tally.count) * 1000).toFixed(0)} µs`;
 
 async function run({ rows }: { rows: number }): Promise<BenchRow[]> {
   const servers = await startServers();

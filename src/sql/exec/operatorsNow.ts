@@ -86,10 +86,12 @@ function scanNow(node: ScanNode): NowOperator | undefined {
     const keys = codec.lookupKeys(primaryKey);
     const first = keys.length === 1 ? keys : keys.slice(0, 1);
     if (lockerOf(node, run)?.lockNow(first) === false || turnsOf(node, run)?.takeNow(first) === false) return undefined;
-    const values = run.reader.getNow(keys, options);
+    const values = run.reader.getNow(keys, run.readsOnly ? UNRECORDED : options);
     return values && decodeFetched(decoder, keys, values, familyCount);
   };
 }
+
+const UNRECORDED = { unrecorded: true };
 
 /** LIMIT with a plain count. */
 function limitNow({ limit, offset, ...node }: LimitNode): NowOperator | undefined {

@@ -29,6 +29,8 @@ export interface Run {
   readonly slots: Datum[];
   /** Rows that the statement's own row change affected. */
   affected: number;
+  /** True when nothing is written after it in its transaction: what it reads need not be kept for validation. */
+  readsOnly?: boolean;
   /** Present under EXPLAIN ANALYZE: what each node gave. */
   readonly counts?: Map<PlanNode, NodeCounts>;
 }

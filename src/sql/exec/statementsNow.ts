@@ -94,9 +94,10 @@ export abstract class StatementsNow extends PreparedStatements {
     if (!transaction.isImplicit) transaction.nextStatement();
     if (plan.mutates) transaction.checkWritable(statementName(ast));
     requireColumns(options.columns, columns);
-    transaction.noteCatalog(found.dependencies, plan.mutates, this.engine.catalog);
+    if (plan.mutates || !transaction.isImplicit) transaction.noteCatalog(found.dependencies, plan.mutates, this.engine.catalog);
     const context = this.newContext(transaction, placeholders, placeholderTypes);
     const run = context.newRun(plan.slotCount, plan.cteCount);
+    if (transaction.isImplicit && !plan.mutates) run.readsOnly = true;
     let rows: Datum[][] | undefined;
     try {
       rows = now(run);
