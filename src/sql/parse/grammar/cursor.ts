@@ -230,6 +230,8 @@ export class Cursor {
   /** A user or role: a name, a string, or one of CURRENT_USER and SESSION_USER (their lower-case words). */
   role(): Name {
     if (this.at(T.String) || this.at(T.CURRENT_USER) || this.at(T.SESSION_USER) || this.at(T.CURRENT_ROLE)) return this.take();
+    // What an empty name is worth is for the statement to say.
+    if (this.atName() && this.token.image === '') return this.take();
     return this.name();
   }
 

@@ -6,6 +6,7 @@ import { parseInet } from '../../../../catalog/inet.ts';
 import type { DatabaseDescriptor } from '../../../../catalog/descriptor.ts';
 import { systemTable } from '../../../../catalog/systemRows.ts';
 import { arrayOf, Type } from '../../../../catalog/type.ts';
+import { allRoleDefaults } from '../../../../catalog/roleSettings.ts';
 import { listUsers, type UserInfo } from '../../../../catalog/users.ts';
 import { isAdmin } from '../../../../catalog/privileges.ts';
 import type { Bytes } from '../../../../base/bytes.ts';
@@ -57,6 +58,15 @@ const pgTablespace = table(
   { oid: Type.Oid, spcname: Type.Name, spcowner: Type.Oid, spcacl: TextArray, spcoptions: TextArray },
   () => [{ oid: DEFAULT_TABLESPACE, spcname: 'pg_default' }],
 );
+
+const pgDbRoleSetting = table('pg_db_role_setting', { setdatabase: Type.Oid, setrole: Type.Oid, setconfig: TextArray }, async (view) => {
+  const rows = await allRoleDefaults(view.context.reader);
+  return rows.map(({ databaseId, role, settings }) => ({
+    setdatabase: databaseId,
+    setrole: role === '' ? 0 : userOid(role),
+    setconfig: settings,
+  }));
+});
 
 // ---- roles --------------------------------------------------------------------------------------
 
@@ -309,6 +319,7 @@ export const serverTables = [
   pgAuthMembers,
   pgAuthid,
   pgDatabase,
+  pgDbRoleSetting,
   pgExtension,
   pgPreparedStatements,
   pgRoles,
