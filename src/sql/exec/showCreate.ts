@@ -67,10 +67,11 @@ function referencedName(table: TableDescriptor, fk: ForeignKeyDescriptor, snapsh
   return quoteNames(parent.parentId === table.parentId ? full.slice(1) : full);
 }
 
-export function foreignKeyText(table: TableDescriptor, fk: ForeignKeyDescriptor, snapshot: CatalogSnapshot): string {
+/** `isShort`: the table it refers to by its name alone. */
+export function foreignKeyText(table: TableDescriptor, fk: ForeignKeyDescriptor, snapshot: CatalogSnapshot, isShort = false): string {
   const parent = fk.referencedTableId === table.id ? table : snapshot.tableById(fk.referencedTableId);
   const columns = parent ? namesOf(parent, fk.referencedColumnIds) : '';
-  return `FOREIGN KEY (${namesOf(table, fk.columnIds)}) REFERENCES ${referencedName(table, fk, snapshot)}(${columns})${foreignKeyTail(fk)}`;
+  return `FOREIGN KEY (${namesOf(table, fk.columnIds)}) REFERENCES ${isShort && parent ? quoteName(parent.name) : referencedName(table, fk, snapshot)}(${columns})${foreignKeyTail(fk)}`;
 }
 
 function storingText(table: TableDescriptor, index: IndexDescriptor): string {
@@ -91,7 +92,7 @@ export function constraintText(table: TableDescriptor, type: 'p' | 'u' | 'c' | '
   }
   if (type === 'f') {
     const fk = table.foreignKeys.find((candidate) => candidate.id === id);
-    return fk ? foreignKeyText(table, fk, snapshot) : '';
+    return fk ? foreignKeyText(table, fk, snapshot, true) : '';
   }
   const index = type === 'p' ? table.primaryIndex : table.indexes.find((candidate) => candidate.id === id);
   if (!index) return '';

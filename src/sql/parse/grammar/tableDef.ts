@@ -4,6 +4,8 @@
 import type {
   ColumnDef, ColumnQualifier, DropBehavior, Expr, ForeignKeyReference, IndexElement, Name, Option, ReferentialAction, SequenceOption, TableConstraint,
 } from '../ast.ts'; // biome-ignore format: one line
+import { StatementError } from '../../../base/errors.ts';
+import { SqlState } from '../../../base/sqlState.ts';
 import { T } from '../tokens.ts';
 import { FamilyParser } from './base.ts';
 import { parseExpr, parseCollation } from './expressions.ts';
@@ -120,9 +122,13 @@ export abstract class TableDefParser extends FamilyParser {
   }
 
   private plainKey(type: 'primaryKey' | 'unique'): Unnamed<ColumnQualifier> {
-    if (type === 'unique' && this.words(T.WITHOUT, T.INDEX)) this.refuse(WITHOUT_INDEX);
+    if (type === 'unique' && this.words(T.WITHOUT, T.INDEX)) this.refuseWithoutIndex();
     if (this.has(T.USING)) this.refuse('hash-sharded keys');
     return { type };
+  }
+
+  private refuseWithoutIndex(): void {
+    if (this.recorder === undefined) throw new StatementError(SqlState.FeatureNotSupported, WITHOUT_INDEX);
   }
 
   private optionalName(): Name | undefined {
@@ -220,7 +226,7 @@ export abstract class TableDefParser extends FamilyParser {
   });
 
   protected keyConstraint(kind: 'primaryKey' | 'unique', name: Name | undefined, pos: number): TableConstraint {
-    if (this.words(T.WITHOUT, T.INDEX)) this.refuse(WITHOUT_INDEX);
+    if (this.words(T.WITHOUT, T.INDEX)) this.refuseWithoutIndex();
     const columns = this.indexElements();
     if (this.has(T.USING)) this.refuse('hash-sharded keys');
     const storing = this.storing();
