@@ -40,6 +40,7 @@ import { registerSchemaChanges } from '../sql/exec/schemaChange/registerSchemaCh
 import type { Session, SessionOptions } from '../sql/exec/session.ts';
 import { registerBackup } from '../backup/registerBackup.ts';
 import { registerRestore } from '../restore/registerRestore.ts';
+import { registerDumpFunctions } from './dump/dumpFunctions.ts';
 import { registerForkFunctions } from './forkFunctions.ts';
 import { Forks } from './forks.ts';
 import { registerGcStatus } from './gcStatus.ts';
@@ -107,6 +108,7 @@ export class Database {
     registerDroppedData(engine, jobs);
     registerUserfileFunctions(engine.functions, storage);
     registerForkFunctions(this);
+    registerDumpFunctions(engine.functions);
     registerHistoryFunctions(this);
   }
 
