@@ -67,7 +67,7 @@ export class Backups {
     this.#idle = Array.from({ length: SESSIONS }, () => world.db.newSession());
     this.#checker = world.db.newSession();
     for (const database of DATABASES) this.#collections.push({ uri: this.#newUri(database), database, tables: undefined });
-    jobs.backUp = (dice) => this.#backUpBeside(dice);
+    jobs.backUp = (dice) => this.backUpBeside(dice);
     jobs.onTerminal((job) => {
       // A restore that was paused goes on after its statement has ended, so the job tells.
       const into = job.type === 'RESTORE' ? /(?:new_db_name|into_db) = '(r\d+)'/.exec(job.record.description)?.[1] : undefined;
@@ -103,8 +103,10 @@ export class Backups {
 
   // ---- backup -----------------------------------------------------------------------------------
 
-  backup(dice: Dice, isBeside = false): void {
-    const collection = dice.percent(15) ? this.#newTableCollection(dice) : dice.maybe(this.#collections);
+  backup(dice: Dice, isBeside = false, ofDatabase?: string): void {
+    const collection =
+      this.#collections.find((one) => one.tables === undefined && one.database === ofDatabase) ??
+      (dice.percent(15) ? this.#newTableCollection(dice) : dice.maybe(this.#collections));
     if (!collection) return;
     const { uri, database, tables } = collection;
     const fulls = this.#fullsOf(uri);
@@ -140,10 +142,10 @@ export class Backups {
     });
   }
 
-  /** Starts a backup beside a job that waits; goes on when it has ended, or after a great many turns. */
-  async #backUpBeside(dice: Dice): Promise<void> {
+  /** Starts a backup beside something that waits; goes on when it has ended, or after a great many turns. */
+  async backUpBeside(dice: Dice, database?: string): Promise<void> {
     const before = this.busy;
-    this.backup(dice, true);
+    this.backup(dice, true, database);
     for (let waited = 0; this.busy > before && waited < TURNS_BESIDE_MAX; waited += 10) await turns(10);
     await turns(dice.between(0, 200));
   }

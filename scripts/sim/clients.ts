@@ -103,6 +103,13 @@ export class Clients {
     else this.#begin(client, dice);
   }
 
+  /** Some idle client deletes rows of a table. */
+  deleteSome(name: string, dice: Dice): void {
+    const client = dice.maybe(this.#clients.filter((one) => !one.isBusy && !one.transaction));
+    const table = this.#world.model.table(name);
+    if (client && table) this.#single(client, { kind: 'delete', table: name, keyColumns: table.primaryKey, where: someRange(dice, 'id') });
+  }
+
   /** Some client cancels its statement; one that ends a transaction is left alone. */
   cancelSome(dice: Dice): void {
     const client = dice.maybe(this.#clients.filter((one) => one.isBusy && one.cancel !== undefined));

@@ -338,6 +338,25 @@ export class Schema {
     return this.#run(`ALTER DATABASE ${database} CONFIGURE ZONE ${action}`, (ts) => this.#zones.setDatabase(database, ts, ttl));
   }
 
+  /**
+   * Leaves a table out of one layer and takes it back for the next; `during` runs in between, `backUp` after each.
+   * By chance alone the four would seldom come in this order.
+   */
+  async excludeForALayer(dice: Dice, backUp: (database: string) => Promise<void>, during: (table: string) => void): Promise<void> {
+    if (this.isBusy || !this.#world.catchUp()) return;
+    const found = this.#any(dice);
+    if (!found || found.table.isExcludedAt(NOW)) return;
+    const { name, table } = found;
+    const [database = ''] = name.split('.');
+    this.#world.count('exclude data for a layer');
+    await this.#run(`ALTER TABLE ${name} SET (exclude_data_from_backup = true)`, (ts) => table.setExcluded(ts, true));
+    during(name);
+    await backUp(database);
+    if (this.isBusy || !this.#world.catchUp() || this.#world.model.table(name) !== table) return;
+    await this.#run(`ALTER TABLE ${name} RESET (exclude_data_from_backup)`, (ts) => table.setExcluded(ts, false));
+    await backUp(database);
+  }
+
   /** Leaves a table's rows out of backups, or takes one back in. */
   #excludeData(dice: Dice): Promise<void> | undefined {
     const { model } = this.#world;

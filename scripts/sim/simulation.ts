@@ -113,6 +113,7 @@ class Run {
         [1, (d) => this.#clients.cancelSome(d)],
         [7, (d) => this.#schema.step(d)],
         [4, (d) => this.#backups.backup(d)],
+        [0.5, (d) => this.#excludeForALayer(d)],
         [3, (d) => this.#backups.restore(d)],
         [3, (d) => this.#jobs.request(d)],
         [2, (d) => split(world, d)],
@@ -145,6 +146,11 @@ class Run {
     await dice.weighted(this.#acts)(dice);
     await turns(dice.between(0, 40));
     this.#throwFailure();
+  }
+
+  #excludeForALayer(dice: Dice): void {
+    const backUp = (database: string) => this.#backups.backUpBeside(dice, database);
+    void this.#schema.excludeForALayer(dice, backUp, (table) => this.#clients.deleteSome(table, dice));
   }
 
   /** Lets what can run do so, and compares what clients were told with the model. */
