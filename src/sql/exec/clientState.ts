@@ -8,6 +8,7 @@ import type { Timestamp } from '../../base/timestamp.ts';
 import type { NameContext } from '../../catalog/catalog.ts';
 import type { Isolation } from '../../kv/kv.ts';
 import type { SessionValues } from '../expr/evalContext.ts';
+import { AdvisoryLocks } from './advisoryLocks.ts';
 import type { CopyPort } from './copy/port.ts';
 import { grantedIsolation, isolationNamed, isolationText } from './isolationLevels.ts';
 import { SessionVars, splitSearchPath } from './sessionVars.ts';
@@ -55,6 +56,7 @@ export class ClientState {
   protected varsBefore: ReadonlyMap<string, string> | undefined;
   /** Settings to put back when the transaction ends, whichever way (SET LOCAL). */
   protected localVars: Map<string, string> | undefined;
+  readonly advisoryLocks: AdvisoryLocks;
   readonly #sequences = new Map<number, number | bigint>();
   #lastSequence: number | bigint | undefined;
   #lastStatementTimestamp = 0;
@@ -68,6 +70,7 @@ export class ClientState {
     this.id = engine.kv.ids.uuid().replaceAll('-', '');
     this.nodeId = options.nodeId ?? 1;
     this.clientAddress = options.clientAddress;
+    this.advisoryLocks = new AdvisoryLocks(engine.kv, `session ${this.id}`);
     this.startedAt = engine.kv.clock.nowMicros();
     this.sessionUser = options.user ?? 'root';
     this.#user = this.sessionUser;

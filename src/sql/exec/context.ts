@@ -138,6 +138,7 @@ export class RunContext implements StatementContext {
 
   evalContext(slots: readonly Datum[], runSubquery: EvalContext['runSubquery']): EvalContext {
     const { engine, session, transaction } = this;
+    const context = this;
     const { kv } = engine;
     let lookup: SnapshotLookup | undefined;
     const asLookup = (): SnapshotLookup => {
@@ -161,6 +162,9 @@ export class RunContext implements StatementContext {
       slots,
       outerRows: [],
       sequences: new ContextSequences(this),
+      get advisoryLocks() {
+        return session.advisoryLocks.during(context);
+      },
       catalog: new LazyLookup(asLookup),
       runSubquery,
       hasPrivilege: (question) => answer(this, question),

@@ -483,6 +483,7 @@ export class Session extends StatementsNow implements SessionState {
     }
     this.vars.resetAll();
     this.deallocateAll();
+    this.advisoryLocks.unlockAll();
     this.forgetSequences();
   }
 
@@ -505,6 +506,7 @@ export class Session extends StatementsNow implements SessionState {
     this.transaction = undefined;
     this.forgetPortals();
     this.deallocateAll();
+    this.advisoryLocks.unlockAll();
     this.#onClose();
   }
 }

@@ -26,6 +26,7 @@ import type { VirtualTables } from '../plan/virtualTable.ts';
 import type { CopyPort } from './copy/port.ts';
 import type { DroppedDataService } from './schemaChange/droppedDataService.ts';
 import type { SchemaChangeService } from './schemaChange/service.ts';
+import type { AdvisoryLocks } from './advisoryLocks.ts';
 import type { SessionVars } from './sessionVars.ts';
 import type { SessionTransaction, TransactionOptions, TransactionStatus } from './transaction.ts';
 
@@ -120,6 +121,7 @@ export interface SessionState {
   readonly transaction: SessionTransaction | undefined;
   /** Where COPY's data comes from and goes to; undefined where nothing carries it. */
   readonly copyPort: CopyPort | undefined;
+  readonly advisoryLocks: AdvisoryLocks;
   readonly transactionState: TransactionStatus;
   /** For the wire protocol: idle, in a transaction, or in a failed one. */
   readonly transactionStatus: 'I' | 'T' | 'E';

@@ -78,6 +78,26 @@ export interface CatalogLookup {
   schemaNames(): readonly string[];
 }
 
+/** What an advisory lock is on: one BIGINT, or two INTs. */
+export type AdvisoryKey = readonly (number | bigint)[];
+
+export interface AdvisoryLockRequest {
+  readonly key: AdvisoryKey;
+  readonly strength: 'shared' | 'exclusive';
+  /** Who holds it: a transaction's ends with it. */
+  readonly scope: 'session' | 'transaction';
+  /** False: answers at once. */
+  readonly wait: boolean;
+}
+
+export interface AdvisoryOperations {
+  /** True when the lock is taken; false when it was not to wait. 55P03 after lock_timeout. */
+  lock(request: AdvisoryLockRequest): Promise<boolean>;
+  /** Gives back one lock of the session; false when it holds none. */
+  unlock(key: AdvisoryKey, strength: AdvisoryLockRequest['strength']): boolean;
+  unlockAll(): void;
+}
+
 /** Users, objects and columns by name or oid. */
 export interface PrivilegeQuestion {
   readonly user: string | number;
@@ -116,6 +136,7 @@ export interface EvalContext {
   /** Rows of the enclosing queries, nearest first. A correlated run sees [row, ...outer.outerRows]. */
   readonly outerRows: readonly Row[];
   readonly sequences: SequenceOperations;
+  readonly advisoryLocks: AdvisoryOperations;
   readonly catalog: CatalogLookup;
   /** Runs a correlated subquery for one row and gives its result in the plan's form. */
   runSubquery(plan: SubqueryPlan, row: Row, ctx: EvalContext): Promise<Datum>;

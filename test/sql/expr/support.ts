@@ -83,6 +83,7 @@ export function testEvalContext(more: Partial<EvalContext> & { timeZone?: string
       setTimer: () => ({ cancel: () => undefined }),
       isManual: true,
     },
+    advisoryLocks: { lock: async () => true, unlock: () => true, unlockAll: () => undefined },
     session: {
       timeZone: more.timeZone ?? 'UTC',
       user: 'root',

@@ -1,5 +1,6 @@
 /** The builtin functions as one registry, made at the first use and then shared. */
 import { FunctionRegistry } from '../registry.ts';
+import { advisoryFunctions } from './advisory.ts';
 import { aggregateFunctions } from './aggregates.ts';
 import { arrayFunctions } from './array.ts';
 import { conditionalFunctions } from './conditional.ts';
@@ -36,6 +37,7 @@ export function builtinFunctions(): FunctionRegistry {
     ...sequenceFunctions,
     ...pgCompatFunctions,
     ...privilegeFunctions,
+    ...advisoryFunctions,
   );
   registry.registerAggregate(...aggregateFunctions, ...statisticsFunctions);
   registry.registerGenerator(...generatorFunctions);
