@@ -51,10 +51,11 @@ test('a prepared statement tells its parameter types and columns without running
     assert.equal(await db.rows('SELECT * FROM t', { session: 'other' }), [['1', 'x']]);
   }));
 
-test('an untyped placeholder is an error; a declared type settles it', () =>
+test('an untyped placeholder is a string, and an error in PREPARE; a declared type settles it', () =>
   withDb(async (db) => {
     const session = db.session();
-    assert.is(await codeOf(session.prepare('', 'SELECT $1')), '42P18');
+    assert.is((await session.prepare('', 'SELECT $1')).parameterTypes[0]?.family, 'string');
+    assert.is(await codeOf(session.execute('PREPARE untyped AS SELECT $1')), '42P18');
     const prepared = await session.prepare('', 'SELECT $1', [Type.Date]);
     assert.is(prepared.parameterTypes[0]?.family, 'date');
     assert.is(await codeOf(session.prepare('', 'SELECT 1; SELECT 2')), '42601');

@@ -171,7 +171,11 @@ async function planFor(statement: CachedStatement, context: RunContext, options:
   const { ast } = statement;
   if (!isPlannable(ast)) throw new StatementError(SqlState.InternalError, 'internal error: this statement is not planned');
   const tracked = snapshot.tracked();
-  const plan = planStatement(planEnvironment(context, tracked, roles), ast, options.types);
+  const plan = planStatement(
+    planEnvironment(context, tracked, roles, { untypedPlaceholder: statement.isStrict ? undefined : Type.String }),
+    ast,
+    options.types,
+  );
   const made: CachedPlan = { compiled: compilePlan(plan), dependencies: tracked.dependencies };
   // A transaction's own catalog has a version of its own: nobody else can use the plan.
   if (plan.isCacheable && snapshot.version >= 0) options.cache.keepPlan(statement, key, made);

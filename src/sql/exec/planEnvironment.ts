@@ -5,6 +5,7 @@ import { StatementError } from '../../base/errors.ts';
 import { SqlState } from '../../base/sqlState.ts';
 import type { CatalogSnapshot, NameContext, ResolvedObject } from '../../catalog/catalog.ts';
 import type { TableDescriptor, TypeDescriptor } from '../../catalog/descriptor.ts';
+import type { ColumnType } from '../../catalog/type.ts';
 import type { ObjectName, SelectStatement, TypeName } from '../parse/ast.ts';
 import { parseQuery } from '../parse/parse.ts';
 import { returnsNothing } from '../plan/from.ts';
@@ -32,6 +33,7 @@ export interface EnvironmentOptions {
   readonly names?: NameContext;
   /** A view's text: whoever may read the view may read what it reads. */
   readonly isViewText?: boolean;
+  readonly untypedPlaceholder?: ColumnType | undefined;
   readonly notes?: NameNotes;
 }
 
@@ -91,6 +93,7 @@ export function planEnvironment(
 
   return {
     functions: engine.functions,
+    untypedPlaceholder: options.untypedPlaceholder,
     timeZone: session.values.timeZone,
     safeUpdates: session.vars.isOn('sql_safe_updates'),
     resolveRelation,

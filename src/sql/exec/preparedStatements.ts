@@ -128,7 +128,7 @@ export abstract class PreparedStatements extends TransactionControl {
   async prepareParsed(name: string, ast: Statement, sql: string, given: readonly (ColumnType | undefined)[], count: number): Promise<void> {
     if (this.#prepared.has(name))
       throw new StatementError(SqlState.DuplicatePreparedStatement, `prepared statement "${name}" already exists`);
-    const statement: CachedStatement = { ast, sql, placeholderCount: count, start: 0, asOf: { top: undefined, all: [] }, plans: new Map() };
+    const statement: CachedStatement = { ast, sql, placeholderCount: count, start: 0, asOf: { top: undefined, all: [] }, plans: new Map(), isStrict: true };
     this.#prepared.set(name, await this.#prepareOne(name, sql, statement, given));
   }
 

@@ -19,6 +19,8 @@ export interface CachedPlan {
 
 /** A statement of a text, with its plans. */
 export interface CachedStatement extends ParsedStatement {
+  /** A placeholder that nothing types is refused, as PREPARE does; else it is a string, as clients expect. */
+  readonly isStrict?: boolean;
   readonly asOf: AsOfClauses;
   readonly plans: Map<string, CachedPlan>;
   /** A few of them by identity: cursor.ts. */

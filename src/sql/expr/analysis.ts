@@ -104,7 +104,7 @@ export function typeAlike(
   }
   for (const [i, ast] of asts.entries()) {
     if (untyped[i] !== 'placeholder') continue;
-    const type = common ?? wish;
+    const type = common ?? wish ?? analysis.ctx.placeholders.fallback;
     if (!type && ast.kind === 'placeholder') throw undeterminedPlaceholder(ast.index - 1);
     exprs[i] = analysis.type(ast, type);
     common = widerType(common, (exprs[i] as TypedExpr).type, ast, what);

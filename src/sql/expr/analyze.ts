@@ -38,7 +38,7 @@ import {
 import { canCast } from './castFunction.ts';
 import { invalidCast, mustBeBool, notSupported, tooComplex } from './errors.ts';
 import { foldConstants } from './fold.ts';
-import { numberConstant, plainType, stringConstant, untypedKind } from './literals.ts';
+import { numberConstant, parameterType, plainType, stringConstant, untypedKind } from './literals.ts';
 import { conflictingAnnotation, undeterminedPlaceholder } from './placeholders.ts';
 import type { AnalyzeContext, ResolvedColumn } from './scope.ts';
 import type { TypedExpr } from './typedExpr.ts';
@@ -303,8 +303,9 @@ function placeholder(node: ast.Placeholder, ctx: AnalyzeContext, desired: Column
   const index = node.index - 1;
   const known = ctx.placeholders.typeOf(index);
   if (!known) {
-    if (!desired || desired.family === 'unknown') throw undeterminedPlaceholder(index);
-    ctx.placeholders.settle(index, plainType(desired));
+    const wanted = desired && desired.family !== 'unknown' ? desired : ctx.placeholders.fallback;
+    if (!wanted) throw undeterminedPlaceholder(index);
+    ctx.placeholders.settle(index, parameterType(wanted));
   }
   return { kind: 'placeholder', type: ctx.placeholders.typeOf(index) ?? Type.String, index };
 }

@@ -30,6 +30,7 @@ export function typePair(analysis: Analysis, left: ast.Expr, right: ast.Expr): [
   }
   const leftKind = analysis.untyped(left);
   const rightKind = analysis.untyped(right);
+  const { fallback } = analysis.ctx.placeholders;
   if (leftKind === undefined) {
     const typed = analysis.type(left);
     return [typed, analysis.type(right, typed.type)];
@@ -39,12 +40,12 @@ export function typePair(analysis: Analysis, left: ast.Expr, right: ast.Expr): [
     return [analysis.type(left, typed.type), typed];
   }
   if (left.kind === 'placeholder') {
-    if (right.kind === 'placeholder' || rightKind === 'null') throw undeterminedPlaceholder(left.index - 1);
+    if ((right.kind === 'placeholder' || rightKind === 'null') && !fallback) throw undeterminedPlaceholder(left.index - 1);
     const typed = analysis.type(right);
     return [analysis.type(left, typed.type), typed];
   }
   const typed = analysis.type(left);
-  if (rightKind === 'placeholder' && leftKind === 'null') throw undeterminedPlaceholder((right as ast.Placeholder).index - 1);
+  if (rightKind === 'placeholder' && leftKind === 'null' && !fallback) throw undeterminedPlaceholder((right as ast.Placeholder).index - 1);
   // '1' = 1 compares integers, 1 = 1.5 decimals: the string follows the number.
   if (leftKind === 'string' && rightKind === 'number') {
     const number = analysis.type(right);

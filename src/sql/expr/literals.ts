@@ -57,6 +57,11 @@ export function plainType(type: ColumnType): ColumnType {
   }
 }
 
+/** The type that a placeholder gets where a value of `type` is wanted: without width and precision, but INT4 is INT4 to a client. */
+export function parameterType(type: ColumnType): ColumnType {
+  return type.family === 'int' || type.family === 'float' || type.family === 'string' ? (typeOfOid(type.oid) ?? type) : plainType(type);
+}
+
 /** So many digits are always a safe integer. */
 const SAFE_DIGITS = 15;
 /** Families that a whole number is made a constant of. */

@@ -9,9 +9,11 @@ import type { PlaceholderTypes } from './scope.ts';
 export class Placeholders implements PlaceholderTypes {
   readonly #types: (ColumnType | undefined)[];
   readonly #given: readonly (ColumnType | undefined)[];
+  readonly fallback: ColumnType | undefined;
 
-  /** `given`: types the client declared, undefined where it left the choice to us. */
-  constructor(given: readonly (ColumnType | undefined)[] = []) {
+  /** `given`: types the client declared, undefined where it left the choice to us. `fallback`: the type of those that nothing types. */
+  constructor(given: readonly (ColumnType | undefined)[] = [], fallback?: ColumnType) {
+    this.fallback = fallback;
     this.#types = [...given];
     this.#given = given;
   }

@@ -38,6 +38,8 @@ export interface PlaceholderTypes {
   typeOf(index: number): ColumnType | undefined;
   /** The type that the client said it has, or undefined. */
   declared(index: number): ColumnType | undefined;
+  /** The type of one that nothing types; absent, such a one is refused. */
+  readonly fallback?: ColumnType | undefined;
   /** Settles a type; 42P18-style error when it is already another one. */
   settle(index: number, type: ColumnType): void;
 }

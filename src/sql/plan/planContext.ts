@@ -29,6 +29,8 @@ export type Relation =
 
 /** What planning asks of the catalog and the session. */
 export interface PlanEnvironment {
+  /** The type of a placeholder that nothing types; absent, it is refused. */
+  readonly untypedPlaceholder?: ColumnType | undefined;
   readonly functions: FunctionRegistry;
   readonly timeZone: string;
   readonly safeUpdates: boolean;

@@ -35,7 +35,7 @@ export function planStatement(
   given: readonly (ColumnType | undefined)[] = [],
   recorder?: QueryRecorder,
 ): Plan {
-  const placeholders = new Placeholders(given);
+  const placeholders = new Placeholders(given, env.untypedPlaceholder);
   const ctx = new PlanContext(env, placeholders, recorder);
   ctx.planQuery = (query, frame, ctes, desired) => planQuery(ctx, query, frame, ctes, desired);
   ctx.planRows = (statement, frame, ctes) => planRows(ctx, statement, frame, ctes);
