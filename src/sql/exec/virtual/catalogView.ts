@@ -27,6 +27,12 @@ export interface Relation {
 }
 
 /** What one statement sees of the catalog: one database, or all when it names none. */
+/**
+ * The virtual schemas that the catalogs list. Tools that read a database's schema know these, and leave
+ * them out; a table of another one (varve_internal) they would take for the user's, and drop or migrate.
+ */
+const LISTED_SCHEMAS: ReadonlySet<string> = new Set(['crdb_internal', 'information_schema', 'pg_catalog', 'pg_extension']);
+
 export class CatalogView {
   readonly context: StatementContext;
   readonly snapshot: CatalogSnapshot;
@@ -95,7 +101,7 @@ export class CatalogView {
 
   /** Every virtual table, for the tables that list tables. */
   get virtualTables(): readonly VirtualTable[] {
-    return this.context.engine.virtualTables.all();
+    return this.context.engine.virtualTables.all().filter((table) => LISTED_SCHEMAS.has(table.schema));
   }
 
   /** Columns of a virtual table that `*` shows. */
@@ -104,7 +110,7 @@ export class CatalogView {
   }
 
   get virtualSchemas(): readonly string[] {
-    return this.context.engine.virtualTables.schemas();
+    return this.context.engine.virtualTables.schemas().filter((name) => LISTED_SCHEMAS.has(name));
   }
 
   /** The oid of a schema of virtual tables: every database has its own, one reader of all has none. */
