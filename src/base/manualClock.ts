@@ -73,11 +73,11 @@ export class ManualClock implements Clock {
       const error = new StatementError(SqlState.InvalidParameterValue, `a clock moves forwards only, not by ${interval}`);
       return Promise.reject(error);
     }
-    return this.#enqueue(() => this.#now + micros);
+    return this.#enqueue(() => momentToMicros(this.#now + micros));
   }
 
-  /** Moves time to a moment. Throws 55000 when it lies in the past. */
-  set(time: Moment): Promise<void> {
+  /** Moves time to a moment. Throws 55000 when it lies in the past, as momentToMicros() what is no moment. */
+  async set(time: Moment): Promise<void> {
     const target = momentToMicros(time);
     return this.#enqueue(() => {
       if (target < this.#now) {
@@ -109,17 +109,32 @@ export class ManualClock implements Clock {
   }
 }
 
-/** Microseconds since the epoch; a Date counts milliseconds, text may have six fractional digits. */
-export function momentToMicros(moment: Moment): number {
-  if (typeof moment === 'number') return timestamp(moment);
-  if (moment instanceof Date) return timestamp(moment.getTime() * 1000);
-  const match = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d)?)(?:\.(\d{1,9}))?)?\s*(Z|[+-]\d\d(?::?\d\d)?)?$/i.exec(moment.trim());
-  const zone = !match?.[4] || /^z$/i.test(match[4]) ? 'Z' : match[4].length === 3 ? `${match[4]}:00` : match[4];
-  const millis = match ? Date.parse(`${match[1]}T${match[2] ?? '00:00:00'}${zone}`) : Number.NaN;
-  if (Number.isNaN(millis) || millis < 0) {
-    throw new StatementError(SqlState.InvalidDatetimeFormat, `cannot read "${moment}" as a time`, {
+/**
+ * Microseconds since the epoch; a Date counts milliseconds, text may have six fractional digits.
+ * Throws 22007 on what is no time, 22023 on one outside 1970 to 2255.
+ */
+export function momentToMicros(moment: Moment): Timestamp {
+  const micros = moment instanceof Date ? moment.getTime() * 1000 : typeof moment === 'string' ? textToMicros(moment) : moment;
+  if (typeof micros !== 'number' || Number.isNaN(micros)) {
+    const text = typeof moment === 'string' ? `"${moment}"` : String(moment);
+    throw new StatementError(SqlState.InvalidDatetimeFormat, `cannot read ${text} as a time`, {
       hint: 'write it as 2026-11-20T12:00:00Z',
     });
   }
-  return millis * 1000 + Number((match?.[3] ?? '').padEnd(6, '0').slice(0, 6));
+  if (!Number.isSafeInteger(micros) || micros < 0) {
+    throw new StatementError(SqlState.InvalidParameterValue, 'a clock shows whole microseconds from 1970 to 2255', {
+      detail: `asked for ${typeof moment === 'string' ? moment : `${micros} microseconds`}`,
+    });
+  }
+  return timestamp(micros);
+}
+
+/** NaN for what is no time, a day that its month does not have included. */
+function textToMicros(text: string): number {
+  const match = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d)?)(?:\.(\d{1,9}))?)?\s*(Z|[+-]\d\d(?::?\d\d)?)?$/i.exec(text.trim());
+  const [, day, time = '00:00:00', fraction = '', offset = 'Z'] = match ?? [];
+  const midnight = Date.parse(`${day}T00:00:00Z`);
+  if (Number.isNaN(midnight) || new Date(midnight).toISOString().slice(0, 10) !== day) return Number.NaN;
+  const zone = /^z$/i.test(offset) ? 'Z' : offset.length === 3 ? `${offset}:00` : offset;
+  return Date.parse(`${day}T${time}${zone}`) * 1000 + Number(fraction.padEnd(6, '0').slice(0, 6));
 }

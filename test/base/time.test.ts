@@ -6,7 +6,7 @@ import { formatDuration, parseDuration } from '../../src/base/duration.ts';
 import { isVarveError } from '../../src/base/errors.ts';
 import { Hlc } from '../../src/base/hlc.ts';
 import { Activity } from '../../src/base/idle.ts';
-import { ManualClock, momentToMicros } from '../../src/base/manualClock.ts';
+import { ManualClock, type Moment, momentToMicros } from '../../src/base/manualClock.ts';
 import { SystemClock } from '../../src/base/systemClock.ts';
 import type { Timestamp } from '../../src/base/timestamp.ts';
 import { formatDecimal, formatForError, formatUtc, parseDecimal, timestamp } from '../../src/base/timestamp.ts';
@@ -85,11 +85,21 @@ timestamps('moments are text, dates or microseconds', () => {
   assert.is(momentToMicros('1970-01-01 02:00+01:30'), 1_800_000_000);
   assert.is(momentToMicros(new Date(5)), 5000);
   assert.is(momentToMicros(7), 7);
-  for (const text of ['yesterday', '2026-13-01', '1969-12-31'])
-    assert.is(
-      codeOf(() => momentToMicros(text)),
-      '22007',
-    );
+  assert.is(momentToMicros('2028-02-29'), Date.parse('2028-02-29') * 1000);
+  const wrong: [string, unknown[]][] = [
+    ['22007', ['yesterday', '', '2026-13-01', '2026-02-30', '2026-01-01T25:00', '2026-01-01+99:99']],
+    ['22007', [Number.NaN, new Date(Number.NaN), null, undefined, {}, true, 5n]],
+    ['22023', ['1969-12-31', '2300-01-01', '9999-12-31T23:59:59Z', new Date(-5), new Date('2300-01-01')]],
+    ['22023', [-1, 1.5, 2 ** 53, 1e300, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]],
+  ];
+  for (const [code, moments] of wrong) {
+    for (const moment of moments)
+      assert.is(
+        codeOf(() => new ManualClock(moment as Moment)),
+        code,
+        String(moment),
+      );
+  }
 });
 
 timestamps.run();
@@ -164,7 +174,9 @@ clocks('calls queue, and time never goes back', async () => {
   await Promise.all([clock.advance(5), clock.advance(7)]);
   assert.is(clock.nowMicros(), start + 12);
   assert.is(await codeOfAsync(clock.set('2025-12-31')), '55000');
+  for (const moment of [Number.NaN, Number.POSITIVE_INFINITY, 'rubbish']) assert.is.not(await codeOfAsync(clock.set(moment)), 'no error');
   assert.is(await codeOfAsync(clock.advance('-1s')), '22023');
+  assert.is(await codeOfAsync(clock.advance(Number.MAX_SAFE_INTEGER)), '22023');
   assert.is(await codeOfAsync(clock.advance(1)), 'no error');
 });
 
