@@ -121,13 +121,13 @@ export class TableBuilder {
         for (const qualifier of element.qualifiers) if (qualifier.type === 'unique') this.#uniqueColumn(element, qualifier);
       }
     }
-    // What stands beside the columns comes first, then what stands at them, as in CockroachDB: names that nobody gave depend on it.
-    for (const element of elements) if (element.kind === 'check') this.addCheck(element.name?.text, element.expr);
     for (const element of elements) {
+      if (element.kind === 'check') this.addCheck(element.name?.text, element.expr);
       if (element.kind === 'columnDef') {
         for (const qualifier of element.qualifiers) if (qualifier.type === 'check') this.addCheck(qualifier.name?.text, qualifier.expr);
       }
     }
+    // Foreign keys beside the columns come before those at them, as CockroachDB lists them.
     for (const element of elements) {
       if (element.kind === 'foreignKey') this.addForeignKey(element.name?.text, element.columns, element.reference);
     }
