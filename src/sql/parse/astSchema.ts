@@ -298,6 +298,8 @@ export type SequenceOption = { readonly pos: number } & (
   | { readonly type: 'minValue' | 'maxValue'; readonly value: bigint | undefined }
   | { readonly type: 'restart'; readonly value: bigint | undefined }
   | { readonly type: 'cycle' | 'noCycle' | 'virtual' }
+  /** SEQUENCE NAME, of an identity column: what the sequence is called. */
+  | { readonly type: 'name'; readonly name: ObjectName }
   /** Absent: OWNED BY NONE. Last part is the column. */
   | { readonly type: 'ownedBy'; readonly column: ObjectName | undefined }
 );

@@ -8,7 +8,7 @@ import type { ResolvedSchema } from '../../../catalog/catalog.ts';
 import { columnByName, PRIMARY_INDEX_ID, type SequenceOptions, type TableDescriptor, updated } from '../../../catalog/descriptor.ts';
 import { encodeSequenceValue, initializeSequence, sequenceKey, sequenceOptions } from '../../../catalog/sequences.ts';
 import { Type } from '../../../catalog/type.ts';
-import type { AlterSequence, CreateSequence, SequenceOption } from '../../parse/ast.ts';
+import type { AlterSequence, CreateSequence, ObjectName, SequenceOption } from '../../parse/ast.ts';
 import { alreadyExists, type SchemaChange } from './common.ts';
 import { newPrivileges } from './newPrivileges.ts';
 
@@ -61,12 +61,14 @@ export interface Given {
   restart: bigint | undefined;
   isRestarted: boolean;
   ownedBy: Extract<SequenceOption, { type: 'ownedBy' }> | undefined;
+  /** What an identity column calls its sequence. */
+  name: ObjectName | undefined;
 }
 
 /** What the options of a sequence say. 42601 for one given twice, 0A000 for CYCLE. */
 export function readSequenceOptions(change: SchemaChange, options: readonly SequenceOption[]): Given {
   const given: { -readonly [K in keyof Given['options']]: Given['options'][K] } = {};
-  const result: Given = { options: given, restart: undefined, isRestarted: false, ownedBy: undefined };
+  const result: Given = { options: given, restart: undefined, isRestarted: false, ownedBy: undefined, name: undefined };
   const seen = new Set<string>();
   for (const option of options) {
     if (seen.has(option.type)) throw new StatementError(SqlState.SyntaxError, 'conflicting or redundant options');
@@ -101,6 +103,9 @@ export function readSequenceOptions(change: SchemaChange, options: readonly Sequ
       case 'virtual':
         given.isVirtual = true;
         break;
+      case 'name':
+        result.name = option.name;
+        break;
       case 'restart':
         result.restart = option.value;
         result.isRestarted = true;
@@ -111,6 +116,12 @@ export function readSequenceOptions(change: SchemaChange, options: readonly Sequ
     }
   }
   return result;
+}
+
+/** 42601 for SEQUENCE NAME where a sequence has been named. */
+function refuseName({ name }: Given): void {
+  if (!name) return;
+  throw new StatementError(SqlState.SyntaxError, 'SEQUENCE NAME is for identity columns', { location: { position: name.pos + 1 } });
 }
 
 /** OWNED BY table.column: the sequence goes with the column. */
@@ -147,6 +158,7 @@ export async function createSequence(change: SchemaChange, stmt: CreateSequence)
     throw alreadyExists(taken, name);
   }
   const given = readSequenceOptions(change, stmt.options);
+  refuseName(given);
   const id = await change.allocateId();
   const options = sequenceOptions(given.options);
   const sequence = sequenceDescriptor(id, name, schema, change.context.user, options);
@@ -163,6 +175,7 @@ export async function alterSequence(change: SchemaChange, stmt: AlterSequence): 
   change.check(descriptor, 'CREATE');
   const old = found.descriptor.sequence;
   const given = readSequenceOptions(change, stmt.options);
+  refuseName(given);
   const options = sequenceOptions({
     increment: BigInt(old.increment),
     minValue: BigInt(old.minValue),

@@ -5,11 +5,12 @@
  */
 import { StatementError } from '../../../base/errors.ts';
 import { SqlState } from '../../../base/sqlState.ts';
+import type { ResolvedSchema } from '../../../catalog/catalog.ts';
 import type { ColumnDescriptor, TableDescriptor } from '../../../catalog/descriptor.ts';
 import { initializeSequence, sequenceOptions } from '../../../catalog/sequences.ts';
 import { Type } from '../../../catalog/type.ts';
-import type { SequenceOption } from '../../parse/ast.ts';
-import type { SchemaChange } from './common.ts';
+import type { ObjectName, SequenceOption } from '../../parse/ast.ts';
+import { alreadyExists, type SchemaChange } from './common.ts';
 import { readSequenceOptions, sequenceDescriptor } from './sequences.ts';
 import { nextvalText } from './storedExpr.ts';
 
@@ -19,6 +20,24 @@ export async function serialColumn(change: SchemaChange, table: TableDescriptor,
   if (mode === 'rowid' || mode === 'unordered_rowid') return { ...column, type: Type.Int8, defaultExpr: 'unique_rowid()' };
   if (mode === 'virtual_sequence') return withSequence(change, table, { ...column, type: Type.Int8 }, [{ type: 'virtual', pos: 0 }]);
   return withSequence(change, table, column, []);
+}
+
+/** The name that SEQUENCE NAME gives. 42P07 when it is taken, 0A000 for one in another schema than the table. */
+function namedSequence(change: SchemaChange, schema: ResolvedSchema, asked: ObjectName): string {
+  const [name = '', schemaName = schema.name] = asked.parts.map((part) => part.text).reverse();
+  if (schemaName !== schema.name) {
+    throw new StatementError(SqlState.FeatureNotSupported, 'the sequence of an identity column stands in the schema of its table');
+  }
+  const taken = change.snapshot.lookup(schema.database.id, schema.id, name);
+  if (taken !== undefined) throw alreadyExists(change.snapshot.byId(taken), name);
+  return name;
+}
+
+function freeSequenceName(change: SchemaChange, schema: ResolvedSchema, table: TableDescriptor, column: ColumnDescriptor): string {
+  const base = `${table.name}_${column.name}_seq`;
+  let name = base;
+  for (let i = 1; change.snapshot.lookup(schema.database.id, schema.id, name) !== undefined; i++) name = `${base}${i}`;
+  return name;
 }
 
 /** A column whose default is the next value of a new sequence. */
@@ -31,11 +50,10 @@ export async function withSequence(
   const database = change.snapshot.databaseById(table.parentId);
   const schema = database && change.snapshot.schemaById(database, table.schemaId);
   if (!schema) throw new StatementError(SqlState.InvalidSchemaName, 'unknown schema');
-  const base = `${table.name}_${column.name}_seq`;
-  let name = base;
-  for (let i = 1; change.snapshot.lookup(schema.database.id, schema.id, name) !== undefined; i++) name = `${base}${i}`;
+  const asked = readSequenceOptions(change, given);
+  const name = asked.name ? namedSequence(change, schema, asked.name) : freeSequenceName(change, schema, table, column);
   const id = await change.allocateId();
-  const options = sequenceOptions({ ...readSequenceOptions(change, given).options, ownedBy: { tableId: table.id, columnId: column.id } });
+  const options = sequenceOptions({ ...asked.options, ownedBy: { tableId: table.id, columnId: column.id } });
   const sequence = { ...sequenceDescriptor(id, name, schema, change.context.user, options), dependedOnByIds: [table.id] };
   await change.writeName(schema.database.id, schema.id, name, id);
   await change.write(sequence);

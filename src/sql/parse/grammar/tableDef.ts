@@ -380,6 +380,14 @@ export abstract class TableDefParser extends FamilyParser {
       [T.CYCLE, flag({ type: 'cycle' })],
       [T.VIRTUAL, flag({ type: 'virtual' })],
       [
+        T.SEQUENCE,
+        () => {
+          const pos = this.pos;
+          if (this.label().text !== 'name' && this.recorder === undefined) throw this.c.error();
+          options.push({ type: 'name', name: this.columnPath(), pos });
+        },
+      ],
+      [
         [T.OWNED, T.BY],
         () => {
           const pos = this.pos;

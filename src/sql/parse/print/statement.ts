@@ -310,6 +310,8 @@ export function printSequenceOptions(options: readonly SequenceOption[]): string
         return 'NO CYCLE';
       case 'virtual':
         return 'VIRTUAL';
+      case 'name':
+        return `SEQUENCE NAME ${printObjectName(option.name)}`;
       case 'ownedBy':
         return `OWNED BY ${option.column === undefined ? 'NONE' : printObjectName(option.column)}`;
     }
