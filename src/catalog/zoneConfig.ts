@@ -55,6 +55,8 @@ export const DEFAULT_ZONE: ZoneConfig = Object.freeze({
   leasePreferences: '[]',
 });
 
+const INT4_MAX = 2_147_483_647;
+
 const BY_NAME: ReadonlyMap<string, Variable> = new Map(ZONE_VARIABLES.map((variable) => [variable.name, variable]));
 
 /** The variable of that name. Throws 22023 for one that does not exist. */
@@ -79,7 +81,7 @@ export function zoneSetting(name: string, value: number | bigint | boolean | str
     case 'int': {
       if (typeof value !== 'number' && typeof value !== 'bigint') return mismatch();
       const number = Number(value);
-      if (!Number.isSafeInteger(number)) return mismatch();
+      if (typeof value === 'number' && !Number.isSafeInteger(number)) return mismatch();
       return { [variable.field]: number };
     }
     case 'bool':
@@ -119,7 +121,11 @@ export function validateZone(own: ZoneConfig, effective: ZoneConfig): void {
   if (rangeMinBytes < 0) refuse(`RangeMinBytes ${rangeMinBytes} less than minimum allowed 0`);
   if (rangeMinBytes >= rangeMaxBytes) refuse(`RangeMinBytes ${rangeMinBytes} is greater than or equal to RangeMaxBytes ${rangeMaxBytes}`);
   if (gcTtlSeconds < 1) refuse(`GC.TTLSeconds ${gcTtlSeconds} less than minimum allowed 1`);
-  if (gcTtlSeconds > 2_147_483_647) refuse(`GC.TTLSeconds ${gcTtlSeconds} greater than maximum allowed 2147483647`);
+  if (gcTtlSeconds > INT4_MAX) refuse(`GC.TTLSeconds ${gcTtlSeconds} greater than maximum allowed ${INT4_MAX}`);
+  // Sizes have 8 bytes in CockroachDB, numbers of replicas 4.
+  if (rangeMaxBytes > Number.MAX_SAFE_INTEGER)
+    refuse(`RangeMaxBytes ${rangeMaxBytes} greater than maximum allowed ${Number.MAX_SAFE_INTEGER}`);
+  if (numReplicas > INT4_MAX) refuse(`NumReplicas ${numReplicas} greater than maximum allowed ${INT4_MAX}`);
   if (numReplicas < 1) refuse('at least one replica is required');
   if (numReplicas === 2) refuse('at least 3 replicas are required for multi-replica configurations');
   if (numVoters !== undefined && numVoters < 1) refuse('at least one voting replica is required');

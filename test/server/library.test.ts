@@ -200,4 +200,20 @@ test('a program that forgets close() ends by itself, and one that keeps it with 
   assert.is(stdout, 'done\n', stderr);
 });
 
+test('a statement that its session is closed under says so, whatever it was at', async () => {
+  const db = await open({ seed: 'closed under' });
+  await db.query('CREATE TABLE t (k INT PRIMARY KEY, v INT); INSERT INTO t SELECT i, 0 FROM generate_series(1, 3000) i');
+  const holder = db.connect();
+  await holder.query('BEGIN; UPDATE t SET v = 1 WHERE k = 1');
+  for (const sql of ['UPDATE t SET v = v + 1', 'UPDATE t SET v = 2 WHERE k = 1', 'SELECT count(*) FROM t a, t b', 'SELECT pg_sleep(60)']) {
+    const client = db.connect();
+    const code = codeOf(() => client.query(sql));
+    await client.close();
+    assert.is(await code, '57014', sql);
+  }
+  const code = codeOf(() => holder.query('UPDATE t SET v = v + 1'));
+  await db.close();
+  assert.is(await code, '57014');
+});
+
 test.run();

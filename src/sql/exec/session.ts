@@ -191,7 +191,8 @@ export class Session extends StatementsNow implements SessionState {
         await this.engine.kv.backoff(attempt, this.abort.signal);
       }
     } catch (error) {
-      const told = this.abort.signal.aborted && !isVarveError(error) ? this.abort.signal.reason : error;
+      // A session that is closed has taken the transaction from under the statement.
+      const told = this.abort.signal.aborted && (this.isClosed || !isVarveError(error)) ? this.abort.signal.reason : error;
       this.failTransaction(told);
       throw told;
     } finally {

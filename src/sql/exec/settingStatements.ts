@@ -188,7 +188,11 @@ async function runConfigureZone(context: RunContext, stmt: ConfigureZone): Promi
   }
   const zones = await ZoneSet.read(context.txn, change.snapshot);
   let wanted: ZoneConfig = {};
+  const seen = new Set<string>();
   for (const option of stmt.settings) {
+    const { name } = zoneVariable(option.name);
+    if (seen.has(name)) throw new StatementError(SqlState.InvalidParameterValue, `duplicate zone config parameter: "${option.name}"`);
+    seen.add(name);
     if (!option.value) {
       wanted = inherit(parentValue(zones, target, zoneVariable(option.name).field), wanted);
       continue;
