@@ -46,11 +46,26 @@ export function columnText(column: ColumnDescriptor, snapshot: CatalogSnapshot):
   const parts = [quoteName(column.name), sqlTypeName(column.type)];
   if (column.hidden) parts.push('NOT VISIBLE');
   parts.push(column.nullable ? 'NULL' : 'NOT NULL');
-  if (column.generatedAsIdentity) parts.push(`GENERATED ${column.generatedAsIdentity.toUpperCase()} AS IDENTITY`);
+  if (column.generatedAsIdentity) parts.push(identityText(column, column.generatedAsIdentity, snapshot));
   else if (column.defaultExpr !== undefined) parts.push(`DEFAULT ${displayExpr(column.defaultExpr, snapshot)}`);
   if (column.onUpdateExpr !== undefined) parts.push(`ON UPDATE ${column.onUpdateExpr}`);
   if (column.computeExpr !== undefined) parts.push(`AS (${column.computeExpr}) ${column.isVirtual ? 'VIRTUAL' : 'STORED'}`);
   return parts.join(' ');
+}
+
+/** With the options of its sequence that are not the usual ones. */
+function identityText(column: ColumnDescriptor, kind: string, snapshot: CatalogSnapshot): string {
+  const options = snapshot.tableById(column.usesSequenceIds?.[0] ?? 0)?.sequence;
+  const parts: string[] = [];
+  if (options) {
+    const usual = options.integerWidth === 64 ? '9223372036854775807' : options.integerWidth === 32 ? '2147483647' : '32767';
+    const isUsual = BigInt(options.increment) > 0n && options.minValue === '1' && options.maxValue === usual;
+    if (!isUsual) parts.push(`MINVALUE ${options.minValue}`, `MAXVALUE ${options.maxValue}`);
+    if (options.increment !== '1') parts.push(`INCREMENT ${options.increment}`);
+    if (options.start !== '1') parts.push(`START ${options.start}`);
+    if (options.cacheSize !== '1') parts.push(`CACHE ${options.cacheSize}`);
+  }
+  return `GENERATED ${kind.toUpperCase()} AS IDENTITY${parts.length > 0 ? ` (${parts.join(' ')})` : ''}`;
 }
 
 function foreignKeyTail(fk: ForeignKeyDescriptor): string {

@@ -21,6 +21,8 @@ export interface InsertStatement {
   readonly alias: Name | undefined;
   /** Empty: all columns in order. */
   readonly columns: readonly Name[];
+  /** OVERRIDING SYSTEM VALUE: columns that are ALWAYS identities take the values given; USER VALUE: none does. */
+  readonly overriding?: 'system' | 'user';
   /** Absent for DEFAULT VALUES. A VALUES body may hold `default` nodes. */
   readonly source: SelectStatement | undefined;
   readonly onConflict: OnConflict | undefined;

@@ -215,6 +215,9 @@ export type AlterTableAction = { readonly pos: number } & (
   | { readonly type: 'setNotNull'; readonly column: Name }
   | { readonly type: 'dropNotNull'; readonly column: Name }
   | { readonly type: 'setVisible'; readonly column: Name; readonly visible: boolean }
+  | { readonly type: 'addIdentity'; readonly column: Name; readonly always: boolean; readonly options: readonly SequenceOption[] }
+  | { readonly type: 'setIdentity'; readonly column: Name; readonly always: boolean }
+  | { readonly type: 'dropIdentity'; readonly column: Name; readonly ifExists: boolean }
   | { readonly type: 'dropStored'; readonly column: Name }
   | { readonly type: 'setType'; readonly column: Name; readonly newType: TypeName; readonly using: Expr | undefined }
   | { readonly type: 'renameColumn'; readonly column: Name; readonly newName: Name }

@@ -177,8 +177,9 @@ function insertInput(
       const whole = [...defaults];
       row.forEach((expr, i) => {
         const target = targets[i];
-        if (target && expr.kind !== 'default') refuseGenerated(target.column);
-        if (target && expr.kind !== 'default') whole[target.position] = valueFor(ctx, expr, target.column, scope, 'VALUES', ctes);
+        if (!target || expr.kind === 'default' || isLeftToIdentity(target.column, stmt)) return;
+        refuseGenerated(target.column, stmt);
+        whole[target.position] = valueFor(ctx, expr, target.column, scope, 'VALUES', ctes);
       });
       return whole;
     });
@@ -194,8 +195,8 @@ function insertInput(
   const exprs = [...defaults];
   query.columns.forEach((column, index) => {
     const target = targets[index];
-    if (!target) return;
-    refuseGenerated(target.column);
+    if (!target || isLeftToIdentity(target.column, stmt)) return;
+    refuseGenerated(target.column, stmt);
     exprs[target.position] = coerceTo(
       { kind: 'column', type: column.type, index, name: column.name },
       target.column.type,
@@ -205,10 +206,16 @@ function insertInput(
   return { kind: 'project', input: query.node, exprs, columns };
 }
 
+/** OVERRIDING USER VALUE: identity columns count on, whatever was given. */
+function isLeftToIdentity(column: ColumnDescriptor, { overriding }: InsertStatement): boolean {
+  return overriding === 'user' && column.generatedAsIdentity !== undefined;
+}
+
 /** What a column generates always takes no other value. 55000, 428C9. */
-function refuseGenerated(column: ColumnDescriptor): void {
+function refuseGenerated(column: ColumnDescriptor, { overriding }: InsertStatement): void {
   refuseComputed(column);
-  if (column.generatedAsIdentity === 'always') throw generatedAlways(`cannot insert into column "${column.name}"`, column);
+  if (column.generatedAsIdentity === 'always' && overriding !== 'system')
+    throw generatedAlways(`cannot insert into column "${column.name}"`, column);
 }
 
 function generatedAlways(message: string, { name }: ColumnDescriptor): StatementError {

@@ -114,6 +114,8 @@ async function planSource(context: RunContext, stmt: CopyFrom): Promise<Source> 
     table: stmt.table,
     alias: undefined,
     columns: names,
+    // What COPY brings is as it was when it left: identities too, as in PostgreSQL.
+    overriding: 'system',
     source: {
       kind: 'select',
       with: undefined,

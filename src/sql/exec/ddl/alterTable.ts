@@ -41,6 +41,7 @@ import {
 } from './alterConstraints.ts';
 import { TableBuilder } from './createTable.ts';
 import { dropViewsOf } from './drop.ts';
+import { alterIdentity, dropOwnedSequences } from './identity.ts';
 import { moveRelation, renameRelation, schemaToMoveTo } from './databases.ts';
 import { setOwner } from './ownership.ts';
 import { fillIndex, removeIndex } from './indexes.ts';
@@ -121,6 +122,10 @@ async function apply(change: SchemaChange, table: TableDescriptor, action: Alter
     case 'setVisible':
       builder.replaceColumn(requireColumn(table, action.column).id, { hidden: action.visible ? undefined : true });
       return change.write(builder.table);
+    case 'addIdentity':
+    case 'setIdentity':
+    case 'dropIdentity':
+      return alterIdentity(change, table, requireColumn(table, action.column), action);
     case 'dropStored': {
       const column = requireColumn(table, action.column);
       if (column.computeExpr === undefined) {
@@ -316,12 +321,7 @@ async function dropColumn(change: SchemaChange, table: TableDescriptor, action: 
       checks: current.checks.filter((check) => !check.columnIds.includes(column.id)),
     }),
   );
-  for (const id of column.ownsSequenceIds ?? []) {
-    const sequence = change.snapshot.tableById(id);
-    if (!sequence) continue;
-    await change.deleteName(sequence.parentId, sequence.schemaId, sequence.name);
-    await change.write(updated(sequence, { state: 'DROP' }));
-  }
+  await dropOwnedSequences(change, column);
 }
 
 function mentions(expr: string, name: string): boolean {

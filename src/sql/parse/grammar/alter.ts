@@ -150,7 +150,16 @@ export class AlterParser extends TableDefParser {
       [[T.DROP, T.ON, T.UPDATE], () => ({ type: 'dropOnUpdate', column })],
       [[T.DROP, T.NOT, T.NULL], () => ({ type: 'dropNotNull', column })],
       [[T.DROP, T.STORED], () => ({ type: 'dropStored', column })],
+      [[T.ADD, T.GENERATED], () => this.addIdentity(column)],
+      [[T.SET, T.GENERATED], () => ({ type: 'setIdentity', column, always: this.alwaysOrByDefault() })],
+      [[T.DROP, T.IDENTITY], () => ({ type: 'dropIdentity', column, ifExists: this.ifExists() })],
     ]);
+  }
+
+  private addIdentity(column: Name): Action {
+    const always = this.alwaysOrByDefault();
+    this.toks(T.AS, T.IDENTITY);
+    return { type: 'addIdentity', column, always, options: this.when(T.LParen, () => this.identityOptions()) ?? [] };
   }
 
   private renamePart(make: (from: Name, to: Name) => Action): Action {

@@ -30,10 +30,32 @@ export class DmlParser extends QueryParser {
     const table = this.objectName();
     const alias = this.when(T.AS, () => this.name());
     const columns = this.insertColumns();
+    const overriding = this.when(T.OVERRIDING, () => this.overriding());
     const source = this.choose<SelectStatement | undefined>([[[T.DEFAULT, T.VALUES], () => undefined]], () => this.insertSource());
     const conflictPos = this.pos;
     const onConflict = upsert ? undefined : this.when([T.ON, T.CONFLICT], () => this.onConflict(conflictPos));
-    return { kind: 'insert', with: withClause, upsert, table, alias, columns, source, onConflict, returning: this.returning(), pos };
+    return {
+      kind: 'insert',
+      with: withClause,
+      upsert,
+      table,
+      alias,
+      columns,
+      ...(overriding && { overriding }),
+      source,
+      onConflict,
+      returning: this.returning(),
+      pos,
+    };
+  }
+
+  private overriding(): 'system' | 'user' {
+    const what = this.choose<'system' | 'user'>([
+      [T.SYSTEM, () => 'system'],
+      [T.USER, () => 'user'],
+    ]);
+    this.tok(T.VALUE);
+    return what;
   }
 
   /** A parenthesis after the table's name opens columns, or a query in parentheses. */

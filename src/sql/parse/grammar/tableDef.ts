@@ -172,15 +172,7 @@ export abstract class TableDefParser extends FamilyParser {
   }
 
   private generated(): Unnamed<ColumnQualifier> {
-    const always = this.choose([
-      [T.ALWAYS, () => true],
-      [
-        [T.BY, T.DEFAULT],
-        () => {
-          return false;
-        },
-      ],
-    ]);
+    const always = this.alwaysOrByDefault();
     this.tok(T.AS);
     return this.choose<Unnamed<ColumnQualifier>>([
       [T.IDENTITY, () => ({ type: 'identity', always, options: this.when(T.LParen, () => this.identityOptions()) ?? [] })],
@@ -195,7 +187,14 @@ export abstract class TableDefParser extends FamilyParser {
     ]);
   }
 
-  private identityOptions(): SequenceOption[] {
+  protected alwaysOrByDefault(): boolean {
+    return this.choose([
+      [T.ALWAYS, () => true],
+      [[T.BY, T.DEFAULT], () => false],
+    ]);
+  }
+
+  protected identityOptions(): SequenceOption[] {
     const options = this.sequenceOptions();
     this.tok(T.RParen);
     return options;

@@ -149,6 +149,7 @@ export function printInsert(s: InsertStatement, o: PrintOptions): string {
   let text = `${printWith(s.with, o)}${s.upsert ? 'UPSERT' : 'INSERT'} INTO ${printObjectName(s.table)}`;
   if (s.alias !== undefined) text += ` AS ${printName(s.alias)}`;
   if (s.columns.length > 0) text += ` (${printNames(s.columns)})`;
+  if (s.overriding !== undefined) text += ` OVERRIDING ${s.overriding.toUpperCase()} VALUE`;
   text += s.source === undefined ? ' DEFAULT VALUES' : ` ${printSelect(s.source, o)}`;
   if (s.onConflict !== undefined) {
     const { columns, constraint, arbiterWhere, update } = s.onConflict;

@@ -340,6 +340,14 @@ function printAlterTableAction(a: AlterTableAction, o: PrintOptions): string {
       return alter(a.column, 'DROP NOT NULL');
     case 'setVisible':
       return alter(a.column, a.visible ? 'SET VISIBLE' : 'SET NOT VISIBLE');
+    case 'addIdentity': {
+      const options = a.options.length > 0 ? ` (${printSequenceOptions(a.options).trim()})` : '';
+      return alter(a.column, `ADD GENERATED ${a.always ? 'ALWAYS' : 'BY DEFAULT'} AS IDENTITY${options}`);
+    }
+    case 'setIdentity':
+      return alter(a.column, `SET GENERATED ${a.always ? 'ALWAYS' : 'BY DEFAULT'}`);
+    case 'dropIdentity':
+      return alter(a.column, `DROP IDENTITY${opt(a.ifExists, ' IF EXISTS')}`);
     case 'dropStored':
       return alter(a.column, 'DROP STORED');
     case 'setType':
