@@ -96,7 +96,9 @@ export function parseFlags(argv: readonly string[], definitions: FlagDefinitions
   ) as Record<string, { type: 'string' | 'boolean'; multiple: true; short?: string }>;
   let parsed: ReturnType<typeof parseArgs>;
   try {
-    parsed = parseArgs({ args: [...argv], options, allowPositionals: true, allowNegative: true });
+    // A flag whose own name begins with no- is no negation of another.
+    const allowNegative = !Object.keys(definitions).some((name) => name.startsWith('no-'));
+    parsed = parseArgs({ args: [...argv], options, allowPositionals: true, allowNegative });
   } catch (error) {
     // The first sentence says what is wrong; the rest is about positional arguments.
     throw new UsageError(((error as Error).message.split('. ')[0] as string).replace(/^./, (letter) => letter.toLowerCase()));

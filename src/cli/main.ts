@@ -18,13 +18,18 @@ interface CommandEntry {
 
 const COMMANDS: readonly CommandEntry[] = Object.freeze([
   { name: 'start', summary: 'start a server', load: async () => (await import('./startCommand.ts')).startCommand },
+  {
+    name: 'demo',
+    summary: 'open a shell on a temporary cluster with data in it',
+    load: async () => (await import('./demoCommand.ts')).demoCommand,
+  },
   { name: 'sql', summary: 'run SQL, or open a shell', load: async () => (await import('./sqlCommand.ts')).sqlCommand },
   {
     name: 'tour',
     summary: 'see a database backed up, damaged and brought back',
     load: async () => (await import('./tourCommand.ts')).tourCommand,
   },
-  { name: 'workload', summary: 'fill and exercise a bank table', load: async () => (await import('./workloadCommand.ts')).workloadCommand },
+  { name: 'workload', summary: 'fill and exercise tables', load: async () => (await import('./workloadCommand.ts')).workloadCommand },
   {
     name: 'userfile',
     summary: 'upload, list, get and delete userfiles',

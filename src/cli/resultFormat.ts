@@ -24,10 +24,18 @@ export interface TextColumn {
 export const RESULT_FORMATS = ['table', 'csv', 'tsv', 'json', 'records', 'raw', 'sql', 'html'] as const;
 export type ResultFormat = (typeof RESULT_FORMATS)[number];
 
-/** The text of one result; a result without columns is its tag. */
-export function formatResult(result: TextResult, format: ResultFormat): string {
+/**
+ * The text of one result; a result without columns is its tag. `width`: terminal columns that a
+ * table has to fit; the widest cells are wrapped, and when even that is not enough it is shown as
+ * records.
+ */
+export function formatResult(result: TextResult, format: ResultFormat, width?: number): string {
   const { columns } = result;
   if (!columns) return `${shownTag(result.tag)}\n`;
+  if (format === 'table' && width !== undefined) {
+    const fitted = fitTable(columns, result.rows, width);
+    return fitted ? formatTable(fitted.columns, fitted.rows) : formatRecords(columns, result.rows);
+  }
   return FORMATTERS[format](columns, result.rows);
 }
 
@@ -104,6 +112,60 @@ function formatTable(columns: readonly TextColumn[], rows: Rows): string {
   const lines = columns.length === 0 ? ['--'] : [...drawLines(headers, false), rule];
   if (columns.length > 0) for (const row of cells) lines.push(...drawLines(row, true));
   return `${[...lines, rowCount(rows)].join('\n')}\n`;
+}
+
+/** No column is made narrower than this to fit a table to its terminal. */
+const FITTED_WIDTH_MIN = 12;
+
+/** The table with its widest columns wrapped so that it takes `width` terminal columns; undefined when it cannot. */
+function fitTable(columns: readonly TextColumn[], rows: Rows, width: number): { columns: readonly TextColumn[]; rows: Rows } | undefined {
+  const natural = columns.map((column, at) => {
+    const texts = [column.name, ...rows.map((row) => row[at] ?? 'NULL')];
+    return Math.max(1, ...texts.flatMap((text) => text.replaceAll('\t', '    ').split('\n').map(displayWidth)));
+  });
+  // Between two columns stands ` | `; the rule goes two columns beyond its cells on either side.
+  let spare = width - 4 - 3 * (columns.length - 1);
+  if (natural.reduce((sum, each) => sum + each, 0) <= spare) return { columns, rows };
+  // Narrow columns keep their width; those that are wider than an even share of the rest get that share.
+  const widths = [...natural];
+  let open = natural.map((_, at) => at).sort((a, b) => (natural[a] ?? 0) - (natural[b] ?? 0));
+  while (open.length > 0) {
+    const share = Math.floor(spare / open.length);
+    const [narrowest = 0, ...others] = open;
+    if ((natural[narrowest] ?? 0) > share) {
+      if (share < FITTED_WIDTH_MIN) return undefined;
+      for (const at of open) widths[at] = share;
+      break;
+    }
+    spare -= natural[narrowest] ?? 0;
+    open = others;
+  }
+  const fit = (text: string, at: number): string => wrapText(text, widths[at] ?? FITTED_WIDTH_MIN);
+  return {
+    columns: columns.map((column, at) => ({ ...column, name: fit(column.name, at) })),
+    rows: rows.map((row) => row.map((cell, at) => (cell === null ? null : fit(cell, at)))),
+  };
+}
+
+/** The text cut into lines of at most `width` terminal columns. */
+function wrapText(text: string, width: number): string {
+  const lines: string[] = [];
+  for (const line of text.replaceAll('\t', '    ').split('\n')) {
+    let current = '';
+    let used = 0;
+    for (const char of line) {
+      const taken = displayWidth(char);
+      if (used + taken > width && current !== '') {
+        lines.push(current);
+        current = '';
+        used = 0;
+      }
+      current += char;
+      used += taken;
+    }
+    lines.push(current);
+  }
+  return lines.join('\n');
 }
 
 function formatDelimited(columns: readonly TextColumn[], rows: Rows, delimiter: string, quote: (cell: string) => string): string {

@@ -11,7 +11,8 @@ import { errorReport, UsageError } from './cliError.ts';
 import type { Command, CommandIo } from './command.ts';
 import { openEmbeddedClient } from './embeddedClient.ts';
 import type { FlagDefinitions, Flags } from './flags.ts';
-import { formatResult, RESULT_FORMATS, type ResultFormat } from './resultFormat.ts';
+import { formatResult, RESULT_FORMATS } from './resultFormat.ts';
+import { DEFAULT_PROMPT, OPTION_NAMES, setOption, type ShellOptions } from './shell/options.ts';
 import type { SqlClient } from './sqlClient.ts';
 import { runShell } from './sqlShell.ts';
 import { connectWire, serverUrl } from './wireClient.ts';
@@ -34,7 +35,7 @@ const FLAGS: FlagDefinitions = {
     type: 'string',
     value: 'NAME=VALUE',
     multiple: true,
-    help: 'client option: display_format, errexit (default true), show_times (default false)',
+    help: `client option: ${OPTION_NAMES.join(', ')}; repeatable`,
   },
 };
 
@@ -45,23 +46,22 @@ export const sqlCommand: Command = {
   flags: FLAGS,
   async run(flags, io) {
     if (flags.positionals.length > 0) throw new UsageError(`unexpected argument "${flags.positionals[0]}"`, 'give statements with -e');
-    const options = clientOptions(flags);
-    const format = resultFormat(flags, options, io);
+    const file = flags.text('file');
+    const given = flags.all('execute');
+    const isInteractive = given.length === 0 && file === undefined && process.stdin.isTTY === true;
+    const options = shellOptions(flags, io, isInteractive);
     const client = await connect(flags);
-    client.onNotice((notice) => {
-      io.err(`${notice.severity}: ${notice.message}\n`);
-      if (notice.detail) io.err(`DETAIL: ${notice.detail}\n`);
-      if (notice.hint) io.err(`HINT: ${notice.hint}\n`);
-    });
+    printNotices(client, io);
     try {
-      const given = flags.all('execute');
-      const file = flags.text('file');
-      if (given.length === 0 && file === undefined && process.stdin.isTTY) return await runShell(client, io, format);
-      const settings = { format, goesOn: options.get('errexit') === 'false', showTimes: options.get('show_times') === 'true' };
+      if (isInteractive) {
+        io.out('Statements end with a semicolon. \\? shows help, \\q leaves.\n');
+        const url = flags.text('url');
+        return await runShell({ client, io, options, address: url === undefined ? 'varve' : new URL(url).host });
+      }
       let failures = 0;
-      for (const text of given) failures += await runText(client, io, settings, text);
-      if (file !== undefined) failures += await runText(client, io, settings, file === '-' ? await readStdin() : await readScript(file));
-      else if (given.length === 0) failures += await runText(client, io, settings, await readStdin());
+      for (const text of given) failures += await runText(client, io, options, text);
+      if (file !== undefined) failures += await runText(client, io, options, file === '-' ? await readStdin() : await readScript(file));
+      else if (given.length === 0) failures += await runText(client, io, options, await readStdin());
       return failures > 0 ? 1 : 0;
     } finally {
       await client.close();
@@ -69,52 +69,50 @@ export const sqlCommand: Command = {
   },
 };
 
-interface RunSettings {
-  readonly format: ResultFormat;
-  /** Reports an error and runs the next statement. */
-  readonly goesOn: boolean;
-  readonly showTimes: boolean;
+/** Prints what the server says beside its results. */
+export function printNotices(client: SqlClient, io: CommandIo): void {
+  client.onNotice((notice) => {
+    io.err(`${notice.severity}: ${notice.message}\n`);
+    if (notice.detail) io.err(`DETAIL: ${notice.detail}\n`);
+    if (notice.hint) io.err(`HINT: ${notice.hint}\n`);
+  });
 }
 
 /** Runs every statement of a text in order and prints each result; the number of those that failed. Throws at the first error unless told to go on. */
-async function runText(client: SqlClient, io: CommandIo, { format, goesOn, showTimes }: RunSettings, text: string): Promise<number> {
+export async function runText(client: SqlClient, io: CommandIo, options: ShellOptions, text: string): Promise<number> {
   let failures = 0;
   for (const { sql } of splitStatements(text).statements) {
+    if (options.echo) io.err(`> ${sql}\n`);
     const started = io.monotonicMicros();
     try {
       const result = await client.run(sql);
-      if (result.columns || result.tag !== '') io.out(formatResult(result, format));
+      if (result.columns || result.tag !== '') io.out(formatResult(result, options.displayFormat));
     } catch (error) {
-      if (!goesOn) throw error;
+      if (options.errexit) throw error;
       failures++;
       io.err(`${errorReport(error)}\n`);
     }
-    if (showTimes) io.out(`Time: ${((io.monotonicMicros() - started) / 1000).toFixed(1)}ms\n`);
+    if (options.showTimes) io.out(`Time: ${((io.monotonicMicros() - started) / 1000).toFixed(1)}ms\n`);
   }
   return failures;
 }
 
-const BOOLEAN_OPTIONS: ReadonlySet<string> = new Set(['errexit', 'show_times']);
-
-/** The --set options by name; a boolean one without a value is true. */
-function clientOptions(flags: Flags): ReadonlyMap<string, string> {
-  const options = new Map<string, string>();
+/** The client options as --format and --set give them; a shell for people goes on after errors and shows times. */
+export function shellOptions(flags: Flags, io: CommandIo, isInteractive: boolean): ShellOptions {
+  const options: ShellOptions = {
+    displayFormat: io.isTerminal ? 'table' : 'tsv',
+    errexit: !isInteractive,
+    echo: false,
+    showTimes: isInteractive,
+    prompt1: DEFAULT_PROMPT,
+  };
   for (const option of flags.all('set')) {
     const [, name = '', value = 'true'] = /^([^=]*)(?:=(.*))?$/s.exec(option) ?? [];
-    if (name !== 'display_format' && !BOOLEAN_OPTIONS.has(name)) {
-      throw new UsageError(`unknown option "${name}" for --set`, `the options are display_format, ${[...BOOLEAN_OPTIONS].join(', ')}`);
-    }
-    if (BOOLEAN_OPTIONS.has(name) && value !== 'true' && value !== 'false') throw new UsageError(`--set ${name} wants true or false`);
-    options.set(name, value);
+    setOption(options, name, value);
   }
+  const format = flags.text('format');
+  if (format !== undefined) setOption(options, 'display_format', format);
   return options;
-}
-
-function resultFormat(flags: Flags, options: ReadonlyMap<string, string>, io: CommandIo): ResultFormat {
-  const text = flags.text('format') ?? options.get('display_format') ?? (io.isTerminal ? 'table' : 'tsv');
-  const format = RESULT_FORMATS.find((known) => known === text);
-  if (!format) throw new UsageError(`unknown format "${text}": want one of ${RESULT_FORMATS.join(', ')}`);
-  return format;
 }
 
 async function connect(flags: Flags): Promise<SqlClient> {
@@ -139,7 +137,7 @@ async function readScript(file: string): Promise<string> {
   }
 }
 
-async function readStdin(): Promise<string> {
+export async function readStdin(): Promise<string> {
   const chunks: Buffer[] = [];
   for await (const chunk of process.stdin) chunks.push(chunk as Buffer);
   return Buffer.concat(chunks).toString('utf8');

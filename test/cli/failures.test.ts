@@ -90,7 +90,7 @@ test('a hint is given once', async () => {
 
 test('sql: options, files and databases that are not there', async () => {
   for (const [argv, expected] of [
-    [['--set', 'nonsense=1', '-e', 'SELECT 1'], 'unknown option "nonsense" for --set'],
+    [['--set', 'nonsense=1', '-e', 'SELECT 1'], 'unknown option "nonsense"'],
     [['--set', 'errexit=maybe', '-e', 'SELECT 1'], 'wants true or false'],
     [['-f', '/nonexisting.sql'], 'cannot read /nonexisting.sql'],
     [['-d', 'nowhere', '-e', 'SELECT 1'], 'database "nowhere" does not exist'],

@@ -7,7 +7,6 @@
  * Source: `cockroach workload init bank` (schema and transfer statement's idea).
  */
 import { type Random, seededRandom } from '../../base/random.ts';
-import type { SqlClient } from '../sqlClient.ts';
 
 export const BANK_DATABASE = 'bank';
 export const BANK_TABLE = 'bank.bank';
@@ -47,16 +46,6 @@ export function* bankStatements(options: BankOptions): Generator<{ sql: string; 
     for (let id = first; id < end; id++)
       values.push(`(${id}, ${INITIAL_BALANCE}, '${bankPayload(random, options.payloadBytes ?? PAYLOAD_BYTES)}')`);
     yield { sql: `INSERT INTO ${BANK_TABLE} VALUES ${values.join(', ')}`, rows: end - first };
-  }
-}
-
-/** Creates and fills the table. `onProgress` hears the rows inserted so far. */
-export async function initBank(client: SqlClient, options: BankOptions, onProgress: (rows: number) => void = () => {}): Promise<void> {
-  let rows = 0;
-  for (const statement of bankStatements(options)) {
-    await client.run(statement.sql);
-    rows += statement.rows;
-    if (statement.rows > 0) onProgress(rows);
   }
 }
 
