@@ -19,7 +19,14 @@ function demo(args: readonly string[], input = ''): { status: number | null; out
 /** What it says of a command line that it refuses, before anything starts. */
 async function refusal(...args: string[]): Promise<string> {
   let said = '';
-  const io = { out: () => {}, err: (text: string) => void (said += text), isTerminal: false, monotonicMicros: () => 0 };
+  const io = {
+    out: () => {},
+    err: (text: string) => {
+      said += text;
+    },
+    isTerminal: false,
+    monotonicMicros: () => 0,
+  };
   assert.is(await main(['demo', ...args], io), 1);
   return said;
 }
