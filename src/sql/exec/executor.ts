@@ -35,7 +35,7 @@ export function compileNode(node: PlanNode): Operator {
 }
 
 export function compilePlan(plan: Plan): CompiledPlan {
-  const steps = plan.prelude.map(compileStep);
+  const steps = plan.prelude.map((step) => compileStep(step, plan.mutates));
   return {
     plan,
     root: compileNode(plan.root),
@@ -62,7 +62,7 @@ export async function* runPlan(compiled: CompiledPlan, run: Run): Batches {
   }
 }
 
-function compileStep(step: PreludeStep): (run: Run, kept: KeptRows) => Promise<void> {
+function compileStep(step: PreludeStep, mutates: boolean): (run: Run, kept: KeptRows) => Promise<void> {
   if (step.kind === 'slot') {
     const result = compileSubquery(step.plan);
     return async (run) => {
@@ -75,18 +75,20 @@ function compileStep(step: PreludeStep): (run: Run, kept: KeptRows) => Promise<v
     return async (run, kept) => {
       // The statement's own row count does not include its WITH queries'.
       const { affected } = run;
-      run.ctes[cte] = await collect(root(run), kept);
+      run.ctes[cte] = { rows: await collect(root(run), kept) };
       run.affected = affected;
     };
   }
   const next = compileNode(recursive.step);
-  const own = recursive.prelude.map(compileStep);
+  const own = recursive.prelude.map((inner) => compileStep(inner, mutates));
   const { columns } = step.node;
   const keyOf = rowKey(
     columns.map((_, i) => i),
     columns.map((column) => column.type),
   );
   return async (run, kept) => {
+    // What the turns read is theirs: who reads this query meanwhile sees all of its rows.
+    const turn: Run = { ...run, ctes: [...run.ctes] };
     const seen = new Set<unknown>();
     const isNew = (row: Datum[]): boolean => {
       if (recursive.all) return true;
@@ -96,15 +98,27 @@ function compileStep(step: PreludeStep): (run: Run, kept: KeptRows) => Promise<v
       return true;
     };
     let last = (await collect(root(run), kept)).filter(isNew);
-    const all = [...last];
-    while (last.length > 0) {
+    const rows = [...last];
+    const takeTurn = async (): Promise<boolean> => {
+      if (last.length === 0) return false;
       run.signal.throwIfAborted();
-      run.ctes[cte] = last;
-      for (const step of own) await step(run, kept);
-      last = (await collect(next(run), kept)).filter(isNew);
-      for (const row of last) all.push(row);
-    }
-    run.ctes[cte] = all;
+      turn.ctes[cte] = { rows: last };
+      for (const step of own) await step(turn, kept);
+      last = (await collect(next(turn), kept)).filter(isNew);
+      for (const row of last) rows.push(row);
+      return last.length > 0;
+    };
+    // Turns are taken as they are read, so that an endless query with a LIMIT ends. Two readers share one.
+    let underWay: Promise<boolean> | undefined;
+    const more = (): Promise<boolean> => {
+      underWay ??= takeTurn().finally(() => {
+        underWay = undefined;
+      });
+      return underWay;
+    };
+    run.ctes[cte] = { rows, more };
+    // Rows that are changed must not be seen by the turns.
+    if (mutates) while (await more());
   };
 }
 

@@ -88,9 +88,15 @@ function compileNode(node: PlanNode, mutation: CompileMutation): Operator {
     }
     case 'cteScan':
       return async function* (run) {
-        const rows = run.ctes[node.cte];
-        assert(rows, `WITH query ${node.name} was read before it ran`);
-        yield* batched(rows);
+        const source = run.ctes[node.cte];
+        assert(source, `WITH query ${node.name} was read before it ran`);
+        let given = 0;
+        do {
+          const { length } = source.rows;
+          // A copy where more are to come: whoever takes a batch may add to it.
+          yield* batched(source.more ? source.rows.slice(given) : source.rows);
+          given = length;
+        } while (given < source.rows.length || (await source.more?.()));
       };
     case 'statement':
       return async function* (run) {

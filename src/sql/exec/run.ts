@@ -24,7 +24,7 @@ export interface Run {
   readonly eval: EvalContext;
   readonly signal: AbortSignal;
   /** Rows of WITH queries by number. */
-  readonly ctes: Datum[][][];
+  readonly ctes: WithRows[];
   /** Values of uncorrelated subqueries by slot; the same array as `eval.slots`. */
   readonly slots: Datum[];
   /** Rows that the statement's own row change affected. */
@@ -109,6 +109,14 @@ export function compileCondition(expr: TypedExpr): Condition {
 /** A row independent expression's value. */
 export async function evaluate(expr: CompiledAsync, run: Run): Promise<Datum> {
   return expr([], run.eval);
+}
+
+/** The rows of a WITH query. */
+export interface WithRows {
+  /** Those that are there. */
+  readonly rows: readonly Datum[][];
+  /** Makes more of them; false when there are none. Absent when all are there. */
+  readonly more?: () => Promise<boolean>;
 }
 
 /** Everything an operator gives; with `kept`, counted there. */
