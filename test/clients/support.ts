@@ -20,7 +20,7 @@ export interface ClientsServer {
 }
 
 /** What a program written for PostgreSQL asks for when it connects: 4-byte INTEGER, and SERIAL by sequences. */
-const POSTGRES_DEFAULTS = '-c default_int_size=4 -c serial_normalization=sql_sequence';
+const POSTGRES_DEFAULTS = '-c default_int_size=4 -c serial_normalization=sql_sequence -c catalog_expressions=postgres';
 
 /** An empty database behind a socket. `postgresDefaults`: connections are as a program for PostgreSQL wants them. */
 export async function startClientsServer(name: string, { postgresDefaults = true } = {}): Promise<ClientsServer> {

@@ -147,6 +147,7 @@ const SPECS: readonly SessionVarSpec[] = [
   { name: 'bytea_output', default: 'hex', normalize: oneOf('hex', 'escape', 'base64') },
   { name: 'check_function_bodies', default: 'on', normalize: boolean },
   { name: 'client_encoding', default: 'UTF8', normalize: encoding, reportedAs: 'client_encoding' },
+  { name: 'catalog_expressions', default: 'cockroach', normalize: oneOf('cockroach', 'postgres'), hidden: true },
   {
     name: 'client_min_messages',
     default: 'notice',

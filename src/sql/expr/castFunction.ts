@@ -122,8 +122,14 @@ function oidOfName(type: ColumnType, name: string, ctx: EvalContext): number {
   }
 }
 
+/** A built-in type's name as quoted identifiers, which tools build from udt_schema and udt_name: `"pg_catalog"."_int4"`. */
+const QUOTED_TYPE = /^(?:"?pg_catalog"?\.)?"?(_?)([a-z]\w*)"?$/;
+
 /** `varchar(20)[]` in parts. */
-function typeParts(name: string): { name: string; args: number[]; arrayDimensions: number } {
+function typeParts(text: string): { name: string; args: number[]; arrayDimensions: number } {
+  const [, array, quoted] = QUOTED_TYPE.exec(text.trim()) ?? [];
+  // "char" in quotes is a type of its own.
+  const name = quoted !== undefined && text.trim() !== '"char"' ? `${quoted}${array ? '[]' : ''}` : text;
   const isArray = name.trim().endsWith('[]');
   const match = /^([^(]*)(?:\(([\d\s,]*)\))?$/.exec(name.trim().replace(/\[\]$/, ''));
   const args = (match?.[2] ?? '').split(',').filter((arg) => arg.trim() !== '');

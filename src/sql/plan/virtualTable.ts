@@ -50,6 +50,7 @@ export class VirtualTables {
   readonly #parent: VirtualTables | undefined;
   readonly #tables = new Map<string, VirtualTable>();
   readonly #schemas = new Set<string>();
+  #all: readonly VirtualTable[] = [];
 
   /** With a parent: its tables, which are complete by now, and what is registered here. */
   constructor(parent?: VirtualTables) {
@@ -78,11 +79,13 @@ export class VirtualTables {
     return [...new Set([...this.#schemas, ...(this.#parent?.schemas() ?? [])])].sort();
   }
 
-  /** Tables in order of schema and name. */
-  all(): VirtualTable[] {
-    return [...this.#tables.values(), ...(this.#parent?.all() ?? [])].sort((a, b) =>
-      a.schema + '.' + a.name < b.schema + '.' + b.name ? -1 : 1,
-    );
+  /** Tables in order of schema and name; sorted anew when one has been registered. */
+  all(): readonly VirtualTable[] {
+    if (this.#all.length !== this.#size) {
+      const tables = [...this.#tables.values(), ...(this.#parent?.all() ?? [])];
+      this.#all = tables.sort((a, b) => (a.schema + '.' + a.name < b.schema + '.' + b.name ? -1 : 1));
+    }
+    return this.#all;
   }
 
   get #size(): number {

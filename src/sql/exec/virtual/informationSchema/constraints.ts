@@ -99,8 +99,8 @@ const keyColumnUsage = table(
     table_schema: Type.String,
     table_name: Type.String,
     column_name: Type.String,
-    ordinal_position: Type.Int8,
-    position_in_unique_constraint: Type.Int8,
+    ordinal_position: Type.Int4,
+    position_in_unique_constraint: Type.Int4,
   },
   function* (view) {
     for (const relation of view.tables()) {
@@ -217,10 +217,10 @@ const statistics = table(
     non_unique: Type.String,
     index_schema: Type.String,
     index_name: Type.String,
-    seq_in_index: Type.Int8,
+    seq_in_index: Type.Int4,
     column_name: Type.String,
     COLLATION: Type.String,
-    cardinality: Type.Int8,
+    cardinality: Type.Int4,
     direction: Type.String,
     storing: Type.String,
     implicit: Type.String,

@@ -49,7 +49,7 @@ const empty = emptyTables('information_schema', {
     event_object_catalog: Type.String,
     event_object_schema: Type.String,
     event_object_table: Type.String,
-    action_order: Type.Int8,
+    action_order: Type.Int4,
     action_condition: Type.String,
     action_statement: Type.String,
     action_orientation: Type.String,

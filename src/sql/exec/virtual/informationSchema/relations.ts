@@ -7,6 +7,7 @@
 import type { ColumnDescriptor } from '../../../../catalog/descriptor.ts';
 import { type ColumnType, pgTypeName, pgTypname, sqlTypeName, Type } from '../../../../catalog/type.ts';
 import { displayExpr, plainExpr } from '../../showCreate.ts';
+import { postgresDefault, showsPostgresExprs } from '../postgresExpr.ts';
 import type { CatalogView, Relation } from '../catalogView.ts';
 import { hidden, inSchema, required, yesNo } from '../defineTable.ts';
 
@@ -30,7 +31,7 @@ const tables = table(
     is_insertable_into: required(Type.String),
     is_typed: hidden(Type.String),
     commit_action: hidden(Type.String),
-    version: Type.Int8,
+    version: Type.Int4,
   },
   function* (view) {
     for (const { table: relation, database, schemaName } of view.relations()) {
@@ -109,6 +110,11 @@ function identityCells(column: ColumnDescriptor, view: CatalogView) {
   };
 }
 
+function defaultText(column: ColumnDescriptor, view: CatalogView): string | undefined {
+  if (column.defaultExpr === undefined) return undefined;
+  return showsPostgresExprs(view) ? postgresDefault(column.defaultExpr, column, view) : displayExpr(column.defaultExpr, view.snapshot);
+}
+
 const columns = table(
   'columns',
   {
@@ -117,18 +123,18 @@ const columns = table(
     table_name: Type.String,
     column_name: Type.String,
     column_comment: Type.String,
-    ordinal_position: Type.Int8,
+    ordinal_position: Type.Int4,
     column_default: Type.String,
     is_nullable: Type.String,
     data_type: Type.String,
-    character_maximum_length: Type.Int8,
-    character_octet_length: Type.Int8,
-    numeric_precision: Type.Int8,
-    numeric_precision_radix: Type.Int8,
-    numeric_scale: Type.Int8,
-    datetime_precision: Type.Int8,
+    character_maximum_length: Type.Int4,
+    character_octet_length: Type.Int4,
+    numeric_precision: Type.Int4,
+    numeric_precision_radix: Type.Int4,
+    numeric_scale: Type.Int4,
+    datetime_precision: Type.Int4,
     interval_type: Type.String,
-    interval_precision: Type.Int8,
+    interval_precision: Type.Int4,
     character_set_catalog: Type.String,
     character_set_schema: Type.String,
     character_set_name: Type.String,
@@ -144,7 +150,7 @@ const columns = table(
     scope_catalog: Type.String,
     scope_schema: Type.String,
     scope_name: Type.String,
-    maximum_cardinality: Type.Int8,
+    maximum_cardinality: Type.Int4,
     dtd_identifier: Type.String,
     is_self_referencing: Type.String,
     is_identity: Type.String,
@@ -175,7 +181,7 @@ const columns = table(
           column_name: column.name,
           column_comment: column.comment ?? '',
           ordinal_position: column.id,
-          column_default: column.defaultExpr === undefined ? undefined : displayExpr(column.defaultExpr, view.snapshot),
+          column_default: defaultText(column, view),
           is_nullable: yesNo(column.nullable),
           udt_catalog: database.name,
           dtd_identifier: String(column.id),
@@ -260,9 +266,9 @@ const sequences = table(
     sequence_schema: Type.String,
     sequence_name: Type.String,
     data_type: Type.String,
-    numeric_precision: Type.Int8,
-    numeric_precision_radix: Type.Int8,
-    numeric_scale: Type.Int8,
+    numeric_precision: Type.Int4,
+    numeric_precision_radix: Type.Int4,
+    numeric_scale: Type.Int4,
     start_value: Type.String,
     minimum_value: Type.String,
     maximum_value: Type.String,

@@ -11,6 +11,7 @@ import { indexSpan } from '../../../../catalog/indexSpans.ts';
 import { arrayOf, type ColumnType, Type, typlenOf, typmodOf, VectorType } from '../../../../catalog/type.ts';
 import { defaultOid, indexOid, schemaOid, userOid } from '../../oids.ts';
 import { catalogExpr, displayExpr, indexText } from '../../showCreate.ts';
+import { postgresDefault, showsPostgresExprs } from '../postgresExpr.ts';
 import { type CatalogView, schemaOwner } from '../catalogView.ts';
 import { hidden, inSchema, required } from '../defineTable.ts';
 import { collationOf, INDEX_ACCESS_METHOD } from './constants.ts';
@@ -278,7 +279,8 @@ const pgAttrdef = table(
       for (const column of relation.columns) {
         const expr = defaultOf(column);
         if (expr === undefined || column.state !== 'public' || column.isIndexExpression) continue;
-        const adbin = catalogExpr(displayExpr(expr, view.snapshot));
+        const isPostgres = showsPostgresExprs(view);
+        const adbin = isPostgres ? postgresDefault(expr, column, view) : catalogExpr(displayExpr(expr, view.snapshot));
         yield { oid: defaultOid(relation.id, column.id), adrelid: relation.id, adnum: column.id, adbin, adsrc: adbin };
       }
     }
