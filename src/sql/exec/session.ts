@@ -55,7 +55,8 @@ export class Session extends StatementsNow implements SessionState {
 
   /**
    * Runs every statement of a text and gives their results; an empty text gives none. Several
-   * statements are one implicit transaction. On an error the results before it have gone to
+   * statements are one implicit transaction (with enable_implicit_transaction_for_batch_statements
+   * off each its own), which BEGIN makes explicit. On an error the results before it have gone to
    * `onResult`, and the error is thrown with its position in the text. A batch of portals that is
    * open ends first, as at `sync()`.
    */
@@ -131,7 +132,7 @@ export class Session extends StatementsNow implements SessionState {
           // COMMIT or ROLLBACK ended it: what follows is no part of it.
           if (!transaction) break;
           // A schema change under way is waited for here, so that the next statement finds it done.
-          if (transaction.isImplicit && (own || transaction.hasSchemaChanges)) break;
+          if (transaction.isImplicit && (own || transaction.hasSchemaChanges || !this.#batchesAreOne())) break;
           if (transaction.isImplicit) continue;
           heldBytes += resultBytes(result);
           if (heldBytes > bufferBytesMax) {
@@ -159,6 +160,11 @@ export class Session extends StatementsNow implements SessionState {
         throw error;
       }
     }
+  }
+
+  /** Whether the statements of a text share an implicit transaction, as in PostgreSQL; else each has its own. */
+  #batchesAreOne(): boolean {
+    return this.vars.get('enable_implicit_transaction_for_batch_statements') === 'on';
   }
 
   /** The transaction after a statement, which may have begun or ended it. */
