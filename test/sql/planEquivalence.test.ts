@@ -25,6 +25,16 @@ const condition: fc.Arbitrary<string> = fc.oneof(
   fc.tuple(column, value, value).map(([name, low, high]) => `${name} BETWEEN ${low} AND ${high}`),
   fc.tuple(value, column).map(([v, name]) => `${v} < ${name}`),
   fc.tuple(column, column).map(([x, y]) => `(${x} = 1 OR ${y} > 3)`),
+  fc.tuple(column, value, value, value).map(([x, v, low, high]) => `(${x} < ${v} OR ${x} BETWEEN ${low} AND ${high} OR ${x} = 5)`),
+  fc.tuple(column, value, value).map(([x, v, w]) => `(${x} = ${v} OR ${x} = ${w} OR ${x} IS NULL)`),
+  fc.tuple(column, column, value, value).map(([x, y, v, w]) => `((${x} = ${v} AND ${y} > 2) OR ${x} >= ${w})`),
+  fc
+    .tuple(column, column, fc.constantFrom('<', '<=', '>', '>=', '='), value, value)
+    .map(([x, y, op, v, w]) => `(${x}, ${y}) ${op} (${v}, ${w})`),
+  fc.tuple(column, column, value, value).map(([x, y, v, w]) => `(${x}, ${y}) IN ((${v}, ${w}), (1, 2))`),
+  fc.tuple(column, value).map(([x, v]) => `${x} IS NOT DISTINCT FROM ${v}`),
+  fc.constantFrom("s LIKE 'a%'", "s LIKE 'ab_'", "s LIKE '%b'", "s LIKE 'b'", "s NOT LIKE 'a%'", "s LIKE 'é%'", "s >= 'b'"),
+  fc.constantFrom('d > 2', 'd = 4', 'd IS NOT NULL', 'NOT f', 'f', 'f IS TRUE'),
   fc.tuple(column, column).map(([x, y]) => `${x} IN (SELECT ${y} FROM t WHERE a = 2)`),
 );
 const orderItem = fc
@@ -40,12 +50,14 @@ const query = fc.record({
 test('an optimized query equals the fenced one', async () => {
   const db = await openSql();
   await db.exec(`CREATE TABLE t (
-    a INT, b INT, c INT, d INT, id INT PRIMARY KEY,
-    INDEX ab (a, b DESC), INDEX c_d (c) STORING (d), UNIQUE INDEX bcid (b, c, id), INDEX d_desc (d DESC, a)
+    a INT, b INT, c INT, d INT, id INT PRIMARY KEY, s STRING, f BOOL,
+    INDEX ab (a, b DESC), INDEX c_d (c) STORING (d), UNIQUE INDEX bcid (b, c, id), INDEX d_desc (d DESC, a),
+    INDEX s (s), INDEX f_a (f, a), INDEX part (a) WHERE d > 2, INDEX part_c (c DESC) STORING (a) WHERE d IS NOT NULL
   )`);
+  const texts = ['NULL', "'a'", "'ab'", "'abc'", "'b'", "'bé'", "'é'", "'éa'", "''"];
   const rows = Array.from({ length: 120 }, (_, i) => {
     const pick = (salt: number): string => ((i * salt) % 7 === 6 ? 'NULL' : String((i * salt) % 7));
-    return `(${pick(3)}, ${pick(5)}, ${pick(11)}, ${pick(13)}, ${i})`;
+    return `(${pick(3)}, ${pick(5)}, ${pick(11)}, ${pick(13)}, ${i}, ${texts[i % texts.length]}, ${pick(17) === 'NULL' ? 'NULL' : i % 4 === 1})`;
   });
   await db.exec(`INSERT INTO t VALUES ${rows.join(', ')}`);
   await fc.assert(

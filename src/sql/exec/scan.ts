@@ -18,7 +18,7 @@ import { indexColumnIds, indexSpan, type RowDecoder, spanForConstraint, tableCod
 import { type Compiled, compileExpr } from '../expr/compile.ts';
 import { compileAsync, type CompiledAsync } from '../expr/compileAsync.ts';
 import { traits } from '../expr/traits.ts';
-import type { KeyAlternative, ScanNode } from '../plan/plan.ts';
+import type { KeyAlternative, KeyBound, ScanNode } from '../plan/plan.ts';
 import type { ReadsToWrite } from './readsToWrite.ts';
 import { type Batches, evaluate, type Operator, type Run } from './run.ts';
 import { tableDecoder } from './virtualColumns.ts';
@@ -72,7 +72,7 @@ function compileLimit(exprs: NonNullable<ScanNode['limit']>): (run: Run) => Prom
 /** Does the constraint name single rows of the primary index? */
 export function isAllPoints(node: ScanNode): boolean {
   const { constraint, table, reverse } = node;
-  if (!constraint || reverse || constraint.low || constraint.high) return false;
+  if (!constraint || reverse || constraint.low || constraint.high || constraint.ranges) return false;
   return constraint.prefix.length === table.primaryIndex.columnIds.length;
 }
 
@@ -139,23 +139,39 @@ function compileSpans(node: ScanNode): (run: Run) => Promise<Span[]> {
   const whole = indexSpan(table, index);
   if (!constraint) return async () => [whole];
   const prefixOf = compilePrefix(node);
-  const low = constraint.low && { inclusive: constraint.low.inclusive, value: compileAsync(constraint.low.value) };
-  const high = constraint.high && { inclusive: constraint.high.inclusive, value: compileAsync(constraint.high.value) };
+  const compileBound = (bound: KeyBound | undefined): { inclusive: boolean; value: CompiledAsync } | undefined =>
+    bound && { inclusive: bound.inclusive, value: compileAsync(bound.value) };
+  const ranges = (constraint.ranges ?? [constraint]).map(({ low, high }) => ({ low: compileBound(low), high: compileBound(high) }));
   return async (run) => {
     const prefix = await prefixOf(run);
     if (!prefix) return [];
-    const lower = low && { inclusive: low.inclusive, value: await evaluate(low.value, run) };
-    const upper = high && { inclusive: high.inclusive, value: await evaluate(high.value, run) };
-    if (lower?.value === null || upper?.value === null) return [];
     const spans: Span[] = [];
-    for (const equals of combinations(prefix)) {
-      const span = spanForConstraint(table, index, { equals, lower, upper });
-      if (span) spans.push(span);
+    for (const { low, high } of ranges) {
+      const lower = low && { inclusive: low.inclusive, value: await evaluate(low.value, run) };
+      const upper = high && { inclusive: high.inclusive, value: await evaluate(high.value, run) };
+      // A comparison with NULL is never true.
+      if (lower?.value === null || upper?.value === null) continue;
+      for (const equals of combinations(prefix)) {
+        const span = spanForConstraint(table, index, { equals, lower, upper });
+        if (span) spans.push(span);
+      }
     }
     if (spans.length > 1) spans.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
-    if (reverse) spans.reverse();
-    return spans;
+    const disjoint = ranges.length > 1 ? joined(spans) : spans;
+    if (reverse) disjoint.reverse();
+    return disjoint;
   };
+}
+
+/** Sorted spans with those that overlap or touch made one: no row is read twice. */
+function joined(spans: readonly Span[]): Span[] {
+  const disjoint: Span[] = [];
+  for (const span of spans) {
+    const last = disjoint.at(-1);
+    if (!last || span.key > last.endKey) disjoint.push(span);
+    else if (span.endKey > last.endKey) disjoint[disjoint.length - 1] = { key: last.key, endKey: span.endKey };
+  }
+  return disjoint;
 }
 
 // ---- reading ------------------------------------------------------------------------------------

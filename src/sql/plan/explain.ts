@@ -11,7 +11,7 @@
 import { indexById } from '../../catalog/descriptor.ts';
 import { formatExpr } from '../expr/formatExpr.ts';
 import type { TypedExpr } from '../expr/typedExpr.ts';
-import { inputsOf, type KeyAlternative, type Plan, type PlanNode, type PreludeStep, type ScanNode } from './plan.ts';
+import { inputsOf, type KeyAlternative, type KeyRange, type Plan, type PlanNode, type PreludeStep, type ScanNode } from './plan.ts';
 
 interface Line {
   readonly title: string;
@@ -175,7 +175,16 @@ function spansText(node: ScanNode): string {
     return shown.length === 1 ? `${name} = ${shown[0]}` : `${name} IN (${shown.join(', ')})`;
   });
   const name = columnName(node, ids[constraint.prefix.length] ?? 0);
-  if (constraint.low) parts.push(`${name} ${constraint.low.inclusive ? '>=' : '>'} ${formatExpr(constraint.low.value)}`);
-  if (constraint.high) parts.push(`${name} ${constraint.high.inclusive ? '<=' : '<'} ${formatExpr(constraint.high.value)}`);
+  const ranges = (constraint.ranges ?? [constraint]).map((range) => rangeText(name, range)).filter((text) => text !== '');
+  const [only] = ranges;
+  if (only !== undefined) parts.push(ranges.length === 1 ? only : `(${ranges.join(' OR ')})`);
   return `[${parts.join(' AND ')}]`;
+}
+
+function rangeText(name: string, { low, high }: KeyRange): string {
+  if (low && low === high) return `${name} = ${formatExpr(low.value)}`;
+  const bounds: string[] = [];
+  if (low) bounds.push(`${name} ${low.inclusive ? '>=' : '>'} ${formatExpr(low.value)}`);
+  if (high) bounds.push(`${name} ${high.inclusive ? '<=' : '<'} ${formatExpr(high.value)}`);
+  return bounds.join(' AND ');
 }

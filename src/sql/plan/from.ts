@@ -26,6 +26,7 @@ import { traits } from '../expr/traits.ts';
 import { columnNameOf } from './columnName.ts';
 import { indexExpressionsOf } from './indexExpressions.ts';
 import { indexNamed } from './indexNamed.ts';
+import { partialIndexesOf } from './partialIndexes.ts';
 import type { JoinType, PlanColumn, PlanNode, ScanNode } from './plan.ts';
 import { type CommonTables, findCommonTable, type PlanContext, type PlannedQuery, type Relation } from './planContext.ts';
 import { Frame, type ScopeColumn, type ScopeTable, SelectScope } from './scope.ts';
@@ -204,7 +205,9 @@ function planRelation(ctx: PlanContext, source: TableRef, frame: Frame, relation
   if (relation.table.view && !relation.table.view.isMaterialized) return planView(ctx, source, relation, frame, uses);
   const scan = planTableScan(source, relation.table, relation.schema, relation.database, uses);
   const expressions = indexExpressionsOf(ctx, relation.table, scan.columns);
-  return expressions ? { ...scan, node: { ...scan.node, expressions } } : scan;
+  const partialIndexes = partialIndexesOf(ctx, relation.table, scan.columns);
+  if (!expressions && !partialIndexes) return scan;
+  return { ...scan, node: { ...scan.node, ...(expressions && { expressions }), ...(partialIndexes && { partialIndexes }) } };
 }
 
 /** A view: its query in its place, under its name and its columns' names. */

@@ -12,9 +12,8 @@
  */
 import type { IndexDescriptor } from '../../catalog/descriptor.ts';
 import { allIndexes, columnById } from '../../catalog/descriptor.ts';
-import { type ColumnType, Type, typesEquivalent } from '../../catalog/type.ts';
-import type { ComparisonOp, TypedExpr } from '../expr/typedExpr.ts';
-import { traits } from '../expr/traits.ts';
+import { Type } from '../../catalog/type.ts';
+import type { TypedExpr } from '../expr/typedExpr.ts';
 import { conjunctsOf } from '../expr/walk.ts';
 import { conjunction, filterOf } from './filterPushdown.ts';
 import { moveColumns } from './moveExpr.ts';
@@ -24,11 +23,13 @@ import {
   type JoinNode,
   type KeyAlternative,
   type KeyBound,
+  type KeyRange,
   type PlanNode,
   type ScanNode,
   type SortKey,
   withInputs,
 } from './plan.ts';
+import { type Fact, factsOf } from './spanFacts.ts';
 import { indexColumnIds } from './tableShape.ts';
 
 const TABLE_ROWS = 10_000;
@@ -169,7 +170,8 @@ function accessPath(scan: ScanNode, conjuncts: readonly TypedExpr[], wanted: Wan
   const facts = conjuncts.flatMap((expr) => factsOf(expr, scan));
   let best: Candidate | undefined;
   for (const index of allIndexes(scan.table)) {
-    if (index.state !== 'public' || index.predicate !== undefined) continue;
+    if (index.state !== 'public') continue;
+    if (index.predicate !== undefined && !scan.usableIndexIds?.includes(index.id)) continue;
     if (scan.forcedIndex !== undefined && scan.forcedIndex !== index.name) continue;
     for (const candidate of candidatesOf(scan, index, facts, conjuncts, wanted)) {
       if (!best || candidate.cost < best.cost) best = candidate;
@@ -177,80 +179,6 @@ function accessPath(scan: ScanNode, conjuncts: readonly TypedExpr[], wanted: Wan
   }
   if (!best) return filterOf(scan, conjuncts);
   return filterOf(best.scan, best.rest);
-}
-
-/** What a conjunct says about one column, in a form that an index can serve. */
-interface Fact {
-  readonly columnId: number;
-  readonly conjunct: TypedExpr;
-  readonly equals?: readonly KeyAlternative[];
-  readonly low?: KeyBound;
-  readonly high?: KeyBound;
-}
-
-function factsOf(expr: TypedExpr, scan: ScanNode): Fact[] {
-  const fact = (operand: TypedExpr, says: Omit<Fact, 'columnId' | 'conjunct'>): Fact[] => {
-    const columnId = operand.kind === 'column' ? scan.columnIds[operand.index] : undefined;
-    return columnId === undefined ? [] : [{ columnId, conjunct: expr, ...says }];
-  };
-  switch (expr.kind) {
-    case 'comparison': {
-      const isColumnLeft = expr.left.kind === 'column';
-      const [column, value] = isColumnLeft ? [expr.left, expr.right] : [expr.right, expr.left];
-      if (column.kind !== 'column' || !isKeyValue(value, column.type)) return [];
-      switch (isColumnLeft ? expr.op : mirrored(expr.op)) {
-        case '=':
-          return fact(column, { equals: [{ kind: 'value', value }] });
-        case '<':
-          return fact(column, { high: { value, inclusive: false } });
-        case '<=':
-          return fact(column, { high: { value, inclusive: true } });
-        case '>':
-          return fact(column, { low: { value, inclusive: false } });
-        case '>=':
-          return fact(column, { low: { value, inclusive: true } });
-        default:
-          return [];
-      }
-    }
-    case 'in':
-      if (expr.negated || !expr.list.every((value) => isKeyValue(value, expr.operand.type))) return [];
-      return fact(expr.operand, { equals: expr.list.map((value) => ({ kind: 'value', value })) });
-    case 'anyAll': {
-      if (expr.quantifier !== 'any' || expr.op !== '=') return [];
-      const { right } = expr;
-      const element = right.type.element;
-      if (!element || !typesEquivalent(element, expr.left.type) || !isRowIndependent(right)) return [];
-      return fact(expr.left, { equals: [{ kind: 'elements', array: right }] });
-    }
-    case 'isNull':
-      return expr.negated ? [] : fact(expr.operand, { equals: [{ kind: 'null' }] });
-    case 'column':
-      return expr.type.family === 'bool'
-        ? fact(expr, { equals: [{ kind: 'value', value: { kind: 'const', type: expr.type, value: true } }] })
-        : [];
-    case 'not':
-      return expr.operand.kind === 'column' && expr.operand.type.family === 'bool'
-        ? fact(expr.operand, { equals: [{ kind: 'value', value: { kind: 'const', type: expr.operand.type, value: false } }] })
-        : [];
-    default:
-      return [];
-  }
-}
-
-function isRowIndependent(expr: TypedExpr): boolean {
-  const { isRowIndependent: independent, isAsync } = traits(expr);
-  return independent && !isAsync;
-}
-
-/** A value that can be put into a key of the column's type as it is. */
-function isKeyValue(value: TypedExpr, type: ColumnType): boolean {
-  return isRowIndependent(value) && (typesEquivalent(value.type, type) || (value.kind === 'const' && value.value === null));
-}
-
-function mirrored(op: ComparisonOp): ComparisonOp {
-  const mirror: Readonly<Record<ComparisonOp, ComparisonOp>> = { '=': '=', '<>': '<>', '<': '>', '<=': '>=', '>': '<', '>=': '<=' };
-  return mirror[op];
 }
 
 function candidatesOf(
@@ -269,11 +197,11 @@ function candidatesOf(
   let alternatives = 1;
   let position = 0;
   for (; position < keyIds.length; position++) {
-    const equal = facts.filter((fact) => fact.columnId === keyIds[position] && fact.equals);
+    const equal = facts.filter((fact) => fact.columnId === keyIds[position] && 'equals' in fact.says);
     const fewest = equal.reduce<Fact | undefined>((best, fact) => (!best || countOf(fact) < countOf(best) ? fact : best), undefined);
-    if (!fewest?.equals || alternatives * countOf(fewest) > 10_000) break;
-    prefix.push(fewest.equals);
-    used.add(fewest.conjunct);
+    if (!fewest || !('equals' in fewest.says) || alternatives * countOf(fewest) > 10_000) break;
+    prefix.push(fewest.says.equals);
+    if (fewest.isExact) used.add(fewest.conjunct);
     alternatives *= countOf(fewest);
     rows = Math.max(1, rows / 20);
   }
@@ -283,24 +211,40 @@ function candidatesOf(
   rows *= alternatives;
   let low: KeyBound | undefined;
   let high: KeyBound | undefined;
+  let ranges: readonly KeyRange[] | undefined;
   if (!isPoint && position < keyIds.length) {
-    const bounds = facts.filter((fact) => fact.columnId === keyIds[position] && (fact.low || fact.high));
-    for (const fact of bounds) {
-      if (fact.low && !low) {
-        low = fact.low;
-        used.add(fact.conjunct);
-        rows /= 3;
-      } else if (fact.high && !high) {
-        high = fact.high;
-        used.add(fact.conjunct);
-        rows /= 3;
-      }
+    const ranged = facts.filter((fact) => fact.columnId === keyIds[position] && 'ranges' in fact.says);
+    // One exact range after another narrows the span; each bound comes from one condition.
+    for (const fact of [...ranged.filter((each) => each.isExact), ...ranged.filter((each) => !each.isExact)]) {
+      const [range, ...others] = 'ranges' in fact.says ? fact.says.ranges : [];
+      if (!range || others.length > 0 || (range.low && low) || (range.high && high)) continue;
+      if (range.low) rows /= 3;
+      if (range.high) rows /= 3;
+      low ??= range.low;
+      high ??= range.high;
+      if (fact.isExact) used.add(fact.conjunct);
+    }
+    const several = low || high ? undefined : ranged.find((fact) => 'ranges' in fact.says && fact.says.ranges.length > 1);
+    if (several && 'ranges' in several.says) {
+      ranges = several.says.ranges;
+      if (several.isExact) used.add(several.conjunct);
+      rows = Math.min(rows, (rows / 9) * ranges.length);
     }
   }
-  const constraint: IndexConstraint | undefined = prefix.length > 0 || low || high ? { prefix, low, high } : undefined;
+  if (index.predicate !== undefined) rows = Math.max(1, rows / 3);
+  const constraint: IndexConstraint | undefined =
+    prefix.length > 0 || low || high || ranges ? { prefix, low, high, ...(ranges && { ranges }) } : undefined;
   const has = indexColumnIds(scan.table, index);
   const isCovering = isPrimary || scan.columnIds.every((id) => has.has(id));
-  if (!constraint && !isPrimary && scan.forcedIndex === undefined && wanted.order.length === 0 && !isCovering) return [];
+  if (
+    !constraint &&
+    !isPrimary &&
+    scan.forcedIndex === undefined &&
+    wanted.order.length === 0 &&
+    !isCovering &&
+    index.predicate === undefined
+  )
+    return [];
   const rest = conjuncts.filter((expr) => !used.has(expr));
   const candidates: Candidate[] = [];
   for (const reverse of [false, true]) {
@@ -318,7 +262,10 @@ function candidatesOf(
 }
 
 function countOf(fact: Fact): number {
-  return (fact.equals ?? []).reduce((count, alternative) => count + (alternative.kind === 'elements' ? 10 : 1), 0);
+  return ('equals' in fact.says ? fact.says.equals : []).reduce(
+    (count, alternative) => count + (alternative.kind === 'elements' ? 10 : 1),
+    0,
+  );
 }
 
 // ---- estimates --------------------------------------------------------------------------------
@@ -333,7 +280,10 @@ export function estimate(node: PlanNode): number {
       if (!constraint) return TABLE_ROWS;
       const alternatives = constraint.prefix.reduce((count, list) => count * Math.max(1, list.length), 1);
       if (index.unique && constraint.prefix.length === index.columnIds.length) return alternatives;
-      return (TABLE_ROWS / 20 ** constraint.prefix.length / (constraint.low ? 3 : 1) / (constraint.high ? 3 : 1)) * alternatives;
+      const ranged = constraint.ranges
+        ? Math.min(1, constraint.ranges.length / 9)
+        : (constraint.low ? 1 / 3 : 1) * (constraint.high ? 1 / 3 : 1);
+      return (TABLE_ROWS / 20 ** constraint.prefix.length) * ranged * alternatives;
     }
     case 'filter':
       return Math.max(1, estimate(node.input) / 3);

@@ -9,6 +9,7 @@ import { pushFilters } from './filterPushdown.ts';
 import { chooseIndexes } from './indexLookup.ts';
 import { findJoinKeys } from './joinKeys.ts';
 import { pushLimits } from './limitPushdown.ts';
+import { matchPartialIndexes } from './partialIndexes.ts';
 import type { PlanNode } from './plan.ts';
 import { useIndexExpressions } from './indexExpressions.ts';
 import { pruneColumns } from './pruneColumns.ts';
@@ -21,6 +22,7 @@ export interface OptimizerRule {
 export const OPTIMIZER_RULES: readonly OptimizerRule[] = Object.freeze([
   { name: 'push filters', apply: pushFilters },
   { name: 'use index expressions', apply: useIndexExpressions },
+  { name: 'match partial indexes', apply: matchPartialIndexes },
   { name: 'find join keys', apply: findJoinKeys },
   { name: 'prune columns', apply: pruneColumns },
   { name: 'choose indexes', apply: chooseIndexes },

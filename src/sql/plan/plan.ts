@@ -23,6 +23,7 @@ import type { ColumnType } from '../../catalog/type.ts';
 import type { Statement } from '../parse/ast.ts';
 import type { SubqueryForm, SubqueryPlan, TypedAggregate, TypedExpr, TypedGenerator, TypedWindow } from '../expr/typedExpr.ts';
 import type { IndexExpression } from './indexExpressions.ts';
+import type { PartialIndex } from './partialIndexes.ts';
 import type { VirtualTable } from './virtualTable.ts';
 
 export interface PlanColumn {
@@ -76,14 +77,18 @@ export interface KeyBound {
   readonly value: TypedExpr;
   readonly inclusive: boolean;
 }
-/**
- * Which part of an index a scan reads: equalities on its first columns, then at most one range on
- * the column after them. Values are row independent, and are evaluated when the scan starts.
- */
-export interface IndexConstraint {
-  readonly prefix: readonly (readonly KeyAlternative[])[];
+export interface KeyRange {
   readonly low: KeyBound | undefined;
   readonly high: KeyBound | undefined;
+}
+/**
+ * Which part of an index a scan reads: equalities on its first columns, then at most one range on
+ * the column after them, or several. Values are row independent, and are evaluated when the scan starts.
+ */
+export interface IndexConstraint extends KeyRange {
+  readonly prefix: readonly (readonly KeyAlternative[])[];
+  /** Several ranges in any order, in place of the one; they may overlap. */
+  readonly ranges?: readonly KeyRange[];
 }
 
 export interface ScanNode extends Node {
@@ -109,6 +114,10 @@ export interface ScanNode extends Node {
   readonly skipsLocked?: boolean;
   /** Expressions that indexes are over, while its rows are still laid out as the table's. */
   readonly expressions?: readonly IndexExpression[];
+  /** Its table's partial indexes, in the same layout. */
+  readonly partialIndexes?: readonly PartialIndex[];
+  /** Partial indexes that hold every row wanted of it. */
+  readonly usableIndexIds?: readonly number[];
 }
 
 export interface VirtualScanNode extends Node {
