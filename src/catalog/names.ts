@@ -10,10 +10,10 @@ const PLAIN_NAME = /^[a-z_][a-z0-9_$]*$/;
 // Words that the grammar reserves: printed bare they would not read back as names.
 const RESERVED: ReadonlySet<string> = new Set(
   (
-    'all analyse analyze and any array as asc asymmetric both case cast check collate column concurrently constraint create ' +
+    'all analyse analyze and any array as asc asymmetric authorization both case cast check collate collation column concurrently constraint create ' +
     'cross current_catalog current_date current_role current_schema current_time current_timestamp current_user default deferrable ' +
     'desc distinct do else end except false family fetch for foreign from full grant group having ilike in index initially inner ' +
-    'intersect into is isnull isolation join lateral leading left like limit localtime localtimestamp natural not notnull null ' +
+    'intersect into is isnull isolation join lateral leading left like limit localtime localtimestamp natural none not nothing notnull null ' +
     'offset on only or order outer overlaps placing primary references returning right select session_user similar some symmetric ' +
     'table then to trailing true union unique user using variadic view virtual when where window with work'
   ).split(' '),

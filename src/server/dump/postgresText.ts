@@ -19,7 +19,7 @@ import { type DumpDialect, type DumpStep, isRowId } from './dumpPlan.ts';
 import { portableExpr, portableQuery } from './portableSql.ts';
 
 /** Reserved there, and not here. */
-const RESERVED: ReadonlySet<string> = new Set(['authorization', 'binary', 'collation', 'freeze', 'system_user', 'tablesample', 'verbose']);
+const RESERVED: ReadonlySet<string> = new Set(['binary', 'freeze', 'system_user', 'tablesample', 'verbose']);
 
 const quote = (name: string): string => (RESERVED.has(name) ? `"${name}"` : quoteName(name));
 const quoteAll = (parts: readonly string[]): string => parts.map(quote).join('.');
@@ -153,7 +153,7 @@ class PostgresText implements DumpDialect {
   #identity(column: ColumnDescriptor): string {
     const sequence = this.#snapshot.tableById(column.usesSequenceIds?.[0] ?? 0);
     if (!sequence?.sequence) return '';
-    return ` (SEQUENCE NAME ${this.name(sequence)}${sequenceOptions(sequence.sequence)})`;
+    return ` (SEQUENCE NAME ${this.name(sequence)}${sequenceOptions(sequence.sequence, column.type)})`;
   }
 
   #typeName(type: ColumnType): string {
@@ -236,9 +236,16 @@ class PostgresText implements DumpDialect {
   }
 }
 
-function sequenceOptions(options: SequenceOptions): string {
-  const type = options.integerWidth === 64 ? '' : options.integerWidth === 32 ? ' AS integer' : ' AS smallint';
+/** `typed`: an identity's, which has the type of its column. */
+function sequenceOptions(options: SequenceOptions, typed?: ColumnType): string {
+  // PostgreSQL bounds a sequence by its type; here the bounds may be wider.
+  const fits = (bits: number): boolean => {
+    const end = 2n ** BigInt(bits - 1);
+    return BigInt(options.minValue) >= -end && BigInt(options.maxValue) < end;
+  };
+  const width = options.integerWidth;
+  const type = typed || width === 64 || !fits(width) ? '' : width === 32 ? ' AS integer' : ' AS smallint';
+  const range = !typed || fits(typed.width ?? 64) ? ` MINVALUE ${options.minValue} MAXVALUE ${options.maxValue}` : '';
   const cache = options.cacheSize === '1' ? '' : ` CACHE ${options.cacheSize}`;
-  const range = ` MINVALUE ${options.minValue} MAXVALUE ${options.maxValue}`;
   return `${type} START WITH ${options.start} INCREMENT BY ${options.increment}${range}${cache}${options.cycle ? ' CYCLE' : ''}`;
 }

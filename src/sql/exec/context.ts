@@ -344,9 +344,11 @@ class ContextSequences implements SequenceOperations {
 
   async setval(ref: SequenceRef, value: number | bigint, isCalled: boolean): Promise<void> {
     const descriptor = await this.#allowed(ref, 'UPDATE');
-    this.#context.transaction.checkWritable('setval()');
-    await this.#context.engine.sequences.setval(descriptor, value, isCalled);
-    if (isCalled) this.#context.session.noteSequence(descriptor.id, value);
+    const { engine, session, transaction } = this.#context;
+    transaction.checkWritable('setval()');
+    // As in nextval().
+    await engine.sequences.setval(descriptor, value, isCalled, descriptor.modificationTime === 0 ? transaction.txn : undefined);
+    if (isCalled) session.noteSequence(descriptor.id, value);
   }
 
   async lastval(): Promise<number | bigint> {

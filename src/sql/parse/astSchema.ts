@@ -250,7 +250,7 @@ export interface Truncate {
 }
 export interface CommentOn {
   readonly kind: 'commentOn';
-  readonly on: 'database' | 'schema' | 'table' | 'column' | 'index' | 'type' | 'constraint';
+  readonly on: 'database' | 'schema' | 'table' | 'view' | 'materialized view' | 'sequence' | 'column' | 'index' | 'type' | 'constraint';
   /** For a column: table name and column; for a constraint: its name, and `table`. */
   readonly name: ObjectName;
   readonly index: IndexName | undefined;

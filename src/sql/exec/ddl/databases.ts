@@ -4,7 +4,7 @@
 import { StateError, StatementError } from '../../../base/errors.ts';
 import { SqlState } from '../../../base/sqlState.ts';
 import { MIN_TIMESTAMP } from '../../../base/timestamp.ts';
-import { type DatabaseDescriptor, indexByName, type SchemaDescriptor, type TableDescriptor, updated } from '../../../catalog/descriptor.ts';
+import { type DatabaseDescriptor, type SchemaDescriptor, type TableDescriptor, updated } from '../../../catalog/descriptor.ts';
 import { quoteNames } from '../../../catalog/names.ts';
 import { hasSystemPrivilege } from '../../../catalog/globalPrivileges.ts';
 import type { ResolvedSchema } from '../../../catalog/catalog.ts';
@@ -14,6 +14,8 @@ import { alreadyExists, partsOf, type SchemaChange } from './common.ts';
 import { newSchemaPrivileges } from './newPrivileges.ts';
 import { requireOwner, setOwner } from './ownership.ts';
 import { alterDatabaseDefaults } from './roleDefaults.ts';
+import { findIndex } from './indexes.ts';
+import { requireUserType } from './types.ts';
 import { namesType, refreshUsers, typeRenaming } from './typeUsers.ts';
 
 /** Options whose values could ask for what a database here never is. */
@@ -282,8 +284,18 @@ export async function commentOn(change: SchemaChange, stmt: CommentOn): Promise<
       if (schema.descriptor) await change.write(updated(schema.descriptor, { comment }));
       return;
     }
-    case 'table': {
-      const table = change.table(stmt.name);
+    case 'type': {
+      const type = requireUserType(change, stmt.name);
+      change.check(type, 'CREATE');
+      await change.write(updated(type, { comment }));
+      return;
+    }
+    case 'table':
+    case 'view':
+    case 'materialized view':
+    case 'sequence': {
+      const table = change.relation(stmt.name, stmt.on)?.descriptor;
+      if (!table) return;
       change.check(table, 'CREATE');
       await change.write(updated(table, { comment }));
       return;
@@ -300,9 +312,9 @@ export async function commentOn(change: SchemaChange, stmt: CommentOn): Promise<
       return;
     }
     case 'index': {
-      const table = stmt.index?.table ? change.table(stmt.index.table) : undefined;
-      const index = table && stmt.index && indexByName(table, stmt.index.index.text);
-      if (!table || !index) throw new StatementError(SqlState.UndefinedObject, `index "${stmt.index?.index.text}" does not exist`);
+      const found = stmt.index && findIndex(change, stmt.index, false);
+      if (!found) return;
+      const { table, index } = found;
       change.check(table, 'CREATE');
       const commented = { ...index, comment };
       if (index.id === table.primaryIndex.id) await change.write(updated(table, { primaryIndex: commented }));

@@ -80,9 +80,11 @@ export function findIndex(
   }
   const database = change.snapshot.database(change.context.names.currentDatabase);
   const found: { table: TableDescriptor; index: IndexDescriptor }[] = [];
+  const place = name.qualifier.at(-1)?.text;
   for (const table of database ? change.snapshot.tablesOf(database.id) : []) {
     const index = indexByName(table, wanted);
-    if (index) found.push({ table, index });
+    // `s.i` is of a schema, or of a database.
+    if (index && (place === undefined || change.snapshot.fullName(table).slice(0, 2).includes(place))) found.push({ table, index });
   }
   if (found.length > 1) {
     throw new StatementError(

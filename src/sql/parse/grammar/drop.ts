@@ -89,6 +89,9 @@ export class DropParser extends TableDefParser {
       [T.DATABASE, () => finish('database', this.objectName())],
       [T.SCHEMA, () => finish('schema', this.objectName())],
       [T.TABLE, () => finish('table', this.objectName())],
+      [T.VIEW, () => finish('view', this.objectName())],
+      [[T.MATERIALIZED, T.VIEW], () => finish('materialized view', this.objectName())],
+      [T.SEQUENCE, () => finish('sequence', this.objectName())],
       [T.TYPE, () => finish('type', this.objectName())],
       [T.COLUMN, () => finish('column', this.columnPath())],
       [
