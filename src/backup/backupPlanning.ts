@@ -34,7 +34,9 @@ import type { BackupDetails } from './backupDetails.ts';
 import { BACKUP_JOB_TYPE, detailsFromJson, detailsToJson } from './backupDetails.ts';
 import {
   descriptorHistory,
+  type HistoryIndex,
   historySince,
+  indexesOfHistory,
   introducedSpans,
   publicSince,
   spansOfDescriptors,
@@ -212,7 +214,12 @@ async function makePlan(
   const { fresh } = dataOf(history).tables;
   const bound = told === undefined ? endTime : prior ? freshBound(kv, fresh, told.from, endTime, marginMicros) : told.from;
   // What came and went before the bound is in no time that the layer claims, and may be collected at any moment.
-  const { spans, introduced, tables } = dataOf(historySince(history, bound));
+  const claimed = historySince(history, bound);
+  const { spans, introduced, tables } = dataOf(claimed);
+  if (prior) {
+    const isNew = ({ key }: HistoryIndex) => introduced.some((span) => span.key <= key && key < span.endKey);
+    await readStart(async () => checkIndexesReadable(kv, claimed, (index) => (isNew(index) ? bound : startTime)));
+  }
   const holds = makeHolds(deps, tables, prior ? startTime : bound, bound);
   const parent = prior && { directory: prior.newest.directory, endTime: startTime, manifestSha256: prior.newest.manifestSha256 };
   return {
@@ -273,6 +280,13 @@ function isPublic(snapshot: CatalogSnapshot, id: number): boolean {
   return snapshot.byId(id)?.state === 'PUBLIC';
 }
 
+/** Throws 72000 when an index of the history is not readable from where its layer begins, or from when it came, on. */
+function checkIndexesReadable(kv: Kv, history: readonly DescriptorChange[], startOf: (index: HistoryIndex) => Timestamp): void {
+  for (const index of indexesOfHistory(history)) {
+    kv.gc.thresholds.check(index.tableId, Math.max(startOf(index), index.since) as Timestamp, index.indexId);
+  }
+}
+
 /** Throws 72000 when a table of the spans is not readable at `time`. */
 function checkReadable(kv: Kv, spans: readonly Span[], time: Timestamp): void {
   for (const id of tableIdsOf(spans)) kv.gc.thresholds.check(id, time);
@@ -306,9 +320,15 @@ async function tellHistory(
     // A full claims no time at which one of its targets did not stand yet: a table that TRUNCATE made has another id.
     const standing = prior ? [] : targets.requested.map(({ id }) => publicSince(changes, id));
     const until = Math.max(from, ...standing, ...vanished.map((table) => table.until));
-    // Dropped tables may have a later threshold than those that are left; beyond it they are not told of.
+    // Dropped tables and indexes may have a later threshold than those that are left; beyond it they are not told of.
     // What the clock moves from look to look is for the next attempt's margin.
-    const readable = prior ? [] : tableIdsOf(spansOfHistory(changes)).map((id) => deps.kv.gc.thresholds.of(id) + 1 + marginMicros);
+    const { thresholds } = deps.kv.gc;
+    const cut = indexesOfHistory(changes).filter((index) => thresholds.of(index.tableId, index.indexId) >= index.since);
+    const thresholdsOf = [
+      ...tableIdsOf(spansOfHistory(changes)).map((id) => thresholds.of(id)),
+      ...cut.map(({ tableId, indexId }) => thresholds.of(tableId, indexId)),
+    ];
+    const readable = prior ? [] : thresholdsOf.map((threshold) => threshold + 1 + marginMicros);
     const threshold = Math.max(from, ...readable);
     if (until === from && threshold - from < MICROS_PER_SECOND) return { from, changes };
     from = Math.min(endTime, Math.max(until, threshold)) as Timestamp;

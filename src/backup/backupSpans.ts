@@ -99,6 +99,29 @@ export function spansOfHistory(history: readonly DescriptorChange[]): Span[] {
   return spansOfDescriptors(history.flatMap(({ descriptor }) => descriptor ?? []));
 }
 
+/** An index that stood in a history. */
+export interface HistoryIndex {
+  /** Where its span begins. */
+  readonly key: Bytes;
+  readonly tableId: number;
+  readonly indexId: number;
+  /** From when on the history tells of it. */
+  readonly since: Timestamp;
+}
+
+/** Every index that was public at some time of a history: one that was dropped may have lost more of its past than its table has. */
+export function indexesOfHistory(history: readonly DescriptorChange[]): HistoryIndex[] {
+  const found = new Map<Bytes, HistoryIndex>();
+  for (const { descriptor: table, time } of history) {
+    if (table?.kind !== 'table' || table.state !== 'PUBLIC' || !hasData(table)) continue;
+    for (const index of allIndexes(table)) {
+      const { key } = indexSpan(table, index);
+      if (index.state === 'public' && !found.has(key)) found.set(key, { key, tableId: table.id, indexId: index.id, since: time });
+    }
+  }
+  return [...found.values()];
+}
+
 /** From when on the descriptor has been PUBLIC without a break up to the history's end; 0 when the history tells of none of that. */
 export function publicSince(history: readonly DescriptorChange[], id: number): Timestamp {
   let since: Timestamp | undefined;

@@ -368,13 +368,13 @@ export class Zones implements SpanConfigs {
     };
   }
 
-  /** The TTLs that indexes of the table set for themselves. */
-  #indexConfigs(table: TableDescriptor): { readonly indexes: IndexConfigs } | undefined {
+  /** The table's indexes, and the TTLs that some set for themselves. */
+  #indexConfigs(table: TableDescriptor): { readonly indexes: IndexConfigs } {
     const ttlSeconds = new Map<number, number>();
     for (const [indexId, config] of Object.entries(this.#zones.get(table.id)?.indexes ?? {})) {
       if (config.gcTtlSeconds !== undefined) ttlSeconds.set(Number(indexId), config.gcTtlSeconds);
     }
-    return ttlSeconds.size === 0 ? undefined : { indexes: { ttlSeconds, ids: allIndexes(table).map(({ id }) => id) } };
+    return { indexes: { ttlSeconds, ids: allIndexes(table).map(({ id }) => id) } };
   }
 
   #apply(writes: CommittedWrites): void {

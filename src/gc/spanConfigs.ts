@@ -10,7 +10,7 @@ import type { Timestamp } from '../base/timestamp.ts';
 export interface TableConfig {
   /** How long superseded versions are kept: the effective gc.ttlseconds. At least TTL_SECONDS_MIN. */
   readonly ttlSeconds: number;
-  /** Indexes with a TTL of their own, dropped ones too while their data is there; undefined when there is none. */
+  /** Undefined where nobody knows the table's indexes. */
   readonly indexes?: IndexConfigs;
   /** Ids of the objects that contain the table (its database, its schema): a protection of one of them covers the table. */
   readonly ancestors: readonly number[];
@@ -25,6 +25,7 @@ export interface TableConfig {
 }
 
 export interface IndexConfigs {
+  /** Indexes with a TTL of their own, dropped ones too while their data is there. */
   readonly ttlSeconds: ReadonlyMap<number, number>;
   /** Every index that the table has today, whether its TTL is its own or not. */
   readonly ids: readonly number[];

@@ -208,6 +208,13 @@ export class Thresholds {
     return indexes ? indexes.ids.filter((id) => indexes.ttlSeconds.has(id)).sort((a, b) => a - b) : [];
   }
 
+  /** Indexes that the table had once and whose thresholds are, or were, their own, ascending. */
+  droppedApart(tableId: number): number[] {
+    const { config, floors } = this.#state(tableId);
+    const ids = new Set([...(config.indexes?.ttlSeconds.keys() ?? []), ...(floors?.keys() ?? [])]);
+    return [...ids].filter((id) => id !== REST_OF_TABLE && config.indexes?.ids.includes(id) === false).sort((a, b) => a - b);
+  }
+
   /**
    * The first physical time at which `ts` will be refused: also the deadline of an incremental
    * backup that starts at `ts`. Undefined while a protection holds it; now or earlier when it is
@@ -282,7 +289,7 @@ export class Thresholds {
   #settleParts(state: TableState): void {
     const now = this.#now();
     const floors = new Map<number, Timestamp>();
-    if (state.config.indexes !== undefined) {
+    if (state.config.indexes !== undefined && hasOwnTtls(state)) {
       const ids = new Set([REST_OF_TABLE, ...state.config.indexes.ttlSeconds.keys(), ...(state.floors?.keys() ?? [])]);
       for (const id of ids) floors.set(id, spanThreshold(state, id, now));
     } else {
@@ -347,7 +354,11 @@ export class Thresholds {
 
 /** True when all of the table has one threshold. */
 function isWhole(state: TableState): boolean {
-  return state.config.indexes === undefined && state.floors === undefined;
+  return state.floors === undefined && !hasOwnTtls(state);
+}
+
+function hasOwnTtls({ config }: TableState): boolean {
+  return config.indexes !== undefined && config.indexes.ttlSeconds.size > 0;
 }
 
 function ttlOf({ config }: TableState, indexId: number): number {

@@ -12,12 +12,14 @@ import { utf8Encode } from '../base/bytes.ts';
 import { StatementError } from '../base/errors.ts';
 import { SqlState } from '../base/sqlState.ts';
 import type { Timestamp } from '../base/timestamp.ts';
+import type { Catalog } from '../catalog/catalog.ts';
 import type { Datum } from '../catalog/datum.ts';
 import { Interval } from '../catalog/interval.ts';
 import { isAdmin } from '../catalog/privileges.ts';
 import { timestampToDecimal } from '../catalog/protectedRecords.ts';
 import { indexById } from '../catalog/descriptor.ts';
 import type { CatalogSnapshot } from '../catalog/snapshot.ts';
+import { systemTable } from '../catalog/systemRows.ts';
 import { type ColumnType, Type } from '../catalog/type.ts';
 import { rolesOf } from '../catalog/users.ts';
 import { type KnownChain, knownChains } from '../backup/knownChains.ts';
@@ -30,10 +32,12 @@ import type { VirtualTableContext } from '../sql/plan/virtualTable.ts';
 
 /** A chain and how long it can go on. */
 export interface ChainOutlook extends KnownChain {
-  /** From this time on its next incremental is refused. Undefined: a protection holds its start. Not after now: lost already. */
+  /** From this time on its next incremental is refused. Undefined: a protection holds its start, or no table of it is left. Not after now: lost already. */
   readonly lostAt: Timestamp | undefined;
   /** The table whose threshold reaches the chain's end first. */
   readonly limitingTableId: number | undefined;
+  /** True when only protections keep it from being lost; without a table left nothing has to. */
+  readonly isHeld: boolean;
 }
 
 /** What db.explainGc() gives. */
@@ -42,23 +46,56 @@ export interface TableGcExplanation extends GcExplanation {
   readonly chains: readonly ChainOutlook[];
 }
 
-/** Every known chain with its outlook; tables dropped since do not count. */
-export async function chainOutlooks(kv: Kv, jobs: JobRegistry, snapshot: CatalogSnapshot): Promise<ChainOutlook[]> {
-  return knownChains(await jobs.list()).map((chain) => {
+/**
+ * Every known chain with its outlook. What was dropped since its end counts only where a layer tells
+ * of its past, with revision_history. There the outlook may be too early: a layer may leave out what
+ * TRUNCATE has replaced since.
+ */
+export async function chainOutlooks(kv: Kv, jobs: JobRegistry, catalog: Catalog): Promise<ChainOutlook[]> {
+  const { thresholds } = kv.gc;
+  const snapshot = await catalog.current();
+  const outlooks: ChainOutlook[] = [];
+  for (const chain of knownChains(await jobs.list())) {
     let lostAt: Timestamp | undefined;
     let limitingTableId: number | undefined;
-    for (const tableId of chain.tableIds) {
-      if (snapshot.byId(tableId)?.state !== 'PUBLIC') continue;
-      const at = kv.gc.thresholds.unreadableAt(tableId, chain.endTime);
-      if (at !== undefined && (lostAt === undefined || at < lostAt)) [lostAt, limitingTableId] = [at, tableId];
-    }
-    return { ...chain, lostAt, limitingTableId };
+    let isHeld = false;
+    const limit = (tableId: number, indexId?: number): void => {
+      const at = snapshot.byId(tableId) ? thresholds.unreadableAt(tableId, chain.endTime, indexId) : chain.endTime;
+      if (at === undefined) isHeld = true;
+      else if (lostAt === undefined || at < lostAt) [lostAt, limitingTableId] = [at, tableId];
+    };
+    for (const tableId of chain.tableIds) if (snapshot.byId(tableId)?.state === 'PUBLIC') limit(tableId);
+    for (const { tableId, indexId } of chain.revisionHistory ? await droppedSince(kv, catalog, snapshot, chain) : [])
+      limit(tableId, indexId);
+    outlooks.push({ ...chain, lostAt, limitingTableId, isHeld: lostAt === undefined && isHeld });
+  }
+  return outlooks;
+}
+
+/** Tables of the chain that were dropped after its end, and indexes dropped since that had a TTL of their own. */
+async function droppedSince(
+  kv: Kv,
+  catalog: Catalog,
+  now: CatalogSnapshot,
+  chain: KnownChain,
+): Promise<{ tableId: number; indexId?: number }[]> {
+  const { thresholds } = kv.gc;
+  const isWhole = (id: number) => now.byId(id)?.state === 'PUBLIC' && thresholds.droppedApart(id).length === 0;
+  const changed = chain.tableIds.filter((id) => !isWhole(id));
+  if (changed.length === 0 || !thresholds.isReadable(systemTable('descriptor').desc.id, chain.endTime)) return [];
+  const then = await catalog.snapshot(kv.at(chain.endTime));
+  return changed.flatMap((tableId) => {
+    const table = then.tableById(tableId);
+    if (table?.state !== 'PUBLIC') return [];
+    if (now.byId(tableId)?.state !== 'PUBLIC') return [{ tableId }];
+    const apart = thresholds.droppedApart(tableId).filter((id) => indexById(table, id)?.state === 'public');
+    return apart.map((indexId) => ({ tableId, indexId }));
   });
 }
 
 /** Why the table's history reaches back as far as it does. */
-export async function explainTableGc(kv: Kv, jobs: JobRegistry, snapshot: CatalogSnapshot, tableId: number): Promise<TableGcExplanation> {
-  const chains = await chainOutlooks(kv, jobs, snapshot);
+export async function explainTableGc(kv: Kv, jobs: JobRegistry, catalog: Catalog, tableId: number): Promise<TableGcExplanation> {
+  const chains = await chainOutlooks(kv, jobs, catalog);
   return { ...kv.gc.explain(tableId), chains: chains.filter((chain) => chain.tableIds.includes(tableId)) };
 }
 
@@ -102,7 +139,7 @@ export function registerGcStatus(engine: SqlEngine, jobs: JobRegistry): void {
     async rows(context) {
       await requireAdmin(context, 'gc_status');
       const snapshot = await engine.catalog.current();
-      const chains = await chainOutlooks(kv, jobs, snapshot);
+      const chains = await chainOutlooks(kv, jobs, engine.catalog);
       const parts = kv.gc.thresholds.tableIds().flatMap((tableId) => kv.gc.explainParts(tableId));
       return parts.map((status): Datum[] => {
         const { tableId, indexId, oldestProtection: oldest } = status;
@@ -147,7 +184,7 @@ export function registerGcStatus(engine: SqlEngine, jobs: JobRegistry): void {
     async rows(context) {
       await requireAdmin(context, 'backup_chains');
       const snapshot = await engine.catalog.current();
-      return (await chainOutlooks(kv, jobs, snapshot)).map((chain): Datum[] => {
+      return (await chainOutlooks(kv, jobs, engine.catalog)).map((chain): Datum[] => {
         const isLost = chain.lostAt !== undefined && chain.lostAt <= kv.reading();
         return [
           text(chain.collection),
@@ -158,7 +195,7 @@ export function registerGcStatus(engine: SqlEngine, jobs: JobRegistry): void {
           chain.endTime,
           chain.lostAt ?? null,
           text(chain.limitingTableId === undefined ? undefined : nameIn(snapshot, chain.limitingTableId)),
-          text(isLost ? 'lost: take a full backup' : chain.lostAt === undefined ? 'protected' : 'can be continued'),
+          text(isLost ? 'lost: take a full backup' : chain.isHeld ? 'protected' : 'can be continued'),
         ];
       });
     },

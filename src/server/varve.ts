@@ -313,9 +313,9 @@ export class Varve {
   /** Why a table's history reaches back as far as it does: TTL, threshold, protections, bytes, and its chains of backups. Throws 42P01. */
   async explainGc(table: string): Promise<TableGcExplanation> {
     this.database.requireOpen();
-    const snapshot = await this.database.services.catalog.current();
-    const { descriptor } = snapshot.requireTable(splitName(table), this.#client.session.names);
-    return await explainTableGc(this.database.kv, this.database.jobs, snapshot, descriptor.id);
+    const { catalog } = this.database.services;
+    const { descriptor } = (await catalog.current()).requireTable(splitName(table), this.#client.session.names);
+    return await explainTableGc(this.database.kv, this.database.jobs, catalog, descriptor.id);
   }
 
   /**

@@ -49,9 +49,7 @@ indexes('each index goes by its own TTL, or the table by its', async () => {
           return version;
         },
         configOf: (id) =>
-          id !== TABLE
-            ? undefined
-            : { ...DEFAULT_TABLE_CONFIG, ttlSeconds, ...(own.size > 0 && { indexes: { ttlSeconds: new Map(own), ids: INDEXES } }) },
+          id !== TABLE ? undefined : { ...DEFAULT_TABLE_CONFIG, ttlSeconds, indexes: { ttlSeconds: new Map(own), ids: INDEXES } },
         tableIds: () => [TABLE],
         onBeforeChange(listener) {
           listeners.add(listener);

@@ -66,6 +66,50 @@ test('of two records only the oldest pins, as far as the next one', async ({ db,
   assert.ok((pins[0] ?? 0) > 0 && (pins[0] ?? 0) < pinnedBytes);
 });
 
+test('an index that was dropped leaves the history of its table alone', async ({ db, clock }) => {
+  await db.query("CREATE INDEX i ON t (v); ALTER INDEX t@i CONFIGURE ZONE USING gc.ttlseconds = 30; BACKUP TABLE t INTO 'mem://a'");
+  const { rows } = await db.query('SELECT cluster_logical_timestamp()::STRING AS before');
+  const before = rows[0]?.['before'] as string;
+  await clock.advance('10s');
+  await db.query("DROP INDEX t@i; UPDATE t SET v = 'later'");
+  for (let hour = 0; hour < 3; hour++) {
+    await clock.advance('1h');
+    await db.database.kv.gc.runGc();
+    const read = await db.query(`SELECT count(*)::INT4 AS c FROM t AS OF SYSTEM TIME ${before} WHERE k > 0 AND v || '' = 'x'`);
+    assert.equal(read.rows, [{ c: 10 }], `after ${hour + 1} hours`);
+  }
+  const refused = await db.query(`SELECT count(*) FROM t@i AS OF SYSTEM TIME ${before}`).catch((error: { code: string }) => error.code);
+  assert.is(refused, '72000', 'what the index held is gone');
+  const [chain] = (await db.explainGc('t')).chains;
+  assert.is(chain?.lostAt, (chain?.endTime ?? 0) + 4 * HOUR);
+  await db.query("BACKUP TABLE t INTO LATEST IN 'mem://a'");
+});
+
+for (const isLate of [false, true]) {
+  test(`a layer with history needs the past of an index dropped since: ${isLate ? 'too late' : 'in time'}`, async ({ db, clock }) => {
+    await db.query('CREATE INDEX i ON t (v); ALTER INDEX t@i CONFIGURE ZONE USING gc.ttlseconds = 600');
+    await db.query("BACKUP TABLE t INTO 'mem://a' WITH revision_history");
+    await clock.advance('1s');
+    await db.query("UPDATE t SET v = 'y'; DROP INDEX t@i");
+    const [chain] = (await db.explainGc('t')).chains;
+    assert.is(chain?.lostAt, (chain?.endTime ?? 0) + 600_000_000);
+    await clock.set(timestamp((chain?.lostAt ?? 0) + (isLate ? 0 : -1_000_000)));
+    const taken = await db.query("BACKUP TABLE t INTO LATEST IN 'mem://a' WITH revision_history").then(
+      () => 'taken',
+      (error: { code: string; detail: string }) => `${error.code} ${error.detail}`,
+    );
+    assert.match(taken, isLate ? /^72000 index defaultdb\.public\.t@/ : /^taken$/);
+    // A full backup tells of what there is.
+    await clock.advance('2h');
+    await db.query("BACKUP TABLE t INTO 'mem://b' WITH revision_history");
+    const asOf = timestamp((chain?.endTime ?? 0) + 500_000);
+    const restored = await db
+      .query(`CREATE DATABASE r; RESTORE TABLE t FROM LATEST IN 'mem://b' AS OF SYSTEM TIME ${asOf}000 WITH into_db = 'r'`)
+      .catch((error: { code: string }) => error.code);
+    assert.type(restored, 'string', 'it claims no time at which the index stood');
+  });
+}
+
 test('a fork explains itself, and has a queue and a reconciler of its own', async ({ db }) => {
   await db.query('ALTER TABLE t SPLIT AT VALUES (5)');
   const fork = await db.fork();
