@@ -7,10 +7,12 @@
  *   two databases   keys that either log names since both had one history (kv/forkPoint.ts)
  *
  * Where logs cannot tell, every row of both sides is compared: the table was truncated, dropped and
- * made again or given another primary key in between, or GC has taken the history back to the fork.
+ * made again, given another primary key or lost a column in between, or GC has taken the history back
+ * to the fork.
  *
  *   TD1  changes come in primary key order, a row at most once; a row that has come back to what it was is none
- *   TD2  a table that one side does not have has no rows there
+ *   TD2  a table that one side does not have has no rows there, and a column only NULL: so adding a
+ *        column changes the rows that get a value, dropping it those that had one, renaming it none
  *
  * Lives elsewhere: exports (mvcc/export.ts), SQL's forms of it (historyFunctions.ts).
  */
@@ -62,6 +64,7 @@ export async function* tableChanges(before: DiffSide, after: DiffSide): AsyncGen
   const left = new SideReader(before);
   const right = new SideReader(after);
   const isSameTable = before.table !== undefined && before.table.id === after.table?.id;
+  const isSameShape = isSameTable && !hasLost(before.table, after.table) && !hasLost(after.table, before.table);
   let last: Bytes | undefined;
   for await (const found of changedKeys(before, after)) {
     // The last row of a batch may come again, when a piece has cut its families apart.
@@ -71,7 +74,10 @@ export async function* tableChanges(before: DiffSide, after: DiffSide): AsyncGen
     for (let i = 0; i < keys.length; i++) {
       const [old, now] = [olds[i], news[i]];
       if (old === undefined && now === undefined) continue;
-      if (old !== undefined && now !== undefined && (isSameTable ? old.stored === now.stored : textOf(old) === textOf(now))) continue;
+      if (old !== undefined && now !== undefined) {
+        if (isSameShape && old.stored === now.stored) continue;
+        if (textOf(old, isSameTable) === textOf(now, isSameTable)) continue;
+      }
       yield { op: old === undefined ? 'insert' : now === undefined ? 'delete' : 'update', before: old, after: now };
     }
   }
@@ -85,6 +91,12 @@ export function diffColumns(table: TableDescriptor): DiffColumns {
   };
 }
 
+/** True when a column of `from` is none of `to`. */
+function hasLost(from: TableDescriptor | undefined, to: TableDescriptor | undefined): boolean {
+  const left = new Set(to && visibleColumns(to).map(({ id }) => id));
+  return from !== undefined && diffColumns(from).visible.some(({ id }) => !left.has(id));
+}
+
 // ---- which rows to look at: batches of keys without prefix and family, ascending -----------------
 
 type Keys = AsyncGenerator<Bytes[]>;
@@ -95,7 +107,12 @@ function changedKeys(before: DiffSide, after: DiffSide): Keys {
   const point = forkPoint(before.kv, after.kv);
   if (!isOneIndex || point === undefined) return merged(allKeys(before), allKeys(after));
   const base = Math.min(point, before.at, after.at) as Timestamp;
-  if (before.kv === after.kv) return before.at <= after.at ? keysSince(after, base) : keysSince(before, base);
+  const [earlier, later] = before.at <= after.at ? [before, after] : [after, before];
+  // A column is filled row by row, and dropped from all at once.
+  if (hasLost(earlier.table, later.table) || (before.kv !== after.kv && hasLost(later.table, earlier.table))) {
+    return merged(allKeys(before), allKeys(after));
+  }
+  if (before.kv === after.kv) return keysSince(later, base);
   if (![before, after].every((side) => side.at === base || side.kv.gc.thresholds.isReadable(table.id, base, table.primaryIndex.id))) {
     return merged(allKeys(before), allKeys(after));
   }
@@ -230,8 +247,12 @@ class SideReader {
   }
 }
 
-/** The row by names and texts, for tables whose stored forms cannot be compared. */
-function textOf({ columns, values }: DiffRow): string {
+/** What the row holds, by column ids or, for tables that are not one, by names. */
+function textOf({ columns, values }: DiffRow, byId: boolean): string {
   const all = [...columns.key, ...columns.visible];
-  return JSON.stringify(all.map(({ name, type }, i) => [name, values[i] === null ? null : formatDatum(type, values[i] ?? null)]).sort());
+  const held = all.flatMap(({ id, name, type }, i) => {
+    const value = values[i] ?? null;
+    return value === null ? [] : [[byId ? String(id) : name, formatDatum(type, value)] as const];
+  });
+  return JSON.stringify(held.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)));
 }

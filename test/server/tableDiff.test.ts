@@ -111,6 +111,33 @@ function counting(side: DiffSide, counts: { keys: number }): DiffSide {
   return { ...side, kv };
 }
 
+test('a column that one side lacks is NULL there: adding and dropping change the rows that hold something', async () => {
+  const db = await open({ clock: new ManualClock('2026-11-20T00:00:00Z'), seed: 'columns' });
+  await db.query(
+    "CREATE TABLE t (k INT PRIMARY KEY, v INT, s STRING, FAMILY (k, v), FAMILY (s)); INSERT INTO t VALUES (1, 1, 's'), (2, 2, NULL)",
+  );
+  const mark = async () => String((await db.query('SELECT cluster_logical_timestamp()::STRING AS t')).rows[0]?.['t']);
+  const diff = async (from: string) => (await db.diff('t', { from })).map(({ op, key, before, after }) => [op, key['k'], before, after]);
+  const start = await mark();
+  const fork = await db.fork();
+  await db.query('ALTER TABLE t DROP COLUMN s');
+  const dropped = [['update', 1, { k: 1, v: 1, s: 's' }, { k: 1, v: 1 }]];
+  assert.equal(await diff(start), dropped);
+  assert.equal((await db.diff('t', { fork })).length, 1, 'a fork that still has the column');
+  const without = await mark();
+  await db.query('UPDATE t SET v = 9; UPDATE t SET v = k');
+  assert.equal(await diff(start), dropped, 'what was rewritten with the same values');
+  assert.equal(await diff(without), [], 'the value of the dropped column went with the first write');
+  await db.query('ALTER TABLE t RENAME COLUMN v TO w');
+  assert.equal(await diff(without), []);
+  await db.query('ALTER TABLE t ADD COLUMN c INT');
+  assert.equal(await diff(without), []);
+  await db.query('UPDATE t SET c = 5 WHERE k = 2');
+  assert.equal(await diff(without), [['update', 2, { k: 2, v: 2 }, { k: 2, w: 2, c: 5 }]]);
+  await fork.close();
+  await db.close();
+});
+
 test('a diff looks at what changed, however many rows there are', async () => {
   const db = await open({ clock: new ManualClock('2026-11-20T00:00:00Z'), seed: 'cost' });
   await db.query('CREATE TABLE t (id INT PRIMARY KEY, v INT)');
