@@ -367,12 +367,24 @@ function boolOperand(analysis: Analysis, node: ast.Expr, what: string): TypedExp
 
 function unary(analysis: Analysis, node: ast.UnaryExpr, desired: ColumnType | undefined): TypedExpr {
   if (node.op === 'not') return negate(boolOperand(analysis, node.operand, 'NOT'));
-  if (node.operand.kind === 'number' && (node.op === '-' || node.op === '+')) return numberConstant(node.operand, node.op === '-', desired);
+  const constant = signedNumber(node, desired);
+  if (constant) return constant;
   if (node.op === '+') {
     const operand = analysis.type(node.operand, desired);
     if (['int', 'float', 'decimal', 'interval', 'unknown'].includes(operand.type.family)) return operand;
   }
   return analyzeUnary(analysis, node, desired);
+}
+
+/** A numeric literal behind any number of signs; typed sign by sign it would be tried as every type at every one of them. */
+function signedNumber(node: ast.UnaryExpr, desired: ColumnType | undefined): TypedExpr | undefined {
+  let isNegative = false;
+  let operand: ast.Expr = node;
+  while (operand.kind === 'unary' && (operand.op === '-' || operand.op === '+')) {
+    if (operand.op === '-') isNegative = !isNegative;
+    operand = operand.operand;
+  }
+  return operand !== node && operand.kind === 'number' ? numberConstant(operand, isNegative, desired) : undefined;
 }
 
 function binary(analysis: Analysis, node: ast.BinaryExpr, desired: ColumnType | undefined): TypedExpr {
