@@ -38,6 +38,8 @@ export function compileJoin(node: JoinNode, left: Operator, right: Operator): Op
     types.map((_, i) => i),
     types,
   );
+  // Of a semi or anti join only the left row is given, and one match is enough.
+  const isOfLeft = node.type === 'semi' || node.type === 'anti';
   const keepsLeft = node.type === 'left' || node.type === 'full';
   const keepsRight = node.type === 'right' || node.type === 'full';
   const noLeft = nulls(node.left);
@@ -79,13 +81,14 @@ export function compileJoin(node: JoinNode, left: Operator, right: Operator): Op
           if (condition && !(condition.sync ? condition.sync(pair, run.eval) : await condition.async(pair, run.eval))) continue;
           isMatched = true;
           if (matched) matched[at] = 1;
+          if (isOfLeft) break;
           out.push(pair);
           if (out.length >= BATCH_ROWS) {
             yield out;
             out = [];
           }
         }
-        if (!isMatched && keepsLeft) out.push(row.concat(noRight));
+        if (isOfLeft ? isMatched === (node.type === 'semi') : !isMatched && keepsLeft) out.push(isOfLeft ? row : row.concat(noRight));
       }
       if (out.length > 0) {
         yield out;

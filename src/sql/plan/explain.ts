@@ -11,7 +11,16 @@
 import { indexById } from '../../catalog/descriptor.ts';
 import { formatExpr } from '../expr/formatExpr.ts';
 import type { TypedExpr } from '../expr/typedExpr.ts';
-import { inputsOf, type KeyAlternative, type KeyRange, type Plan, type PlanNode, type PreludeStep, type ScanNode } from './plan.ts';
+import {
+  inputsOf,
+  type JoinNode,
+  type KeyAlternative,
+  type KeyRange,
+  type Plan,
+  type PlanNode,
+  type PreludeStep,
+  type ScanNode,
+} from './plan.ts';
 
 interface Line {
   readonly title: string;
@@ -57,6 +66,15 @@ function print(line: Line): string[] {
   return lines;
 }
 
+const JOIN_SUFFIXES: Readonly<Record<JoinNode['type'], string>> = Object.freeze({
+  inner: '',
+  left: ' (left outer)',
+  right: ' (right outer)',
+  full: ' (full outer)',
+  semi: ' (semi)',
+  anti: ' (anti)',
+});
+
 function describeNode(node: PlanNode, annotate: Annotate): Line {
   const children = inputsOf(node).map((input) => describeNode(input, annotate));
   const line = (title: string, ...attributes: (string | undefined)[]): Line => ({
@@ -85,9 +103,9 @@ function describeNode(node: PlanNode, annotate: Annotate): Line {
       const keys = node.leftKeys.map((left, i) => `${over(node.left)(left)} = ${over(node.right)(node.rightKeys[i] as TypedExpr)}`);
       const name = keys.length > 0 ? 'hash join' : 'cross join';
       return line(
-        `${name}${node.type === 'inner' ? '' : ` (${node.type} outer)`}`,
+        `${name}${JOIN_SUFFIXES[node.type]}`,
         keys.length > 0 ? `equality: ${keys.join(' AND ')}` : undefined,
-        node.on && `pred: ${over(node)(node.on)}`,
+        node.on && `pred: ${formatExpr(node.on, (index) => [...node.left.columns, ...node.right.columns][index]?.name ?? `@${index + 1}`)}`,
       );
     }
     case 'lookupJoin':

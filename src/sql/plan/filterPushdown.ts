@@ -131,7 +131,7 @@ function split(conjuncts: readonly TypedExpr[], test: (expr: TypedExpr) => boole
 
 function pushIntoJoin(node: JoinNode, conjuncts: readonly TypedExpr[]): PlanNode {
   const leftWidth = node.left.columns.length;
-  const width = node.columns.length;
+  const width = leftWidth + node.right.columns.length;
   const isLeft = (expr: TypedExpr) => readsOnly(expr, 0, leftWidth) && traits(expr).columns.size > 0;
   const isRight = (expr: TypedExpr) => readsOnly(expr, leftWidth, width) && traits(expr).columns.size > 0;
   const toRight = (expr: TypedExpr) => moveColumns(expr, (index) => index - leftWidth);
@@ -140,7 +140,7 @@ function pushIntoJoin(node: JoinNode, conjuncts: readonly TypedExpr[]): PlanNode
   const on: TypedExpr[] = [];
   const above: TypedExpr[] = [];
   const isInner = node.type === 'inner';
-  const keepsLeft = isInner || node.type === 'left';
+  const keepsLeft = isInner || node.type === 'left' || node.type === 'semi' || node.type === 'anti';
   const keepsRight = isInner || node.type === 'right';
   for (const expr of conjuncts) {
     if (!isMovable(expr)) above.push(expr);
@@ -152,8 +152,8 @@ function pushIntoJoin(node: JoinNode, conjuncts: readonly TypedExpr[]): PlanNode
   for (const expr of node.on ? conjunctsOf(node.on) : []) {
     // A preserved row stays whatever ON says of it, so only the other side's conditions move.
     if (!isMovable(expr)) on.push(expr);
-    else if (isLeft(expr) && (isInner || node.type === 'right')) left.push(expr);
-    else if (isRight(expr) && (isInner || node.type === 'left')) right.push(toRight(expr));
+    else if (isLeft(expr) && (isInner || node.type === 'right' || node.type === 'semi')) left.push(expr);
+    else if (isRight(expr) && (isInner || node.type === 'left' || node.type === 'semi' || node.type === 'anti')) right.push(toRight(expr));
     else on.push(expr);
   }
   return filterOf({ ...node, left: push(node.left, left), right: push(node.right, right), on: conjunction(on) }, above);

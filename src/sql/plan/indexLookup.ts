@@ -18,6 +18,7 @@ import { conjunctsOf } from '../expr/walk.ts';
 import { conjunction, filterOf } from './filterPushdown.ts';
 import { moveColumns } from './moveExpr.ts';
 import {
+  type AggregateNode,
   type IndexConstraint,
   inputsOf,
   type JoinNode,
@@ -69,9 +70,11 @@ function choose(node: PlanNode, wanted: Wanted): PlanNode {
     }
     case 'distinct':
       return { ...node, input: choose(node.input, { order: wanted.order, rows: undefined }) };
+    case 'aggregate':
+      return extreme(node) ?? { ...node, input: choose(node.input, NOTHING_WANTED) };
     case 'join': {
       const isOfLeft = wanted.order.every((key) => key.index < node.left.columns.length);
-      const keepsOrder = isOfLeft && (node.type === 'inner' || node.type === 'left');
+      const keepsOrder = isOfLeft && node.type !== 'right' && node.type !== 'full';
       const left = choose(node.left, keepsOrder ? wanted : NOTHING_WANTED);
       return lookupJoin({ ...node, left }, estimate(left)) ?? { ...node, left, right: choose(node.right, NOTHING_WANTED) };
     }
@@ -86,6 +89,25 @@ function choose(node: PlanNode, wanted: Wanted): PlanNode {
     }
   }
 }
+
+/** The only aggregate is the min or max of a column that an index gives in order: its first row that is not NULL is enough. */
+function extreme(node: AggregateNode): PlanNode | undefined {
+  const [aggregate, ...others] = node.aggregates;
+  if (!node.isScalar || !aggregate || others.length > 0 || aggregate.filter) return undefined;
+  const { name } = aggregate.overload;
+  const [column] = aggregate.args;
+  if ((name !== 'min' && name !== 'max') || column?.kind !== 'column') return undefined;
+  const descending = name === 'max';
+  const order = [{ index: column.index, descending, nullsFirst: !descending }];
+  const isThere: TypedExpr = { kind: 'isNull', type: Type.Bool, negated: true, operand: column };
+  const conjuncts = node.input.kind === 'filter' ? conjunctsOf(node.input.predicate) : [];
+  const source = node.input.kind === 'filter' ? node.input.input : node.input;
+  const input = choose(filterOf(source, [...conjuncts, isThere]), { order, rows: 1 });
+  if (!gives(input, order)) return undefined;
+  return { ...node, input: { kind: 'limit', input, limit: ONE, offset: undefined, columns: input.columns } };
+}
+
+const ONE: TypedExpr = Object.freeze({ kind: 'const', type: Type.Int8, value: 1 });
 
 /** The order below a projection; undefined when a key is computed by it. */
 function mapOrder(order: readonly SortKey[], exprs: readonly TypedExpr[]): SortKey[] | undefined {
@@ -116,7 +138,8 @@ function gives(node: PlanNode, order: readonly SortKey[]): boolean {
     }
     case 'join':
       return (
-        (node.type === 'inner' || node.type === 'left') &&
+        node.type !== 'right' &&
+        node.type !== 'full' &&
         order.every((key) => key.index < node.left.columns.length) &&
         gives(node.left, order)
       );
@@ -294,6 +317,7 @@ export function estimate(node: PlanNode): number {
         ? Math.min(node.limit.value, estimate(node.input))
         : estimate(node.input);
     case 'join':
+      if (node.type === 'semi' || node.type === 'anti') return Math.max(1, estimate(node.left) / 2);
       return Math.max(estimate(node.left), estimate(node.right));
     case 'setOperation':
       return estimate(node.left) + estimate(node.right);

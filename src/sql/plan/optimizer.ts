@@ -8,11 +8,13 @@
 import { pushFilters } from './filterPushdown.ts';
 import { chooseIndexes } from './indexLookup.ts';
 import { findJoinKeys } from './joinKeys.ts';
+import { orderJoins } from './joinOrder.ts';
 import { pushLimits } from './limitPushdown.ts';
 import { matchPartialIndexes } from './partialIndexes.ts';
 import type { PlanNode } from './plan.ts';
 import { useIndexExpressions } from './indexExpressions.ts';
 import { pruneColumns } from './pruneColumns.ts';
+import { useSemiJoins } from './semiJoins.ts';
 
 export interface OptimizerRule {
   readonly name: string;
@@ -20,7 +22,9 @@ export interface OptimizerRule {
 }
 
 export const OPTIMIZER_RULES: readonly OptimizerRule[] = Object.freeze([
+  { name: 'use semi joins', apply: useSemiJoins },
   { name: 'push filters', apply: pushFilters },
+  { name: 'order joins', apply: orderJoins },
   { name: 'use index expressions', apply: useIndexExpressions },
   { name: 'match partial indexes', apply: matchPartialIndexes },
   { name: 'find join keys', apply: findJoinKeys },

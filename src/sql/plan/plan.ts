@@ -11,7 +11,7 @@
  *           ├── scan artist@artist_pkey  the columns that something above reads
  *           └── aggregate                keys, then aggregates
  *
- *   P1  `columns` is what the rows hold, in order; a join's are left's, then right's
+ *   P1  `columns` is what the rows hold, in order; a join's are left's, then right's (a semi join's: left's)
  *   P2  the planner's scans hold every column of their table (tableShape.ts); the optimizer narrows them
  *   P3  the optimizer rewrites nodes, never changes one
  *
@@ -149,10 +149,13 @@ export interface ProjectSetNode extends Node {
 
 export type JoinType = 'inner' | 'left' | 'right' | 'full';
 
-/** Hash join when there are keys, else a nested loop. */
+/**
+ * Hash join when there are keys, else a nested loop. A semi join gives the left rows that match, once
+ * each, an anti join those that do not: their rows hold the left columns alone.
+ */
 export interface JoinNode extends Node {
   readonly kind: 'join';
-  readonly type: JoinType;
+  readonly type: JoinType | 'semi' | 'anti';
   readonly left: PlanNode;
   readonly right: PlanNode;
   /** Pairs that must be equal: over the left row, and over the right row. */
@@ -321,6 +324,8 @@ export interface DeleteNode extends Node {
 export interface PlannedSubquery extends SubqueryPlan {
   readonly form: SubqueryForm;
   readonly node: PlanNode;
+  /** The plan before it was optimized, of one that is correlated. */
+  readonly unoptimized?: PlanNode;
   /**
    * Where the enclosing row's columns lie after the expression was moved to another row layout: from
    * the position at analysis to the position now. Undefined: unmoved.

@@ -171,6 +171,7 @@ export class PlanContext {
       outerColumns: [...frame.outerColumns],
       label: `@S${++this.subqueryCount}`,
       node: optimize(planned.node),
+      ...(frame.isCorrelated && form === 'exists' && { unoptimized: planned.node }),
       outerMap: undefined,
     };
     if (scope && frame.isVolatile) scope.frame.isVolatile = true;

@@ -95,7 +95,7 @@ function prune(node: PlanNode, needed: Needed): Pruned {
           leftKeys: node.leftKeys.map((key) => moveColumns(key, left.moved)),
           rightKeys: node.rightKeys.map((key) => moveColumns(key, right.moved)),
           on: node.on && moveColumns(node.on, moved),
-          columns: [...left.node.columns, ...right.node.columns],
+          columns: node.type === 'semi' || node.type === 'anti' ? left.node.columns : [...left.node.columns, ...right.node.columns],
         },
         moved,
       };
