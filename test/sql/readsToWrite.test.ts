@@ -104,6 +104,24 @@ test('two that wait for each other go on, and one of them is refused by what it 
   await db.close();
 });
 
+test('a transaction that becomes READ COMMITTED after BEGIN takes no turn, and one that dies gives its up', async () => {
+  const { db, a, b } = await start();
+  await meet(a, b);
+  await meet(b, a);
+  await b.query('BEGIN');
+  const seen = await valueIn(b);
+  await a.query('BEGIN; SET TRANSACTION ISOLATION LEVEL READ COMMITTED');
+  const read = await Promise.race([valueIn(a), new Promise((resolve) => setImmediate(resolve, 'waits'))]);
+  assert.is(read, seen);
+  await a.query('ROLLBACK');
+  await a.query('BEGIN');
+  const waiting = valueIn(a);
+  await b.close();
+  const next = await Promise.race([waiting, new Promise((resolve) => setImmediate(resolve, 'waits'))]);
+  assert.is(next, seen);
+  await db.close();
+});
+
 test('turns end with a transaction that writes less than it took turns for, and by the setting', async () => {
   const { db, a, b } = await start();
   await meet(a, b);

@@ -9,7 +9,8 @@
  * that commits without having written every row whose turn it took.
  *
  *   RW1  turns are no locks: a writer, a reader that has met no conflict, and whoever has waited for
- *        TURN_MICROS_MAX go on as if there were none. Turns save work, and decide nothing
+ *        TURN_MICROS_MAX go on as if there were none. Turns save work, and decide nothing. A circle of
+ *        turns is refused at once, one of turns and locks nobody sees: there that bound ends the wait
  *   RW2  only serializable transactions between BEGIN and COMMIT, only rows named by their primary key
  *   RW3  on a clock that moves when told there are no turns: the wait might have no end
  *

@@ -112,9 +112,10 @@ export class SessionTransaction {
   get hasWrites(): boolean {
     return this.#txn?.hasWrites ?? false;
   }
-  /** From here on rows that are read by key are read in turns. No effect under AS OF SYSTEM TIME. */
+  /** From here on rows that are read by key are read in turns, if the transaction is of that kind (RW2, RW3). */
   takeTurns(): void {
-    if (this.#txn && !this.#kv.clock.isManual) this.readsToWrite = new ReadsToWrite(this.#kv, this.#txn);
+    const takes = this.#txn?.isolation === 'serializable' && !this.#kv.clock.isManual;
+    this.readsToWrite = this.#txn && takes ? new ReadsToWrite(this.#kv, this.#txn) : undefined;
   }
   /** The kv transaction; 25006 under AS OF SYSTEM TIME, which has none. */
   get txn(): Txn {
