@@ -34,7 +34,7 @@ export class Schema {
   /** Every table descriptor's newest version that was seen. */
   readonly #seen = new Map<number, number>();
   readonly #tables = new Map<number, TableModel>();
-  /** Defaults of columns asked for, by table and column name: the model's own word, not the descriptor's. */
+  /** Defaults of columns asked for, by table and column name, one for good: the model's own word, not the descriptor's. */
   readonly #defaults = new Map<string, Value>();
 
   constructor(world: World, zones: Zones) {
@@ -281,14 +281,14 @@ export class Schema {
     if (!found || found.table.columnsAt(NOW).length > 7) return undefined;
     const { name, table } = found;
     const made = `n${dice.between(0, 3)}`;
-    const value = dice.percent(50) ? dice.between(1, 50) : null;
+    const drawn = dice.percent(50) ? dice.between(1, 50) : null;
     this.#world.count('add column');
     if (table.columns.some((one) => one.name === made && one.until === FOREVER)) return undefined;
-    return this.#run(
-      `ALTER TABLE ${name} ADD COLUMN ${made} INT${value === null ? '' : ` DEFAULT ${literal(value)}`}`,
-      () => {},
-      () => this.#defaults.set(`${table.uid}/${made}`, value),
-    );
+    // Known before the job can make the column public, and kept: a name may be asked for again while it is still being added.
+    const key = `${table.uid}/${made}`;
+    const value = this.#defaults.has(key) ? (this.#defaults.get(key) ?? null) : drawn;
+    this.#defaults.set(key, value);
+    return this.#run(`ALTER TABLE ${name} ADD COLUMN ${made} INT${value === null ? '' : ` DEFAULT ${literal(value)}`}`, () => {});
   }
 
   #dropColumn(dice: Dice): Promise<void> | undefined {
@@ -372,11 +372,8 @@ export class Schema {
 
   // ---- running ----------------------------------------------------------------------------------
 
-  /**
-   * Runs a statement; `apply` tells the model of it, in the order of commits. `begun` is called when its own
-   * transaction has committed, whatever became of the job that it left to do.
-   */
-  async #run(sql: string, apply: (ts: number) => void, begun: () => void = () => {}): Promise<void> {
+  /** Runs a statement; `apply` tells the model of it, in the order of commits. */
+  async #run(sql: string, apply: (ts: number) => void): Promise<void> {
     const world = this.#world;
     this.isBusy = true;
     world.catalogChanges++;
@@ -397,7 +394,6 @@ export class Schema {
       if (committedWrite(stamp) !== undefined) world.fail('error after commit', `${sql} committed and then said ${tell(error)}`, error);
       else if (!EXPECTED.has(codeOf(error))) world.fail('unexpected error', `${sql}\n    ${tell(error)}`, error);
     } finally {
-      if (committedWrite(stamp) !== undefined) begun();
       world.catalogChanges++;
       this.isBusy = false;
     }
