@@ -171,6 +171,7 @@ export const SETTINGS: readonly SettingDefinition[] = Object.freeze(
     duration('server.shutdown.query_wait', 10 * SECOND, 'how long a shutdown waits for running statements'),
     duration('server.time_until_store_dead', 5 * MINUTE, 'time after which a silent node counts as dead'),
     duration('server.web_session_timeout', 7 * DAY, 'life of a session of the web console'),
+    int('server.max_connections_per_gateway', -1, 'clients that may be connected at a time, root apart; -1 is no limit', -1),
     choice('server.user_login.password_encryption', 'scram-sha-256', ['crdb-bcrypt', 'scram-sha-256'], 'how new passwords are stored'),
     duration('sql.defaults.idle_in_session_timeout', 0, 'default of idle_in_session_timeout'),
     duration('sql.defaults.idle_in_transaction_session_timeout', 0, 'default of idle_in_transaction_session_timeout'),

@@ -49,6 +49,8 @@ export const systemJobTable: JobTable = {
   },
 
   async read(reader, id, options) {
+    // What a client asks for may be any INT8; jobs have none beyond 2^53.
+    if (!Number.isSafeInteger(id)) return undefined;
     const table = systemTable('jobs');
     const key = table.key(id);
     const [value] = await reader.get([key], options);

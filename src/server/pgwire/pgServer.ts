@@ -4,6 +4,8 @@
 import { randomInt } from 'node:crypto';
 import { createServer, type AddressInfo } from 'node:net';
 
+import { StateError } from '../../base/errors.ts';
+import { SqlState } from '../../base/sqlState.ts';
 import type { Timestamp } from '../../base/timestamp.ts';
 import type { ServerCerts } from '../certs.ts';
 import type { Database } from '../database.ts';
@@ -33,6 +35,15 @@ export interface RunningPgServer {
 
 const SECRET_MAX = 2 ** 31 - 1;
 
+/** 53300 when as many clients are connected as may be. Root is always let in, to look and to raise the limit. */
+function requireRoom(database: Database, user: string, connected: number): void {
+  const max = database.services.settings.number('server.max_connections_per_gateway');
+  if (max < 0 || connected < max || user === 'root') return;
+  throw new StateError(SqlState.TooManyConnections, 'sorry, too many clients already', {
+    hint: `${max} may be connected: raise the cluster setting server.max_connections_per_gateway, or set it to -1 for no limit`,
+  });
+}
+
 /** Listens. Rejects with the system's error when the address cannot be had, with 28000 for an open address without certificates. */
 export async function startPgServer(database: Database, options: PgServerOptions): Promise<RunningPgServer> {
   const { certs } = options;
@@ -52,6 +63,7 @@ export async function startPgServer(database: Database, options: PgServerOptions
           // Who may not log in learns nothing of databases and forks.
           const route = await database.forks.route(asked).catch((error: unknown) => ({ database, name: asked, error }));
           const { kv } = route.database;
+          requireRoom(database, sessionOptions.user ?? '', byProcessId.size);
           await login(kv.at(kv.reading()), policy, sessionOptions.user ?? '', channel, kv.clock.nowMicros() as Timestamp);
           if ('error' in route) throw route.error;
           return await route.database.openSession({ ...sessionOptions, database: route.name });

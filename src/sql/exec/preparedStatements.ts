@@ -17,6 +17,9 @@ import type { CachedStatement, StatementCache } from './statementCache.ts';
 import { SessionTransaction } from './transaction.ts';
 import { TRANSACTION_CONTROL, TransactionControl } from './transactionControl.ts';
 
+/** Statements that one session may keep under names: what a client that forgets to close them can hold. */
+export const PREPARED_STATEMENTS_MAX = 10_000;
+
 export abstract class PreparedStatements extends TransactionControl {
   readonly #cache: StatementCache;
   readonly #prepared = new Map<string, PreparedStatement>();
@@ -67,6 +70,7 @@ export abstract class PreparedStatements extends TransactionControl {
         if (name !== '' && this.#prepared.has(name)) {
           throw new StatementError(SqlState.DuplicatePreparedStatement, `prepared statement "${name}" already exists`);
         }
+        this.#requireRoom(name);
         const statements = this.cache.parse(sql);
         if (statements.length > 1)
           throw new StatementError(SqlState.SyntaxError, 'cannot insert multiple commands into a prepared statement');
@@ -87,6 +91,7 @@ export abstract class PreparedStatements extends TransactionControl {
     const statements = this.cache.known(sql);
     const [statement] = statements ?? [];
     if (!statement || statements?.length !== 1) return undefined;
+    if (this.#isFull(name)) return undefined;
     const prepared = this.#describeNow(name, sql, statement, given);
     if (prepared) this.#prepared.set(name, prepared);
     return prepared;
@@ -124,11 +129,32 @@ export abstract class PreparedStatements extends TransactionControl {
     }
   }
 
+  #isFull(name: string): boolean {
+    const unnamed = this.#prepared.has('') ? 1 : 0;
+    return name !== '' && this.#prepared.size - unnamed >= PREPARED_STATEMENTS_MAX;
+  }
+
+  #requireRoom(name: string): void {
+    if (!this.#isFull(name)) return;
+    throw new StatementError(SqlState.ProgramLimitExceeded, `a session keeps at most ${PREPARED_STATEMENTS_MAX} prepared statements`, {
+      hint: 'DEALLOCATE those that are not needed any more, or DISCARD ALL',
+    });
+  }
+
   /** PREPARE name AS statement. */
   async prepareParsed(name: string, ast: Statement, sql: string, given: readonly (ColumnType | undefined)[], count: number): Promise<void> {
     if (this.#prepared.has(name))
       throw new StatementError(SqlState.DuplicatePreparedStatement, `prepared statement "${name}" already exists`);
-    const statement: CachedStatement = { ast, sql, placeholderCount: count, start: 0, asOf: { top: undefined, all: [] }, plans: new Map(), isStrict: true };
+    this.#requireRoom(name);
+    const statement: CachedStatement = {
+      ast,
+      sql,
+      placeholderCount: count,
+      start: 0,
+      asOf: { top: undefined, all: [] },
+      plans: new Map(),
+      isStrict: true,
+    };
     this.#prepared.set(name, await this.#prepareOne(name, sql, statement, given));
   }
 
