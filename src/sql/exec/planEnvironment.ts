@@ -5,6 +5,7 @@ import { StatementError } from '../../base/errors.ts';
 import { SqlState } from '../../base/sqlState.ts';
 import type { CatalogSnapshot, NameContext, ResolvedObject } from '../../catalog/catalog.ts';
 import type { TableDescriptor, TypeDescriptor } from '../../catalog/descriptor.ts';
+import { indexSpan } from '../../catalog/rowCodec.ts';
 import type { ColumnType } from '../../catalog/type.ts';
 import type { ObjectName, SelectStatement, TypeName } from '../parse/ast.ts';
 import { parseQuery } from '../parse/parse.ts';
@@ -114,6 +115,9 @@ export function planEnvironment(
     },
     requireLockable(table) {
       if (!options.isViewText) checkPrivilege(roles, table, 'UPDATE');
+    },
+    rowCount(table) {
+      return engine.kv.stats(indexSpan(table, table.primaryIndex)).liveKeys / Math.max(1, table.families.length);
     },
     tableById(id): TableDescriptor {
       const table = snapshot.tableById(id);

@@ -206,8 +206,13 @@ function planRelation(ctx: PlanContext, source: TableRef, frame: Frame, relation
   const scan = planTableScan(source, relation.table, relation.schema, relation.database, uses);
   const expressions = indexExpressionsOf(ctx, relation.table, scan.columns);
   const partialIndexes = partialIndexesOf(ctx, relation.table, scan.columns);
-  if (!expressions && !partialIndexes) return scan;
-  return { ...scan, node: { ...scan.node, ...(expressions && { expressions }), ...(partialIndexes && { partialIndexes }) } };
+  const rowCount = ctx.env.rowCount?.(relation.table);
+  const known = {
+    ...(expressions && { expressions }),
+    ...(partialIndexes && { partialIndexes }),
+    ...(rowCount !== undefined && { rowCount }),
+  };
+  return { ...scan, node: { ...scan.node, ...known } };
 }
 
 /** A view: its query in its place, under its name and its columns' names. */

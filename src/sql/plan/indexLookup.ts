@@ -2,13 +2,13 @@
  * Index choice: conditions on a scan become spans of one of its table's indexes.
  *
  * An index serves a scan with equalities on its first columns, then one range. Each candidate gets a
- * cost from crude guesses, since there are no statistics: a table has TABLE_ROWS rows, an equality
+ * cost from crude guesses, so that it does not change with the data: a table has TABLE_ROWS rows, an equality
  * on a non-unique column leaves a twentieth, a bound a third; an index that lacks a needed column
  * pays for looking its rows up; one that gives the wanted order saves the sort. Conditions that
  * the spans imply are dropped from the filter.
  *
  * The walk is top down: a sort tells what is below it which order it wants, and goes when it gets
- * it. A join of few rows with an indexed table becomes a lookup join.
+ * it. A join of few rows with an indexed table becomes a lookup join; here the sizes of the tables count.
  */
 import type { IndexDescriptor } from '../../catalog/descriptor.ts';
 import { allIndexes, columnById } from '../../catalog/descriptor.ts';
@@ -34,7 +34,12 @@ import { type Fact, factsOf } from './spanFacts.ts';
 import { indexColumnIds } from './tableShape.ts';
 
 const TABLE_ROWS = 10_000;
-const LOOKUP_JOIN_ROWS_MAX = 200;
+/** Left rows of a lookup join, guessed: an equality on a column that is not unique leaves as many. */
+const LOOKUP_JOIN_ROWS_MAX = 500;
+/** And counted: a plan may be kept while its tables grow, so not too many. */
+const COUNTED_LOOKUP_ROWS_MAX = 2000;
+/** A lookup takes as long as a scan takes for so many rows. */
+const ROWS_READ_A_LOOKUP = 20;
 const LOOKUP_COST = 3;
 
 /** What stands above wants of its input. */
@@ -76,7 +81,7 @@ function choose(node: PlanNode, wanted: Wanted): PlanNode {
       const isOfLeft = wanted.order.every((key) => key.index < node.left.columns.length);
       const keepsOrder = isOfLeft && node.type !== 'right' && node.type !== 'full';
       const left = choose(node.left, keepsOrder ? wanted : NOTHING_WANTED);
-      return lookupJoin({ ...node, left }, estimate(left)) ?? { ...node, left, right: choose(node.right, NOTHING_WANTED) };
+      return lookupJoin({ ...node, left }) ?? { ...node, left, right: choose(node.right, NOTHING_WANTED) };
     }
     default: {
       const inputs = inputsOf(node);
@@ -293,48 +298,57 @@ function countOf(fact: Fact): number {
 
 // ---- estimates --------------------------------------------------------------------------------
 
-/** A guess at the number of rows, from the shape of the plan alone. */
-export function estimate(node: PlanNode): number {
+/** A guess at the number of rows, from the shape of the plan and the size of its tables. */
+function estimate(node: PlanNode, tableRows: (scan: ScanNode) => number = () => TABLE_ROWS): number {
+  const of = (input: PlanNode): number => estimate(input, tableRows);
   switch (node.kind) {
     case 'values':
       return node.rows.length;
     case 'scan': {
       const { constraint, index } = node;
-      if (!constraint) return TABLE_ROWS;
+      if (!constraint) return tableRows(node);
       const alternatives = constraint.prefix.reduce((count, list) => count * Math.max(1, list.length), 1);
       if (index.unique && constraint.prefix.length === index.columnIds.length) return alternatives;
       const ranged = constraint.ranges
         ? Math.min(1, constraint.ranges.length / 9)
         : (constraint.low ? 1 / 3 : 1) * (constraint.high ? 1 / 3 : 1);
-      return (TABLE_ROWS / 20 ** constraint.prefix.length) * ranged * alternatives;
+      return (tableRows(node) / 20 ** constraint.prefix.length) * ranged * alternatives;
     }
     case 'filter':
-      return Math.max(1, estimate(node.input) / 3);
+      return Math.max(1, of(node.input) / 3);
     case 'aggregate':
-      return node.isScalar ? 1 : Math.max(1, estimate(node.input) / 10);
+      return node.isScalar ? 1 : Math.max(1, of(node.input) / 10);
     case 'limit':
       return node.limit?.kind === 'const' && typeof node.limit.value === 'number'
-        ? Math.min(node.limit.value, estimate(node.input))
-        : estimate(node.input);
+        ? Math.min(node.limit.value, of(node.input))
+        : of(node.input);
     case 'join':
-      if (node.type === 'semi' || node.type === 'anti') return Math.max(1, estimate(node.left) / 2);
-      return Math.max(estimate(node.left), estimate(node.right));
+      if (node.type === 'semi' || node.type === 'anti') return Math.max(1, of(node.left) / 2);
+      return Math.max(of(node.left), of(node.right));
     case 'setOperation':
-      return estimate(node.left) + estimate(node.right);
+      return of(node.left) + of(node.right);
     default: {
       const [input] = inputsOf(node);
-      return input ? estimate(input) : TABLE_ROWS / 10;
+      return input ? of(input) : TABLE_ROWS / 10;
     }
   }
 }
 
 // ---- lookup joins -----------------------------------------------------------------------------
 
+/** Has the left side few rows: by the shape of the plan, or beside the right table as large as both are now? */
+function isFew(left: PlanNode, right: ScanNode): boolean {
+  if (estimate(left) <= LOOKUP_JOIN_ROWS_MAX) return true;
+  if (right.rowCount === undefined) return false;
+  const rows = estimate(left, (scan) => scan.rowCount ?? TABLE_ROWS);
+  return rows <= COUNTED_LOOKUP_ROWS_MAX && rows * ROWS_READ_A_LOOKUP < right.rowCount;
+}
+
 /** The join as look-ups into an index of its right table, when the left side has few rows. */
-function lookupJoin(node: JoinNode, leftRows: number): PlanNode | undefined {
-  if ((node.type !== 'inner' && node.type !== 'left') || node.leftKeys.length === 0 || leftRows > LOOKUP_JOIN_ROWS_MAX) return undefined;
+function lookupJoin(node: JoinNode): PlanNode | undefined {
+  if ((node.type !== 'inner' && node.type !== 'left') || node.leftKeys.length === 0) return undefined;
   const scan = node.right.kind === 'filter' ? node.right.input : node.right;
-  if (scan.kind !== 'scan' || scan.forcedIndex !== undefined || scan.forWrite) return undefined;
+  if (scan.kind !== 'scan' || scan.forcedIndex !== undefined || scan.forWrite || !isFew(node.left, scan)) return undefined;
   const conditions = node.right.kind === 'filter' ? conjunctsOf(node.right.predicate) : [];
   let best: { index: IndexDescriptor; pairs: number[] } | undefined;
   for (const index of allIndexes(scan.table)) {

@@ -114,6 +114,8 @@ export interface ScanNode extends Node {
   readonly skipsLocked?: boolean;
   /** Expressions that indexes are over, while its rows are still laid out as the table's. */
   readonly expressions?: readonly IndexExpression[];
+  /** Rows that the table had when the plan was made. */
+  readonly rowCount?: number;
   /** Its table's partial indexes, in the same layout. */
   readonly partialIndexes?: readonly PartialIndex[];
   /** Partial indexes that hold every row wanted of it. */

@@ -40,6 +40,8 @@ export interface PlanEnvironment {
   resolveTable(name: ObjectName, privilege: 'SELECT' | 'INSERT' | 'UPDATE' | 'DELETE'): Extract<Relation, { kind: 'table' }>;
   /** 42501 unless the user may lock rows of a table that it reads: that takes UPDATE. */
   requireLockable(table: TableDescriptor): void;
+  /** How many rows the table has now, for estimates; absent, they are guessed. */
+  rowCount?(table: TableDescriptor): number;
   /** A table by its id (foreign keys); notes it as a dependency. */
   tableById(id: number): TableDescriptor;
   resolveType(name: TypeName): ColumnType | undefined;
