@@ -48,10 +48,14 @@ export function formatUtc(ts: Timestamp): string {
   return `${new Date(millis).toISOString().replace('T', ' ').slice(0, -1)}${micros}+00:00`;
 }
 
-/** Reads nanoseconds since the epoch, with an optional fraction; undefined when it is not a number. Floors to microseconds. */
+/**
+ * Reads nanoseconds since the epoch, with an optional fraction and exponent (computed decimals have
+ * one: `1.78E+18`); undefined when it is not a number. Floors to microseconds.
+ */
 export function parseDecimal(text: string): Timestamp | undefined {
-  const match = /^(\d{1,19})(?:\.\d*)?$/.exec(text);
-  if (!match?.[1]) return undefined;
-  const micros = Number(BigInt(match[1]) / 1000n);
+  const [, whole, fraction = '', exponent = '0'] = /^(\d{1,19})(?:\.(\d*))?(?:E\+?(\d\d?))?$/i.exec(text) ?? [];
+  if (whole === undefined) return undefined;
+  const shift = Number(exponent);
+  const micros = Number(BigInt(whole + fraction.slice(0, shift).padEnd(shift, '0')) / 1000n);
   return Number.isSafeInteger(micros) ? (micros as Timestamp) : undefined;
 }

@@ -74,7 +74,11 @@ timestamps('print in three forms and read back from one', () => {
   assert.is(formatUtc(ts), '2025-11-20 11:59:59.123456+00:00');
   assert.is(parseDecimal(formatDecimal(ts)), ts);
   assert.is(parseDecimal('1763639999123456999'), ts);
-  assert.is(parseDecimal('x'), undefined);
+  for (const same of ['1.763639999123456E+18', '1.763639999123456999e18', '1763639999.123456E9', '176363999912345699.99E1'])
+    assert.is(parseDecimal(same), ts, same);
+  for (const text of ['x', '', '1.5E', 'E5', '1E-5', '-1', '9E18', '9E99', '1e400', 'NaN', 'Infinity']) {
+    assert.is(parseDecimal(text), text === '9E18' ? 9e15 : undefined, text);
+  }
   assert.is(parseDecimal('99999999999999999999'), undefined);
 });
 
