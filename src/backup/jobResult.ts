@@ -11,7 +11,7 @@ import type { JobId } from '../jobs/job.ts';
 import { type JobRegistry, requireSucceeded } from '../jobs/registry.ts';
 import type { HookResult, ResultColumn, StatementContext } from '../sql/exec/statement.ts';
 
-type JobStatement = 'BACKUP' | 'RESTORE';
+type JobStatement = 'BACKUP' | 'RESTORE' | 'IMPORT';
 
 const DETACHED_COLUMNS: readonly ResultColumn[] = [{ name: 'job_id', type: Type.Int8 }];
 

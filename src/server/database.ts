@@ -40,6 +40,7 @@ import { registerSchemaChanges } from '../sql/exec/schemaChange/registerSchemaCh
 import type { Session, SessionOptions } from '../sql/exec/session.ts';
 import { registerBackup } from '../backup/registerBackup.ts';
 import { registerRestore } from '../restore/registerRestore.ts';
+import { registerCsv } from './csv/registerCsv.ts';
 import { registerDumpFunctions } from './dump/dumpFunctions.ts';
 import { registerForkFunctions } from './forkFunctions.ts';
 import { Forks } from './forks.ts';
@@ -98,6 +99,7 @@ export class Database {
     registerBackup(deps);
     const { restoreCheckpointBytes } = parts.options;
     registerRestore({ ...deps, ...(restoreCheckpointBytes !== undefined && { restoreCheckpointBytes }) });
+    registerCsv({ engine, jobs, storage, protections, reconciler: this.reconciler });
     // Every type of job is registered by now.
     settings.addCheck('jobs.debug.pausepoints', (names) => jobs.pausepoints.checkSetting(String(names)));
     registerNodeFunctions(engine);

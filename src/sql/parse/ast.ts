@@ -13,6 +13,7 @@
  *   A5  optional parts that are absent are `undefined` (or an empty list where a list is meant)
  */
 export type * from './astStatements.ts';
+export type * from './astBulk.ts';
 export type * from './astCore.ts';
 export type * from './astDml.ts';
 export type * from './astRanges.ts';

@@ -39,7 +39,7 @@ const PIECE_ROWS = 2000;
 /** What an error shows of a value. */
 const SHOWN_LENGTH = 100;
 
-interface Source {
+export interface CopySource {
   readonly table: TableDescriptor;
   readonly columns: readonly ColumnDescriptor[];
   /** The whole row, over the fields as parameters. */
@@ -95,7 +95,7 @@ export async function copyFrom(context: RunContext, stmt: CopyFrom): Promise<Hoo
   return { tag: `COPY ${count}`, rowCount: count };
 }
 
-async function planSource(context: RunContext, stmt: CopyFrom): Promise<Source> {
+async function planSource(context: RunContext, stmt: CopyFrom): Promise<CopySource> {
   const tracked = (await context.catalog()).tracked();
   const env = planEnvironment(context, tracked, await context.roles());
   const { table } = env.resolveTable(stmt.table, 'INSERT');
@@ -140,8 +140,8 @@ async function planSource(context: RunContext, stmt: CopyFrom): Promise<Source> 
 }
 
 /** Fields to a whole row: plain parameters are taken as they are, the rest is evaluated. */
-function rowMaker(
-  { table, columns, row, types }: Source,
+export function rowMaker(
+  { table, columns, row, types }: CopySource,
   options: CopyOptions,
   text: TextContext,
 ): (row: CopyRow, run: Run) => Promise<Datum[]> {

@@ -24,7 +24,7 @@ const MESSAGE_BYTES = 32 * 1024;
 export async function copyTo(context: RunContext, stmt: CopyTo): Promise<HookResult> {
   const port = portOf(context.session, 'COPY TO STDOUT');
   const options = copyOptions(stmt.options);
-  const { columns, batches } = await open(context, stmt);
+  const { columns, batches } = await openRows(context, stmt);
   const encoder = copyEncoder(options, columns, textContextOf(context.session));
   await port.beginSend({ format: options.format === 'binary' ? 'binary' : 'text', columnCount: columns.length });
   let count = 0;
@@ -45,7 +45,11 @@ export async function copyTo(context: RunContext, stmt: CopyTo): Promise<HookRes
   return { tag: `COPY ${count}`, rowCount: count };
 }
 
-async function open(context: RunContext, stmt: CopyTo): Promise<{ columns: readonly ResultColumn[]; batches: Batches }> {
+/** The rows of a table or query as COPY sends them, and their columns. */
+export async function openRows(
+  context: RunContext,
+  stmt: Pick<CopyTo, 'table' | 'columns' | 'query' | 'pos'>,
+): Promise<{ columns: readonly ResultColumn[]; batches: Batches }> {
   const tracked = (await context.catalog()).tracked();
   const env = planEnvironment(context, tracked, await context.roles());
   const statement: Statement = stmt.query ?? tableQuery(stmt, env.resolveRelation);
@@ -65,7 +69,10 @@ function columnsOf(columns: readonly ResultColumn[] | undefined, statement: Stat
   throw new StatementError(SqlState.FeatureNotSupported, `COPY query must return columns, and ${statementName(statement)} does not`);
 }
 
-function tableQuery({ table, columns, pos }: CopyTo, resolve: ReturnType<typeof planEnvironment>['resolveRelation']): SelectStatement {
+function tableQuery(
+  { table, columns, pos }: Pick<CopyTo, 'table' | 'columns' | 'pos'>,
+  resolve: ReturnType<typeof planEnvironment>['resolveRelation'],
+): SelectStatement {
   if (!table) throw new StatementError(SqlState.SyntaxError, 'COPY needs a table or a query');
   const relation = resolve(table);
   const target = (name: string, at: number): SelectTarget => ({

@@ -14,6 +14,9 @@ export class BackupParser extends FamilyParser {
     return this.choose<Statement>([
       [T.BACKUP, () => this.backup(pos)],
       [T.RESTORE, () => this.restore(pos)],
+      [[T.EXPORT, T.INTO], () => this.exportInto(pos)],
+      [[T.IMPORT, T.INTO], () => this.importInto(pos)],
+      [T.IMPORT, () => this.refuse('IMPORT of schemas', 'CREATE TABLE, then IMPORT INTO; a dump loads through psql') as never],
       [[T.SHOW, T.BACKUPS, T.IN], () => this.showBackups(pos)],
       [[T.SHOW, T.BACKUP], () => this.showBackup(pos)],
     ]);
@@ -104,6 +107,25 @@ export class BackupParser extends FamilyParser {
     let name = c.name().text;
     while (nameClass(c.token) !== undefined) name += ` ${c.label().text}`;
     return name.toLowerCase();
+  }
+
+  // ---- EXPORT and IMPORT --------------------------------------------------------------------------
+
+  private exportInto(pos: number): Statement {
+    const format = this.label().text.toUpperCase();
+    const location = this.location();
+    const options = this.options();
+    this.tok(T.FROM);
+    return { kind: 'exportInto', format, location, options, query: this.query(), pos };
+  }
+
+  private importInto(pos: number): Statement {
+    const table = this.objectName();
+    const columns = this.optionalParenList(() => this.name());
+    const format = this.label().text.toUpperCase();
+    this.tok(T.DATA);
+    const files = this.parens(() => this.list(() => this.location()));
+    return { kind: 'importInto', table, columns, format, files, options: this.options(), pos };
   }
 
   // ---- BACKUP -------------------------------------------------------------------------------------

@@ -48,7 +48,7 @@ starts('access', T.GRANT, T.REVOKE, T.REASSIGN);
 starts('session', T.BEGIN, T.START, T.COMMIT, T.END, T.ABORT, T.ROLLBACK, T.SAVEPOINT, T.RELEASE, T.SET, T.RESET, T.USE);
 starts('session', T.PREPARE, T.EXECUTE, T.DEALLOCATE, T.EXPLAIN, T.DISCARD, T.COPY);
 starts('jobs', T.PAUSE, T.RESUME, T.CANCEL);
-starts('backup', T.BACKUP, T.RESTORE);
+starts('backup', T.BACKUP, T.RESTORE, T.EXPORT, T.IMPORT);
 starts((c) => {
   if (c.atAt(1, T.BACKUP) || c.atAt(1, T.BACKUPS)) return 'backup';
   return c.atAt(1, T.JOB) || c.atAt(1, T.JOBS) || c.atAt(1, T.AUTOMATIC) ? 'jobs' : 'show';

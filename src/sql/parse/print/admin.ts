@@ -41,7 +41,7 @@ type SchemaKind = Extract<
   Statement['kind'],
   | 'select' | 'insert' | 'update' | 'delete' | `create${'Database' | 'Schema' | 'Table' | 'TableAs' | 'Index' | 'Sequence' | 'View' | 'Type'}`
   | `alter${'Database' | 'Schema' | 'Table' | 'Index' | 'Sequence' | 'Relation' | 'Type'}` | `drop${'Database' | 'Schema' | 'Table' | 'View' | 'Sequence' | 'Index' | 'Type'}`
-  | 'truncate' | 'refreshView' | 'commentOn' | 'configureZone' | 'splitAt' | 'unsplitAt' | 'scatter' | 'relocateLease'
+  | 'truncate' | 'refreshView' | 'exportInto' | 'importInto' | 'commentOn' | 'configureZone' | 'splitAt' | 'unsplitAt' | 'scatter' | 'relocateLease'
 >; // biome-ignore format: a table
 
 const opt = (condition: boolean, text: string): string => (condition ? text : '');

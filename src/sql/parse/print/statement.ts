@@ -168,6 +168,12 @@ export function printStatement(s: Statement, o: PrintOptions = {}): string {
       return `DROP TYPE ${ifExists(s.ifExists)}${printObjectNames(s.names)}${behaviorText(s.behavior)}`;
     case 'truncate':
       return `TRUNCATE TABLE ${printObjectNames(s.tables)}${behaviorText(s.behavior)}`;
+    case 'exportInto':
+      return `EXPORT INTO ${s.format} ${e(s.location)}${bulkOptions(s.options, o)} FROM ${printSelect(s.query, o)}`;
+    case 'importInto': {
+      const columns = s.columns.length > 0 ? ` (${printNames(s.columns)})` : '';
+      return `IMPORT INTO ${printObjectName(s.table)}${columns} ${s.format} DATA (${s.files.map(e).join(', ')})${bulkOptions(s.options, o)}`;
+    }
     case 'commentOn': {
       const name = s.index === undefined ? printObjectName(s.name) : printIndexName(s.index);
       const table = s.table === undefined ? '' : ` ON ${printObjectName(s.table)}`;
@@ -386,3 +392,7 @@ function printRangesOf(of: RangesOf): string {
 
 nestedPrinters.select = printSelect;
 nestedPrinters.statement = printStatement;
+
+function bulkOptions(options: readonly Option[], o: PrintOptions): string {
+  return options.length > 0 ? ` WITH ${printOptionList(options, o)}` : '';
+}

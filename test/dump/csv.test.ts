@@ -1,0 +1,143 @@
+/**
+ * EXPORT INTO CSV and IMPORT INTO ... CSV: what goes out comes in again; an import that is paused,
+ * cancelled or fails leaves each row once, or the table as it was.
+ */
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+
+import { type Bytes, utf8Encode } from '../../src/base/bytes.ts';
+import { CsvReader } from '../../src/server/csv/csvReader.ts';
+import { Varve } from '../../src/index.ts';
+
+const test = suite('csv');
+
+async function codeOf(work: Promise<unknown>): Promise<string | undefined> {
+  try {
+    await work;
+    return undefined;
+  } catch (error) {
+    return String((error as { code?: unknown }).code);
+  }
+}
+
+const READER = { delimiter: ',', comment: undefined, strictQuotes: false, nullText: undefined, allowQuotedNull: false };
+
+function read(text: string, format: Partial<ConstructorParameters<typeof CsvReader>[0]> = {}, pieceLength = text.length): unknown[] {
+  const reader = new CsvReader({ ...READER, ...format });
+  const bytes = utf8Encode(text);
+  const rows: unknown[] = [];
+  for (let i = 0; i < bytes.length; i += pieceLength)
+    rows.push(...reader.push(bytes.slice(i, i + pieceLength) as Bytes).map((row) => row.fields));
+  return [...rows, ...reader.finish().map((row) => row.fields)];
+}
+
+test('records are cut alike wherever the pieces end', () => {
+  const text = 'a,"b ""x"",\nc",\r\n\n,"",d"e\n"last"';
+  const whole = read(text);
+  assert.equal(whole, [['a', 'b "x",\nc', ''], ['', '', 'd"e'], ['last']]);
+  for (let length = 1; length < 8; length++) assert.equal(read(text, {}, length), whole);
+});
+
+test('comments, NULLs and strict quotes', () => {
+  assert.equal(read('#x "\n1,#\n', { comment: '#' }), [['1', '#']]);
+  assert.equal(read('N,"N"\n', { nullText: 'N' }), [[null, 'N']]);
+  assert.equal(read('N,"N"\n', { nullText: 'N', allowQuotedNull: true }), [[null, null]]);
+  assert.throws(() => read('a"b\n', { strictQuotes: true }), /quote/);
+  assert.throws(() => read('"a\n'), /does not end/);
+});
+
+async function withRows(rows: number): Promise<{ varve: Varve; files: string }> {
+  const varve = await Varve.open();
+  await varve.query(`CREATE TABLE source (id INT PRIMARY KEY, s STRING, d DECIMAL(8,2));
+    INSERT INTO source SELECT i, 'row, "' || i::STRING, i / 4 FROM generate_series(1, ${rows}) AS g (i);
+    INSERT INTO source VALUES (0, NULL, NULL);
+    CREATE TABLE target (id INT PRIMARY KEY, s STRING, d DECIMAL(8,2), made INT DEFAULT 7, twice INT AS (id * 2) STORED, INDEX (s));
+    INSERT INTO target (id, s) VALUES (-1, 'before')`);
+  const exported = await varve.query("EXPORT INTO CSV 'mem://csv' WITH nullas = 'NULL', chunk_rows = '3000' FROM TABLE source");
+  assert.equal(Object.keys(exported.rows[0] ?? {}), ['filename', 'rows', 'bytes']);
+  return { varve, files: exported.rows.map((row) => `'mem://csv/${row['filename']}'`).join(', ') };
+}
+
+const importText = (files: string, options = "nullif = 'NULL'"): string =>
+  `IMPORT INTO target (id, s, d) CSV DATA (${files}) WITH ${options}`;
+
+const same = async (varve: Varve): Promise<void> => {
+  const { rows } = await varve.query('SELECT id, s, d FROM source EXCEPT ALL SELECT id, s, d FROM target');
+  assert.equal(rows, []);
+  const counts = await varve.query(
+    'SELECT count(*) AS n, count(made) AS made, sum(twice - 2 * id) AS off, count(*) FROM target@target_s_idx',
+  );
+  assert.equal(counts.rows[0]?.['n'], (await varve.query('SELECT count(*) + 1 AS n FROM source')).rows[0]?.['n']);
+  assert.equal(Number(counts.rows[0]?.['off']), 0);
+};
+
+test('what was exported is imported, with defaults and computed columns', async () => {
+  const { varve, files } = await withRows(5000);
+  try {
+    const { rows } = await varve.query(importText(files));
+    assert.equal(rows[0]?.['status'], 'succeeded');
+    assert.equal(Number(rows[0]?.['rows']), 5001);
+    assert.equal(Number(rows[0]?.['index_entries']), 5001);
+    await same(varve);
+    assert.is(await codeOf(varve.query(importText(files))), '23505');
+    await same(varve);
+  } finally {
+    await varve.close();
+  }
+});
+
+test('a paused import holds its table offline, and goes on without doing a row twice', async () => {
+  const { varve, files } = await withRows(5000);
+  try {
+    await varve.query("SET CLUSTER SETTING jobs.debug.pausepoints = 'import.afterBatch'");
+    assert.ok((await codeOf(varve.query(importText(files)))) !== undefined);
+    assert.is(await codeOf(varve.query('SELECT * FROM target')), '55000');
+    await varve.query("SET CLUSTER SETTING jobs.debug.pausepoints = ''");
+    const { rows } = await varve.query("SELECT job_id FROM [SHOW JOBS] WHERE job_type = 'IMPORT'");
+    const job = varve.job(Number(rows[0]?.['job_id']));
+    await varve.query(`RESUME JOB ${job.id}`);
+    await job.wait();
+    await same(varve);
+  } finally {
+    await varve.close();
+  }
+});
+
+test('a cancelled import leaves the table as it was', async () => {
+  const { varve, files } = await withRows(5000);
+  try {
+    const before = await varve.query('SELECT * FROM target');
+    await varve.query("SET CLUSTER SETTING jobs.debug.pausepoints = 'import.afterCheckpoint'");
+    assert.ok((await codeOf(varve.query(importText(files)))) !== undefined);
+    await varve.query("SET CLUSTER SETTING jobs.debug.pausepoints = ''");
+    const { rows } = await varve.query("SELECT job_id FROM [SHOW JOBS] WHERE job_type = 'IMPORT'");
+    const job = varve.job(Number(rows[0]?.['job_id']));
+    await varve.query(`CANCEL JOB ${job.id}`);
+    await job.wait().catch(() => undefined);
+    assert.equal((await varve.query('SELECT * FROM target')).rows, before.rows);
+    assert.equal((await varve.query('SELECT id FROM target@target_s_idx')).rows, [{ id: -1 }]);
+    assert.equal((await varve.query("SELECT * FROM system.protected_ts_records WHERE meta_type = 'imports'")).rows, []);
+  } finally {
+    await varve.close();
+  }
+});
+
+test('rows that do not fit fail by name, and nothing of the file stays', async () => {
+  const { varve, files } = await withRows(3);
+  try {
+    assert.is(await codeOf(varve.query(importText(files, "nullif = 'NULL', delimiter = ';'"))), '22P04');
+    assert.is(await codeOf(varve.query(importText(files))), undefined);
+    assert.is(await codeOf(varve.query(importText("'mem://csv/none.csv'"))), '58P01');
+    assert.is(await codeOf(varve.query("IMPORT TABLE t FROM PGDUMP 'mem://x'")), '0A000');
+    assert.is(await codeOf(varve.query("EXPORT INTO PARQUET 'mem://x' FROM TABLE source")), '0A000');
+    assert.is(await codeOf(varve.query("EXPORT INTO CSV 'mem://x' FROM TABLE source")), '22004');
+    await same(varve);
+    await varve.query('DELETE FROM target WHERE id >= 0');
+    const limited = await varve.query(importText(files, "nullif = 'NULL', skip = '1', row_limit = '2'"));
+    assert.equal(Number(limited.rows[0]?.['rows']), 2);
+  } finally {
+    await varve.close();
+  }
+});
+
+test.run();
