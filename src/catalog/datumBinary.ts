@@ -18,10 +18,10 @@ import { asBytes, type Bytes, utf8Decode, utf8Encode } from '../base/bytes.ts';
 import { StatementError } from '../base/errors.ts';
 import { SqlState } from '../base/sqlState.ts';
 
-import { isInfinite } from './datetime.ts';
+import { DATE_DAY_END, isInfinite, TIMESTAMP_DAY_END, TIMESTAMP_DAY_MIN } from './datetime.ts';
 import { canonicalInt, type Datum, TimeTz } from './datum.ts';
 import { Decimal, powerOfTen } from './decimal.ts';
-import { Interval } from './interval.ts';
+import { Interval, MICROS_PER_DAY } from './interval.ts';
 import { Json, parseJson } from './json.ts';
 import { type ColumnType, elementOf, familyName } from './type.ts';
 
@@ -31,6 +31,10 @@ export type BinaryDecode = (bytes: Bytes) => Datum;
 /** Days from 1970-01-01 to 2000-01-01. */
 const EPOCH_DAYS = 10_957;
 const EPOCH_MICROS = BigInt(EPOCH_DAYS) * 86_400_000_000n;
+const TIMESTAMP_MIN = BigInt(TIMESTAMP_DAY_MIN) * BigInt(MICROS_PER_DAY);
+const TIMESTAMP_END = BigInt(TIMESTAMP_DAY_END) * BigInt(MICROS_PER_DAY);
+/** As the text form has it. */
+const ZONE_SECONDS_MAX = 18 * 3600;
 const INT4_MAX = 2 ** 31 - 1;
 const INT8_MAX = 2n ** 63n - 1n;
 
@@ -178,6 +182,16 @@ function encodeNumeric(value: Decimal): Bytes {
   return join(numericHeader(groups.length, weight, coefficient < 0n ? NUMERIC_NEGATIVE : 0, scale), ...groups.map(int2));
 }
 
+function outOfRange(what: string): StatementError {
+  return new StatementError(SqlState.DatetimeFieldOverflow, `${what} out of range`);
+}
+
+/** Microseconds since midnight; 24:00 is the last. 22008. */
+function timeOfDay(micros: bigint): number {
+  if (micros < 0n || micros > BigInt(MICROS_PER_DAY)) throw outOfRange('time');
+  return Number(micros);
+}
+
 /** Reads what a client sent. Also for JSON's binary form, which has no version byte. */
 export function binaryDecoder(type: ColumnType): BinaryDecode {
   const decode = rawDecoder(type);
@@ -269,19 +283,29 @@ function rawDecoder(type: ColumnType): RawDecode {
       return (r) => {
         const days = r.int4();
         if (days === INT4_MAX) return Number.POSITIVE_INFINITY;
-        return days === -INT4_MAX - 1 ? Number.NEGATIVE_INFINITY : days + EPOCH_DAYS;
+        if (days === -INT4_MAX - 1) return Number.NEGATIVE_INFINITY;
+        if (days + EPOCH_DAYS < TIMESTAMP_DAY_MIN || days + EPOCH_DAYS >= DATE_DAY_END) throw outOfRange('date');
+        return days + EPOCH_DAYS;
       };
     case 'timestamp':
     case 'timestamptz':
       return (r) => {
         const micros = r.int8();
         if (micros === INT8_MAX) return Number.POSITIVE_INFINITY;
-        return micros === -INT8_MAX - 1n ? Number.NEGATIVE_INFINITY : canonicalInt(micros + EPOCH_MICROS);
+        if (micros === -INT8_MAX - 1n) return Number.NEGATIVE_INFINITY;
+        const since1970 = micros + EPOCH_MICROS;
+        if (since1970 < TIMESTAMP_MIN || since1970 >= TIMESTAMP_END) throw outOfRange('timestamp');
+        return canonicalInt(since1970);
       };
     case 'time':
-      return (r) => Number(r.int8());
+      return (r) => timeOfDay(r.int8());
     case 'timetz':
-      return (r) => new TimeTz(Number(r.int8()), 0 - r.int4());
+      return (r) => {
+        const micros = timeOfDay(r.int8());
+        const offsetSeconds = 0 - r.int4();
+        if (Math.abs(offsetSeconds) > ZONE_SECONDS_MAX) throw outOfRange('time zone displacement');
+        return new TimeTz(micros, offsetSeconds);
+      };
     case 'interval':
       return (r) => {
         const micros = r.int8();

@@ -24,10 +24,8 @@ import type { TLSSocket } from 'node:tls';
 
 import { StateError, StatementError, VarveError } from '../../base/errors.ts';
 import { SqlState } from '../../base/sqlState.ts';
-import type { Datum } from '../../catalog/datum.ts';
 import type { TextContext } from '../../catalog/datumText.ts';
 import { type ColumnType, typeOfOid } from '../../catalog/type.ts';
-import { keptRows } from '../../sql/exec/keptRows.ts';
 import type { PortalResult, Session, SessionOptions } from '../../sql/exec/session.ts';
 import type { Notice, ResultColumn, StatementResult } from '../../sql/exec/statement.ts';
 import { userTypeOfOid } from '../../sql/exec/oidNames.ts';
@@ -37,9 +35,10 @@ import { CopyStream } from './copyStream.ts';
 import { type FrontendMessage, MESSAGE_BYTES_MAX, MessageReader, type WireFormat } from './frontendMessages.ts';
 import type { LoginChannel } from './login.ts';
 import { reportOf } from './reports.ts';
+import { FLUSH_BYTES, ResultRows } from './resultRows.ts';
 import { startupSession } from './startup.ts';
 import { clientCertificate } from './tls.ts';
-import { decodeParameter, rowDescriptionOf, formatAt, type RowEncoder, rowEncoder } from './wireValues.ts';
+import { decodeParameter, rowDescriptionOf, formatAt } from './wireValues.ts';
 
 /** What a connection asks of the server it belongs to. */
 export interface ConnectionHost {
@@ -54,8 +53,6 @@ export interface ConnectionHost {
   unregister(connection: Connection): void;
 }
 
-/** Answers are flushed at this size even when the client has not asked. */
-const FLUSH_BYTES = 64 * 1024;
 /** What a client may send ahead of the message that is being handled; beyond it the socket is not read. */
 const AHEAD_BYTES_MAX = 1024 * 1024;
 /** A message of a client that has not logged in: no password is longer, and nobody unknown fills the memory. */
@@ -97,14 +94,14 @@ export class Connection {
   /** Results on their way to the client, in order, while the statements after them run. */
   #written: Promise<unknown> = Promise.resolve();
   #context: { readonly catalogVersion: number | undefined; readonly version: number; readonly text: TextContext } | undefined;
-  /** Encoders of results in text, while the text context is the same. */
-  readonly #encoders = new WeakMap<readonly ResultColumn[], { readonly context: TextContext; readonly encode: RowEncoder }>();
+  readonly #rows: ResultRows;
   /** Wakes who waits for a message. */
   #arrived: (() => void) | undefined;
 
   constructor(socket: Socket, host: ConnectionHost) {
     this.#socket = socket;
     this.#host = host;
+    this.#rows = this.#resultRows();
     this.#listen(socket);
   }
 
@@ -345,6 +342,7 @@ export class Connection {
       try {
         await session.execute(sql, {
           signal: this.#abort.signal,
+          stream: this.#rows.stream(NO_FORMATS, false),
           onResult: (result) => {
             count++;
             this.#written = this.#written.then(() => this.#result(result));
@@ -362,11 +360,11 @@ export class Connection {
     this.#ready();
   }
 
-  #result({ columns, rows, tag, notices }: StatementResult): Promise<void> | undefined {
+  #result({ columns, rows, isStreamed, tag, notices }: StatementResult): Promise<void> | undefined {
     this.#notices(notices);
-    if (columns) {
+    if (columns && !isStreamed) {
       this.#writer.ready(rowDescriptionOf(columns, NO_FORMATS));
-      const written = this.#rows(columns, rows, NO_FORMATS);
+      const written = this.#rows.write(columns, rows, NO_FORMATS);
       if (written) return written.then(() => this.#writer.commandComplete(tag));
     }
     this.#writer.commandComplete(tag);
@@ -377,48 +375,25 @@ export class Connection {
     if (this.#abort.signal.aborted) this.#abort = new AbortController();
   }
 
-  /** Writes rows; gives a promise when the client has to take some before the others are written. */
-  #rows(columns: readonly ResultColumn[], rows: readonly Datum[][], formats: readonly WireFormat[]): Promise<void> | undefined {
-    if (rows.length === 0) return undefined;
-    const encode = this.#encoderOf(columns, formats);
-    for (let i = 0; i < rows.length; i++) {
-      this.#writer.dataRow(encode(rows[i] as Datum[]));
-      if (this.#writer.length >= FLUSH_BYTES) return this.#moreRows(rows, i + 1, encode);
-    }
-    return undefined;
-  }
-
-  #encoderOf(columns: readonly ResultColumn[], formats: readonly WireFormat[]): RowEncoder {
-    const context = this.#wireContext();
-    if (formats.length > 0) return rowEncoder(columns, formats, context);
-    let known = this.#encoders.get(columns);
-    if (known?.context !== context) {
-      known = { context, encode: rowEncoder(columns, formats, context) };
-      this.#encoders.set(columns, known);
-    }
-    return known.encode;
-  }
-
-  /** Goes on writing rows at a place, as fast as the client takes them; until then all of them count as held. */
-  async #moreRows(rows: readonly Datum[][], from: number, encode: RowEncoder): Promise<void> {
-    const waiting = keptRows({ context: this.#requireSession() }, 'results', true);
-    waiting.add(rows);
-    try {
-      await this.#flush();
-      for (let i = from; i < rows.length && !this.#isEnded; i++) {
-        this.#writer.dataRow(encode(rows[i] as Datum[]));
-        if (this.#writer.length >= FLUSH_BYTES) await this.#flush();
-      }
-    } finally {
-      waiting.release();
-    }
-  }
-
   #notices(notices: readonly Notice[]): void {
     for (const notice of notices) {
       const severity = notice.severity === 'WARNING' ? 'WARNING' : 'NOTICE';
       this.#writer.noticeResponse({ severity, code: notice.code, message: notice.message, detail: notice.detail, hint: notice.hint });
     }
+  }
+
+  #resultRows(): ResultRows {
+    const connection = this;
+    return new ResultRows({
+      writer: this.#writer,
+      get isEnded() {
+        return connection.#isEnded;
+      },
+      engine: () => this.#requireSession().engine,
+      textContext: () => this.#wireContext(),
+      flush: () => this.#flush(),
+      settled: () => this.#written,
+    });
   }
 
   // ---- COPY -----------------------------------------------------------------------------------
@@ -500,7 +475,7 @@ export class Connection {
         const { columns, parameterTypes } =
           message.what === 'statement' ? session.preparedStatement(message.name) : session.portal(message.name).prepared;
         if (message.what === 'statement') writer.parameterDescription(parameterTypes.map((type) => type.oid));
-        const formats = message.what === 'portal' ? (this.#portalFormats.get(message.name) ?? NO_FORMATS) : NO_FORMATS;
+        const formats = message.what === 'portal' ? this.#formatsOf(message.name) : NO_FORMATS;
         if (columns) writer.ready(rowDescriptionOf(columns, formats));
         else writer.noData();
         return undefined;
@@ -513,7 +488,7 @@ export class Connection {
         const result = session.executePortalNow(message.portal, message.maxRows, signal, moreFollows);
         if (result) return this.#portalResult(message.portal, columns, result);
         return session
-          .executePortal(message.portal, message.maxRows, signal, moreFollows)
+          .executePortal(message.portal, message.maxRows, signal, moreFollows, this.#rows.stream(this.#formatsOf(message.portal), true))
           .then((waited) => this.#portalResult(message.portal, columns, waited));
       }
       case 'close':
@@ -556,9 +531,13 @@ export class Connection {
     this.#writer.bindComplete();
   }
 
+  #formatsOf(portal: string): readonly WireFormat[] {
+    return this.#portalFormats.get(portal) ?? NO_FORMATS;
+  }
+
   #portalResult(portal: string, columns: readonly ResultColumn[] | undefined, result: PortalResult): Promise<void> | undefined {
     this.#notices(result.notices);
-    const written = columns && this.#rows(columns, result.rows, this.#portalFormats.get(portal) ?? NO_FORMATS);
+    const written = columns && this.#rows.write(columns, result.rows, this.#formatsOf(portal));
     if (written) return written.then(() => this.#complete(result));
     this.#complete(result);
     return undefined;

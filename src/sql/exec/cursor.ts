@@ -15,6 +15,7 @@ import { compilePlan, runPlan } from './executor.ts';
 import { planEnvironment } from './planEnvironment.ts';
 import { keptRows } from './keptRows.ts';
 import { type Batches, collect } from './run.ts';
+import { pullThrough, type RowStream } from './rowStream.ts';
 import type { Notice, ResultColumn, StatementResult } from './statement.ts';
 import type { CachedPlan, CachedStatement, StatementCache } from './statementCache.ts';
 import { insertTag, statementName } from './tags.ts';
@@ -32,13 +33,23 @@ export interface Cursor {
   affected(): number | undefined;
 }
 
-/** Runs a cursor to its end. Its rows count as results while they come; 53200 when there is no room for them. */
-export async function drain(cursor: Cursor, context: RunContext): Promise<StatementResult> {
+/**
+ * Runs a cursor to its end. Its rows count as results while they come; 53200 when there is no room for
+ * them. With a stream, those of a large result go there instead.
+ */
+export async function drain(cursor: Cursor, context: RunContext, stream?: RowStream): Promise<StatementResult> {
+  const { columns, notices } = cursor;
   const kept = keptRows({ context }, 'results');
   try {
+    if (stream && columns) {
+      // Written by a WITH query, say: then the commit may fail, and the statement run again.
+      const mayBegin = () => !context.transaction.isImplicit || !context.transaction.hasWrites;
+      const { rows, rowCount } = await pullThrough(cursor.batches, columns, stream, mayBegin, kept);
+      return { tag: cursor.tag(rowCount), columns, rows, isStreamed: stream.hasBegun, rowCount, notices };
+    }
     const rows = await collect(cursor.batches, kept);
     const rowCount = cursor.affected() ?? rows.length;
-    return { tag: cursor.tag(rowCount), columns: cursor.columns, rows, rowCount, notices: cursor.notices };
+    return { tag: cursor.tag(rowCount), columns, rows, rowCount, notices };
   } finally {
     kept.release();
   }

@@ -7,6 +7,7 @@ import type { Datum } from '../../catalog/datum.ts';
 import type { ColumnType } from '../../catalog/type.ts';
 import type { RunContext } from './context.ts';
 import type { Cursor } from './cursor.ts';
+import type { RowStream } from './rowStream.ts';
 import type { Notice, PreparedInfo, ResultColumn, StatementResult } from './statement.ts';
 import type { CachedStatement } from './statementCache.ts';
 
@@ -17,6 +18,8 @@ export interface ExecuteOptions {
   /** The columns that the client was told of; 0A000 when the statement has others by now. */
   readonly columns?: readonly ResultColumn[] | undefined;
   readonly signal?: AbortSignal;
+  /** Takes the rows of a large result, which then holds none. */
+  readonly stream?: RowStream | undefined;
   /** Called with each result in order, as soon as it may be given: those before an error too. */
   readonly onResult?: (result: StatementResult) => void;
 }
@@ -35,6 +38,7 @@ export interface Portal {
 
 export interface PortalResult {
   readonly rows: Datum[][];
+  readonly isStreamed?: boolean | undefined;
   /** True when there may be more rows; then there is no tag yet. */
   readonly suspended: boolean;
   /** Undefined while suspended, and for an empty statement. */

@@ -28,6 +28,7 @@ import { nameSchema } from './errorSchema.ts';
 import { nameLockedRow } from './lockedRow.ts';
 import { dropPortal, type ExecuteOptions, type OpenPortal, type Portal, type PortalResult, requireColumns } from './portal.ts';
 import { isConflict, resultBytes } from './runAgain.ts';
+import type { RowStream } from './rowStream.ts';
 import type { EngineServices, SessionState, StatementResult } from './statement.ts';
 import type { CachedStatement, StatementCache } from './statementCache.ts';
 import { StatementsNow } from './statementsNow.ts';
@@ -41,6 +42,9 @@ const ATTEMPTS_MAX = 50;
 
 /** Statements that read no data: SET TRANSACTION may still follow them. */
 const SETTINGS: ReadonlySet<string> = new Set(['setTransaction', 'setVariable', 'resetVariable', 'showVariable', 'use']);
+
+/** A query that locks nothing: it meets no conflict that running it again would mend. */
+const isStreamable = ({ ast }: CachedStatement): boolean => ast.kind === 'select' && ast.locking.length === 0;
 
 export class Session extends StatementsNow implements SessionState {
   readonly #onClose: () => void;
@@ -64,7 +68,7 @@ export class Session extends StatementsNow implements SessionState {
     return this.inTurn(() => this.#execute(sql, options));
   }
 
-  async #execute(sql: string, options: ExecuteOptions): Promise<StatementResult[]> {
+  async #execute(sql: string, asked: ExecuteOptions): Promise<StatementResult[]> {
     if (this.transaction?.isImplicit) await this.#endPortalBatch();
     let statements: readonly CachedStatement[];
     try {
@@ -73,6 +77,8 @@ export class Session extends StatementsNow implements SessionState {
       this.failTransaction(error);
       throw error;
     }
+    // What is one transaction with other statements may have to run again with them.
+    const options = statements.length > 1 ? { ...asked, stream: undefined } : asked;
     const given: StatementResult[] = [];
     const give = (results: readonly StatementResult[]): void => {
       for (const result of results) {
@@ -150,7 +156,7 @@ export class Session extends StatementsNow implements SessionState {
         return at;
       } catch (error) {
         this.#rollbackImplicit();
-        if (isConflict(error) && isRetriable && attempt < ATTEMPTS_MAX && !this.abort.signal.aborted) {
+        if (isConflict(error) && isRetriable && !options.stream?.hasBegun && attempt < ATTEMPTS_MAX && !this.abort.signal.aborted) {
           if (this.transaction) this.abandonTransaction();
           await this.engine.kv.backoff(attempt, this.abort.signal);
           continue;
@@ -191,7 +197,7 @@ export class Session extends StatementsNow implements SessionState {
           if (!SETTINGS.has(statement.ast.kind)) this.transaction?.finishStatement();
           return result;
         } catch (error) {
-          const mayRetry = isConflict(error) && isPlannable(statement.ast) && attempt < ATTEMPTS_MAX;
+          const mayRetry = isConflict(error) && isPlannable(statement.ast) && attempt < ATTEMPTS_MAX && !options.stream?.hasBegun;
           if (!mayRetry || this.abort.signal.aborted || !this.transaction?.restartStatement()) throw error;
         }
         await this.engine.kv.backoff(attempt, this.abort.signal);
@@ -214,7 +220,7 @@ export class Session extends StatementsNow implements SessionState {
       const opened = openStatement(statement, context, this.openOptions(types));
       const cursor = opened instanceof Promise ? await opened : opened;
       if (isPlannable(statement.ast)) requireColumns(options.columns, cursor.columns);
-      return await drain(cursor, context);
+      return await drain(cursor, context, isStreamable(statement) ? options.stream : undefined);
     } catch (error) {
       throw nameSchema(nameLockedRow(error, context.knownSnapshot), context.knownSnapshot);
     }
@@ -329,7 +335,7 @@ export class Session extends StatementsNow implements SessionState {
    * batch ran before with it. A portal that is not done keeps it open in any case. A statement that
    * must run alone commits what stands before it, and one that waits for a schema change commits with it.
    */
-  executePortal(name: string, rowsMax = 0, signal?: AbortSignal, moreFollows = false): Promise<PortalResult> {
+  executePortal(name: string, rowsMax = 0, signal?: AbortSignal, moreFollows = false, stream?: RowStream): Promise<PortalResult> {
     return this.inTurn(async () => {
       const portal = this.#portals.get(name);
       if (!portal) throw new StatementError(SqlState.InvalidCursorName, `unknown portal "${name}"`);
@@ -339,7 +345,7 @@ export class Session extends StatementsNow implements SessionState {
       try {
         if (portal.isDone) return { rows: [], suspended: false, tag: portal.cursor?.tag(0) ?? 'SELECT 0', notices: [] };
         if (!portal.cursor && this.transaction?.isImplicit && this.#runsAlone(statement)) await this.#commitImplicit();
-        if (!portal.cursor && rowsMax === 0) return await this.#runWholePortal(portal, statement, moreFollows);
+        if (!portal.cursor && rowsMax === 0) return await this.#runWholePortal(portal, statement, moreFollows, stream);
         return await this.#runPortalPiece(portal, statement, rowsMax, moreFollows);
       } catch (error) {
         this.#rollbackImplicit();
@@ -362,9 +368,14 @@ export class Session extends StatementsNow implements SessionState {
     return { rows: result.rows, suspended: false, tag: result.tag, notices: result.notices };
   }
 
-  async #runWholePortal(portal: OpenPortal, statement: CachedStatement, moreFollows: boolean): Promise<PortalResult> {
+  async #runWholePortal(
+    portal: OpenPortal,
+    statement: CachedStatement,
+    moreFollows: boolean,
+    stream: RowStream | undefined,
+  ): Promise<PortalResult> {
     const { parameterTypes, columns } = portal.prepared;
-    const options: ExecuteOptions = { placeholders: portal.values, placeholderTypes: parameterTypes, columns };
+    const options: ExecuteOptions = { placeholders: portal.values, placeholderTypes: parameterTypes, columns, stream };
     let result: StatementResult | undefined;
     if (this.transaction || (moreFollows && !this.#runsAlone(statement))) {
       result = await this.#runInPortalBatch(statement, options);
@@ -375,7 +386,7 @@ export class Session extends StatementsNow implements SessionState {
       });
     }
     portal.isDone = true;
-    return { rows: result?.rows ?? [], suspended: false, tag: result?.tag, notices: result?.notices ?? [] };
+    return { rows: result?.rows ?? [], isStreamed: result?.isStreamed, suspended: false, tag: result?.tag, notices: result?.notices ?? [] };
   }
 
   /** Runs a portal's statement in the transaction of its batch; one that begins it may begin again after a conflict. */
@@ -385,7 +396,8 @@ export class Session extends StatementsNow implements SessionState {
       try {
         return await this.#runInTransaction(statement, options);
       } catch (error) {
-        if (!isRetriable || !isConflict(error) || attempt >= ATTEMPTS_MAX || this.abort.signal.aborted) throw error;
+        if (!isRetriable || options.stream?.hasBegun || !isConflict(error) || attempt >= ATTEMPTS_MAX || this.abort.signal.aborted)
+          throw error;
         this.#rollbackImplicit();
       }
       await this.engine.kv.backoff(attempt, this.abort.signal);

@@ -53,6 +53,8 @@ export interface StatementResult {
   /** Present when the statement returns rows, also when there are none. */
   readonly columns?: readonly ResultColumn[];
   readonly rows: Datum[][];
+  /** The rows, and what they are, have gone to the statement's RowStream. */
+  readonly isStreamed?: boolean;
   /** Rows returned or affected; undefined for statements that count none. */
   readonly rowCount?: number;
   readonly notices: readonly Notice[];
