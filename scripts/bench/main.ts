@@ -19,6 +19,7 @@ import { cases as kvCases } from './kv.ts';
 import { cases as memoryCases } from './memory.ts';
 import { cases as mvccCases } from './mvcc.ts';
 import { cases as pausesCases } from './pauses.ts';
+import { cases as planningCases } from './planning.ts';
 import { cases as schemaChangeCases } from './schemaChange.ts';
 import { cases as systemCases } from './system.ts';
 import { cases as wireCases } from './wire.ts';
@@ -30,6 +31,7 @@ const CASES: readonly BenchCase[] = [
   ...contentionCases,
   ...wireCases,
   ...embeddedCases,
+  ...planningCases,
   ...backupFileCases,
   ...systemCases,
   ...forksCases,
