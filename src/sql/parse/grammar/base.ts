@@ -23,7 +23,7 @@ import { parseTypeName } from './types.ts';
 
 /** Pseudo-terminals: what a recorded grammar shows for the parts that plain code parses. */
 export const holes = [
-  'Expression', 'Query', 'Statement', 'Name', 'ObjectName', 'TablePattern', 'IndexName', 'TypeName', 'RoleName', 'OptionName', 'AnyLabel', 'SignedInteger',
+  'Expression', 'Query', 'Statement', 'Name', 'ObjectName', 'TablePattern', 'IndexName', 'TypeName', 'RoleName', 'OptionName', 'AnyLabel', 'SignedInteger', 'Refused',
 ] as const; // biome-ignore format: one line
 export type Hole = (typeof holes)[number];
 
@@ -275,9 +275,9 @@ export abstract class FamilyParser {
     );
   }
 
-  /** 0A000 at the place; while recording, nothing. */
+  /** 0A000 at the place; a recorded grammar shows `Refused`. */
   protected refuse(what: string, hint?: string): void {
-    if (this.recorder === undefined) throw this.c.unimplemented(what, this.c.peek(-1), hint);
+    if (!this.hole('Refused')) throw this.c.unimplemented(what, this.c.peek(-1), hint);
   }
 }
 
