@@ -5,12 +5,14 @@
  *   │ count: 10
  *   │
  *   └── • scan
+ *         estimated row count: 400
  *         table: t@t_pkey
- *         spans: [/1 - /5]
+ *         spans: [a >= 1]
  */
 import { indexById } from '../../catalog/descriptor.ts';
 import { formatExpr } from '../expr/formatExpr.ts';
 import type { TypedExpr } from '../expr/typedExpr.ts';
+import { knownEstimate } from './estimate.ts';
 import {
   inputsOf,
   type JoinNode,
@@ -66,6 +68,14 @@ function print(line: Line): string[] {
   return lines;
 }
 
+/** Shown where rows come from or get fewer; elsewhere they are the input's. */
+const ESTIMATED: ReadonlySet<PlanNode['kind']> = new Set(['scan', 'filter', 'join', 'lookupJoin', 'aggregate', 'setOperation']);
+
+function estimateOf(node: PlanNode): string[] {
+  const rows = ESTIMATED.has(node.kind) ? knownEstimate(node) : undefined;
+  return rows === undefined ? [] : [`estimated row count: ${rows.toLocaleString('en-US')}`];
+}
+
 const JOIN_SUFFIXES: Readonly<Record<JoinNode['type'], string>> = Object.freeze({
   inner: '',
   left: ' (left outer)',
@@ -79,7 +89,7 @@ function describeNode(node: PlanNode, annotate: Annotate): Line {
   const children = inputsOf(node).map((input) => describeNode(input, annotate));
   const line = (title: string, ...attributes: (string | undefined)[]): Line => ({
     title,
-    attributes: [...annotate(node), ...attributes.filter((attribute) => attribute !== undefined)],
+    attributes: [...annotate(node), ...estimateOf(node), ...attributes.filter((attribute) => attribute !== undefined)],
     children,
   });
   const over = (input: PlanNode) => (expr: TypedExpr) => formatExpr(expr, (index) => input.columns[index]?.name ?? `@${index + 1}`);

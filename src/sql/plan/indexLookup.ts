@@ -15,6 +15,7 @@ import { allIndexes, columnById } from '../../catalog/descriptor.ts';
 import { Type } from '../../catalog/type.ts';
 import type { TypedExpr } from '../expr/typedExpr.ts';
 import { conjunctsOf } from '../expr/walk.ts';
+import { estimate, TABLE_ROWS } from './estimate.ts';
 import { conjunction, filterOf } from './filterPushdown.ts';
 import { moveColumns } from './moveExpr.ts';
 import {
@@ -33,7 +34,6 @@ import {
 import { type Fact, factsOf } from './spanFacts.ts';
 import { indexColumnIds } from './tableShape.ts';
 
-const TABLE_ROWS = 10_000;
 /** Left rows of a lookup join, guessed: an equality on a column that is not unique leaves as many. */
 const LOOKUP_JOIN_ROWS_MAX = 500;
 /** And counted: a plan may be kept while its tables grow, so not too many. */
@@ -294,44 +294,6 @@ function countOf(fact: Fact): number {
     (count, alternative) => count + (alternative.kind === 'elements' ? 10 : 1),
     0,
   );
-}
-
-// ---- estimates --------------------------------------------------------------------------------
-
-/** A guess at the number of rows, from the shape of the plan and the size of its tables. */
-function estimate(node: PlanNode, tableRows: (scan: ScanNode) => number = () => TABLE_ROWS): number {
-  const of = (input: PlanNode): number => estimate(input, tableRows);
-  switch (node.kind) {
-    case 'values':
-      return node.rows.length;
-    case 'scan': {
-      const { constraint, index } = node;
-      if (!constraint) return tableRows(node);
-      const alternatives = constraint.prefix.reduce((count, list) => count * Math.max(1, list.length), 1);
-      if (index.unique && constraint.prefix.length === index.columnIds.length) return alternatives;
-      const ranged = constraint.ranges
-        ? Math.min(1, constraint.ranges.length / 9)
-        : (constraint.low ? 1 / 3 : 1) * (constraint.high ? 1 / 3 : 1);
-      return (tableRows(node) / 20 ** constraint.prefix.length) * ranged * alternatives;
-    }
-    case 'filter':
-      return Math.max(1, of(node.input) / 3);
-    case 'aggregate':
-      return node.isScalar ? 1 : Math.max(1, of(node.input) / 10);
-    case 'limit':
-      return node.limit?.kind === 'const' && typeof node.limit.value === 'number'
-        ? Math.min(node.limit.value, of(node.input))
-        : of(node.input);
-    case 'join':
-      if (node.type === 'semi' || node.type === 'anti') return Math.max(1, of(node.left) / 2);
-      return Math.max(of(node.left), of(node.right));
-    case 'setOperation':
-      return of(node.left) + of(node.right);
-    default: {
-      const [input] = inputsOf(node);
-      return input ? of(input) : TABLE_ROWS / 10;
-    }
-  }
 }
 
 // ---- lookup joins -----------------------------------------------------------------------------
