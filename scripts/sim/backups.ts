@@ -18,7 +18,7 @@ import { canonical, NOW, type TableModel } from './model.ts';
 import { BANK_MONEY, DATABASES } from './schema.ts';
 import { timeSql, valueOfDatum, wholeTableSql } from './sqlText.ts';
 import type { Zones } from './zones.ts';
-import { codeOf, SimFailure, settle, tell, turns, type World } from './world.ts';
+import { codeOf, SimFailure, settle, tell, turns, turnsWhile, type World } from './world.ts';
 
 const SESSIONS = 4;
 /** About three backups' worth. */
@@ -29,6 +29,17 @@ export interface Collection {
   readonly database: string;
   /** Undefined: the whole database. */
   readonly tables: readonly string[] | undefined;
+}
+
+/** A new full, the newest chain's next incremental, or that of some chain. */
+type LayerKind = 'new' | 'latest' | 'subdir';
+
+/** Of a backup that something waits for: what it is of, which, and whether it holds history; by chance where it is not said. */
+interface Beside {
+  /** Whole. */
+  readonly database?: string;
+  readonly kind?: LayerKind;
+  readonly history?: boolean;
 }
 
 /** A layer whose job succeeded. */
@@ -56,6 +67,10 @@ export class Backups {
   readonly #layers = new Map<string, Layer[]>();
   /** By the database restored into: asked for, and not yet seen to have ended. */
   readonly #asked = new Map<string, Restored>();
+  /** Collections of which the next layer is to be restored, one that is of this time or later. */
+  readonly #wanted = new Map<string, number>();
+  /** Collections whose newest chain could not go on, for its end had been collected. */
+  readonly #ended = new Set<string>();
   #restored: Restored[] = [];
   #number = 0;
   busy = 0;
@@ -82,6 +97,10 @@ export class Backups {
       world.note(
         `layer ${details.directory} of ${details.uri}: (${details.startTime}, ${details.endTime}]${details.revisionHistory ? ` history from ${details.revisionStartTime}` : ''}`,
       );
+      const wanted = this.#collections.find(({ uri }) => uri === details.uri && details.endTime >= (this.#wanted.get(uri) ?? Infinity));
+      if (!wanted) return;
+      this.#wanted.delete(details.uri);
+      this.#restoreTo(wanted, full, details.endTime);
     });
   }
 
@@ -103,30 +122,19 @@ export class Backups {
 
   // ---- backup -----------------------------------------------------------------------------------
 
-  backup(dice: Dice, isBeside = false, ofDatabase?: string): void {
-    const collection =
-      this.#collections.find((one) => one.tables === undefined && one.database === ofDatabase) ??
-      (dice.percent(15) ? this.#newTableCollection(dice) : dice.maybe(this.#collections));
+  backup(dice: Dice, beside?: Beside): void {
+    const collection = beside?.database === undefined ? this.#someCollection(dice) : this.#collectionOf(beside.database);
     if (!collection) return;
     const { uri, database, tables } = collection;
     const fulls = this.#fullsOf(uri);
-    const kind =
-      fulls.length === 0
-        ? 'new'
-        : isBeside
-          ? 'latest'
-          : dice.weighted([
-              [25, 'new'],
-              [60, 'latest'],
-              [15, 'subdir'],
-            ] as const);
-    const history = dice.percent(60);
+    const kind = beside?.kind ?? this.#someKind(dice, uri, fulls.length > 0, beside !== undefined);
+    const history = beside?.history ?? dice.percent(60);
     const now = this.#world.now;
-    const asOf = !isBeside && dice.percent(25) ? Math.max(1, now - dice.between(0, dice.pick([10, 1_000_000, 100_000_000]))) : undefined;
+    const asOf = !beside && dice.percent(25) ? Math.max(1, now - dice.between(0, dice.pick([10, 1_000_000, 100_000_000]))) : undefined;
     const targets = tables ? `TABLE ${tables.join(', ')}` : `DATABASE ${database}`;
     const into =
       kind === 'new' ? `INTO '${uri}'` : kind === 'latest' ? `INTO LATEST IN '${uri}'` : `INTO '${dice.maybe(fulls)}' IN '${uri}'`;
-    const options = [...(history ? ['revision_history'] : []), ...(dice.percent(40) ? ['detached'] : [])];
+    const options = [...(history ? ['revision_history'] : []), ...(!beside && dice.percent(40) ? ['detached'] : [])];
     const sql = `BACKUP ${targets} ${into}${asOf === undefined ? '' : ` AS OF SYSTEM TIME ${timeSql(asOf)}`}${options.length ? ` WITH ${options.join(', ')}` : ''}`;
     this.#world.count(
       `backup ${kind === 'new' ? 'full' : 'incremental'}${history ? ' with revision_history' : ''}${asOf === undefined ? '' : ' as of system time'}`,
@@ -136,17 +144,37 @@ export class Backups {
       const code = codeOf(error);
       this.#world.count(`backup: ${code}`);
       if (code === '72000') {
+        if (kind === 'latest') this.#ended.add(uri);
         const to = this.#world.now;
         this.#world.judgeLater(() => this.#zones.checkRefusal(error, sql, from, to));
       } else if (!this.#isExpected(code, BACKUP_CODES, from)) this.#world.fail('unexpected error', `${sql}\n    ${tell(error)}`, error);
     });
   }
 
+  #collectionOf(ofDatabase: string): Collection | undefined {
+    return this.#collections.find(({ database, tables }) => tables === undefined && database === ofDatabase);
+  }
+
+  #someCollection(dice: Dice): Collection | undefined {
+    return dice.percent(15) ? this.#newTableCollection(dice) : dice.maybe(this.#collections);
+  }
+
+  /** A full, or the place of an incremental. Where no incremental is possible any more a full comes next, as people do. */
+  #someKind(dice: Dice, uri: string, hasFull: boolean, isBeside: boolean): LayerKind {
+    if (!hasFull || this.#ended.delete(uri)) return 'new';
+    if (isBeside) return 'latest';
+    return dice.weighted<LayerKind>([
+      [25, 'new'],
+      [60, 'latest'],
+      [15, 'subdir'],
+    ]);
+  }
+
   /** Starts a backup beside something that waits; goes on when it has ended, or after a great many turns. */
-  async backUpBeside(dice: Dice, database?: string): Promise<void> {
+  async backUpBeside(dice: Dice, beside: Beside = {}): Promise<void> {
     const before = this.busy;
-    this.backup(dice, true, database);
-    for (let waited = 0; this.busy > before && waited < TURNS_BESIDE_MAX; waited += 10) await turns(10);
+    this.backup(dice, beside);
+    await turnsWhile(() => this.busy > before, TURNS_BESIDE_MAX);
     await turns(dice.between(0, 200));
   }
 
@@ -167,11 +195,17 @@ export class Backups {
 
   // ---- restore ----------------------------------------------------------------------------------
 
+  /** Restores a database's next layer once it is there. */
+  restoreNextLayer(ofDatabase: string): void {
+    const found = this.#collectionOf(ofDatabase);
+    if (found) this.#wanted.set(found.uri, this.#world.now);
+  }
+
   restore(dice: Dice): void {
     const collection = dice.maybe(this.#collections);
     const full = collection && dice.maybe(this.#fullsOf(collection.uri));
     if (!collection || full === undefined) return;
-    this.#restoreTo(dice, collection, full, this.#someTime(dice, collection, full));
+    this.#restoreTo(collection, full, this.#someTime(dice, collection, full));
   }
 
   /** A claimed time, mostly; else one near the claims. */
@@ -208,7 +242,7 @@ export class Backups {
     }));
   }
 
-  #restoreTo(dice: Dice, collection: Collection, full: string, time: number): void {
+  #restoreTo(collection: Collection, full: string, time: number): void {
     const { uri, database, tables } = collection;
     // A time that is not past cannot be asked for.
     if (time > this.#world.now) return;
@@ -221,7 +255,6 @@ export class Backups {
     const sql = tables
       ? `CREATE DATABASE ${into}; RESTORE TABLE ${database}.* ${at} WITH into_db = '${into}', skip_missing_foreign_keys, skip_missing_sequences`
       : `RESTORE DATABASE ${database} ${at} WITH new_db_name = '${into}'`;
-    void dice;
     this.#asked.set(into, { collection, full, time, into, sql });
     this.#start(sql, (error, from) => {
       if (error === undefined) {
@@ -243,7 +276,7 @@ export class Backups {
     for (const collection of this.#collections) {
       for (const full of this.#fullsOf(collection.uri)) {
         for (let i = 0; i < timesEach; i++) {
-          this.#restoreTo(dice, collection, full, this.#someTime(dice, collection, full));
+          this.#restoreTo(collection, full, this.#someTime(dice, collection, full));
           while (this.busy > 0) await settle();
           await this.#jobs.look();
           await this.compare();

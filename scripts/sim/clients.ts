@@ -24,11 +24,13 @@ import {
 } from './model.ts';
 import { operationSql, timeSql, valueOfDatum } from './sqlText.ts';
 import type { Zones } from './zones.ts';
-import { codeOf, committedWrite, readTime, SimFailure, type Stamp, tell, type World } from './world.ts';
+import { codeOf, committedWrite, readTime, SimFailure, type Stamp, tell, turnsWhile, type World } from './world.ts';
 
 /** Ids are few, so that transactions meet. */
 const ID_MAX = 24;
 const TTL_SHORTEST_MICROS = 1_000_000;
+/** A few statements' worth. */
+const TURNS_MAX = 2000;
 
 /** What concurrent transactions and constraints may answer to any statement. */
 const EXPECTED = new Set(['40001', '23505', '23503', '23502', '23514']);
@@ -86,12 +88,15 @@ export class Clients {
   readonly #world: World;
   readonly #zones: Zones;
   readonly #clients: Client[];
+  /** For what stories ask for; has no transactions. */
+  readonly #errand: Client;
   #pastReads: PastRead[] = [];
 
   constructor(world: World, zones: Zones, count: number) {
     this.#world = world;
     this.#zones = zones;
     this.#clients = Array.from({ length: count }, (_, i) => new Client(`c${i + 1}`, world.db.newSession({ nodeId: (i % 3) + 1 })));
+    this.#errand = new Client('errand', world.db.newSession());
   }
 
   /** Some idle client takes its next step. */
@@ -103,11 +108,23 @@ export class Clients {
     else this.#begin(client, dice);
   }
 
-  /** Some idle client deletes rows of a table. */
-  deleteSome(name: string, dice: Dice): void {
-    const client = dice.maybe(this.#clients.filter((one) => !one.isBusy && !one.transaction));
+  /** Deletes rows of a table, or all; returns when that is done, or after a great many turns. */
+  deleteSome(name: string, dice: Dice): Promise<void> {
+    const where = dice.percent(50) ? someRange(dice, 'id') : { column: 'id', low: 0, high: Number.MAX_SAFE_INTEGER };
+    return this.#runErrand(name, (table) => ({ kind: 'delete', table: name, keyColumns: table.primaryKey, where }));
+  }
+
+  /** Writes many rows of a table, new and old; returns when that is done, or after a great many turns. */
+  upsertMany(name: string, dice: Dice): Promise<void> {
+    return this.#runErrand(name, (table) => this.#insert(dice, 'upsert', name, table, ID_MAX / 2));
+  }
+
+  async #runErrand(name: string, operation: (table: TableModel) => Operation): Promise<void> {
+    const client = this.#errand;
     const table = this.#world.model.table(name);
-    if (client && table) this.#single(client, { kind: 'delete', table: name, keyColumns: table.primaryKey, where: someRange(dice, 'id') });
+    if (client.isBusy || !table) return;
+    this.#single(client, operation(table));
+    await turnsWhile(() => client.isBusy, TURNS_MAX);
   }
 
   /** Some client cancels its statement; one that ends a transaction is left alone. */
@@ -125,11 +142,17 @@ export class Clients {
     for (const client of this.#clients) {
       if (!client.isBusy && client.transaction) this.#rollback(client);
     }
-    return this.#clients.every((client) => !client.isBusy);
+    return this.#all().every((client) => !client.isBusy);
+  }
+
+  #all(): Client[] {
+    return [...this.#clients, this.#errand];
   }
 
   busyNames(): string[] {
-    return this.#clients.filter((client) => client.isBusy).map((client) => `${client.name}: ${client.session.activeQuery}`);
+    return this.#all()
+      .filter((client) => client.isBusy)
+      .map((client) => `${client.name}: ${client.session.activeQuery}`);
   }
 
   // ---- statements -------------------------------------------------------------------------------
@@ -418,23 +441,8 @@ export class Clients {
     ] as const);
     switch (kind) {
       case 'insert':
-      case 'upsert': {
-        const columns = table.columnsAt(NOW);
-        // Leaving a column out takes its default; ids from a sequence come with RETURNING.
-        const listed = columns.filter((column) => table.primaryKey.includes(column.key) || column.key === 'a' || dice.percent(85));
-        const ids = dice.shuffled(Array.from({ length: ID_MAX }, (_, i) => i)).slice(0, dice.between(1, 4));
-        const generatesId = kind === 'insert' && table.sequence !== undefined && dice.percent(50);
-        const rows = ids.map((id) =>
-          listed.map((column): Value => {
-            if (column.name === 'id') return generatesId ? null : id;
-            if (table.primaryKey.includes(column.key)) return dice.between(0, 2);
-            if (column.name === 'p') return dice.percent(20) ? null : dice.between(0, ID_MAX - 1);
-            if (column.type === 'STRING') return dice.percent(10) ? null : `v${dice.between(0, 999)}`;
-            return dice.percent(10) ? null : dice.between(0, 99);
-          }),
-        );
-        return { kind, table: name, columns: listed.map((column) => column.name), rows, ...(generatesId && { generatesId }) };
-      }
+      case 'upsert':
+        return this.#insert(dice, kind, name, table, dice.between(1, 4));
       case 'update':
         return {
           kind,
@@ -447,6 +455,24 @@ export class Clients {
       case 'delete':
         return { kind, table: name, keyColumns: table.primaryKey, where: someRange(dice, dice.percent(80) ? 'id' : 'a') };
     }
+  }
+
+  #insert(dice: Dice, kind: 'insert' | 'upsert', name: string, table: TableModel, rowCount: number): Operation {
+    const columns = table.columnsAt(NOW);
+    // Leaving a column out takes its default; ids from a sequence come with RETURNING.
+    const listed = columns.filter((column) => table.primaryKey.includes(column.key) || column.key === 'a' || dice.percent(85));
+    const ids = dice.shuffled(Array.from({ length: ID_MAX }, (_, i) => i)).slice(0, rowCount);
+    const generatesId = kind === 'insert' && table.sequence !== undefined && dice.percent(50);
+    const rows = ids.map((id) =>
+      listed.map((column): Value => {
+        if (column.name === 'id') return generatesId ? null : id;
+        if (table.primaryKey.includes(column.key)) return dice.between(0, 2);
+        if (column.name === 'p') return dice.percent(20) ? null : dice.between(0, ID_MAX - 1);
+        if (column.type === 'STRING') return dice.percent(10) ? null : `v${dice.between(0, 999)}`;
+        return dice.percent(10) ? null : dice.between(0, 99);
+      }),
+    );
+    return { kind, table: name, columns: listed.map((column) => column.name), rows, ...(generatesId && { generatesId }) };
   }
 
   #transfer(dice: Dice): (Operation | undefined)[] {

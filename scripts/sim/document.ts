@@ -1,15 +1,17 @@
 /**
  * `node scripts/sim/document.ts [SUMMARY]`: takes over a summary of `npm run sim` as docs/simulator.json, and writes
- * its figures into docs/simulator.md, between the two markers there. Without a file it takes the one that is in docs.
+ * its figures into docs/simulator.md, between the two markers there; without a file, those of the one that is in docs.
+ * Writes also, into docs/simulator.md and docs/advisories.md, which seeds find the known bugs (test/sim/faults.json).
  */
 import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 
+import { TEST_FAULTS } from '../../src/base/testFaults.ts';
+import { type Finders, readFinders } from './hunt.ts';
 import type { SummaryFile } from './summary.ts';
 
 const JSON_FILE = new URL('../../docs/simulator.json', import.meta.url);
-const PAGE = new URL('../../docs/simulator.md', import.meta.url);
-const BEGIN = '<!-- figures: written by scripts/sim/document.ts -->';
-const END = '<!-- end of figures -->';
+const SIMULATOR_PAGE = new URL('../../docs/simulator.md', import.meta.url);
+const ADVISORIES_PAGE = new URL('../../docs/advisories.md', import.meta.url);
 
 /** What a count is of, by its name; the first that fits. */
 const GROUPS: readonly (readonly [title: string, pattern: RegExp])[] = [
@@ -19,7 +21,7 @@ const GROUPS: readonly (readonly [title: string, pattern: RegExp])[] = [
   ['Jobs', /^(job |(pause|resume|cancel) job)/],
   ['Comparisons with the model', /compared|^gc run that/],
   ['Backups and restores', /^(backup|restore|collection)/],
-  ['Schemas and zones', /^(create|drop|add|rename|truncate|exclude|include|configure|protect|release)(?! fork)/],
+  ['Schemas and zones', /^(create|drop|add|rename|truncate|exclude|include|fill|configure|protect|release)(?! fork)/],
   ['Nodes, ranges, time, GC and forks', /^(node|no node|split|merge|move lease|clock|gc run|fork|drop fork|write in fork)/],
   ['Transactions and statements', /./],
 ];
@@ -44,17 +46,30 @@ export function figuresOf({ seedCount, stepsPerSeed, seeds, failures, counts }: 
   return text.join('\n');
 }
 
-/** The page with other figures between its markers. */
-export function withFigures(page: string, figures: string): string {
-  const from = page.indexOf(BEGIN);
-  const to = page.indexOf(END);
-  if (from < 0 || to < from) throw new Error('docs/simulator.md has lost its markers');
-  return `${page.slice(0, from + BEGIN.length)}\n\n${figures}\n\n${page.slice(to)}`;
+/** Which seed finds which bug, with the command that shows it. */
+export function seedsOf(finders: Finders): string {
+  const rows = TEST_FAULTS.map((fault) => {
+    const finder = finders[fault];
+    if (finder === undefined) return `| ${fault} | none | | |`;
+    const { seed, steps, invariant } = finder;
+    return `| ${fault} | ${seed} | ${invariant} | \`npm run sim -- --fault ${fault} --seed ${seed} --steps ${steps}\` |`;
+  });
+  return ['| Bug | Seed | What breaks | Shown by |', '|---|--:|---|---|', ...rows].join('\n');
+}
+
+/** Writes a text between the two markers of a part of a page. */
+function writePart(page: URL, part: string, text: string): void {
+  const begin = `<!-- ${part}: written by scripts/sim/document.ts -->`;
+  const before = readFileSync(page, 'utf8');
+  const from = before.indexOf(begin);
+  const to = before.indexOf(`<!-- end of ${part} -->`);
+  if (from < 0 || to < from) throw new Error(`${page.pathname} has lost its markers of ${part}`);
+  writeFileSync(page, `${before.slice(0, from + begin.length)}\n\n${text}\n\n${before.slice(to)}`);
 }
 
 if (import.meta.main) {
   const [, , file] = process.argv;
   if (file !== undefined) copyFileSync(file, JSON_FILE);
-  const summary = JSON.parse(readFileSync(JSON_FILE, 'utf8')) as SummaryFile;
-  writeFileSync(PAGE, withFigures(readFileSync(PAGE, 'utf8'), figuresOf(summary)));
+  writePart(SIMULATOR_PAGE, 'figures', figuresOf(JSON.parse(readFileSync(JSON_FILE, 'utf8')) as SummaryFile));
+  for (const page of [SIMULATOR_PAGE, ADVISORIES_PAGE]) writePart(page, 'seeds', seedsOf(readFinders()));
 }

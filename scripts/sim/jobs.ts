@@ -37,6 +37,8 @@ export class Jobs {
   chaosPercent = 0;
   /** Chance in percent that a backup is taken in the middle of a backfill. */
   besidePercent = 0;
+  /** What happens beside the next backfill, once. */
+  besideNextChange: (() => Promise<void>) | undefined;
   /** Chance in percent that a restore loses its node in the middle of its data. */
   bouncePercent = 0;
   /** Starts a backup and waits for a while: a job that stands at a pausepoint meanwhile may be in the middle of anything. */
@@ -176,6 +178,12 @@ export class Jobs {
       world.count(`back up at ${name}`);
       world.note(`job ${ctx.jobId} at ${name}: back up`);
       await this.backUp(dice);
+    }
+    if (name === 'schemachange.afterProtect' && this.besideNextChange) {
+      const beside = this.besideNextChange;
+      this.besideNextChange = undefined;
+      world.note(`job ${ctx.jobId} at ${name}: a layer`);
+      await beside();
     }
     if (/^restore\.after(First)?(Checkpoint|Ingest)$/.test(name) && dice.percent(this.bouncePercent)) {
       world.count(`bounce at ${name}`);

@@ -21,6 +21,14 @@ const EXPECTED = new Set(['40001', '42P07', '42P01', '42701', '42703', '42704', 
 const JOB_CODES = new Set(['55000', '57014', '23505', '40001']);
 const TTLS = [1, 20, 60, 600, 3600, 14_400, 90_000] as const;
 
+/** A table under a name that stands for it now. */
+export interface NamedTable {
+  readonly database: string;
+  /** With the database. */
+  readonly name: string;
+  readonly table: TableModel;
+}
+
 /** Undefined when there is nothing that it could change. */
 type Change = (dice: Dice) => Promise<void> | undefined;
 
@@ -100,7 +108,8 @@ export class Schema {
     for (const database of DATABASES) {
       await this.#run(`CREATE DATABASE ${database}`, (ts) => this.#world.model.addDatabase(database, ts));
       await this.#run(`CREATE SEQUENCE ${database}.sq START 1000`, () => {});
-      await this.#create(this.#bank(database), []);
+      // Of the first table, which restores begin with.
+      await this.#create(this.#bank(database), dice.percent(50) ? [['id'], ['a']] : []);
       const rows = Array.from({ length: BANK_ROWS }, (_, id) => [id, BANK_MONEY]);
       const sql = `INSERT INTO ${database}.bank VALUES ${rows.map(([id, a]) => `(${id}, ${a})`).join(', ')}`;
       await this.#run(sql, (ts) => {
@@ -207,13 +216,28 @@ export class Schema {
   }
 
   /** Some table that is no bank. */
-  #any(dice: Dice): { name: string; table: TableModel } | undefined {
+  #any(dice: Dice): NamedTable | undefined {
+    return dice.maybe(this.#all());
+  }
+
+  #all(): NamedTable[] {
     const { model } = this.#world;
-    const name = dice.maybe(
-      DATABASES.flatMap((database) => model.tableNamesAt(NOW, database)).filter((one) => model.table(one)?.isBank === false),
+    return DATABASES.flatMap((database) =>
+      model.tableNamesAt(NOW, database).flatMap((name) => {
+        const table = model.table(name);
+        return table?.isBank === false ? [{ database, name, table }] : [];
+      }),
     );
-    const table = name === undefined ? undefined : model.table(name);
-    return name !== undefined && table ? { name, table } : undefined;
+  }
+
+  /** Some table that is no bank and not empty. */
+  someWithRows(dice: Dice): NamedTable | undefined {
+    return dice.maybe(this.#all().filter(({ table }) => table.rows.size > 0));
+  }
+
+  /** Whether a name still stands for a table, and no other change is under way. */
+  #isFree({ name, table }: NamedTable): boolean {
+    return !this.isBusy && this.#world.catchUp() && this.#world.model.table(name) === table;
   }
 
   /** Names of the tables that refer to one, now. */
@@ -301,8 +325,15 @@ export class Schema {
 
   #createIndex(dice: Dice): Promise<void> | undefined {
     const found = this.#any(dice);
-    if (!found) return undefined;
-    const { name, table } = found;
+    return found && this.#addIndex(dice, found);
+  }
+
+  /** Creates an index, if other changes allow. */
+  async createIndexOn(dice: Dice, found: NamedTable): Promise<void> {
+    if (this.#isFree(found)) await this.#addIndex(dice, found);
+  }
+
+  #addIndex(dice: Dice, { name, table }: NamedTable): Promise<void> | undefined {
     const chosen = dice.maybe(
       table.columns.filter((one) => one.until === FOREVER && one.type === 'INT' && !table.primaryKey.includes(one.key)),
     );
@@ -328,33 +359,30 @@ export class Schema {
   #configureZone(dice: Dice): Promise<void> | undefined {
     this.#world.count('configure zone');
     const ttl = dice.percent(20) ? undefined : dice.pick(TTLS);
-    const action = ttl === undefined ? 'DISCARD' : `USING gc.ttlseconds = ${ttl}`;
     const found = dice.percent(50) ? this.#any(dice) : undefined;
-    if (found) {
-      const { name, table } = found;
-      return this.#run(`ALTER TABLE ${name} CONFIGURE ZONE ${action}`, (ts) => this.#zones.setTable(table, ts, ttl));
-    }
+    if (found) return this.#configureTable(found, ttl);
     const database = dice.pick(DATABASES);
-    return this.#run(`ALTER DATABASE ${database} CONFIGURE ZONE ${action}`, (ts) => this.#zones.setDatabase(database, ts, ttl));
+    return this.#run(`ALTER DATABASE ${database} ${zoneSql(ttl)}`, (ts) => this.#zones.setDatabase(database, ts, ttl));
   }
 
-  /**
-   * Leaves a table out of one layer and takes it back for the next; `during` runs in between, `backUp` after each.
-   * By chance alone the four would seldom come in this order.
-   */
-  async excludeForALayer(dice: Dice, backUp: (database: string) => Promise<void>, during: (table: string) => void): Promise<void> {
-    if (this.isBusy || !this.#world.catchUp()) return;
-    const found = this.#any(dice);
-    if (!found || found.table.isExcludedAt(NOW)) return;
+  #configureTable({ name, table }: NamedTable, ttl: number | undefined): Promise<void> {
+    return this.#run(`ALTER TABLE ${name} ${zoneSql(ttl)}`, (ts) => this.#zones.setTable(table, ts, ttl));
+  }
+
+  /** Gives a table a TTL, or that of its database; false when other changes do not allow it. */
+  async setTtl(found: NamedTable, seconds: number | undefined): Promise<boolean> {
+    if (!this.#isFree(found)) return false;
+    await this.#configureTable(found, seconds);
+    return true;
+  }
+
+  /** Leaves a table's rows out of backups, or takes them back in; false when other changes do not allow it. */
+  async setExcluded(found: NamedTable, isExcluded: boolean): Promise<boolean> {
+    if (!this.#isFree(found)) return false;
     const { name, table } = found;
-    const [database = ''] = name.split('.');
-    this.#world.count('exclude data for a layer');
-    await this.#run(`ALTER TABLE ${name} SET (exclude_data_from_backup = true)`, (ts) => table.setExcluded(ts, true));
-    during(name);
-    await backUp(database);
-    if (this.isBusy || !this.#world.catchUp() || this.#world.model.table(name) !== table) return;
-    await this.#run(`ALTER TABLE ${name} RESET (exclude_data_from_backup)`, (ts) => table.setExcluded(ts, false));
-    await backUp(database);
+    const action = isExcluded ? 'SET (exclude_data_from_backup = true)' : 'RESET (exclude_data_from_backup)';
+    await this.#run(`ALTER TABLE ${name} ${action}`, (ts) => table.setExcluded(ts, isExcluded));
+    return true;
   }
 
   /** Leaves a table's rows out of backups, or takes one back in. */
@@ -402,4 +430,8 @@ export class Schema {
 
 function column(name: string, type: ColumnModel['type'], value: ColumnModel['default']): ColumnModel {
   return { key: name, name, type, default: value, from: 0, until: FOREVER };
+}
+
+function zoneSql(ttl: number | undefined): string {
+  return `CONFIGURE ZONE ${ttl === undefined ? 'DISCARD' : `USING gc.ttlseconds = ${ttl}`}`;
 }

@@ -18,6 +18,7 @@ import { Jobs } from './jobs.ts';
 import { checkCatalog, checkEngine, checkProtections, checkStorage, checkTables } from './leftovers.ts';
 import { Protections } from './protections.ts';
 import { Schema } from './schema.ts';
+import { Stories } from './stories.ts';
 import { SimFailure, settle, turns, World } from './world.ts';
 import { Zones } from './zones.ts';
 
@@ -80,6 +81,7 @@ class Run {
   readonly #backups: Backups;
   readonly #protections: Protections;
   readonly #forks: Forks;
+  readonly #stories: Stories;
   readonly #checker: Session;
   readonly #acts: [weight: number, act: Act][];
 
@@ -92,6 +94,7 @@ class Run {
     this.#backups = new Backups(world, this.#jobs, this.#zones);
     this.#protections = new Protections(world, this.#zones);
     this.#forks = new Forks(world);
+    this.#stories = new Stories(world, this.#schema, this.#clients, this.#backups, this.#jobs);
     this.#checker = world.db.newSession();
     this.#acts = this.#drawActs(dice.fork('acts'));
     const { protections } = world.db.kv.gc;
@@ -113,7 +116,7 @@ class Run {
         [1, (d) => this.#clients.cancelSome(d)],
         [7, (d) => this.#schema.step(d)],
         [4, (d) => this.#backups.backup(d)],
-        [0.5, (d) => this.#excludeForALayer(d)],
+        [2, (d) => this.#stories.step(d)],
         [3, (d) => this.#backups.restore(d)],
         [3, (d) => this.#jobs.request(d)],
         [2, (d) => split(world, d)],
@@ -137,7 +140,7 @@ class Run {
     const chaos = this.#dice.fork('chaos');
     this.#jobs.chaosPercent = chaos.pick([0, 3, 10, 25]);
     this.#jobs.besidePercent = chaos.pick([0, 0, 30, 60]);
-    this.#jobs.bouncePercent = chaos.pick([0, 0, 5, 30]);
+    this.#jobs.bouncePercent = chaos.pick([0, 0, 10, 50]);
     this.#throwFailure();
   }
 
@@ -146,11 +149,6 @@ class Run {
     await dice.weighted(this.#acts)(dice);
     await turns(dice.between(0, 40));
     this.#throwFailure();
-  }
-
-  #excludeForALayer(dice: Dice): void {
-    const backUp = (database: string) => this.#backups.backUpBeside(dice, database);
-    void this.#schema.excludeForALayer(dice, backUp, (table) => this.#clients.deleteSome(table, dice));
   }
 
   /** Lets what can run do so, and compares what clients were told with the model. */
@@ -181,7 +179,7 @@ class Run {
     this.#jobs.besidePercent = 0;
     this.#jobs.bouncePercent = 0;
     startAllNodes(world);
-    const isQuiet = () => this.#jobs.active().length === 0 && this.#backups.busy === 0 && !this.#schema.isBusy;
+    const isQuiet = () => this.#jobs.active().length === 0 && this.#backups.busy === 0 && !this.#schema.isBusy && !this.#stories.isBusy;
     for (let hour = 0; ; hour++) {
       const areIdle = this.#clients.finish();
       await this.#catchUp();

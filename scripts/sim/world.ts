@@ -25,6 +25,8 @@ import { Model, ModelError } from './model.ts';
 
 export const START = '2026-11-20T12:00:00Z';
 export const NODES = 3;
+/** More than lie between a statement's end and what its client makes of it. */
+const TURNS_TO_ACKNOWLEDGE = 20;
 
 /** An invariant does not hold. Two failures of the same invariant count as the same when a trace is shortened. */
 export class SimFailure extends Error {
@@ -52,6 +54,11 @@ const attribution = new AsyncLocalStorage<Stamp>();
 /** Lets a number of turns of the microtask queue pass. */
 export async function turns(count: number): Promise<void> {
   for (let i = 0; i < count; i++) await undefined;
+}
+
+/** Waits for as long as something is under way, but for at most about so many turns. */
+export async function turnsWhile(isBusy: () => boolean, turnsMax: number): Promise<void> {
+  for (let waited = 0; isBusy() && waited < turnsMax; waited += 10) await turns(10);
 }
 
 /** Lets everything run that needs neither time nor a client to go on. */
@@ -202,7 +209,8 @@ export class World {
     try {
       return await attribution.run(stamp, work);
     } finally {
-      this.#open.delete(stamp);
+      // Whoever waits for it acknowledges its commit some turns from now, before the model may go past that.
+      void turns(TURNS_TO_ACKNOWLEDGE).then(() => this.#open.delete(stamp));
     }
   }
 

@@ -1,23 +1,24 @@
 /**
- * The simulator notices known bugs: each that is put back (docs/advisories.md) breaks an invariant in the seed that
- * is kept for it, and the same seed passes without it. A change of what the simulator does makes other traces of the
- * same seeds: `node scripts/sim/hunt.ts` looks for new ones.
+ * The simulator notices known bugs: each of the eight (docs/advisories.md), put back, breaks an invariant in some seed
+ * that passes without it. The seed kept for it is tried first. A change of what the simulator does, or of how many turns
+ * something takes, makes other traces of the same seeds; then all seeds are tried from 1 on, and the one to keep is told.
  */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 
-import { noticed, readFinders } from '../../scripts/sim/hunt.ts';
+import { hunt, noticed, readFinders, SEEDS_MAX } from '../../scripts/sim/hunt.ts';
 import { TEST_FAULTS } from '../../src/base/testFaults.ts';
 
 const test = suite('simulation of known bugs');
-const finders = readFinders();
+const kept = readFinders();
 
 for (const fault of TEST_FAULTS) {
-  const finder = finders[fault];
-  if (finder === undefined) continue;
-  const { seed, steps, invariant } = finder;
-  test(`seed ${seed} notices ${fault}`, async () => {
-    assert.is(await noticed(fault, seed, steps), invariant, 'run node scripts/sim/hunt.ts, and look at what it finds');
+  test(`some seed notices ${fault}`, async () => {
+    const known = kept[fault];
+    if (known && (await noticed(fault, known.seed, known.steps)) !== undefined) return;
+    const finder = await hunt(fault);
+    assert.ok(finder !== undefined, `none of ${SEEDS_MAX} seeds notices ${fault}`);
+    console.log(`${fault} has another seed now: ${JSON.stringify(finder)}; node scripts/sim/hunt.ts ${fault} keeps it`);
   });
 }
 
