@@ -239,7 +239,13 @@ export class Thresholds {
 
   settleAll(): void {
     // Catalog tables ask the others, so their answers are taken first.
-    const found = this.tableIds().map((tableId) => [tableId, this.lowestOf(tableId)] as const);
+    const tableIds = this.tableIds();
+    const now = this.#now();
+    const needed = this.#lowestOfData(tableIds, now);
+    const found = tableIds.map((tableId) => {
+      const state = this.#state(tableId);
+      return [tableId, isWhole(state) ? this.#of(tableId, undefined, now, needed) : lowest(state, now)] as const;
+    });
     for (const [tableId, threshold] of found) {
       // A table that is younger than that has lost nothing; one that this very commit makes may not have its zone yet.
       const { madeAt } = this.configOf(tableId);
@@ -309,7 +315,8 @@ export class Thresholds {
     if (settled > this.#highestSettled) this.#highestSettled = settled;
   }
 
-  #of(tableId: number, indexId: number | undefined, now: Timestamp): Timestamp {
+  /** `needed`: lowestOfData(), where the caller has it. */
+  #of(tableId: number, indexId: number | undefined, now: Timestamp, needed?: Timestamp): Timestamp {
     const state = this.#state(tableId);
     if (!isWhole(state)) {
       if (indexId !== undefined) return spanThreshold(state, indexId, now);
@@ -319,14 +326,18 @@ export class Thresholds {
       );
     }
     let bound = gcThreshold(now, state.config.ttlSeconds, state.oldest?.ts);
-    if (state.config.isCatalog) {
-      for (const otherId of this.tableIds()) {
-        if (otherId === tableId) continue;
-        const other = this.#state(otherId);
-        if (!other.config.isCatalog) bound = Math.min(bound, lowest(other, now)) as Timestamp;
-      }
-    }
+    if (state.config.isCatalog) bound = Math.min(bound, needed ?? this.#lowestOfData(this.tableIds(), now)) as Timestamp;
     return bound > state.settled ? bound : state.settled;
+  }
+
+  /** How far back schemas are needed: to the oldest history of any table that is not the catalog's. */
+  #lowestOfData(tableIds: readonly number[], now: Timestamp): Timestamp {
+    let needed = Number.POSITIVE_INFINITY as Timestamp;
+    for (const tableId of tableIds) {
+      const state = this.#state(tableId);
+      if (!state.config.isCatalog) needed = Math.min(needed, lowest(state, now)) as Timestamp;
+    }
+    return needed;
   }
 
   #state(tableId: number): TableState {
