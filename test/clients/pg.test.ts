@@ -212,6 +212,19 @@ test('errors name what they are about', async ({ client }) => {
   assert.is((await fields('INSERT INTO author (id, name) VALUES (1, $1)', ['x'])).code, '428C9');
 });
 
+test('errors say where in the statement they are', async ({ client, server }) => {
+  const place = async (sql: string) => {
+    const { code, position } = await errorOf(client.query(sql));
+    return [code, position];
+  };
+  assert.equal(await place('SELECT 1 FROM WHERE'), ['42601', '15']);
+  assert.equal(await place('SELECT id, absent FROM title'), ['42703', '12']);
+  assert.equal(await place('SELECT absent(1)'), ['42883', '8']);
+  assert.equal(await place(`SELECT 'x'::int`), ['22P02', '8']);
+  // What there is none of says so, with its name.
+  if (!server.isPostgres) assert.match((await errorOf(client.query('LISTEN news'))).message, /LISTEN is not supported/);
+});
+
 test('a transaction with savepoints keeps what was not rolled back', async ({ client }) => {
   await client.query('BEGIN');
   await client.query(`INSERT INTO author (name) VALUES ('first')`);

@@ -265,7 +265,7 @@ function column(node: ast.ColumnRef, ctx: AnalyzeContext): TypedExpr {
     const [only] = node.parts;
     const isMissing = isVarveError(error) && error.code === SqlState.UndefinedColumn && node.parts.length === 1 && only;
     const row = isMissing ? ctx.scope.resolveRow?.(only) : undefined;
-    if (!row) throw error;
+    if (!row) throw isVarveError(error) ? withFields(error, { location: { position: node.pos + 1 } }) : error;
     return rowTuple(row);
   }
 }

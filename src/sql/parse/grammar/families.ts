@@ -60,6 +60,14 @@ export const firstWords: readonly string[] = [...byFirstWord.keys()]
   .filter((label) => /^[A-Z]/.test(label))
   .sort();
 
+/** First words of PostgreSQL's statements that clients send, and that are no mistake of spelling. */
+const NOT_SUPPORTED: ReadonlyMap<string, readonly [what: string, hint: string]> = new Map(
+  [
+    ...['listen', 'notify', 'unlisten'].map((word) => [word, 'there are no notifications: ask for changes in a query'] as const),
+    ...['declare', 'fetch', 'move'].map((word) => [word, 'a portal of the protocol gives its rows in pieces'] as const),
+  ].map(([word, hint]) => [word, [word.toUpperCase(), hint]]),
+);
+
 /** First words whose second word is part of what the statement is called. */
 const twoWords = new Set<TokenType>([T.CREATE, T.ALTER, T.DROP, T.SHOW]);
 
@@ -98,7 +106,10 @@ export class Grammar implements NestedParsers {
   statement(): Statement {
     const { cursor } = this;
     const found = byFirstWord.get(cursor.token.type);
-    if (found === undefined) throw cursor.error();
+    if (found === undefined) {
+      const [what, hint] = NOT_SUPPORTED.get(cursor.token.image) ?? [];
+      throw what ? cursor.unimplemented(`${what} is not supported`, cursor.token, hint) : cursor.error();
+    }
     cursor.enter();
     const statement = this.parser(typeof found === 'function' ? found(cursor) : found).statement();
     cursor.leave();
