@@ -31,7 +31,7 @@ const tables = table(
     is_insertable_into: required(Type.String),
     is_typed: hidden(Type.String),
     commit_action: hidden(Type.String),
-    version: Type.Int4,
+    version: Type.Int8,
   },
   function* (view) {
     for (const { table: relation, database, schemaName } of view.relations()) {
