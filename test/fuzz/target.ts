@@ -65,7 +65,9 @@ export class FuzzTarget {
     const outcomes: Outcome[] = [];
     for (const text of texts) {
       const start = performance.now();
-      const signal = AbortSignal.timeout(STATEMENT_MS_MAX);
+      const watchdog = new AbortController();
+      const { signal } = watchdog;
+      const timer = setTimeout(() => watchdog.abort(), STATEMENT_MS_MAX);
       let code = 'ok';
       let fault: string | undefined;
       try {
@@ -75,6 +77,7 @@ export class FuzzTarget {
         else if (error.code.startsWith('XX')) fault = error.stack;
         code = isVarveError(error) ? error.code : '-----';
       }
+      clearTimeout(timer);
       const ms = performance.now() - start;
       if (signal.aborted && !WAITS.test(text)) fault ??= `took ${ms.toFixed(0)} ms`;
       outcomes.push({ code, ms, fault });
