@@ -54,7 +54,7 @@ const SHOWN: readonly (readonly [command: string, ...shown: (string | RegExp)[]]
     'generated always as (id * 2) stored',
     '"customer_pkey" PRIMARY KEY, btree (id ASC)',
     '"positive" CHECK ((id > 0))',
-    'TABLE "parcel" CONSTRAINT "parcel_customer_fkey" FOREIGN KEY (customer) REFERENCES public.customer(id) ON DELETE CASCADE',
+    'TABLE "parcel" CONSTRAINT "parcel_customer_fkey" FOREIGN KEY (customer) REFERENCES customer(id) ON DELETE CASCADE',
   ],
   ['\\d parcel', 'label|character varying(20)||not null', '"by_label" btree (label DESC)', '"late" btree (label ASC) WHERE (id > 5)'],
   ['\\d+ names', 'id|bigint', 'View definition:\nSELECT id, name FROM'],
