@@ -194,6 +194,7 @@ export class CreateParser extends TableDefParser {
 
   private readonly element = this.rule('tableElement', (): TableElement => {
     const pos = this.pos;
+    if (this.recorder === undefined && this.isColumnIndex()) return this.columnDef();
     return this.choose<TableElement>(
       [
         [T.INDEX, () => this.indexDef(false, false, pos)],
@@ -205,6 +206,13 @@ export class CreateParser extends TableDefParser {
       () => this.constraintOrColumn(),
     );
   });
+
+  /** A column called index, as PostgreSQL's schemas have them: what follows is a type, and no column list. */
+  private isColumnIndex(): boolean {
+    const { c } = this;
+    if (!c.at(T.INDEX) || c.atAt(1, T.LParen) || c.atAt(2, T.USING)) return false;
+    return !c.atAt(2, T.LParen) || c.atAt(3, T.Integer);
+  }
 
   private constraintOrColumn(): TableElement {
     if (this.recorder !== undefined) {

@@ -271,7 +271,8 @@ export class QueryParser extends FamilyParser {
   private readonly orderItem = this.rule('orderItem', (): OrderItem => {
     const pos = this.pos;
     if (this.recorder === undefined && this.c.at(T.PRIMARY) && this.c.atAt(1, T.KEY)) throw this.c.unimplemented('ORDER BY PRIMARY KEY');
-    if (this.recorder === undefined && this.c.at(T.INDEX)) throw this.c.unimplemented('ORDER BY INDEX');
+    if (this.recorder === undefined && this.c.at(T.INDEX) && (this.c.atAt(2, T.At) || this.c.atAt(2, T.Dot)))
+      throw this.c.unimplemented('ORDER BY INDEX');
     const expr = this.expr();
     const descending = this.direction();
     return { expr, descending, nulls: this.nullsOrder(), pos };
