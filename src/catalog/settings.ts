@@ -87,10 +87,7 @@ export function parseSetting(setting: SettingDefinition, value: string | number 
         });
       }
       if (!/\d/.test(text)) {
-        throw new StatementError(
-          SqlState.InvalidParameterValue,
-          `could not parse "${text}" as type interval: interval without a number`,
-        );
+        throw new StatementError(SqlState.InvalidParameterValue, `could not parse "${text}" as type interval: interval without a number`);
       }
       return bounded(parseDuration(text));
     case 'z':

@@ -258,9 +258,13 @@ function checkPrivileges(place: Place, { grantees, mayCreateDatabases, user }: R
     if (!hasPrivilege(grantees, database.privileges, 'CREATE')) checkPrivilege(grantees, database, 'RESTORE');
   }
   if (place.databases.length === 0 && !mayCreateDatabases) {
-    throw new StatementError(SqlState.InsufficientPrivilege, 'only users with the RESTORE system privilege or CREATEDB can restore databases', {
-      detail: `user ${user} has neither it nor the admin role`,
-    });
+    throw new StatementError(
+      SqlState.InsufficientPrivilege,
+      'only users with the RESTORE system privilege or CREATEDB can restore databases',
+      {
+        detail: `user ${user} has neither it nor the admin role`,
+      },
+    );
   }
 }
 

@@ -61,7 +61,7 @@ interface Parts {
   readonly memoryFiles: MemoryFiles;
   readonly isFork: boolean;
   /** The named forks that it is one of; a database that is not has its own. */
-  readonly forks: Forks | undefined;
+  readonly forks: Forks<Database> | undefined;
 }
 
 export class Database {
@@ -71,7 +71,7 @@ export class Database {
   readonly storage: StorageRegistry;
   readonly engine: SqlEngine;
   readonly reconciler: ProtectionReconciler;
-  readonly forks: Forks;
+  readonly forks: Forks<Database>;
   readonly #parts: Parts;
   #forkCount = 0;
   readonly #closing = new AbortController();
@@ -80,7 +80,7 @@ export class Database {
     const { kv, services, random } = parts;
     const { catalog, zones, settings, sequences, protections } = services;
     this.#parts = parts;
-    this.forks = parts.forks ?? new Forks(this);
+    this.forks = parts.forks ?? new Forks<Database>(this);
     this.kv = kv;
     this.services = services;
     this.jobs = new JobRegistry({ kv, table: systemJobTable, settings: jobSettings(settings) });
@@ -208,7 +208,7 @@ export class Database {
    * the named forks that it is to be one of. 53200 when the memory budget has no room for it.
    * Cost: microseconds a store, whatever the number of rows.
    */
-  async fork(options: { readonly among?: Forks } = {}): Promise<Database> {
+  async fork(options: { readonly among?: Forks<Database> } = {}): Promise<Database> {
     this.requireOpen();
     await this.kv.memory.makeRoomForFork();
     this.requireOpen();

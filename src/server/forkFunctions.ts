@@ -20,10 +20,9 @@ import { type ColumnType, Type } from '../catalog/type.ts';
 import { rolesOf } from '../catalog/users.ts';
 import type { EvalContext } from '../sql/expr/evalContext.ts';
 import type { Overload } from '../sql/expr/overload.ts';
-import type { Database } from './database.ts';
-import { MAIN } from './forks.ts';
+import { type Forkable, type Forks, MAIN } from './forks.ts';
 
-export function registerForkFunctions(database: Database): void {
+export function registerForkFunctions<D extends Forkable<D>>(database: D & { readonly forks: Forks<D> }): void {
   const { engine, forks } = database;
   const text = (datum: Datum | undefined): string => utf8Decode(datum as Bytes);
   const requireAdmin = async (ctx: EvalContext, name: string): Promise<void> => {

@@ -11,26 +11,43 @@
  * Lives elsewhere: making one (database.ts), functions and the view (forkFunctions.ts), start-up
  * messages (pgwire/), memory (kv/memory.ts).
  */
-import { StateError, StatementError } from '../base/errors.ts';
+import { StateError, StatementError, type VarveError } from '../base/errors.ts';
 import { SqlState } from '../base/sqlState.ts';
-import type { Database } from './database.ts';
+import type { Clock } from '../base/clock.ts';
+import type { Kv } from '../kv/kv.ts';
+import type { SqlEngine } from '../sql/exec/engine.ts';
+import type { CatalogServices } from '../catalog/bootstrap.ts';
 
 /** What clients call the database that is no fork. */
 export const MAIN = 'main';
 
 const NAME = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}$/;
 
-export interface ForkOptions {
+/** What forks are made of and come to be: the database of database.ts, of which these files know no more. */
+export interface Forkable<D extends Forkable<D>> {
+  readonly kv: Kv;
+  readonly engine: SqlEngine;
+  readonly clock: Clock;
+  readonly services: CatalogServices;
+  /** Aborts when the database begins to close. */
+  readonly closing: AbortSignal;
+  /** 57P01 when it is closed. */
+  requireOpen(): void;
+  fork(options: { readonly among?: Forks<D> }): Promise<D>;
+  close(reason?: VarveError): Promise<void>;
+}
+
+export interface ForkOptions<D> {
   /** Default: the first of fork1, fork2, ... that is free. */
   readonly name?: string;
   /** Whose fork; default the main database. */
-  readonly of?: Database;
+  readonly of?: D;
   readonly createdBy?: string;
 }
 
-export interface NamedFork {
+export interface NamedFork<D> {
   readonly name: string;
-  readonly database: Database;
+  readonly database: D;
   /** The name of the database it is a fork of; it may have been dropped since. */
   readonly parent: string;
   /** The parent's clock when it was made, in microseconds. */
@@ -38,12 +55,12 @@ export interface NamedFork {
   readonly createdBy: string;
 }
 
-export class Forks {
-  readonly #main: Database;
+export class Forks<D extends Forkable<D>> {
+  readonly #main: D;
   /** Undefined while the fork is being made. */
-  readonly #byName = new Map<string, NamedFork | undefined>();
+  readonly #byName = new Map<string, NamedFork<D> | undefined>();
 
-  constructor(main: Database) {
+  constructor(main: D) {
     this.#main = main;
   }
 
@@ -51,7 +68,7 @@ export class Forks {
    * Makes a fork. 42602 for a name that a connection string could not carry, 42710 for one that is
    * taken, 53200 when the memory budget has no room for one more.
    */
-  async create(options: ForkOptions = {}): Promise<NamedFork> {
+  async create(options: ForkOptions<D> = {}): Promise<NamedFork<D>> {
     const { of = this.#main, createdBy = 'root' } = options;
     const name = options.name ?? this.#freeName();
     this.#checkNew(name);
@@ -63,7 +80,7 @@ export class Forks {
       // What closed the main database meanwhile did not find this one.
       if (this.#main.closing.aborted) await database.close();
       this.#main.requireOpen();
-      const fork: NamedFork = { name, database, parent, createdAt, createdBy };
+      const fork: NamedFork<D> = { name, database, parent, createdAt, createdBy };
       this.#byName.set(name, fork);
       fork.database.closing.addEventListener('abort', () => this.#forget(fork));
       return fork;
@@ -74,12 +91,12 @@ export class Forks {
   }
 
   /** The database of that name: a fork's or, for `main`, the one they come from. */
-  find(name: string): Database | undefined {
+  find(name: string): D | undefined {
     return name === MAIN ? this.#main : this.#byName.get(name)?.database;
   }
 
   /** As find. Throws 3D000. */
-  require(name: string): Database {
+  require(name: string): D {
     const found = this.find(name);
     if (found) return found;
     const names = this.list().map((fork) => fork.name);
@@ -96,20 +113,20 @@ export class Forks {
    * What the name of a connection's database means: `app@w1` is app in fork w1, unless the main
    * database has one of the whole name. 3D000 for an unknown fork.
    */
-  async route(name: string): Promise<{ readonly database: Database; readonly name: string }> {
+  async route(name: string): Promise<{ readonly database: D; readonly name: string }> {
     const at = name.lastIndexOf('@');
     const isPlain = at < 0 || (await this.#main.services.catalog.current()).database(name) !== undefined;
     if (isPlain) return { database: this.#main, name };
     return { database: this.require(name.slice(at + 1)), name: name.slice(0, at) || 'defaultdb' };
   }
 
-  nameOf(database: Database): string | undefined {
+  nameOf(database: D): string | undefined {
     if (database === this.#main) return MAIN;
     return this.list().find((fork) => fork.database === database)?.name;
   }
 
   /** By name. */
-  list(): NamedFork[] {
+  list(): NamedFork<D>[] {
     return [...this.#byName.values()].filter((fork) => fork !== undefined).sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
@@ -142,7 +159,7 @@ export class Forks {
     for (let number = 1; ; number++) if (!this.#byName.has(`fork${number}`)) return `fork${number}`;
   }
 
-  #forget(fork: NamedFork): void {
+  #forget(fork: NamedFork<D>): void {
     if (this.#byName.get(fork.name) === fork) this.#byName.delete(fork.name);
   }
 }

@@ -14,6 +14,7 @@ import { type Bytes, utf8Decode, utf8Encode } from '../base/bytes.ts';
 import { StatementError } from '../base/errors.ts';
 import { SqlState } from '../base/sqlState.ts';
 import type { Timestamp } from '../base/timestamp.ts';
+import type { CatalogServices } from '../catalog/bootstrap.ts';
 import type { CatalogSnapshot, NameContext } from '../catalog/catalog.ts';
 import { type Datum, Json } from '../catalog/datum.ts';
 import { type ColumnDescriptor, columnById, type TableDescriptor } from '../catalog/descriptor.ts';
@@ -22,16 +23,24 @@ import { checkPrivilege } from '../catalog/privileges.ts';
 import { timestampToDecimal } from '../catalog/protectedRecords.ts';
 import { type ColumnType, Type } from '../catalog/type.ts';
 import { rolesOf } from '../catalog/users.ts';
+import type { Kv } from '../kv/kv.ts';
 import { ownerOf } from '../kv/memory.ts';
 import { asOfValue } from '../sql/exec/asOf.ts';
+import type { SqlEngine } from '../sql/exec/engine.ts';
 import { splitName } from '../sql/exec/catalogLookup.ts';
 import { castFunction } from '../sql/expr/castFunction.ts';
 import type { EvalContext } from '../sql/expr/evalContext.ts';
 import type { GeneratorOverload, GeneratorStatement } from '../sql/expr/overload.ts';
 import { toJson } from '../sql/expr/toJson.ts';
-import type { Database } from './database.ts';
 import { rowVersions, type RowVersion } from './rowVersions.ts';
 import { type DiffRow, type DiffSide, type RowChange, tableChanges } from './tableDiff.ts';
+
+/** A database with a past, and the forks beside it. */
+export interface WithHistory {
+  readonly kv: Kv;
+  readonly services: CatalogServices;
+  readonly forks: { require(name: string): WithHistory };
+}
 
 /** Who asks, and how names are meant. */
 export interface Asker {
@@ -41,7 +50,7 @@ export interface Asker {
 
 /** The sides of a diff between two times of one database. 42P01 for a table that neither has, 42501, 72000. */
 export function timeSides(
-  database: Database,
+  database: WithHistory,
   name: string,
   times: readonly [Timestamp, Timestamp],
   asker: Asker,
@@ -57,7 +66,7 @@ export function timeSides(
 }
 
 /** The same between two databases as they are now. */
-export function forkSides(name: string, databases: readonly [Database, Database], asker: Asker): Promise<[DiffSide, DiffSide]> {
+export function forkSides(name: string, databases: readonly [WithHistory, WithHistory], asker: Asker): Promise<[DiffSide, DiffSide]> {
   const [before, after] = databases;
   return sides(
     name,
@@ -70,7 +79,7 @@ export function forkSides(name: string, databases: readonly [Database, Database]
 }
 
 interface Moment {
-  readonly database: Database;
+  readonly database: WithHistory;
   readonly at: Timestamp;
 }
 
@@ -99,7 +108,7 @@ function checkReadable(roles: ReadonlySet<string>, table: TableDescriptor): void
   }
 }
 
-export function registerHistoryFunctions(database: Database): void {
+export function registerHistoryFunctions(database: WithHistory & { readonly engine: SqlEngine }): void {
   database.engine.functions.registerGenerator(versionsOf(database), ...diffs(database));
 }
 
@@ -119,7 +128,7 @@ const rowJson = (row: DiffRow | undefined, ctx: EvalContext): Datum =>
 
 // ---- versions_of -------------------------------------------------------------------------------
 
-function versionsOf({ kv }: Database): GeneratorOverload {
+function versionsOf({ kv }: WithHistory): GeneratorOverload {
   return {
     name: 'varve_internal.versions_of',
     params: [Type.String],
@@ -190,7 +199,7 @@ function keptBy({ isLatest, isWithinTtl, protections }: RowVersion): string {
 
 const DIFF_COLUMNS = columnsOf({ op: Type.String, key: Type.Jsonb, before: Type.Jsonb, after: Type.Jsonb });
 
-function diffs(database: Database): GeneratorOverload[] {
+function diffs(database: WithHistory): GeneratorOverload[] {
   const { forks, kv } = database;
   const byTime = async function* (ctx: EvalContext, args: readonly Datum[], types: readonly ColumnType[], statement: GeneratorStatement) {
     const context = { statementTimestamp: statement.statementTimestamp, reading: kv.reading() };
@@ -205,7 +214,7 @@ function diffs(database: Database): GeneratorOverload[] {
   };
   const byFork = async function* (ctx: EvalContext, args: readonly Datum[], _types: readonly ColumnType[], statement: GeneratorStatement) {
     const [before, after = database] = args.slice(1).map((name) => forks.require(text(name)));
-    yield* rows(tableChanges(...(await forkSides(text(args[0]), [before as Database, after], statement))), ctx, statement);
+    yield* rows(tableChanges(...(await forkSides(text(args[0]), [before as WithHistory, after], statement))), ctx, statement);
   };
   const diff = (name: string, params: GeneratorOverload['params'], asyncRows: GeneratorOverload['asyncRows']): GeneratorOverload => ({
     name: `varve_internal.${name}`,

@@ -19,7 +19,6 @@ import { SqlState } from '../../base/sqlState.ts';
 import type { Kv, Txn } from '../../kv/kv.ts';
 import { LOCK_REFUSALS, LockNotAvailableError } from '../../kv/retryErrors.ts';
 import type { AdvisoryKey, AdvisoryLockRequest, AdvisoryOperations } from '../expr/evalContext.ts';
-import type { StatementContext } from './statement.ts';
 
 /** No table has this id. */
 const NO_TABLE_ID = 0;
@@ -29,6 +28,13 @@ interface Held {
   readonly txn: Txn;
   shared: number;
   exclusive: number;
+}
+
+/** What a lock needs of the statement that asks for it. */
+export interface AskingStatement {
+  readonly transaction: { readonly kvTxn: Txn | undefined };
+  readonly signal: AbortSignal;
+  readonly session: { readonly vars: { get(name: string): string } };
 }
 
 const writer = new KeyWriter();
@@ -53,7 +59,7 @@ export class AdvisoryLocks {
   }
 
   /** What a statement's functions call. */
-  during(context: StatementContext & { readonly transaction: { readonly kvTxn: Txn | undefined } }): AdvisoryOperations {
+  during(context: AskingStatement): AdvisoryOperations {
     return {
       lock: (request) =>
         this.lock(request, context.transaction.kvTxn, context.signal, Number(context.session.vars.get('lock_timeout')) * 1000),

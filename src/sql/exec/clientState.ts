@@ -144,13 +144,7 @@ export class ClientState {
       this.#varsVersion = this.vars.version;
       const database = this.vars.get('database');
       const path = this.vars.get('search_path');
-      this.#planKey = JSON.stringify([
-        database,
-        path,
-        this.user,
-        this.vars.get('timezone'),
-        this.vars.get('sql_safe_updates'),
-      ]);
+      this.#planKey = JSON.stringify([database, path, this.user, this.vars.get('timezone'), this.vars.get('sql_safe_updates')]);
       this.#hasShortInts = this.vars.get('default_int_size') === '4';
       const searchPath = splitSearchPath(path).map((name) => (name === '$user' ? this.user : name));
       this.#names = { currentDatabase: database, searchPath };

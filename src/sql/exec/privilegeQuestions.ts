@@ -9,10 +9,17 @@ import { SqlState } from '../../base/sqlState.ts';
 import type { Descriptor, Privilege, Privileges } from '../../catalog/descriptor.ts';
 import { hasPrivilege, isAdmin, mayGrant, PUBLIC_ROLE } from '../../catalog/privileges.ts';
 import { administeredRoles, listUsers, rolesOf } from '../../catalog/users.ts';
+import type { CatalogSnapshot } from '../../catalog/catalog.ts';
 import type { PrivilegeQuestion } from '../expr/evalContext.ts';
 import { splitName } from './catalogLookup.ts';
 import { schemaOid, userOid } from './oids.ts';
-import type { RunContext } from './context.ts';
+import type { StatementContext } from './statement.ts';
+
+/** What an answer needs of the statement that asks. */
+interface AskingStatement extends Pick<StatementContext, 'engine' | 'reader' | 'names' | 'catalog'> {
+  /** The catalog once `catalog()` has given it. */
+  snapshotNow(): CatalogSnapshot;
+}
 
 const NEAREST: Readonly<Record<string, Privilege>> = {
   TRUNCATE: 'DELETE',
@@ -37,7 +44,7 @@ const WORDS: Readonly<Record<PrivilegeQuestion['kind'], readonly string[]>> = {
 type Object = { readonly privileges: Privileges } | { readonly everybody: readonly string[] } | undefined;
 
 /** True, false, or undefined when an oid is nothing. 42704 for an unknown user, 22023 for an unknown privilege, the object's own error for a name. */
-export async function answer(context: RunContext, question: PrivilegeQuestion): Promise<boolean | undefined> {
+export async function answer(context: AskingStatement, question: PrivilegeQuestion): Promise<boolean | undefined> {
   const [, word = '', , option] = /^([A-Z ]*?)( WITH (GRANT|ADMIN) OPTION)?$/.exec(question.privilege.toUpperCase()) ?? [];
   if (!WORDS[question.kind].includes(word)) {
     throw new StatementError(SqlState.InvalidParameterValue, `unrecognized privilege type: "${question.privilege}"`);
@@ -54,7 +61,7 @@ export async function answer(context: RunContext, question: PrivilegeQuestion): 
   return option === undefined ? hasPrivilege(names, object.privileges, privilege) : mayGrant(names, object.privileges, privilege);
 }
 
-async function userNamed(context: RunContext, user: string | number): Promise<string | undefined> {
+async function userNamed(context: AskingStatement, user: string | number): Promise<string | undefined> {
   if (user === PUBLIC_ROLE || user === 0) return PUBLIC_ROLE;
   const users = await listUsers(context.reader);
   const found = users.find(({ username }) => (typeof user === 'number' ? userOid(username) === user : username === user));
@@ -63,7 +70,7 @@ async function userNamed(context: RunContext, user: string | number): Promise<st
 }
 
 async function inRole(
-  context: RunContext,
+  context: AskingStatement,
   user: string,
   names: ReadonlySet<string>,
   role: string | number,
@@ -75,7 +82,7 @@ async function inRole(
   return withAdmin ? (await administeredRoles(context.reader, user)).get(name) === true : names.has(name);
 }
 
-function objectOf(context: RunContext, { kind, object, column }: PrivilegeQuestion): Object {
+function objectOf(context: AskingStatement, { kind, object, column }: PrivilegeQuestion): Object {
   const snapshot = context.snapshotNow();
   const { virtualTables } = context.engine;
   const own = (descriptor: Descriptor | undefined): Object => descriptor && { privileges: descriptor.privileges };
@@ -115,7 +122,7 @@ function objectOf(context: RunContext, { kind, object, column }: PrivilegeQuesti
 }
 
 /** Everybody may use schema public and the virtual ones; who creates in public is a matter of the database. */
-function schemaObject(context: RunContext, object: string | number): Object {
+function schemaObject(context: AskingStatement, object: string | number): Object {
   const snapshot = context.snapshotNow();
   const { virtualTables } = context.engine;
   if (typeof object === 'string' && virtualTables.hasSchema(splitName(object).at(-1) ?? '')) return { everybody: ['USAGE'] };

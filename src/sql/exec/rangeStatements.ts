@@ -176,7 +176,10 @@ async function relocateLease(context: RunContext, stmt: RelocateLease): Promise<
   for (const { range, to } of moves) {
     const node = cluster.node(to);
     if (!ranges.transferLease(range.rangeId, to)) {
-      throw new StateError(SqlState.ObjectNotInPrerequisiteState, `node ${to} cannot hold a lease: it is ${node.isLive ? node.membership : node.status}`);
+      throw new StateError(
+        SqlState.ObjectNotInPrerequisiteState,
+        `node ${to} cannot hold a lease: it is ${node.isLive ? node.membership : node.status}`,
+      );
     }
   }
   const isByKey = stmt.ranges.type === 'keys';

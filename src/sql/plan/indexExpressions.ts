@@ -3,27 +3,30 @@
  * column stands in for it, and indexes are then chosen as for any column. Equal is what prints equal and has the same type.
  */
 import type { TableDescriptor } from '../../catalog/descriptor.ts';
-import { typesEquivalent } from '../../catalog/type.ts';
+import { type ColumnType, typesEquivalent } from '../../catalog/type.ts';
 import { coerceTo } from '../expr/analyze.ts';
 import { formatExpr } from '../expr/formatExpr.ts';
 import type { TypedExpr } from '../expr/typedExpr.ts';
 import { mapExpr } from '../expr/walk.ts';
+import type { Expr } from '../parse/ast.ts';
 import { parseExpression } from '../parse/parse.ts';
-import { mapPlan, type PlanNode } from './plan.ts';
-import type { PlanContext } from './planContext.ts';
+import { type IndexExpression, mapPlan, type PlanNode } from './plan.ts';
 import { Frame, type ScopeColumn, SelectScope } from './scope.ts';
 
-/** A key's expression over a scan's columns, and the position of the column that holds it. */
-export interface IndexExpression {
-  readonly index: number;
-  readonly expr: TypedExpr;
+/** What analyses a condition or key in a table's own scope. */
+interface Analyzer {
+  analyze(
+    expr: Expr,
+    scope: SelectScope,
+    options: { readonly clause: string; readonly desired?: ColumnType; readonly commonTables: undefined },
+  ): TypedExpr;
 }
 
 const columnAt = (index: number): string => `@${index + 1}`;
 
 /** The expressions of a table's indexes over a scan of it; undefined when it has none. */
 export function indexExpressionsOf(
-  ctx: PlanContext,
+  ctx: Analyzer,
   table: TableDescriptor,
   columns: readonly ScopeColumn[],
 ): readonly IndexExpression[] | undefined {

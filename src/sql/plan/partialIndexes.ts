@@ -11,20 +11,19 @@ import { allIndexes, type TableDescriptor } from '../../catalog/descriptor.ts';
 import { typesEquivalent } from '../../catalog/type.ts';
 import type { ComparisonOp, TypedExpr } from '../expr/typedExpr.ts';
 import { conjunctsOf, sameExpr } from '../expr/walk.ts';
+import type { Expr } from '../parse/ast.ts';
 import { parseExpression } from '../parse/parse.ts';
-import { mapPlan, type PlanNode } from './plan.ts';
-import type { PlanContext } from './planContext.ts';
+import { mapPlan, type PartialIndex, type PlanNode } from './plan.ts';
 import { Frame, type ScopeColumn, SelectScope } from './scope.ts';
 
-/** A partial index and its predicate over a scan's columns. */
-export interface PartialIndex {
-  readonly indexId: number;
-  readonly predicate: TypedExpr;
+/** What analyses a condition or key in a table's own scope. */
+interface Analyzer {
+  analyzeBool(expr: Expr, scope: SelectScope, options: { readonly clause: string; readonly commonTables: undefined }): TypedExpr;
 }
 
 /** The partial indexes of a table over a scan of it; undefined when it has none. */
 export function partialIndexesOf(
-  ctx: PlanContext,
+  ctx: Analyzer,
   table: TableDescriptor,
   columns: readonly ScopeColumn[],
 ): readonly PartialIndex[] | undefined {

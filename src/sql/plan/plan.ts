@@ -22,9 +22,19 @@ import type { IndexDescriptor, TableDescriptor } from '../../catalog/descriptor.
 import type { ColumnType } from '../../catalog/type.ts';
 import type { Statement } from '../parse/ast.ts';
 import type { SubqueryForm, SubqueryPlan, TypedAggregate, TypedExpr, TypedGenerator, TypedWindow } from '../expr/typedExpr.ts';
-import type { IndexExpression } from './indexExpressions.ts';
-import type { PartialIndex } from './partialIndexes.ts';
 import type { VirtualTable } from './virtualTable.ts';
+
+/** A key's expression over a scan's columns, and the position of the column that holds it. */
+export interface IndexExpression {
+  readonly index: number;
+  readonly expr: TypedExpr;
+}
+
+/** A partial index and its predicate over a scan's columns. */
+export interface PartialIndex {
+  readonly indexId: number;
+  readonly predicate: TypedExpr;
+}
 
 export interface PlanColumn {
   readonly name: string;

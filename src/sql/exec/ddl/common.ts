@@ -15,7 +15,7 @@ import { RetryError, StateError, StatementError } from '../../../base/errors.ts'
 import { SqlState } from '../../../base/sqlState.ts';
 import type { Bytes } from '../../../base/bytes.ts';
 import type { CatalogDependencies, CatalogSnapshot, NameContext, ResolvedObject, ResolvedSchema } from '../../../catalog/catalog.ts';
-import type { DatabaseDescriptor, Descriptor, TableDescriptor } from '../../../catalog/descriptor.ts';
+import type { DatabaseDescriptor, Descriptor, TableDescriptor, TypeDescriptor } from '../../../catalog/descriptor.ts';
 import { describeKind, MAX_SYSTEM_ID, updated } from '../../../catalog/descriptor.ts';
 import { quoteNames } from '../../../catalog/names.ts';
 import { checkPrivilege, checkUsable, hasPrivilege, isAdmin } from '../../../catalog/privileges.ts';
@@ -279,3 +279,10 @@ export function freeName(base: string, taken: Iterable<string>): string {
 }
 
 export { describeKind };
+
+/** The user type of a name; 42704, 42809 for a built-in one. */
+export function requireUserType(change: SchemaChange, name: ObjectName): TypeDescriptor {
+  const found = change.snapshot.resolveType(partsOf(name), change.context.names);
+  if (!found) throw new StatementError(SqlState.UndefinedObject, `type "${partsOf(name).join('.')}" does not exist`);
+  return found.descriptor;
+}

@@ -10,12 +10,11 @@ import { hasSystemPrivilege } from '../../../catalog/globalPrivileges.ts';
 import type { ResolvedSchema } from '../../../catalog/catalog.ts';
 import { requireUser } from '../../../catalog/users.ts';
 import type { AlterDatabase, AlterRelation, AlterSchema, CommentOn, CreateDatabase, CreateSchema, ObjectName } from '../../parse/ast.ts';
-import { alreadyExists, partsOf, type SchemaChange } from './common.ts';
+import { alreadyExists, partsOf, requireUserType, type SchemaChange } from './common.ts';
 import { newSchemaPrivileges } from './newPrivileges.ts';
 import { requireOwner, setOwner } from './ownership.ts';
 import { alterDatabaseDefaults } from './roleDefaults.ts';
 import { findIndex } from './indexes.ts';
-import { requireUserType } from './types.ts';
 import { namesType, refreshUsers, typeRenaming } from './typeUsers.ts';
 
 /** Options whose values could ask for what a database here never is. */

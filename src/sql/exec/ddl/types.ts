@@ -14,11 +14,11 @@ import type { Datum } from '../../../catalog/datum.ts';
 import { describeKind, type Descriptor, type TableDescriptor, type TypeDescriptor, updated } from '../../../catalog/descriptor.ts';
 import { firstRepresentations, representationBetween, userPartOf } from '../../../catalog/enumType.ts';
 import { quoteNames } from '../../../catalog/names.ts';
-import type { AlterType, CreateType, DropType, Expr, ObjectName, TypeName } from '../../parse/ast.ts';
+import type { AlterType, CreateType, DropType, Expr, TypeName } from '../../parse/ast.ts';
 import { parseExpression } from '../../parse/parse.ts';
 import { wholeScan } from '../foreignKeys.ts';
 import { compileReadOnly } from '../operators.ts';
-import { alreadyExists, partsOf, type SchemaChange } from './common.ts';
+import { alreadyExists, partsOf, requireUserType, type SchemaChange } from './common.ts';
 import { schemaToMoveTo } from './databases.ts';
 import { newPrivileges } from './newPrivileges.ts';
 import { requireOwner, setOwner } from './ownership.ts';
@@ -73,13 +73,6 @@ export async function createType(change: SchemaChange, stmt: CreateType): Promis
   };
   await change.writeName(schema.database.id, schema.id, name, id);
   await change.write(type);
-}
-
-/** The user type of a name; 42704, 42809 for a built-in one. */
-export function requireUserType(change: SchemaChange, name: ObjectName): TypeDescriptor {
-  const found = change.snapshot.resolveType(partsOf(name), change.context.names);
-  if (!found) throw new StatementError(SqlState.UndefinedObject, `type "${partsOf(name).join('.')}" does not exist`);
-  return found.descriptor;
 }
 
 export async function alterType(change: SchemaChange, stmt: AlterType): Promise<void> {
