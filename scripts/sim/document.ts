@@ -1,13 +1,13 @@
 /**
- * `node scripts/sim/document.ts [SUMMARY]`: takes over a summary of `npm run sim` as docs/simulator.json, and writes
- * its figures into docs/simulator.md, between the two markers there; without a file, those of the one that is in docs.
+ * `node scripts/sim/document.ts [SUMMARY...]`: takes over summaries of `npm run sim`, merged, as docs/simulator.json, and
+ * writes their figures into docs/simulator.md, between the two markers there; without a file, those of the one in docs.
  * Writes also, into docs/simulator.md and docs/advisories.md, which seeds find the known bugs (test/sim/faults.json).
  */
-import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 
 import { TEST_FAULTS } from '../../src/base/testFaults.ts';
 import { type Finders, readFinders } from './hunt.ts';
-import type { SummaryFile } from './summary.ts';
+import { mergeSummaries, type SummaryFile } from './summary.ts';
 
 const JSON_FILE = new URL('../../docs/simulator.json', import.meta.url);
 const SIMULATOR_PAGE = new URL('../../docs/simulator.md', import.meta.url);
@@ -67,9 +67,11 @@ function writePart(page: URL, part: string, text: string): void {
   writeFileSync(page, `${before.slice(0, from + begin.length)}\n\n${text}\n\n${before.slice(to)}`);
 }
 
+const read = (file: string | URL): SummaryFile => JSON.parse(readFileSync(file, 'utf8')) as SummaryFile;
+
 if (import.meta.main) {
-  const [, , file] = process.argv;
-  if (file !== undefined) copyFileSync(file, JSON_FILE);
-  writePart(SIMULATOR_PAGE, 'figures', figuresOf(JSON.parse(readFileSync(JSON_FILE, 'utf8')) as SummaryFile));
+  const files = process.argv.slice(2);
+  if (files.length > 0) writeFileSync(JSON_FILE, `${JSON.stringify(mergeSummaries(files.map(read)), undefined, 2)}\n`);
+  writePart(SIMULATOR_PAGE, 'figures', figuresOf(read(JSON_FILE)));
   for (const page of [SIMULATOR_PAGE, ADVISORIES_PAGE]) writePart(page, 'seeds', seedsOf(readFinders()));
 }

@@ -18,6 +18,29 @@ export interface SummaryFile {
   readonly counts: Readonly<Record<string, number>>;
 }
 
+/** Runs of different seeds as one: what several processes have done side by side. */
+export function mergeSummaries(parts: readonly SummaryFile[]): SummaryFile {
+  const [first] = parts;
+  if (first === undefined) throw new Error('there is no summary to merge');
+  const seeds = new Set<number>();
+  const counts = new Map<string, number>();
+  for (const part of parts) {
+    if (part.stepsPerSeed !== first.stepsPerSeed) throw new Error('the summaries are of seeds with different numbers of steps');
+    for (const seed of parseSteps(part.seeds)) {
+      if (seeds.has(seed)) throw new Error(`seed ${seed} is in two summaries`);
+      seeds.add(seed);
+    }
+    for (const [what, count] of Object.entries(part.counts)) counts.set(what, (counts.get(what) ?? 0) + count);
+  }
+  return {
+    stepsPerSeed: first.stepsPerSeed,
+    seeds: formatSteps(seeds),
+    seedCount: seeds.size,
+    failures: Object.assign({}, ...parts.map(({ failures }) => failures)) as Record<string, string>,
+    counts: Object.fromEntries([...counts].sort(([a], [b]) => (a < b ? -1 : 1))),
+  };
+}
+
 export class Summary {
   readonly #file: string | undefined;
   readonly #steps: number;
