@@ -11,6 +11,11 @@ export interface Timer {
   cancel(): void;
 }
 
+export interface TimerOptions {
+  /** Keeps the process alive until then. */
+  readonly holdsProcess?: boolean;
+}
+
 export interface Clock {
   /** Physical time: integer microseconds since the Unix epoch. */
   nowMicros(): number;
@@ -19,23 +24,27 @@ export interface Clock {
    * 24.8 days of setTimeout. A timer keeps the process alive only with `holdsProcess`: where somebody
    * waits for it, and for nothing else.
    */
-  setTimer(delayMicros: number, callback: () => void, options?: { readonly holdsProcess?: boolean }): Timer;
+  setTimer(delayMicros: number, callback: () => void, options?: TimerOptions): Timer;
   /** True for a clock that moves only when told. */
   readonly isManual: boolean;
 }
 
 /** Resolves after `delayMicros`; rejects with the signal's reason when it aborts first. */
-export function sleep(clock: Clock, delayMicros: number, signal?: AbortSignal): Promise<void> {
+export function sleep(clock: Clock, delayMicros: number, signal?: AbortSignal, options?: TimerOptions): Promise<void> {
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(signal.reason);
     const onAbort = () => {
       timer.cancel();
       reject(signal?.reason);
     };
-    const timer = clock.setTimer(delayMicros, () => {
-      signal?.removeEventListener('abort', onAbort);
-      resolve();
-    });
+    const timer = clock.setTimer(
+      delayMicros,
+      () => {
+        signal?.removeEventListener('abort', onAbort);
+        resolve();
+      },
+      options,
+    );
     signal?.addEventListener('abort', onAbort, { once: true });
   });
 }

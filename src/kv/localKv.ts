@@ -189,7 +189,7 @@ class LocalKv implements Kv, KvCore {
     const turns = this.ids.randomInt8() % 2 ** Math.min(attempt, BACKOFF_EXPONENT_MAX);
     for (let i = 0; i <= turns; i++) await this.executor.yield();
     if (attempt < IMMEDIATE_ATTEMPTS || this.clock.isManual) return;
-    await sleep(this.clock, Math.min(1_000 * 2 ** (attempt - IMMEDIATE_ATTEMPTS), BACKOFF_MICROS_MAX), signal);
+    await sleep(this.clock, Math.min(1_000 * 2 ** (attempt - IMMEDIATE_ATTEMPTS), BACKOFF_MICROS_MAX), signal, { holdsProcess: true });
   }
 
   addCommitHook(span: Span, hook: CommitHook): () => void {

@@ -17,6 +17,9 @@ function retryError(reason: string, detail: string, hint: string = HINT): RetryE
   return new RetryError(SqlState.SerializationFailure, `${PREFIX} ${reason}`, { detail, hint });
 }
 
+/** Something was read too long ago: a run that takes longer than the TTL by itself fails with it every time. */
+export class ExpiredReadsError extends RetryError {}
+
 /** What `inject_retry_errors_enabled` gives a client whose retry loop is being tested: nothing retries it but the client. */
 export class InjectedRetryError extends RetryError {
   constructor() {
@@ -45,10 +48,13 @@ export function writeTooOldError(key: Bytes, changedAt: Timestamp, readAt: Times
 
 /** The read set is older than the history that could prove it unchanged. */
 export function readSetExpiredError(tableId: number, readAt: Timestamp, threshold: Timestamp): RetryError {
-  return retryError(
-    `TransactionRetryError: retry txn (RETRY_SERIALIZABLE - failed refresh below the replica GC threshold of table ${tableId})`,
-    `read at ${formatForError(readAt)}, the threshold is ${formatForError(threshold)}`,
-    'run the whole transaction again; it was open for longer than the gc.ttlseconds of a table it read',
+  return new ExpiredReadsError(
+    SqlState.SerializationFailure,
+    `${PREFIX} TransactionRetryError: retry txn (RETRY_SERIALIZABLE - failed refresh below the replica GC threshold of table ${tableId})`,
+    {
+      detail: `read at ${formatForError(readAt)}, the threshold is ${formatForError(threshold)}`,
+      hint: 'run the whole transaction again; it was open for longer than the gc.ttlseconds of a table it read',
+    },
   );
 }
 

@@ -1,12 +1,22 @@
 /** Whether a statement may run again unseen: what failed, and how much of its answer is held back until it is sure. */
 import { isVarveError } from '../../base/errors.ts';
 import { SqlState } from '../../base/sqlState.ts';
-import { InjectedRetryError } from '../../kv/retryErrors.ts';
+import { ExpiredReadsError, InjectedRetryError } from '../../kv/retryErrors.ts';
 import type { StatementResult } from './statement.ts';
 
 /** True for 40001, unless it was injected for the client to see. */
 export function isConflict(error: unknown): boolean {
   return isVarveError(error) && error.code === SqlState.SerializationFailure && !(error instanceof InjectedRetryError);
+}
+
+/** Runs of a batch, or of a statement, before the client is told of the conflict. */
+const RUNS_MAX = 50;
+/** A wait that outlasted the TTL hardly comes twice; a statement that outlasts it by itself always does. */
+const RUNS_AFTER_EXPIRY_MAX = 3;
+
+/** How many runs a statement has when one of them ends like this. */
+export function runsMax(error: unknown): number {
+  return error instanceof ExpiredReadsError ? RUNS_AFTER_EXPIRY_MAX : RUNS_MAX;
 }
 
 /** About what a result takes while it is held back. */

@@ -27,7 +27,7 @@ import { drain, openStatement } from './cursor.ts';
 import { nameSchema } from './errorSchema.ts';
 import { nameLockedRow } from './lockedRow.ts';
 import { dropPortal, type ExecuteOptions, type OpenPortal, type Portal, type PortalResult, requireColumns } from './portal.ts';
-import { isConflict, resultBytes } from './runAgain.ts';
+import { isConflict, resultBytes, runsMax } from './runAgain.ts';
 import type { RowStream } from './rowStream.ts';
 import type { EngineServices, SessionState, StatementResult } from './statement.ts';
 import type { CachedStatement, StatementCache } from './statementCache.ts';
@@ -36,9 +36,6 @@ import { SessionTransaction } from './transaction.ts';
 
 export type { SessionOptions } from './clientState.ts';
 export type { ExecuteOptions, Portal, PortalResult, PreparedStatement } from './portal.ts';
-
-/** Runs of a batch, or of a statement, before the client is told of the conflict. */
-const ATTEMPTS_MAX = 50;
 
 /** Statements that read no data: SET TRANSACTION may still follow them. */
 const SETTINGS: ReadonlySet<string> = new Set(['setTransaction', 'setVariable', 'resetVariable', 'showVariable', 'use']);
@@ -156,7 +153,7 @@ export class Session extends StatementsNow implements SessionState {
         return at;
       } catch (error) {
         this.#rollbackImplicit();
-        if (isConflict(error) && isRetriable && !options.stream?.hasBegun && attempt < ATTEMPTS_MAX && !this.abort.signal.aborted) {
+        if (isConflict(error) && isRetriable && !options.stream?.hasBegun && attempt < runsMax(error) && !this.abort.signal.aborted) {
           if (this.transaction) this.abandonTransaction();
           await this.engine.kv.backoff(attempt, this.abort.signal);
           continue;
@@ -197,7 +194,7 @@ export class Session extends StatementsNow implements SessionState {
           if (!SETTINGS.has(statement.ast.kind)) this.transaction?.finishStatement();
           return result;
         } catch (error) {
-          const mayRetry = isConflict(error) && isPlannable(statement.ast) && attempt < ATTEMPTS_MAX && !options.stream?.hasBegun;
+          const mayRetry = isConflict(error) && isPlannable(statement.ast) && attempt < runsMax(error) && !options.stream?.hasBegun;
           if (!mayRetry || this.abort.signal.aborted || !this.transaction?.restartStatement()) throw error;
         }
         await this.engine.kv.backoff(attempt, this.abort.signal);
@@ -396,7 +393,7 @@ export class Session extends StatementsNow implements SessionState {
       try {
         return await this.#runInTransaction(statement, options);
       } catch (error) {
-        if (!isRetriable || options.stream?.hasBegun || !isConflict(error) || attempt >= ATTEMPTS_MAX || this.abort.signal.aborted)
+        if (!isRetriable || options.stream?.hasBegun || !isConflict(error) || attempt >= runsMax(error) || this.abort.signal.aborted)
           throw error;
         this.#rollbackImplicit();
       }
