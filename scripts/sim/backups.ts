@@ -11,6 +11,7 @@
  *       is at work there, the targets have changed, or storage failed
  */
 import { BACKUP_JOB_TYPE, type BackupDetails, detailsFromJson } from '../../src/backup/backupDetails.ts';
+import { defaultUri } from '../../src/backup/locationDetails.ts';
 import type { Session } from '../../src/sql/exec/session.ts';
 import type { Dice } from './dice.ts';
 import { type Jobs, STORAGE_CODES } from './jobs.ts';
@@ -91,15 +92,16 @@ export class Backups {
       if (job.type !== BACKUP_JOB_TYPE || job.record.status !== 'succeeded') return;
       const details = detailsFromJson(job.record.details);
       const full = details.kind === 'full' ? details.directory : details.directory.split('/').slice(1, 4).join('/');
-      const layers = this.#layers.get(details.uri) ?? [];
-      this.#layers.set(details.uri, layers);
+      const at = defaultUri(details.location);
+      const layers = this.#layers.get(at) ?? [];
+      this.#layers.set(at, layers);
       layers.push({ full, details });
       world.note(
-        `layer ${details.directory} of ${details.uri}: (${details.startTime}, ${details.endTime}]${details.revisionHistory ? ` history from ${details.revisionStartTime}` : ''}`,
+        `layer ${details.directory} of ${at}: (${details.startTime}, ${details.endTime}]${details.revisionHistory ? ` history from ${details.revisionStartTime}` : ''}`,
       );
-      const wanted = this.#collections.find(({ uri }) => uri === details.uri && details.endTime >= (this.#wanted.get(uri) ?? Infinity));
+      const wanted = this.#collections.find(({ uri }) => uri === at && details.endTime >= (this.#wanted.get(uri) ?? Infinity));
       if (!wanted) return;
-      this.#wanted.delete(details.uri);
+      this.#wanted.delete(at);
       this.#restoreTo(wanted, full, details.endTime);
     });
   }

@@ -11,10 +11,10 @@ import { isVarveError, StateError, StatementError, type VarveError } from '../ba
 import { SqlState } from '../base/sqlState.ts';
 import type { Timestamp } from '../base/timestamp.ts';
 import { formatUtc } from '../base/timestamp.ts';
-import type { ExternalStorage } from '../storage/externalStorage.ts';
 
 import { loadChain, newestLayer, pathTo } from './chain.ts';
 import { DIRECTORY_STEP_MICROS, directoryTime, fullDirectory, incrementalDirectory, isDirectoryTaken, readLatest } from './collection.ts';
+import type { CollectionStorage } from './collectionStorage.ts';
 import type { CoveredSpan } from './coverage.ts';
 import { proveCoverage } from './coverage.ts';
 import type { Reservation } from './directoryReservations.ts';
@@ -41,7 +41,7 @@ export interface PriorLayers {
  * when the full is not final yet. `isFinal` says of a layer that its job cannot take it back any more.
  */
 export async function findPriorLayers(
-  storage: ExternalStorage,
+  storage: CollectionStorage,
   request: DestinationRequest,
   isFinal: (layer: Layer) => Promise<boolean>,
   signal?: AbortSignal,
@@ -76,7 +76,7 @@ export interface FreeDirectory {
  * is taken.
  */
 export async function findFreeDirectory(
-  storage: ExternalStorage,
+  storage: CollectionStorage,
   full: string | undefined,
   endTime: Timestamp,
   options: {
@@ -118,7 +118,7 @@ export async function findFreeDirectory(
  * that a renamed database and a cluster restored from this very collection go on in it. What cannot be read
  * says nothing: a damaged full must not keep anybody from taking the next.
  */
-export async function checkSameCollection(storage: ExternalStorage, request: CollectionRequest, signal?: AbortSignal): Promise<void> {
+export async function checkSameCollection(storage: CollectionStorage, request: CollectionRequest, signal?: AbortSignal): Promise<void> {
   if (!storage.capabilities.list) return;
   let newest: Manifest;
   try {

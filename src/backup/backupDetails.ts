@@ -12,13 +12,13 @@ import type { Span } from '../base/span.ts';
 import type { Timestamp } from '../base/timestamp.ts';
 import type { Json } from '../jobs/job.ts';
 
+import type { LocationDetails } from './locationDetails.ts';
 import type { BackupScope, LayerKind, ParentLayer } from './manifest.ts';
 
 export const BACKUP_JOB_TYPE = 'BACKUP';
 
 export interface BackupDetails {
-  /** As the user gave it, secrets included: details are not shown. */
-  readonly uri: string;
+  readonly location: LocationDetails;
   readonly user: string;
   /** Within the collection. */
   readonly directory: string;
@@ -45,13 +45,15 @@ export interface BackupDetails {
 
 export function detailsToJson(details: BackupDetails): Json {
   const { spans, introducedSpans, parent, ...rest } = details;
-  return {
+  const json = {
     ...rest,
     format: 1,
-    parent: parent === undefined ? null : { ...parent },
+    parent: parent ?? null,
     spans: spans.map(spanToJson),
     introducedSpans: introducedSpans.map(spanToJson),
   };
+  // Through text, as the record stores it: what JSON leaves out must not be missed later.
+  return JSON.parse(JSON.stringify(json)) as Json;
 }
 
 /** Reads what detailsToJson made. */

@@ -26,7 +26,7 @@ import { RetryableJobError } from '../jobs/job.ts';
 import type { JobRegistry } from '../jobs/registry.ts';
 import type { Kv, Txn } from '../kv/kv.ts';
 import type { ClusterNode } from '../kv/nodeActor.ts';
-import type { ExternalStorage, StorageFactory } from '../storage/externalStorage.ts';
+import type { StorageFactory } from '../storage/externalStorage.ts';
 
 import type { BackupDetails } from './backupDetails.ts';
 import { descriptorHistory } from './backupSpans.ts';
@@ -43,6 +43,8 @@ import {
   MANIFEST_NAME,
   writeLatest,
 } from './collection.ts';
+import type { CollectionStorage } from './collectionStorage.ts';
+import { openCollection } from './collectionStorage.ts';
 import { intervalsOf } from './coverage.ts';
 import { verifyStoredFile } from './dataFileReader.ts';
 import type { Claimant } from './directoryClaim.ts';
@@ -142,8 +144,9 @@ export class BackupResumer implements Resumer {
     return { inFinalTxn: (txn) => this.#releaseProtections(txn) };
   }
 
-  #open(node: ClusterNode): ExternalStorage {
-    return this.#deps.storage.open(this.#details.uri, { user: this.#details.user, nodeId: node.id });
+  #open(node: ClusterNode): CollectionStorage {
+    const { location, user } = this.#details;
+    return openCollection(this.#deps.storage, location, { user, nodeId: node.id });
   }
 
   #claimant(ctx: JobContext): Claimant {
@@ -151,7 +154,7 @@ export class BackupResumer implements Resumer {
   }
 
   /** This job's own manifest, complete with its checksum: a coordinator before came that far. */
-  async #finishedManifest(storage: ExternalStorage, ctx: JobContext): Promise<Manifest | undefined> {
+  async #finishedManifest(storage: CollectionStorage, ctx: JobContext): Promise<Manifest | undefined> {
     if (this.#isFirstAttempt(ctx)) return undefined;
     try {
       const { manifest } = await readManifest(storage, this.#details.directory, ctx.signal);
@@ -173,7 +176,7 @@ export class BackupResumer implements Resumer {
 
   // ---- resume -----------------------------------------------------------------------------------
 
-  async #writeLayer(storage: ExternalStorage, ctx: JobContext): Promise<Manifest> {
+  async #writeLayer(storage: CollectionStorage, ctx: JobContext): Promise<Manifest> {
     const { directory } = this.#details;
     const claimant = this.#claimant(ctx);
     await ctx.pausepoint('backup.beforeLock');
@@ -184,7 +187,10 @@ export class BackupResumer implements Resumer {
 
     const progress = await this.#export(storage, ctx);
     await ctx.pausepoint('backup.afterExport');
-    for (const file of progress.files) await verifyStoredFile(storage, `${directory}/${file.path}`, file, ctx.signal);
+    for (const file of progress.files) {
+      const place = await storage.fileStorage(directory, file.locality);
+      await verifyStoredFile(place, `${directory}/${file.path}`, file, ctx.signal);
+    }
     const manifest = await this.#makeManifest(ctx, progress);
 
     await ctx.pausepoint('backup.beforeManifest');
@@ -195,7 +201,7 @@ export class BackupResumer implements Resumer {
     return manifest;
   }
 
-  async #export(storage: ExternalStorage, ctx: JobContext): Promise<ExportProgress> {
+  async #export(storage: CollectionStorage, ctx: JobContext): Promise<ExportProgress> {
     const { kv, settings } = this.#deps;
     const details = this.#details;
     const owner = { clusterId: kv.clusterId, jobId: String(ctx.jobId) };
@@ -205,7 +211,7 @@ export class BackupResumer implements Resumer {
     const done: ExportProgress = found ?? { files: [], emptySpans: [] };
     await ctx.pausepoint('backup.beforeExport');
 
-    const storages = new Map<number, ExternalStorage>();
+    const storages = new Map<number, CollectionStorage>();
     let checkpointAt = Number.NEGATIVE_INFINITY;
     let isFirst = true;
     try {
@@ -242,7 +248,7 @@ export class BackupResumer implements Resumer {
   }
 
   /** The new checkpoint first, then the older ones go: there is always one. */
-  async #checkpoint(storage: ExternalStorage, ctx: JobContext, progress: ExportProgress, fraction: number): Promise<void> {
+  async #checkpoint(storage: CollectionStorage, ctx: JobContext, progress: ExportProgress, fraction: number): Promise<void> {
     const { kv } = this.#deps;
     const { directory } = this.#details;
     const own = { clusterId: kv.clusterId, jobId: String(ctx.jobId), claimEpoch: ctx.claimEpoch, time: kv.hlc.now() };
@@ -256,7 +262,7 @@ export class BackupResumer implements Resumer {
   async #makeManifest(ctx: JobContext, progress: ExportProgress): Promise<Manifest> {
     const { kv } = this.#deps;
     const { endTime, revisionHistory, revisionStartTime, descriptorIds, historyIds, completeDatabaseIds } = this.#details;
-    const { uri: _, user: _1, directory: _2, descriptorIds: _3, historyIds: _4, protectionIds: _5, ...facts } = this.#details;
+    const { location: _, user: _1, directory: _2, descriptorIds: _3, historyIds: _4, protectionIds: _5, ...facts } = this.#details;
     const byKey = [...progress.files].sort((a, b) => (firstKey(a) < firstKey(b) ? -1 : 1));
     const scope = { databaseIds: completeDatabaseIds, ids: historyIds };
     const manifest: Manifest = {
@@ -283,7 +289,7 @@ export class BackupResumer implements Resumer {
     });
   }
 
-  async #writeLatest(storage: ExternalStorage, ctx: JobContext): Promise<void> {
+  async #writeLatest(storage: CollectionStorage, ctx: JobContext): Promise<void> {
     if (this.#details.kind !== 'full') return;
     await ctx.pausepoint('backup.beforeLatest');
     await ctx.checkClaim();
@@ -292,7 +298,7 @@ export class BackupResumer implements Resumer {
   }
 
   /** Removes what only a job under way needs: files of attempts that came to nothing, checkpoints, the lock. */
-  async #cleanUp(storage: ExternalStorage, ctx: JobContext, manifest: Manifest): Promise<void> {
+  async #cleanUp(storage: CollectionStorage, ctx: JobContext, manifest: Manifest): Promise<void> {
     const { directory } = this.#details;
     if (storage.capabilities.delete && storage.capabilities.list) {
       await ctx.checkClaim();
@@ -305,14 +311,14 @@ export class BackupResumer implements Resumer {
     await ctx.pausepoint('backup.afterCleanup');
   }
 
-  async #ownDataFiles(storage: ExternalStorage, ctx: JobContext): Promise<string[]> {
+  async #ownDataFiles(storage: CollectionStorage, ctx: JobContext): Promise<string[]> {
     return await storage.list(`${this.#details.directory}/${dataFilePrefix(String(ctx.jobId))}`, { signal: ctx.signal });
   }
 
   // ---- onFailOrCancel ---------------------------------------------------------------------------
 
   /** Pointer, manifest, data, checkpoints, and the lock last: whoever comes in between sees a layer whole or none (J4). */
-  async #deleteEverything(storage: ExternalStorage, ctx: JobContext): Promise<void> {
+  async #deleteEverything(storage: CollectionStorage, ctx: JobContext): Promise<void> {
     const { directory, kind, endTime } = this.#details;
     const jobId = String(ctx.jobId);
     await ctx.checkClaim();
@@ -340,7 +346,7 @@ export class BackupResumer implements Resumer {
    * Whether the directory's manifest, if there is one, is this job's. A damaged one would make the whole
    * chain unreadable, so it must go; what the storage garbled on this one read is read again first.
    */
-  async #hasOwnManifest(storage: ExternalStorage, ctx: JobContext): Promise<boolean> {
+  async #hasOwnManifest(storage: CollectionStorage, ctx: JobContext): Promise<boolean> {
     const { directory } = this.#details;
     try {
       const manifest = await storedManifest(storage, directory, ctx.signal);
@@ -353,7 +359,7 @@ export class BackupResumer implements Resumer {
   }
 
   /** Nobody writes where another's lock stands, so where none does, what cannot tell its owner is this job's. */
-  async #isAlone(storage: ExternalStorage, ctx: JobContext): Promise<boolean> {
+  async #isAlone(storage: CollectionStorage, ctx: JobContext): Promise<boolean> {
     const locks = await listLocks(storage, this.#details.directory, ctx.signal);
     return locks.every((jobId) => jobId === String(ctx.jobId));
   }

@@ -26,7 +26,8 @@ import { HistoryGoneError } from '../gc/thresholds.ts';
 import type { JobRegistry } from '../jobs/registry.ts';
 import type { Kv, Txn } from '../kv/kv.ts';
 import type { BackupTargets as TargetsAst } from '../sql/parse/ast.ts';
-import type { ExternalStorage, StorageFactory } from '../storage/externalStorage.ts';
+import type { StorageFactory } from '../storage/externalStorage.ts';
+import { redactUri } from '../storage/uri.ts';
 
 import type { DestinationRequest, PriorLayers } from './backupDestination.ts';
 import { checkContinues, checkSameCollection, findFreeDirectory, findPriorLayers } from './backupDestination.ts';
@@ -45,7 +46,11 @@ import {
 } from './backupSpans.ts';
 import type { ResolvedTargets } from './backupTargets.ts';
 import { resolveTargets } from './backupTargets.ts';
+import type { CollectionStorage } from './collectionStorage.ts';
+import { openCollection } from './collectionStorage.ts';
 import type { DirectoryReservations } from './directoryReservations.ts';
+import type { LocationDetails } from './locationDetails.ts';
+import { defaultUri, isSamePlace } from './locationDetails.ts';
 import type { DescriptorChange, Layer } from './manifest.ts';
 
 export interface BackupPlanningDeps {
@@ -61,7 +66,7 @@ export interface BackupPlanningDeps {
 export interface BackupRequest {
   readonly targets: TargetsAst;
   readonly destination: DestinationRequest;
-  readonly uri: string;
+  readonly location: LocationDetails;
   /** AS OF SYSTEM TIME. */
   readonly asOf: Timestamp | undefined;
   readonly revisionHistory: boolean;
@@ -86,7 +91,7 @@ export async function planBackup(
   request: BackupRequest,
   commit: (write: (txn: Txn) => Promise<void>) => Promise<void>,
 ): Promise<number> {
-  const storage = deps.storage.open(request.uri, { user: request.user, nodeId: deps.kv.cluster.anyLiveNode().id });
+  const storage = openCollection(deps.storage, request.location, { user: request.user, nodeId: deps.kv.cluster.anyLiveNode().id });
   try {
     for (let attempt = 0; ; attempt++) {
       try {
@@ -105,7 +110,7 @@ export async function planBackup(
 async function planOnce(
   deps: BackupPlanningDeps,
   request: BackupRequest,
-  storage: ExternalStorage,
+  storage: CollectionStorage,
   marginMicros: number,
   commit: (write: (txn: Txn) => Promise<void>) => Promise<void>,
 ): Promise<number> {
@@ -114,8 +119,8 @@ async function planOnce(
   const wanted = request.asOf ?? deps.kv.hlc.now();
   const { reservation, endTime } = await findFreeDirectory(storage, prior?.full, firstEnd(wanted, prior, request), {
     isExplicit: request.asOf !== undefined,
-    reserve: (directory) => deps.reservations.take(request.uri, directory),
-    isJobs: (directory) => isJobs(deps, request.uri, directory),
+    reserve: (directory) => deps.reservations.take(request.location, directory),
+    isJobs: (directory) => isJobs(deps, request.location, directory),
     signal: request.signal,
   });
   try {
@@ -170,7 +175,7 @@ interface BackupPlan {
 async function makePlan(
   deps: BackupPlanningDeps,
   request: BackupRequest,
-  storage: ExternalStorage,
+  storage: CollectionStorage,
   prior: PriorLayers | undefined,
   { directory, endTime }: { readonly directory: string; readonly endTime: Timestamp },
   marginMicros: number,
@@ -226,7 +231,7 @@ async function makePlan(
     jobId: deps.jobs.newJobId(),
     holds,
     details: {
-      uri: request.uri,
+      location: request.location,
       user: request.user,
       directory,
       kind: prior ? 'incremental' : 'full',
@@ -263,11 +268,11 @@ async function isFinal(deps: BackupPlanningDeps, { manifest }: Layer): Promise<b
 }
 
 /** Whether an unfinished job will write to this directory of the collection, or does. */
-async function isJobs(deps: BackupPlanningDeps, uri: string, directory: string): Promise<boolean> {
+async function isJobs(deps: BackupPlanningDeps, location: LocationDetails, directory: string): Promise<boolean> {
   for (const record of await deps.jobs.listUnfinished()) {
     if (record.type !== BACKUP_JOB_TYPE) continue;
     const details = detailsFromJson(record.details);
-    if (details.uri === uri && details.directory === directory) return true;
+    if (details.directory === directory && isSamePlace(details.location, location)) return true;
   }
   return false;
 }
@@ -408,23 +413,22 @@ async function writeJob(deps: BackupPlanningDeps, request: BackupRequest, plan: 
   await deps.jobs.create(txn, {
     id: jobId,
     type: BACKUP_JOB_TYPE,
-    description: describe(deps, request, details),
+    description: describe(request, details),
     user: request.user,
     details: detailsToJson(details),
   });
 }
 
 /** The statement with directory and end time filled in, and secrets taken out. */
-function describe(deps: BackupPlanningDeps, request: BackupRequest, details: BackupDetails): string {
+function describe(request: BackupRequest, details: BackupDetails): string {
   const full = details.kind === 'full' ? details.directory : details.directory.split('/').slice(1, 4).join('/');
   const targets =
     details.scope === 'tables'
       ? `TABLE ${details.targets.join(', ')}`
       : `DATABASE ${details.targets.map((name) => name.replace(/^DATABASE /, '')).join(', ')}`;
-  const uri = String(deps.storage.open(request.uri, { user: request.user, nodeId: 1 }).uri);
   const options = [...(details.revisionHistory ? ['revision_history = true'] : []), ...(request.detached ? ['detached'] : [])];
   const suffix = options.length > 0 ? ` WITH OPTIONS (${options.join(', ')})` : '';
-  return `BACKUP ${targets} INTO ${quoteLiteral(`/${full}`)} IN ${quoteLiteral(uri)} AS OF SYSTEM TIME '${formatDecimal(details.endTime)}'${suffix}`;
+  return `BACKUP ${targets} INTO ${quoteLiteral(`/${full}`)} IN ${quoteLiteral(redactUri(defaultUri(details.location)))} AS OF SYSTEM TIME '${formatDecimal(details.endTime)}'${suffix}`;
 }
 
 /** The 72000 of a start that cannot be protected any more, in the words of a backup. */

@@ -16,7 +16,8 @@ import { planBackup } from './backupPlanning.ts';
 import { warnOfBreakingChain } from './chainNotice.ts';
 import { parseSubdirectory } from './collection.ts';
 import { checkFeature, checkTransaction, jobColumns, jobResult } from './jobResult.ts';
-import { checkLocationAccess, granteesOf, looksOn, readOptions, readSwitch, requireText, requireUri } from './statementValues.ts';
+import { urisOf } from './locationDetails.ts';
+import { checkLocationAccess, granteesOf, looksOn, readLocation, readOptions, readSwitch, requireText } from './statementValues.ts';
 
 export interface BackupStatementDeps extends BackupPlanningDeps {
   readonly settings: ClusterSettings;
@@ -38,12 +39,13 @@ async function runBackup(deps: BackupStatementDeps, context: StatementContext, s
   const detached = await readSwitch(context, options.get('detached'));
   checkTransaction('BACKUP', context, detached);
   const grantees = await granteesOf(context);
-  const { destination, uri } = await readDestination(context, stmt);
-  await checkLocationAccess(context, uri, grantees);
+  const destination = await readDestination(context, stmt);
+  const location = await readLocation(context, stmt.destination.uris);
+  await checkLocationAccess(context, urisOf(location), grantees);
   const request: BackupRequest = {
     targets: stmt.targets,
     destination,
-    uri,
+    location,
     asOf: stmt.asOf && (await context.resolveAsOf(stmt.asOf.expr)),
     revisionHistory: await readSwitch(context, options.get('revision_history')),
     detached,
@@ -61,16 +63,16 @@ async function runBackup(deps: BackupStatementDeps, context: StatementContext, s
   return result;
 }
 
-async function readDestination(context: StatementContext, stmt: Backup): Promise<{ destination: DestinationRequest; uri: string }> {
+async function readDestination(context: StatementContext, stmt: Backup): Promise<DestinationRequest> {
   const { destination } = stmt;
   switch (destination.type) {
     case 'into':
-      return { destination: { type: 'new' }, uri: await requireUri(context, destination.uris) };
+      return { type: 'new' };
     case 'intoLatest':
-      return { destination: { type: 'latest' }, uri: await requireUri(context, destination.uris) };
+      return { type: 'latest' };
     case 'intoSubdir': {
       const full = parseSubdirectory(await requireText(context, destination.subdir, 'the subdirectory of a backup'));
-      return { destination: { type: 'subdir', full }, uri: await requireUri(context, destination.uris) };
+      return { type: 'subdir', full };
     }
     case 'to':
       throw new StatementError(SqlState.FeatureNotSupported, 'BACKUP ... TO is not supported: it was removed from CockroachDB in v25.1', {

@@ -21,9 +21,9 @@ import { mapConcurrently } from '../base/mapConcurrently.ts';
 import { SqlState } from '../base/sqlState.ts';
 import type { Timestamp } from '../base/timestamp.ts';
 import { formatUtc } from '../base/timestamp.ts';
-import type { ExternalStorage } from '../storage/externalStorage.ts';
 
 import { listIncrementalDirectories, READS_MAX } from './collection.ts';
+import type { CollectionStorage } from './collectionStorage.ts';
 import type { Layer } from './manifest.ts';
 import { isMissing, readManifest } from './manifest.ts';
 
@@ -41,7 +41,7 @@ export interface RestorableInterval {
  * Reads the manifests of a full and of all completed incrementals on it. 58P01 naming the backup
  * when there is no completed full in `full`; XX001, 0A000 as readManifest.
  */
-export async function loadChain(storage: ExternalStorage, full: string, signal?: AbortSignal): Promise<Chain> {
+export async function loadChain(storage: CollectionStorage, full: string, signal?: AbortSignal): Promise<Chain> {
   // Both at once; which directories are layers shows when their manifests are read.
   const [read, listed] = await Promise.allSettled([readManifest(storage, full, signal), listIncrementalDirectories(storage, full, signal)]);
   if (read.status === 'rejected') {
@@ -64,7 +64,7 @@ export async function loadChain(storage: ExternalStorage, full: string, signal?:
 }
 
 /** Undefined where there is no completed layer: a job at work, or what one left. */
-async function readLayer(storage: ExternalStorage, directory: string, signal?: AbortSignal): Promise<Layer | undefined> {
+async function readLayer(storage: CollectionStorage, directory: string, signal?: AbortSignal): Promise<Layer | undefined> {
   try {
     return await readManifest(storage, directory, signal);
   } catch (error) {

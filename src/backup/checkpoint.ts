@@ -6,9 +6,9 @@
  * Lives elsewhere: when one is taken (backupJob.ts). Format: docs/format.md 4.
  */
 import type { Timestamp } from '../base/timestamp.ts';
-import type { ExternalStorage } from '../storage/externalStorage.ts';
 
 import { checkpointName, listCheckpoints } from './collection.ts';
+import type { CollectionStorage } from './collectionStorage.ts';
 import { CHECKPOINT_MAGIC, decodeEnvelope, encodeEnvelope } from './envelope.ts';
 import { JsonFields } from './jsonFields.ts';
 import type { ManifestFile, SpanInterval } from './manifest.ts';
@@ -29,7 +29,7 @@ export interface Checkpoint {
 
 /** Writes a checkpoint under a name of its own; returns the name. */
 export async function writeCheckpoint(
-  storage: ExternalStorage,
+  storage: CollectionStorage,
   directory: string,
   checkpoint: Checkpoint,
   signal?: AbortSignal,
@@ -43,7 +43,7 @@ export async function writeCheckpoint(
 
 /** The newest readable checkpoint of a job in a directory; undefined when there is none; `name` is its file. Storage errors pass through. */
 export async function readNewestCheckpoint(
-  storage: ExternalStorage,
+  storage: CollectionStorage,
   directory: string,
   owner: { readonly clusterId: string; readonly jobId: string },
   signal?: AbortSignal,

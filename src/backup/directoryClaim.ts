@@ -11,9 +11,9 @@ import { isVarveError } from '../base/errors.ts';
 import { SqlState } from '../base/sqlState.ts';
 import { isTerminal } from '../jobs/jobMachine.ts';
 import type { JobRegistry } from '../jobs/registry.ts';
-import type { ExternalStorage } from '../storage/externalStorage.ts';
 
 import { decodeLock, encodeLock, listClaims, lockName, MANIFEST_NAME } from './collection.ts';
+import type { CollectionStorage } from './collectionStorage.ts';
 import type { Manifest } from './manifest.ts';
 import { decodeManifest, isMissing } from './manifest.ts';
 
@@ -24,7 +24,7 @@ export interface Claimant {
 }
 
 /** Writes the claimant's lock, unless it is there. True when it was not, and the storage can tell: then the file of that name is this claimant's. */
-export async function writeLock(storage: ExternalStorage, directory: string, claimant: Claimant, signal?: AbortSignal): Promise<boolean> {
+export async function writeLock(storage: CollectionStorage, directory: string, claimant: Claimant, signal?: AbortSignal): Promise<boolean> {
   const content = encodeLock({ clusterId: claimant.clusterId, jobId: claimant.jobId, node: claimant.nodeId });
   try {
     // Without conditional create, the name alone keeps two jobs apart.
@@ -39,7 +39,7 @@ export async function writeLock(storage: ExternalStorage, directory: string, cla
 
 /** `isOurs`: as writeLock said. Throws 55006 naming the other job when another one that is not terminal holds the directory, 58P02 when it holds a finished layer. */
 export async function checkAlone(
-  storage: ExternalStorage,
+  storage: CollectionStorage,
   directory: string,
   claimant: Claimant,
   isOurs: boolean,
@@ -76,7 +76,7 @@ export async function checkAlone(
   }
 }
 
-async function readLock(storage: ExternalStorage, name: string, signal?: AbortSignal) {
+async function readLock(storage: CollectionStorage, name: string, signal?: AbortSignal) {
   try {
     return decodeLock(await storage.read(name, { signal }));
   } catch (error) {
@@ -86,7 +86,7 @@ async function readLock(storage: ExternalStorage, name: string, signal?: AbortSi
 }
 
 /** The manifest in a directory, with its checksum file or without; undefined when there is none. XX001 when it is damaged. */
-export async function storedManifest(storage: ExternalStorage, directory: string, signal?: AbortSignal): Promise<Manifest | undefined> {
+export async function storedManifest(storage: CollectionStorage, directory: string, signal?: AbortSignal): Promise<Manifest | undefined> {
   const file = `${directory}/${MANIFEST_NAME}`;
   try {
     return await decodeManifest(Buffer.from(await storage.read(file, { signal })), file);

@@ -7,6 +7,8 @@
  *
  * In memory, for the plans of one process. Between processes and clusters locks decide (directoryClaim.ts).
  */
+import type { LocationDetails } from './locationDetails.ts';
+import { placeKey } from './locationDetails.ts';
 
 /** Holds one directory until everybody who held it has released it. */
 export interface Reservation {
@@ -19,8 +21,8 @@ export class DirectoryReservations {
   readonly #reserved = new Set<string>();
 
   /** Undefined when another plan has it. */
-  take(uri: string, directory: string): Reservation | undefined {
-    const key = `${uri}\n${directory}`;
+  take(location: LocationDetails, directory: string): Reservation | undefined {
+    const key = `${placeKey(location)}\n${directory}`;
     if (this.#reserved.has(key)) return undefined;
     this.#reserved.add(key);
     let holders = 1;

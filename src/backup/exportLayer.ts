@@ -13,9 +13,9 @@ import { mergeSpans, subtractSpans } from '../base/span.ts';
 import type { Timestamp } from '../base/timestamp.ts';
 import type { Kv } from '../kv/kv.ts';
 import type { ClusterNode } from '../kv/nodeActor.ts';
-import type { ExternalStorage } from '../storage/externalStorage.ts';
 
 import type { BackupDetails } from './backupDetails.ts';
+import type { CollectionStorage } from './collectionStorage.ts';
 import type { ExportUnit } from './exportFile.ts';
 import { checkNothingIsGone, exportFile, WorkerLostError } from './exportFile.ts';
 import type { ManifestFile, SpanInterval } from './manifest.ts';
@@ -42,8 +42,8 @@ export interface ExportLayerOptions {
   readonly signal: AbortSignal;
   /** A new name of a data file, within the layer's directory. */
   readonly newFileName: () => string;
-  /** The storage as a node sees it. The caller closes it. */
-  readonly storageFor: (node: ClusterNode) => ExternalStorage;
+  /** The collection as a node sees it. The caller closes it. */
+  readonly storageFor: (node: ClusterNode) => CollectionStorage;
   /** Called after each finished file, one call at a time. `fraction` is of the bytes there are; `isAll`: nothing is left to export. */
   readonly onProgress: (progress: ExportProgress, fraction: number, isAll: boolean) => Promise<void>;
 }
@@ -149,9 +149,9 @@ class Work {
   async #exportBundle(node: ClusterNode, units: readonly ExportUnit[]): Promise<void> {
     const { kv, details, fileTargetBytes } = this.#options;
     const { epoch } = node;
-    const storage = this.#options.storageFor(node);
     let rest = units;
     try {
+      const storage = await this.#options.storageFor(node).fileStorage(details.directory, '');
       while (rest.length > 0) {
         const path = this.#options.newFileName();
         const exported = await exportFile(rest, {

@@ -11,6 +11,7 @@ import type { JobId, JobRecord } from '../jobs/job.ts';
 import { redactUri } from '../storage/uri.ts';
 
 import { BACKUP_JOB_TYPE, detailsFromJson } from './backupDetails.ts';
+import { defaultUri, placeKey } from './locationDetails.ts';
 
 export interface KnownChain {
   /** Redacted. */
@@ -34,11 +35,11 @@ export function knownChains(records: readonly JobRecord[]): KnownChain[] {
   for (const record of records) {
     if (record.type !== BACKUP_JOB_TYPE || record.status !== 'succeeded') continue;
     const details = detailsFromJson(record.details);
-    const { uri, directory, kind, endTime, targets, revisionHistory, spans } = details;
+    const { location, directory, kind, endTime, targets, revisionHistory, spans } = details;
     // A full's directory is `/2026/11/20-120000.00`, an incremental's starts with its root and the full's.
     const parts = directory.split('/').filter((part) => part !== '');
     const subdirectory = (kind === 'full' ? parts : parts.slice(1, 4)).join('/');
-    const key = `${uri}\n${subdirectory}`;
+    const key = `${placeKey(location)}\n${subdirectory}`;
     const known = chains.get(key);
     const layers = (known?.layers ?? 0) + 1;
     if (known && known.endTime > endTime) {
@@ -46,7 +47,16 @@ export function knownChains(records: readonly JobRecord[]): KnownChain[] {
       continue;
     }
     const tableIds = [...new Set(spans.flatMap((span) => tableOfKey(span.key) ?? []))].sort((a, b) => a - b);
-    chains.set(key, { collection: redactUri(uri), subdirectory, targets, layers, endTime, revisionHistory, tableIds, jobId: record.id });
+    chains.set(key, {
+      collection: redactUri(defaultUri(location)),
+      subdirectory,
+      targets,
+      layers,
+      endTime,
+      revisionHistory,
+      tableIds,
+      jobId: record.id,
+    });
   }
   return [...chains.values()].sort((a, b) => a.endTime - b.endTime || (a.subdirectory < b.subdirectory ? -1 : 1));
 }

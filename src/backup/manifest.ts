@@ -20,9 +20,9 @@ import { hasTestFault } from '../base/testFaults.ts';
 import type { Timestamp } from '../base/timestamp.ts';
 import { VERSION } from '../base/version.ts';
 import type { Descriptor } from '../catalog/descriptor.ts';
-import type { ExternalStorage } from '../storage/externalStorage.ts';
 
 import { MANIFEST_CHECKSUM_NAME, MANIFEST_NAME } from './collection.ts';
+import type { CollectionStorage } from './collectionStorage.ts';
 import { corruptFile, expectEqual } from './corruption.ts';
 import { descriptorFromJson, descriptorToJson } from './descriptorJson.ts';
 import { decodeEnvelope, encodeEnvelope, MANIFEST_MAGIC } from './envelope.ts';
@@ -131,7 +131,7 @@ export interface Layer {
  * other job writes here.
  */
 export async function writeManifest(
-  storage: ExternalStorage,
+  storage: CollectionStorage,
   directory: string,
   manifest: Manifest,
   signal?: AbortSignal,
@@ -149,7 +149,7 @@ export async function writeManifest(
  * Reads a layer's manifest. 58P01 when the directory holds no completed layer, XX001 when it is
  * damaged, 0A000 when a later version or encryption is in the way.
  */
-export async function readManifest(storage: ExternalStorage, directory: string, signal?: AbortSignal): Promise<Layer> {
+export async function readManifest(storage: CollectionStorage, directory: string, signal?: AbortSignal): Promise<Layer> {
   const file = `${directory}/${MANIFEST_NAME}`;
   const checksumFile = `${directory}/${MANIFEST_CHECKSUM_NAME}`;
   const [stored, storedChecksum] = await mapConcurrently([file, checksumFile], 2, (name) => storage.read(name, { signal }));

@@ -16,14 +16,18 @@ import { Type } from '../catalog/type.ts';
 import { tableOfKey } from '../kv/indexOfKey.ts';
 import type { HookResult, ResultColumn, StatementContext, StatementHook } from '../sql/exec/statement.ts';
 import type { ShowBackup, ShowBackups } from '../sql/parse/ast.ts';
-import type { ExternalStorage, StorageFactory } from '../storage/externalStorage.ts';
+import type { StorageFactory } from '../storage/externalStorage.ts';
 
 import type { Chain } from './chain.ts';
 import { loadChain } from './chain.ts';
 import { listFulls, parseSubdirectory, readLatest } from './collection.ts';
+import type { CollectionStorage } from './collectionStorage.ts';
+import { openCollection } from './collectionStorage.ts';
+import type { LocationDetails } from './locationDetails.ts';
+import { urisOf } from './locationDetails.ts';
 import type { Layer, Manifest } from './manifest.ts';
 import { isMissing, manifestToJson } from './manifest.ts';
-import { checkLocationAccess, granteesOf, looksOn, readOptions, readSwitch, requireText, requireUri } from './statementValues.ts';
+import { checkLocationAccess, granteesOf, looksOn, readLocation, readOptions, readSwitch, requireText } from './statementValues.ts';
 
 export interface ShowBackupDeps {
   readonly storage: StorageFactory;
@@ -39,7 +43,7 @@ export function showBackupsHook(deps: ShowBackupDeps): StatementHook<ShowBackups
       if (stmt.newerThan !== undefined || stmt.olderThan !== undefined) {
         throw new StatementError(SqlState.FeatureNotSupported, 'SHOW BACKUPS with NEWER THAN or OLDER THAN is not supported yet');
       }
-      return await withStorage(deps, context, await requireUri(context, stmt.uris), async (storage) => {
+      return await withStorage(deps, context, await readLocation(context, stmt.uris), async (storage) => {
         const rows = (await listFulls(storage, context.signal)).map((full): Datum[] => [utf8Encode(`/${full}`)]);
         return { tag: `SHOW BACKUPS ${rows.length}`, rows, rowCount: rows.length };
       });
@@ -97,7 +101,7 @@ async function runShowBackup(deps: ShowBackupDeps, context: StatementContext, st
   }
   const options = readOptions('SHOW BACKUP', stmt.options, OPTIONS);
   const [asJson, checkFiles, debugIds, privileges] = await Promise.all(OPTIONS.map((name) => readSwitch(context, options.get(name))));
-  return await withStorage(deps, context, await requireUri(context, source.uris), async (storage) => {
+  return await withStorage(deps, context, await readLocation(context, source.uris), async (storage) => {
     const full =
       source.type === 'latest'
         ? await readLatest(storage, context.signal)
@@ -115,11 +119,11 @@ async function runShowBackup(deps: ShowBackupDeps, context: StatementContext, st
 async function withStorage(
   deps: ShowBackupDeps,
   context: StatementContext,
-  uri: string,
-  show: (storage: ExternalStorage) => Promise<HookResult>,
+  location: LocationDetails,
+  show: (storage: CollectionStorage) => Promise<HookResult>,
 ): Promise<HookResult> {
-  await checkLocationAccess(context, uri, await granteesOf(context));
-  const storage = deps.storage.open(uri, { user: context.user, nodeId: context.session.nodeId });
+  await checkLocationAccess(context, urisOf(location), await granteesOf(context));
+  const storage = openCollection(deps.storage, location, { user: context.user, nodeId: context.session.nodeId });
   try {
     return await show(storage);
   } finally {
@@ -232,17 +236,18 @@ function shownManifest(manifest: Manifest): unknown {
 const MISSING_SHOWN_MAX = 10;
 
 /** 58P01 naming up to ten files of the chain that are missing, or have another size than was written. */
-async function checkAllFiles(storage: ExternalStorage, chain: Chain): Promise<void> {
+async function checkAllFiles(storage: CollectionStorage, chain: Chain): Promise<void> {
   const missing: string[] = [];
   for (const { directory, manifest } of chain) {
     for (const file of manifest.files) {
       const name = `${directory}/${file.path}`;
-      const size = await storage.size(name).catch((error: unknown) => {
+      const place = await storage.fileStorage(directory, file.locality);
+      const size = await place.size(name).catch((error: unknown) => {
         if (isMissing(error)) return undefined;
         throw error;
       });
-      if (size === undefined) missing.push(`${storage.uri}/${name}`);
-      else if (size !== file.sizeBytes) missing.push(`${storage.uri}/${name} (has ${size} of ${file.sizeBytes} bytes)`);
+      if (size === undefined) missing.push(`${place.uri}/${name}`);
+      else if (size !== file.sizeBytes) missing.push(`${place.uri}/${name} (has ${size} of ${file.sizeBytes} bytes)`);
     }
   }
   if (missing.length === 0) return;

@@ -12,6 +12,9 @@ import type { StatementContext } from '../sql/exec/statement.ts';
 import type { Expr, Option, UriList } from '../sql/parse/ast.ts';
 import { ParsedUri } from '../storage/uri.ts';
 
+import type { LocationDetails } from './locationDetails.ts';
+import { locationOf } from './locationDetails.ts';
+
 /** The text of a location, subdirectory or option value. 22023 for NULL, or for an empty text. */
 export async function requireText(context: StatementContext, expr: Expr, what: string): Promise<string> {
   const text = await context.evalString(expr);
@@ -23,8 +26,8 @@ export async function requireText(context: StatementContext, expr: Expr, what: s
   return text;
 }
 
-/** The one location of a statement. 0A000 for a list: locality-aware collections are not supported yet. */
-export async function requireUri(context: StatementContext, uris: UriList): Promise<string> {
+/** The location of a collection. 0A000 for a list: locality-aware collections are not supported yet. */
+export async function readLocation(context: StatementContext, uris: UriList): Promise<LocationDetails> {
   const [first, second] = uris;
   if (first === undefined || second !== undefined) {
     throw new StatementError(SqlState.FeatureNotSupported, 'locality-aware backups to several locations are not supported yet', {
@@ -38,7 +41,7 @@ export async function requireUri(context: StatementContext, uris: UriList): Prom
       detail: `COCKROACH_LOCALITY in "${parsed}"`,
     });
   }
-  return uri;
+  return locationOf(uri);
 }
 
 /** Every name that the user goes by. */
@@ -47,9 +50,9 @@ export async function granteesOf(context: StatementContext): Promise<Grantees> {
 }
 
 /** Throws 42501 when a location needs EXTERNALIOIMPLICITACCESS, and the user has not got it: the server's own files. */
-export async function checkLocationAccess(context: StatementContext, uri: string, grantees: Grantees): Promise<void> {
-  const parsed = ParsedUri.parse(uri);
-  if (parsed.scheme !== 'nodelocal' || (await hasSystemPrivilege(context.txn, grantees, 'EXTERNALIOIMPLICITACCESS'))) return;
+export async function checkLocationAccess(context: StatementContext, uris: readonly string[], grantees: Grantees): Promise<void> {
+  const parsed = uris.map((uri) => ParsedUri.parse(uri)).find(({ scheme }) => scheme === 'nodelocal');
+  if (parsed === undefined || (await hasSystemPrivilege(context.txn, grantees, 'EXTERNALIOIMPLICITACCESS'))) return;
   throw new StatementError(
     SqlState.InsufficientPrivilege,
     'only users with the admin role or the EXTERNALIOIMPLICITACCESS system privilege are allowed to access nodelocal locations',

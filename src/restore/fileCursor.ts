@@ -14,12 +14,13 @@ import type { Timestamp } from '../base/timestamp.ts';
 import type { ExternalStorage } from '../storage/externalStorage.ts';
 
 import type { VersionRun } from '../backup/block.ts';
+import type { CollectionStorage } from '../backup/collectionStorage.ts';
 import { DataFileReader, readDataFile } from '../backup/dataFileReader.ts';
 
 import type { LayerFile } from './spanCovering.ts';
 
 export interface FileCursorOptions {
-  readonly storage: ExternalStorage;
+  readonly storage: CollectionStorage;
   readonly executor: Executor;
   readonly signal: AbortSignal;
 }
@@ -46,7 +47,7 @@ export class FileCursor {
     this.#isWhole = isWhole;
     this.#options = options;
     // Opening and the first read begin now, while the unit before is still at work.
-    if (isWhole) this.#runs = new RunsAhead(readDataFile(options.storage, file.name, file.file, options));
+    if (isWhole) this.#runs = new RunsAhead(readWhole(file, options));
   }
 
   /** Goes to a unit's first version. */
@@ -55,7 +56,7 @@ export class FileCursor {
     if (!this.#isWhole) {
       await this.#runs?.close();
       this.#take(NO_RUN);
-      this.#reader ??= await DataFileReader.open(this.#options.storage, this.#file.name, {
+      this.#reader ??= await DataFileReader.open(await placeOf(this.#file, this.#options), this.#file.name, {
         ...this.#options,
         expectedSize: this.#file.file.sizeBytes,
       });
@@ -104,6 +105,14 @@ export class FileCursor {
     this.at = 0;
     this.end = 0;
   }
+}
+
+async function placeOf({ directory, file }: LayerFile, { storage }: FileCursorOptions): Promise<ExternalStorage> {
+  return await storage.fileStorage(directory, file.locality);
+}
+
+async function* readWhole(file: LayerFile, options: FileCursorOptions): AsyncGenerator<VersionRun> {
+  yield* readDataFile(await placeOf(file, options), file.name, file.file, options);
 }
 
 /** A generator of runs, one step ahead of who takes them. */

@@ -14,8 +14,8 @@ import type { Bytes } from '../base/bytes.ts';
 import type { Timestamp } from '../base/timestamp.ts';
 import { indexOfKey } from '../kv/indexOfKey.ts';
 import type { Kv } from '../kv/kv.ts';
-import type { ExternalStorage } from '../storage/externalStorage.ts';
 
+import type { CollectionStorage } from '../backup/collectionStorage.ts';
 import type { EntryCounts } from '../backup/manifest.ts';
 
 import { FileCursor } from './fileCursor.ts';
@@ -44,7 +44,7 @@ export interface RestoredIndex {
 
 export interface IngestUnitsOptions {
   readonly kv: Kv;
-  readonly storage: ExternalStorage;
+  readonly storage: CollectionStorage;
   readonly units: readonly RestoreUnit[];
   readonly done: IngestProgress;
   /** As of when. */

@@ -13,6 +13,8 @@ import type { Descriptor } from '../catalog/descriptor.ts';
 import { descriptorFromJson, descriptorToJson } from '../catalog/descriptorCodec.ts';
 import type { Json } from '../jobs/job.ts';
 
+import type { LocationDetails } from '../backup/locationDetails.ts';
+
 import type { IngestProgress } from './ingestUnits.ts';
 
 export const RESTORE_JOB_TYPE = 'RESTORE';
@@ -25,8 +27,7 @@ export interface TypeUse {
 }
 
 export interface RestoreDetails {
-  /** As the user gave it, secrets included: details are not shown. */
-  readonly uri: string;
+  readonly location: LocationDetails;
   readonly user: string;
   /** Full first. */
   readonly layers: readonly { readonly directory: string; readonly manifestSha256: string }[];

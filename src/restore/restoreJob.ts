@@ -21,8 +21,10 @@ import type { Catalog } from '../catalog/catalog.ts';
 import { allIndexes, type TableDescriptor } from '../catalog/descriptor.ts';
 import type { JobContext, JobOutcome, Resumer } from '../jobs/job.ts';
 import type { Kv } from '../kv/kv.ts';
-import type { ExternalStorage, StorageFactory } from '../storage/externalStorage.ts';
+import type { StorageFactory } from '../storage/externalStorage.ts';
 
+import type { CollectionStorage } from '../backup/collectionStorage.ts';
+import { openCollection } from '../backup/collectionStorage.ts';
 import type { Layer } from '../backup/manifest.ts';
 import { readManifest } from '../backup/manifest.ts';
 
@@ -106,7 +108,7 @@ export class RestoreResumer implements Resumer {
   async #ingest(ctx: JobContext): Promise<IngestProgress> {
     const { kv, storage: factory, checkpointBytes } = this.#deps;
     const details = this.#details;
-    const storage = factory.open(details.uri, { user: details.user, nodeId: ctx.node.id });
+    const storage = openCollection(factory, details.location, { user: details.user, nodeId: ctx.node.id });
     let isFirstRun = true;
     let isFirstCheckpoint = true;
     const onProgress = async (progress: IngestProgress, fraction: number) => {
@@ -152,7 +154,7 @@ export class RestoreResumer implements Resumer {
   }
 
   /** The layers that planning chose, unchanged since. */
-  async #layers(storage: ExternalStorage, ctx: JobContext): Promise<Layer[]> {
+  async #layers(storage: CollectionStorage, ctx: JobContext): Promise<Layer[]> {
     const layers: Layer[] = [];
     for (const { directory, manifestSha256 } of this.#details.layers) {
       const layer = await readManifest(storage, directory, ctx.signal);

@@ -22,11 +22,14 @@ import type { CatalogSnapshot } from '../catalog/snapshot.ts';
 import type { JobRegistry } from '../jobs/registry.ts';
 import type { Kv, Txn } from '../kv/kv.ts';
 import type { BackupTargets } from '../sql/parse/ast.ts';
-import type { ExternalStorage, StorageFactory } from '../storage/externalStorage.ts';
+import type { StorageFactory } from '../storage/externalStorage.ts';
 
 import { type ChosenLayers, chooseLayers, loadChain } from '../backup/chain.ts';
 import { readLatest } from '../backup/collection.ts';
+import type { CollectionStorage } from '../backup/collectionStorage.ts';
+import { openCollection } from '../backup/collectionStorage.ts';
 import { proveCoverage, requireSpan } from '../backup/coverage.ts';
+import type { LocationDetails } from '../backup/locationDetails.ts';
 import type { Layer } from '../backup/manifest.ts';
 
 import { backupSnapshot } from './backupCatalog.ts';
@@ -51,7 +54,7 @@ export interface RestoreRequest {
   readonly targetsText: string;
   /** A full's directory, as parseSubdirectory gives it; undefined: the newest. */
   readonly full: string | undefined;
-  readonly uri: string;
+  readonly location: LocationDetails;
   /** AS OF SYSTEM TIME. */
   readonly asOf: Timestamp | undefined;
   readonly intoDb: string | undefined;
@@ -79,7 +82,7 @@ export async function planRestore(
   request: RestoreRequest,
   commit: (write: (txn: Txn) => Promise<void>) => Promise<void>,
 ): Promise<number> {
-  const storage = deps.storage.open(request.uri, { user: request.user, nodeId: deps.kv.cluster.anyLiveNode().id });
+  const storage = openCollection(deps.storage, request.location, { user: request.user, nodeId: deps.kv.cluster.anyLiveNode().id });
   try {
     const { details, full } = await makeDetails(deps, request, storage);
     const jobId = deps.jobs.newJobId();
@@ -96,7 +99,7 @@ export async function planRestore(
 async function makeDetails(
   deps: RestorePlanningDeps,
   request: RestoreRequest,
-  storage: ExternalStorage,
+  storage: CollectionStorage,
 ): Promise<{ details: RestoreDetails; full: string }> {
   const { kv, catalog } = deps;
   const { signal } = request;
@@ -136,7 +139,7 @@ async function makeDetails(
   return {
     full,
     details: {
-      uri: request.uri,
+      location: request.location,
       user: request.user,
       layers: layers.map(({ directory, manifestSha256 }) => ({ directory, manifestSha256 })),
       time,

@@ -9,7 +9,9 @@ import { printName } from '../sql/parse/printer.ts';
 
 import { parseSubdirectory } from '../backup/collection.ts';
 import { checkFeature, checkTransaction, jobColumns, jobResult } from '../backup/jobResult.ts';
-import { checkLocationAccess, granteesOf, looksOn, readOptions, readSwitch, requireText, requireUri } from '../backup/statementValues.ts';
+import type { LocationDetails } from '../backup/locationDetails.ts';
+import { urisOf } from '../backup/locationDetails.ts';
+import { checkLocationAccess, granteesOf, looksOn, readLocation, readOptions, readSwitch, requireText } from '../backup/statementValues.ts';
 
 import type { RestorePlanningDeps } from './restorePlanning.ts';
 import { planRestore } from './restorePlanning.ts';
@@ -60,15 +62,15 @@ async function runRestore(deps: RestoreStatementDeps, context: StatementContext,
   const detached = options.on.has('detached');
   checkTransaction('RESTORE', context, detached);
   const grantees = await granteesOf(context);
-  const { full, uri } = await readSource(context, stmt);
-  await checkLocationAccess(context, uri, grantees);
+  const { full, location } = await readSource(context, stmt);
+  await checkLocationAccess(context, urisOf(location), grantees);
   const jobId = await planRestore(
     deps,
     {
       targets: stmt.targets,
       targetsText: targetsText(stmt.targets),
       full,
-      uri,
+      location,
       asOf: stmt.asOf && (await context.resolveAsOf(stmt.asOf.expr)),
       intoDb: options.texts.get('into_db'),
       newDbName: options.texts.get('new_db_name'),
@@ -137,15 +139,18 @@ function refuseUnsupported({ name, pos }: Option): void {
   });
 }
 
-async function readSource(context: StatementContext, { source }: Restore): Promise<{ full: string | undefined; uri: string }> {
+async function readSource(
+  context: StatementContext,
+  { source }: Restore,
+): Promise<{ full: string | undefined; location: LocationDetails }> {
   switch (source.type) {
     case 'latest':
-      return { full: undefined, uri: await requireUri(context, source.uris) };
+      return { full: undefined, location: await readLocation(context, source.uris) };
     case 'subdir': {
       const text = await requireText(context, source.subdir, 'the subdirectory of a backup');
       // LATEST may come as a value too, from a placeholder.
       const full = text.toLowerCase() === 'latest' ? undefined : parseSubdirectory(text);
-      return { full, uri: await requireUri(context, source.uris) };
+      return { full, location: await readLocation(context, source.uris) };
     }
     case 'layers':
       throw new StatementError(

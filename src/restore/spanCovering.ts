@@ -28,6 +28,8 @@ import type { Layer, ManifestFile, SpanInterval } from '../backup/manifest.ts';
 export interface LayerFile {
   /** Within the collection. */
   readonly name: string;
+  /** Its layer's. */
+  readonly directory: string;
   readonly file: ManifestFile;
 }
 
@@ -56,7 +58,7 @@ export function coverSpans(spans: readonly Span[], layers: readonly Layer[], tim
 function stretchesOf({ manifest, directory }: Layer, time: Timestamp): Stretch[] {
   const stretches: Stretch[] = manifest.emptySpans.map((interval) => ({ ...interval, file: undefined }));
   for (const file of manifest.files) {
-    const layerFile = { name: `${directory}/${file.path}`, file };
+    const layerFile = { name: `${directory}/${file.path}`, directory, file };
     for (const part of file.parts) stretches.push({ ...part, file: layerFile });
   }
   return stretches.filter(({ startTime }) => startTime < time).sort((a, b) => (a.span.key < b.span.key ? -1 : 1));

@@ -4,6 +4,7 @@ import * as assert from 'uvu/assert';
 import { createHash } from 'node:crypto';
 
 import { MANIFEST_CHECKSUM_NAME, MANIFEST_NAME } from '../../src/backup/collection.ts';
+import { collectionAt } from '../../src/backup/collectionStorage.ts';
 import { encodeEnvelope, MANIFEST_MAGIC } from '../../src/backup/envelope.ts';
 import { manifestToJson, readManifest } from '../../src/backup/manifest.ts';
 import { COLLECTION, type TestDatabase } from '../restore/database.ts';
@@ -14,7 +15,7 @@ async function passToLaterVersion(db: TestDatabase): Promise<void> {
   const storage = db.db.storage.open(COLLECTION, { user: 'root', nodeId: 1 });
   const [[path] = []] = await db.rows(`SHOW BACKUPS IN '${COLLECTION}'`);
   const directory = String(path).replace(/^\//, '');
-  const { manifest } = await readManifest(storage, directory);
+  const { manifest } = await readManifest(collectionAt(storage), directory);
   const later = { ...manifestToJson(manifest), minorVersion: 7, writtenBy: '0.9.0', somethingNew: { any: [1] } };
   const bytes = await encodeEnvelope(MANIFEST_MAGIC, 1, JSON.stringify(later));
   await storage.write(`${directory}/${MANIFEST_NAME}`, bytes);

@@ -11,6 +11,7 @@ import { seededRandom } from '../../src/base/random.ts';
 import { mergeSpans, subtractSpans } from '../../src/base/span.ts';
 import type { Timestamp } from '../../src/base/timestamp.ts';
 import { readDataFile } from '../../src/backup/dataFileReader.ts';
+import { collectionAt } from '../../src/backup/collectionStorage.ts';
 import type { ExportUnit } from '../../src/backup/exportFile.ts';
 import { exportFile, WorkerLostError } from '../../src/backup/exportFile.ts';
 import { exportLayer } from '../../src/backup/exportLayer.ts';
@@ -157,7 +158,7 @@ test('a layer survives the loss of a worker: others take its work up', async () 
         stopped = true;
         harness.kv.cluster.stopNode(holder);
       }
-      return storage;
+      return collectionAt(storage);
     },
     onProgress: async () => {},
   });

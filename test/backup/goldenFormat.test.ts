@@ -13,6 +13,7 @@ import * as assert from 'uvu/assert';
 
 import { PoolExecutor } from '../../src/base/executor.ts';
 import { readNewestCheckpoint } from '../../src/backup/checkpoint.ts';
+import { collectionAt } from '../../src/backup/collectionStorage.ts';
 import { proveCoverage } from '../../src/backup/coverage.ts';
 import { readDataFile } from '../../src/backup/dataFileReader.ts';
 import { manifestToJson, readManifest } from '../../src/backup/manifest.ts';
@@ -26,7 +27,7 @@ const test = suite('golden format');
 
 for (const version of readdirSync(root).filter((name) => /^v\d+$/.test(name))) {
   test(`a layer of format ${version} is read`, async () => {
-    const storage = openMemory(ParsedUri.parse('mem://b'), new MemoryFiles());
+    const storage = collectionAt(openMemory(ParsedUri.parse('mem://b'), new MemoryFiles()));
     for (const entry of readdirSync(`${root}${version}`, { recursive: true, withFileTypes: true })) {
       if (!entry.isFile()) continue;
       const path = `${entry.parentPath}/${entry.name}`;

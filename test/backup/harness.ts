@@ -13,6 +13,8 @@ import { SqlState } from '../../src/base/sqlState.ts';
 import { StatementError } from '../../src/base/errors.ts';
 import type { Timestamp } from '../../src/base/timestamp.ts';
 import { chooseLayers, loadChain } from '../../src/backup/chain.ts';
+import type { CollectionStorage } from '../../src/backup/collectionStorage.ts';
+import { collectionAt } from '../../src/backup/collectionStorage.ts';
 import { readLatest } from '../../src/backup/collection.ts';
 import { proveCoverage } from '../../src/backup/coverage.ts';
 import { readDataFile } from '../../src/backup/dataFileReader.ts';
@@ -311,8 +313,8 @@ export class Harness {
   // ---- storage ----------------------------------------------------------------------------------
 
   /** The collection, without what `wrap` puts around it. */
-  get collection(): ExternalStorage {
-    return openMemory(ParsedUri.parse(COLLECTION), this.files);
+  get collection(): CollectionStorage {
+    return collectionAt(openMemory(ParsedUri.parse(COLLECTION), this.files));
   }
 
   async fileNames(): Promise<string[]> {

@@ -5,13 +5,14 @@ import * as assert from 'uvu/assert';
 import { CorruptionError, StatementError } from '../../src/base/errors.ts';
 import type { Timestamp } from '../../src/base/timestamp.ts';
 import type { Checkpoint } from '../../src/backup/checkpoint.ts';
+import type { CollectionStorage } from '../../src/backup/collectionStorage.ts';
+import { collectionAt } from '../../src/backup/collectionStorage.ts';
 import { readNewestCheckpoint, writeCheckpoint } from '../../src/backup/checkpoint.ts';
 import { isLayer } from '../../src/backup/collection.ts';
 import { encodeEnvelope, MANIFEST_MAGIC } from '../../src/backup/envelope.ts';
 import type { Manifest } from '../../src/backup/manifest.ts';
 import { decodeManifest, encodeManifest, readManifest, writeManifest } from '../../src/backup/manifest.ts';
 import type { Descriptor } from '../../src/catalog/descriptor.ts';
-import type { ExternalStorage } from '../../src/storage/externalStorage.ts';
 import { MemoryFiles, openMemory } from '../../src/storage/memory.ts';
 import { ParsedUri } from '../../src/storage/uri.ts';
 import { makeLayer } from './support.ts';
@@ -41,8 +42,8 @@ const sample: Manifest = {
   emptySpans: [{ span: { key: 'x' as never, endKey: 'y\xff' as never }, startTime: 0 as Timestamp, endTime: 9 as Timestamp }],
 };
 
-function newStorage(): ExternalStorage {
-  return openMemory(ParsedUri.parse('mem://b/c'), new MemoryFiles());
+function newStorage(): CollectionStorage {
+  return collectionAt(openMemory(ParsedUri.parse('mem://b/c'), new MemoryFiles()));
 }
 
 async function errorOf(run: () => Promise<unknown>): Promise<CorruptionError> {

@@ -7,6 +7,7 @@ import type { Bytes } from '../../src/base/bytes.ts';
 import { InlineExecutor } from '../../src/base/executor.ts';
 import type { Timestamp } from '../../src/base/timestamp.ts';
 import type { VersionRun } from '../../src/backup/block.ts';
+import { collectionAt } from '../../src/backup/collectionStorage.ts';
 import { writeDataFile } from '../../src/backup/dataFileWriter.ts';
 import { FileCursor } from '../../src/restore/fileCursor.ts';
 import { KeyRewriter } from '../../src/restore/keyRewriter.ts';
@@ -54,7 +55,7 @@ async function fileOf(versions: readonly Version[], name: string, files: MemoryF
     if (keys.length > 0) yield { keys, timestamps, values: sorted.map(([, , value]) => value as Bytes | null) };
   }
   const { sizeBytes, sha256 } = await writeDataFile(storage, name, runs(), { executor, blockTargetBytes: 24 });
-  return { name, file: { path: name, sizeBytes, sha256, locality: '', parts: [] } };
+  return { name, directory: '', file: { path: name, sizeBytes, sha256, locality: '', parts: [] } };
 }
 
 /** The rows of units `a-e` and so on, from files of versions, as of `time`. */
@@ -63,7 +64,7 @@ async function merged(layers: readonly (readonly Version[])[], time: number, spa
   const storage = openMemory(ParsedUri.parse('mem://b/c'), files);
   const cursors: FileCursor[] = [];
   for (const [i, versions] of layers.entries()) {
-    cursors.push(new FileCursor(await fileOf(versions, `f${i}`, files), isWhole, { storage, executor, signal }));
+    cursors.push(new FileCursor(await fileOf(versions, `f${i}`, files), isWhole, { storage: collectionAt(storage), executor, signal }));
   }
   const sink = new Collector(sinkSize);
   for (const span of spans) {
@@ -144,7 +145,11 @@ test('a file that is not what the manifest says fails at its end at the latest',
   const files = new MemoryFiles();
   const storage = openMemory(ParsedUri.parse('mem://b/c'), files);
   const file = await fileOf([['a', 1, 'x']], 'f', files);
-  const cursor = new FileCursor({ ...file, file: { ...file.file, sha256: 'ab'.repeat(32) } }, true, { storage, executor, signal });
+  const cursor = new FileCursor({ ...file, file: { ...file.file, sha256: 'ab'.repeat(32) } }, true, {
+    storage: collectionAt(storage),
+    executor,
+    signal,
+  });
   const read = async () => {
     await cursor.enter(parseSpan('a-z'));
     await mergeUnit([cursor], 10 as Timestamp, new Collector(10));

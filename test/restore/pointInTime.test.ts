@@ -21,6 +21,7 @@ import { type Random, seededRandom } from '../../src/base/random.ts';
 import { prefixSpan } from '../../src/base/span.ts';
 import type { Timestamp } from '../../src/base/timestamp.ts';
 import { type Chain, loadChain, restorableIntervals } from '../../src/backup/chain.ts';
+import { collectionAt } from '../../src/backup/collectionStorage.ts';
 import { allIndexes } from '../../src/catalog/descriptor.ts';
 
 import { COLLECTION, TestDatabase } from './database.ts';
@@ -105,7 +106,7 @@ class Run {
   async #restoreAndCompare(pick: (chain: Chain) => Timestamp): Promise<void> {
     const { random, test, history } = this;
     const directory = this.chains[random.int(this.chains.length)] as string;
-    const storage = test.db.storage.open(COLLECTION, { user: 'root', nodeId: 1 });
+    const storage = collectionAt(test.db.storage.open(COLLECTION, { user: 'root', nodeId: 1 }));
     const chain = await loadChain(storage, directory.replace(/^\//, ''));
     const time = pick(chain);
     const expected = history.at(time);

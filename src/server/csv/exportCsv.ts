@@ -41,7 +41,7 @@ async function runExport(factory: StorageFactory, context: StatementContext, stm
     throw new StatementError(SqlState.ActiveSqlTransaction, 'EXPORT cannot be used inside a multi-statement transaction');
   }
   const uri = await requireText(context, stmt.location, 'the location of an export');
-  await checkLocationAccess(context, uri, await granteesOf(context));
+  await checkLocationAccess(context, [uri], await granteesOf(context));
   const options = await exportOptions(context, stmt.options);
   const { columns, batches } = await openRows(context as RunContext, { table: undefined, columns: [], query: stmt.query, pos: stmt.pos });
   const { kv } = context.engine;

@@ -40,7 +40,7 @@ async function runImport(jobs: JobRegistry, context: StatementContext, stmt: Imp
   const uris: string[] = [];
   for (const file of stmt.files) {
     const uri = await requireText(context, file, 'the location of a file');
-    await checkLocationAccess(context, uri, grantees);
+    await checkLocationAccess(context, [uri], grantees);
     uris.push(uri);
   }
   const { catalog, kv } = context.engine;
