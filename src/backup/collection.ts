@@ -117,19 +117,20 @@ function timeOf(match: RegExpExecArray | null): Timestamp | undefined {
 
 /** Directories of the completed fulls, oldest first. Needs `list`. */
 export async function listFulls(storage: ExternalStorage, signal?: AbortSignal): Promise<string[]> {
-  const found: string[] = [];
-  // Year, month and full are one listing each, so the cost is the number of fulls, not of their files.
-  for (const year of await storage.list('', { delimiter: '/', signal })) {
-    if (!/^\d{4}\/$/.test(year)) continue;
-    for (const month of await storage.list(year, { delimiter: '/', signal })) {
-      for (const full of await storage.list(month, { delimiter: '/', signal })) {
-        const directory = full.slice(0, -1);
-        if (full.endsWith('/') && fullDirectoryTime(directory) !== undefined && (await isLayer(storage, directory, signal)))
-          found.push(directory);
-      }
-    }
-  }
-  return found;
+  const directories = await listFullDirectories(storage, signal);
+  const complete = await mapConcurrently(directories, READS_MAX, (directory) => isLayer(storage, directory, signal));
+  return directories.filter((_, index) => complete[index]);
+}
+
+/** The same with those that hold no completed layer, or none yet. Needs `list`; a listing each for years and months. */
+export async function listFullDirectories(storage: ExternalStorage, signal?: AbortSignal): Promise<string[]> {
+  const below = async (prefixes: readonly string[]) =>
+    (await mapConcurrently(prefixes, READS_MAX, (prefix) => storage.list(prefix, { delimiter: '/', signal }))).flat();
+  const years = (await storage.list('', { delimiter: '/', signal })).filter((name) => /^\d{4}\/$/.test(name));
+  return (await below(await below(years)))
+    .filter((name) => name.endsWith('/'))
+    .map((name) => name.slice(0, -1))
+    .filter((directory) => fullDirectoryTime(directory) !== undefined);
 }
 
 /** Directories of the completed incrementals on a full, oldest first. Needs `list`. */

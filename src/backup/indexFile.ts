@@ -17,11 +17,11 @@
 import type { Timestamp } from '../base/timestamp.ts';
 import type { ExternalStorage } from '../storage/externalStorage.ts';
 
-import { descending, directoryTime, fullDirectory, fullDirectoryTime, incrementalDirectory } from './collection.ts';
+import { descending, fullDirectory, fullDirectoryTime, incrementalDirectory } from './collection.ts';
+import { expectEqual } from './corruption.ts';
 import { decodeEnvelope, encodeEnvelope, INDEX_MAGIC } from './envelope.ts';
 import { JsonFields } from './jsonFields.ts';
 import type { Layer, LayerKind } from './manifest.ts';
-import { expectEqual } from './corruption.ts';
 
 const VERSION = 1;
 const FORMAT = 'varve-backup-index';
@@ -105,7 +105,8 @@ export async function writeIndexFile(storage: ExternalStorage, full: string, lay
   const bytes = await encodeEnvelope(INDEX_MAGIC, VERSION, JSON.stringify({ format: FORMAT, ...layer }));
   await storage.write(name, bytes, { signal });
   const stored = Buffer.from(await storage.read(name, { signal }));
-  if (!bytes.equals(stored)) expectEqual({ file: name, offset: 0 }, 'index file after writing', bytes.toString('hex'), stored.toString('hex'));
+  if (!bytes.equals(stored))
+    expectEqual({ file: name, offset: 0 }, 'index file after writing', bytes.toString('hex'), stored.toString('hex'));
 }
 
 /** 58P01 when it is not there, XX001 when it is damaged or speaks of another layer, 0A000 for a later version. */
@@ -129,9 +130,4 @@ export async function readIndexFile(storage: ExternalStorage, entry: IndexedLaye
   expectEqual({ file, offset: 0 }, 'layer', entry.directory, index.directory);
   expectEqual({ file, offset: 0 }, 'end time', entry.endTime, index.endTime);
   return index;
-}
-
-/** Whether two layers of a chain lie in one hundredth of a second: never, so an id names one. */
-export function isAtHundredth(time: Timestamp, hundredth: Timestamp): boolean {
-  return directoryTime(time) === hundredth;
 }

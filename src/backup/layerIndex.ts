@@ -1,0 +1,161 @@
+/**
+ * Layer index: which layers a collection holds, from index files (indexFile.ts) where they are, from
+ * manifests where they are not.
+ *
+ *   E1  an indexed layer is listed while its directory is there: what was deleted by hand is not
+ *   E2  a completed layer that is not indexed (an older version wrote it, or its index file is lost) is listed
+ *       all the same, at the cost of its manifest; readers do not write, the next backup of the chain does (heal)
+ *   E3  the cost is one listing of the index and one of the directories of fulls, and then the answer's:
+ *       a listing of the incrementals of each chain in it. Only there a lost index file shows
+ */
+import { isVarveError, StorageError } from '../base/errors.ts';
+import { mapConcurrently } from '../base/mapConcurrently.ts';
+import { SqlState } from '../base/sqlState.ts';
+import type { Timestamp } from '../base/timestamp.ts';
+
+import {
+  fullDirectoryTime,
+  incrementalDirectoryTime,
+  isLayer,
+  listFullDirectories,
+  listIncrementalDirectories,
+  READS_MAX,
+} from './collection.ts';
+import type { CollectionStorage } from './collectionStorage.ts';
+import { type IndexedLayer, indexName, indexOfLayer, listIndex, readIndexFile, writeIndexFile } from './indexFile.ts';
+import { isMissing, type Layer, readManifest } from './manifest.ts';
+
+/** A completed layer, as a listing tells of it. */
+export interface ListedLayer {
+  /** Directory of the chain's full. */
+  readonly full: string;
+  readonly directory: string;
+  /** Exact; to a hundredth of a second for a layer that is not indexed and cannot be read. */
+  readonly endTime: Timestamp;
+  /** Undefined: not indexed. */
+  readonly index: IndexedLayer | undefined;
+  /** Set when it had to be read. */
+  readonly layer: Layer | undefined;
+}
+
+/** Directories of the completed fulls, oldest first: those that are indexed, without a look into them. Needs `list`. */
+export async function listIndexedFulls(storage: CollectionStorage, signal?: AbortSignal): Promise<string[]> {
+  const [directories, indexed] = await Promise.all([listFullDirectories(storage, signal), listIndex(storage, undefined, signal)]);
+  const known = new Set(indexed.filter(({ kind }) => kind === 'full').map(({ directory }) => directory));
+  const complete = await mapConcurrently(directories, READS_MAX, async (one) => known.has(one) || (await isLayer(storage, one, signal)));
+  return directories.filter((_, i) => complete[i]);
+}
+
+/** Which layers are asked for, by end time; both bounds inclusive. */
+export interface LayerFilter {
+  readonly newerThan?: Timestamp;
+  readonly olderThan?: Timestamp;
+  readonly countMax: number;
+}
+
+/** Layers of all chains, newest first, and whether there are more than asked for. Needs `list`. */
+export async function listNewestLayers(
+  storage: CollectionStorage,
+  filter: LayerFilter,
+  signal?: AbortSignal,
+): Promise<{ readonly layers: ListedLayer[]; readonly hasMore: boolean }> {
+  const { newerThan = 0, olderThan = Number.POSITIVE_INFINITY, countMax } = filter;
+  const [directories, indexed] = await Promise.all([listFullDirectories(storage, signal), listIndex(storage, undefined, signal)]);
+  const chains = new Map<string, readonly ListedLayer[]>();
+  const proved = new Set<string>();
+  for (const full of directories) {
+    const own = indexed.filter((entry) => entry.full === full);
+    chains.set(full, own.map(ofIndex));
+  }
+  const prove = async (fulls: readonly string[]) => {
+    const found = await mapConcurrently(fulls, READS_MAX, (full) =>
+      listChainLayers(
+        storage,
+        full,
+        (chains.get(full) ?? []).map(({ index }) => index).filter((index) => index !== undefined),
+        signal,
+      ),
+    );
+    fulls.forEach((full, i) => {
+      chains.set(full, found[i] ?? []);
+      proved.add(full);
+    });
+  };
+  // Of a chain whose full is not indexed nothing is known yet; none of its layers is older than its full.
+  await prove(directories.filter((full) => (fullDirectoryTime(full) ?? 0) <= olderThan && !chains.get(full)?.some(isFull)));
+  for (;;) {
+    const all = [...chains.values()].flat().filter(({ endTime }) => endTime >= newerThan && endTime <= olderThan);
+    all.sort((a, b) => b.endTime - a.endTime || (a.directory < b.directory ? 1 : -1));
+    const page = all.slice(0, countMax);
+    const unproved = [...new Set(page.map(({ full }) => full))].filter((full) => !proved.has(full));
+    if (unproved.length === 0) return { layers: page, hasMore: all.length > page.length };
+    await prove(unproved);
+  }
+}
+
+/** The completed layers of one chain, newest first; none without a completed full. `indexed`: what is indexed of it. */
+export async function listChainLayers(
+  storage: CollectionStorage,
+  full: string,
+  indexed: readonly IndexedLayer[],
+  signal?: AbortSignal,
+): Promise<ListedLayer[]> {
+  const byDirectory = new Map(indexed.map((entry) => [entry.directory, entry]));
+  const directories = [full, ...(await listIncrementalDirectories(storage, full, signal))];
+  const layers = await mapConcurrently(directories, READS_MAX, async (directory) => {
+    const entry = byDirectory.get(directory);
+    return entry ? ofIndex(entry) : await readUnindexed(storage, full, directory, signal);
+  });
+  if (layers[0] === undefined) return [];
+  return layers.filter((layer) => layer !== undefined).sort((a, b) => b.endTime - a.endTime);
+}
+
+const ofIndex = (index: IndexedLayer): ListedLayer => ({
+  full: index.full,
+  directory: index.directory,
+  endTime: index.endTime,
+  index,
+  layer: undefined,
+});
+
+const isFull = ({ full, directory }: ListedLayer): boolean => full === directory;
+
+/** Undefined where there is no completed layer. One that is damaged, or of which the key is not here, is listed by its name. */
+async function readUnindexed(
+  storage: CollectionStorage,
+  full: string,
+  directory: string,
+  signal?: AbortSignal,
+): Promise<ListedLayer | undefined> {
+  try {
+    const layer = await readManifest(storage, directory, signal);
+    return { full, directory, endTime: layer.manifest.endTime, index: undefined, layer };
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    if (!isVarveError(error) || error instanceof StorageError || signal?.aborted) throw error;
+    if (!(await isLayer(storage, directory, signal))) return undefined;
+    const endTime = fullDirectoryTime(directory) ?? incrementalDirectoryTime(directory.split('/').slice(-2).join('/'));
+    return endTime === undefined ? undefined : { full, directory, endTime, index: undefined, layer: undefined };
+  }
+}
+
+/** From when on a layer can be restored to any time; undefined without revision history, and for one that cannot be read. */
+export async function revisionStart(storage: CollectionStorage, listed: ListedLayer, signal?: AbortSignal): Promise<Timestamp | undefined> {
+  const ofManifest = (layer: Layer | undefined) => (layer?.manifest.revisionHistory ? layer.manifest.revisionStartTime : undefined);
+  if (listed.index === undefined) return ofManifest(listed.layer);
+  try {
+    const index = await readIndexFile(storage, listed.index, signal);
+    return index.revisionHistory ? index.revisionStartTime : undefined;
+  } catch (error) {
+    // A damaged index file costs a look into the manifest (X4).
+    if (!isVarveError(error) || error.code !== SqlState.DataCorrupted) throw error;
+    return ofManifest((await readUnindexed(storage, listed.full, listed.directory, signal))?.layer);
+  }
+}
+
+/** Writes what is missing of the index of a chain's layers, which are all final. Needs `list`. */
+export async function healIndex(storage: CollectionStorage, full: string, chain: readonly Layer[], signal?: AbortSignal): Promise<void> {
+  const known = new Set((await listIndex(storage, full, signal)).map((entry) => entry.indexName));
+  const missing = chain.map(indexOfLayer).filter((index) => !known.has(indexName(full, index)));
+  await mapConcurrently(missing, READS_MAX, (index) => writeIndexFile(storage, full, index, signal));
+}
