@@ -87,6 +87,8 @@ export interface DatabaseDescriptor extends DescriptorBase {
 
 export interface SchemaDescriptor extends DescriptorBase {
   readonly kind: 'schema';
+  /** Holds the temporary relations of one session, whose name for it is pg_temp, and goes with it. */
+  readonly temporary?: true;
   /** For new objects in it. */
   readonly defaultPrivileges?: readonly DefaultPrivileges[];
 }
@@ -220,6 +222,8 @@ export interface SequenceOptions {
 export interface TableDescriptor extends DescriptorBase {
   readonly kind: 'table';
   readonly schemaId: number;
+  /** In a temporary schema, as all in there are: no backup of its database has it. */
+  readonly temporary?: true;
   /** In the order of the table's definition; write-only columns included. */
   readonly columns: readonly ColumnDescriptor[];
   readonly nextColumnId: number;

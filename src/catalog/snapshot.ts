@@ -30,6 +30,24 @@ export interface NameContext {
   readonly currentDatabase: string;
   /** Schema names in order, `"$user"` already replaced. */
   readonly searchPath: readonly string[];
+  /** The session's temporary schema, once it has made one: what `pg_temp` means, and first in the path unless the path names it. */
+  readonly temporarySchema?: string | undefined;
+}
+
+/** What a session calls its own temporary schema. */
+export const TEMPORARY_SCHEMA = 'pg_temp';
+
+/** The schema name that a session means: `pg_temp` is its own temporary schema. */
+export function schemaMeant(name: string, context: NameContext): string {
+  return name === TEMPORARY_SCHEMA ? (context.temporarySchema ?? name) : name;
+}
+
+/** The schemas in which unqualified relations are looked up, in order. */
+export function relationPath(context: NameContext): readonly string[] {
+  const { searchPath, temporarySchema } = context;
+  if (temporarySchema === undefined) return searchPath;
+  if (searchPath.includes(TEMPORARY_SCHEMA)) return searchPath.map((name) => schemaMeant(name, context));
+  return [temporarySchema, ...searchPath];
 }
 
 /** A schema of a database; `public` is synthetic and has no descriptor. */
@@ -178,7 +196,7 @@ export class CatalogSnapshot {
     if (parts.length === 1) {
       const database = this.requireDatabase(requireCurrent(context));
       for (const schemaName of context.searchPath) {
-        const schema = this.schema(database, schemaName);
+        const schema = this.schema(database, schemaMeant(schemaName, context));
         if (schema) return { schema, name };
       }
       throw new StatementError(SqlState.InvalidName, 'no schema has been selected to create in');
@@ -186,7 +204,7 @@ export class CatalogSnapshot {
     const [first = '', second = ''] = parts;
     if (parts.length === 2) {
       const current = context.currentDatabase === '' ? undefined : this.database(context.currentDatabase);
-      const schema = current && this.schema(current, first);
+      const schema = current && this.schema(current, schemaMeant(first, context));
       // `a.b`: public exists everywhere, so a database named like no schema is what is left.
       if (schema) return { schema, name };
       const database = this.database(first);
@@ -200,7 +218,7 @@ export class CatalogSnapshot {
         },
       );
     }
-    if (parts.length === 3) return { schema: this.requireSchema(this.requireDatabase(first), second), name };
+    if (parts.length === 3) return { schema: this.requireSchema(this.requireDatabase(first), schemaMeant(second, context)), name };
     throw new StatementError(SqlState.SyntaxError, `name has too many parts: ${parts.join('.')}`);
   }
 
@@ -248,21 +266,30 @@ export class CatalogSnapshot {
     const [first = '', second = ''] = parts;
     const current = context.currentDatabase === '' || parts.length > 2 ? undefined : this.database(context.currentDatabase);
     if (parts.length === 1) {
-      for (const schemaName of context.searchPath) {
+      for (const schemaName of relationPath(context)) {
         const schema = current && this.schema(current, schemaName);
         if (schema) yield schema;
       }
     } else if (parts.length === 2) {
-      const schema = current && this.schema(current, first);
+      const schema = current && this.#ownSchema(current, first, context);
       if (schema) yield schema;
       const database = this.database(first);
       const inPublic = database && this.schema(database, 'public');
       if (inPublic) yield inPublic;
     } else if (parts.length === 3) {
       const database = this.database(first);
-      const schema = database && this.schema(database, second);
+      const schema = database && this.#ownSchema(database, second, context);
       if (schema) yield schema;
     }
+  }
+
+  /** A schema named by the session. 0A000 for another session's temporary one. */
+  #ownSchema(database: DatabaseDescriptor, name: string, context: NameContext): ResolvedSchema | undefined {
+    const schema = this.schema(database, schemaMeant(name, context));
+    if (schema?.descriptor?.temporary && schema.name !== context.temporarySchema) {
+      throw new StatementError(SqlState.FeatureNotSupported, 'cannot access temporary tables of other sessions');
+    }
+    return schema;
   }
 
   /** Every database in state PUBLIC, by name; `system` included. */
@@ -274,10 +301,11 @@ export class CatalogSnapshot {
     return databases.sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
-  /** The schemas of a database, `public` first, then by name. */
-  schemasOf(database: DatabaseDescriptor): ResolvedSchema[] {
+  /** The schemas of a database, `public` first, then by name. Temporary ones only if asked for. */
+  schemasOf(database: DatabaseDescriptor, options: { withTemporary?: boolean } = {}): ResolvedSchema[] {
     const schemas: ResolvedSchema[] = [];
     for (const descriptor of this.all()) {
+      if (descriptor.kind === 'schema' && descriptor.temporary && options.withTemporary !== true) continue;
       if (descriptor.kind === 'schema' && descriptor.parentId === database.id && descriptor.state === 'PUBLIC') {
         schemas.push({ database, id: descriptor.id, name: descriptor.name, descriptor });
       }
@@ -286,12 +314,17 @@ export class CatalogSnapshot {
     return [{ database, id: PUBLIC_SCHEMA_ID, name: 'public', descriptor: undefined }, ...schemas];
   }
 
-  /** Tables, views and sequences of a database (of one schema, when given), by id. Only PUBLIC ones unless `anyState`. */
-  tablesOf(databaseId: number, options: { schemaId?: number; anyState?: boolean } = {}): TableDescriptor[] {
+  /**
+   * Tables, views and sequences of a database (of one schema, when given), by id. Only PUBLIC ones unless `anyState`, and
+   * temporary ones only in a schema that was given or if asked for.
+   */
+  tablesOf(databaseId: number, options: { schemaId?: number; anyState?: boolean; withTemporary?: boolean } = {}): TableDescriptor[] {
     const tables: TableDescriptor[] = [];
     for (const descriptor of this.all()) {
       if (descriptor.kind !== 'table' || descriptor.parentId !== databaseId) continue;
-      if (options.schemaId !== undefined && descriptor.schemaId !== options.schemaId) continue;
+      if (options.schemaId !== undefined) {
+        if (descriptor.schemaId !== options.schemaId) continue;
+      } else if (descriptor.temporary && options.withTemporary !== true) continue;
       if (options.anyState === true || descriptor.state === 'PUBLIC') tables.push(descriptor);
     }
     return tables.sort((a, b) => a.id - b.id);

@@ -106,7 +106,10 @@ export class Database {
     registerGcStatus(engine, jobs);
     registerInternals({ engine, protections, clock: kv.clock });
     registerMemory(services, engine);
-    kv.gc.addAfterRun(async () => void (await collectDropped(engine)));
+    kv.gc.addAfterRun(async () => {
+      await engine.dropLeftTemporary();
+      await collectDropped(engine);
+    });
     registerDroppedData(engine, jobs);
     registerUserfileFunctions(engine.functions, storage);
     registerForkFunctions(this);

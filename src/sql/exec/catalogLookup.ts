@@ -10,6 +10,7 @@ import { userType } from './userType.ts';
 import type { CatalogSnapshot, NameContext } from '../../catalog/catalog.ts';
 import { allIndexes, type IndexDescriptor, type TableDescriptor } from '../../catalog/descriptor.ts';
 import { quoteName, quoteNames } from '../../catalog/names.ts';
+import { schemaMeant } from '../../catalog/snapshot.ts';
 import type { CatalogLookup } from '../expr/evalContext.ts';
 import type { VirtualTables } from '../plan/virtualTable.ts';
 import { checkOid, foreignKeyOid, indexOid, primaryKeyOid, schemaOid, uniqueOid, userOid } from './oids.ts';
@@ -130,14 +131,14 @@ export class SnapshotLookup implements CatalogLookup {
     const only = splitName(name).at(-1) ?? '';
     const database = this.#snapshot.database(this.#names.currentDatabase);
     if (this.#virtual.hasSchema(only)) return schemaOid(database?.id ?? 0, only);
-    const schema = database && this.#snapshot.schema(database, only);
+    const schema = database && this.#snapshot.schema(database, schemaMeant(only, this.#names));
     return database && schema && schemaOid(database.id, schema.name);
   }
 
   schemaName(oid: number): string | undefined {
     const virtual = this.#virtual.schemas();
     for (const database of this.#snapshot.allDatabases()) {
-      const own = this.#snapshot.schemasOf(database).map((schema) => schema.name);
+      const own = this.#snapshot.schemasOf(database, { withTemporary: true }).map((schema) => schema.name);
       const found = [...virtual, ...own].find((name) => schemaOid(database.id, name) === oid);
       if (found !== undefined) return found;
     }
@@ -221,7 +222,10 @@ export class SnapshotLookup implements CatalogLookup {
 
   schemaNames(): readonly string[] {
     const database = this.#snapshot.database(this.#names.currentDatabase);
-    return [...this.#virtual.schemas(), ...(database ? this.#snapshot.schemasOf(database).map((schema) => schema.name) : [])];
+    return [
+      ...this.#virtual.schemas(),
+      ...(database ? this.#snapshot.schemasOf(database, { withTemporary: true }).map((schema) => schema.name) : []),
+    ];
   }
 
   #indexOf(oid: number): FoundIndex | undefined {

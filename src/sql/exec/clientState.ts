@@ -6,6 +6,7 @@ import { StatementError } from '../../base/errors.ts';
 import { SqlState } from '../../base/sqlState.ts';
 import type { Timestamp } from '../../base/timestamp.ts';
 import type { NameContext } from '../../catalog/catalog.ts';
+import { TEMPORARY_SCHEMA } from '../../catalog/snapshot.ts';
 import type { Isolation } from '../../kv/kv.ts';
 import type { SessionValues } from '../expr/evalContext.ts';
 import { AdvisoryLocks } from './advisoryLocks.ts';
@@ -36,6 +37,12 @@ const FIXED_BY_LOGIN: ReadonlySet<string> = new Set([
   'session_id',
   'session_user',
 ]);
+
+/** A session's name for its temporary schemas, from its id of 32 hexadecimal digits. */
+function temporarySchemaName(sessionId: string): string {
+  const half = (from: number): bigint => BigInt(`0x${sessionId.slice(from, from + 16)}`);
+  return `${TEMPORARY_SCHEMA}_${half(0)}_${half(16)}`;
+}
 
 export class ClientState {
   readonly engine: EngineServices;
@@ -144,10 +151,12 @@ export class ClientState {
       this.#varsVersion = this.vars.version;
       const database = this.vars.get('database');
       const path = this.vars.get('search_path');
-      this.#planKey = JSON.stringify([database, path, this.user, this.vars.get('timezone'), this.vars.get('sql_safe_updates')]);
+      const temporarySchema = this.#temporarySchema;
+      const { vars } = this;
+      this.#planKey = JSON.stringify([database, path, this.user, vars.get('timezone'), vars.get('sql_safe_updates'), temporarySchema]);
       this.#hasShortInts = this.vars.get('default_int_size') === '4';
       const searchPath = splitSearchPath(path).map((name) => (name === '$user' ? this.user : name));
-      this.#names = { currentDatabase: database, searchPath };
+      this.#names = { currentDatabase: database, searchPath, temporarySchema };
     }
     return this.#names;
   }
@@ -155,6 +164,14 @@ export class ClientState {
   #hasShortInts = false;
   /** The settings that plans depend on. */
   #planKey = '';
+
+  /** The session's temporary schema, or one whose relations it is to take over; undefined before it has any. */
+  useTemporarySchema(name: string = this.#temporarySchema ?? temporarySchemaName(this.id)): string {
+    if (name !== this.#temporarySchema) this.#names = undefined;
+    this.#temporarySchema = name;
+    return name;
+  }
+  #temporarySchema: string | undefined;
 
   /** INT has 4 bytes in this session's statements. */
   get hasShortInts(): boolean {

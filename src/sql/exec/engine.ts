@@ -5,6 +5,7 @@
  * (statements, virtual tables, functions), the cache of parsed and planned statements, and the list
  * of open sessions. A fork of the database gets an engine of its own over the forked kv and catalog.
  */
+import { isVarveError } from '../../base/errors.ts';
 import type { Random } from '../../base/random.ts';
 import type { Catalog } from '../../catalog/catalog.ts';
 import type { ClusterSettings } from '../../catalog/settings.ts';
@@ -16,6 +17,7 @@ import { FunctionRegistry } from '../expr/registry.ts';
 import type { Statement } from '../parse/ast.ts';
 import { VirtualTables } from '../plan/virtualTable.ts';
 import { registerBuiltinStatements } from './builtinStatements.ts';
+import { leftTemporarySchemas } from './ddl/temporary.ts';
 import type { DroppedDataService } from './schemaChange/droppedDataService.ts';
 import type { SchemaChangeService } from './schemaChange/service.ts';
 import { FeatureUsage } from './featureUsage.ts';
@@ -69,7 +71,11 @@ export class SqlEngine implements EngineServices {
   }
 
   newSession(options: SessionOptions = {}): Session {
-    const session = new Session(this, this.#cache, options, () => this.#sessions.delete(session));
+    const session = new Session(this, this.#cache, options, () => {
+      this.#sessions.delete(session);
+      const { temporarySchema } = session.names;
+      if (temporarySchema !== undefined && !this.#isClosing) void this.#dropTemporary(temporarySchema);
+    });
     this.#sessions.add(session);
     return session;
   }
@@ -89,8 +95,30 @@ export class SqlEngine implements EngineServices {
     return context.session.runNested(context, statement);
   }
 
+  /** Drops the temporary relations of sessions that are over; for after a GC run. */
+  async dropLeftTemporary(): Promise<void> {
+    for (const name of await leftTemporarySchemas(this)) await this.#dropTemporary(name);
+  }
+
+  /** Never fails: what stays behind is for the next GC run. */
+  async #dropTemporary(name: string): Promise<void> {
+    const session = new Session(this, this.#cache, { user: 'root' }, () => this.#sessions.delete(session));
+    // In the list, so that no other run takes the same on.
+    this.#sessions.add(session);
+    session.useTemporarySchema(name);
+    try {
+      await session.execute('DISCARD TEMP');
+    } catch (error) {
+      if (!isVarveError(error)) throw error;
+    } finally {
+      session.close();
+    }
+  }
+  #isClosing = false;
+
   /** Ends every session. */
   close(): void {
+    this.#isClosing = true;
     for (const session of [...this.#sessions]) session.close();
   }
 }

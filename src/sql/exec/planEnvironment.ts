@@ -130,7 +130,10 @@ export function planEnvironment(
       return found?.type;
     },
     viewSource(view, database) {
-      const env = planEnvironment(context, snapshot, roles, { names: { currentDatabase: database, searchPath: [] }, isViewText: true });
+      const env = planEnvironment(context, snapshot, roles, {
+        names: { currentDatabase: database, searchPath: [], temporarySchema: names.temporarySchema },
+        isViewText: true,
+      });
       return { query: viewQuery(view), env };
     },
     statementColumns(statement): readonly PlanColumn[] {

@@ -128,7 +128,7 @@ function schemaObject(context: AskingStatement, object: string | number): Object
   if (typeof object === 'string' && virtualTables.hasSchema(splitName(object).at(-1) ?? '')) return { everybody: ['USAGE'] };
   const database = snapshot.database(context.names.currentDatabase);
   if (!database) return undefined;
-  const schemas = snapshot.schemasOf(database);
+  const schemas = snapshot.schemasOf(database, { withTemporary: true });
   const found = schemas.find((one) =>
     typeof object === 'number' ? schemaOid(database.id, one.name) === object : one.name === splitName(object).at(-1),
   );

@@ -13,6 +13,7 @@ import { type ColumnType, familyName, Type, typesEquivalent } from '../../catalo
 import { configureZone, discardZone, parentValue, rangeZone, type ZoneTarget, ZoneSet } from '../../catalog/zones.ts';
 import { inherit, type ZoneConfig, zoneSetting, zoneVariable } from '../../catalog/zoneConfig.ts';
 import { indexByName } from '../../catalog/descriptor.ts';
+import { discardTemporary } from './ddl/temporary.ts';
 import { analyzeExpr, coerceTo } from '../expr/analyze.ts';
 import { canCast } from '../expr/castFunction.ts';
 import { compileAsync } from '../expr/compileAsync.ts';
@@ -292,6 +293,16 @@ async function execute(context: RunContext, stmt: Execute): Promise<HookResult> 
 
 const none = (): undefined => undefined;
 
+/** Nothing to do, and nothing written, in a session that never made a temporary relation. */
+async function dropTemporary(context: RunContext): Promise<void> {
+  if (context.names.temporarySchema === undefined) return;
+  context.transaction.checkWritable('DISCARD');
+  context.transaction.flushCatalog(context.engine.catalog);
+  const change = await SchemaChange.begin(context);
+  await discardTemporary(change);
+  change.note();
+}
+
 export function registerSettingStatements(hooks: StatementHooks): void {
   hooks.register<SetVariable>('setVariable', { isReadOnly: true, columns: none, run: setVariable });
   hooks.register<ResetVariable>('resetVariable', {
@@ -364,10 +375,12 @@ export function registerSettingStatements(hooks: StatementHooks): void {
         if (context.inExplicitTransaction) {
           throw new StatementError(SqlState.ActiveSqlTransaction, 'DISCARD ALL cannot run inside a transaction block');
         }
+        await dropTemporary(context as RunContext);
         context.session.discardAll();
       }
+      if (stmt.what === 'temporary') await dropTemporary(context as RunContext);
       if (stmt.what === 'sequences') context.session.forgetSequences();
-      return { tag: `DISCARD ${stmt.what.toUpperCase()}` };
+      return { tag: `DISCARD ${stmt.what === 'temporary' ? 'TEMP' : stmt.what.toUpperCase()}` };
     },
   });
 }

@@ -15,6 +15,7 @@ import { quoteName, quoteNames } from '../../catalog/names.ts';
 import { hasSystemPrivilege } from '../../catalog/globalPrivileges.ts';
 import { hasAnyPrivilege, hasPrivilege } from '../../catalog/privileges.ts';
 import { indexSpan } from '../../catalog/rowCodec.ts';
+import { schemaMeant } from '../../catalog/snapshot.ts';
 import { arrayOf, type ColumnType, sqlTypeName, Type } from '../../catalog/type.ts';
 import { formatLocality } from '../../kv/locality.ts';
 import type { ObjectName, Show } from '../parse/ast.ts';
@@ -144,11 +145,13 @@ async function databaseOf(
     if (context.names.currentDatabase === '') throw new StatementError(SqlState.InvalidCatalogName, 'no database specified');
     return { database: snapshot.requireDatabase(context.names.currentDatabase), schema: undefined };
   }
-  if (parts.length > 1) return { database: snapshot.requireDatabase(parts[0] ?? ''), schema: parts[1] };
+  if (parts.length > 1) return { database: snapshot.requireDatabase(parts[0] ?? ''), schema: schemaMeant(parts[1] ?? '', context.names) };
   const name = parts[0] ?? '';
   const database = snapshot.database(name);
   if (database) return { database, schema: undefined };
   const current = snapshot.database(context.names.currentDatabase);
+  const own = schemaMeant(name, context.names);
+  if (current && own !== name) return { database: current, schema: own };
   if (current && (snapshot.schema(current, name) || context.engine.virtualTables.hasSchema(name)))
     return { database: current, schema: name };
   throw new StatementError(SqlState.InvalidCatalogName, `target database or schema does not exist`);
@@ -160,7 +163,7 @@ async function relationsIn(context: RunContext, from: ObjectName | undefined): P
   const roles = await context.roles();
   const seesAll = hasPrivilege(roles, database.privileges, 'CONNECT');
   const list = snapshot
-    .tablesOf(database.id)
+    .tablesOf(database.id, { withTemporary: true })
     .filter((table) => seesAll || hasAnyPrivilege(roles, table.privileges))
     .map((table) => ({ schema: snapshot.schemaById(database, table.schemaId)?.name ?? 'public', table }));
   const filtered = schema === undefined ? list : list.filter((one) => one.schema === schema);
@@ -190,7 +193,7 @@ async function rowsOf(context: RunContext, stmt: Show): Promise<Datum[][]> {
     case 'schemas': {
       const { database } = await databaseOf(context, stmt.from);
       const rows: Datum[][] = context.engine.virtualTables.schemas().map((name) => [text(name), null, ...withComment(stmt, undefined)]);
-      for (const schema of snapshot.schemasOf(database)) {
+      for (const schema of snapshot.schemasOf(database, { withTemporary: true })) {
         const owner = schema.descriptor?.privileges.owner ?? 'admin';
         rows.push([text(schema.name), text(owner), ...withComment(stmt, schema.descriptor?.comment)]);
       }

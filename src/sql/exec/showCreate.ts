@@ -151,13 +151,14 @@ export function createTableText(
   for (const index of table.indexes) {
     if (index.comment !== undefined) comments.push(`COMMENT ON INDEX ${name}@${quoteName(index.name)} IS ${quoteLiteral(index.comment)}`);
   }
-  return [`CREATE TABLE ${name} (\n\t${lines.join(',\n\t')}\n)${tail}`, ...comments].join(';\n');
+  return [`CREATE ${table.temporary ? 'TEMP ' : ''}TABLE ${name} (\n\t${lines.join(',\n\t')}\n)${tail}`, ...comments].join(';\n');
 }
 
 export function createSequenceText(table: TableDescriptor, snapshot: CatalogSnapshot): string {
   const options = table.sequence;
   const name = quoteNames(snapshot.fullName(table).slice(1));
-  if (!options) return `CREATE SEQUENCE ${name}`;
+  const kind = table.temporary ? 'TEMP SEQUENCE' : 'SEQUENCE';
+  if (!options) return `CREATE ${kind} ${name}`;
   const cache = options.cacheSize === '1' ? '' : ` CACHE ${options.cacheSize}`;
-  return `CREATE SEQUENCE ${name} MINVALUE ${options.minValue} MAXVALUE ${options.maxValue} INCREMENT ${options.increment} START ${options.start}${cache}${options.isVirtual ? ' VIRTUAL' : ''}`;
+  return `CREATE ${kind} ${name} MINVALUE ${options.minValue} MAXVALUE ${options.maxValue} INCREMENT ${options.increment} START ${options.start}${cache}${options.isVirtual ? ' VIRTUAL' : ''}`;
 }

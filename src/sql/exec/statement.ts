@@ -120,6 +120,8 @@ export interface SessionState {
   readonly vars: SessionVars;
   readonly values: SessionValues;
   readonly names: NameContext;
+  /** From now on the session has a temporary schema, whose name this gives. */
+  useTemporarySchema(name?: string): string;
   readonly transaction: SessionTransaction | undefined;
   /** Where COPY's data comes from and goes to; undefined where nothing carries it. */
   readonly copyPort: CopyPort | undefined;

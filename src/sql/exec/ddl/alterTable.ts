@@ -168,7 +168,7 @@ async function apply(change: SchemaChange, table: TableDescriptor, action: Alter
       const database = change.snapshot.databaseById(table.parentId);
       if (!database) return;
       change.check(table, 'DROP');
-      return moveRelation(change, table, schemaToMoveTo(change, database, action.schema.text).id, table.name);
+      return moveRelation(change, table, schemaToMoveTo(change, database, action.schema.text, table.schemaId).id, table.name);
     }
     case 'owner':
       return setOwner(change, table, action.owner);

@@ -223,6 +223,13 @@ export class SchemaChange {
     return { ...target, taken: id === undefined ? undefined : this.#snapshot.byId(id) };
   }
 
+  /** As target(), in a schema at hand; whether the user may is not asked. */
+  targetIn(schema: ResolvedSchema, name: string): { schema: ResolvedSchema; name: string; taken: Descriptor | undefined } {
+    this.#home ??= schema.database.id;
+    const id = this.#snapshot.lookup(schema.database.id, schema.id, name);
+    return { schema, name, taken: id === undefined ? undefined : this.#snapshot.byId(id) };
+  }
+
   check(descriptor: Descriptor, privilege: Parameters<typeof checkPrivilege>[2]): void {
     checkPrivilege(this.roles, descriptor, privilege);
   }

@@ -38,11 +38,11 @@ import { expressionColumn } from './indexExpressions.ts';
 import { storeComputed, storeCondition, storeDefault } from './storedExpr.ts';
 import { emptyTable } from './emptyTable.ts';
 import { serialColumn, withSequence } from './serialColumn.ts';
+import { newPlace } from './temporary.ts';
 
 /** CREATE TABLE; false when IF NOT EXISTS found the name taken. */
 export async function createTable(change: SchemaChange, stmt: CreateTable): Promise<TableDescriptor | undefined> {
-  if (stmt.temporary) throw new StatementError(SqlState.FeatureNotSupported, 'temporary tables are not supported yet');
-  const { schema, name, taken } = change.target(stmt.name);
+  const { schema, name, taken } = await newPlace(change, stmt.name, stmt.temporary);
   if (taken) {
     if (stmt.ifNotExists) {
       change.context.notice(`relation "${name}" already exists, skipping`);

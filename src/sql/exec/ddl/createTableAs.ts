@@ -11,13 +11,13 @@ import { tableWriter } from '../tableWriter.ts';
 import { alreadyExists, type SchemaChange } from './common.ts';
 import { elementOf, publishTable, TableBuilder } from './createTable.ts';
 import { emptyTable } from './emptyTable.ts';
+import { newPlace } from './temporary.ts';
 
 export async function createTableAs(change: SchemaChange, stmt: CreateTableAs): Promise<void> {
-  if (stmt.temporary) throw new StatementError(SqlState.FeatureNotSupported, 'temporary tables are not supported yet');
   if (stmt.query.body.kind === 'selectCore' && stmt.query.body.asOf) {
     throw new StatementError(SqlState.SyntaxError, 'AS OF SYSTEM TIME must be provided on a top-level statement');
   }
-  const { schema, name, taken } = change.target(stmt.name);
+  const { schema, name, taken } = await newPlace(change, stmt.name, stmt.temporary);
   if (taken) {
     if (stmt.ifNotExists) return;
     throw alreadyExists(taken, name);

@@ -8,11 +8,13 @@ import { type DatabaseDescriptor, type SchemaDescriptor, type TableDescriptor, u
 import { quoteNames } from '../../../catalog/names.ts';
 import { hasSystemPrivilege } from '../../../catalog/globalPrivileges.ts';
 import type { ResolvedSchema } from '../../../catalog/catalog.ts';
+import { schemaMeant } from '../../../catalog/snapshot.ts';
 import { requireUser } from '../../../catalog/users.ts';
 import type { AlterDatabase, AlterRelation, AlterSchema, CommentOn, CreateDatabase, CreateSchema, ObjectName } from '../../parse/ast.ts';
 import { alreadyExists, partsOf, requireUserType, type SchemaChange } from './common.ts';
 import { newSchemaPrivileges } from './newPrivileges.ts';
 import { requireOwner, setOwner } from './ownership.ts';
+import { refuseTemporaryMove } from './temporary.ts';
 import { alterDatabaseDefaults } from './roleDefaults.ts';
 import { findIndex } from './indexes.ts';
 import { namesType, refreshUsers, typeRenaming } from './typeUsers.ts';
@@ -181,7 +183,7 @@ async function requireMayRename(change: SchemaChange, database: DatabaseDescript
 /** 2BP01 when a default elsewhere reads a sequence of the database, or names it with the database. */
 function refuseNamedInDefaults(change: SchemaChange, database: DatabaseDescriptor): void {
   const { snapshot } = change;
-  for (const sequence of snapshot.tablesOf(database.id)) {
+  for (const sequence of snapshot.tablesOf(database.id, { withTemporary: true })) {
     if (!sequence.sequence) continue;
     for (const id of sequence.dependedOnByIds) {
       const user = snapshot.tableById(id);
@@ -209,16 +211,19 @@ export async function renameRelation(change: SchemaChange, table: TableDescripto
   if (name === '') throw new StatementError(SqlState.SyntaxError, 'empty table name');
   const schema = parts.length > 1 ? change.snapshot.resolveTarget(parts, change.context.names).schema : own;
   change.check(schema.descriptor ?? schema.database, 'CREATE');
+  refuseTemporaryMove(own, schema, 'cannot change schema of table with RENAME');
   if (schema.database.id !== database.id) refuseTies(change, table);
   await moveRelation(change, table, schema.id, name, schema.database.id);
 }
 
 /** The schema that SET SCHEMA names, in an object's own database. 0A000 for a virtual one, 42501 without CREATE. */
-export function schemaToMoveTo(change: SchemaChange, database: DatabaseDescriptor, name: string): ResolvedSchema {
+export function schemaToMoveTo(change: SchemaChange, database: DatabaseDescriptor, name: string, fromId: number): ResolvedSchema {
   if (change.context.engine.virtualTables.hasSchema(name)) {
     throw new StatementError(SqlState.FeatureNotSupported, 'cannot move objects into or out of virtual schemas');
   }
-  const schema = change.snapshot.requireSchema(database, name);
+  const schema = change.snapshot.requireSchema(database, schemaMeant(name, change.context.names));
+  const from = change.snapshot.schemaById(database, fromId);
+  if (from) refuseTemporaryMove(from, schema, 'cannot move objects into or out of temporary schemas');
   change.check(schema.descriptor ?? database, 'CREATE');
   return schema;
 }
@@ -261,7 +266,12 @@ export async function alterRelation(change: SchemaChange, stmt: AlterRelation): 
     case 'owner':
       return setOwner(change, descriptor, stmt.action.owner);
     case 'setSchema':
-      return moveRelation(change, descriptor, schemaToMoveTo(change, schema.database, stmt.action.schema.text).id, descriptor.name);
+      return moveRelation(
+        change,
+        descriptor,
+        schemaToMoveTo(change, schema.database, stmt.action.schema.text, schema.id).id,
+        descriptor.name,
+      );
   }
 }
 

@@ -196,7 +196,8 @@ export async function dropSchema(change: SchemaChange, stmt: DropSchema): Promis
   }
 }
 
-async function dropWithContents(change: SchemaChange, schema: ResolvedSchema, behavior: DropBehavior): Promise<void> {
+/** A schema and all in it. 2BP01 when there is something and the behaviour is not CASCADE. */
+export async function dropWithContents(change: SchemaChange, schema: ResolvedSchema, behavior: DropBehavior): Promise<void> {
   const { database } = schema;
   const tables = change.snapshot.tablesOf(database.id, { schemaId: schema.id });
   const types = change.snapshot.typesOf(database.id).filter((type) => type.schemaId === schema.id);
@@ -234,7 +235,7 @@ export async function dropDatabase(change: SchemaChange, stmt: DropDatabase): Pr
       'rejected (sql_safe_updates = true): DROP DATABASE on non-empty database without explicit CASCADE',
     );
   }
-  const tables = change.snapshot.tablesOf(database.id, { anyState: true }).filter((table) => table.state !== 'DROP');
+  const tables = change.snapshot.tablesOf(database.id, { anyState: true, withTemporary: true }).filter((table) => table.state !== 'DROP');
   const offline = tables.find((table) => table.state === 'OFFLINE');
   if (offline) {
     throw new StateError(
@@ -247,7 +248,7 @@ export async function dropDatabase(change: SchemaChange, stmt: DropDatabase): Pr
     throw new StateError(SqlState.DependentObjectsStillExist, `database "${name}" is not empty and RESTRICT was specified`);
   }
   await dropTogether(change, tables, types, 'cascade');
-  for (const schema of change.snapshot.schemasOf(database)) await dropSchemaDescriptor(change, schema);
+  for (const schema of change.snapshot.schemasOf(database, { withTemporary: true })) await dropSchemaDescriptor(change, schema);
   const { catalog } = change.context.engine;
   await change.deleteName(0, 0, name);
   await catalog.lock(change.txn, [database.id]);

@@ -15,6 +15,7 @@ export function emptyTable(id: number, name: string, schema: ResolvedSchema, { u
     name,
     parentId: schema.database.id,
     schemaId: schema.id,
+    ...(schema.descriptor?.temporary && { temporary: true as const }),
     version: 1,
     modificationTime: MIN_TIMESTAMP,
     state: 'PUBLIC',

@@ -87,6 +87,10 @@ function referencedTable(change: SchemaChange, table: TableDescriptor, reference
   const isSelf = parts.length === 1 && parts[0] === table.name && !change.snapshot.tableById(table.id);
   const found = isSelf ? table : change.table(reference.table);
   if (found.id === table.id) return table;
+  if (found.temporary !== table.temporary) {
+    const kind = table.temporary ? 'temporary' : 'permanent';
+    throw new StatementError(SqlState.InvalidTableDefinition, `constraints on ${kind} tables may reference only ${kind} tables`);
+  }
   if (found.parentId !== table.parentId && !change.context.engine.settings.bool('sql.cross_db_fks.enabled')) {
     throw new StatementError(
       SqlState.InvalidForeignKey,

@@ -81,7 +81,7 @@ export function findIndex(
   const database = change.snapshot.database(change.context.names.currentDatabase);
   const found: { table: TableDescriptor; index: IndexDescriptor }[] = [];
   const place = name.qualifier.at(-1)?.text;
-  for (const table of database ? change.snapshot.tablesOf(database.id) : []) {
+  for (const table of database ? change.snapshot.tablesOf(database.id, { withTemporary: true }) : []) {
     const index = indexByName(table, wanted);
     // `s.i` is of a schema, or of a database.
     if (index && (place === undefined || change.snapshot.fullName(table).slice(0, 2).includes(place))) found.push({ table, index });

@@ -11,6 +11,7 @@ import { Type } from '../../../catalog/type.ts';
 import type { AlterSequence, CreateSequence, ObjectName, SequenceOption } from '../../parse/ast.ts';
 import { alreadyExists, type SchemaChange } from './common.ts';
 import { newPrivileges } from './newPrivileges.ts';
+import { newPlace } from './temporary.ts';
 
 /** A sequence is a table of one row with one column, as its keys show. */
 export function sequenceDescriptor(
@@ -26,6 +27,7 @@ export function sequenceDescriptor(
     name,
     parentId: schema.database.id,
     schemaId: schema.id,
+    ...(schema.descriptor?.temporary && { temporary: true as const }),
     version: 1,
     modificationTime: MIN_TIMESTAMP,
     state: 'PUBLIC',
@@ -151,8 +153,7 @@ async function setOwner(change: SchemaChange, sequence: TableDescriptor, option:
 }
 
 export async function createSequence(change: SchemaChange, stmt: CreateSequence): Promise<void> {
-  if (stmt.temporary) throw new StatementError(SqlState.FeatureNotSupported, 'temporary sequences are not supported yet');
-  const { schema, name, taken } = change.target(stmt.name);
+  const { schema, name, taken } = await newPlace(change, stmt.name, stmt.temporary);
   if (taken) {
     if (stmt.ifNotExists) return;
     throw alreadyExists(taken, name);

@@ -40,6 +40,7 @@ function checkLabel(label: string): void {
 
 export async function createType(change: SchemaChange, stmt: CreateType): Promise<void> {
   const { schema, name, taken } = change.target(stmt.name);
+  if (schema.descriptor?.temporary) throw new StatementError(SqlState.FeatureNotSupported, 'temporary types are not supported');
   if (taken) {
     if (stmt.ifNotExists && taken.kind === 'type') {
       change.context.notice(`type "${name}" already exists, skipping`);
@@ -92,7 +93,7 @@ export async function alterType(change: SchemaChange, stmt: AlterType): Promise<
     case 'setSchema': {
       const database = change.snapshot.databaseById(type.parentId);
       if (!database) return;
-      return moveType(change, type, schemaToMoveTo(change, database, action.schema.text).id, type.name);
+      return moveType(change, type, schemaToMoveTo(change, database, action.schema.text, type.schemaId).id, type.name);
     }
   }
 }

@@ -22,6 +22,7 @@ import { tableWriter } from '../tableWriter.ts';
 import { alreadyExists, partsOf, type SchemaChange } from './common.ts';
 import { publishTable, TableBuilder } from './createTable.ts';
 import { emptyTable } from './emptyTable.ts';
+import { newPlace } from './temporary.ts';
 import { type ViewText, viewText } from './viewText.ts';
 
 interface ViewColumn {
@@ -30,8 +31,8 @@ interface ViewColumn {
 }
 
 export async function createView(change: SchemaChange, stmt: CreateView): Promise<void> {
-  if (stmt.temporary) throw new StatementError(SqlState.FeatureNotSupported, 'temporary views are not supported yet');
-  const { schema, name, taken } = change.target(stmt.name);
+  const place = await newPlace(change, stmt.name, stmt.temporary);
+  const { name, taken } = place;
   if (taken && !(stmt.orReplace && taken.kind === 'table')) {
     if (!stmt.ifNotExists) throw alreadyExists(taken, name);
     change.context.notice(`relation "${name}" already exists, skipping`);
@@ -43,6 +44,12 @@ export async function createView(change: SchemaChange, stmt: CreateView): Promis
   }
   if (replaced) change.check(replaced, 'DROP');
   const text = viewText(change, stmt.query);
+  const isOnTemporary = text.definition.dependsOnIds.some((id) => change.snapshot.tableById(id)?.temporary);
+  const isMoved = isOnTemporary && !place.schema.descriptor?.temporary;
+  if (isMoved && (stmt.materialized || replaced)) {
+    throw new StatementError(SqlState.FeatureNotSupported, 'a view that stays cannot read temporary relations');
+  }
+  const schema = isMoved ? await temporarySchemaOfView(change, stmt, name) : place.schema;
   checkDatabases(change, schema, text);
   const columns = viewColumns(stmt, text);
   if (replaced) return replaceView(change, replaced, columns, text.definition);
@@ -53,6 +60,14 @@ export async function createView(change: SchemaChange, stmt: CreateView): Promis
   await change.writeName(schema.database.id, schema.id, name, id);
   await change.write(view);
   await noteDependent(change, id, [], text.definition.dependsOnIds);
+}
+
+/** A view of what goes with the session goes with it too. */
+async function temporarySchemaOfView(change: SchemaChange, stmt: CreateView, name: string): Promise<ResolvedSchema> {
+  const { schema, taken } = await newPlace(change, { ...stmt.name, parts: stmt.name.parts.slice(-1) }, true);
+  if (taken) throw alreadyExists(taken, name);
+  change.context.notice(`view "${name}" will be a temporary view`);
+  return schema;
 }
 
 function checkDatabases(change: SchemaChange, schema: ResolvedSchema, { databaseIds }: ViewText): void {
@@ -192,6 +207,6 @@ export async function refreshView(change: SchemaChange, stmt: RefreshView): Prom
 /** SHOW CREATE VIEW. */
 export function createViewText(view: TableDescriptor, schema: string): string {
   const columns = view.columns.filter((column) => !column.hidden).map((column) => quoteName(column.name));
-  const kind = view.view?.isMaterialized ? 'MATERIALIZED VIEW' : 'VIEW';
+  const kind = view.view?.isMaterialized ? 'MATERIALIZED VIEW' : view.temporary ? 'TEMP VIEW' : 'VIEW';
   return `CREATE ${kind} ${quoteNames([schema, view.name])} (${columns.join(', ')}) AS ${view.view?.query ?? ''}`;
 }

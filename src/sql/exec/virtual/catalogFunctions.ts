@@ -52,7 +52,7 @@ function sizeFunctions(engine: EngineServices): Overload[] {
   const database = (id: number | undefined): Datum => {
     const snapshot = catalog.currentNow();
     if (id === undefined || !snapshot?.databaseById(id)) return null;
-    return snapshot.tablesOf(id).reduce((sum, table) => sum + bytesOf(wholeTable(table.id)), 0);
+    return snapshot.tablesOf(id, { withTemporary: true }).reduce((sum, table) => sum + bytesOf(wholeTable(table.id)), 0);
   };
   return [
     stable('pg_relation_size', [Type.Oid], Type.Int8, (oid) => primary(Number(oid))),

@@ -64,7 +64,7 @@ export class CatalogView {
   /** Public tables, views and sequences that the user may know of, by database and id. */
   *relations(): Generator<Relation> {
     for (const database of this.databases) {
-      for (const table of this.snapshot.tablesOf(database.id)) {
+      for (const table of this.snapshot.tablesOf(database.id, { withTemporary: true })) {
         if (!this.canSee(table)) continue;
         const schemaName = this.snapshot.schemaById(database, table.schemaId)?.name ?? 'public';
         yield { table, database, schemaName, schemaOid: schemaOid(database.id, schemaName) };
@@ -92,7 +92,7 @@ export class CatalogView {
   }
 
   *schemas(): Generator<ResolvedSchema> {
-    for (const database of this.databases) yield* this.snapshot.schemasOf(database);
+    for (const database of this.databases) yield* this.snapshot.schemasOf(database, { withTemporary: true });
   }
 
   *types(): Generator<TypeDescriptor> {

@@ -7,6 +7,7 @@ import { StatementError } from '../../../base/errors.ts';
 import { SqlState } from '../../../base/sqlState.ts';
 import type { CatalogSnapshot, NameContext } from '../../../catalog/catalog.ts';
 import { quoteName } from '../../../catalog/names.ts';
+import { relationPath } from '../../../catalog/snapshot.ts';
 import type { VirtualTable, VirtualTables } from '../../plan/virtualTable.ts';
 
 export interface ResolvedVirtual {
@@ -46,8 +47,10 @@ function virtualNamed(
 ): VirtualTable | undefined {
   const last = parts.at(-1) ?? '';
   if (parts.length > 1) return tables.get(parts.at(-2) ?? '', last);
-  // pg_catalog comes first in every search path that does not name it, as in PostgreSQL.
-  const path = names.searchPath.includes('pg_catalog') ? names.searchPath : ['pg_catalog', ...names.searchPath];
+  // pg_catalog comes first in every search path that does not name it, behind what is temporary, as in PostgreSQL.
+  const own = relationPath(names);
+  const first = own.length - names.searchPath.length;
+  const path = names.searchPath.includes('pg_catalog') ? own : [...own.slice(0, first), 'pg_catalog', ...own.slice(first)];
   const database = snapshot.database(names.currentDatabase);
   for (const name of path) {
     const table = tables.get(name, last);

@@ -90,6 +90,9 @@ export const pgCompatFunctions: readonly Overload[] = [
   stable('pg_encoding_to_char', [Int8], Text, (_, encoding) => (Number(encoding) === 6 ? ('UTF8' as ByteString) : null)),
   stable('pg_client_encoding', [], Text, () => 'UTF8' as ByteString),
   stable('getdatabaseencoding', [], Text, () => 'UTF8' as ByteString),
-  stable('pg_my_temp_schema', [], Oid, () => 0),
-  stable('pg_is_other_temp_schema', [Oid], Bool, () => false),
+  stable('pg_my_temp_schema', [], Oid, (ctx) => ctx.catalog.schemaOid('pg_temp') ?? 0),
+  stable('pg_is_other_temp_schema', [Oid], Bool, (ctx, oid) => {
+    const name = ctx.catalog.schemaName(Number(oid));
+    return name?.startsWith('pg_temp_') === true && ctx.catalog.schemaOid('pg_temp') !== oid;
+  }),
 ];

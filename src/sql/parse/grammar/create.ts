@@ -1,6 +1,8 @@
 /**
  * CREATE DATABASE, SCHEMA, TABLE (also AS and LIKE), INDEX, SEQUENCE, VIEW, TYPE.
  */
+import { StatementError } from '../../../base/errors.ts';
+import { SqlState } from '../../../base/sqlState.ts';
 import type {
   AsColumn, ColumnDef, CreateDatabase, CreateIndex, CreateSchema, CreateSequence, CreateTable, CreateTableAs, CreateType, CreateView, Expr, FamilyDef, IndexDef,
   LikeTable, Name, ObjectName, Option, Statement, TableConstraint, TableElement,
@@ -34,13 +36,23 @@ export class CreateParser extends TableDefParser {
       [T.DOMAIN, () => this.unsupported('CREATE DOMAIN')],
       [T.RULE, () => this.unsupported('CREATE RULE')],
       [T.AGGREGATE, () => this.unsupported('CREATE AGGREGATE')],
-      [T.STATISTICS, () => this.unsupported('CREATE STATISTICS')],
+      [T.STATISTICS, () => this.statistics(pos)],
     ]);
   });
 
   private unsupported(what: string): Statement {
     this.refuse(what);
     return { kind: 'commit', pos: 0 };
+  }
+
+  private statistics(pos: number): Statement {
+    const name = this.label();
+    const columns = this.when(T.ON, () => this.names()) ?? [];
+    this.tok(T.FROM);
+    const table = this.objectName();
+    const at = this.pos;
+    const asOf = this.when([T.AS, T.OF, T.SYSTEM, T.TIME], () => ({ expr: this.expr(), pos: at }));
+    return { kind: 'createStatistics', name, columns, table, asOf, pos };
   }
 
   private temporary(pos: number): Statement {
@@ -123,6 +135,7 @@ export class CreateParser extends TableDefParser {
     return this.choose<CreateTable | CreateTableAs>(
       [
         [T.AS, () => as([], [], [])],
+        [[T.ON, T.COMMIT], () => this.onCommitAs(temporary, as)],
         [[T.PARTITION, T.BY], () => this.refuse('partitioned tables') as never],
         [T.OF, () => this.refuse('typed tables') as never],
       ],
@@ -143,7 +156,7 @@ export class CreateParser extends TableDefParser {
           [T.INTERLEAVE, () => this.refuse('interleaved tables', 'interleaving was removed from CockroachDB in version 22.1')],
           [[T.PARTITION, T.BY], () => this.refuse('partitioned tables')],
           [T.INHERITS, () => this.refuse('table inheritance')],
-          [[T.ON, T.COMMIT], () => this.onCommit()],
+          [[T.ON, T.COMMIT], () => this.onCommit(temporary)],
           [T.LOCALITY, () => this.refuse('table localities')],
         ]);
         const storageParams = this.withParams();
@@ -154,7 +167,19 @@ export class CreateParser extends TableDefParser {
     );
   }
 
-  private onCommit(): void {
+  private onCommitAs(
+    temporary: boolean,
+    as: (columns: AsColumn[], elements: AsElement[], params: Option[]) => CreateTableAs,
+  ): CreateTableAs {
+    this.onCommit(temporary);
+    this.tok(T.AS);
+    return as([], [], []);
+  }
+
+  private onCommit(temporary: boolean): void {
+    if (!temporary && this.recorder === undefined) {
+      throw new StatementError(SqlState.InvalidTableDefinition, 'ON COMMIT can only be used on temporary tables');
+    }
     this.choose<void>([
       [[T.PRESERVE, T.ROWS], () => {}],
       [[T.DELETE, T.ROWS], () => this.refuse('ON COMMIT DELETE ROWS')],

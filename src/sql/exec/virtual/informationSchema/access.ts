@@ -41,7 +41,7 @@ const schemata = table(
         catalog_name: schema.database.name,
         schema_name: schema.name,
         schema_owner: schemaOwner(schema),
-        crdb_is_user_defined: yesNo(schema.descriptor !== undefined),
+        crdb_is_user_defined: yesNo(schema.descriptor !== undefined && !schema.descriptor.temporary),
       };
     }
   },

@@ -40,7 +40,7 @@ const tables = table(
         table_catalog: database.name,
         table_schema: schemaName,
         table_name: relation.name,
-        table_type: relation.view ? 'VIEW' : 'BASE TABLE',
+        table_type: relation.view ? 'VIEW' : relation.temporary ? 'LOCAL TEMPORARY' : 'BASE TABLE',
         is_insertable_into: yesNo(!relation.view),
         is_typed: 'NO',
         version: relation.version,

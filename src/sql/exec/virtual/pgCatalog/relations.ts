@@ -52,6 +52,9 @@ export function relkind(relation: TableDescriptor): string {
   return 'r';
 }
 
+/** What is temporary says so. */
+const persistence = ({ temporary }: TableDescriptor): object => (temporary ? { relpersistence: 't', relistemp: true } : {});
+
 function sizeOf(view: CatalogView, relation: TableDescriptor, index: IndexDescriptor): { reltuples: number; relpages: number } {
   const { liveKeys, liveBytes } = view.context.engine.kv.stats(indexSpan(relation, index));
   const keysPerRow = index.id === relation.primaryIndex.id ? Math.max(1, relation.families.length) : 1;
@@ -102,6 +105,7 @@ const pgClass = table(
     for (const { table: relation, schemaOid: relnamespace } of view.relations()) {
       yield {
         ...RELATION,
+        ...persistence(relation),
         ...(isTable(relation) ? sizeOf(view, relation, relation.primaryIndex) : { reltuples: 0, relpages: 0 }),
         oid: relation.id,
         relname: relation.name,
@@ -121,6 +125,7 @@ const pgClass = table(
       const oid = indexOid(relation.id, index.id);
       yield {
         ...RELATION,
+        ...persistence(relation),
         ...sizeOf(view, relation, index),
         oid,
         relname: index.name,
