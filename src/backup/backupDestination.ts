@@ -12,6 +12,7 @@ import { SqlState } from '../base/sqlState.ts';
 import type { Timestamp } from '../base/timestamp.ts';
 import { formatUtc } from '../base/timestamp.ts';
 
+import { CLUSTER_TARGET } from './backupTargets.ts';
 import { loadChain, newestLayer, pathTo } from './chain.ts';
 import { DIRECTORY_STEP_MICROS, directoryTime, fullDirectory, incrementalDirectory, isDirectoryTaken, readLatest } from './collection.ts';
 import type { CollectionStorage } from './collectionStorage.ts';
@@ -176,7 +177,11 @@ export function checkContinues(prior: PriorLayers, request: LayerRequest): void 
     });
   }
   if (manifest.scope !== request.scope) {
-    throw wrongTargets(`previous backup is of ${manifest.scope}, this one of ${request.scope}`, manifest.targets);
+    const message =
+      manifest.scope === 'cluster'
+        ? 'cannot append a backup of specific tables or databases to a cluster backup'
+        : `previous backup is of ${manifest.scope}, this one of ${request.scope === 'cluster' ? CLUSTER_TARGET : request.scope}`;
+    throw wrongTargets(message, manifest.targets);
   }
   const before = new Set(manifest.targetIds);
   for (const { id, name, fullName } of request.requested) {

@@ -1,13 +1,13 @@
 /**
  * Backup job: from the record that planning wrote to a finished layer, or to nothing.
  *
- *   lock -> export (files, checkpoints) -> confirm files -> manifest, checksum -> LATEST -> clean up
+ *   lock -> export (files, checkpoints) -> confirm files -> manifest, checksum -> index -> LATEST -> clean up
  *
  *   J1  success means restorable: each file's stored bytes were read back and compared before the
  *       manifest named it, and the manifest was read back before the job ends
  *   J2  any step may be the last one of a coordinator; the next one finds in the storage what is
  *       done (lock, checkpoint, manifest) and goes on from there
- *   J3  before lock, manifest, LATEST and deletes the claim is checked, so a coordinator that was
+ *   J3  before lock, manifest, index, LATEST and deletes the claim is checked, so a coordinator that was
  *       taken for dead does no harm; data files carry the claim's epoch in their names
  *   J4  after a failure or a cancel nothing that this job wrote is left, nor anybody else's touched
  *
@@ -34,6 +34,7 @@ import { readNewestCheckpoint, writeCheckpoint } from './checkpoint.ts';
 import {
   dataFileName,
   dataFilePrefix,
+  fullOfDirectory,
   latestName,
   listCheckpoints,
   listLocks,
@@ -51,7 +52,9 @@ import type { Claimant } from './directoryClaim.ts';
 import { checkAlone, storedManifest, writeLock } from './directoryClaim.ts';
 import type { ExportProgress } from './exportLayer.ts';
 import { exportLayer } from './exportLayer.ts';
-import type { EntryCounts, Manifest } from './manifest.ts';
+import { indexName, indexOfLayer, writeIndexFile } from './indexFile.ts';
+import { healIndex } from './layerIndex.ts';
+import type { EntryCounts, Layer, Manifest } from './manifest.ts';
 import { countsOf, isMissing, readManifest, writeManifest } from './manifest.ts';
 
 /** In the order in which a backup comes to them; the last two while it is undone. */
@@ -63,6 +66,8 @@ export const BACKUP_PAUSEPOINTS = Object.freeze([
   'backup.afterExport',
   'backup.beforeManifest',
   'backup.afterManifest',
+  'backup.beforeIndex',
+  'backup.afterIndex',
   'backup.beforeLatest',
   'backup.afterLatest',
   'backup.afterCleanup',
@@ -118,7 +123,9 @@ export class BackupResumer implements Resumer {
   async resume(ctx: JobContext): Promise<JobOutcome> {
     const storage = this.#open(ctx.node);
     try {
-      const manifest = (await this.#finishedManifest(storage, ctx)) ?? (await this.#writeLayer(storage, ctx));
+      const layer = (await this.#finishedLayer(storage, ctx)) ?? (await this.#writeLayer(storage, ctx));
+      const { manifest } = layer;
+      await this.#writeIndex(storage, ctx, layer);
       await this.#writeLatest(storage, ctx);
       await this.#cleanUp(storage, ctx, manifest);
       const { rows, indexEntries, dataBytes } = manifest.entryCounts;
@@ -154,11 +161,11 @@ export class BackupResumer implements Resumer {
   }
 
   /** This job's own manifest, complete with its checksum: a coordinator before came that far. */
-  async #finishedManifest(storage: CollectionStorage, ctx: JobContext): Promise<Manifest | undefined> {
+  async #finishedLayer(storage: CollectionStorage, ctx: JobContext): Promise<Layer | undefined> {
     if (this.#isFirstAttempt(ctx)) return undefined;
     try {
-      const { manifest } = await readManifest(storage, this.#details.directory, ctx.signal);
-      return this.#isOwn(manifest, ctx) ? manifest : undefined;
+      const layer = await readManifest(storage, this.#details.directory, ctx.signal);
+      return this.#isOwn(layer.manifest, ctx) ? layer : undefined;
     } catch (error) {
       if (isMissing(error)) return undefined;
       throw error;
@@ -176,7 +183,7 @@ export class BackupResumer implements Resumer {
 
   // ---- resume -----------------------------------------------------------------------------------
 
-  async #writeLayer(storage: CollectionStorage, ctx: JobContext): Promise<Manifest> {
+  async #writeLayer(storage: CollectionStorage, ctx: JobContext): Promise<Layer> {
     const { directory } = this.#details;
     const claimant = this.#claimant(ctx);
     await ctx.pausepoint('backup.beforeLock');
@@ -196,9 +203,9 @@ export class BackupResumer implements Resumer {
     await ctx.pausepoint('backup.beforeManifest');
     await ctx.checkClaim();
     await checkAlone(storage, directory, claimant, isOurs, this.#deps.jobs, ctx.signal);
-    await writeManifest(storage, directory, manifest, ctx.signal);
+    const manifestSha256 = await writeManifest(storage, directory, manifest, ctx.signal);
     await ctx.pausepoint('backup.afterManifest');
-    return manifest;
+    return { directory, manifest, manifestSha256 };
   }
 
   async #export(storage: CollectionStorage, ctx: JobContext): Promise<ExportProgress> {
@@ -264,7 +271,7 @@ export class BackupResumer implements Resumer {
     const { endTime, revisionHistory, revisionStartTime, descriptorIds, historyIds, completeDatabaseIds } = this.#details;
     const { location: _, user: _1, directory: _2, descriptorIds: _3, historyIds: _4, protectionIds: _5, ...facts } = this.#details;
     const byKey = [...progress.files].sort((a, b) => (firstKey(a) < firstKey(b) ? -1 : 1));
-    const scope = { databaseIds: completeDatabaseIds, ids: historyIds };
+    const scope = { isCluster: this.#details.scope === 'cluster', databaseIds: completeDatabaseIds, ids: historyIds };
     const manifest: Manifest = {
       ...facts,
       clusterId: kv.clusterId,
@@ -287,6 +294,17 @@ export class BackupResumer implements Resumer {
       assert(descriptor !== undefined, `descriptor ${id} is not in the catalog as of ${at}`);
       return descriptor;
     });
+  }
+
+  /** The layer's entry in the collection's index, and those of the chain that were lost. */
+  async #writeIndex(storage: CollectionStorage, ctx: JobContext, layer: Layer): Promise<void> {
+    const full = fullOfDirectory(layer.directory);
+    if (full === undefined) return;
+    await ctx.pausepoint('backup.beforeIndex');
+    await ctx.checkClaim();
+    await writeIndexFile(storage, full, indexOfLayer(layer), ctx.signal);
+    await ctx.pausepoint('backup.afterIndex');
+    if (this.#details.kind === 'incremental' && storage.capabilities.list) await healIndex(storage, full, ctx.signal);
   }
 
   async #writeLatest(storage: CollectionStorage, ctx: JobContext): Promise<void> {
@@ -325,6 +343,8 @@ export class BackupResumer implements Resumer {
     // Without a manifest there is neither checksum nor pointer: they come after it, and go before it.
     if (await this.#hasOwnManifest(storage, ctx)) {
       if (kind === 'full') await storage.delete(latestName(endTime));
+      const full = fullOfDirectory(directory);
+      if (full !== undefined) await storage.delete(indexName(full, this.#details));
       await storage.delete(`${directory}/${MANIFEST_CHECKSUM_NAME}`);
       await storage.delete(`${directory}/${MANIFEST_NAME}`);
     }

@@ -19,7 +19,6 @@ import { formatDecimal, formatForError, formatUtc, MIN_TIMESTAMP } from '../base
 import { MICROS_PER_SECOND } from '../base/duration.ts';
 import type { Catalog, NameContext } from '../catalog/catalog.ts';
 import { quoteLiteral } from '../catalog/names.ts';
-import { checkPrivilege, type Grantees } from '../catalog/privileges.ts';
 import type { ProtectedRecords } from '../catalog/protectedRecords.ts';
 import type { CatalogSnapshot } from '../catalog/snapshot.ts';
 import { HistoryGoneError } from '../gc/thresholds.ts';
@@ -44,6 +43,7 @@ import {
   spansOfHistory,
   vanishedTables,
 } from './backupSpans.ts';
+import { type BackupGrantees, checkBackupPrivileges } from './backupPrivileges.ts';
 import type { ResolvedTargets } from './backupTargets.ts';
 import { resolveTargets } from './backupTargets.ts';
 import type { CollectionStorage } from './collectionStorage.ts';
@@ -63,7 +63,7 @@ export interface BackupPlanningDeps {
 }
 
 /** A BACKUP statement with its expressions evaluated. */
-export interface BackupRequest {
+export interface BackupRequest extends BackupGrantees {
   readonly targets: TargetsAst;
   readonly destination: DestinationRequest;
   readonly location: LocationDetails;
@@ -72,9 +72,9 @@ export interface BackupRequest {
   readonly revisionHistory: boolean;
   readonly detached: boolean;
   readonly user: string;
-  /** Every name the user goes by. */
-  readonly grantees: Grantees;
   readonly names: NameContext;
+  /** Tells the user something. */
+  readonly notice: (message: string) => void;
   readonly signal?: AbortSignal;
 }
 
@@ -186,7 +186,8 @@ async function makePlan(
   kv.hlc.forward(endTime);
   const snapshot = await snapshotAt(deps, endTime);
   const targets = resolveTargets(snapshot, request.targets, request.names);
-  for (const descriptor of targets.requested) checkPrivilege(request.grantees, descriptor, 'BACKUP');
+  const advice = checkBackupPrivileges(targets, request);
+  if (advice !== undefined) request.notice(advice);
   if (prior) {
     checkContinues(prior, {
       clusterId: kv.clusterId,
@@ -306,7 +307,7 @@ async function tellHistory(
   marginMicros: number,
 ): Promise<{ from: Timestamp; changes: DescriptorChange[] }> {
   const today = await deps.catalog.current();
-  const scope = { databaseIds: targets.completeDatabaseIds, ids: historyIdsOf(targets, prior) };
+  const scope = { isCluster: targets.scope === 'cluster', databaseIds: targets.completeDatabaseIds, ids: historyIdsOf(targets, prior) };
   let from = prior ? prior.newest.manifest.endTime : lowerBound(deps.kv, targets, endTime, marginMicros);
   for (;;) {
     const changes = await descriptorHistory(deps.kv, scope, from, endTime);
@@ -422,13 +423,16 @@ async function writeJob(deps: BackupPlanningDeps, request: BackupRequest, plan: 
 /** The statement with directory and end time filled in, and secrets taken out. */
 function describe(request: BackupRequest, details: BackupDetails): string {
   const full = details.kind === 'full' ? details.directory : details.directory.split('/').slice(1, 4).join('/');
-  const targets =
-    details.scope === 'tables'
-      ? `TABLE ${details.targets.join(', ')}`
-      : `DATABASE ${details.targets.map((name) => name.replace(/^DATABASE /, '')).join(', ')}`;
   const options = [...(details.revisionHistory ? ['revision_history = true'] : []), ...(request.detached ? ['detached'] : [])];
   const suffix = options.length > 0 ? ` WITH OPTIONS (${options.join(', ')})` : '';
-  return `BACKUP ${targets} INTO ${quoteLiteral(`/${full}`)} IN ${quoteLiteral(redactUri(defaultUri(details.location)))} AS OF SYSTEM TIME '${formatDecimal(details.endTime)}'${suffix}`;
+  return `BACKUP ${targetsText(details)}INTO ${quoteLiteral(`/${full}`)} IN ${quoteLiteral(redactUri(defaultUri(details.location)))} AS OF SYSTEM TIME '${formatDecimal(details.endTime)}'${suffix}`;
+}
+
+/** The targets and a space, or nothing for a cluster. */
+function targetsText({ scope, targets }: BackupDetails): string {
+  if (scope === 'cluster') return '';
+  if (scope === 'tables') return `TABLE ${targets.join(', ')} `;
+  return `DATABASE ${targets.map((name) => name.replace(/^DATABASE /, '')).join(', ')} `;
 }
 
 /** The 72000 of a start that cannot be protected any more, in the words of a backup. */

@@ -19,6 +19,7 @@ import { DESCRIPTOR_SPAN } from '../catalog/catalogContent.ts';
 import { allIndexes, type Descriptor, type TableDescriptor } from '../catalog/descriptor.ts';
 import { decodeDescriptor } from '../catalog/descriptorCodec.ts';
 import { indexSpan } from '../catalog/indexSpans.ts';
+import { isSystemObject } from '../catalog/snapshot.ts';
 import { systemTable } from '../catalog/systemRows.ts';
 import type { Kv } from '../kv/kv.ts';
 
@@ -54,6 +55,8 @@ export function introducedSpans(spans: readonly Span[], covered: readonly Covere
 
 /** Whose history a layer with revision history tells: whole databases, and single objects. */
 export interface HistoryScope {
+  /** Every database, those that are gone by now included; of the system's own objects only `ids`. */
+  readonly isCluster: boolean;
   readonly databaseIds: readonly number[];
   readonly ids: readonly number[];
 }
@@ -86,6 +89,7 @@ export async function descriptorHistory(kv: Kv, scope: HistoryScope, from: Times
 
   const ofScope = new Set<number>(scope.ids);
   for (const { id, descriptor } of changes) {
+    if (descriptor && scope.isCluster && !isSystemObject(descriptor)) ofScope.add(id);
     if (scope.databaseIds.includes(id) || (descriptor && scope.databaseIds.includes(descriptor.parentId))) ofScope.add(id);
   }
   return changes.filter(({ id }) => ofScope.has(id)).sort((a, b) => a.time - b.time || a.id - b.id);

@@ -6,6 +6,7 @@
  */
 import { StatementError } from '../base/errors.ts';
 import { SqlState } from '../base/sqlState.ts';
+import { hasSystemPrivilege } from '../catalog/globalPrivileges.ts';
 import type { ClusterSettings } from '../catalog/settings.ts';
 import type { HookResult, StatementContext, StatementHook } from '../sql/exec/statement.ts';
 import type { Backup } from '../sql/parse/ast.ts';
@@ -51,6 +52,8 @@ async function runBackup(deps: BackupStatementDeps, context: StatementContext, s
     detached,
     user: context.user,
     grantees,
+    hasSystemBackup: await hasSystemPrivilege(context.txn, grantees, 'BACKUP'),
+    notice: (message) => context.notice(message),
     names: context.session.names,
     signal: context.signal,
   };

@@ -4,14 +4,17 @@
  * A database brings everything in it. A table brings itself, the database and schema it lies in,
  * and the user types of its columns, but nothing else that it refers to. Tables that are OFFLINE
  * (being restored or imported) are refused where they are named, and left out of databases and
- * wildcards; so are dropped ones.
+ * wildcards; so are dropped ones. Without targets the backup is of the cluster: every database whole,
+ * and of the system database those tables that a new cluster needs (systemTables.ts says which).
  */
 import { StatementError } from '../base/errors.ts';
 import { SqlState } from '../base/sqlState.ts';
 import type { NameContext, ResolvedSchema } from '../catalog/catalog.ts';
 import type { DatabaseDescriptor, Descriptor, TableDescriptor } from '../catalog/descriptor.ts';
+import { SYSTEM_DATABASE_ID } from '../catalog/descriptor.ts';
 import { quoteName, quoteNames } from '../catalog/names.ts';
 import type { CatalogSnapshot } from '../catalog/snapshot.ts';
+import { clusterBackupTables } from '../catalog/systemTables.ts';
 import type { BackupTargets as TargetsAst } from '../sql/parse/ast.ts';
 import type { TablePattern } from '../sql/parse/ast.ts';
 
@@ -21,7 +24,7 @@ export interface ResolvedTargets {
   readonly scope: BackupScope;
   /** As the manifest and the job's description name them. */
   readonly names: readonly string[];
-  /** What privileges are asked for: databases, or tables. Ascending by id. */
+  /** What was asked for: databases, or tables; empty for a cluster. Ascending by id. */
   readonly requested: readonly (DatabaseDescriptor | TableDescriptor)[];
   readonly completeDatabaseIds: readonly number[];
   /** Everything whose descriptor is backed up, ascending by id. */
@@ -39,9 +42,7 @@ export function resolveTargets(snapshot: CatalogSnapshot, targets: TargetsAst, c
     case 'tables':
       return resolveTables(snapshot, targets.patterns, context);
     case 'cluster':
-      throw new StatementError(SqlState.FeatureNotSupported, 'BACKUP of the whole cluster is not supported yet', {
-        hint: 'name the databases: BACKUP DATABASE a, b INTO ...',
-      });
+      return resolveWholeCluster(snapshot);
     case 'systemUsers':
       throw new StatementError(SqlState.FeatureNotSupported, 'BACKUP SYSTEM USERS is not supported', {
         hint: 'BACKUP TABLE system.users INTO ...',
@@ -49,19 +50,35 @@ export function resolveTargets(snapshot: CatalogSnapshot, targets: TargetsAst, c
   }
 }
 
+/** How manifests and messages name the target of a cluster backup, which no statement names. */
+export const CLUSTER_TARGET = 'the whole cluster';
+
+function resolveWholeCluster(snapshot: CatalogSnapshot): ResolvedTargets {
+  const databases = snapshot.allDatabases().filter(({ id }) => id !== SYSTEM_DATABASE_ID);
+  const system = [SYSTEM_DATABASE_ID, ...clusterBackupTables.map(({ id }) => id)].flatMap((id) => snapshot.byId(id) ?? []);
+  return {
+    scope: 'cluster',
+    names: [CLUSTER_TARGET],
+    requested: [],
+    completeDatabaseIds: databases.map(({ id }) => id).sort((a, b) => a - b),
+    descriptors: [...system, ...databases.flatMap((database) => everythingIn(snapshot, database))].sort(byId),
+  };
+}
+
+/** A database and all in it. */
+function everythingIn(snapshot: CatalogSnapshot, database: DatabaseDescriptor): Descriptor[] {
+  const schemas = snapshot.schemasOf(database).flatMap(({ descriptor }) => descriptor ?? []);
+  return [database, ...schemas, ...snapshot.tablesOf(database.id), ...snapshot.typesOf(database.id)];
+}
+
 function resolveDatabases(snapshot: CatalogSnapshot, names: readonly string[]): ResolvedTargets {
   const databases = [...new Map(names.map((name) => [name, snapshot.requireDatabase(name)])).values()].sort(byId);
-  const descriptors: Descriptor[] = [...databases];
-  for (const database of databases) {
-    for (const schema of snapshot.schemasOf(database)) if (schema.descriptor) descriptors.push(schema.descriptor);
-    descriptors.push(...snapshot.tablesOf(database.id), ...snapshot.typesOf(database.id));
-  }
   return {
     scope: 'databases',
     names: databases.map((database) => `DATABASE ${quoteName(database.name)}`),
     requested: databases,
     completeDatabaseIds: databases.map((database) => database.id),
-    descriptors: descriptors.sort(byId),
+    descriptors: databases.flatMap((database) => everythingIn(snapshot, database)).sort(byId),
   };
 }
 

@@ -9,7 +9,7 @@ import { StatementError, StorageError } from '../base/errors.ts';
 import { SqlState } from '../base/sqlState.ts';
 import type { Datum } from '../catalog/datum.ts';
 import type { DatabaseDescriptor, Descriptor, SchemaDescriptor, TableDescriptor, TypeDescriptor } from '../catalog/descriptor.ts';
-import { PUBLIC_SCHEMA_ID } from '../catalog/descriptor.ts';
+import { PUBLIC_SCHEMA_ID, SYSTEM_DATABASE_ID } from '../catalog/descriptor.ts';
 import { Json, jsonFromPlain } from '../catalog/json.ts';
 import { quoteName, quoteNames } from '../catalog/names.ts';
 import { Type } from '../catalog/type.ts';
@@ -151,7 +151,10 @@ function objectsOf(manifest: Manifest): ShownObject[] {
     const schemas = descriptors.filter((one): one is SchemaDescriptor => one.kind === 'schema' && one.parentId === database.id);
     const nameOf = (schemaId: number) => ({ id: schemaId, name: schemas.find(({ id }) => id === schemaId)?.name ?? 'public' });
     objects.push({ database: undefined, schema: undefined, id: database.id, name: database.name, type: 'database', descriptor: database });
-    objects.push({ database, schema: undefined, id: PUBLIC_SCHEMA_ID, name: 'public', type: 'schema', descriptor: undefined });
+    // The system database's is no user's: a cluster backup does not list it.
+    if (database.id !== SYSTEM_DATABASE_ID) {
+      objects.push({ database, schema: undefined, id: PUBLIC_SCHEMA_ID, name: 'public', type: 'schema', descriptor: undefined });
+    }
     for (const schema of schemas) {
       objects.push({ database, schema: undefined, id: schema.id, name: schema.name, type: 'schema', descriptor: schema });
     }

@@ -3,7 +3,7 @@
  * of CockroachDB v21.1, and what becomes of each in a cluster backup.
  *
  * Two deviations: columns that hold encoded messages there are JSONB here, so that a SELECT shows
- * them (jobs, scheduled_jobs, zones, protected_ts_records), and descriptors are JSON text in BYTES.
+ * them (jobs, scheduled_jobs, table_statistics, zones, protected_ts_records), and descriptors are JSON text in BYTES.
  *
  * Lives elsewhere: reading and writing their rows (systemRows.ts), their first contents (bootstrap.ts).
  */
@@ -171,6 +171,23 @@ export const systemTables = Object.freeze({
       ],
     },
   ),
+  table_statistics: define(
+    20,
+    'table_statistics',
+    {
+      tableID: Type.Int8,
+      statisticID: { type: Type.Int8, default: 'unique_rowid()' },
+      name: optional(Type.String),
+      columnIDs: arrayOf(Type.Int8),
+      createdAt: { type: Type.Timestamp, default: now },
+      rowCount: Type.Int8,
+      distinctCount: Type.Int8,
+      nullCount: Type.Int8,
+      histogram: optional(Type.Jsonb),
+      avgSize: { type: Type.Int8, default: '0:::INT8' },
+    },
+    { key: ['tableID', 'statisticID'] },
+  ),
   locations: define(
     21,
     'locations',
@@ -273,6 +290,12 @@ export type SystemTableName = keyof typeof systemTables;
 export function systemTableById(id: number): SystemTableInfo | undefined {
   return BY_ID.get(id);
 }
+
+/** The tables whose rows a cluster backup holds, by id: the order in which SHOW BACKUP lists them. */
+export const clusterBackupTables: readonly TableDescriptor[] = Object.values(systemTables)
+  .filter(({ inClusterBackup }) => inClusterBackup)
+  .map(({ desc }) => desc)
+  .sort((a, b) => a.id - b.id);
 
 const BY_ID: ReadonlyMap<number, SystemTableInfo> = new Map(Object.values(systemTables).map((info) => [info.desc.id, info]));
 
