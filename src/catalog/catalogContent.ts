@@ -1,8 +1,8 @@
 /**
  * Catalog content: the descriptors and names of one moment, as maps.
  *
- * Immutable; `applied` makes the next content from a commit's rows by copying the maps (pointers
- * only: schema changes are rare and reads are many). Descriptor rows are decoded when first asked for.
+ * Immutable; `applied` makes the next content from a commit's rows (layeredMap.ts). Descriptor rows are
+ * decoded when first asked for.
  */
 import { assert } from '../base/assert.ts';
 import type { Bytes } from '../base/bytes.ts';
@@ -12,6 +12,7 @@ import type { Timestamp } from '../base/timestamp.ts';
 
 import type { Descriptor } from './descriptor.ts';
 import { decodeDescriptor } from './descriptorCodec.ts';
+import { LayeredMap } from './layeredMap.ts';
 import { type CatalogContent, type NameEntry, nameKey } from './snapshot.ts';
 import { systemTable } from './systemRows.ts';
 import { systemTables } from './systemTables.ts';
@@ -60,47 +61,44 @@ export interface CatalogRows {
 
 export class Content implements CatalogContent {
   readonly version: number;
-  readonly #descriptors: Map<number, Entry>;
-  readonly #names: Map<string, NameEntry>;
+  readonly #descriptors: LayeredMap<number, Entry>;
+  readonly #names: LayeredMap<string, NameEntry>;
 
-  private constructor(version: number, descriptors: Map<number, Entry>, names: Map<string, NameEntry>) {
+  private constructor(version: number, descriptors: LayeredMap<number, Entry>, names: LayeredMap<string, NameEntry>) {
     this.version = version;
     this.#descriptors = descriptors;
     this.#names = names;
   }
 
   static empty(version: number): Content {
-    return new Content(version, new Map(), new Map());
+    return new Content(version, LayeredMap.empty(), LayeredMap.empty());
   }
 
-  /** This content with rows changed. Cost: the size of the whole catalog, as pointers. */
+  /** This content with rows changed. */
   applied(version: number, rows: CatalogRows): Content {
-    const descriptors = new Map(this.#descriptors);
-    const names = new Map(this.#names);
+    const descriptors: [number, Entry | undefined][] = [];
+    const names: [string, NameEntry | undefined][] = [];
     rows.keys.forEach((key, i) => {
       const value = rows.values[i] ?? null;
       if (key.startsWith(DESCRIPTOR_PREFIX)) {
         const id = Number(systemTable('descriptor').decodeKey(key)['id']);
         const timestamp = typeof rows.timestamps === 'number' ? rows.timestamps : (rows.timestamps[i] as Timestamp);
-        if (value === null) descriptors.delete(id);
-        else descriptors.set(id, new Entry(key, value, timestamp));
+        descriptors.push([id, value === null ? undefined : new Entry(key, value, timestamp)]);
       } else {
         assert(key.startsWith(NAMESPACE_PREFIX), 'a row of neither catalog table');
         const entry = decodeName(key, value);
-        const mapKey = nameKey(entry.parentId, entry.schemaId, entry.name);
-        if (value === null) names.delete(mapKey);
-        else names.set(mapKey, entry);
+        names.push([nameKey(entry.parentId, entry.schemaId, entry.name), value === null ? undefined : entry]);
       }
     });
-    return new Content(version, descriptors, names);
+    return new Content(version, this.#descriptors.with(descriptors), this.#names.with(names));
   }
 
   descriptorOf(id: number): Descriptor | undefined {
     return this.#descriptors.get(id)?.descriptor;
   }
 
-  ids(): Iterable<number> {
-    return this.#descriptors.keys();
+  *ids(): Generator<number> {
+    for (const [id] of this.#descriptors.entries()) yield id;
   }
 
   idOf(parentId: number, schemaId: number, name: string): number | undefined {
@@ -108,7 +106,7 @@ export class Content implements CatalogContent {
   }
 
   *names(parentId: number, schemaId: number): Generator<NameEntry> {
-    for (const entry of this.#names.values()) {
+    for (const [, entry] of this.#names.entries()) {
       if (entry.parentId === parentId && entry.schemaId === schemaId) yield entry;
     }
   }

@@ -27,7 +27,7 @@ export function dependentViews(snapshot: CatalogSnapshot, table: TableDescriptor
 
 /** 2BP01 for a change of a relation that a view reads by what the change takes away: its name, a column's name or type, an index. */
 export function checkViewsStand(snapshot: CatalogSnapshot, before: TableDescriptor, after: TableDescriptor): void {
-  if (before.dependedOnByIds.length === 0 || after.state === 'DROP') return;
+  if (before.dependedOnByIds.length === 0 || after.state === 'DROP' || keepsWhatViewsRead(before, after)) return;
   for (const view of dependentViews(snapshot, before)) {
     if (!after.dependedOnByIds.includes(view.id)) continue;
     if (before.name !== after.name || before.parentId !== after.parentId) {
@@ -52,6 +52,20 @@ export function checkViewsStand(snapshot: CatalogSnapshot, before: TableDescript
       if (old && now?.name !== old.name) throw dependsOnIt(snapshot, `cannot ${now ? 'rename' : 'drop'} index "${old.name}"`, before, view);
     }
   }
+}
+
+/** Whether a change takes nothing that any view could read: most tell a table who depends on it, and hundreds may. */
+function keepsWhatViewsRead(before: TableDescriptor, after: TableDescriptor): boolean {
+  return (
+    before.name === after.name &&
+    before.parentId === after.parentId &&
+    before.schemaId === after.schemaId &&
+    before.columns.every((old, i) => {
+      const now = after.columns[i];
+      return now === old || (now?.id === old.id && now.name === old.name && typesEqual(now.type, old.type));
+    }) &&
+    before.indexes.every((old, i) => after.indexes[i]?.id === old.id && after.indexes[i]?.name === old.name)
+  );
 }
 
 /** 2BP01 for the drop of a relation that a view reads. */
