@@ -64,6 +64,15 @@ export function incrementalDirectoryTime(name: string): Timestamp | undefined {
   return timeOf(INCREMENTAL_DIRECTORY.exec(name));
 }
 
+/** The full of the chain that a layer's directory belongs to; undefined when it is no dated directory. */
+export function fullOfDirectory(directory: string): string | undefined {
+  if (fullDirectoryTime(directory) !== undefined) return directory;
+  const parts = directory.split('/');
+  const full = parts.slice(1, 4).join('/');
+  const isIncremental = parts[0] === INCREMENTALS && incrementalDirectoryTime(parts.slice(4).join('/')) !== undefined;
+  return isIncremental && fullDirectoryTime(full) !== undefined ? full : undefined;
+}
+
 /** The hundredth of a second in which a time lies: what its directory can tell. */
 export function directoryTime(time: Timestamp): Timestamp {
   return timestamp(time - (time % DIRECTORY_STEP_MICROS));

@@ -22,7 +22,7 @@ import {
   READS_MAX,
 } from './collection.ts';
 import type { CollectionStorage } from './collectionStorage.ts';
-import { type IndexedLayer, indexName, indexOfLayer, listIndex, readIndexFile, writeIndexFile } from './indexFile.ts';
+import { type IndexedLayer, indexOfLayer, listIndex, readIndexFile, writeIndexFile } from './indexFile.ts';
 import { isMissing, type Layer, readManifest } from './manifest.ts';
 
 /** A completed layer, as a listing tells of it. */
@@ -153,9 +153,9 @@ export async function revisionStart(storage: CollectionStorage, listed: ListedLa
   }
 }
 
-/** Writes what is missing of the index of a chain's layers, which are all final. Needs `list`. */
-export async function healIndex(storage: CollectionStorage, full: string, chain: readonly Layer[], signal?: AbortSignal): Promise<void> {
-  const known = new Set((await listIndex(storage, full, signal)).map((entry) => entry.indexName));
-  const missing = chain.map(indexOfLayer).filter((index) => !known.has(indexName(full, index)));
-  await mapConcurrently(missing, READS_MAX, (index) => writeIndexFile(storage, full, index, signal));
+/** Writes what is missing of the index of a chain. Needs `list`. */
+export async function healIndex(storage: CollectionStorage, full: string, signal?: AbortSignal): Promise<void> {
+  const listed = await listChainLayers(storage, full, await listIndex(storage, full, signal), signal);
+  const missing = listed.filter(({ index }) => index === undefined).flatMap(({ layer }) => layer ?? []);
+  await mapConcurrently(missing, READS_MAX, (layer) => writeIndexFile(storage, full, indexOfLayer(layer), signal));
 }

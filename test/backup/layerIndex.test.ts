@@ -173,7 +173,7 @@ test('a layer whose index file is lost is listed all the same, and healed by the
       false,
     ]);
     assert.equal(await listIndexedFulls(storage), ['2026/11/20-120000.00', '2026/11/21-120000.00']);
-    for (const chain of [layers.slice(0, 3), layers.slice(3)]) await healIndex(storage, chain[0]?.directory ?? '', chain);
+    for (const full of [layers[0], layers[3]]) await healIndex(storage, full?.directory ?? '');
     assert.equal(await storage.list('metadata/index/'), names);
   }
 });

@@ -15,5 +15,6 @@ export function maskText(text: string, start: string): string {
     .replace(/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g, '<uuid>')
     .replace(/\b[0-9a-f]{64}\b/g, '<sha256>')
     .replace(/(CHECKPOINT|LATEST)-[0-9a-f]{16}/g, '$1-<descending>')
+    .replace(/\/[0-9a-f]{16}_/g, '/<descending>_')
     .replace(/\b\d{16}\b/g, '<job>');
 }
