@@ -18,6 +18,7 @@ import { SqlState } from '../base/sqlState.ts';
 import type { Timestamp } from '../base/timestamp.ts';
 
 import { BlockReader, writeUvarint } from './block.ts';
+import { appearsEncrypted } from './cipher.ts';
 import type { FilePlace } from './corruption.ts';
 import { corruptFile, expectEqual } from './corruption.ts';
 import { FRAME_BYTES, hex32 } from './frame.ts';
@@ -56,29 +57,30 @@ export interface Footer {
   readonly blocksCrc: number;
 }
 
-export function encodeHeader(): Buffer {
+export function encodeHeader(isEncrypted: boolean): Buffer {
   const header = Buffer.alloc(HEADER_BYTES);
   DATA_FILE_MAGIC.copy(header, 0);
   header.writeUInt16LE(DATA_FILE_VERSION, 8);
-  header.writeUInt16LE(0, 10);
+  header.writeUInt16LE(isEncrypted ? FLAG_ENCRYPTED : 0, 10);
   header.writeUInt32LE(crc32(header.subarray(0, 12)), 12);
   return header;
 }
 
-/** Checks the first 16 bytes of a file. 0A000 for a later version or an encrypted file, XX001 otherwise. */
-export function checkHeader(header: Buffer, file: string): void {
+/** Checks the first 16 bytes of a file, which is to be encrypted or not. 0A000 for a later version, 22023 for an encrypted file without a key, XX001 otherwise. */
+export function checkHeader(header: Buffer, file: string, isEncrypted: boolean): void {
   const place = { file, offset: 0 };
   if (header.length < HEADER_BYTES) throw corruptFile(place, 'header', `${HEADER_BYTES} bytes`, header.length);
   expectEqual(place, 'magic', DATA_FILE_MAGIC.toString('hex'), header.subarray(0, 8).toString('hex'));
   expectEqual(place, 'checksum of the header', hex32(crc32(header.subarray(0, 12))), hex32(header.readUInt32LE(12)));
-  checkVersionAndFlags(header.readUInt16LE(8), header.readUInt16LE(10), place);
+  checkVersionAndFlags(header.readUInt16LE(8), header.readUInt16LE(10), isEncrypted, place);
 }
 
-function checkVersionAndFlags(version: number, flags: number, place: FilePlace): void {
+function checkVersionAndFlags(version: number, flags: number, isEncrypted: boolean, place: FilePlace): void {
   if (version > DATA_FILE_VERSION) throw unsupportedVersion('data file', place.file, version, DATA_FILE_VERSION);
   expectEqual(place, 'format version', DATA_FILE_VERSION, version);
-  if (flags === FLAG_ENCRYPTED) throw encryptedFile(place.file);
-  expectEqual(place, 'flags', 0, flags);
+  if (flags === FLAG_ENCRYPTED && !isEncrypted) throw appearsEncrypted(place.file);
+  // A plain file in the place of an encrypted one is somebody else's.
+  expectEqual(place, 'flags', isEncrypted ? FLAG_ENCRYPTED : 0, flags);
 }
 
 /** 0A000. */
@@ -91,11 +93,6 @@ export function unsupportedVersion(what: string, file: string, found: number, kn
       hint: 'use the version of Varve that wrote the backup, or a later one',
     },
   );
-}
-
-/** 0A000. */
-export function encryptedFile(file: string): StatementError {
-  return new StatementError(SqlState.FeatureNotSupported, `backup file "${file}" is encrypted, which this Varve cannot read`);
 }
 
 /** Raw content of the index block. */
@@ -150,7 +147,12 @@ export function decodeIndex(content: Buffer, footer: Footer, file: string): Bloc
   return blocks;
 }
 
-export function encodeFooter(footer: Footer): Buffer {
+/** The footer's bytes about the blocks: what an encrypted index is sealed together with. */
+export function footerFacts(footer: Buffer): Buffer {
+  return footer.subarray(12, 56);
+}
+
+export function encodeFooter(footer: Footer, isEncrypted: boolean): Buffer {
   const out = Buffer.alloc(FOOTER_BYTES);
   writeU64(out, 0, footer.indexOffset);
   out.writeUInt32LE(footer.indexSize, 8);
@@ -162,20 +164,20 @@ export function encodeFooter(footer: Footer): Buffer {
   writeU64(out, 48, footer.highestTime);
   out.writeUInt32LE(footer.blocksCrc, 56);
   out.writeUInt16LE(DATA_FILE_VERSION, 80);
-  out.writeUInt16LE(0, 82);
+  out.writeUInt16LE(isEncrypted ? FLAG_ENCRYPTED : 0, 82);
   out.writeUInt32LE(crc32(out.subarray(0, 84)), 84);
   DATA_FILE_MAGIC.copy(out, 88);
   return out;
 }
 
 /** The last 96 bytes of a file of `fileSize` bytes. */
-export function decodeFooter(bytes: Buffer, file: string, fileSize: number): Footer {
+export function decodeFooter(bytes: Buffer, file: string, fileSize: number, isEncrypted: boolean): Footer {
   const place = { file, offset: fileSize - FOOTER_BYTES };
   if (bytes.length < FOOTER_BYTES)
     throw corruptFile({ file, offset: 0 }, 'size', `at least ${HEADER_BYTES + FRAME_BYTES + FOOTER_BYTES} bytes`, fileSize);
   expectEqual(place, 'magic at the end', DATA_FILE_MAGIC.toString('hex'), bytes.subarray(88).toString('hex'));
   expectEqual(place, 'checksum of the footer', hex32(crc32(bytes.subarray(0, 84))), hex32(bytes.readUInt32LE(84)));
-  checkVersionAndFlags(bytes.readUInt16LE(80), bytes.readUInt16LE(82), place);
+  checkVersionAndFlags(bytes.readUInt16LE(80), bytes.readUInt16LE(82), isEncrypted, place);
   const footer: Footer = {
     indexOffset: readU64(bytes, 0, place),
     indexSize: bytes.readUInt32LE(8),

@@ -18,9 +18,12 @@ import type { ExternalStorage } from '../storage/externalStorage.ts';
 
 import type { VersionRun } from './block.ts';
 import { BlockDecoder } from './block.ts';
+import type { FileCipher } from './cipher.ts';
+import type { FilePlace } from './corruption.ts';
 import { corruptFile, expectEqual } from './corruption.ts';
 import type { BlockInfo, Footer } from './dataFile.ts';
-import { checkHeader, decodeFooter, decodeIndex, FOOTER_BYTES, HEADER_BYTES } from './dataFile.ts';
+import { checkHeader, decodeFooter, decodeIndex, FOOTER_BYTES, footerFacts, HEADER_BYTES } from './dataFile.ts';
+import type { ContentTransform } from './frame.ts';
 import { crcBytes, decodeFrameHeader, FRAME_BYTES, hex32, openFrame } from './frame.ts';
 
 /** Stored bytes of neighbouring blocks fetched with one read: few round trips to an object store, little memory. */
@@ -32,6 +35,8 @@ const RUN_ENTRIES_MAX = 4096;
 
 export interface ReadDataFileOptions {
   readonly executor: Executor;
+  /** Of a file of an encrypted layer: `layer.cipher?.forFile(file.path)`. */
+  readonly cipher?: FileCipher | undefined;
   readonly signal?: AbortSignal;
 }
 
@@ -72,14 +77,17 @@ export class DataFileReader {
     const tail = asBuffer(await storage.read(name, { offset: tailOffset, length: size - tailOffset, signal }));
     const header =
       tailOffset === 0 ? tail.subarray(0, HEADER_BYTES) : asBuffer(await storage.read(name, { offset: 0, length: HEADER_BYTES, signal }));
-    checkHeader(header, name);
-    const footer = decodeFooter(tail.subarray(Math.max(0, tail.length - FOOTER_BYTES)), name, size);
+    const { cipher } = options;
+    checkHeader(header, name, cipher !== undefined);
+    const footerBytes = tail.subarray(Math.max(0, tail.length - FOOTER_BYTES));
+    const footer = decodeFooter(footerBytes, name, size, cipher !== undefined);
     const frame =
       footer.indexOffset >= tailOffset
         ? tail.subarray(footer.indexOffset - tailOffset, footer.indexOffset - tailOffset + footer.indexSize)
         : asBuffer(await storage.read(name, { offset: footer.indexOffset, length: footer.indexSize, signal }));
     const place = { file: name, offset: footer.indexOffset };
-    const index = await openFrame(frame, place, options.executor.isInline);
+    const open = cipher && ((stored: Buffer) => cipher.openBlock(stored, footer.blockCount, place, footerFacts(footerBytes)));
+    const index = await openFrame(frame, place, options.executor.isInline, open);
     expectEqual(place, 'number of blocks', footer.blockCount, index.header.entryCount);
     return new DataFileReader(storage, name, footer, decodeIndex(index.content, footer, name), options);
   }
@@ -135,8 +143,10 @@ export class DataFileReader {
         const start = info.offset - first.offset;
         const frame = bytes.subarray(start, start + FRAME_BYTES + info.storedSize);
         const place = { file: this.name, offset: info.offset };
-        const { executor } = this.#options;
-        const { header, content } = await executor.run('decompress backup block', () => openFrame(frame, place, executor.isInline));
+        const { executor, cipher } = this.#options;
+        const { header, content } = await executor.run('decompress backup block', () =>
+          openFrame(frame, place, executor.isInline, openerOf(cipher, from + i, place)),
+        );
         expectEqual(place, 'entry count of a block', info.entryCount, header.entryCount);
         expectEqual(place, 'raw size of a block', info.rawSize, header.rawSize);
         return { content, info, after: this.blocks[from + i - 1]?.lastKey ?? ('' as Bytes) };
@@ -156,24 +166,25 @@ export async function* readDataFile(
   expected: ExpectedFile,
   options: ReadDataFileOptions,
 ): AsyncGenerator<VersionRun> {
-  const { signal, executor } = options;
+  const { signal, executor, cipher } = options;
   const { footer, blocks } = await DataFileReader.open(storage, name, { ...options, expectedSize: expected.sizeBytes });
   const hash = createHash('sha256');
   const input = new StreamCutter(storage.readStream(name, { signal }), hash);
   let blocksCrc = 0;
   let after = '' as Bytes;
-  const open = async (info: BlockInfo) => {
+  const open = async (info: BlockInfo, number: number) => {
     const frame = await input.take(FRAME_BYTES + info.storedSize, name);
-    return await executor.run('decompress backup block', () => openFrame(frame, { file: name, offset: info.offset }, executor.isInline));
+    const place = { file: name, offset: info.offset };
+    return await executor.run('decompress backup block', () => openFrame(frame, place, executor.isInline, openerOf(cipher, number, place)));
   };
-  checkHeader(await input.take(HEADER_BYTES, name), name);
-  let ahead = blocks[0] && handled(open(blocks[0]));
+  checkHeader(await input.take(HEADER_BYTES, name), name, cipher !== undefined);
+  let ahead = blocks[0] && handled(open(blocks[0], 0));
   try {
     for (const [i, info] of blocks.entries()) {
       const place = { file: name, offset: info.offset };
-      const { header, content } = await (ahead ?? open(info));
+      const { header, content } = await (ahead ?? open(info, i));
       const next = blocks[i + 1];
-      ahead = next && handled(open(next));
+      ahead = next && handled(open(next, i + 1));
       blocksCrc = crc32(crcBytes(header.crc), blocksCrc);
       expectEqual(place, 'entry count of a block', info.entryCount, header.entryCount);
       const decoder = new BlockDecoder(content, info, place, after);
@@ -210,6 +221,10 @@ export async function verifyStoredFile(
   }
   expectEqual({ file: name, offset: 0 }, 'size', expected.sizeBytes, size);
   expectEqual({ file: name, offset: 0 }, 'SHA-256', expected.sha256, hash.digest('hex'));
+}
+
+function openerOf(cipher: FileCipher | undefined, blockNumber: number, place: FilePlace): ContentTransform | undefined {
+  return cipher && ((stored) => cipher.openBlock(stored, blockNumber, place));
 }
 
 /** The same promise, which may fail before anybody waits for it. */

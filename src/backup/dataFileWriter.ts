@@ -2,7 +2,7 @@
  * Data file writer: streams sorted versions into one file of a storage.
  *
  *   main thread     | encode block 3 | encode block 4 | ...
- *   thread pool        | compress block 2 | compress block 3 | ...
+ *   thread pool        | compress block 2 | compress block 3 | ...   (encryption is the main thread's: cipher.ts)
  *   storage               | write block 1 | write block 2 | ...
  *
  * The storage pulls: at most IN_FLIGHT_MAX blocks are between encoder and storage, so memory is
@@ -16,8 +16,9 @@ import type { ExternalStorage } from '../storage/externalStorage.ts';
 
 import type { VersionRun } from './block.ts';
 import { BLOCK_TARGET_BYTES, BlockEncoder } from './block.ts';
+import type { FileCipher } from './cipher.ts';
 import type { BlockInfo } from './dataFile.ts';
-import { encodeFooter, encodeHeader, encodeIndex, HEADER_BYTES } from './dataFile.ts';
+import { encodeFooter, encodeHeader, encodeIndex, footerFacts, HEADER_BYTES } from './dataFile.ts';
 import type { StoredBlock } from './frame.ts';
 import { crcBytes, FRAME_BYTES, storeBlock } from './frame.ts';
 
@@ -26,6 +27,8 @@ const IN_FLIGHT_MAX = 3;
 
 export interface DataFileOptions {
   readonly executor: Executor;
+  /** Undefined for a file that is not encrypted. */
+  readonly cipher?: FileCipher | undefined;
   readonly signal?: AbortSignal;
   /** Kept up to date while the file is written: what a source looks at that ends when the file is large enough. */
   readonly progress?: { storedBytes: number };
@@ -69,12 +72,14 @@ export async function writeDataFile(
 
 /** The file's bytes in pieces. `totals` is complete when the last piece has been delivered. */
 async function* encodeFile(runs: AsyncIterable<VersionRun>, options: DataFileOptions, totals: Totals): AsyncGenerator<Buffer> {
-  const { executor, progress } = options;
+  const { executor, progress, cipher } = options;
+  const isEncrypted = cipher !== undefined;
   const encoder = new BlockEncoder(options.blockTargetBytes ?? BLOCK_TARGET_BYTES);
   const inFlight: Promise<StoredBlock & { info: Omit<BlockInfo, 'offset'> }>[] = [];
   const blocks: BlockInfo[] = [];
   let offset = HEADER_BYTES;
   let blocksCrc = 0;
+  let startedCount = 0;
 
   const startBlock = () => {
     const raw = encoder.take();
@@ -84,8 +89,9 @@ async function* encodeFile(runs: AsyncIterable<VersionRun>, options: DataFileOpt
     totals.tombstoneCount += raw.tombstoneCount;
     totals.dataBytes += raw.dataBytes;
     const { entryCount, firstKey, lastKey, content } = raw;
+    const number = startedCount++;
     const stored = executor.run('compress backup block', async () => {
-      const block = await storeBlock(content, entryCount, executor.isInline);
+      const block = await storeBlock(content, entryCount, executor.isInline, cipher && ((bytes) => cipher.sealBlock(bytes, number)));
       encoder.give(raw.buffer);
       return { ...block, info: { storedSize: block.content.length, rawSize: content.length, entryCount, firstKey, lastKey } };
     });
@@ -102,7 +108,7 @@ async function* encodeFile(runs: AsyncIterable<VersionRun>, options: DataFileOpt
     return [block.header, block.content];
   };
 
-  yield encodeHeader();
+  yield encodeHeader(isEncrypted);
   for await (const run of runs) {
     if (executor.shouldYield()) await executor.yield();
     for (let at = 0; at < run.keys.length; ) {
@@ -115,19 +121,26 @@ async function* encodeFile(runs: AsyncIterable<VersionRun>, options: DataFileOpt
   if (encoder.entryCount > 0) startBlock();
   while (inFlight.length > 0) yield* await nextBlock();
 
-  const index = await storeBlock(encodeIndex(blocks), blocks.length, executor.isInline);
+  const footerOf = (indexSize: number) =>
+    encodeFooter(
+      {
+        indexOffset: offset,
+        indexSize,
+        blockCount: blocks.length,
+        entryCount: totals.entryCount,
+        tombstoneCount: totals.tombstoneCount,
+        dataBytes: totals.dataBytes,
+        lowestTime: totals.lowestTime as Timestamp,
+        highestTime: totals.highestTime as Timestamp,
+        blocksCrc,
+      },
+      isEncrypted,
+    );
+  const facts = footerFacts(footerOf(0));
+  const seal = cipher && ((bytes: Buffer) => cipher.sealBlock(bytes, blocks.length, facts));
+  const index = await storeBlock(encodeIndex(blocks), blocks.length, executor.isInline, seal);
   blocksCrc = crc32(crcBytes(index.crc), blocksCrc);
   yield index.header;
   yield index.content;
-  yield encodeFooter({
-    indexOffset: offset,
-    indexSize: FRAME_BYTES + index.content.length,
-    blockCount: blocks.length,
-    entryCount: totals.entryCount,
-    tombstoneCount: totals.tombstoneCount,
-    dataBytes: totals.dataBytes,
-    lowestTime: totals.lowestTime as Timestamp,
-    highestTime: totals.highestTime as Timestamp,
-    blocksCrc,
-  });
+  yield footerOf(FRAME_BYTES + index.content.length);
 }

@@ -1,7 +1,8 @@
 /**
- * Frame: how a block is stored: sizes, a count and a checksum in front of one zstd frame; and the
- * compression that documents use too. It runs on the thread pool, except where the executor says
- * inline and for content so small that the way there and back would take longer.
+ * Frame: how a block is stored: sizes, a count and a checksum in front of one zstd frame, which may be
+ * encrypted (the checksum is of what is stored, so it shows accidents to those without a key too); and the
+ * compression that documents use. It runs on the thread pool, except where the executor says inline and for
+ * content so small that the way there and back would take longer.
  *
  * Format: docs/format.md 2.2.
  */
@@ -22,9 +23,13 @@ export interface StoredBlock {
   readonly crc: number;
 }
 
+/** Goes around compressed content: sealing on the way out, opening on the way in. */
+export type ContentTransform = (content: Buffer) => Buffer;
+
 /** `isInline`: as the executor says. `rawSize` 0 makes the frame of an empty index. */
-export async function storeBlock(raw: Buffer, entryCount: number, isInline = false): Promise<StoredBlock> {
-  const content = await compress(raw, isInline);
+export async function storeBlock(raw: Buffer, entryCount: number, isInline = false, seal?: ContentTransform): Promise<StoredBlock> {
+  const compressed = await compress(raw, isInline);
+  const content = seal === undefined ? compressed : seal(compressed);
   const header = Buffer.allocUnsafe(FRAME_BYTES);
   header.writeUInt32LE(content.length, 0);
   header.writeUInt32LE(raw.length, 4);
@@ -60,12 +65,18 @@ export function decodeFrameHeader(header: Buffer, place: FilePlace): FrameHeader
 }
 
 /** A block's frame (header and content, nothing else) to its raw content. */
-export async function openFrame(frame: Buffer, place: FilePlace, isInline = false): Promise<{ header: FrameHeader; content: Buffer }> {
+export async function openFrame(
+  frame: Buffer,
+  place: FilePlace,
+  isInline = false,
+  open?: ContentTransform,
+): Promise<{ header: FrameHeader; content: Buffer }> {
   const header = decodeFrameHeader(frame, place);
   expectEqual(place, 'size of a block', FRAME_BYTES + header.storedSize, frame.length);
   const stored = frame.subarray(FRAME_BYTES);
   expectEqual(place, 'checksum of a block', hex32(header.crc), hex32(crc32(stored, crc32(frame.subarray(0, 12)))));
-  return { header, content: await decompress(stored, header.rawSize, place, isInline) };
+  const compressed = open === undefined ? stored : open(stored);
+  return { header, content: await decompress(compressed, header.rawSize, place, isInline) };
 }
 
 export function hex32(value: number): string {
