@@ -24,6 +24,7 @@ import type { Kv, Txn } from '../kv/kv.ts';
 import type { BackupTargets } from '../sql/parse/ast.ts';
 import type { StorageFactory } from '../storage/externalStorage.ts';
 
+import { backupSnapshot } from '../backup/backupCatalog.ts';
 import { type ChosenLayers, chooseLayers, loadChain } from '../backup/chain.ts';
 import { readLatest } from '../backup/collection.ts';
 import type { CollectionStorage } from '../backup/collectionStorage.ts';
@@ -32,7 +33,6 @@ import { proveCoverage, requireSpan } from '../backup/coverage.ts';
 import type { LocationDetails } from '../backup/locationDetails.ts';
 import type { Layer } from '../backup/manifest.ts';
 
-import { backupSnapshot } from './backupCatalog.ts';
 import { type IdMap, rewriteDescriptors, type SkipOptions } from './idRewrites.ts';
 import { checkNames } from './publish.ts';
 import { detailsToJson, RESTORE_JOB_TYPE, type RestoreDetails, type TypeUse } from './restoreDetails.ts';

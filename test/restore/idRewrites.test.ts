@@ -8,7 +8,7 @@ import { ownerPrivileges, withGrant } from '../../src/catalog/privileges.ts';
 import { arrayOf, enumOf, Type } from '../../src/catalog/type.ts';
 import { validateDescriptor } from '../../src/catalog/validate.ts';
 import type { Manifest } from '../../src/backup/manifest.ts';
-import { backupSnapshot, descriptorsAt } from '../../src/restore/backupCatalog.ts';
+import { backupSnapshot, descriptorsAt } from '../../src/backup/backupCatalog.ts';
 import { type IdMap, rewriteDescriptors, withoutUnfinished } from '../../src/restore/idRewrites.ts';
 import { rewriteSequenceIds } from '../../src/restore/sequenceRefs.ts';
 import { testTable } from '../catalog/support.ts';

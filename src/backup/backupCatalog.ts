@@ -10,7 +10,7 @@ import type { Timestamp } from '../base/timestamp.ts';
 import type { Descriptor } from '../catalog/descriptor.ts';
 import { type CatalogContent, CatalogSnapshot, type NameEntry, nameKey } from '../catalog/snapshot.ts';
 
-import type { Manifest } from '../backup/manifest.ts';
+import type { Manifest } from './manifest.ts';
 
 /** The PUBLIC descriptors of a layer as of `time`, ascending by id. The layer holds that moment (chain.ts, H3). */
 export function descriptorsAt(manifest: Manifest, time: Timestamp): Descriptor[] {
