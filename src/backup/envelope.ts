@@ -1,6 +1,6 @@
 /**
  * Envelope: a JSON document in a file: magic, version, sizes, checksum, one zstd frame.
- * Manifests, checkpoints and index files are stored this way. Format: docs/format.md 3, 4 and 6.
+ * Manifests, checkpoints, index files and locality parts are stored this way. Format: docs/format.md 3, 4 and 6.
  */
 import { crc32 } from 'node:zlib';
 
@@ -15,6 +15,8 @@ import { compress, decompress, hex32 } from './frame.ts';
 export const MANIFEST_MAGIC = Buffer.from('89564d460d0a1a0a', 'hex');
 export const CHECKPOINT_MAGIC = Buffer.from('895643500d0a1a0a', 'hex');
 export const INDEX_MAGIC = Buffer.from('895649580d0a1a0a', 'hex');
+export const PART_MAGIC = Buffer.from('895650540d0a1a0a', 'hex');
+export const ENCRYPTION_INFO_MAGIC = Buffer.from('895645490d0a1a0a', 'hex');
 const HEADER_BYTES = 24;
 /** A manifest of a million files is below this; a bad length must not take the memory. */
 const RAW_BYTES_MAX = 1 << 30;

@@ -20,6 +20,7 @@
  * Without `delete`, delete() throws 0A000; without `list`, list() does; without `conditionalCreate`,
  * `ifAbsent` does. Callers look at `capabilities` first and take their documented other way.
  */
+import type { SecretServices } from './secretServices.ts';
 import type { ParsedUri } from './uri.ts';
 
 export interface StorageCapabilities {
@@ -93,6 +94,8 @@ export interface StorageContext {
 }
 
 export interface StorageFactory {
+  /** What encrypts files that leave the database, and keeps their keys. */
+  readonly secrets: SecretServices;
   /**
    * Opens a base location. Throws 22023 for a malformed URI, an unknown scheme or parameter, and
    * 0A000 for a scheme that this build does not carry. Touches neither disk nor network.

@@ -7,6 +7,7 @@ import { SqlState } from '../base/sqlState.ts';
 
 import type { ExternalStorage, StorageContext, StorageFactory } from './externalStorage.ts';
 import { type RetryContext, withRetry } from './retry.ts';
+import { SecretRegistry, type SecretServicesOptions } from './secretServices.ts';
 import { ParsedUri } from './uri.ts';
 
 export type StorageOpener = (uri: ParsedUri, context: StorageContext) => ExternalStorage;
@@ -26,15 +27,19 @@ const KNOWN_SCHEMES: ReadonlySet<string> = new Set([
 ]);
 
 export class StorageRegistry implements StorageFactory {
+  readonly secrets: SecretRegistry;
   readonly #openers = new Map<string, StorageOpener>();
   readonly #retry: RetryContext | undefined;
   readonly #wrap: ((storage: ExternalStorage) => ExternalStorage) | undefined;
 
   /**
-   * `retry`: every opened storage retries as retry.ts says; `wrap` goes around the adapter, inside
+   * `secrets`: of their registry; `retry`: every opened storage retries as retry.ts says; `wrap` goes around the adapter, inside
    * the retry (fault injection).
    */
-  constructor(options: { retry?: RetryContext; wrap?: (storage: ExternalStorage) => ExternalStorage } = {}) {
+  constructor(
+    options: { retry?: RetryContext; wrap?: (storage: ExternalStorage) => ExternalStorage; secrets?: SecretServicesOptions } = {},
+  ) {
+    this.secrets = new SecretRegistry(options.secrets);
     this.#retry = options.retry;
     this.#wrap = options.wrap;
   }
