@@ -21,6 +21,7 @@ import type { ExternalStorage } from '../storage/externalStorage.ts';
 import { writeDataFile } from './dataFileWriter.ts';
 import type { EntryCounts, ManifestFile, ManifestFilePart, SpanInterval } from './manifest.ts';
 import { NO_ENTRIES } from './manifest.ts';
+import { FingerprintBuilder } from './partFingerprint.ts';
 
 /** About a millisecond of walking and encoding, a few where rows lie scattered on the heap. */
 const PIECE_BYTES = 1 << 17;
@@ -124,32 +125,34 @@ class Walk {
     for (let unit = this.rest[0]; unit !== undefined; unit = this.rest[0]) {
       const { span, startTime, endTime } = unit;
       const counter = new Counter(span);
+      const fingerprint = new FingerprintBuilder({ prefixLength: indexOfKey(span.key).length, endTime, historyFrom });
       let resume: ExportResume | undefined;
       do {
         signal.throwIfAborted();
         if (!isAlive()) throw new WorkerLostError();
-        const piece: ExportPiece = await kv.exportSpan(span, startTime, endTime, { allVersions, maxBytes, resume });
+        const piece: ExportPiece = await kv.exportSpan(span, startTime, endTime, { allVersions, maxBytes, resume, withReplaced: true });
         checkNothingIsGone(kv, unit, historyFrom);
         resume = piece.resume;
         counter.add(piece);
+        fingerprint.add(piece);
         if (piece.keys.length > 0) yield piece;
         const isFull = this.progress.storedBytes >= targetBytes;
         if (isFull && resume !== undefined && resume.below === undefined && resume.key < span.endKey && resume.key > span.key) {
-          this.#endPart(unit, { key: span.key, endKey: resume.key }, counter.counts);
+          this.#endPart(unit, { key: span.key, endKey: resume.key }, counter, fingerprint);
           this.rest = [{ ...unit, span: { key: resume.key, endKey: span.endKey } }, ...this.rest.slice(1)];
           return;
         }
       } while (resume !== undefined);
-      this.#endPart(unit, span, counter.counts);
+      this.#endPart(unit, span, counter, fingerprint);
       this.rest = this.rest.slice(1);
       if (this.progress.storedBytes >= targetBytes) return;
     }
   }
 
-  #endPart({ startTime, endTime }: ExportUnit, span: Span, counts: EntryCounts & { readonly isEmpty: boolean }): void {
+  #endPart({ startTime, endTime }: ExportUnit, span: Span, { counts }: Counter, { fingerprint }: FingerprintBuilder): void {
     const { isEmpty, ...entries } = counts;
     if (isEmpty) this.emptySpans.push({ span, startTime, endTime });
-    else this.parts.push({ span, startTime, endTime, ...entries });
+    else this.parts.push({ span, startTime, endTime, ...entries, fingerprint });
   }
 }
 

@@ -28,9 +28,10 @@ import { descriptorFromJson, descriptorToJson } from './descriptorJson.ts';
 import { decodeEnvelope, encodeEnvelope, MANIFEST_MAGIC } from './envelope.ts';
 import type { JsonObject } from './jsonFields.ts';
 import { JsonFields } from './jsonFields.ts';
+import type { PartFingerprint } from './partFingerprint.ts';
 
 const MAJOR_VERSION = 1;
-const MINOR_VERSION = 0;
+const MINOR_VERSION = 1;
 const FORMAT = 'varve-backup';
 
 export type BackupScope = 'cluster' | 'databases' | 'tables';
@@ -53,7 +54,10 @@ export interface SpanInterval {
 }
 
 /** A stretch of keys of a data file. */
-export interface ManifestFilePart extends SpanInterval, EntryCounts {}
+export interface ManifestFilePart extends SpanInterval, EntryCounts {
+  /** Undefined in layers of before there were fingerprints. */
+  readonly fingerprint?: PartFingerprint | undefined;
+}
 
 export interface ManifestFile {
   /** Relative to the layer's directory. */
@@ -335,7 +339,25 @@ function countsFromJson(fields: JsonFields): EntryCounts {
 
 export function fileToJson(file: ManifestFile): JsonObject {
   const { path, sizeBytes, sha256, locality, parts } = file;
-  return { path, sizeBytes, sha256, locality, parts: parts.map((part) => ({ ...intervalToJson(part), ...countsToJson(part) })) };
+  return { path, sizeBytes, sha256, locality, parts: parts.map(partToJson) };
+}
+
+function partToJson(part: ManifestFilePart): JsonObject {
+  const { fingerprint } = part;
+  return {
+    ...intervalToJson(part),
+    ...countsToJson(part),
+    ...(fingerprint && { fingerprint: { versions: fingerprint.versions, changes: fingerprint.changes } }),
+  };
+}
+
+function partFromJson(fields: JsonFields): ManifestFilePart {
+  const fingerprint = fields.raw['fingerprint'] === undefined ? undefined : fields.object('fingerprint');
+  return {
+    ...intervalFromJson(fields),
+    ...countsFromJson(fields),
+    ...(fingerprint && { fingerprint: { versions: fingerprint.string('versions'), changes: fingerprint.string('changes') } }),
+  };
 }
 
 export function fileFromJson(fields: JsonFields): ManifestFile {
@@ -344,7 +366,7 @@ export function fileFromJson(fields: JsonFields): ManifestFile {
     sizeBytes: fields.integer('sizeBytes'),
     sha256: fields.string('sha256'),
     locality: fields.string('locality'),
-    parts: fields.objects('parts').map((part) => ({ ...intervalFromJson(part), ...countsFromJson(part) })),
+    parts: fields.objects('parts').map(partFromJson),
   };
   fields.must(/^[0-9a-f]{64}$/.test(file.sha256), 'a file has a SHA-256');
   fields.must(/^data\/[^/]+$/.test(file.path) && !file.path.includes('..'), 'a data file lies in data/');

@@ -33,9 +33,9 @@ const continuations = new WeakMap<ExportResume, { readonly cursor: ExportCursor;
 
 /** Synchronous: thresholds are checked and the piece is cut in one step. */
 export function exportPiece(core: KvCore, span: Span, start: Timestamp, end: Timestamp, options: ExportOptions): ExportPiece {
-  const { allVersions, maxBytes, unchecked = false } = options;
+  const { allVersions, maxBytes, unchecked = false, withReplaced = false } = options;
   if (!unchecked) checkReadable(core, span, start > MIN_TIMESTAMP ? start : end);
-  const out = new VersionBatch();
+  const out = new VersionBatch({ withReplaced });
   let from: ExportResume | undefined = options.resume ?? { key: span.key };
   while (from !== undefined && from.key < span.endKey && out.bytes < maxBytes) {
     const entry = core.keyspace.firstIn({ key: from.key, endKey: span.endKey });
@@ -57,7 +57,8 @@ export function exportPiece(core: KvCore, span: Span, start: Timestamp, end: Tim
   }
   if (from !== undefined && from.key >= span.endKey) from = undefined;
   const piece = allVersions && start === MIN_TIMESTAMP && !unchecked ? dropUnreadable(core, out, options.resume) : out;
-  return { keys: piece.keys, timestamps: piece.timestamps, values: piece.values, bytes: piece.bytes, resume: from };
+  const { keys, timestamps, values, replaced, bytes } = piece;
+  return { keys, timestamps, values, replaced, bytes, resume: from };
 }
 
 function cursorAt(from: ExportResume, interval: Interval): ExportCursor {
@@ -77,7 +78,7 @@ function cursorAt(from: ExportResume, interval: Interval): ExportCursor {
 
 /** Keeps the versions above the index's threshold and, of each key, the newest at or below it unless that is a tombstone. */
 function dropUnreadable(core: KvCore, batch: VersionBatch, resume: ExportResume | undefined): VersionBatch {
-  const kept = new VersionBatch();
+  const kept = new VersionBatch({ withReplaced: batch.replaced !== undefined });
   let key: Bytes | undefined;
   let threshold = MIN_TIMESTAMP;
   let baseSeen = false;
@@ -93,10 +94,11 @@ function dropUnreadable(core: KvCore, batch: VersionBatch, resume: ExportResume 
       baseSeen = resume?.key === key && resume.below !== undefined && resume.below <= threshold;
     }
     if (ts > threshold) {
-      kept.push(key, ts, value);
+      kept.pushReplacing(key, ts, value, batch.replaced?.[i] ?? null);
     } else if (!baseSeen) {
       baseSeen = true;
-      if (value !== null) kept.push(key, ts, value);
+      // What it replaced cannot be read any more.
+      if (value !== null) kept.pushReplacing(key, ts, value, null);
     }
   }
   return kept;

@@ -218,6 +218,8 @@ export interface ExportOptions {
   readonly resume?: ExportResume;
   /** True reads below the GC threshold all the same; for tests and repair only. */
   readonly unchecked?: boolean;
+  /** True tells of each version what it replaced. */
+  readonly withReplaced?: boolean;
 }
 
 /** Where the next piece starts: at `key`, or among its versions below `below` (exclusive). */
@@ -232,6 +234,11 @@ export interface ExportPiece {
   readonly timestamps: readonly Timestamp[];
   /** null: a tombstone. */
   readonly values: readonly (Bytes | null)[];
+  /**
+   * With `withReplaced`, the live value that each version stands in the place of: with all versions
+   * that of the version before it, else that of `start`. null where there was none that can be read.
+   */
+  readonly replaced?: readonly (Bytes | null)[] | undefined;
   /** Bytes of keys and values. */
   readonly bytes: number;
   /** Undefined when the span is done. */
@@ -346,6 +353,8 @@ export interface Kv {
   ensureRange(key: Bytes): void;
   /** Statistics of a span's stores; exact for whole indexes. */
   stats(span: Span): StoreStats;
+  /** How many versions the stores of a span have taken since a time, as their logs still know: what GC has settled counts no more. Cost: the logs' chunks since. */
+  changesSince(span: Span, after: Timestamp): number;
   /** Ids of the tables that have a store, ascending. */
   tableIds(): number[];
 

@@ -9,6 +9,9 @@
  * Spans into which versions of the interval were ingested are walked in the tree and sorted in. The
  * result is the same either way.
  *
+ * Into a batch with `replaced` each version comes with what it stands in the place of: in all versions
+ * the value of the version before it, else the value as of `start`. Both are in its chain.
+ *
  * The caller keeps the interval still: end is no later than the last commit timestamp, and start is
  * at or above the GC threshold (or 0 with latest versions as of end).
  */
@@ -98,7 +101,7 @@ export class ExportCursor {
       let version = versionAt(head, this.#end);
       if (!this.#allVersions) {
         if (version === undefined || version.ts <= this.#start) return false;
-        if (version.value !== null || this.#withTombstones) out.push(key, version.ts, version.value);
+        if (version.value !== null || this.#withTombstones) this.#deliver(out, key, version);
       } else {
         const before = (key === from.key ? from.before : undefined) ?? MAX_TIMESTAMP;
         while (version !== undefined && version.ts >= before) version = version.older;
@@ -108,7 +111,7 @@ export class ExportCursor {
             this.#resume = insideKey(key, version);
             return true;
           }
-          out.push(key, version.ts, version.value);
+          this.#deliver(out, key, version);
           keyBytes += versionBytes(key, version.value);
         }
       }
@@ -143,10 +146,19 @@ export class ExportCursor {
         this.#resume = { key };
         break;
       }
-      out.push(key, version.ts, version.value);
+      this.#deliver(out, key, version);
       keyBytes += versionBytes(key, version.value);
     }
     this.#loggedIndex = index;
+  }
+
+  #deliver(out: VersionBatch, key: Bytes, version: Version): void {
+    if (out.replaced === undefined) {
+      out.push(key, version.ts, version.value);
+    } else {
+      const before = this.#allVersions ? version.older : versionAt(version.older, this.#start);
+      out.pushReplacing(key, version.ts, version.value, before?.value ?? null);
+    }
   }
 }
 

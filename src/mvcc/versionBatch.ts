@@ -1,6 +1,7 @@
 /**
  * VersionBatch: versions as three parallel arrays, the one form in which they leave and enter a
- * store in bulk (scan, export, ingest). Reused by its owner between calls: clear(), then fill.
+ * store in bulk (scan, export, ingest); a fourth, `replaced`, only where an export asks for it.
+ * Reused by its owner between calls: clear(), then fill.
  */
 import type { Bytes } from '../base/bytes.ts';
 import type { Timestamp } from '../base/timestamp.ts';
@@ -11,8 +12,14 @@ export class VersionBatch {
   /** null: a tombstone. */
   readonly values: (Bytes | null)[] = [];
   readonly timestamps: Timestamp[] = [];
+  /** What each version stands in the place of; null where nothing was. */
+  readonly replaced: (Bytes | null)[] | undefined;
   /** Logical bytes held: keys and values. */
   bytes = 0;
+
+  constructor(options: { readonly withReplaced?: boolean } = {}) {
+    this.replaced = options.withReplaced ? [] : undefined;
+  }
 
   get length(): number {
     return this.keys.length;
@@ -25,10 +32,17 @@ export class VersionBatch {
     this.bytes += versionBytes(key, value);
   }
 
+  /** push() for an export that tells what a version replaced. */
+  pushReplacing(key: Bytes, ts: Timestamp, value: Bytes | null, replaced: Bytes | null): void {
+    this.push(key, ts, value);
+    this.replaced?.push(replaced);
+  }
+
   clear(): void {
     this.keys.length = 0;
     this.values.length = 0;
     this.timestamps.length = 0;
+    if (this.replaced) this.replaced.length = 0;
     this.bytes = 0;
   }
 }
