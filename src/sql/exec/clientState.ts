@@ -13,6 +13,7 @@ import { AdvisoryLocks } from './advisoryLocks.ts';
 import type { CopyPort } from './copy/port.ts';
 import { grantedIsolation, isolationNamed, isolationText } from './isolationLevels.ts';
 import { SessionVars, splitSearchPath } from './sessionVars.ts';
+import { SqlCursors } from './sqlCursors.ts';
 import type { EngineServices } from './statement.ts';
 import type { SessionTransaction, TransactionOptions, TransactionStatus } from './transaction.ts';
 
@@ -64,6 +65,7 @@ export class ClientState {
   /** Settings to put back when the transaction ends, whichever way (SET LOCAL). */
   protected localVars: Map<string, string> | undefined;
   readonly advisoryLocks: AdvisoryLocks;
+  readonly cursors: SqlCursors = new SqlCursors();
   readonly #sequences = new Map<number, number | bigint>();
   #lastSequence: number | bigint | undefined;
   #lastStatementTimestamp = 0;

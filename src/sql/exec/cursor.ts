@@ -123,6 +123,11 @@ export async function describeStatement(
     return describePlan(await planFor(statement, context, options), statement.ast);
   }
   const columns = context.engine.statements.get(statement.ast.kind)?.columns(statement.ast, context);
+  if (statement.ast.kind === 'declareCursor' && statement.placeholderCount > 0) {
+    const { query } = statement.ast;
+    const plan = await planFor({ ...statement, ast: query, plans: new Map(), recent: undefined }, context, options);
+    return { parameterTypes: describePlan(plan, query).parameterTypes, columns };
+  }
   return { parameterTypes: options.types.map((type) => type ?? Type.String), columns };
 }
 

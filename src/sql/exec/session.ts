@@ -451,13 +451,20 @@ export class Session extends StatementsNow implements SessionState {
     }
     const transaction = this.transaction;
     this.transaction = undefined;
-    await transaction?.commit();
+    const held = this.cursors.isEmpty ? [] : this.cursors.endTransaction(true);
+    try {
+      await transaction?.commit();
+    } catch (error) {
+      for (const name of held) this.cursors.close(name);
+      throw error;
+    }
   }
 
   #rollbackImplicit(): void {
     if (!this.transaction?.isImplicit) return;
     this.transaction.rollback();
     this.transaction = undefined;
+    this.cursors.endTransaction(false);
   }
 
   /**
@@ -500,6 +507,7 @@ export class Session extends StatementsNow implements SessionState {
     this.vars.resetAll();
     this.deallocateAll();
     this.advisoryLocks.unlockAll();
+    this.cursors.closeAll();
     this.forgetSequences();
   }
 
@@ -523,6 +531,7 @@ export class Session extends StatementsNow implements SessionState {
     this.forgetPortals();
     this.deallocateAll();
     this.advisoryLocks.unlockAll();
+    this.cursors.closeAll();
     this.#onClose();
   }
 }

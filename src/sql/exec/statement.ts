@@ -27,6 +27,7 @@ import type { CopyPort } from './copy/port.ts';
 import type { DroppedDataService } from './schemaChange/droppedDataService.ts';
 import type { SchemaChangeService } from './schemaChange/service.ts';
 import type { AdvisoryLocks } from './advisoryLocks.ts';
+import type { SqlCursors } from './sqlCursors.ts';
 import type { SessionVars } from './sessionVars.ts';
 import type { SessionTransaction, TransactionOptions, TransactionStatus } from './transaction.ts';
 
@@ -126,6 +127,7 @@ export interface SessionState {
   /** Where COPY's data comes from and goes to; undefined where nothing carries it. */
   readonly copyPort: CopyPort | undefined;
   readonly advisoryLocks: AdvisoryLocks;
+  readonly cursors: SqlCursors;
   readonly transactionState: TransactionStatus;
   /** For the wire protocol: idle, in a transaction, or in a failed one. */
   readonly transactionStatus: 'I' | 'T' | 'E';

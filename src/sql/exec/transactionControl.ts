@@ -24,6 +24,8 @@ import { SessionTransaction, type TransactionOptions } from './transaction.ts';
 
 export const TRANSACTION_CONTROL: ReadonlySet<string> = new Set(['begin', 'commit', 'rollback', 'savepoint', 'releaseSavepoint']);
 
+const NO_CURSORS: readonly string[] = [];
+
 /** Kinds that runTransactionStatement looks at. */
 const CONTROLLED: ReadonlySet<string> = new Set([...TRANSACTION_CONTROL, 'show']);
 
@@ -109,8 +111,10 @@ export abstract class TransactionControl extends ClientState {
           return done(await this.#commit());
         case 'rollback': {
           const transaction = this.#requireTransaction();
-          if (ast.savepoint) transaction.rollbackTo(ast.savepoint.text);
-          else this.abandonTransaction();
+          if (ast.savepoint) {
+            transaction.rollbackTo(ast.savepoint.text);
+            this.cursors.rolledBack(transaction.savepointNames().length);
+          } else this.abandonTransaction();
           return done('ROLLBACK');
         }
         case 'savepoint':
@@ -128,6 +132,7 @@ export abstract class TransactionControl extends ClientState {
         case 'releaseSavepoint': {
           const transaction = this.#requireTransaction();
           await transaction.release(ast.name.text);
+          this.cursors.released(transaction.savepointNames().length);
           if (transaction.status === 'CommitWait') this.varsBefore = undefined;
           return done('RELEASE');
         }
@@ -161,7 +166,7 @@ export abstract class TransactionControl extends ClientState {
       this.#takesTurns = takesTurns;
     } catch (error) {
       this.#takesTurns ||= isConflict(error);
-      this.#endTransaction(true);
+      this.#endTransaction(false);
       if (before) this.vars.restore(before);
       throw error;
     }
@@ -229,10 +234,11 @@ export abstract class TransactionControl extends ClientState {
     const before = this.varsBefore;
     if (transaction.isOpen && transaction.readsToWrite) this.#takesTurns = transaction.readsToWrite.areWritten;
     // Whatever commit does, the transaction is over.
-    this.#endTransaction(transaction.isOpen || transaction.status === 'CommitWait');
+    const held = this.#endTransaction(transaction.isOpen || transaction.status === 'CommitWait');
     try {
       return (await transaction.commit()) ? 'COMMIT' : 'ROLLBACK';
     } catch (error) {
+      for (const name of held) this.cursors.close(name);
       this.#takesTurns ||= isConflict(error);
       if (before) this.vars.restore(before);
       throw error;
@@ -246,7 +252,8 @@ export abstract class TransactionControl extends ClientState {
     transaction?.rollback();
   }
 
-  #endTransaction(keepVariables: boolean): void {
+  /** Gives the cursors that outlive it, unless its commit fails. */
+  #endTransaction(keepVariables: boolean): readonly string[] {
     this.transaction = undefined;
     this.limits.endTransaction();
     this.forgetPortals();
@@ -254,5 +261,6 @@ export abstract class TransactionControl extends ClientState {
     this.varsBefore = undefined;
     if (this.localVars) for (const [name, value] of this.localVars) this.vars.force(name, value);
     this.localVars = undefined;
+    return this.cursors.isEmpty ? NO_CURSORS : this.cursors.endTransaction(keepVariables);
   }
 }

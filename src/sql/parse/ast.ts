@@ -15,6 +15,7 @@
 export type * from './astStatements.ts';
 export type * from './astBulk.ts';
 export type * from './astCore.ts';
+export type * from './astCursors.ts';
 export type * from './astDml.ts';
 export type * from './astRanges.ts';
 export type * from './astSchema.ts';

@@ -17,6 +17,7 @@ import { parseExpr } from './expressions.ts';
 import { JobsParser } from './jobs.ts';
 import { SessionParser } from './session.ts';
 import { ShowParser } from './show.ts';
+import { SqlCursorsParser } from './sqlCursors.ts';
 
 const builders = {
   dml: (c: Cursor) => new DmlParser(c),
@@ -28,6 +29,7 @@ const builders = {
   show: (c: Cursor) => new ShowParser(c),
   jobs: (c: Cursor) => new JobsParser(c),
   backup: (c: Cursor) => new BackupParser(c),
+  cursors: (c: Cursor) => new SqlCursorsParser(c),
 } satisfies Record<string, (c: Cursor) => FamilyParser>;
 
 export type Family = keyof typeof builders;
@@ -47,6 +49,7 @@ starts('drop', T.TRUNCATE, T.COMMENT, T.REFRESH);
 starts('access', T.GRANT, T.REVOKE, T.REASSIGN);
 starts('session', T.BEGIN, T.START, T.COMMIT, T.END, T.ABORT, T.ROLLBACK, T.SAVEPOINT, T.RELEASE, T.SET, T.RESET, T.USE);
 starts('session', T.PREPARE, T.EXECUTE, T.DEALLOCATE, T.EXPLAIN, T.DISCARD, T.COPY);
+starts('cursors', T.DECLARE, T.FETCH, T.MOVE, T.CLOSE);
 starts('jobs', T.PAUSE, T.RESUME, T.CANCEL);
 starts('backup', T.BACKUP, T.RESTORE, T.EXPORT, T.IMPORT);
 starts((c) => {
@@ -64,7 +67,6 @@ export const firstWords: readonly string[] = [...byFirstWord.keys()]
 const NOT_SUPPORTED: ReadonlyMap<string, readonly [what: string, hint: string]> = new Map(
   [
     ...['listen', 'notify', 'unlisten'].map((word) => [word, 'there are no notifications: ask for changes in a query'] as const),
-    ...['declare', 'fetch', 'move'].map((word) => [word, 'a portal of the protocol gives its rows in pieces'] as const),
   ].map(([word, hint]) => [word, [word.toUpperCase(), hint]]),
 );
 

@@ -34,6 +34,7 @@ import {
 import { printSelect } from './query.ts';
 import { nestedPrinters } from './nested.ts';
 import type { PrintOptions } from './options.ts';
+import { printSqlCursor } from './sqlCursors.ts';
 
 /** The statements that statement.ts leaves to this file. */
 type AdminStatement = Exclude<Statement, { kind: SchemaKind }>;
@@ -126,6 +127,10 @@ export function printAdmin(s: AdminStatement, o: PrintOptions): string {
       const options = s.options.length > 0 ? ` (${s.options.map((option) => option.toUpperCase()).join(', ')})` : '';
       return `EXPLAIN${opt(s.analyze, ' ANALYZE')}${options} ${nestedPrinters.statement(s.statement, o)}`;
     }
+    case 'declareCursor':
+    case 'fetchCursor':
+    case 'closeCursor':
+      return printSqlCursor(s, o);
     case 'discard':
       return `DISCARD ${s.what.toUpperCase()}`;
     case 'copyFrom':

@@ -300,6 +300,27 @@ const pgPreparedStatements = table(
       })),
 );
 
+const pgCursors = table(
+  'pg_cursors',
+  {
+    name: Type.String,
+    statement: Type.String,
+    is_holdable: Type.Bool,
+    is_binary: Type.Bool,
+    is_scrollable: Type.Bool,
+    creation_time: Type.TimestampTz,
+  },
+  (view) =>
+    view.context.session.cursors.all().map((cursor) => ({
+      name: cursor.name,
+      statement: cursor.statement,
+      is_holdable: cursor.isHeld,
+      is_binary: false,
+      is_scrollable: cursor.isScrollable,
+      creation_time: cursor.declaredAt,
+    })),
+);
+
 const pgExtension = table(
   'pg_extension',
   {
@@ -322,6 +343,7 @@ export const serverTables = [
   pgDbRoleSetting,
   pgExtension,
   pgPreparedStatements,
+  pgCursors,
   pgRoles,
   pgSettings,
   pgStatActivity,
