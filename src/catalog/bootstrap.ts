@@ -18,6 +18,7 @@ import { encodeSequenceValue, sequenceKey, Sequences } from './sequences.ts';
 import { ZoneRangePolicy } from './rangePolicy.ts';
 import { ClusterSettings, requireSetting, settingRow } from './settings.ts';
 import { systemTable } from './systemRows.ts';
+import { TableStatistics } from './tableStatistics.ts';
 import { DESCRIPTOR_ID_SEQUENCE_ID, systemDatabase, systemTables } from './systemTables.ts';
 import { DEFAULT_ZONE } from './zoneConfig.ts';
 import { RANGE_ZONE_IDS, zoneRow, Zones } from './zones.ts';
@@ -80,6 +81,7 @@ export interface CatalogServices {
   readonly settings: ClusterSettings;
   readonly protections: ProtectedRecords;
   readonly sequences: Sequences;
+  readonly statistics: TableStatistics;
   close(): void;
 }
 
@@ -93,6 +95,7 @@ export async function openCatalog(kv: Kv, parent?: CatalogServices): Promise<Cat
   // What a fork takes over it takes before anybody can commit to the parent again.
   const settings = parent ? parent.settings.fork(kv) : await ClusterSettings.open(kv);
   const zones = parent ? parent.zones.fork(kv, catalog) : await Zones.open(kv, catalog);
+  const statistics = parent ? parent.statistics.fork(kv) : await TableStatistics.open(kv);
   kv.gc.useConfigs(zones);
   kv.rangeQueue.usePolicy(new ZoneRangePolicy(zones));
   zones.onZoneChange(() => kv.rangeQueue.policyChanged());
@@ -112,7 +115,9 @@ export async function openCatalog(kv: Kv, parent?: CatalogServices): Promise<Cat
     settings,
     protections,
     sequences: new Sequences(kv),
+    statistics,
     close: () => {
+      statistics.close();
       protections.close();
       zones.close();
       settings.close();

@@ -191,6 +191,10 @@ export const SETTINGS: readonly SettingDefinition[] = Object.freeze(
     { ...int('sql.defaults.default_int_size', 8, 'width of INT in bytes', 4), max: 8 },
     bool('sql.metrics.statement_details.enabled', true, 'collect statistics of statements'),
     int('sql.stats.automatic_collection.min_stale_rows', 500, 'rows that must change before statistics are collected again', 0),
+    bool('feature.stats.enabled', true, 'allow CREATE STATISTICS and ANALYZE'),
+    int('sql.stats.histogram_buckets.count', 200, 'buckets of a histogram at most', 2),
+    bool('sql.stats.histogram_collection.enabled', true, 'collect histograms'),
+    bool('sql.stats.multi_column_collection.enabled', true, 'collect statistics of the columns of an index together'),
     bool('sql.stats.automatic_collection.enabled', true, 'collect table statistics by themselves'),
     float(
       'sql.stats.automatic_collection.fraction_stale_rows',

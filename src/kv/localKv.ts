@@ -244,6 +244,12 @@ class LocalKv implements Kv, KvCore {
     return stats;
   }
 
+  changesSince(span: Span, after: Timestamp): number {
+    let count = 0;
+    for (const { store } of this.keyspace.overlapping(span)) count += store.changeCount(after);
+    return count;
+  }
+
   tableIds(): number[] {
     return this.keyspace.tableIds();
   }

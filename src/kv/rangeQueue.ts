@@ -56,6 +56,7 @@ export class RangeQueue {
   #isIdle = false;
   #expiry: number | undefined;
   #timer: Timer | undefined;
+  readonly #afterLook: (() => Promise<void>)[] = [];
 
   constructor(options: RangeQueueOptions) {
     this.#options = options;
@@ -66,7 +67,11 @@ export class RangeQueue {
       cancelTimer: () => this.#timer?.cancel(),
       look: () => {
         void options.activity
-          .during('range queue', () => this.run())
+          .during('range queue', async () => {
+            const expiry = await this.run();
+            for (const look of this.#afterLook) await look();
+            return expiry;
+          })
           .then((expiry) => {
             this.#expiry = expiry;
             this.actor.send({ type: 'queue.done', expiry });
@@ -106,6 +111,11 @@ export class RangeQueue {
   close(): void {
     this.actor.send({ type: 'queue.stop' });
     this.actor.stop();
+  }
+
+  /** Called after each look: some time after writes, and not again before others. */
+  addAfterLook(look: () => Promise<void>): void {
+    this.#afterLook.push(look);
   }
 
   /** Called after commits. Cheap. */

@@ -141,6 +141,11 @@ export class Store {
     return changedKeys(this.#state, span, after, entriesMax);
   }
 
+  /** Entries of the log after a time. Cost: its chunks since. */
+  changeCount(after: Timestamp): number {
+    return this.#state.log.countBetween(after, this.#state.log.last);
+  }
+
   /** changedSince() for one key: when it changed last, if after `after`. Cost: a get. */
   keyChangedSince(key: Bytes, after: Timestamp): Timestamp | undefined {
     return keyChangedSince(this.#state, key, after);

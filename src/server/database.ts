@@ -36,6 +36,8 @@ import { collectDropped } from '../sql/exec/ddl/drop.ts';
 import { registerDroppedData } from '../sql/exec/schemaChange/droppedData.ts';
 import { SqlEngine } from '../sql/exec/engine.ts';
 import { registerJobStatements } from '../sql/exec/jobStatements.ts';
+import type { AutomaticStatistics } from '../sql/exec/statistics/automatic.ts';
+import { registerStatistics } from '../sql/exec/statistics/register.ts';
 import { registerSchemaChanges } from '../sql/exec/schemaChange/registerSchemaChanges.ts';
 import type { Session, SessionOptions } from '../sql/exec/session.ts';
 import { registerBackup } from '../backup/registerBackup.ts';
@@ -73,6 +75,7 @@ export class Database {
   readonly reconciler: ProtectionReconciler;
   readonly forks: Forks<Database>;
   readonly #parts: Parts;
+  readonly #automaticStatistics: AutomaticStatistics;
   #forkCount = 0;
   readonly #closing = new AbortController();
 
@@ -95,6 +98,7 @@ export class Database {
     const { jobs, storage, engine } = this;
     registerJobStatements(engine.statements, jobs);
     registerSchemaChanges({ engine, jobs, protections, reconciler: this.reconciler });
+    this.#automaticStatistics = registerStatistics(engine, services.statistics, jobs);
     const deps = { kv, catalog, engine, jobs, storage, protections, settings };
     registerBackup(deps);
     const { restoreCheckpointBytes } = parts.options;
@@ -248,6 +252,7 @@ export class Database {
     if (this.#parts.forks === undefined) await this.forks.close();
     for (const session of this.engine.sessions()) session.onTerminate?.(reason);
     this.engine.close();
+    this.#automaticStatistics.close();
     this.jobs.close();
     this.reconciler.close();
     this.services.close();

@@ -1,5 +1,5 @@
 /**
- * Golden SQL scripts, test/golden/sql/{exec,schemaChange}/<topic>, on a manual clock that starts at 2026-11-20.
+ * Golden SQL scripts, test/golden/sql/{exec,schemaChange,statistics}/<topic>, on a manual clock that starts at 2026-11-20.
  *
  *   exec [session=a [user=u]] runs the statements; prints each tag, notices, or the error
  *   query [session=a] [types] prints columns and rows of the last statement; NULL as NULL
@@ -20,6 +20,7 @@ import { describeError, openSql, type SqlHarness, type SqlHarnessOptions, textRo
 goldenSuite('sql/exec', () => handler({}));
 // With jobs, so that changes of tables with rows are online.
 goldenSuite('sql/schemaChange', () => handler({ jobs: true }));
+goldenSuite('sql/statistics', () => handler({ jobs: true }));
 
 async function handler(options: SqlHarnessOptions): Promise<GoldenHandler> {
   const db = await openSql(options);

@@ -21,6 +21,7 @@ import { SqlEngine } from '../../src/sql/exec/engine.ts';
 import { registerJobStatements } from '../../src/sql/exec/jobStatements.ts';
 import type { PieceSizes } from '../../src/sql/exec/schemaChange/backfill.ts';
 import { registerSchemaChanges } from '../../src/sql/exec/schemaChange/registerSchemaChanges.ts';
+import { registerStatistics } from '../../src/sql/exec/statistics/register.ts';
 import type { ExecuteOptions, Session, SessionOptions } from '../../src/sql/exec/session.ts';
 import type { StatementResult } from '../../src/sql/exec/statement.ts';
 
@@ -82,6 +83,7 @@ export async function openSql(options: SqlHarnessOptions = {}): Promise<SqlHarne
     const sizes = options.jobs === true ? undefined : options.jobs;
     registerJobStatements(engine.statements, jobs);
     registerSchemaChanges({ engine, jobs, protections: services.protections, sizes });
+    registerStatistics(engine, services.statistics, jobs);
     await jobs.start();
   }
   const sessions = new Map<string, Session>();

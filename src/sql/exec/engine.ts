@@ -10,6 +10,7 @@ import type { Random } from '../../base/random.ts';
 import type { Catalog } from '../../catalog/catalog.ts';
 import type { ClusterSettings } from '../../catalog/settings.ts';
 import { Sequences } from '../../catalog/sequences.ts';
+import type { TableStatistics } from '../../catalog/tableStatistics.ts';
 import type { Zones } from '../../catalog/zones.ts';
 import type { Kv } from '../../kv/kv.ts';
 import { builtinFunctions } from '../expr/builtins/index.ts';
@@ -55,6 +56,8 @@ export class SqlEngine implements EngineServices {
   schemaChanges: SchemaChangeService | undefined;
   /** Gives dropped data its job; registerDroppedData plugs it in. */
   droppedData: DroppedDataService | undefined;
+  /** Set by registerStatistics. */
+  statistics: TableStatistics | undefined;
   readonly #sessions = new Set<Session>();
   readonly #cache = new StatementCache();
 

@@ -33,6 +33,13 @@ import { ACCESS_COLUMNS, showAccess } from './showAccess.ts';
 import { grantColumns, showGrants } from './showGrants.ts';
 import { virtualColumnRows, virtualCreateRow, virtualNamed, virtualTableRows } from './showVirtual.ts';
 import type { HookResult, ResultColumn, SessionState, StatementHooks } from './statement.ts';
+import {
+  SHOW_HISTOGRAM_COLUMNS,
+  SHOW_STATISTICS_COLUMNS,
+  SHOW_STATISTICS_JSON_COLUMNS,
+  showHistogram,
+  showStatistics,
+} from './statistics/statements.ts';
 import { columns, text, textOrNull } from './virtual/support.ts';
 
 type Of<W extends Show['what']> = Extract<Show, { what: W }>;
@@ -108,6 +115,10 @@ function columnsOf(stmt: Show): ResultColumn[] {
       return asColumns({ create_statement: T.String });
     case 'locality':
       return asColumns({ locality: T.String });
+    case 'statistics':
+      return [...(stmt.format === undefined ? SHOW_STATISTICS_COLUMNS : SHOW_STATISTICS_JSON_COLUMNS)];
+    case 'histogram':
+      return [...SHOW_HISTOGRAM_COLUMNS];
     case 'syntax':
       return asColumns({ field: T.String, message: T.String });
     case 'savepointStatus':
@@ -220,6 +231,10 @@ async function rowsOf(context: RunContext, stmt: Show): Promise<Datum[][]> {
         ].map((value, i) => (i === 4 ? Math.round(Number(value)) : (value as Datum))),
       );
     }
+    case 'statistics':
+      return showStatistics(context, stmt);
+    case 'histogram':
+      return showHistogram(context, stmt);
     case 'sequences':
       return (await relationsIn(context, stmt.from))
         .filter(({ table }) => table.sequence)

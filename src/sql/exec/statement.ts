@@ -16,6 +16,7 @@ import type { ColumnType } from '../../catalog/type.ts';
 import type { Catalog, CatalogSnapshot, NameContext } from '../../catalog/catalog.ts';
 import type { Sequences } from '../../catalog/sequences.ts';
 import type { ClusterSettings } from '../../catalog/settings.ts';
+import type { TableStatistics } from '../../catalog/tableStatistics.ts';
 import type { Zones } from '../../catalog/zones.ts';
 import type { Random } from '../../base/random.ts';
 import type { Expr, Statement, TransactionModes } from '../parse/ast.ts';
@@ -86,6 +87,8 @@ export interface EngineServices {
   /** Jobs for changes of tables with rows; without it they are done inside the statement's transaction. */
   readonly schemaChanges: SchemaChangeService | undefined;
   readonly droppedData: DroppedDataService | undefined;
+  /** What is known of the values in tables; without it plans go by sizes alone. */
+  readonly statistics: TableStatistics | undefined;
   /** Open sessions, oldest first. */
   sessions(): readonly SessionState[];
   /** Runs a statement inside another's transaction: `FROM [SHOW ...]`, CREATE TABLE AS. */

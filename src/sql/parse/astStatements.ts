@@ -329,7 +329,8 @@ export type Show = { readonly kind: 'show'; readonly pos: number } & (
     }
   | { readonly what: 'ranges'; readonly target: RangesTarget; readonly options: readonly Option[] }
   | { readonly what: 'rangeForRow'; readonly table: ObjectName; readonly index: Name | undefined; readonly row: readonly Expr[] }
-  | { readonly what: 'statistics'; readonly table: ObjectName }
+  | { readonly what: 'statistics'; readonly format: Name | undefined; readonly table: ObjectName }
+  | { readonly what: 'histogram'; readonly id: Expr }
   | { readonly what: 'syntax'; readonly sql: string }
 );
 export type RangesTarget =

@@ -44,7 +44,11 @@ export class AlterParser extends TableDefParser {
     const name = this.objectName();
     const ranges = this.rangeForms({ type: 'table', name, ifExists }, pos);
     return this.choose<Statement>(
-      [[[T.CONFIGURE, T.ZONE], () => this.configureZone({ type: 'table', name, pos: name.pos }, pos)], ...ranges],
+      [
+        [[T.CONFIGURE, T.ZONE], () => this.configureZone({ type: 'table', name, pos: name.pos }, pos)],
+        [[T.INJECT, T.STATISTICS], () => ({ kind: 'injectStatistics', table: name, ifExists, statistics: this.expr(), pos })],
+        ...ranges,
+      ],
       () => {
         const actions = this.list(() => this.action());
         return { kind: 'alterTable', name, ifExists, actions, pos };

@@ -48,7 +48,7 @@ starts((c) => (isRole(c) || (c.atAt(1, T.OWNED) && c.atAt(2, T.BY)) ? 'access' :
 starts('drop', T.TRUNCATE, T.COMMENT, T.REFRESH);
 starts('access', T.GRANT, T.REVOKE, T.REASSIGN);
 starts('session', T.BEGIN, T.START, T.COMMIT, T.END, T.ABORT, T.ROLLBACK, T.SAVEPOINT, T.RELEASE, T.SET, T.RESET, T.USE);
-starts('session', T.PREPARE, T.EXECUTE, T.DEALLOCATE, T.EXPLAIN, T.DISCARD, T.COPY);
+starts('session', T.PREPARE, T.EXECUTE, T.DEALLOCATE, T.EXPLAIN, T.ANALYZE, T.ANALYSE, T.DISCARD, T.COPY);
 starts('cursors', T.DECLARE, T.FETCH, T.MOVE, T.CLOSE);
 starts('jobs', T.PAUSE, T.RESUME, T.CANCEL);
 starts('backup', T.BACKUP, T.RESTORE, T.EXPORT, T.IMPORT);

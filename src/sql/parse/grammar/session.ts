@@ -1,5 +1,5 @@
 /**
- * Transactions, session variables, cluster settings, prepared statements, EXPLAIN, COPY, DISCARD.
+ * Transactions, session variables, cluster settings, prepared statements, EXPLAIN, ANALYZE, COPY, DISCARD.
  */
 import type { CopyFrom, CopyTo, Expr, Name, Option, Statement, TransactionModes } from '../ast.ts';
 import { T } from '../tokens.ts';
@@ -26,6 +26,8 @@ export class SessionParser extends FamilyParser {
       [T.EXECUTE, () => this.execute(pos)],
       [T.DEALLOCATE, () => this.deallocate(pos)],
       [T.EXPLAIN, () => this.explain(pos)],
+      [T.ANALYZE, () => this.analyze(pos)],
+      [T.ANALYSE, () => this.analyze(pos)],
       [T.DISCARD, () => this.discard(pos)],
       [T.COPY, () => this.copy(pos)],
     ]);
@@ -237,6 +239,10 @@ export class SessionParser extends FamilyParser {
     this.has(T.PREPARE);
     const name = this.choose<Name | undefined>([[T.ALL, () => undefined]], () => this.name());
     return { kind: 'deallocate', name, pos };
+  }
+
+  private analyze(pos: number): Statement {
+    return { kind: 'createStatistics', name: undefined, columns: [], table: this.objectName(), asOf: undefined, pos };
   }
 
   private explain(pos: number): Statement {

@@ -108,9 +108,18 @@ export class ShowParser extends FamilyParser {
       [
         [T.STATISTICS, T.FOR, T.TABLE],
         () => {
-          return { what: 'statistics', table: this.objectName() };
+          return { what: 'statistics', format: undefined, table: this.objectName() };
         },
       ],
+      [
+        [T.STATISTICS, T.USING],
+        () => {
+          const format = this.name();
+          this.toks(T.FOR, T.TABLE);
+          return { what: 'statistics', format, table: this.objectName() };
+        },
+      ],
+      [T.HISTOGRAM, () => ({ what: 'histogram', id: this.expr() })],
     ];
   }
 

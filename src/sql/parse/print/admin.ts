@@ -149,6 +149,14 @@ export function printAdmin(s: AdminStatement, o: PrintOptions): string {
       const noun = s.kind === 'cancelQuery' ? (many ? 'QUERIES' : 'QUERY') : many ? 'SESSIONS' : 'SESSION';
       return `CANCEL ${noun} ${opt(s.ifExists, 'IF EXISTS ')}${idsText(s.ids, o)}`;
     }
+    case 'createStatistics': {
+      const at = s.asOf === undefined ? '' : ` AS OF SYSTEM TIME ${e(s.asOf.expr)}`;
+      if (s.name === undefined) return `ANALYZE ${printObjectName(s.table)}`;
+      const on = s.columns.length > 0 ? ` ON ${printNames(s.columns)}` : '';
+      return `CREATE STATISTICS ${printName(s.name)}${on} FROM ${printObjectName(s.table)}${at}`;
+    }
+    case 'injectStatistics':
+      return `ALTER TABLE ${opt(s.ifExists, 'IF EXISTS ')}${printObjectName(s.table)} INJECT STATISTICS ${e(s.statistics)}`;
     case 'show':
       return printShow(s, o);
     case 'showZone':
@@ -413,6 +421,8 @@ function printShow(s: Extract<Statement, { kind: 'show' }>, o: PrintOptions): st
       return `SHOW RANGE FROM ${target} FOR ROW (${printExprs(s.row, o)})`;
     }
     case 'statistics':
-      return `SHOW STATISTICS FOR TABLE ${printObjectName(s.table)}`;
+      return `SHOW STATISTICS${s.format === undefined ? '' : ` USING ${printName(s.format)}`} FOR TABLE ${printObjectName(s.table)}`;
+    case 'histogram':
+      return `SHOW HISTOGRAM ${printExpr(s.id, o)}`;
   }
 }
