@@ -164,6 +164,8 @@ export interface LayerRequest {
   readonly goneIds: ReadonlySet<number>;
   /** Undefined when the end time is not known yet: then it is after everything. */
   readonly endTime: Timestamp | undefined;
+  /** Tiers that have a place of their own, sorted. */
+  readonly localities: readonly string[];
 }
 
 /** Throws unless a layer may follow `prior`: same cluster, same targets, a later end. 22023, 55000. */
@@ -182,6 +184,13 @@ export function checkContinues(prior: PriorLayers, request: LayerRequest): void 
         ? 'cannot append a backup of specific tables or databases to a cluster backup'
         : `previous backup is of ${manifest.scope}, this one of ${request.scope === 'cluster' ? CLUSTER_TARGET : request.scope}`;
     throw wrongTargets(message, manifest.targets);
+  }
+  if (manifest.localities.join() !== request.localities.join()) {
+    throw new StatementError(
+      SqlState.InvalidParameterValue,
+      `Requested backup has localities [${request.localities.join(' ')}], but a previous backup layer in this collection has localities [${manifest.localities.join(' ')}]. Mismatched backup layers are not supported. Please take a new full backup with the new localities, or an incremental backup with matching localities.`,
+      { detail: `layer "${directory}"` },
+    );
   }
   const before = new Set(manifest.targetIds);
   for (const { id, name, fullName } of request.requested) {

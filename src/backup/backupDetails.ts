@@ -36,6 +36,12 @@ export interface BackupDetails {
   readonly endTime: Timestamp;
   readonly revisionHistory: boolean;
   readonly revisionStartTime: Timestamp;
+  /** Tiers that have a place of their own, sorted. */
+  readonly localities: readonly string[];
+  /** Filter of the nodes that work for it; '' for all. */
+  readonly executionLocality: string;
+  /** A node that has a locality writes to a place of its own, or the backup fails. */
+  readonly strictLocality: boolean;
   readonly spans: readonly Span[];
   readonly introducedSpans: readonly Span[];
   readonly parent: ParentLayer | undefined;

@@ -50,10 +50,12 @@ import { intervalsOf } from './coverage.ts';
 import { verifyStoredFile } from './dataFileReader.ts';
 import type { Claimant } from './directoryClaim.ts';
 import { checkAlone, storedManifest, writeLock } from './directoryClaim.ts';
+import { requireNodes } from './executionLocality.ts';
 import type { ExportProgress } from './exportLayer.ts';
 import { exportLayer } from './exportLayer.ts';
 import { indexName, indexOfLayer, writeIndexFile } from './indexFile.ts';
 import { healIndex } from './layerIndex.ts';
+import { isPartOf, partName, writePart } from './localityPart.ts';
 import type { EntryCounts, Layer, Manifest } from './manifest.ts';
 import { countsOf, isMissing, readManifest, writeManifest } from './manifest.ts';
 
@@ -121,6 +123,7 @@ export class BackupResumer implements Resumer {
   }
 
   async resume(ctx: JobContext): Promise<JobOutcome> {
+    requireNodes(this.#deps.kv.cluster, this.#details.executionLocality);
     const storage = this.#open(ctx.node);
     try {
       const layer = (await this.#finishedLayer(storage, ctx)) ?? (await this.#writeLayer(storage, ctx));
@@ -195,17 +198,26 @@ export class BackupResumer implements Resumer {
     const progress = await this.#export(storage, ctx);
     await ctx.pausepoint('backup.afterExport');
     for (const file of progress.files) {
-      const place = await storage.fileStorage(directory, file.locality);
-      await verifyStoredFile(place, `${directory}/${file.path}`, file, ctx.signal);
+      await verifyStoredFile(storage.writeStorage(directory, file.locality), `${directory}/${file.path}`, file, ctx.signal);
     }
     const manifest = await this.#makeManifest(ctx, progress);
 
     await ctx.pausepoint('backup.beforeManifest');
     await ctx.checkClaim();
     await checkAlone(storage, directory, claimant, isOurs, this.#deps.jobs, ctx.signal);
+    await this.#writeParts(storage, ctx, manifest);
     const manifestSha256 = await writeManifest(storage, directory, manifest, ctx.signal);
     await ctx.pausepoint('backup.afterManifest');
     return { directory, manifest, manifestSha256 };
+  }
+
+  /** What each tier's place holds, for readers that do not know which place is whose. */
+  async #writeParts(storage: CollectionStorage, ctx: JobContext, { layerId, localities, files }: Manifest): Promise<void> {
+    const { directory } = this.#details;
+    for (const locality of localities) {
+      const own = files.filter((file) => file.locality === locality);
+      await writePart(storage.writeStorage(directory, locality), directory, { layerId, locality, files: own }, ctx.signal);
+    }
   }
 
   async #export(storage: CollectionStorage, ctx: JobContext): Promise<ExportProgress> {
@@ -269,7 +281,8 @@ export class BackupResumer implements Resumer {
   async #makeManifest(ctx: JobContext, progress: ExportProgress): Promise<Manifest> {
     const { kv } = this.#deps;
     const { endTime, revisionHistory, revisionStartTime, descriptorIds, historyIds, completeDatabaseIds } = this.#details;
-    const { location: _, user: _1, directory: _2, descriptorIds: _3, historyIds: _4, protectionIds: _5, ...facts } = this.#details;
+    const { location: _, user: _1, directory: _2, descriptorIds: _3, historyIds: _4, protectionIds: _5, ...told } = this.#details;
+    const { executionLocality: _6, strictLocality: _7, ...facts } = told;
     const byKey = [...progress.files].sort((a, b) => (firstKey(a) < firstKey(b) ? -1 : 1));
     const scope = { isCluster: this.#details.scope === 'cluster', databaseIds: completeDatabaseIds, ids: historyIds };
     const manifest: Manifest = {
@@ -299,7 +312,7 @@ export class BackupResumer implements Resumer {
   /** The layer's entry in the collection's index, and those of the chain that were lost. */
   async #writeIndex(storage: CollectionStorage, ctx: JobContext, layer: Layer): Promise<void> {
     const full = fullOfDirectory(layer.directory);
-    if (full === undefined) return;
+    if (full === undefined || !storage.isCollection) return;
     await ctx.pausepoint('backup.beforeIndex');
     await ctx.checkClaim();
     await writeIndexFile(storage, full, indexOfLayer(layer), ctx.signal);
@@ -308,7 +321,7 @@ export class BackupResumer implements Resumer {
   }
 
   async #writeLatest(storage: CollectionStorage, ctx: JobContext): Promise<void> {
-    if (this.#details.kind !== 'full') return;
+    if (this.#details.kind !== 'full' || !storage.isCollection) return;
     await ctx.pausepoint('backup.beforeLatest');
     await ctx.checkClaim();
     await writeLatest(storage, this.#details.directory, this.#details.endTime, ctx.signal);
@@ -321,16 +334,27 @@ export class BackupResumer implements Resumer {
     if (storage.capabilities.delete && storage.capabilities.list) {
       await ctx.checkClaim();
       const named = new Set(manifest.files.map((file) => `${directory}/${file.path}`));
-      const { dataFiles, checkpoints } = await listWorkFiles(storage, directory, String(ctx.jobId), ctx.signal);
-      for (const name of dataFiles) if (!named.has(name)) await storage.delete(name);
-      for (const name of checkpoints) await storage.delete(name);
+      for (const place of storage.layerStorages(directory)) {
+        const { dataFiles, checkpoints } = await listWorkFiles(place, directory, String(ctx.jobId), ctx.signal);
+        for (const name of dataFiles) if (!named.has(name)) await place.delete(name);
+        for (const name of checkpoints) await place.delete(name);
+      }
       await storage.delete(lockName(directory, String(ctx.jobId)));
     }
     await ctx.pausepoint('backup.afterCleanup');
   }
 
-  async #ownDataFiles(storage: CollectionStorage, ctx: JobContext): Promise<string[]> {
-    return await storage.list(`${this.#details.directory}/${dataFilePrefix(String(ctx.jobId))}`, { signal: ctx.signal });
+  /** Data files and parts of this job, in every place. */
+  async #deleteFiles(storage: CollectionStorage, ctx: JobContext): Promise<void> {
+    const { directory, localities, layerId } = this.#details;
+    for (const locality of localities) {
+      const place = storage.writeStorage(directory, locality);
+      if (await isPartOf(place, directory, locality, layerId, ctx.signal)) await place.delete(partName(directory, locality));
+    }
+    for (const place of storage.layerStorages(directory)) {
+      const names = await place.list(`${directory}/${dataFilePrefix(String(ctx.jobId))}`, { signal: ctx.signal });
+      for (const name of names) await place.delete(name);
+    }
   }
 
   // ---- onFailOrCancel ---------------------------------------------------------------------------
@@ -348,7 +372,7 @@ export class BackupResumer implements Resumer {
       await storage.delete(`${directory}/${MANIFEST_CHECKSUM_NAME}`);
       await storage.delete(`${directory}/${MANIFEST_NAME}`);
     }
-    for (const name of await this.#ownDataFiles(storage, ctx)) await storage.delete(name);
+    await this.#deleteFiles(storage, ctx);
     const owner = { clusterId: this.#deps.kv.clusterId, jobId };
     // Each look finds the newest of this job's readable checkpoints, until there is none.
     for (;;) {

@@ -26,7 +26,6 @@ import type { JobRegistry } from '../jobs/registry.ts';
 import type { Kv, Txn } from '../kv/kv.ts';
 import type { BackupTargets as TargetsAst } from '../sql/parse/ast.ts';
 import type { StorageFactory } from '../storage/externalStorage.ts';
-import { redactUri } from '../storage/uri.ts';
 
 import type { DestinationRequest, PriorLayers } from './backupDestination.ts';
 import { checkContinues, checkSameCollection, findFreeDirectory, findPriorLayers } from './backupDestination.ts';
@@ -50,7 +49,7 @@ import type { CollectionStorage } from './collectionStorage.ts';
 import { openCollection } from './collectionStorage.ts';
 import type { DirectoryReservations } from './directoryReservations.ts';
 import type { LocationDetails } from './locationDetails.ts';
-import { defaultUri, isSamePlace } from './locationDetails.ts';
+import { isSamePlace, localitiesOf, urisText } from './locationDetails.ts';
 import type { DescriptorChange, Layer } from './manifest.ts';
 
 export interface BackupPlanningDeps {
@@ -70,6 +69,8 @@ export interface BackupRequest extends BackupGrantees {
   /** AS OF SYSTEM TIME. */
   readonly asOf: Timestamp | undefined;
   readonly revisionHistory: boolean;
+  readonly executionLocality: string;
+  readonly strictLocality: boolean;
   readonly detached: boolean;
   readonly user: string;
   readonly names: NameContext;
@@ -196,6 +197,7 @@ async function makePlan(
       requested: targets.requested.map((one, i) => ({ id: one.id, name: one.name, fullName: targets.names[i] ?? '' })),
       goneIds: new Set(prior.newest.manifest.targetIds.filter((id) => !isPublic(snapshot, id))),
       endTime: request.asOf,
+      localities: localitiesOf(request.location.uris),
     });
   } else {
     const { scope, names, requested } = targets;
@@ -247,6 +249,9 @@ async function makePlan(
       endTime,
       revisionHistory,
       revisionStartTime: bound,
+      localities: localitiesOf(request.location.uris),
+      executionLocality: request.executionLocality,
+      strictLocality: request.strictLocality,
       spans,
       introducedSpans: introduced,
       parent,
@@ -423,9 +428,16 @@ async function writeJob(deps: BackupPlanningDeps, request: BackupRequest, plan: 
 /** The statement with directory and end time filled in, and secrets taken out. */
 function describe(request: BackupRequest, details: BackupDetails): string {
   const full = details.kind === 'full' ? details.directory : details.directory.split('/').slice(1, 4).join('/');
-  const options = [...(details.revisionHistory ? ['revision_history = true'] : []), ...(request.detached ? ['detached'] : [])];
+  const { location, executionLocality } = details;
+  const options = [
+    ...(details.revisionHistory ? ['revision_history = true'] : []),
+    ...(request.detached ? ['detached'] : []),
+    ...(location.incrementalUris.length > 0 ? [`incremental_location = ${urisText(location.incrementalUris)}`] : []),
+    ...(executionLocality === '' ? [] : [`EXECUTION LOCALITY = ${quoteLiteral(executionLocality)}`]),
+    ...(details.strictLocality ? ['STRICT STORAGE LOCALITY'] : []),
+  ];
   const suffix = options.length > 0 ? ` WITH OPTIONS (${options.join(', ')})` : '';
-  return `BACKUP ${targetsText(details)}INTO ${quoteLiteral(`/${full}`)} IN ${quoteLiteral(redactUri(defaultUri(details.location)))} AS OF SYSTEM TIME '${formatDecimal(details.endTime)}'${suffix}`;
+  return `BACKUP ${targetsText(details)}INTO ${quoteLiteral(`/${full}`)} IN ${urisText(location.uris)} AS OF SYSTEM TIME '${formatDecimal(details.endTime)}'${suffix}`;
 }
 
 /** The targets and a space, or nothing for a cluster. */

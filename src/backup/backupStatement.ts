@@ -9,22 +9,27 @@ import { SqlState } from '../base/sqlState.ts';
 import { hasSystemPrivilege } from '../catalog/globalPrivileges.ts';
 import type { ClusterSettings } from '../catalog/settings.ts';
 import type { HookResult, StatementContext, StatementHook } from '../sql/exec/statement.ts';
-import type { Backup } from '../sql/parse/ast.ts';
+import type { Backup, Option } from '../sql/parse/ast.ts';
 
 import type { DestinationRequest } from './backupDestination.ts';
 import type { BackupPlanningDeps, BackupRequest } from './backupPlanning.ts';
 import { planBackup } from './backupPlanning.ts';
 import { warnOfBreakingChain } from './chainNotice.ts';
 import { parseSubdirectory } from './collection.ts';
+import { EXECUTION_LOCALITY, readExecutionLocality } from './executionLocality.ts';
 import { checkFeature, checkTransaction, jobColumns, jobResult } from './jobResult.ts';
+import type { LocationDetails } from './locationDetails.ts';
 import { urisOf } from './locationDetails.ts';
-import { checkLocationAccess, granteesOf, looksOn, readLocation, readOptions, readSwitch, requireText } from './statementValues.ts';
+import { INCREMENTAL_LOCATION, readDestination } from './readLocation.ts';
+import { checkLocationAccess, granteesOf, looksOn, readOptions, readSwitch, requireText } from './statementValues.ts';
+
+const STRICT_LOCALITY = 'strict storage locality';
 
 export interface BackupStatementDeps extends BackupPlanningDeps {
   readonly settings: ClusterSettings;
 }
 
-const OPTIONS = ['revision_history', 'detached'];
+const OPTIONS = ['revision_history', 'detached', INCREMENTAL_LOCATION, EXECUTION_LOCALITY, STRICT_LOCALITY];
 
 export function backupHook(deps: BackupStatementDeps): StatementHook<Backup> {
   return {
@@ -40,8 +45,8 @@ async function runBackup(deps: BackupStatementDeps, context: StatementContext, s
   const detached = await readSwitch(context, options.get('detached'));
   checkTransaction('BACKUP', context, detached);
   const grantees = await granteesOf(context);
-  const destination = await readDestination(context, stmt);
-  const location = await readLocation(context, stmt.destination.uris);
+  const destination = await readForm(context, stmt);
+  const location = await readDestination(context, stmt.destination.uris, options.get(INCREMENTAL_LOCATION));
   await checkLocationAccess(context, urisOf(location), grantees);
   const request: BackupRequest = {
     targets: stmt.targets,
@@ -49,6 +54,8 @@ async function runBackup(deps: BackupStatementDeps, context: StatementContext, s
     location,
     asOf: stmt.asOf && (await context.resolveAsOf(stmt.asOf.expr)),
     revisionHistory: await readSwitch(context, options.get('revision_history')),
+    executionLocality: await readExecutionLocality(context, options.get(EXECUTION_LOCALITY), deps.kv.cluster),
+    strictLocality: await readStrictLocality(context, options.get(STRICT_LOCALITY), location),
     detached,
     user: context.user,
     grantees,
@@ -66,7 +73,18 @@ async function runBackup(deps: BackupStatementDeps, context: StatementContext, s
   return result;
 }
 
-async function readDestination(context: StatementContext, stmt: Backup): Promise<DestinationRequest> {
+/** 22023 without a place for any tier: then no node could write. */
+async function readStrictLocality(context: StatementContext, option: Option | undefined, { uris }: LocationDetails): Promise<boolean> {
+  const isStrict = await readSwitch(context, option);
+  if (isStrict && uris.length === 1) {
+    throw new StatementError(SqlState.InvalidParameterValue, 'STRICT STORAGE LOCALITY needs a list of locality-aware URIs', {
+      hint: "name a place for each locality: INTO ('...?COCKROACH_LOCALITY=default', '...?COCKROACH_LOCALITY=region%3Dus-east')",
+    });
+  }
+  return isStrict;
+}
+
+async function readForm(context: StatementContext, stmt: Backup): Promise<DestinationRequest> {
   const { destination } = stmt;
   switch (destination.type) {
     case 'into':

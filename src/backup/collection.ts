@@ -26,6 +26,8 @@ export const MANIFEST_CHECKSUM_NAME = 'BACKUP_MANIFEST-CHECKSUM';
 export const LATEST_DIRECTORY = 'metadata/latest';
 const LATEST_PREFIX = `${LATEST_DIRECTORY}/LATEST-`;
 const INCREMENTALS = 'incrementals';
+/** What the names of all incremental layers begin with. */
+export const INCREMENTALS_PREFIX = `${INCREMENTALS}/`;
 const LOCK_PREFIX = 'BACKUP-LOCK-';
 /** What MANIFEST_NAME and locks begin with. */
 const CLAIM_PREFIX = 'BACKUP';
@@ -152,7 +154,8 @@ export async function listIncrementals(storage: ExternalStorage, full: string, s
 /** The same with those that hold no completed layer, or none yet. Needs `list`. */
 export async function listIncrementalDirectories(storage: ExternalStorage, full: string, signal?: AbortSignal): Promise<string[]> {
   const root = `${INCREMENTALS}/${full}/`;
-  const days = await storage.list(root, { delimiter: '/', signal });
+  // Where they lie below their full, its own files stand among them.
+  const days = (await storage.list(root, { delimiter: '/', signal })).filter((day) => /^\d{8}\/$/.test(day.slice(root.length)));
   const times = (await mapConcurrently(days, READS_MAX, (day) => storage.list(day, { delimiter: '/', signal }))).flat();
   return times
     .filter((time) => time.endsWith('/'))
@@ -192,17 +195,17 @@ export async function writeLatest(storage: ExternalStorage, full: string, endTim
 
 /**
  * The directory of the newest completed full. 58P01 `path does not contain a completed latest
- * backup` when there is none; XX001 when the pointer has another content than a full's name.
+ * backup` after `context` when there is none; XX001 when the pointer has another content than a full's name.
  */
-export async function readLatest(storage: ExternalStorage, signal?: AbortSignal): Promise<string> {
+export async function readLatest(storage: ExternalStorage, signal?: AbortSignal, context = ''): Promise<string> {
   const names = await storage.list(LATEST_PREFIX, { signal });
   const newest = names[0];
-  if (newest === undefined) throw noLatest(storage);
+  if (newest === undefined) throw noLatest(storage, context);
   let content: string;
   try {
     content = Buffer.from(await storage.read(newest, { signal })).toString('latin1');
   } catch (error) {
-    if (isVarveError(error) && error.code === SqlState.UndefinedFile) throw noLatest(storage);
+    if (isVarveError(error) && error.code === SqlState.UndefinedFile) throw noLatest(storage, context);
     throw error;
   }
   const full = content.trim().replace(/^\/+|\/+$/g, '');
@@ -215,8 +218,9 @@ export async function readLatest(storage: ExternalStorage, signal?: AbortSignal)
   return full;
 }
 
-function noLatest(storage: ExternalStorage): StateError {
-  return new StateError(SqlState.UndefinedFile, 'path does not contain a completed latest backup', {
+/** The 58P01 of readLatest(). */
+export function noLatest(storage: ExternalStorage, context = ''): StateError {
+  return new StateError(SqlState.UndefinedFile, `${context}path does not contain a completed latest backup`, {
     detail: `no LATEST pointer in "${storage.uri}"`,
     hint: 'take a full backup there first: BACKUP ... INTO',
   });

@@ -1,77 +1,135 @@
 /**
  * Collection storage: one object that says where a collection's files are and how to read them. It is the
- * storage of the default location, whose names are the collection's (collection.ts), and knows besides
- * where the data files of a layer lie.
+ * storage of the default place, whose names are the collection's (collection.ts), and knows besides
+ * in which place the data files of a layer lie.
  *
- * Lives elsewhere: what a user may say of places (locationDetails.ts).
+ *   C1  names are the collection's everywhere, also of incremental layers that lie apart (incremental_location),
+ *       of layers that the older statements name one by one, and in the places of locality tiers
+ *   C2  a writer puts a tier's files where the list of URIs says; a reader finds them by the parts
+ *       beside them (localityPart.ts), whatever the list calls the places
+ *
+ * Lives elsewhere: what a user may say of places (locationDetails.ts, readLocation.ts).
  */
+import type { Locality } from '../kv/locality.ts';
+import { tiersByPrecision } from '../kv/locality.ts';
 import type { ExternalStorage, StorageContext, StorageFactory } from '../storage/externalStorage.ts';
 
-import type { LocationDetails } from './locationDetails.ts';
-import { defaultUri } from './locationDetails.ts';
+import { INCREMENTALS_PREFIX } from './collection.ts';
+import { findPart } from './localityPart.ts';
+import type { LocationDetails, PlaceUris } from './locationDetails.ts';
+import { tierOf } from './locationDetails.ts';
+import { RoutedStorage } from './routedStorage.ts';
 
 export interface CollectionStorage extends ExternalStorage {
+  /** False for layers that the older statements name one by one: they have neither pointers nor an index. */
+  readonly isCollection: boolean;
   /**
    * The storage that holds the data files of a layer that were written for a locality tier ('' = default),
    * under the names that they have in the collection. Owned by the collection: it closes with it.
+   * 58P01 naming the tier when none of the places holds them.
    */
   fileStorage(layerDirectory: string, locality: string): Promise<ExternalStorage>;
+  /** The tier whose place a node writes to: the most specific one that it has; '' for the default place. */
+  tierFor(locality: Locality): string;
+  /** Where a writer puts the files of a tier. */
+  writeStorage(layerDirectory: string, locality: string): ExternalStorage;
+  /** Every storage that files of a layer may lie in, the default one first. */
+  layerStorages(layerDirectory: string): readonly ExternalStorage[];
 }
 
 /** Opens a collection. Throws what opening a storage throws; touches neither disk nor network. */
 export function openCollection(factory: StorageFactory, location: LocationDetails, context: StorageContext): CollectionStorage {
-  return collectionAt(factory.open(defaultUri(location), context));
+  const opened = new Map<string, ExternalStorage>();
+  const open = (uri: string): ExternalStorage => {
+    const storage = opened.get(uri) ?? factory.open(uri, context);
+    opened.set(uri, storage);
+    return storage;
+  };
+  const placeAt = (prefix: string, uris: PlaceUris): Place => ({
+    prefix,
+    tiers: uris.map((uri, i) => ({ tier: i === 0 ? '' : (tierOf(uri) ?? ''), storage: open(uri) })),
+  });
+  const { uris, incrementalUris, places } = location;
+  return new PlacedCollection(
+    [
+      placeAt('', uris),
+      ...(incrementalUris.length > 0 ? [placeAt(INCREMENTALS_PREFIX, incrementalUris)] : []),
+      ...(places ?? []).map((place) => placeAt(`${place.directory}/`, place.uris)),
+    ],
+    places === undefined,
+  );
 }
 
 /** A collection all of whose files lie in one storage. It closes with that storage. */
 export function collectionAt(storage: ExternalStorage): CollectionStorage {
-  return new PlainCollection(storage);
+  return new PlacedCollection([{ prefix: '', tiers: [{ tier: '', storage }] }], true);
 }
 
-class PlainCollection implements CollectionStorage {
-  readonly #storage: ExternalStorage;
+/** Where the names below a prefix are. */
+interface Place {
+  readonly prefix: string;
+  /** The default one first. '' of another: the list does not say. */
+  readonly tiers: readonly { readonly tier: string; readonly storage: ExternalStorage }[];
+}
 
-  constructor(storage: ExternalStorage) {
-    this.#storage = storage;
+class PlacedCollection extends RoutedStorage implements CollectionStorage {
+  readonly isCollection: boolean;
+  /** Longest prefix first. */
+  readonly #places: readonly Place[];
+  readonly #found = new Map<string, Promise<ExternalStorage>>();
+
+  constructor(places: readonly Place[], isCollection: boolean) {
+    super(
+      defaultOf(places[0]),
+      places.map((place) => ({ prefix: place.prefix, storage: defaultOf(place), at: '' })),
+    );
+    this.#places = [...places].sort((a, b) => b.prefix.length - a.prefix.length);
+    this.isCollection = isCollection;
   }
 
-  get uri(): ExternalStorage['uri'] {
-    return this.#storage.uri;
+  async fileStorage(layerDirectory: string, locality: string): Promise<ExternalStorage> {
+    const all = this.layerStorages(layerDirectory);
+    if (locality === '') return all[0] as ExternalStorage;
+    const key = `${layerDirectory}\n${locality}`;
+    const place = this.#placeOf(layerDirectory);
+    // What the list says of the places is a hint: where it is right, one look suffices.
+    const likely = place.tiers.findIndex(({ tier }) => tier === locality);
+    const order = likely === -1 ? all : [all[likely] as ExternalStorage, ...all.filter((_, i) => i !== likely)];
+    const found = this.#found.get(key) ?? findPart(order, layerDirectory, locality);
+    this.#found.set(key, found);
+    return await found;
   }
 
-  get capabilities(): ExternalStorage['capabilities'] {
-    return this.#storage.capabilities;
+  tierFor(locality: Locality): string {
+    const { tiers } = this.#placeOf('');
+    const own = tiersByPrecision(locality).map(({ key, value }) => `${key}=${value}`);
+    return own.find((text) => tiers.some(({ tier }) => tier === text)) ?? '';
   }
 
-  async fileStorage(): Promise<ExternalStorage> {
-    return this.#storage;
+  writeStorage(layerDirectory: string, locality: string): ExternalStorage {
+    const { tiers } = this.#placeOf(layerDirectory);
+    const index = Math.max(
+      0,
+      tiers.findIndex(({ tier }) => tier === locality),
+    );
+    return this.layerStorages(layerDirectory)[index] as ExternalStorage;
   }
 
-  async write(...args: Parameters<ExternalStorage['write']>): ReturnType<ExternalStorage['write']> {
-    return await this.#storage.write(...args);
+  layerStorages(layerDirectory: string): readonly ExternalStorage[] {
+    const { prefix, tiers } = this.#placeOf(layerDirectory);
+    return tiers.map(({ storage }) => (prefix === '' ? storage : new RoutedStorage(storage, [{ prefix, storage, at: '' }])));
   }
 
-  async read(...args: Parameters<ExternalStorage['read']>): ReturnType<ExternalStorage['read']> {
-    return await this.#storage.read(...args);
+  override async close(): Promise<void> {
+    const storages = new Set(this.#places.flatMap(({ tiers }) => tiers.map(({ storage }) => storage)));
+    for (const storage of storages) await storage.close();
   }
 
-  readStream(...args: Parameters<ExternalStorage['readStream']>): ReturnType<ExternalStorage['readStream']> {
-    return this.#storage.readStream(...args);
+  #placeOf(layerDirectory: string): Place {
+    return this.#places.find(({ prefix }) => `${layerDirectory}/`.startsWith(prefix)) as Place;
   }
+}
 
-  async size(name: string): Promise<number> {
-    return await this.#storage.size(name);
-  }
-
-  async list(...args: Parameters<ExternalStorage['list']>): ReturnType<ExternalStorage['list']> {
-    return await this.#storage.list(...args);
-  }
-
-  async delete(name: string): Promise<void> {
-    await this.#storage.delete(name);
-  }
-
-  async close(): Promise<void> {
-    await this.#storage.close();
-  }
+function defaultOf(place: Place | undefined): ExternalStorage {
+  return place?.tiers[0]?.storage as ExternalStorage;
 }

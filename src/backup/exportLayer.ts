@@ -1,21 +1,26 @@
 /**
  * Export layer: all of a layer's data files, by workers beside the leaseholders.
  *
- *   W1  work is cut at today's range bounds and given to the leaseholder's node; what a node that
+ *   W1  work is cut at today's range bounds and given to the leaseholder's node, or under EXECUTION LOCALITY
+ *       the nearest one that matches; what a node that
  *       stops had under way goes to whoever holds the lease then
  *   W2  a unit is done when its file is stored whole; done work is never done again (onProgress
  *       makes it durable)
  *   W3  the first failure stops all workers, and is thrown once they have stopped
  */
 import { assert } from '../base/assert.ts';
+import { StateError } from '../base/errors.ts';
 import type { Span } from '../base/span.ts';
 import { mergeSpans, subtractSpans } from '../base/span.ts';
+import { SqlState } from '../base/sqlState.ts';
 import type { Timestamp } from '../base/timestamp.ts';
 import type { Kv } from '../kv/kv.ts';
+import { formatLocality } from '../kv/locality.ts';
 import type { ClusterNode } from '../kv/nodeActor.ts';
 
 import type { BackupDetails } from './backupDetails.ts';
 import type { CollectionStorage } from './collectionStorage.ts';
+import { workerFor } from './executionLocality.ts';
 import type { ExportUnit } from './exportFile.ts';
 import { checkNothingIsGone, exportFile, WorkerLostError } from './exportFile.ts';
 import type { ManifestFile, SpanInterval } from './manifest.ts';
@@ -151,7 +156,10 @@ class Work {
     const { epoch } = node;
     let rest = units;
     try {
-      const storage = await this.#options.storageFor(node).fileStorage(details.directory, '');
+      const collection = this.#options.storageFor(node);
+      const locality = collection.tierFor(node.locality);
+      if (details.strictLocality) requirePlace(node, locality);
+      const storage = collection.writeStorage(details.directory, locality);
       while (rest.length > 0) {
         const path = this.#options.newFileName();
         const exported = await exportFile(rest, {
@@ -167,7 +175,7 @@ class Work {
         });
         rest = exported.rest;
         this.#emptySpans.push(...exported.emptySpans);
-        if (exported.file) this.#files.push({ path, locality: '', ...exported.file });
+        if (exported.file) this.#files.push({ path, locality, ...exported.file });
         await this.#report(rest.length === 0);
       }
     } catch (error) {
@@ -205,7 +213,7 @@ class Work {
     const { cluster } = this.#options.kv;
     const holder = this.#options.kv.rangesOf(unit.span)[0]?.leaseholder ?? 0;
     const node = cluster.nodes[holder - 1];
-    return node?.isLive ? node : cluster.anyLiveNode();
+    return workerFor(cluster, this.#options.details.executionLocality, node?.isLive ? node : cluster.anyLiveNode());
   }
 
   #bytesOf(spans: readonly Span[]): number {
@@ -233,6 +241,19 @@ class Work {
   #wakeIdle(): void {
     for (const wake of this.#idle.splice(0)) wake();
   }
+}
+
+/** Throws 55000 when a node that is somewhere would write to a place that is for nodes anywhere. */
+function requirePlace(node: ClusterNode, tier: string): void {
+  if (tier !== '' || node.locality.tiers.length === 0) return;
+  throw new StateError(
+    SqlState.ObjectNotInPrerequisiteState,
+    `node ${node.id} with locality ${formatLocality(node.locality)} matches no storage location of the backup (STRICT STORAGE LOCALITY)`,
+    {
+      detail: 'its data would be written to the default location',
+      hint: 'add a location for one of its tiers, or leave STRICT STORAGE LOCALITY out',
+    },
+  );
 }
 
 /** What of the layer's spans no finished file and no empty span holds; in key order. */

@@ -90,6 +90,11 @@ export class JsonFields {
     return this.#array(name, 'strings', (value) => typeof value === 'string') as string[];
   }
 
+  /** None when the field is not there: an older writer did not know it. */
+  optionalStrings(name: string): string[] {
+    return this.#object[name] === undefined ? [] : this.strings(name);
+  }
+
   integers(name: string): number[] {
     return this.#array(name, 'integers', isCount) as number[];
   }

@@ -2,14 +2,35 @@
  * Location details: where a backup's files are, as the user said it, once the expressions of the statement
  * are evaluated. Job records keep it, secrets included; it is never shown.
  *
- * Lives elsewhere: opening what is said here (collectionStorage.ts).
+ *   collection   uris, and incrementalUris where incremental layers lie apart
+ *   layers       the older statements name every layer; `places` says where each lies. They go by the names
+ *                that they would have in a collection (fullDirectory, incrementalDirectory), so that
+ *                everything else is the same for both
+ *
+ * A list of URIs is one place: the default one and one for each locality tier (COCKROACH_LOCALITY).
+ *
+ * Lives elsewhere: opening what is said here (collectionStorage.ts), reading it from statements (readLocation.ts).
  */
+import { quoteLiteral } from '../catalog/names.ts';
+import { ParsedUri, redactUri } from '../storage/uri.ts';
+
+/** URIs of one place, the default one first, never empty. */
+export type PlaceUris = readonly string[];
 
 export interface LocationDetails {
-  /** As the user gave them; the default one first, never empty. */
-  readonly uris: readonly string[];
-  /** Where incremental layers lie, in the order of `uris`; empty: beside the fulls. */
+  /** As the user gave them. Of the older statements: where the backup goes, or the full is. */
+  readonly uris: PlaceUris;
+  /** Where incremental layers lie, one for each of `uris`; empty: beside the fulls. */
   readonly incrementalUris: readonly string[];
+  /** Set by the older statements. */
+  readonly places?: readonly LayerPlace[];
+}
+
+/** Where the files of a layer lie that a statement names by itself. */
+export interface LayerPlace {
+  /** The layer's directory, as if in a collection; or of a chain: everything below `incrementals/<full>`. */
+  readonly directory: string;
+  readonly uris: PlaceUris;
 }
 
 /** A collection at one URI. */
@@ -18,8 +39,8 @@ export function locationOf(uri: string): LocationDetails {
 }
 
 /** Every URI of a location, secrets included. */
-export function urisOf({ uris, incrementalUris }: LocationDetails): readonly string[] {
-  return [...uris, ...incrementalUris];
+export function urisOf({ uris, incrementalUris, places = [] }: LocationDetails): readonly string[] {
+  return [...uris, ...incrementalUris, ...places.flatMap((place) => place.uris)];
 }
 
 /** The URI that stands for the location where one name is wanted. Secrets included. */
@@ -33,6 +54,24 @@ export function isSamePlace(a: LocationDetails, b: LocationDetails): boolean {
 }
 
 /** Equal for equal places. Secrets included. */
-export function placeKey({ uris, incrementalUris }: LocationDetails): string {
-  return JSON.stringify([uris[0], incrementalUris[0]]);
+export function placeKey({ uris, incrementalUris, places }: LocationDetails): string {
+  const bare = (uri: string | undefined) => (uri === undefined ? '' : ParsedUri.parse(uri).withoutLocality().unredacted());
+  return JSON.stringify([bare(uris[0]), bare(incrementalUris[0]), places !== undefined]);
+}
+
+/** The tiers of a list, sorted: what a layer's files are spread over beside the default place. */
+export function localitiesOf(uris: PlaceUris): string[] {
+  return uris.flatMap((uri) => tierOf(uri) ?? []).sort();
+}
+
+/** `region=us-east`; '' for the default place, undefined when the URI does not say. 22023 for anything else. */
+export function tierOf(uri: string): string | undefined {
+  const { locality } = ParsedUri.parse(uri);
+  return locality === undefined || locality === 'default' ? undefined : `${locality.key}=${locality.value}`;
+}
+
+/** `'u'`, or `('u1', 'u2')`, redacted, as statements have them. */
+export function urisText(uris: PlaceUris): string {
+  const texts = uris.map((uri) => quoteLiteral(redactUri(uri)));
+  return texts.length === 1 ? (texts[0] as string) : `(${texts.join(', ')})`;
 }

@@ -99,6 +99,8 @@ export interface Manifest {
   readonly revisionHistory: boolean;
   /** The earliest time that can be restored from this layer; endTime without revision history. */
   readonly revisionStartTime: Timestamp;
+  /** Locality tiers that have a place of their own, sorted; empty without any. */
+  readonly localities: readonly string[];
   /** Sorted, disjoint. */
   readonly spans: readonly Span[];
   /** Sorted, disjoint, within `spans`. Empty for a full. */
@@ -221,6 +223,7 @@ export function manifestToJson(manifest: Manifest): JsonObject {
     endTime: manifest.endTime,
     revisionHistory: manifest.revisionHistory,
     revisionStartTime: manifest.revisionStartTime,
+    ...(manifest.localities.length > 0 ? { localities: [...manifest.localities] } : {}),
     spans: manifest.spans.map(spanToJson),
     introducedSpans: manifest.introducedSpans.map(spanToJson),
     completeDatabaseIds: [...manifest.completeDatabaseIds],
@@ -253,6 +256,7 @@ function manifestFromJson(fields: JsonFields): Manifest {
     endTime: fields.time('endTime'),
     revisionHistory: fields.boolean('revisionHistory'),
     revisionStartTime: fields.time('revisionStartTime'),
+    localities: fields.optionalStrings('localities'),
     spans: fields.objects('spans').map(spanFromJson),
     introducedSpans: fields.objects('introducedSpans').map(spanFromJson),
     completeDatabaseIds: fields.integers('completeDatabaseIds'),

@@ -14,6 +14,7 @@ import { BACKUP_JOB_TYPE, detailsFromJson } from './backupDetails.ts';
 import { BACKUP_ATTEMPTS_MAX, BACKUP_PAUSEPOINTS, BackupResumer } from './backupJob.ts';
 import { backupHook } from './backupStatement.ts';
 import { DirectoryReservations } from './directoryReservations.ts';
+import { mayRunOn } from './executionLocality.ts';
 import { showBackupHook, showBackupsHook } from './showBackup.ts';
 
 export interface BackupDeps {
@@ -39,7 +40,12 @@ export function registerBackup(deps: BackupDeps): void {
   };
   jobs.register(
     BACKUP_JOB_TYPE,
-    { pausepoints: BACKUP_PAUSEPOINTS, attemptsMax: BACKUP_ATTEMPTS_MAX, whenExhausted: 'fail' },
+    {
+      pausepoints: BACKUP_PAUSEPOINTS,
+      attemptsMax: BACKUP_ATTEMPTS_MAX,
+      whenExhausted: 'fail',
+      mayRunOn: (details, node) => mayRunOn(detailsFromJson(details).executionLocality, node),
+    },
     (details) => new BackupResumer({ ...deps, settings: backupSettings }, detailsFromJson(details)),
   );
 }

@@ -27,7 +27,8 @@ import type { LocationDetails } from './locationDetails.ts';
 import { urisOf } from './locationDetails.ts';
 import type { Layer, Manifest } from './manifest.ts';
 import { isMissing, manifestToJson } from './manifest.ts';
-import { checkLocationAccess, granteesOf, looksOn, readLocation, readOptions, readSwitch, requireText } from './statementValues.ts';
+import { readLocation } from './readLocation.ts';
+import { checkLocationAccess, granteesOf, looksOn, readOptions, readSwitch, requireText } from './statementValues.ts';
 
 export interface ShowBackupDeps {
   readonly storage: StorageFactory;

@@ -9,11 +9,8 @@ import { hasSystemPrivilege } from '../catalog/globalPrivileges.ts';
 import type { Grantees } from '../catalog/privileges.ts';
 import { rolesOf } from '../catalog/users.ts';
 import type { StatementContext } from '../sql/exec/statement.ts';
-import type { Expr, Option, UriList } from '../sql/parse/ast.ts';
+import type { Expr, Option } from '../sql/parse/ast.ts';
 import { ParsedUri } from '../storage/uri.ts';
-
-import type { LocationDetails } from './locationDetails.ts';
-import { locationOf } from './locationDetails.ts';
 
 /** The text of a location, subdirectory or option value. 22023 for NULL, or for an empty text. */
 export async function requireText(context: StatementContext, expr: Expr, what: string): Promise<string> {
@@ -26,22 +23,11 @@ export async function requireText(context: StatementContext, expr: Expr, what: s
   return text;
 }
 
-/** The location of a collection. 0A000 for a list: locality-aware collections are not supported yet. */
-export async function readLocation(context: StatementContext, uris: UriList): Promise<LocationDetails> {
-  const [first, second] = uris;
-  if (first === undefined || second !== undefined) {
-    throw new StatementError(SqlState.FeatureNotSupported, 'locality-aware backups to several locations are not supported yet', {
-      hint: 'name one location',
-    });
-  }
-  const uri = await requireText(context, first, 'the location of a backup');
-  const parsed = ParsedUri.parse(uri);
-  if (parsed.locality !== undefined && parsed.locality !== 'default') {
-    throw new StatementError(SqlState.FeatureNotSupported, 'locality-aware backups to several locations are not supported yet', {
-      detail: `COCKROACH_LOCALITY in "${parsed}"`,
-    });
-  }
-  return locationOf(uri);
+/** The texts of an option that takes one, or a list in parentheses. 22023 as requireText. */
+export async function requireTexts(context: StatementContext, expr: Expr, what: string): Promise<string[]> {
+  const texts: string[] = [];
+  for (const item of expr.kind === 'tuple' ? expr.elements : [expr]) texts.push(await requireText(context, item, what));
+  return texts;
 }
 
 /** Every name that the user goes by. */
@@ -64,18 +50,13 @@ export async function checkLocationAccess(context: StatementContext, uris: reado
 const NOT_SUPPORTED: ReadonlySet<string> = new Set([
   'encryption_passphrase',
   'kms',
-  'incremental_location',
-  'execution locality',
   'include_all_virtual_clusters',
   'include_all_secondary_tenants',
   'updates_cluster_monitoring_metrics',
-  'strict storage locality',
   'revision stream',
   'include_deprecated_interleaves',
   'encryption_info_dir',
-  'skip size',
   'debug_dump_metadata_sst',
-  'revision start time',
 ]);
 
 /** The options by name. 42601 for one given twice or unknown, 0A000 for one that is not supported. */

@@ -45,6 +45,8 @@ export interface JobTypeOptions extends Partial<RetryLimits> {
   readonly isCancelable?: boolean;
   /** True: the system starts such jobs by itself, and SHOW JOBS leaves them out. */
   readonly isAutomatic?: boolean;
+  /** Which nodes a job prefers: another one claims it only while none of these is live. Default: all alike. */
+  readonly mayRunOn?: (details: Json, node: ClusterNode) => boolean;
 }
 
 export type ResumerFactory = (details: Json) => Resumer;
@@ -54,6 +56,7 @@ interface JobType {
   readonly limits: RetryLimits;
   readonly isCancelable: boolean;
   readonly isAutomatic: boolean;
+  readonly mayRunOn: (details: Json, node: ClusterNode) => boolean;
 }
 
 export interface JobRegistryOptions {
@@ -108,6 +111,7 @@ export class JobRegistry {
       limits: { attemptsMax: options.attemptsMax ?? Number.POSITIVE_INFINITY, whenExhausted: options.whenExhausted ?? 'fail' },
       isCancelable: options.isCancelable ?? true,
       isAutomatic: options.isAutomatic ?? false,
+      mayRunOn: options.mayRunOn ?? (() => true),
     });
   }
 
@@ -215,11 +219,12 @@ export class JobRegistry {
   /**
    * Resolves with the record once the job is terminal, or paused unless `throughPauses`. Rejects with 42704 for an
    * unknown job, 57P01 when the registry closes, and the signal's reason. An effect that is registered with the
-   * Activity wraps the call in suspend().
+   * Activity wraps the call in suspend(). `untilClaimed`: it also resolves once a node has the job.
    */
-  async wait(id: JobId, options: { signal?: AbortSignal; throughPauses?: boolean } = {}): Promise<JobRecord> {
-    const { signal, throughPauses = false } = options;
-    const isDone = (record: JobRecord) => isTerminal(record.status) || (record.status === 'paused' && !throughPauses);
+  async wait(id: JobId, options: { signal?: AbortSignal; throughPauses?: boolean; untilClaimed?: boolean } = {}): Promise<JobRecord> {
+    const { signal, throughPauses = false, untilClaimed = false } = options;
+    const isDone = (record: JobRecord) =>
+      isTerminal(record.status) || (record.status === 'paused' && !throughPauses) || (untilClaimed && record.claim !== undefined);
     signal?.throwIfAborted();
     return await new Promise<JobRecord>((resolve, reject) => {
       const waiters = this.#waiters.get(id) ?? new Set<Waiter>();
@@ -294,9 +299,10 @@ export class JobRegistry {
       return;
     }
     const runner = this.#runners.get(id);
+    if (record.claim !== undefined) this.#answer(id, record);
     if (runner) runner.notice(record);
     else if (record.status === 'pause-requested' || record.status === 'cancel-requested') await this.#acknowledge(id);
-    else if (this.#types.has(record.type)) await this.#claim(id);
+    else if (this.#types.has(record.type)) await this.#claim(record);
   }
 
   /** Answers a request for a job that nobody runs; the commit wakes the job again. */
@@ -308,8 +314,8 @@ export class JobRegistry {
     }, AS_EFFECT);
   }
 
-  async #claim(id: JobId): Promise<void> {
-    const node = this.#chooseNode();
+  async #claim({ id, type, details }: JobRecord): Promise<void> {
+    const node = this.#chooseNode((candidate) => this.#types.get(type)?.mayRunOn(details, candidate) ?? true);
     // Without a live node the job waits; node.started wakes it.
     if (!node) return;
     const nodeEpoch = node.epoch;
@@ -353,11 +359,13 @@ export class JobRegistry {
     else if (this.#isOpen) this.#kv.clock.setTimer(delayMicros, () => this.#wake(runner.jobId));
   }
 
-  /** The live node with the fewest jobs, then the lowest id. */
-  #chooseNode(): ClusterNode | undefined {
+  /** Of the live nodes that the job prefers, or else of all, the one with the fewest jobs, then the lowest id. */
+  #chooseNode(isPreferred: (node: ClusterNode) => boolean): ClusterNode | undefined {
     let best: ClusterNode | undefined;
     let bestCount = Number.POSITIVE_INFINITY;
-    for (const node of this.#kv.cluster.liveNodes()) {
+    const live = this.#kv.cluster.liveNodes();
+    const preferred = live.filter(isPreferred);
+    for (const node of preferred.length > 0 ? preferred : live) {
       const count = this.runningOn(node.id).length;
       if (count < bestCount) [best, bestCount] = [node, count];
     }

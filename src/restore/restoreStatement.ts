@@ -11,7 +11,8 @@ import { parseSubdirectory } from '../backup/collection.ts';
 import { checkFeature, checkTransaction, jobColumns, jobResult } from '../backup/jobResult.ts';
 import type { LocationDetails } from '../backup/locationDetails.ts';
 import { urisOf } from '../backup/locationDetails.ts';
-import { checkLocationAccess, granteesOf, looksOn, readLocation, readOptions, readSwitch, requireText } from '../backup/statementValues.ts';
+import { readLocation } from '../backup/readLocation.ts';
+import { checkLocationAccess, granteesOf, looksOn, readOptions, readSwitch, requireText } from '../backup/statementValues.ts';
 
 import type { RestorePlanningDeps } from './restorePlanning.ts';
 import { planRestore } from './restorePlanning.ts';

@@ -19,9 +19,15 @@ const SECRET_PARAMETERS: ReadonlySet<string> = new Set([
   'AWS_SECRET_ACCESS_KEY',
   'AWS_SESSION_TOKEN',
   'CREDENTIALS',
+  'BEARER_TOKEN',
   'AZURE_ACCOUNT_KEY',
   'AZURE_CLIENT_SECRET',
 ]);
+
+/** Whether the value of a parameter is never shown. */
+export function isSecretParameter(name: string): boolean {
+  return SECRET_PARAMETERS.has(name.toUpperCase());
+}
 
 const REDACTED = 'redacted';
 export const LOCALITY_PARAMETER = 'COCKROACH_LOCALITY';
@@ -96,7 +102,8 @@ export class ParsedUri {
     if (!tier?.[1] || !tier[2]) {
       throw new StatementError(
         SqlState.InvalidParameterValue,
-        `invalid ${LOCALITY_PARAMETER} "${text}": tier must be in the form "key=value"`,
+        `failed to parse backup locality: tier must be in the form "key=value" not "${text}"`,
+        { hint: `${LOCALITY_PARAMETER} is "default" or one tier, percent-encoded: region%3Dus-east` },
       );
     }
     return { key: tier[1], value: tier[2] };
@@ -144,7 +151,7 @@ function redactAuthority(authority: string): string {
 
 function redactParameter(piece: string): string {
   const equals = piece.indexOf('=');
-  if (equals === -1 || !SECRET_PARAMETERS.has(decodeName(piece).toUpperCase())) return piece;
+  if (equals === -1 || !isSecretParameter(decodeName(piece))) return piece;
   return `${piece.slice(0, equals + 1)}${REDACTED}`;
 }
 

@@ -147,7 +147,15 @@ test('a layer survives the loss of a worker: others take its work up', async () 
   let number = 0;
   const progress = await exportLayer({
     kv: harness.kv,
-    details: { directory: 'd', startTime: 0, endTime, spans, introducedSpans: [], revisionHistory: true } as unknown as BackupDetails,
+    details: {
+      directory: 'd',
+      startTime: 0,
+      endTime,
+      spans,
+      introducedSpans: [],
+      revisionHistory: true,
+      executionLocality: '',
+    } as unknown as BackupDetails,
     done: { files: [], emptySpans: [] },
     fileTargetBytes: 1e9,
     signal: new AbortController().signal,

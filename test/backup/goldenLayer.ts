@@ -52,6 +52,7 @@ export function goldenManifest(file: ManifestFile): Manifest {
     endTime: (NOON + 1_000_000) as Timestamp,
     revisionHistory: true,
     revisionStartTime: NOON as Timestamp,
+    localities: [],
     spans: [part.span, { key: asBytes('\xc0'), endKey: asBytes('\xc1\xff') }],
     introducedSpans: [],
     completeDatabaseIds: [52],

@@ -40,6 +40,7 @@ export function makeLayer(words: LayerWords): Layer {
     endTime: end as Timestamp,
     revisionHistory: history,
     revisionStartTime: (history ? (words.from ?? start) : end) as Timestamp,
+    localities: [],
     spans: spans.map(parseSpan),
     introducedSpans: [],
     completeDatabaseIds: [],
