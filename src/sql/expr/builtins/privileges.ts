@@ -7,6 +7,8 @@
  *
  * Lives elsewhere: the answers (exec/privilegeQuestions.ts).
  */
+import { StatementError } from '../../../base/errors.ts';
+import { SqlState } from '../../../base/sqlState.ts';
 import { type Bytes as ByteString, utf8Decode } from '../../../base/bytes.ts';
 import type { Datum } from '../../../catalog/datum.ts';
 import type { ColumnType } from '../../../catalog/type.ts';
@@ -52,6 +54,21 @@ function onObject(name: string, kind: PrivilegeQuestion['kind']): Overload[] {
   );
 }
 
+/** What there is none of: everybody may, as in CockroachDB. 22023 for an unknown privilege. */
+function onNothing(name: string, words: readonly string[]): Overload[] {
+  return overloads(name, [[Text, Oid], [Text]], async (_ctx, _user, [, privileges]) => {
+    for (const one of utf8Decode(privileges as ByteString).split(',')) {
+      const word = one
+        .trim()
+        .toUpperCase()
+        .replace(/ WITH GRANT OPTION$/, '');
+      if (words.includes(word)) continue;
+      throw new StatementError(SqlState.InvalidParameterValue, `unrecognized privilege type: "${one.trim()}"`);
+    }
+    return true;
+  });
+}
+
 export const privilegeFunctions: readonly Overload[] = [
   ...onObject('has_table_privilege', 'table'),
   ...onObject('has_any_column_privilege', 'column'),
@@ -60,6 +77,10 @@ export const privilegeFunctions: readonly Overload[] = [
   ...onObject('has_database_privilege', 'database'),
   ...onObject('has_type_privilege', 'type'),
   ...onObject('has_function_privilege', 'function'),
+  ...onNothing('has_foreign_data_wrapper_privilege', ['USAGE']),
+  ...onNothing('has_language_privilege', ['USAGE']),
+  ...onNothing('has_server_privilege', ['USAGE']),
+  ...onNothing('has_tablespace_privilege', ['CREATE']),
   ...overloads('has_column_privilege', [[Text, Oid], [Text, Int8], [Text]], (ctx, user, [object, column, privileges]) =>
     ask(ctx, { user, kind: 'column', object: nameOf(object), column: nameOf(column) }, privileges),
   ),

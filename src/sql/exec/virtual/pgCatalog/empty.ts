@@ -41,7 +41,6 @@ export const emptyPgTables = emptyTables('pg_catalog', {
     conproc: Type.RegProc,
     condefault: Type.Bool,
   },
-  pg_default_acl: { oid: Type.Oid, defaclrole: Type.Oid, defaclnamespace: Type.Oid, defaclobjtype: Type.QChar, defaclacl: TextArray },
   pg_event_trigger: {
     oid: hidden(Type.Oid),
     evtname: Type.Name,

@@ -14,6 +14,7 @@ import { catalogExpr, displayExpr, indexText } from '../../showCreate.ts';
 import { postgresDefault, showsPostgresExprs } from '../postgresExpr.ts';
 import { type CatalogView, schemaOwner } from '../catalogView.ts';
 import { hidden, inSchema, required } from '../defineTable.ts';
+import { aclOf } from './acl.ts';
 import { collationOf, INDEX_ACCESS_METHOD } from './constants.ts';
 
 const table = inSchema('pg_catalog');
@@ -111,6 +112,7 @@ const pgClass = table(
         relname: relation.name,
         relnamespace,
         relowner: userOid(relation.privileges.owner),
+        relacl: aclOf(relation.privileges, relation.sequence ? 'sequence' : 'table'),
         relfilenode: relation.id,
         relhasindex: isTable(relation),
         relhaspkey: isTable(relation),
@@ -162,7 +164,12 @@ const pgNamespace = table(
   function* (view) {
     for (const nspname of view.virtualSchemas) yield { oid: view.virtualSchemaOid(nspname), nspname };
     for (const schema of view.schemas()) {
-      yield { oid: schemaOid(schema.database.id, schema.name), nspname: schema.name, nspowner: userOid(schemaOwner(schema)) };
+      yield {
+        oid: schemaOid(schema.database.id, schema.name),
+        nspname: schema.name,
+        nspowner: userOid(schemaOwner(schema)),
+        nspacl: schema.descriptor && aclOf(schema.descriptor.privileges, 'schema'),
+      };
     }
   },
 );

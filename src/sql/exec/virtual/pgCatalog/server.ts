@@ -14,6 +14,7 @@ import { userOid } from '../../oids.ts';
 import { type SessionVarSpec, sessionVarSpecs } from '../../sessionVars.ts';
 import type { CatalogView } from '../catalogView.ts';
 import { hidden, inSchema } from '../defineTable.ts';
+import { aclOf, pgDefaultAcl } from './acl.ts';
 import { DEFAULT_TABLESPACE, UTF8_ENCODING } from './constants.ts';
 
 const table = inSchema('pg_catalog');
@@ -50,6 +51,7 @@ const pgDatabase = table(
       datconnlimit: -1,
       datlastsysoid: 0,
       dattablespace: DEFAULT_TABLESPACE,
+      datacl: aclOf(database.privileges, 'database'),
     })),
 );
 
@@ -344,6 +346,7 @@ export const serverTables = [
   pgExtension,
   pgPreparedStatements,
   pgCursors,
+  pgDefaultAcl,
   pgRoles,
   pgSettings,
   pgStatActivity,

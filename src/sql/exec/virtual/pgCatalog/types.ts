@@ -17,6 +17,7 @@ import type { FunctionDefinition } from '../../../expr/registry.ts';
 import type { Param } from '../../../expr/overload.ts';
 import { enumLabelOid, functionOid, schemaOid, userOid } from '../../oids.ts';
 import { hidden, inSchema } from '../defineTable.ts';
+import { aclOf } from './acl.ts';
 import { C_COLLATION, collationOf, DEFAULT_COLLATION, INDEX_ACCESS_METHOD, INTERNAL_LANGUAGE, TABLE_ACCESS_METHOD } from './constants.ts';
 
 const table = inSchema('pg_catalog');
@@ -143,6 +144,7 @@ const pgType = table(
           ...typeRow(one),
           typnamespace: schemaOid(type.parentId, view.snapshot.fullName(type)[1] ?? 'public'),
           typowner: userOid(type.privileges.owner),
+          typacl: aclOf(type.privileges, 'type'),
         };
     }
   },
