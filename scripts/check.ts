@@ -26,10 +26,13 @@ function checkTidy(): boolean {
   );
   const files = paths.filter((path) => path.endsWith('.ts')).map((path) => ({ path, text: readFileSync(join(root, path), 'utf8') }));
   const rules = [checkLayers, checkCycles, checkPackages, checkDeterminism, checkOnly, checkLength];
-  const { dependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { dependencies: Record<string, string> };
+  const { dependencies, peerDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Record<
+    'dependencies' | 'peerDependencies',
+    Record<string, string>
+  >;
   const violations = [
     ...rules.flatMap((rule) => rule(files)),
-    ...checkDependencies(files, Object.keys(dependencies)),
+    ...checkDependencies(files, Object.keys({ ...dependencies, ...peerDependencies })),
     ...checkReadmes(paths),
   ];
   for (const violation of violations) console.error(formatViolation(violation));

@@ -1,0 +1,190 @@
+/**
+ * Google Cloud KMS: `gs:///projects/p/locations/l/keyRings/r/cryptoKeys/k?AUTH=...` (or gcp-kms) over the
+ * official SDK, by REST. A symmetric key; requests and answers carry CRC-32C sums, which are compared.
+ */
+import { loadOptional } from '../optionalPackage.ts';
+import type { ParsedUri } from '../uri.ts';
+
+import { assumedRoles, authMode, invalid } from './authParameter.ts';
+import { crc32c } from './crc32c.ts';
+import { type Kms, KmsError, type KmsOpener } from './kms.ts';
+import { scrub } from './providerError.ts';
+
+const PARAMETERS = ['AUTH', 'CREDENTIALS', 'BEARER_TOKEN', 'ASSUME_ROLE'] as const;
+const KEY_NAME = /^projects\/([^/]+)\/locations\/[^/]+\/keyRings\/[^/]+\/cryptoKeys\/[^/]+$/;
+const SCOPE = 'https://www.googleapis.com/auth/cloud-platform';
+const TIMEOUT_MS = 60_000;
+/** Codes of gRPC that pass: deadline exceeded, resource exhausted, aborted, internal, unavailable. */
+const RETRYABLE: ReadonlySet<unknown> = new Set([4, 8, 10, 13, 14]);
+
+type Sdk = typeof import('@google-cloud/kms');
+type Client = InstanceType<Sdk['KeyManagementServiceClient']>;
+type ClientOptions = NonNullable<ConstructorParameters<Sdk['KeyManagementServiceClient']>[0]>;
+type Auth = typeof import('google-auth-library');
+type AuthClient = InstanceType<Auth['OAuth2Client']> | InstanceType<Auth['Impersonated']>;
+
+/** Where the services are asked instead of googleapis.com; for tests. */
+export interface GcpEndpoints {
+  readonly host: string;
+  readonly port: number;
+}
+
+export function gcpKmsOpener(endpoints?: GcpEndpoints): KmsOpener {
+  return (uri) => new GcpKms(uri, endpoints);
+}
+
+interface ServiceAccountKey {
+  readonly client_email: string;
+  readonly private_key: string;
+}
+
+class GcpKms implements Kms {
+  readonly provider = 'gcp';
+  readonly key: string;
+  readonly #uri: ParsedUri;
+  readonly #project: string;
+  readonly #account: ServiceAccountKey | undefined;
+  readonly #endpoints: GcpEndpoints | undefined;
+  #client: Promise<Client> | undefined;
+
+  constructor(uri: ParsedUri, endpoints: GcpEndpoints | undefined) {
+    uri.refuseOtherParameters(PARAMETERS);
+    if (uri.path === '') {
+      throw invalid('path component of the KMS cannot be empty; must contain the Customer Managed Key', uri, HINT);
+    }
+    // Cloud KMS finds the version of a symmetric key by itself, and refuses one that is named for decryption.
+    this.key = uri.path.split('/cryptoKeyVersions/', 1)[0] as string;
+    const match = KEY_NAME.exec(this.key);
+    if (match === null) throw invalid(`"${this.key}" is not the name of a key of Google Cloud KMS`, uri, HINT);
+    this.#project = match[1] as string;
+    this.#uri = uri;
+    this.#endpoints = endpoints;
+    this.#account = serviceAccount(uri);
+    assumedRoles(uri);
+  }
+
+  async encrypt(plaintext: Uint8Array, signal?: AbortSignal): Promise<Uint8Array> {
+    return await this.#call('encrypt', signal, async (client) => {
+      const [answer] = await client.encrypt(
+        { name: this.key, plaintext, plaintextCrc32c: { value: crc32c(plaintext) } },
+        { timeout: TIMEOUT_MS },
+      );
+      if (answer.verifiedPlaintextCrc32c !== true) throw new Error('Encrypt: request corrupted in-transit');
+      return checked('Encrypt', answer.ciphertext, answer.ciphertextCrc32c);
+    });
+  }
+
+  async decrypt(ciphertext: Uint8Array, signal?: AbortSignal): Promise<Uint8Array> {
+    return await this.#call('decrypt', signal, async (client) => {
+      const [answer] = await client.decrypt(
+        { name: this.key, ciphertext, ciphertextCrc32c: { value: crc32c(ciphertext) } },
+        { timeout: TIMEOUT_MS },
+      );
+      return checked('Decrypt', answer.plaintext, answer.plaintextCrc32c);
+    });
+  }
+
+  async close(): Promise<void> {
+    const client = await this.#client?.catch(() => undefined);
+    await client?.close();
+    this.#client = undefined;
+  }
+
+  async #call(
+    operation: 'encrypt' | 'decrypt',
+    signal: AbortSignal | undefined,
+    send: (client: Client) => Promise<Uint8Array>,
+  ): Promise<Uint8Array> {
+    signal?.throwIfAborted();
+    this.#client ??= this.#open();
+    const client = await this.#client;
+    try {
+      return await send(client);
+    } catch (error) {
+      signal?.throwIfAborted();
+      const { code, message } = error as Error & { code?: unknown };
+      throw new KmsError(this.#uri, operation, scrub(this.#uri, message), {
+        // Without a code of the service it was not reached.
+        isRetryable: typeof code !== 'number' || RETRYABLE.has(code),
+      });
+    }
+  }
+
+  async #open(): Promise<Client> {
+    const { KeyManagementServiceClient } = await loadOptional(
+      '@google-cloud/kms',
+      'a key of Google Cloud KMS',
+      () => import('@google-cloud/kms'),
+    );
+    const authClient = await this.#authClient();
+    const { host, port } = this.#endpoints ?? {};
+    return new KeyManagementServiceClient({
+      // REST over HTTP/1.1 passes proxies, and needs none of gRPC.
+      fallback: true,
+      projectId: this.#project,
+      ...(host !== undefined && { apiEndpoint: host, port, protocol: 'http' }),
+      // The SDK may bring a copy of its own of the library: alike, but another type.
+      ...(authClient !== undefined && { authClient: authClient as unknown as NonNullable<ClientOptions['authClient']> }),
+      ...(authClient === undefined && this.#account !== undefined && { credentials: this.#account }),
+    });
+  }
+
+  /** Undefined: the SDK signs in by itself, with the account of CREDENTIALS or with that of the environment. */
+  async #authClient(): Promise<AuthClient | undefined> {
+    const roles = assumedRoles(this.#uri);
+    const token = this.#uri.parameters.get('BEARER_TOKEN');
+    if (roles.length === 0 && token === undefined) return undefined;
+    const auth = await loadOptional('google-auth-library', 'BEARER_TOKEN or ASSUME_ROLE', () => import('google-auth-library'));
+    let source: AuthClient;
+    if (token !== undefined && this.#account === undefined) {
+      source = new auth.OAuth2Client();
+      source.setCredentials({ access_token: token });
+    } else if (this.#account !== undefined) {
+      source = new auth.JWT({ email: this.#account.client_email, key: this.#account.private_key, scopes: [SCOPE] });
+    } else {
+      source = (await new auth.GoogleAuth({ scopes: [SCOPE] }).getClient()) as AuthClient;
+    }
+    const last = roles.at(-1);
+    if (last === undefined) return source;
+    const { host, port } = this.#endpoints ?? {};
+    return new auth.Impersonated({
+      sourceClient: source,
+      targetPrincipal: last.role,
+      delegates: roles.slice(0, -1).map(({ role }) => role),
+      targetScopes: [SCOPE],
+      lifetime: 3600,
+      ...(host !== undefined && { endpoint: `http://${host}:${port}` }),
+    });
+  }
+}
+
+const HINT = 'write gs:///projects/PROJECT/locations/LOCATION/keyRings/RING/cryptoKeys/KEY?...';
+
+/** The service account of CREDENTIALS; undefined with other credentials. 22023 when it is none. */
+function serviceAccount(uri: ParsedUri): ServiceAccountKey | undefined {
+  const text = uri.parameters.get('CREDENTIALS');
+  if (authMode(uri) === 'implicit') return undefined;
+  if (text === undefined || text === '') {
+    if (uri.parameters.get('BEARER_TOKEN')) return undefined;
+    throw invalid(
+      'CREDENTIALS or BEARER_TOKEN must be set if "AUTH" is "specified"',
+      uri,
+      'CREDENTIALS is a service account key, base64-encoded',
+    );
+  }
+  try {
+    const key = JSON.parse(Buffer.from(text.replaceAll(' ', '+'), 'base64').toString('utf8')) as Partial<ServiceAccountKey>;
+    if (typeof key.client_email === 'string' && typeof key.private_key === 'string') {
+      return { client_email: key.client_email, private_key: key.private_key };
+    }
+  } catch {
+    // Said below, without a word of what it holds.
+  }
+  throw invalid('error getting credentials from CREDENTIALS', uri, 'CREDENTIALS is the JSON key of a service account, base64-encoded');
+}
+
+function checked(what: string, bytes: Uint8Array | string | null | undefined, sum: { value?: unknown } | null | undefined): Uint8Array {
+  const content = typeof bytes === 'string' ? Buffer.from(bytes, 'base64') : (bytes ?? new Uint8Array());
+  if (Number(sum?.value) !== crc32c(content)) throw new Error(`${what}: response corrupted in-transit`);
+  return content;
+}
