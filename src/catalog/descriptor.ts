@@ -190,6 +190,8 @@ export interface ForeignKeyDescriptor {
   readonly onUpdate: ForeignKeyAction;
   readonly match: 'SIMPLE' | 'FULL';
   readonly validated: boolean;
+  /** Present when DEFERRABLE: whether transactions begin with its checks at the end of each statement, or at the commit. */
+  readonly deferral?: 'immediate' | 'deferred';
 }
 
 /** UNIQUE WITHOUT INDEX and the like are not supported; unique constraints are indexes. */

@@ -6,6 +6,7 @@
 import type { ColumnDescriptor, TableDescriptor, TypeDescriptor } from '../../catalog/descriptor.ts';
 import { quoteLiteral, quoteName, quoteNames } from '../../catalog/names.ts';
 import type { CatalogSnapshot } from '../../catalog/snapshot.ts';
+import { hasActionThatFails, NULL_ACTIONS_SETTING } from '../../sql/exec/ddl/foreignKeyOf.ts';
 import { createSequenceText, createTableText, foreignKeyText } from '../../sql/exec/showCreate.ts';
 import type { DumpDialect, DumpStep } from './dumpPlan.ts';
 import { portableQuery } from './portableSql.ts';
@@ -41,6 +42,7 @@ export function cockroachText(snapshot: CatalogSnapshot, database: string): Dump
         ),
     ],
     foreignKeys: (table) => [
+      ...actionSettings(table).map((statement) => step('after', 'setting', table, statement)),
       ...table.foreignKeys.map((fk) =>
         step(
           'after',
@@ -62,6 +64,11 @@ export function cockroachText(snapshot: CatalogSnapshot, database: string): Dump
     comments: (object) => commentsOn(object, nameOf(object), (index) => `${nameOf(object)}@${quoteName(index)}`, quoteName),
     afterData: () => [],
   };
+}
+
+/** What a session has to accept before foreign keys can be added whose actions can only fail. */
+export function actionSettings(table: TableDescriptor): string[] {
+  return table.foreignKeys.some((fk) => hasActionThatFails(table, fk)) ? [`SET ${NULL_ACTIONS_SETTING} = on`] : [];
 }
 
 /** What is added once the rows are there: foreign keys, checks that old rows may break, and that an identity is ALWAYS generated. */

@@ -14,7 +14,7 @@ import { quoteLiteral, quoteName } from '../../catalog/names.ts';
 import type { CatalogSnapshot } from '../../catalog/snapshot.ts';
 import { type ColumnType, elementOf, pgTypeName } from '../../catalog/type.ts';
 import { displayExpr, foreignKeyText } from '../../sql/exec/showCreate.ts';
-import { commentsOn } from './cockroachText.ts';
+import { actionSettings, commentsOn } from './cockroachText.ts';
 import { type DumpDialect, type DumpStep, isRowId } from './dumpPlan.ts';
 import { portableExpr, portableQuery } from './portableSql.ts';
 
@@ -109,10 +109,11 @@ class PostgresText implements DumpDialect {
   }
 
   foreignKeys(table: TableDescriptor): DumpStep[] {
-    return table.foreignKeys.map((fk) => {
+    const keys = table.foreignKeys.map((fk) => {
       const text = foreignKeyText(table, fk, this.#snapshot);
       return this.#step('after', 'foreign key', table, `ALTER TABLE ${this.name(table)} ADD CONSTRAINT ${quote(fk.name)} ${text}`);
     });
+    return [...actionSettings(table).map((statement) => this.#step('after', 'setting', table, statement)), ...keys];
   }
 
   view(view: TableDescriptor): string {

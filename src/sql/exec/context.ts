@@ -21,6 +21,7 @@ import { compileAsync } from '../expr/compileAsync.ts';
 import type { EvalContext, SequenceOperations, SequenceRef, SessionValues } from '../expr/evalContext.ts';
 import { Placeholders } from '../expr/placeholders.ts';
 import type { Expr } from '../parse/ast.ts';
+import type { DeferredKeys } from './deferredKeys.ts';
 import { resolveAsOf } from './asOf.ts';
 import { SnapshotLookup, splitName } from './catalogLookup.ts';
 import { runCorrelated } from './executor.ts';
@@ -65,6 +66,9 @@ export class RunContext implements StatementContext {
   }
   get txn(): Txn {
     return this.transaction.txn;
+  }
+  get deferred(): DeferredKeys {
+    return this.transaction.deferred;
   }
   get reader(): KvReader {
     return this.transaction.reader;

@@ -10,6 +10,8 @@
  * A statement reports its changes piece by piece; what is queued is one change of all their rows, so
  * an action finds its rows before it moves the first of them, and a check reads a table once.
  *
+ * A check of a deferred foreign key notes what does not hold instead of failing (deferredKeys.ts).
+ *
  * Lives elsewhere: the keys themselves (tableWriter.ts), finding rows (the optimizer's own paths).
  */
 import type { Bytes } from '../../base/bytes.ts';
@@ -27,6 +29,7 @@ import { filterOf } from '../plan/filterPushdown.ts';
 import { optimize } from '../plan/optimizer.ts';
 import type { PlanNode, ScanNode } from '../plan/plan.ts';
 import { tableShape } from '../plan/tableShape.ts';
+import type { DanglingKey, DanglingKeys, DeferredKeys } from './deferredKeys.ts';
 import { compileReadOnly as compileNode } from './operators.ts';
 import { batched, breathe, collect, type Operator, type Run, withOuterRow } from './run.ts';
 import { rowKey } from './sort.ts';
@@ -37,6 +40,12 @@ import { defaultOf, describeKey, describeRow, type RowChange, type RowChangeSink
 type KeyRow = readonly Datum[];
 
 type Verb = 'insert' | 'update' | 'delete' | 'upsert';
+
+/** Gives the transaction's deferred keys, when the check of a foreign key is put off in it. */
+function deferredOf(table: TableDescriptor, fk: ForeignKeyDescriptor, run: Run): DeferredKeys | undefined {
+  const { deferred } = run.context;
+  return deferred.isDeferred(table, fk) ? deferred : undefined;
+}
 
 interface Outgoing {
   readonly fk: ForeignKeyDescriptor;
@@ -175,7 +184,7 @@ export class ConstraintQueue implements RowChangeSink {
         continue;
       }
       gone.set(fk, wanted);
-      this.#checks.push((run) => this.#checkChildren(table, child, fk, verb, wanted, run));
+      this.#checks.push((run) => this.#checkChildren(table, child, fk, verb, action, wanted, run));
     }
   }
 
@@ -294,73 +303,94 @@ export class ConstraintQueue implements RowChangeSink {
     child: TableDescriptor,
     fk: ForeignKeyDescriptor,
     verb: Verb,
+    action: Incoming['action'],
     changes: Incoming['changes'],
     run: Run,
   ): Promise<void> {
     const keys = changes.map((change) => keyOf(table, fk.referencedColumnIds, change.old));
+    const dangling = await this.#referredInVain(table, child, fk, keys, run);
+    if (dangling.length === 0) return;
+    const isRestrict = (action === 'delete' ? fk.onDelete : fk.onUpdate) === 'RESTRICT';
+    const deferred = isRestrict ? undefined : deferredOf(child, fk, run);
+    const noted = dangling.map((key): DanglingKey => ({ key, verb, side: 'referenced' }));
+    if (deferred) return deferred.note(child, fk, noted, lookWith(run));
+    throw stillReferenced(table, child, fk, verb, dangling[0] as KeyRow);
+  }
+
+  /** The keys that rows of the child hold and no row of the table has. */
+  async #referredInVain(
+    table: TableDescriptor,
+    child: TableDescriptor,
+    fk: ForeignKeyDescriptor,
+    keys: readonly KeyRow[],
+    run: Run,
+  ): Promise<KeyRow[]> {
     const children = await this.#childRows(child, fk, keys, run);
-    if (children.length === 0) return;
-    const missing = await this.#missingParents(
-      table,
-      fk,
-      children.map((row) => keyOf(child, fk.columnIds, row)),
-      run,
-    );
-    const at = missing.indexOf(true);
-    if (at < 0) return;
-    const key = keyOf(child, fk.columnIds, children[at] as Datum[]);
-    const change = changes.find((candidate) => sameKey(child, fk, keyOf(table, fk.referencedColumnIds, candidate.old), key));
-    throw new ConstraintError(
-      SqlState.ForeignKeyViolation,
-      `${verb} on table "${table.name}" violates foreign key constraint "${fk.name}" on table "${child.name}"`,
-      {
-        detail: `Key ${describeKey(table, fk.referencedColumnIds, change?.old ?? [])} is still referenced from table "${child.name}".`,
-        constraint: fk.name,
-        table: child.name,
-        relationId: child.id,
-      },
-    );
+    if (children.length === 0) return [];
+    const held = children.map((row) => keyOf(child, fk.columnIds, row));
+    const missing = await this.#missingParents(table, fk, held, run);
+    const inVain = held.filter((_, i) => missing[i]);
+    const hash = keyHash(child, fk.columnIds);
+    const wanted = new Set(inVain.map(hash));
+    return keys.filter((key) => wanted.delete(hash(key)));
   }
 
   async #checkParents({ fk, table, verb, rows }: Outgoing, run: Run): Promise<void> {
     const parent = fk.referencedTableId === table.id ? table : this.#catalog.tableById(fk.referencedTableId);
     if (!parent) return;
-    const checked: (readonly Datum[])[] = [];
+    const keys: KeyRow[] = [];
     for (const row of rows) {
       const key = keyOf(table, fk.columnIds, row);
-      if (!key.includes(null)) checked.push(row);
+      if (!key.includes(null)) keys.push(key);
       else if (fk.match === 'FULL' && key.some((value) => value !== null)) {
-        throw new ConstraintError(
-          SqlState.ForeignKeyViolation,
-          `${verb} on table "${table.name}" violates foreign key constraint "${fk.name}"`,
-          {
-            detail: 'MATCH FULL does not allow mixing of null and nonnull key values.',
-            constraint: fk.name,
-            table: table.name,
-            relationId: table.id,
-          },
-        );
+        throw violation(table, fk, `${verb} on table "${table.name}" violates foreign key constraint "${fk.name}"`, {
+          detail: 'MATCH FULL does not allow mixing of null and nonnull key values.',
+        });
       }
     }
-    if (checked.length === 0) return;
-    const missing = await this.#missingParents(
-      parent,
-      fk,
-      checked.map((row) => keyOf(table, fk.columnIds, row)),
-      run,
-    );
+    if (keys.length === 0) return;
+    const missing = await this.#missingParents(parent, fk, keys, run);
     const at = missing.indexOf(true);
     if (at < 0) return;
-    throw new ConstraintError(
-      SqlState.ForeignKeyViolation,
-      `${verb} on table "${table.name}" violates foreign key constraint "${fk.name}"`,
-      {
-        detail: `Key ${describeKey(table, fk.columnIds, checked[at] as Datum[])} is not present in table "${parent.name}".`,
-        constraint: fk.name,
-        table: table.name,
-        relationId: table.id,
-      },
+    const deferred = deferredOf(table, fk, run);
+    if (!deferred) throw notPresent(table, parent, fk, verb, keys[at] as KeyRow);
+    const dangling = keys.filter((_, i) => missing[i]);
+    deferred.note(
+      table,
+      fk,
+      dangling.map((key) => ({ key, verb, side: 'referring' })),
+      lookWith(run),
     );
+  }
+
+  /** Looks once more at references that dangled. 23503 for the first that still does. */
+  async checkDangling(dangling: readonly DanglingKeys[], run: Run): Promise<void> {
+    for (const { tableId, foreignKeyId, keys } of dangling) {
+      const child = this.#catalog.tableById(tableId);
+      const fk = child?.foreignKeys.find(({ id }) => id === foreignKeyId);
+      const parent = fk && this.#catalog.tableById(fk.referencedTableId);
+      if (!child || child.state === 'DROP' || !parent) continue;
+      const missing = await this.#missingParents(
+        parent,
+        fk,
+        keys.map(({ key }) => key),
+        run,
+      );
+      const absent = keys.filter((_, i) => missing[i]);
+      if (absent.length === 0) continue;
+      const [key] = await this.#referredInVain(
+        parent,
+        child,
+        fk,
+        absent.map((one) => one.key),
+        run,
+      );
+      const found = key && absent.find((one) => sameKey(child, fk, one.key, key));
+      if (!found) continue;
+      throw found.side === 'referring'
+        ? notPresent(child, parent, fk, found.verb, found.key)
+        : stillReferenced(parent, child, fk, found.verb, found.key);
+    }
   }
 
   /** Tests stored rows against a foreign key. 23503 shows the first that fails. */
@@ -414,6 +444,50 @@ export class ConstraintQueue implements RowChangeSink {
     const present = new Set(distinct.filter((_, i) => values[i] !== undefined));
     return points.map((point) => !present.has(point));
   }
+}
+
+/** Looks at dangling keys later, as the transaction then is. */
+function lookWith(run: Run): (dangling: readonly DanglingKeys[]) => Promise<void> {
+  return async (dangling) => (await constraintQueue(run.context)).checkDangling(dangling, run);
+}
+
+/** 23503: a row refers to what is not there. */
+function notPresent(table: TableDescriptor, parent: TableDescriptor, fk: ForeignKeyDescriptor, verb: string, key: KeyRow): ConstraintError {
+  return violation(table, fk, `${verb} on table "${table.name}" violates foreign key constraint "${fk.name}"`, {
+    detail: `Key ${keyText(table, fk.columnIds, key)} is not present in table "${parent.name}".`,
+  });
+}
+
+/** 23503: what rows refer to has gone. */
+function stillReferenced(
+  table: TableDescriptor,
+  child: TableDescriptor,
+  fk: ForeignKeyDescriptor,
+  verb: string,
+  key: KeyRow,
+): ConstraintError {
+  const message = `${verb} on table "${table.name}" violates foreign key constraint "${fk.name}" on table "${child.name}"`;
+  return violation(child, fk, message, {
+    detail: `Key ${keyText(table, fk.referencedColumnIds, key)} is still referenced from table "${child.name}".`,
+  });
+}
+
+function violation(
+  { name, id }: TableDescriptor,
+  fk: ForeignKeyDescriptor,
+  message: string,
+  { detail }: { readonly detail: string },
+): ConstraintError {
+  return new ConstraintError(SqlState.ForeignKeyViolation, message, { detail, constraint: fk.name, table: name, relationId: id });
+}
+
+/** `(a, b)=(1, 2)` */
+function keyText(table: TableDescriptor, columnIds: readonly number[], key: KeyRow): string {
+  const row: Datum[] = table.columns.map(() => null);
+  columnIds.forEach((id, i) => {
+    row[tableShape(table).positionOf(id)] = key[i] as Datum;
+  });
+  return describeKey(table, columnIds, row);
 }
 
 const isCheckedOnly = (action: ForeignKeyDescriptor['onDelete']): boolean => action === 'NO ACTION' || action === 'RESTRICT';

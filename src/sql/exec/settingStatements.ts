@@ -38,6 +38,7 @@ import { printExpr, printStatement } from '../parse/printer.ts';
 import type { RunContext } from './context.ts';
 import { SchemaChange } from './ddl/common.ts';
 import { isolationText } from './isolationLevels.ts';
+import { registerSetConstraints } from './setConstraints.ts';
 import { permittedRole } from './setRole.ts';
 import { settingText } from './settingText.ts';
 import type { HookResult, ResultColumn, StatementContext, StatementHooks } from './statement.ts';
@@ -315,6 +316,7 @@ export function registerSettingStatements(hooks: StatementHooks): void {
     },
   });
   hooks.register<SetTransaction>('setTransaction', { isReadOnly: true, columns: none, run: setTransaction });
+  registerSetConstraints(hooks);
   hooks.register<Use>('use', {
     isReadOnly: true,
     columns: none,

@@ -72,7 +72,8 @@ function foreignKeyTail(fk: ForeignKeyDescriptor): string {
   const match = fk.match === 'FULL' ? ' MATCH FULL' : '';
   const onDelete = fk.onDelete === 'NO ACTION' ? '' : ` ON DELETE ${fk.onDelete}`;
   const onUpdate = fk.onUpdate === 'NO ACTION' ? '' : ` ON UPDATE ${fk.onUpdate}`;
-  return `${match}${onDelete}${onUpdate}${fk.validated ? '' : ' NOT VALID'}`;
+  const deferrable = `${fk.deferral ? ' DEFERRABLE' : ''}${fk.deferral === 'deferred' ? ' INITIALLY DEFERRED' : ''}`;
+  return `${match}${onDelete}${onUpdate}${deferrable}${fk.validated ? '' : ' NOT VALID'}`;
 }
 
 function referencedName(table: TableDescriptor, fk: ForeignKeyDescriptor, snapshot: CatalogSnapshot): string {

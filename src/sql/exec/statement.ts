@@ -30,6 +30,7 @@ import type { SchemaChangeService } from './schemaChange/service.ts';
 import type { AdvisoryLocks } from './advisoryLocks.ts';
 import type { SqlCursors } from './sqlCursors.ts';
 import type { SessionVars } from './sessionVars.ts';
+import type { DeferredKeys } from './deferredKeys.ts';
 import type { SessionTransaction, TransactionOptions, TransactionStatus } from './transaction.ts';
 
 export interface ResultColumn {
@@ -166,6 +167,8 @@ export interface StatementContext {
    * statement. 25006 under AS OF SYSTEM TIME, which has none.
    */
   readonly txn: Txn;
+  /** The transaction's deferrable foreign keys. */
+  readonly deferred: DeferredKeys;
   /** Where the statement reads: the transaction, or history. */
   readonly reader: KvReader;
   /** How unqualified names are resolved. */

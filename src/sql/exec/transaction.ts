@@ -22,6 +22,7 @@ import type { Catalog, CatalogDependencies } from '../../catalog/catalog.ts';
 import type { Isolation, Kv, KvReader, Priority, Savepoint, Txn } from '../../kv/kv.ts';
 import { InjectedRetryError } from '../../kv/retryErrors.ts';
 
+import { DeferredKeys } from './deferredKeys.ts';
 import { ReadsToWrite } from './readsToWrite.ts';
 
 /** The savepoint that the client-side retry protocol uses. */
@@ -62,6 +63,8 @@ export class SessionTransaction {
   #status: 'open' | 'aborted' | 'restartWait' | 'commitWait' = 'open';
   /** By job: what waits for the jobs that finish this transaction's schema changes. */
   readonly #schemaChanges = new Map<number, () => Promise<void>>();
+  /** Foreign keys that are looked at once more before the commit. */
+  readonly deferred = new DeferredKeys();
   /** Present where rows that are read by key are read in turns. */
   readsToWrite: ReadsToWrite | undefined;
   /** True until BEGIN makes it explicit. */
@@ -233,6 +236,7 @@ export class SessionTransaction {
   #startOver(): void {
     this.#txn?.rollback();
     this.#schemaChanges.clear();
+    this.deferred.clear();
     this.#reader = this.#open();
     this.statementCount = 0;
     this.#finishedCount = 0;
@@ -278,6 +282,7 @@ export class SessionTransaction {
     this.#savepoints.length = at;
     if (name === RESTART_SAVEPOINT && at === 0) {
       try {
+        await this.#settleDeferred();
         await this.#txn?.commit();
         await this.#finishSchemaChanges();
       } catch (error) {
@@ -331,14 +336,27 @@ export class SessionTransaction {
       this.rollback();
       return false;
     }
+    await this.#settleDeferred();
     await this.#txn?.commit();
     if (this.#schemaChanges.size > 0) await this.#finishSchemaChanges();
     return true;
   }
 
+  /** 23503 when a reference dangles still: the transaction is rolled back. */
+  async #settleDeferred(): Promise<void> {
+    if (this.deferred.isEmpty) return;
+    try {
+      this.nextStatement();
+      await this.deferred.settle();
+    } catch (error) {
+      this.rollback();
+      throw error;
+    }
+  }
+
   /** As commit, without waiting: false, with nothing done, when something has to be waited for. */
   commitNow(): boolean {
-    if (this.#status !== 'open' || this.#schemaChanges.size > 0) return false;
+    if (this.#status !== 'open' || this.#schemaChanges.size > 0 || !this.deferred.isEmpty) return false;
     return this.#txn === undefined || this.#txn.commitNow() !== undefined;
   }
 

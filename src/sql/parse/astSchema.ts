@@ -148,6 +148,8 @@ export interface ForeignKeyReference {
   readonly match: 'simple' | 'full';
   readonly onDelete: ReferentialAction;
   readonly onUpdate: ReferentialAction;
+  /** INITIALLY what, when DEFERRABLE. */
+  readonly deferral: 'immediate' | 'deferred' | undefined;
 }
 export type TableConstraint =
   | {
@@ -213,6 +215,8 @@ export type AlterTableAction = { readonly pos: number } & (
   | { readonly type: 'setOnUpdate'; readonly column: Name; readonly expr: Expr }
   | { readonly type: 'dropOnUpdate'; readonly column: Name }
   | { readonly type: 'setNotNull'; readonly column: Name }
+  /** SET STORAGE and SET STATISTICS: about pages and samples, of which there are none. */
+  | { readonly type: 'setPhysical'; readonly column: Name; readonly parameter: 'STORAGE' | 'STATISTICS'; readonly value: string }
   | { readonly type: 'dropNotNull'; readonly column: Name }
   | { readonly type: 'setVisible'; readonly column: Name; readonly visible: boolean }
   | { readonly type: 'addIdentity'; readonly column: Name; readonly always: boolean; readonly options: readonly SequenceOption[] }

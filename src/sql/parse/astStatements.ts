@@ -35,6 +35,7 @@ declare module './astCore.ts' {
     setVariable: SetVariable;
     resetVariable: ResetVariable;
     setTransaction: SetTransaction;
+    setConstraints: SetConstraints;
     setClusterSetting: SetClusterSetting;
     showVariable: ShowVariable;
     showClusterSetting: ShowClusterSetting;
@@ -208,6 +209,14 @@ export interface SetTransaction {
   readonly kind: 'setTransaction';
   readonly session: boolean;
   readonly modes: TransactionModes;
+  readonly pos: number;
+}
+/** SET CONSTRAINTS: when this transaction looks at deferrable foreign keys. */
+export interface SetConstraints {
+  readonly kind: 'setConstraints';
+  /** Absent for ALL. */
+  readonly names: readonly ObjectName[] | undefined;
+  readonly isDeferred: boolean;
   readonly pos: number;
 }
 /** SET CLUSTER SETTING s = v; RESET gives a `default` node. */

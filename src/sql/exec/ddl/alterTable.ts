@@ -111,6 +111,12 @@ async function apply(change: SchemaChange, table: TableDescriptor, action: Alter
       return change.write(builder.table);
     case 'setNotNull':
       return setNotNull(change, table, requireColumn(table, action.column), stmt);
+    case 'setPhysical':
+      requireColumn(table, action.column);
+      change.context.notice(`SET ${action.parameter} has no effect`, {
+        detail: action.parameter === 'STORAGE' ? 'rows are kept in memory, whole' : 'the planner takes no samples of columns',
+      });
+      return;
     case 'dropNotNull': {
       const column = requireColumn(table, action.column);
       if (table.primaryIndex.columnIds.includes(column.id)) {

@@ -55,6 +55,10 @@ export function foreignKeyOf(
   checkUnique(parent, referencedColumnIds);
   const onDelete = ACTIONS[reference.onDelete];
   const onUpdate = ACTIONS[reference.onUpdate];
+  const { deferral } = reference;
+  if (deferral && reference.match === 'full' && columnIds.length > 1) {
+    throw new StatementError(SqlState.FeatureNotSupported, 'unimplemented: deferrable foreign keys of several columns with MATCH FULL');
+  }
   for (const action of [onDelete, onUpdate]) checkAction(change, table, action, columnIds);
   const virtual = table.columns.find((column) => column.isVirtual && columnIds.includes(column.id));
   if (virtual) {
@@ -78,6 +82,7 @@ export function foreignKeyOf(
     onUpdate,
     match: reference.match === 'full' ? 'FULL' : 'SIMPLE',
     validated,
+    ...(deferral && { deferral }),
   };
 }
 
@@ -137,15 +142,28 @@ function checkUnique(parent: TableDescriptor, referencedIds: readonly number[]):
   );
 }
 
+/** The setting that accepts actions which can only fail. */
+export const NULL_ACTIONS_SETTING = 'varve.null_actions_on_not_null';
+
+/** A column that an action would set to NULL, though it is NOT NULL: the action can only fail. */
+function columnThatFails(table: TableDescriptor, action: ForeignKeyAction, columnIds: readonly number[]): ColumnDescriptor | undefined {
+  if (action !== 'SET NULL' && action !== 'SET DEFAULT') return undefined;
+  return table.columns.find(
+    (column) => columnIds.includes(column.id) && !column.nullable && (action === 'SET NULL' || column.defaultExpr === undefined),
+  );
+}
+
+/** Whether a foreign key is accepted only under NULL_ACTIONS_SETTING. */
+export function hasActionThatFails(table: TableDescriptor, { onDelete, onUpdate, columnIds }: ForeignKeyDescriptor): boolean {
+  return [onDelete, onUpdate].some((action) => columnThatFails(table, action, columnIds) !== undefined);
+}
+
 function checkAction(change: SchemaChange, table: TableDescriptor, action: ForeignKeyAction, columnIds: readonly number[]): void {
-  for (const id of columnIds) {
-    const column = table.columns.find((candidate) => candidate.id === id);
-    if (!column || column.nullable) continue;
-    const full = [...change.snapshot.fullName(table), column.name].join('.');
-    const what = `cannot add a ${action} cascading action on column "${full}" which has a NOT NULL constraint`;
-    if (action === 'SET NULL') throw new StatementError(SqlState.InvalidForeignKey, what);
-    if (action === 'SET DEFAULT' && column.defaultExpr === undefined) {
-      throw new StatementError(SqlState.InvalidForeignKey, `${what} and a NULL default expression`);
-    }
-  }
+  const column = columnThatFails(table, action, columnIds);
+  if (!column || change.context.session.vars.get(NULL_ACTIONS_SETTING) === 'on') return;
+  const full = [...change.snapshot.fullName(table), column.name].join('.');
+  const what = `cannot add a ${action} cascading action on column "${full}" which has a NOT NULL constraint`;
+  throw new StatementError(SqlState.InvalidForeignKey, action === 'SET NULL' ? what : `${what} and a NULL default expression`, {
+    hint: `such an action can only fail; SET ${NULL_ACTIONS_SETTING} = on accepts it all the same, as PostgreSQL does`,
+  });
 }

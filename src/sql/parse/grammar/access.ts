@@ -66,7 +66,7 @@ export class AccessParser extends TableDefParser {
             [T.Equal, () => {}],
             [T.TO, () => {}],
           ]);
-          return { inDatabase, set: { variable, values: this.list(() => this.expr()) }, reset: undefined };
+          return { inDatabase, set: { variable, values: this.list(() => this.settingValue()) }, reset: undefined };
         },
       ],
       [[T.RESET, T.ALL], () => ({ inDatabase, set: undefined, reset: 'all' })],

@@ -146,6 +146,8 @@ export class AlterParser extends TableDefParser {
       [[T.SET, T.DEFAULT], () => ({ type: 'setDefault', column, expr: this.expr() })],
       [[T.SET, T.ON, T.UPDATE], () => ({ type: 'setOnUpdate', column, expr: this.expr() })],
       [[T.SET, T.NOT, T.NULL], () => ({ type: 'setNotNull', column })],
+      [[T.SET, T.STORAGE], () => ({ type: 'setPhysical', column, parameter: 'STORAGE', value: this.label().text.toUpperCase() })],
+      [[T.SET, T.STATISTICS], () => ({ type: 'setPhysical', column, parameter: 'STATISTICS', value: String(this.signedInteger()) })],
       [[T.SET, T.NOT, T.VISIBLE], () => ({ type: 'setVisible', column, visible: false })],
       [[T.SET, T.VISIBLE], () => ({ type: 'setVisible', column, visible: true })],
       [[T.SET, T.DATA, T.TYPE], setType],
@@ -275,7 +277,7 @@ export class AlterParser extends TableDefParser {
         () => {
           const variable = this.dottedName();
           this.equalOrTo();
-          return { kind: 'alterDatabase', name, action: { type: 'set', variable, values: this.list(() => this.expr()) }, pos };
+          return { kind: 'alterDatabase', name, action: { type: 'set', variable, values: this.list(() => this.settingValue()) }, pos };
         },
       ],
       [[T.RESET, T.ALL], () => ({ kind: 'alterDatabase', name, action: { type: 'reset', variable: undefined }, pos })],

@@ -275,6 +275,19 @@ export abstract class FamilyParser {
     );
   }
 
+  /** A value in SET: an expression; words that are reserved elsewhere (ON, LOCAL) stand for themselves. */
+  protected settingValue(): Expr {
+    if (this.recorder !== undefined) return this.expr();
+    const { c } = this;
+    const alone = c.peek(1).type;
+    const isWord = c.at(T.ON) || c.at(T.LOCAL) || c.at(T.NONE) || c.at(T.USER);
+    if (isWord && (alone === T.EOF || alone === T.Semicolon || alone === T.Comma)) {
+      const { text, pos } = c.label();
+      return { kind: 'column', parts: [{ text, pos }], pos };
+    }
+    return this.expr();
+  }
+
   /** 0A000 at the place; a recorded grammar shows `Refused`. */
   protected refuse(what: string, hint?: string): void {
     if (!this.hole('Refused')) throw this.c.unimplemented(what, this.c.peek(-1), hint);

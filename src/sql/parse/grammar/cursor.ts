@@ -22,6 +22,9 @@ export const NESTING_MAX = 400;
 /** How many operators may follow each other at one level: such a chain is as deep a tree. */
 export const CHAIN_MAX = 1000;
 
+/** How many ANDs or ORs may: beyond CHAIN_MAX they become a tree of halves. */
+export const LOGIC_CHAIN_MAX = 10_000;
+
 /** What plain code needs from the statement grammars. */
 export interface NestedParsers {
   /** Parses a query that starts at the cursor; `left` is a first operand that has been read already. */
@@ -141,8 +144,8 @@ export class Cursor {
     return tooDeep(this.source, this.pos, NESTING_MAX);
   }
 
-  chainTooLong(): StatementError {
-    return tooDeep(this.source, this.pos, CHAIN_MAX);
+  chainTooLong(limit = CHAIN_MAX): StatementError {
+    return tooDeep(this.source, this.pos, limit);
   }
 
   /** An expression: see expressions.ts, which this file cannot import. */

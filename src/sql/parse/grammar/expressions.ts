@@ -14,7 +14,7 @@
  */
 import type { BinaryOp, Expr, QuantifiedExpr } from '../ast.ts';
 import { T } from '../tokens.ts';
-import { CHAIN_MAX, type Cursor } from './cursor.ts';
+import { CHAIN_MAX, type Cursor, LOGIC_CHAIN_MAX } from './cursor.ts';
 import { builtin, parseParenthesized, parsePrimary } from './primary.ts';
 import { parseTypeName } from './types.ts';
 
@@ -125,7 +125,8 @@ export function parseExpr(c: Cursor, min = 0): Expr {
     if (power === undefined || power < min || power > limit) break;
     if (++chain > CHAIN_MAX) throw c.chainTooLong();
     const op = binaryOps[token.type.index];
-    if (op !== undefined) {
+    if (op === 'and' || op === 'or') left = parseLogic(c, left, op, power);
+    else if (op !== undefined) {
       c.index++;
       const quantified = power === Power.comparison || power === Power.like ? tryQuantified(c, left, op, token.startOffset) : undefined;
       left = quantified ?? { kind: 'binary', op, left, right: parseExpr(c, power + 1), pos: token.startOffset };
@@ -139,6 +140,25 @@ export function parseExpr(c: Cursor, min = 0): Expr {
   }
   c.leave();
   return left;
+}
+
+/** `first AND second AND ...`, or ORs, as a tree that leans to the left, or of halves where that would be too deep. */
+function parseLogic(c: Cursor, first: Expr, op: 'and' | 'or', power: number): Expr {
+  const { type } = c.token;
+  const terms = [first];
+  const at: number[] = [];
+  while (c.token.type === type) {
+    if (terms.length > LOGIC_CHAIN_MAX) throw c.chainTooLong(LOGIC_CHAIN_MAX);
+    at.push(c.token.startOffset);
+    c.index++;
+    terms.push(parseExpr(c, power + 1));
+  }
+  const join = (from: number, to: number): Expr => {
+    if (to - from === 1) return terms[from] as Expr;
+    const middle = terms.length <= CHAIN_MAX ? to - 1 : (from + to) >> 1;
+    return { kind: 'binary', op, left: join(from, middle), right: join(middle, to), pos: at[middle - 1] as number };
+  };
+  return join(0, terms.length);
 }
 
 function parsePrefix(c: Cursor, min: number): Expr {

@@ -1,7 +1,7 @@
 /**
  * Transactions, session variables, cluster settings, prepared statements, EXPLAIN, ANALYZE, COPY, DISCARD.
  */
-import type { CopyFrom, CopyTo, Expr, Name, Option, Statement, TransactionModes } from '../ast.ts';
+import type { CopyFrom, CopyTo, Expr, Name, ObjectName, Option, Statement, TransactionModes } from '../ast.ts';
 import { T } from '../tokens.ts';
 import { FamilyParser } from './base.ts';
 
@@ -21,7 +21,7 @@ export class SessionParser extends FamilyParser {
       [T.RELEASE, () => this.release(pos)],
       [T.SET, () => this.set(pos)],
       [T.RESET, () => this.reset(pos)],
-      [T.USE, () => ({ kind: 'use', database: this.value(), pos })],
+      [T.USE, () => ({ kind: 'use', database: this.settingValue(), pos })],
       [T.PREPARE, () => this.prepare(pos)],
       [T.EXECUTE, () => this.execute(pos)],
       [T.DEALLOCATE, () => this.deallocate(pos)],
@@ -143,6 +143,7 @@ export class SessionParser extends FamilyParser {
         [[T.CLUSTER, T.SETTING], () => this.setClusterSetting(pos)],
         [T.TRANSACTION, () => ({ kind: 'setTransaction', session: false, modes: this.modes(), pos })],
         [[T.SESSION, T.CHARACTERISTICS, T.AS, T.TRANSACTION], () => ({ kind: 'setTransaction', session: true, modes: this.modes(), pos })],
+        [T.CONSTRAINTS, () => this.setConstraints(pos)],
         [[T.SESSION, T.TRANSACTION], () => ({ kind: 'setTransaction', session: true, modes: this.modes(), pos })],
         [T.SESSION, () => this.setVariable('session', pos)],
         [T.LOCAL, () => this.setVariable('local', pos)],
@@ -151,37 +152,34 @@ export class SessionParser extends FamilyParser {
     );
   }
 
+  /** SET CONSTRAINTS ALL | names DEFERRED | IMMEDIATE */
+  private setConstraints(pos: number): Statement {
+    const names = this.choose<ObjectName[] | undefined>([[T.ALL, () => undefined]], () => this.list(() => this.objectName()));
+    const isDeferred = this.choose<boolean>([
+      [T.DEFERRED, () => true],
+      [T.IMMEDIATE, () => false],
+    ]);
+    return { kind: 'setConstraints', names, isDeferred, pos };
+  }
+
   private setVariable(scope: 'session' | 'local' | undefined, pos: number): Statement {
     const set = (variable: string, values: Expr[]): Statement => ({ kind: 'setVariable', scope, variable, values, pos });
     return this.choose<Statement>(
       [
-        [[T.TIME, T.ZONE], () => set('timezone', [this.value()])],
-        [T.NAMES, () => set('client_encoding', [this.value()])],
-        [T.SCHEMA, () => set('search_path', [this.value()])],
-        [T.ROLE, () => set('role', [this.value()])],
+        [[T.TIME, T.ZONE], () => set('timezone', [this.settingValue()])],
+        [T.NAMES, () => set('client_encoding', [this.settingValue()])],
+        [T.SCHEMA, () => set('search_path', [this.settingValue()])],
+        [T.ROLE, () => set('role', [this.settingValue()])],
       ],
       () => {
         const variable = this.dottedName();
         this.equalOrTo();
         return set(
           variable,
-          this.list(() => this.value()),
+          this.list(() => this.settingValue()),
         );
       },
     );
-  }
-
-  /** A value in SET: an expression; words that are reserved elsewhere (ON, LOCAL) stand for themselves. */
-  private value(): Expr {
-    if (this.recorder !== undefined) return this.expr();
-    const { c } = this;
-    const alone = c.peek(1).type;
-    const isWord = c.at(T.ON) || c.at(T.LOCAL) || c.at(T.NONE) || c.at(T.USER);
-    if (isWord && (alone === T.EOF || alone === T.Semicolon || alone === T.Comma)) {
-      const { text, pos } = c.label();
-      return { kind: 'column', parts: [{ text, pos }], pos };
-    }
-    return this.expr();
   }
 
   private equalOrTo(): void {
@@ -194,7 +192,7 @@ export class SessionParser extends FamilyParser {
   private setClusterSetting(pos: number): Statement {
     const setting = this.dottedName();
     this.equalOrTo();
-    return { kind: 'setClusterSetting', setting, value: this.value(), pos };
+    return { kind: 'setClusterSetting', setting, value: this.settingValue(), pos };
   }
 
   private reset(pos: number): Statement {

@@ -124,6 +124,7 @@ export abstract class TableDefParser extends FamilyParser {
   private plainKey(type: 'primaryKey' | 'unique'): Unnamed<ColumnQualifier> {
     if (type === 'unique' && this.words(T.WITHOUT, T.INDEX)) this.refuseWithoutIndex();
     if (this.has(T.USING)) this.refuse('hash-sharded keys');
+    this.keyDeferral();
     return { type };
   }
 
@@ -229,7 +230,19 @@ export abstract class TableDefParser extends FamilyParser {
     const columns = this.indexElements();
     if (this.has(T.USING)) this.refuse('hash-sharded keys');
     const storing = this.storing();
-    return { kind, name, columns, storing, where: kind === 'unique' ? this.whereClause() : undefined, pos };
+    const where = kind === 'unique' ? this.whereClause() : undefined;
+    this.keyDeferral();
+    return { kind, name, columns, storing, where, pos };
+  }
+
+  /** Keys are checked row by row, which DEFERRABLE would put off. */
+  protected keyDeferral(): void {
+    this.repeat([
+      [T.DEFERRABLE, () => this.refuse('deferrable unique constraints')],
+      [[T.INITIALLY, T.DEFERRED], () => this.refuse('deferrable unique constraints')],
+      [[T.INITIALLY, T.IMMEDIATE], () => {}],
+      [[T.NOT, T.DEFERRABLE], () => {}],
+    ]);
   }
 
   protected reference(): ForeignKeyReference {
@@ -238,6 +251,8 @@ export abstract class TableDefParser extends FamilyParser {
     let match: ForeignKeyReference['match'] = 'simple';
     let onDelete: ReferentialAction = 'noAction';
     let onUpdate: ReferentialAction = 'noAction';
+    let isDeferrable: boolean | undefined;
+    let initially: ForeignKeyReference['deferral'];
     this.repeat([
       [
         T.MATCH,
@@ -270,13 +285,31 @@ export abstract class TableDefParser extends FamilyParser {
       [
         T.DEFERRABLE,
         () => {
-          this.refuse('deferrable constraints');
+          isDeferrable = true;
         },
       ],
-      [[T.NOT, T.DEFERRABLE], () => {}],
-      [[T.INITIALLY, T.IMMEDIATE], () => {}],
+      [
+        [T.NOT, T.DEFERRABLE],
+        () => {
+          isDeferrable = false;
+        },
+      ],
+      [
+        [T.INITIALLY, T.IMMEDIATE],
+        () => {
+          initially = 'immediate';
+        },
+      ],
+      [
+        [T.INITIALLY, T.DEFERRED],
+        () => {
+          initially = 'deferred';
+        },
+      ],
     ]);
-    return { table, columns, match, onDelete, onUpdate };
+    if (isDeferrable === false && initially === 'deferred') throw this.c.error(this.c.peek(-1));
+    const deferral = isDeferrable || initially === 'deferred' ? (initially ?? 'immediate') : undefined;
+    return { table, columns, match, onDelete, onUpdate, deferral };
   }
 
   private referentialAction(): ReferentialAction {

@@ -106,6 +106,8 @@ export function printAdmin(s: AdminStatement, o: PrintOptions): string {
       return `RESET ${s.variable === undefined ? 'ALL' : printVariable(s.variable)}`;
     case 'setTransaction':
       return `SET ${s.session ? 'SESSION CHARACTERISTICS AS TRANSACTION' : 'TRANSACTION'}${modes(s.modes, o)}`;
+    case 'setConstraints':
+      return `SET CONSTRAINTS ${s.names?.map(printObjectName).join(', ') ?? 'ALL'} ${s.isDeferred ? 'DEFERRED' : 'IMMEDIATE'}`;
     case 'setClusterSetting':
       return `SET CLUSTER SETTING ${printDotted(s.setting)} = ${printSetting(s.value, o)}`;
     case 'showVariable':

@@ -5,6 +5,7 @@
  */
 import type { BinaryExpr, CallExpr, Expr, FrameBound, Option, OrderItem, SelectStatement, TypedLiteral, WindowSpec } from '../ast.ts';
 import { toHex } from '../../../base/bytes.ts';
+import { CHAIN_MAX } from '../grammar/cursor.ts';
 import { binaryPower, Power } from '../grammar/expressions.ts';
 import { printName, printObjectName, printOption, printType, quoteFunctionName, quoteName, quoteString } from './names.ts';
 import { nestedPrinters } from './nested.ts';
@@ -168,8 +169,21 @@ function printBare(expr: Expr, o: PrintOptions): string {
 }
 
 /** A chain of operators of one power, however long: its left spine is walked, not recursed into. */
+/** The terms of a chain of ANDs or ORs, in order, however the parser has made a tree of it. */
+function termsOf(expr: BinaryExpr): Expr[] {
+  const terms: Expr[] = [];
+  const rest: Expr[] = [expr];
+  for (let next = rest.pop(); next; next = rest.pop()) {
+    if (next.kind === 'binary' && next.op === expr.op) rest.push(next.right, next.left);
+    else terms.push(next);
+  }
+  return terms;
+}
+
 function printBinary(expr: BinaryExpr, o: PrintOptions): string {
   const power = binaryPower[expr.op];
+  const terms = expr.op === 'and' || expr.op === 'or' ? termsOf(expr) : [];
+  if (terms.length > CHAIN_MAX) return terms.map((term) => printExpr(term, o, power + 1)).join(` ${expr.op.toUpperCase()} `);
   const associates = power !== Power.comparison && power !== Power.like;
   const parts: string[] = [];
   let left: Expr = expr;

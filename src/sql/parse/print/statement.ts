@@ -254,7 +254,9 @@ export function printReference(reference: ForeignKeyReference): string {
   const match = opt(reference.match === 'full', ' MATCH FULL');
   const onDelete = opt(reference.onDelete !== 'noAction', ` ON DELETE ${actions[reference.onDelete]}`);
   const onUpdate = opt(reference.onUpdate !== 'noAction', ` ON UPDATE ${actions[reference.onUpdate]}`);
-  return `REFERENCES ${printObjectName(reference.table)}${columns}${match}${onDelete}${onUpdate}`;
+  const { deferral } = reference;
+  const deferrable = `${opt(deferral !== undefined, ' DEFERRABLE')}${opt(deferral === 'deferred', ' INITIALLY DEFERRED')}`;
+  return `REFERENCES ${printObjectName(reference.table)}${columns}${match}${onDelete}${onUpdate}${deferrable}`;
 }
 
 export function printColumnDef(column: ColumnDef, o: PrintOptions = {}): string {
@@ -342,6 +344,8 @@ function printAlterTableAction(a: AlterTableAction, o: PrintOptions): string {
       return alter(a.column, 'DROP ON UPDATE');
     case 'setNotNull':
       return alter(a.column, 'SET NOT NULL');
+    case 'setPhysical':
+      return alter(a.column, `SET ${a.parameter} ${a.value}`);
     case 'dropNotNull':
       return alter(a.column, 'DROP NOT NULL');
     case 'setVisible':

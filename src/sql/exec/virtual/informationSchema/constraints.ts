@@ -48,8 +48,10 @@ const tableConstraints = table(
   function* (view) {
     for (const relation of view.tables()) {
       const common = { ...tableNames(relation), is_deferrable: 'NO', initially_deferred: 'NO', enforced: 'YES' };
-      for (const { name, type } of constraintsOf(relation.table)) {
-        yield { ...constraintNames(relation, name), ...common, constraint_type: CONSTRAINT_TYPES[type] };
+      for (const { name, type, id } of constraintsOf(relation.table)) {
+        const fk = type === 'f' ? relation.table.foreignKeys.find((key) => key.id === id) : undefined;
+        const deferral = fk?.deferral && { is_deferrable: 'YES', initially_deferred: fk.deferral === 'deferred' ? 'YES' : 'NO' };
+        yield { ...constraintNames(relation, name), ...common, ...deferral, constraint_type: CONSTRAINT_TYPES[type] };
       }
       for (const column of notNullColumns(relation)) {
         yield { ...constraintNames(relation, notNullName(relation, column)), ...common, constraint_type: 'CHECK' };

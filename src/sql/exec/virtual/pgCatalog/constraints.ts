@@ -95,6 +95,8 @@ const pgConstraint = table(
             confrelid: fk.referencedTableId,
             confupdtype: ACTION_CODES[fk.onUpdate],
             confdeltype: ACTION_CODES[fk.onDelete],
+            condeferrable: fk.deferral !== undefined,
+            condeferred: fk.deferral === 'deferred',
             confmatchtype: fk.match === 'FULL' ? 'f' : 's',
             confkey: fk.referencedColumnIds,
           };
