@@ -17,7 +17,11 @@ async function setConstraints(context: StatementContext, { names, isDeferred }: 
 }
 
 /** The foreign keys of a name, in the first schema of the search path that has any, or in the schema given. 42704, 42809. */
-function deferrableNamed(snapshot: CatalogSnapshot, names: NameContext, { parts }: ObjectName): { tableId: number; foreignKeyId: number }[] {
+function deferrableNamed(
+  snapshot: CatalogSnapshot,
+  names: NameContext,
+  { parts }: ObjectName,
+): { tableId: number; foreignKeyId: number }[] {
   const constraint = parts.at(-1)?.text ?? '';
   const database = snapshot.requireDatabase(names.currentDatabase);
   const schemas = snapshot.schemasOf(database);

@@ -45,6 +45,16 @@ test('an error in any statement refuses the whole text, with its place in it', (
   }
 });
 
+test('a chain of ANDs or ORs may be longer than an expression may be deep', () => {
+  const chain = (count: number, op: string): string => Array.from({ length: count }, (_, i) => `a = ${i}`).join(` ${op} `);
+  for (const text of [chain(5000, 'OR'), `${chain(3000, 'AND')} OR b`]) {
+    const expr = parseExpression(text);
+    assert.is(printExpr(expr), text);
+    assert.is(printExpr(parseExpression(printExpr(expr))), text);
+  }
+  assert.throws(() => parseExpression(chain(20_000, 'OR')), /nested more than 10000 levels deep/);
+});
+
 test('the parser is whole again after an error', () => {
   assert.throws(() => parseStatements(`SELECT ${'('.repeat(300)}`));
   assert.throws(() => parseStatements('SELECT ((1'));

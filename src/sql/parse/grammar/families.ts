@@ -65,9 +65,9 @@ export const firstWords: readonly string[] = [...byFirstWord.keys()]
 
 /** First words of PostgreSQL's statements that clients send, and that are no mistake of spelling. */
 const NOT_SUPPORTED: ReadonlyMap<string, readonly [what: string, hint: string]> = new Map(
-  [
-    ...['listen', 'notify', 'unlisten'].map((word) => [word, 'there are no notifications: ask for changes in a query'] as const),
-  ].map(([word, hint]) => [word, [word.toUpperCase(), hint]]),
+  [...['listen', 'notify', 'unlisten'].map((word) => [word, 'there are no notifications: ask for changes in a query'] as const)].map(
+    ([word, hint]) => [word, [word.toUpperCase(), hint]],
+  ),
 );
 
 /** First words whose second word is part of what the statement is called. */

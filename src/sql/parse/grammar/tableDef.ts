@@ -307,7 +307,7 @@ export abstract class TableDefParser extends FamilyParser {
         },
       ],
     ]);
-    if (isDeferrable === false && initially === 'deferred') throw this.c.error(this.c.peek(-1));
+    if (this.recorder === undefined && isDeferrable === false && initially === 'deferred') throw this.c.error(this.c.peek(-1));
     const deferral = isDeferrable || initially === 'deferred' ? (initially ?? 'immediate') : undefined;
     return { table, columns, match, onDelete, onUpdate, deferral };
   }
