@@ -54,11 +54,11 @@ function checkOldModel(targets: ResolvedTargets, descriptor: Descriptor, grantee
 function deprecation({ scope, requested }: ResolvedTargets, grantees: Grantees): string {
   const names = requested.map(({ name }) => name).join(', ');
   const [what, where] = scope === 'databases' ? ['DATABASE', 'database'] : ['TABLE', 'tables:'];
-  return deprecationNotice('BACKUP', what, `user ${userOf(grantees)} will exclusively require the BACKUP privilege on ${where} ${names}`);
+  return `${deprecationNotice('BACKUP', what, `user ${userOf(grantees)} will exclusively require the BACKUP privilege on ${where} ${names}`)}.`;
 }
 
-/** What CockroachDB says of privileges that will not do for ever; `requirement` without the stop at its end. */
+/** What CockroachDB says of privileges that will not do for ever, without the stop at its end. */
 export function deprecationNotice(statement: 'BACKUP' | 'RESTORE', what: string, requirement: string): string {
   const page = `https://www.cockroachlabs.com/docs/stable/${statement.toLowerCase()}.html#required-privileges`;
-  return `The existing privileges are being deprecated in favour of a fine-grained privilege model explained here ${page}. In a future release, to run ${statement} ${what}, ${requirement}.`;
+  return `The existing privileges are being deprecated in favour of a fine-grained privilege model explained here ${page}. In a future release, to run ${statement} ${what}, ${requirement}`;
 }

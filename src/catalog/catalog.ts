@@ -26,7 +26,7 @@ import { Content, DESCRIPTOR_SPAN, descriptorKey, NAMESPACE_SPAN, namespaceKey }
 import { type DatabaseDescriptor, type Descriptor, PUBLIC_SCHEMA_ID, SYSTEM_DATABASE_ID } from './descriptor.ts';
 import { encodeDescriptor } from './descriptorCodec.ts';
 import { ownerPrivileges } from './privileges.ts';
-import { advanceCounter } from './sequences.ts';
+import { advanceCounter, raiseCounter } from './sequences.ts';
 import { type CatalogDependencies, CatalogSnapshot } from './snapshot.ts';
 import { systemTable } from './systemRows.ts';
 import { DESCRIPTOR_ID_SEQUENCE_ID } from './systemTables.ts';
@@ -179,6 +179,11 @@ export class Catalog {
     assert(count > 0, `cannot allocate ${count} ids`);
     const next = await this.kv.run((txn) => advanceCounter(txn, DESCRIPTOR_ID_SEQUENCE_ID, count), { name: 'allocate ids' });
     return next - count;
+  }
+
+  /** Takes all ids up to `last` out of circulation. Returns the first of those that had never been handed out: it and those after it are the caller's. */
+  async takeIdsUpTo(last: number): Promise<number> {
+    return await this.kv.run((txn) => raiseCounter(txn, DESCRIPTOR_ID_SEQUENCE_ID, last + 1), { name: 'take ids' });
   }
 
   /**

@@ -44,6 +44,13 @@ export async function advanceCounter(txn: Txn, sequenceId: number, by: number): 
   return next;
 }
 
+/** Moves a counter up to `to`, unless it is there already, and returns what it was before. The counter exists. */
+export async function raiseCounter(txn: Txn, sequenceId: number, to: number): Promise<number> {
+  const before = await advanceCounter(txn, sequenceId, 0);
+  if (before < to) txn.write([sequenceKey(sequenceId)], [encodeSequenceValue(to)]);
+  return before;
+}
+
 /** Writes the value before the first: what CREATE SEQUENCE, and RESTART, do in their transaction. */
 export function initializeSequence(txn: Txn, sequenceId: number, options: SequenceOptions): void {
   txn.write([sequenceKey(sequenceId)], [encodeSequenceValue(canonicalInt(BigInt(options.start) - BigInt(options.increment)))]);

@@ -9,7 +9,7 @@
  *       what a restored table itself needs must be restored too, or be given up by a skip option
  *   R3  a schema change under way at the restored time counts as not begun: its indexes and columns
  *       are left out
- *   R4  the restoring user owns everything; grants are not restored
+ *   R4  who owns what, and what is granted on it, is for the caller to say (restorePrivileges.ts)
  *
  * What is made is OFFLINE and version 1. Lives elsewhere: keys (keyRewriter.ts), writing it all
  * (publish.ts).
@@ -29,11 +29,11 @@ import type {
   ViewDefinition,
 } from '../catalog/descriptor.ts';
 import { PUBLIC_SCHEMA_ID } from '../catalog/descriptor.ts';
-import { ownerPrivileges } from '../catalog/privileges.ts';
 import type { CatalogSnapshot } from '../catalog/snapshot.ts';
 import type { ColumnType } from '../catalog/type.ts';
 import { arrayOf, enumOf } from '../catalog/type.ts';
 
+import type { RestoredPrivileges } from './restorePrivileges.ts';
 import type { RestoreTargets } from './restoreTargets.ts';
 import { rewriteSequenceIds } from './sequenceRefs.ts';
 import { renameDatabases } from './viewRefs.ts';
@@ -49,7 +49,7 @@ export interface SkipOptions {
 }
 
 export interface RewriteOptions {
-  readonly owner: string;
+  readonly privileges: RestoredPrivileges;
   readonly skip: SkipOptions;
   /** The name of the restored database, for new_db_name. */
   readonly newDatabaseName?: string | undefined;
@@ -107,17 +107,22 @@ class Rewriter {
       modificationTime: MIN_TIMESTAMP,
       state: 'OFFLINE',
       offlineReason: OFFLINE_REASON,
-      privileges: ownerPrivileges(this.#options.owner),
+      privileges: this.#options.privileges.of(descriptor),
     };
   }
 
-  /** Grants do not come back, those that new objects would start with included: their roles may not be here. */
-  database({ defaultPrivileges: _grants, ...database }: DatabaseDescriptor): DatabaseDescriptor {
-    return { ...database, ...this.#base(database), name: this.#options.newDatabaseName ?? database.name };
+  database({ defaultPrivileges, ...database }: DatabaseDescriptor): DatabaseDescriptor {
+    const defaults = this.#options.privileges.defaults(defaultPrivileges);
+    return { ...database, ...defaults, ...this.#base(database), name: this.#options.newDatabaseName ?? database.name };
   }
 
-  schema({ defaultPrivileges: _grants, ...schema }: SchemaDescriptor): SchemaDescriptor {
-    return { ...schema, ...this.#base(schema), parentId: this.#id(schema.parentId) };
+  schema({ defaultPrivileges, ...schema }: SchemaDescriptor): SchemaDescriptor {
+    return {
+      ...schema,
+      ...this.#options.privileges.defaults(defaultPrivileges),
+      ...this.#base(schema),
+      parentId: this.#id(schema.parentId),
+    };
   }
 
   type(type: TypeDescriptor): TypeDescriptor {

@@ -6,7 +6,9 @@
  *   removed   removeOffline, then the data
  *
  *   P1  each step may run again after a crash and then changes nothing
- *   P2  removal touches only rows and names of this restore's own ids, which nobody else ever had
+ *   P2  removal touches only rows and names of this restore's own ids, which nobody else ever had,
+ *       but for the databases that every new cluster begins with: a restore of a cluster puts its
+ *       own in their place, under their ids even, and when it fails they come back as they were
  */
 import { StateError, StatementError } from '../base/errors.ts';
 import { SqlState } from '../base/sqlState.ts';
@@ -15,7 +17,8 @@ import type { Descriptor } from '../catalog/descriptor.ts';
 import { describeKind, PUBLIC_SCHEMA_ID, updated } from '../catalog/descriptor.ts';
 import type { Kv, Txn } from '../kv/kv.ts';
 
-import type { RestoreDetails } from './restoreDetails.ts';
+import { requireEmptyCluster } from './emptyCluster.ts';
+import type { RestoreDetails, SystemRestore } from './restoreDetails.ts';
 
 interface NamePlace {
   readonly parentId: number;
@@ -61,20 +64,52 @@ function nameTaken(snapshot: CatalogSnapshot, descriptor: Descriptor): Statement
   });
 }
 
-/** Writes descriptors and names, after a check that the names are free. */
+/** Writes descriptors and names, after a check that the names are free, or for a cluster that nothing else is there. */
 export async function writeOffline(catalog: Catalog, txn: Txn, details: RestoreDetails): Promise<void> {
   const { descriptors } = details;
+  if (details.system?.kind === 'cluster') await giveWay(catalog, txn, details, details.system);
   const snapshot = await lockedSnapshot(catalog, txn, descriptors);
   checkNames(snapshot, descriptors);
   for (const descriptor of descriptors) {
     // A coordinator before this one came that far (P1).
-    if (snapshot.byId(descriptor.id) !== undefined) continue;
-    const { parentId, schemaId, name } = nameOf(descriptor);
-    catalog.writeDescriptor(txn, descriptor);
-    catalog.writeName(txn, parentId, schemaId, name, descriptor.id);
-    if (descriptor.kind === 'database') catalog.writeName(txn, descriptor.id, 0, 'public', PUBLIC_SCHEMA_ID);
+    if (snapshot.byId(descriptor.id) === undefined) writeNamed(catalog, txn, descriptor);
   }
   catalog.noteReads(txn, snapshot.dependencies);
+}
+
+function writeNamed(catalog: Catalog, txn: Txn, descriptor: Descriptor): void {
+  const { parentId, schemaId, name } = nameOf(descriptor);
+  catalog.writeDescriptor(txn, descriptor);
+  catalog.writeName(txn, parentId, schemaId, name, descriptor.id);
+  if (descriptor.kind === 'database') catalog.writeName(txn, descriptor.id, 0, 'public', PUBLIC_SCHEMA_ID);
+}
+
+/** Removes a descriptor with its names, as far as they are there. */
+function removeNamed(catalog: Catalog, txn: Txn, snapshot: CatalogSnapshot, descriptor: Descriptor): void {
+  const { parentId, schemaId, name } = nameOf(descriptor);
+  if (snapshot.lookup(parentId, schemaId, name) === descriptor.id) catalog.deleteName(txn, parentId, schemaId, name);
+  if (descriptor.kind === 'database' && snapshot.lookup(descriptor.id, 0, 'public') !== undefined) {
+    catalog.deleteName(txn, descriptor.id, 0, 'public');
+  }
+  if (snapshot.byId(descriptor.id) !== undefined) catalog.deleteDescriptor(txn, descriptor.id);
+}
+
+/** Throws 55000 when the cluster is not empty (any more). Removes the databases that it began with. */
+async function giveWay(catalog: Catalog, txn: Txn, { descriptors }: RestoreDetails, { replaced }: SystemRestore): Promise<void> {
+  await lockedSnapshot(catalog, txn, [...descriptors, ...replaced]);
+  const snapshot = await catalog.snapshot(txn);
+  catalog.noteAllReads(txn);
+  for (const present of requireEmptyCluster(snapshot, new Set(descriptors.map(({ id }) => id)))) {
+    const planned = replaced.find(({ id }) => id === present.id);
+    if (planned?.version !== present.version) {
+      throw new StateError(
+        SqlState.ObjectNotInPrerequisiteState,
+        `database "${present.name}" has changed since the restore of the cluster was planned`,
+        { hint: 'restore once more' },
+      );
+    }
+    removeNamed(catalog, txn, snapshot, present);
+  }
 }
 
 /**
@@ -109,19 +144,23 @@ export async function publish(kv: Kv, catalog: Catalog, txn: Txn, details: Resto
   });
 }
 
-/** Removes what writeOffline wrote, as far as it is there. */
+/** Removes what writeOffline wrote, as far as it is there, and puts back what gave way to it. */
 export async function removeOffline(catalog: Catalog, txn: Txn, details: RestoreDetails): Promise<void> {
-  const { descriptors } = details;
-  const snapshot = await lockedSnapshot(catalog, txn, descriptors);
+  const { descriptors, system } = details;
+  const replaced = system?.replaced ?? [];
+  const snapshot = await lockedSnapshot(catalog, txn, [...descriptors, ...replaced]);
+  const isReplaced = (id: number) => replaced.some((one) => one.id === id);
   for (const descriptor of descriptors) {
-    const { parentId, schemaId, name } = nameOf(descriptor);
-    if (snapshot.lookup(parentId, schemaId, name) === descriptor.id) catalog.deleteName(txn, parentId, schemaId, name);
-    if (descriptor.kind === 'database' && snapshot.lookup(descriptor.id, 0, 'public') !== undefined) {
-      catalog.deleteName(txn, descriptor.id, 0, 'public');
-    }
-    if (snapshot.byId(descriptor.id) !== undefined) catalog.deleteDescriptor(txn, descriptor.id);
+    // What is not OFFLINE under such an id is the database that has not given way yet (P2).
+    const isOther = isReplaced(descriptor.id) && snapshot.byId(descriptor.id)?.state !== 'OFFLINE';
+    if (!isOther) removeNamed(catalog, txn, snapshot, descriptor);
   }
   catalog.noteReads(txn, snapshot.dependencies);
+  const left = (await catalog.snapshot(txn)).tracked();
+  for (const descriptor of replaced) {
+    if (left.byId(descriptor.id) === undefined && left.lookup(0, 0, descriptor.name) === undefined) writeNamed(catalog, txn, descriptor);
+  }
+  catalog.noteReads(txn, left.dependencies);
 }
 
 /** Drops the data of every table that removeOffline removed. */

@@ -9,8 +9,9 @@ import { assert } from '../base/assert.ts';
 import { fromBuffer, toHex } from '../base/bytes.ts';
 import type { Timestamp } from '../base/timestamp.ts';
 import { MIN_TIMESTAMP } from '../base/timestamp.ts';
-import type { Descriptor } from '../catalog/descriptor.ts';
+import type { Descriptor, TableDescriptor } from '../catalog/descriptor.ts';
 import { descriptorFromJson, descriptorToJson } from '../catalog/descriptorCodec.ts';
+import type { PlainRow } from '../catalog/systemRows.ts';
 import type { Json } from '../jobs/job.ts';
 
 import type { LocationDetails } from '../backup/locationDetails.ts';
@@ -24,6 +25,20 @@ export interface TypeUse {
   readonly typeId: number;
   /** New ids. */
   readonly tableIds: readonly number[];
+}
+
+/** What a restore brings of the system's own tables. */
+export interface SystemRestore {
+  /** All of them, replacing what is here; or the users that are missing here. */
+  readonly kind: 'cluster' | 'users';
+  /** Tables whose rows are read, as the backup defines them. */
+  readonly tables: readonly TableDescriptor[];
+  /** Ids of the backup's objects, and those that they have here. */
+  readonly ids: readonly (readonly [oldId: number, newId: number])[];
+  /** Databases that give way, as they were; put back when the restore fails. */
+  readonly replaced: readonly Descriptor[];
+  /** Rows of system.zones as they were; put back when the restore fails. */
+  readonly zonesBefore: readonly PlainRow[];
 }
 
 export interface RestoreDetails {
@@ -41,23 +56,35 @@ export interface RestoreDetails {
   readonly tableIds: readonly (readonly [oldId: number, newId: number])[];
   readonly typeUses: readonly TypeUse[];
   readonly schemaOnly: boolean;
+  readonly system?: SystemRestore | undefined;
 }
 
 export function detailsToJson(details: RestoreDetails): Json {
+  const { system } = details;
   const descriptors = details.descriptors.map((descriptor) => descriptorToJson(descriptor));
+  const systemJson = system && { ...system, tables: system.tables.map(descriptorToJson), replaced: system.replaced.map(descriptorToJson) };
   // Through text, as the record stores it: what JSON leaves out must not be missed later.
-  return JSON.parse(JSON.stringify({ ...details, format: 1, descriptors })) as Json;
+  return JSON.parse(JSON.stringify({ ...details, format: 1, descriptors, system: systemJson })) as Json;
 }
 
 /** Reads what detailsToJson made. */
 export function detailsFromJson(json: Json): RestoreDetails {
-  const { format, descriptors, ...rest } = json as unknown as Omit<RestoreDetails, 'descriptors'> & {
+  const { format, descriptors, system, ...rest } = json as unknown as Omit<RestoreDetails, 'descriptors' | 'system'> & {
     format: number;
-    descriptors: Record<string, unknown>[];
+    descriptors: DescriptorJson[];
+    system?: Omit<SystemRestore, 'tables' | 'replaced'> & { tables: DescriptorJson[]; replaced: DescriptorJson[] };
   };
   assert(format === 1, `details of a restore job have format ${format}`);
-  return { ...rest, descriptors: descriptors.map((descriptor) => descriptorFromJson(descriptor, MIN_TIMESTAMP)) };
+  return {
+    ...rest,
+    descriptors: descriptors.map(fromJson),
+    system: system && { ...system, tables: system.tables.map(fromJson) as TableDescriptor[], replaced: system.replaced.map(fromJson) },
+  };
 }
+
+type DescriptorJson = Record<string, unknown>;
+
+const fromJson = (json: DescriptorJson): Descriptor => descriptorFromJson(json, MIN_TIMESTAMP);
 
 const NOTHING_DONE: IngestProgress = Object.freeze({ doneKey: undefined, rows: 0, indexEntries: 0, dataBytes: 0 });
 

@@ -3,6 +3,9 @@
  *
  *   descriptors OFFLINE -> data (units, checkpoints) -> everything PUBLIC, together with the job's end
  *
+ * Of a cluster zones come before the data, and the other system tables together with the end; a restore of
+ * users is that end alone.
+ *
  *   J1  nobody sees a part of it: objects become usable all at once, in the transaction that makes the
  *       job succeed
  *   J2  any step may be the last one of a coordinator; the next one goes on from the checkpoint, and
@@ -36,15 +39,19 @@ import type { RestoreDetails } from './restoreDetails.ts';
 import { progressFromJson, progressToJson } from './restoreDetails.ts';
 import { restoredSpans } from './restoredSpans.ts';
 import { coverSpans } from './spanCovering.ts';
+import { replaceRows, restoreMissingUsers, restoreSystemTable, restoreSystemTables, ZONES_TABLE } from './systemTableRestore.ts';
+import { readSystemRows, type SystemTableRows } from './systemTableRows.ts';
 
-/** In the order in which a restore comes to them; the last three while it is undone. */
+/** In the order in which a restore comes to them; the last three while it is undone. Zones and system tables are a cluster's. */
 export const RESTORE_PAUSEPOINTS = Object.freeze([
   'restore.beforeDescriptors',
   'restore.afterDescriptors',
+  'restore.afterZones',
   'restore.beforeIngest',
   'restore.afterFirstIngest',
   'restore.afterFirstCheckpoint',
   'restore.afterIngest',
+  'restore.beforeSystemTables',
   'restore.beforePublish',
   'restore.beforeRevert',
   'restore.afterDescriptorsRemoved',
@@ -88,21 +95,55 @@ export class RestoreResumer implements Resumer {
     await ctx.pausepoint('restore.beforeDescriptors');
     await ctx.txn((txn) => writeOffline(catalog, txn, details));
     await ctx.pausepoint('restore.afterDescriptors');
+    const { system } = details;
+    const systemRows = await this.#systemRows(ctx);
+    if (system?.kind === 'cluster') {
+      const zones = systemRows.get(ZONES_TABLE) ?? [];
+      await ctx.txn((txn) => restoreSystemTable(txn, ZONES_TABLE, zones, new Map(system.ids)));
+      await ctx.pausepoint('restore.afterZones');
+    }
     const { rows, indexEntries, dataBytes } = details.schemaOnly ? progressFromJson(null) : await this.#ingest(ctx);
+    if (system !== undefined) await ctx.pausepoint('restore.beforeSystemTables');
     await ctx.pausepoint('restore.beforePublish');
-    const result: RestoreResult = { rows, indexEntries, dataBytes };
-    return { result, inFinalTxn: (txn) => publish(kv, catalog, txn, details) };
+    const systemCount = [...systemRows.values()].reduce((sum, list) => sum + list.length, 0);
+    const result: RestoreResult = { rows: rows + systemCount, indexEntries, dataBytes };
+    return {
+      result,
+      inFinalTxn: async (txn) => {
+        await publish(kv, catalog, txn, details);
+        if (system?.kind === 'cluster') await restoreSystemTables(txn, systemRows, new Map(system.ids));
+        if (system?.kind === 'users') await restoreMissingUsers(txn, systemRows);
+      },
+    };
   }
 
   async onFailOrCancel(ctx: JobContext): Promise<undefined> {
     const { kv, catalog } = this.#deps;
     await ctx.pausepoint('restore.beforeRevert');
-    await ctx.txn((txn) => removeOffline(catalog, txn, this.#details));
+    const { system } = this.#details;
+    await ctx.txn(async (txn) => {
+      await removeOffline(catalog, txn, this.#details);
+      if (system?.kind === 'cluster') await replaceRows(txn, ZONES_TABLE, system.zonesBefore);
+    });
     await ctx.pausepoint('restore.afterDescriptorsRemoved');
     await ctx.checkClaim();
     clearData(kv, this.#details);
     await ctx.pausepoint('restore.afterRevert');
     return undefined;
+  }
+
+  /** What of the system's own tables is restored. */
+  async #systemRows(ctx: JobContext): Promise<SystemTableRows> {
+    const { kv, storage: factory } = this.#deps;
+    const { system, location, user, time } = this.#details;
+    if (system === undefined) return new Map();
+    const storage = openCollection(factory, location, { user, nodeId: ctx.node.id });
+    try {
+      const layers = await this.#layers(storage, ctx);
+      return await readSystemRows(system.tables, { storage, executor: kv.executor, layers, time, signal: ctx.signal });
+    } finally {
+      await storage.close();
+    }
   }
 
   async #ingest(ctx: JobContext): Promise<IngestProgress> {

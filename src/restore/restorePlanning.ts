@@ -13,12 +13,13 @@ import { SqlState } from '../base/sqlState.ts';
 import type { Timestamp } from '../base/timestamp.ts';
 import { formatDecimal } from '../base/timestamp.ts';
 import type { Catalog, NameContext } from '../catalog/catalog.ts';
-import type { DatabaseDescriptor, Descriptor, TypeDescriptor } from '../catalog/descriptor.ts';
-import { PUBLIC_SCHEMA_ID, SYSTEM_DATABASE_ID } from '../catalog/descriptor.ts';
+import type { DatabaseDescriptor, Descriptor, TableDescriptor, TypeDescriptor } from '../catalog/descriptor.ts';
+import { DEFAULTDB_ID, POSTGRES_ID, PUBLIC_SCHEMA_ID, SYSTEM_DATABASE_ID } from '../catalog/descriptor.ts';
 import { typeIdsUsed } from '../catalog/enumType.ts';
 import { quoteLiteral, quoteName } from '../catalog/names.ts';
-import { checkPrivilege, type Grantees, hasPrivilege, isAdmin } from '../catalog/privileges.ts';
 import type { CatalogSnapshot } from '../catalog/snapshot.ts';
+import { systemTable } from '../catalog/systemRows.ts';
+import { listUsers } from '../catalog/users.ts';
 import type { JobRegistry } from '../jobs/registry.ts';
 import type { Kv, Txn } from '../kv/kv.ts';
 import type { BackupTargets } from '../sql/parse/ast.ts';
@@ -33,11 +34,21 @@ import { proveCoverage, requireSpan } from '../backup/coverage.ts';
 import type { LocationDetails } from '../backup/locationDetails.ts';
 import type { Layer } from '../backup/manifest.ts';
 
+import { requireEmptyCluster } from './emptyCluster.ts';
 import { type IdMap, rewriteDescriptors, type SkipOptions } from './idRewrites.ts';
 import { checkNames } from './publish.ts';
 import { detailsToJson, RESTORE_JOB_TYPE, type RestoreDetails, type TypeUse } from './restoreDetails.ts';
 import { restoredSpans, type RestoredTable } from './restoredSpans.ts';
+import {
+  checkRestoreInto,
+  ownedBy,
+  PRIVILEGES_AS_BACKED_UP,
+  type RestoredPrivileges,
+  type RestoreGrantees,
+  withGrantsTo,
+} from './restorePrivileges.ts';
 import { resolveRestoreTargets, type RestoreTargets } from './restoreTargets.ts';
+import { rowSpan } from './systemTableRows.ts';
 import { withoutLostViews } from './viewRefs.ts';
 
 export interface RestorePlanningDeps {
@@ -48,9 +59,9 @@ export interface RestorePlanningDeps {
 }
 
 /** A RESTORE statement with its expressions evaluated. */
-export interface RestoreRequest {
+export interface RestoreRequest extends RestoreGrantees {
   readonly targets: BackupTargets;
-  /** The targets as SQL, for the job's description. */
+  /** The targets as SQL and a space, for the job's description; empty for a cluster. */
   readonly targetsText: string;
   /** A full's directory, as parseSubdirectory gives it; undefined: the newest. */
   readonly full: string | undefined;
@@ -61,13 +72,14 @@ export interface RestoreRequest {
   readonly newDbName: string | undefined;
   readonly skip: SkipOptions;
   readonly schemaOnly: boolean;
+  /** Users of the backup that are here, too, get what it granted them. */
+  readonly grants: boolean;
   /** The options as SQL, for the job's description. */
   readonly optionTexts: readonly string[];
   readonly user: string;
-  /** Every name the user goes by, and whether it may create databases. */
-  readonly grantees: Grantees;
-  readonly mayCreateDatabases: boolean;
   readonly names: NameContext;
+  /** Tells the user something. */
+  readonly notice: (message: string) => void;
   readonly signal?: AbortSignal;
 }
 
@@ -111,30 +123,26 @@ async function makeDetails(
   const targets = withoutLostViews(named, request.skip.views, backup);
 
   const here = await catalog.current();
+  const isCluster = request.targets.type === 'cluster';
   const place = findPlace(here, targets, request);
-  checkPrivileges(place, request);
+  const advice = checkRestoreInto(place.databases, request);
+  if (advice !== undefined) request.notice(advice);
   const options = {
-    owner: request.user,
+    privileges: await privilegesFor(deps, here, place, request),
     skip: request.skip,
     newDatabaseName: request.newDbName,
     databaseNames: databaseNames(here, targets, place, request),
     backup,
   };
+  const replaced = isCluster ? requireEmptyCluster(here) : [];
   // Under any ids at first: what is wrong with references or names shows before ids are drawn (N2).
   const ownIds = new Map(place.created.map(({ id }) => [id, -id]));
   const tables = targets.tables.map((table) => table.id);
   const trial = rewriteDescriptors(targets, { created: ownIds, existing: place.existing }, options);
-  checkNames(here, trial);
-  if (!request.schemaOnly) proveRestorable({ layers, time }, trial, tables, ownIds);
+  if (!isCluster) checkNames(here, trial);
+  proveRestorable({ layers, time }, request.schemaOnly ? [] : trial, tables, ownIds, targets.systemTables);
 
-  // A type takes two: the next one is its array's.
-  const sizes = place.created.map(({ kind }) => (kind === 'type' ? 2 : 1));
-  let nextId = await catalog.allocateIds(sizes.reduce((sum, size) => sum + size, 0));
-  const created = new Map<number, number>();
-  place.created.forEach(({ id }, i) => {
-    created.set(id, nextId);
-    nextId += sizes[i] ?? 1;
-  });
+  const created = isCluster ? await keepIds(catalog, place.created) : await drawIds(catalog, place.created);
   const ids: IdMap = { created, existing: place.existing };
   return {
     full,
@@ -148,8 +156,68 @@ async function makeDetails(
       tableIds: tables.map((oldId) => [oldId, created.get(oldId) as number] as const),
       typeUses: typeUsesOf(targets, ids),
       schemaOnly: request.schemaOnly,
+      ...(targets.systemTables.length > 0 && {
+        system: {
+          kind: isCluster ? 'cluster' : 'users',
+          tables: targets.systemTables,
+          ids: [...created],
+          replaced,
+          zonesBefore: isCluster ? await systemTable('zones').scan(kv.at(kv.reading())) : [],
+        },
+      }),
     },
   };
+}
+
+/** Ids here for what a cluster restore creates: those of the backup, as far as they have never been handed out here. */
+async function keepIds(catalog: Catalog, created: readonly Descriptor[]): Promise<Map<number, number>> {
+  const last = created.reduce((highest, one) => Math.max(highest, one.id + idsOf(one) - 1), 0);
+  const free = await catalog.takeIdsUpTo(last);
+  // The databases that every new cluster begins with have ids of their own.
+  const isKept = ({ id }: Descriptor) => id >= free || id === DEFAULTDB_ID || id === POSTGRES_ID;
+  const kept = created.filter(isKept).map(({ id }) => [id, id] as const);
+  const drawn = await drawIds(
+    catalog,
+    created.filter((one) => !isKept(one)),
+  );
+  return new Map([...kept, ...drawn]);
+}
+
+/** New ids, in the order of the old ones. */
+async function drawIds(catalog: Catalog, created: readonly Descriptor[]): Promise<Map<number, number>> {
+  const ids = new Map<number, number>();
+  const count = created.reduce((sum, one) => sum + idsOf(one), 0);
+  let next = count === 0 ? 0 : await catalog.allocateIds(count);
+  for (const one of created) {
+    ids.set(one.id, next);
+    next += idsOf(one);
+  }
+  return ids;
+}
+
+/** A type takes two: the next one is its array's. */
+function idsOf({ kind }: Descriptor): number {
+  return kind === 'type' ? 2 : 1;
+}
+
+async function privilegesFor(
+  deps: RestorePlanningDeps,
+  here: CatalogSnapshot,
+  place: Place,
+  request: RestoreRequest,
+): Promise<RestoredPrivileges> {
+  if (request.targets.type === 'cluster') return PRIVILEGES_AS_BACKED_UP;
+  const owned = ownedBy(request.user, (descriptor) => {
+    const database = here.databaseById(place.existing.get(descriptor.parentId) ?? 0);
+    if (!database) return undefined;
+    const schemaId = 'schemaId' in descriptor ? place.existing.get(descriptor.schemaId) : undefined;
+    const schema = schemaId === undefined ? undefined : here.byId(schemaId);
+    const isInPublic = !('schemaId' in descriptor) || descriptor.schemaId === PUBLIC_SCHEMA_ID;
+    return { database: database.defaultPrivileges, schema: schema?.kind === 'schema' ? schema : isInPublic ? undefined : {} };
+  });
+  if (!request.grants) return owned;
+  const users = await listUsers(deps.kv.at(deps.kv.reading()));
+  return withGrantsTo(new Set(users.map(({ username }) => username)), owned);
 }
 
 /** XX001 unless the layers hold the data of every restored index (N1). */
@@ -158,6 +226,7 @@ function proveRestorable(
   trial: readonly Descriptor[],
   oldIds: readonly number[],
   ownIds: ReadonlyMap<number, number>,
+  systemTables: readonly TableDescriptor[],
 ): void {
   const covered = proveCoverage(layers);
   const byId = new Map(trial.map((descriptor) => [descriptor.id, descriptor]));
@@ -166,7 +235,7 @@ function proveRestorable(
     return table?.kind === 'table' ? [{ oldId, table }] : [];
   });
   const directory = layers.at(-1)?.directory ?? '';
-  for (const span of restoredSpans(tables)) requireSpan(covered, span, time, directory);
+  for (const span of [...systemTables.map(rowSpan), ...restoredSpans(tables)]) requireSpan(covered, span, time, directory);
 }
 
 /** What is created, and what of the target database stands for a part of the backup. */
@@ -254,23 +323,6 @@ function databaseNames(here: CatalogSnapshot, targets: RestoreTargets, place: Pl
   return names;
 }
 
-function checkPrivileges(place: Place, { grantees, mayCreateDatabases, user }: RestoreRequest): void {
-  if (isAdmin(grantees)) return;
-  for (const database of place.databases) {
-    // CREATE is what it took before there was RESTORE.
-    if (!hasPrivilege(grantees, database.privileges, 'CREATE')) checkPrivilege(grantees, database, 'RESTORE');
-  }
-  if (place.databases.length === 0 && !mayCreateDatabases) {
-    throw new StatementError(
-      SqlState.InsufficientPrivilege,
-      'only users with the RESTORE system privilege or CREATEDB can restore databases',
-      {
-        detail: `user ${user} has neither it nor the admin role`,
-      },
-    );
-  }
-}
-
 /** Types that are here already, and the new tables that come to use them. */
 function typeUsesOf(targets: RestoreTargets, { created, existing }: IdMap): TypeUse[] {
   const uses = new Map<number, number[]>();
@@ -287,5 +339,5 @@ function typeUsesOf(targets: RestoreTargets, { created, existing }: IdMap): Type
 function describe(request: RestoreRequest, full: string, redactedUri: string): string {
   const asOf = request.asOf === undefined ? '' : ` AS OF SYSTEM TIME '${formatDecimal(request.asOf)}'`;
   const options = request.optionTexts.length > 0 ? ` WITH OPTIONS (${request.optionTexts.join(', ')})` : '';
-  return `RESTORE ${request.targetsText} FROM ${quoteLiteral(`/${full}`)} IN ${quoteLiteral(redactedUri)}${asOf}${options}`;
+  return `RESTORE ${request.targetsText}FROM ${quoteLiteral(`/${full}`)} IN ${quoteLiteral(redactedUri)}${asOf}${options}`;
 }

@@ -16,6 +16,7 @@ import { checkLocationAccess, granteesOf, looksOn, readOptions, readSwitch, requ
 
 import type { RestorePlanningDeps } from './restorePlanning.ts';
 import { planRestore } from './restorePlanning.ts';
+import { checkRestoreStatement } from './restorePrivileges.ts';
 
 export interface RestoreStatementDeps extends RestorePlanningDeps {
   readonly settings: ClusterSettings;
@@ -27,6 +28,7 @@ const SWITCHES = [
   'skip_missing_sequence_owners',
   'skip_missing_views',
   'schema_only',
+  'grants',
   'detached',
 ] as const;
 const TEXTS = ['into_db', 'new_db_name'] as const;
@@ -46,7 +48,6 @@ const NOT_SUPPORTED: ReadonlySet<string> = new Set([
   'tenant_name',
   'experimental deferred copy',
   'experimental copy',
-  'grants',
 ]);
 
 export function restoreHook(deps: RestoreStatementDeps): StatementHook<Restore> {
@@ -63,8 +64,15 @@ async function runRestore(deps: RestoreStatementDeps, context: StatementContext,
   const detached = options.on.has('detached');
   checkTransaction('RESTORE', context, detached);
   const grantees = await granteesOf(context);
+  const who = {
+    grantees,
+    hasSystemRestore: await hasSystemPrivilege(context.txn, grantees, 'RESTORE'),
+    hasCreateDb: await hasSystemPrivilege(context.txn, grantees, 'CREATEDB'),
+  };
+  const advice = checkRestoreStatement(stmt.targets.type, who);
   const { full, location } = await readSource(context, stmt);
   await checkLocationAccess(context, urisOf(location), grantees);
+  if (advice !== undefined) context.notice(advice);
   const jobId = await planRestore(
     deps,
     {
@@ -82,11 +90,11 @@ async function runRestore(deps: RestoreStatementDeps, context: StatementContext,
         views: options.on.has('skip_missing_views'),
       },
       schemaOnly: options.on.has('schema_only'),
+      grants: options.on.has('grants'),
       optionTexts: [...[...options.texts].map(([name, text]) => `${name} = ${quoteLiteral(text)}`), ...options.on],
       user: context.user,
-      grantees,
-      mayCreateDatabases:
-        (await hasSystemPrivilege(context.txn, grantees, 'RESTORE')) || (await hasSystemPrivilege(context.txn, grantees, 'CREATEDB')),
+      ...who,
+      notice: (message) => context.notice(message),
       names: context.names,
       signal: context.signal,
     },
@@ -120,7 +128,7 @@ async function readRestoreOptions(context: StatementContext, stmt: Restore): Pro
     texts.set(name, await requireText(context, option.value, `option ${name}`));
   }
   const { targets } = stmt;
-  if (texts.has('into_db') && targets.type === 'databases') {
+  if (texts.has('into_db') && targets.type !== 'tables') {
     throw new StatementError(SqlState.InvalidParameterValue, 'option into_db is for tables: a database is restored under its own name', {
       hint: 'use new_db_name to give it another one',
     });
@@ -129,6 +137,9 @@ async function readRestoreOptions(context: StatementContext, stmt: Restore): Pro
     throw new StatementError(SqlState.InvalidParameterValue, 'option new_db_name can only be used when restoring a single database', {
       hint: targets.type === 'tables' ? 'use into_db to restore tables into another database' : 'restore one database a statement',
     });
+  }
+  if (on.has('grants') && targets.type !== 'databases' && targets.type !== 'tables') {
+    throw new StatementError(SqlState.InvalidParameterValue, 'option grants is for databases and tables: a cluster comes with its grants');
   }
   return { on, texts };
 }
@@ -164,15 +175,18 @@ async function readSource(
   }
 }
 
+/** With a space at the end; empty for a cluster. */
 function targetsText(targets: BackupTargets): string {
   switch (targets.type) {
     case 'databases':
-      return `DATABASE ${targets.names.map((name) => printName(name)).join(', ')}`;
+      return `DATABASE ${targets.names.map((name) => printName(name)).join(', ')} `;
     case 'tables':
       return `TABLE ${targets.patterns
         .map(({ parts, star }) => [...parts.map((part) => printName(part)), ...(star ? ['*'] : [])].join('.'))
-        .join(', ')}`;
-    default:
+        .join(', ')} `;
+    case 'systemUsers':
+      return 'SYSTEM USERS ';
+    case 'cluster':
       return '';
   }
 }

@@ -4,6 +4,8 @@
  *   T1  a database comes whole, from a backup that holds it whole
  *   T2  a table comes alone: with its schema and the user types it uses, but nothing that it
  *       refers to. What it misses is said by idRewrites.ts
+ *   T3  a cluster comes with every database but the system's own, of which rows of tables come
+ *       (systemTableRestore.ts), and from a backup of a cluster only
  */
 import { isVarveError, StatementError, withFields } from '../base/errors.ts';
 import { SqlState } from '../base/sqlState.ts';
@@ -14,10 +16,13 @@ import { SYSTEM_DATABASE_ID } from '../catalog/descriptor.ts';
 import { typeIdsUsed } from '../catalog/enumType.ts';
 import { quoteName } from '../catalog/names.ts';
 import type { CatalogSnapshot } from '../catalog/snapshot.ts';
-import { type ResolvedTargets, resolveTargets, type TargetPattern } from '../catalog/targets.ts';
+import { type ResolvedTargets, resolveCluster, resolveTargets, type TargetPattern } from '../catalog/targets.ts';
 import type { BackupTargets } from '../sql/parse/ast.ts';
 
 import type { Manifest } from '../backup/manifest.ts';
+
+import { requireClusterBackup } from './emptyCluster.ts';
+import { USER_TABLES } from './systemTableRestore.ts';
 
 /** What of the backup is restored; each list ascending by id. */
 export interface RestoreTargets {
@@ -28,6 +33,8 @@ export interface RestoreTargets {
   readonly tables: readonly TableDescriptor[];
   /** The backed-up database of each table, for a restore of tables. */
   readonly parents: readonly DatabaseDescriptor[];
+  /** Tables of the backup's system database whose rows come, for a restore of a cluster or its users. */
+  readonly systemTables: readonly TableDescriptor[];
 }
 
 /** Throws 3D000, 3F000, 42P01 for what the backup does not hold, 22023 for a database that it holds in part, 0A000. */
@@ -47,7 +54,7 @@ export function resolveRestoreTargets(
         context,
       );
       for (const database of found.databases) requireWhole(manifest, database);
-      return { databases: found.databases, schemas: found.schemas, types: found.types, tables: found.tables, parents: [] };
+      return { ...NOTHING, databases: found.databases, schemas: found.schemas, types: found.types, tables: found.tables };
     }
     case 'tables': {
       const patterns = targets.patterns.map(({ parts, star }): TargetPattern => {
@@ -63,21 +70,31 @@ export function resolveRestoreTargets(
       const used = new Set(found.tables.flatMap(typeIdsUsed));
       const schemaIds = new Set([...found.tables, ...found.types.filter(({ id }) => used.has(id))].map(({ schemaId }) => schemaId));
       return {
-        databases: [],
+        ...NOTHING,
         schemas: found.schemas.filter(({ id }) => schemaIds.has(id)),
         types: found.types.filter(({ id }) => used.has(id)),
         tables: found.tables,
         parents: [...found.databases, ...found.parentDatabases],
       };
     }
-    case 'cluster':
-      throw new StatementError(SqlState.FeatureNotSupported, 'RESTORE of the whole cluster is not supported yet', {
-        hint: 'name the databases: RESTORE DATABASE a, b FROM ...',
+    case 'cluster': {
+      requireClusterBackup(manifest.scope, manifest.targets);
+      const { databases, schemas, types, tables } = resolveCluster(snapshot);
+      return { ...NOTHING, databases, schemas, types, tables, systemTables: snapshot.tablesOf(SYSTEM_DATABASE_ID) };
+    }
+    case 'systemUsers': {
+      const known: readonly string[] = USER_TABLES;
+      const systemTables = snapshot.tablesOf(SYSTEM_DATABASE_ID).filter(({ name }) => known.includes(name));
+      if (systemTables.some(({ name }) => name === 'users')) return { ...NOTHING, systemTables };
+      throw new StatementError(SqlState.InvalidParameterValue, 'cannot restore system users as no system.users table in the backup', {
+        detail: holdingOf(manifest),
+        hint: 'backups of a cluster, of database system and of table system.users hold it',
       });
-    case 'systemUsers':
-      throw new StatementError(SqlState.FeatureNotSupported, 'RESTORE SYSTEM USERS is not supported yet');
+    }
   }
 }
+
+const NOTHING: RestoreTargets = Object.freeze({ databases: [], schemas: [], types: [], tables: [], parents: [], systemTables: [] });
 
 function resolve(snapshot: CatalogSnapshot, manifest: Manifest, patterns: TargetPattern[], context: NameContext): ResolvedTargets {
   try {

@@ -8,6 +8,7 @@ import { formatDatum } from '../../src/catalog/datumText.ts';
 import { Database } from '../../src/server/database.ts';
 import type { DatabaseOptions } from '../../src/server/openOptions.ts';
 import type { Session } from '../../src/sql/exec/session.ts';
+import { type MemoryFiles, openMemory } from '../../src/storage/memory.ts';
 
 export const START = '2026-11-20T12:00:00Z';
 /** The collection that tests back up into. */
@@ -36,9 +37,11 @@ export class TestDatabase {
     this.session = db.newSession();
   }
 
-  static async open(options: DatabaseOptions = {}): Promise<TestDatabase> {
+  /** `files`: what mem:// URIs mean; databases that are given the same one share their collections. */
+  static async open({ files, ...options }: DatabaseOptions & { readonly files?: MemoryFiles } = {}): Promise<TestDatabase> {
     const clock = new ManualClock(START);
     const db = await Database.open({ clock, seed: 'restore', executor: new InlineExecutor(), ioClock: IMMEDIATE, ...options });
+    if (files) db.storage.register('mem', (uri) => openMemory(uri, files));
     return new TestDatabase(db, clock);
   }
 

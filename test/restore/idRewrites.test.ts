@@ -10,6 +10,7 @@ import { validateDescriptor } from '../../src/catalog/validate.ts';
 import type { Manifest } from '../../src/backup/manifest.ts';
 import { backupSnapshot, descriptorsAt } from '../../src/backup/backupCatalog.ts';
 import { type IdMap, rewriteDescriptors, withoutUnfinished } from '../../src/restore/idRewrites.ts';
+import { ownedBy } from '../../src/restore/restorePrivileges.ts';
 import { rewriteSequenceIds } from '../../src/restore/sequenceRefs.ts';
 import { testTable } from '../catalog/support.ts';
 
@@ -70,7 +71,7 @@ const child: TableDescriptor = {
   nextConstraintId: 2,
 };
 
-const everything = { databases: [database], schemas: [schema], types: [mood], tables: [parent, child], parents: [] };
+const everything = { databases: [database], schemas: [schema], types: [mood], tables: [parent, child], parents: [], systemTables: [] };
 const created = new Map([60, 61, 62, 63, 64].map((id) => [id, id + 100]));
 const ids: IdMap = { created, existing: new Map() };
 const skip = { foreignKeys: false, sequences: false, sequenceOwners: false, views: false };
@@ -79,7 +80,12 @@ const manifest = {
   descriptors: [database, schema, mood, parent, child] as Descriptor[],
   descriptorChanges: [],
 } as unknown as Manifest;
-const options = { owner: 'joe', skip, databaseNames: new Map([['d', 'e']]), backup: backupSnapshot(manifest, 10 as Timestamp) };
+const options = {
+  privileges: ownedBy('joe', () => undefined),
+  skip,
+  databaseNames: new Map([['d', 'e']]),
+  backup: backupSnapshot(manifest, 10 as Timestamp),
+};
 
 test('every reference moves along; ids inside tables stay', () => {
   const rewritten = rewriteDescriptors(everything, ids, { ...options, newDatabaseName: 'e' });

@@ -8,34 +8,52 @@
  *   files [PREFIX]        names in the collection mem://bucket/c
  *   delete-file REGEXP; flip REGEXP [at=OFFSET]     harms the first file of a matching name
  *   check                 broken rules of catalog and stores
+ *   cluster NAME [nodes=N]  goes on with another cluster that reads the same collections, empty the first time; the first one is a
  *
  * Job ids print as <job>, times as seconds since the script's start (@12s).
  */
 import { isVarveError } from '../../src/base/errors.ts';
 import { timestamp } from '../../src/base/timestamp.ts';
 import type { Session } from '../../src/sql/exec/session.ts';
+import { MemoryFiles } from '../../src/storage/memory.ts';
 import { ParsedUri } from '../../src/storage/uri.ts';
 import type { GoldenCommand, GoldenHandler } from '../support/golden.ts';
 import { goldenSuite } from '../support/golden.ts';
 
 import { COLLECTION, START, TestDatabase } from './database.ts';
 
-goldenSuite('restore', async () => new RestoreScript(await TestDatabase.open()));
+goldenSuite('restore', async () => {
+  const files = new MemoryFiles();
+  return new RestoreScript(await TestDatabase.open({ files }), files);
+});
 
 const START_MICROS = Date.parse(START) * 1000;
 
 class RestoreScript implements GoldenHandler {
-  readonly #test: TestDatabase;
+  #test: TestDatabase;
+  readonly #files: MemoryFiles;
+  readonly #clusters: Map<string, TestDatabase>;
   readonly #times = new Map<string, number>();
-  readonly #sessions = new Map<string, Session>();
+  /** By cluster and user. */
+  readonly #sessions = new Map<TestDatabase, Map<string, Session>>();
   #traces: string[] = [];
 
-  constructor(database: TestDatabase) {
+  constructor(database: TestDatabase, files: MemoryFiles) {
     this.#test = database;
+    this.#files = files;
+    this.#clusters = new Map([['a', database]]);
   }
 
   async close(): Promise<void> {
-    await this.#test.close();
+    for (const cluster of this.#clusters.values()) await cluster.close();
+  }
+
+  async #goTo(name: string, nodes: number): Promise<void> {
+    const elapsed = this.#test.clock.nowMicros();
+    const next = this.#clusters.get(name) ?? (await TestDatabase.open({ files: this.#files, seed: name, nodes }));
+    this.#clusters.set(name, next);
+    if (next.clock.nowMicros() < elapsed) await next.clock.advance(elapsed - next.clock.nowMicros());
+    this.#test = next;
   }
 
   async run(command: GoldenCommand): Promise<string> {
@@ -77,6 +95,9 @@ class RestoreScript implements GoldenHandler {
         await this.#storage().write(name, bytes);
         return '';
       }
+      case 'cluster':
+        await this.#goTo(first, Number(command.arg('nodes') ?? 1));
+        return '';
       case 'check': {
         const problems = await test.problems();
         return problems.length === 0 ? 'all is well' : problems.join('\n');
@@ -100,8 +121,10 @@ class RestoreScript implements GoldenHandler {
     const sql = text.replace(/'\$(\w+)(-1us)?'/g, (_, name: string, before?: string) => {
       return `'${(this.#times.get(name) ?? 0) - (before ? 1 : 0)}000'`;
     });
-    const session = this.#sessions.get(user) ?? this.#test.db.newSession({ user });
-    this.#sessions.set(user, session);
+    const sessions = this.#sessions.get(this.#test) ?? new Map<string, Session>();
+    this.#sessions.set(this.#test, sessions);
+    const session = sessions.get(user) ?? this.#test.db.newSession({ user });
+    sessions.set(user, session);
     try {
       const rows = await this.#test.rows(sql, session);
       await this.#test.clock.activity.settled();

@@ -21,8 +21,10 @@ import { COLLECTION, TestDatabase } from './database.ts';
 
 const test = suite('restore job');
 
-const FORWARD = RESTORE_PAUSEPOINTS.slice(0, RESTORE_PAUSEPOINTS.indexOf('restore.beforeRevert'));
-const REVERT = RESTORE_PAUSEPOINTS.slice(FORWARD.length);
+const REVERT_FROM = RESTORE_PAUSEPOINTS.indexOf('restore.beforeRevert');
+const OF_CLUSTERS: readonly string[] = ['restore.afterZones', 'restore.beforeSystemTables'];
+const FORWARD = RESTORE_PAUSEPOINTS.slice(0, REVERT_FROM).filter((point) => !OF_CLUSTERS.includes(point));
+const REVERT = RESTORE_PAUSEPOINTS.slice(REVERT_FROM);
 
 /** Enough rows for several ingested runs; two layers that overlap. */
 async function bank(options: DatabaseOptions = {}): Promise<TestDatabase> {
