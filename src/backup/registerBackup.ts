@@ -15,7 +15,8 @@ import { BACKUP_ATTEMPTS_MAX, BACKUP_PAUSEPOINTS, BackupResumer } from './backup
 import { backupHook } from './backupStatement.ts';
 import { DirectoryReservations } from './directoryReservations.ts';
 import { mayRunOn } from './executionLocality.ts';
-import { showBackupHook, showBackupsHook } from './showBackup.ts';
+import { showBackupHook } from './showBackup.ts';
+import { showBackupsHook } from './showBackups.ts';
 
 export interface BackupDeps {
   readonly kv: Kv;

@@ -26,8 +26,8 @@ import type { BackupTargets } from '../sql/parse/ast.ts';
 import type { StorageFactory } from '../storage/externalStorage.ts';
 
 import { backupSnapshot } from '../backup/backupCatalog.ts';
-import { type ChosenLayers, chooseLayers, loadChain } from '../backup/chain.ts';
-import { readLatest } from '../backup/collection.ts';
+import { type BackupToken, chooseNamed, loadNamed, resolveToken } from '../backup/backupToken.ts';
+import type { ChosenLayers } from '../backup/chain.ts';
 import type { CollectionStorage } from '../backup/collectionStorage.ts';
 import { openCollection } from '../backup/collectionStorage.ts';
 import { proveCoverage, requireSpan } from '../backup/coverage.ts';
@@ -63,8 +63,9 @@ export interface RestoreRequest extends RestoreGrantees {
   readonly targets: BackupTargets;
   /** The targets as SQL and a space, for the job's description; empty for a cluster. */
   readonly targetsText: string;
-  /** A full's directory, as parseSubdirectory gives it; undefined: the newest. */
-  readonly full: string | undefined;
+  readonly backup: BackupToken;
+  /** The session's use_backups_with_ids. */
+  readonly useIds: boolean;
   readonly location: LocationDetails;
   /** AS OF SYSTEM TIME. */
   readonly asOf: Timestamp | undefined;
@@ -96,9 +97,9 @@ export async function planRestore(
 ): Promise<number> {
   const storage = openCollection(deps.storage, request.location, { user: request.user, nodeId: deps.kv.cluster.anyLiveNode().id });
   try {
-    const { details, full } = await makeDetails(deps, request, storage);
+    const { details, name } = await makeDetails(deps, request, storage);
     const jobId = deps.jobs.newJobId();
-    const description = describe(request, full, String(storage.uri));
+    const description = describe(request, name, String(storage.uri));
     await commit(async (txn) => {
       await deps.jobs.create(txn, { id: jobId, type: RESTORE_JOB_TYPE, description, user: request.user, details: detailsToJson(details) });
     });
@@ -112,11 +113,11 @@ async function makeDetails(
   deps: RestorePlanningDeps,
   request: RestoreRequest,
   storage: CollectionStorage,
-): Promise<{ details: RestoreDetails; full: string }> {
+): Promise<{ details: RestoreDetails; name: string }> {
   const { kv, catalog } = deps;
   const { signal } = request;
-  const full = request.full ?? (await readLatest(storage, signal));
-  const { layers, time } = chooseLayers(await loadChain(storage, full, signal), request.asOf);
+  const source = await resolveToken(storage, request.backup, { useIds: request.useIds, signal });
+  const { layers, time } = chooseNamed(await loadNamed(storage, source, signal), source, request.asOf);
   const last = layers.at(-1) as Layer;
   const backup = backupSnapshot(last.manifest, time);
   const named = resolveRestoreTargets(backup, last.manifest, request.targets, request.names);
@@ -145,7 +146,7 @@ async function makeDetails(
   const created = isCluster ? await keepIds(catalog, place.created) : await drawIds(catalog, place.created);
   const ids: IdMap = { created, existing: place.existing };
   return {
-    full,
+    name: source.id ?? `/${source.full}`,
     details: {
       location: request.location,
       user: request.user,
@@ -335,9 +336,9 @@ function typeUsesOf(targets: RestoreTargets, { created, existing }: IdMap): Type
   return [...uses].map(([typeId, tableIds]) => ({ typeId, tableIds }));
 }
 
-/** The statement with its directory filled in, and secrets taken out. */
-function describe(request: RestoreRequest, full: string, redactedUri: string): string {
+/** The statement with its directory or id filled in, and secrets taken out. */
+function describe(request: RestoreRequest, name: string, redactedUri: string): string {
   const asOf = request.asOf === undefined ? '' : ` AS OF SYSTEM TIME '${formatDecimal(request.asOf)}'`;
   const options = request.optionTexts.length > 0 ? ` WITH OPTIONS (${request.optionTexts.join(', ')})` : '';
-  return `RESTORE ${request.targetsText}FROM ${quoteLiteral(`/${full}`)} IN ${quoteLiteral(redactedUri)}${asOf}${options}`;
+  return `RESTORE ${request.targetsText}FROM ${quoteLiteral(name)} IN ${quoteLiteral(redactedUri)}${asOf}${options}`;
 }

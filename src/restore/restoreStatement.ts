@@ -7,7 +7,7 @@ import type { HookResult, StatementContext, StatementHook } from '../sql/exec/st
 import type { BackupTargets, Option, Restore } from '../sql/parse/ast.ts';
 import { printName } from '../sql/parse/printer.ts';
 
-import { parseSubdirectory } from '../backup/collection.ts';
+import { type BackupToken, tokenOf, usesIds } from '../backup/backupToken.ts';
 import { checkFeature, checkTransaction, jobColumns, jobResult } from '../backup/jobResult.ts';
 import type { LocationDetails } from '../backup/locationDetails.ts';
 import { urisOf } from '../backup/locationDetails.ts';
@@ -70,7 +70,7 @@ async function runRestore(deps: RestoreStatementDeps, context: StatementContext,
     hasCreateDb: await hasSystemPrivilege(context.txn, grantees, 'CREATEDB'),
   };
   const advice = checkRestoreStatement(stmt.targets.type, who);
-  const { full, location } = await readSource(context, stmt);
+  const { backup, location } = await readSource(context, stmt);
   await checkLocationAccess(context, urisOf(location), grantees);
   if (advice !== undefined) context.notice(advice);
   const jobId = await planRestore(
@@ -78,7 +78,8 @@ async function runRestore(deps: RestoreStatementDeps, context: StatementContext,
     {
       targets: stmt.targets,
       targetsText: targetsText(stmt.targets),
-      full,
+      backup,
+      useIds: usesIds(context),
       location,
       asOf: stmt.asOf && (await context.resolveAsOf(stmt.asOf.expr)),
       intoDb: options.texts.get('into_db'),
@@ -154,15 +155,13 @@ function refuseUnsupported({ name, pos }: Option): void {
 async function readSource(
   context: StatementContext,
   { source }: Restore,
-): Promise<{ full: string | undefined; location: LocationDetails }> {
+): Promise<{ backup: BackupToken; location: LocationDetails }> {
   switch (source.type) {
     case 'latest':
-      return { full: undefined, location: await readLocation(context, source.uris) };
+      return { backup: { type: 'latest' }, location: await readLocation(context, source.uris) };
     case 'subdir': {
       const text = await requireText(context, source.subdir, 'the subdirectory of a backup');
-      // LATEST may come as a value too, from a placeholder.
-      const full = text.toLowerCase() === 'latest' ? undefined : parseSubdirectory(text);
-      return { full, location: await readLocation(context, source.uris) };
+      return { backup: tokenOf(text), location: await readLocation(context, source.uris) };
     }
     case 'layers':
       throw new StatementError(

@@ -287,7 +287,11 @@ export class Harness {
       user,
       inExplicitTransaction,
       signal: new AbortController().signal,
-      session: { names: { currentDatabase: 'bank', searchPath: ['public'] }, nodeId: 1 } as unknown as StatementContext['session'],
+      session: {
+        names: { currentDatabase: 'bank', searchPath: ['public'] },
+        nodeId: 1,
+        showVariable: () => 'off',
+      } as unknown as StatementContext['session'],
       // Scripts of the server show what statements warn of.
       notice: () => {},
       evalString: text,

@@ -1,0 +1,106 @@
+/**
+ * Backup token: what stands after FROM in SHOW BACKUP and RESTORE, to the chain and, for an id, the layer that it names.
+ *
+ *   LATEST                   the newest full and its incrementals; with use_backups_with_ids the newest layer of all chains
+ *   '2026/11/20-142355.33'   that full and its incrementals
+ *   'osDlrp0B'               one layer (backupId.ts)
+ */
+import { StatementError } from '../base/errors.ts';
+import { SqlState } from '../base/sqlState.ts';
+import type { Timestamp } from '../base/timestamp.ts';
+import { formatUtc } from '../base/timestamp.ts';
+import type { StatementContext } from '../sql/exec/statement.ts';
+
+import { decodeBackupId, encodeBackupId, fullOfId, type IdTimes } from './backupId.ts';
+import { type Chain, type ChosenLayers, chooseLayers, loadChain, pathTo, restorableIntervals } from './chain.ts';
+import { directoryTime, fullDirectoryTime, noLatest, parseSubdirectory, readLatest } from './collection.ts';
+import type { CollectionStorage } from './collectionStorage.ts';
+import { listNewestLayers } from './layerIndex.ts';
+import { isMissing, type Layer } from './manifest.ts';
+
+/** LATEST, or a text as the user gave it. */
+export type BackupToken = { readonly type: 'latest' } | { readonly type: 'name'; readonly text: string };
+
+/** A value may say LATEST too, from a placeholder. */
+export function tokenOf(text: string): BackupToken {
+  return text.toLowerCase() === 'latest' ? { type: 'latest' } : { type: 'name', text };
+}
+
+/** Whether the session means layers by their ids. */
+export function usesIds(context: StatementContext): boolean {
+  return context.session.showVariable('use_backups_with_ids') === 'on';
+}
+
+export interface NamedBackup {
+  /** The full's directory. */
+  readonly full: string;
+  /** Undefined: the whole chain is meant. */
+  readonly id: string | undefined;
+}
+
+/** 58P01 when there is no latest backup, 22023 for a text that names none. An id's layer is looked for by layerOf(). */
+export async function resolveToken(
+  storage: CollectionStorage,
+  token: BackupToken,
+  options: { readonly useIds: boolean; readonly signal?: AbortSignal },
+): Promise<NamedBackup> {
+  const { useIds, signal } = options;
+  if (token.type === 'name') {
+    const times = decodeBackupId(token.text);
+    return times ? { full: fullOfId(times), id: token.text } : { full: parseSubdirectory(token.text), id: undefined };
+  }
+  if (!useIds) return { full: await readLatest(storage, signal, 'read LATEST path: '), id: undefined };
+  const [newest] = (await listNewestLayers(storage, { countMax: 1 }, signal)).layers;
+  if (newest === undefined) throw noLatest(storage, 'read LATEST path: ');
+  return { full: newest.full, id: idOfLayer(newest.full, newest.endTime) };
+}
+
+/** The chain of a named backup. 58P01 as loadChain(), in the user's words. */
+export async function loadNamed(storage: CollectionStorage, { full, id }: NamedBackup, signal?: AbortSignal): Promise<Chain> {
+  try {
+    return await loadChain(storage, full, signal);
+  } catch (error) {
+    if (id === undefined || !isMissing(error)) throw error;
+    throw idNotFound(id, `there is no completed backup "${full}" in "${storage.uri}"`);
+  }
+}
+
+/** The id of a layer on a full. */
+export function idOfLayer(full: string, endTime: Timestamp): string {
+  return encodeBackupId(fullDirectoryTime(full) ?? endTime, endTime);
+}
+
+/** The layer of an id. 58P01 when the chain has none of that time. */
+export function layerOf(chain: Chain, id: string): Layer {
+  const { layerTime } = decodeBackupId(id) as IdTimes;
+  const layer = chain.find(({ manifest }) => directoryTime(manifest.endTime) === layerTime);
+  if (layer) return layer;
+  throw idNotFound(id, `the chain of "${chain[0].directory}" has no layer that ends at ${formatUtc(layerTime)}`);
+}
+
+function idNotFound(id: string, detail: string): StatementError {
+  return new StatementError(SqlState.UndefinedFile, `backup with ID ${id} not found`, {
+    detail,
+    hint: 'SET use_backups_with_ids = true; SHOW BACKUPS IN lists the ids of a collection',
+  });
+}
+
+/**
+ * The layers that a restore reads. Of an id: its layer and those below, to its end time, or to a time inside it that
+ * it can restore; 22023 for any other time. Of a whole chain as chooseLayers().
+ */
+export function chooseNamed(chain: Chain, { id }: NamedBackup, time: Timestamp | undefined): ChosenLayers {
+  if (id === undefined) return chooseLayers(chain, time);
+  const layer = layerOf(chain, id);
+  const layers = pathTo(chain, layer);
+  const [interval] = restorableIntervals([layer]);
+  if (time === undefined || (interval && interval.from <= time && time <= interval.to)) {
+    return { layers, time: time ?? layer.manifest.endTime };
+  }
+  const { from, to } = interval ?? { from: layer.manifest.endTime, to: layer.manifest.endTime };
+  const can = from === to ? `only to ${formatUtc(to)}` : `to any time from ${formatUtc(from)} to ${formatUtc(to)}`;
+  throw new StatementError(SqlState.InvalidParameterValue, `backup with ID ${id} does not cover requested time`, {
+    detail: `requested ${formatUtc(time)}; the backup restores ${can}`,
+    hint: 'leave AS OF SYSTEM TIME out, or name the backup whose interval holds the time: SHOW BACKUPS IN ... WITH REVISION START TIME',
+  });
+}
