@@ -68,7 +68,7 @@ async function runBackup(deps: BackupStatementDeps, context: StatementContext, s
     if (context.inExplicitTransaction) await write(context.txn);
     else await deps.kv.run(write, { name: 'create backup job' });
   });
-  const result = await jobResult('BACKUP', context, deps.jobs, jobId, detached);
+  const result = await jobResult('BACKUP', context, deps.jobs, jobId, detached, request.executionLocality);
   if (!detached) await warnOfBreakingChain(deps, context, jobId);
   return result;
 }

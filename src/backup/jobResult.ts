@@ -11,6 +11,8 @@ import type { JobId } from '../jobs/job.ts';
 import { type JobRegistry, requireSucceeded } from '../jobs/registry.ts';
 import type { HookResult, ResultColumn, StatementContext } from '../sql/exec/statement.ts';
 
+import { mayRunOn } from './executionLocality.ts';
+
 type JobStatement = 'BACKUP' | 'RESTORE' | 'IMPORT';
 
 const DETACHED_COLUMNS: readonly ResultColumn[] = [{ name: 'job_id', type: Type.Int8 }];
@@ -55,15 +57,31 @@ export function checkTransaction(statement: JobStatement, context: StatementCont
   );
 }
 
-/** The statement's row; waits for the job unless detached, and throws why it failed. */
+/**
+ * The statement's row; waits for the job unless detached, and throws why it failed. 55000 when the job may not run
+ * on the session's node (EXECUTION LOCALITY): it goes on elsewhere.
+ */
 export async function jobResult(
   statement: JobStatement,
   context: StatementContext,
   jobs: JobRegistry,
   jobId: JobId,
   isDetached: boolean,
+  executionLocality = '',
 ): Promise<HookResult> {
   if (isDetached) return { tag: statement, rows: [[jobId]], rowCount: 1 };
+  const gateway = executionLocality === '' ? undefined : context.engine.kv.cluster.nodes[context.session.nodeId - 1];
+  if (gateway !== undefined && !mayRunOn(executionLocality, gateway)) {
+    const { claim } = await jobs.wait(jobId, { signal: context.signal, untilClaimed: true });
+    throw new StateError(
+      SqlState.ObjectNotInPrerequisiteState,
+      `execution of job ${jobId} relocated to ${claim?.nodeId ?? 'another node'}`,
+      {
+        detail: `node ${gateway.id}, to which this session is connected, does not match ${executionLocality}; the job goes on`,
+        hint: `SHOW JOB WHEN COMPLETE ${jobId} waits for it; WITH detached starts such a job without an error`,
+      },
+    );
+  }
   const record = requireSucceeded(await jobs.wait(jobId, { signal: context.signal }));
   const { rows, indexEntries, dataBytes } = record.result as unknown as CopiedCounts;
   return { tag: statement, rows: [[jobId, utf8Encode('succeeded'), 1, rows, indexEntries, dataBytes]], rowCount: 1 };

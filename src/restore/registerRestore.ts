@@ -9,6 +9,8 @@ import type { StatementHooks } from '../sql/exec/statement.ts';
 import type { Restore } from '../sql/parse/ast.ts';
 import type { StorageFactory } from '../storage/externalStorage.ts';
 
+import { mayRunOn } from '../backup/executionLocality.ts';
+
 import { detailsFromJson, RESTORE_JOB_TYPE } from './restoreDetails.ts';
 import { CHECKPOINT_BYTES, RESTORE_ATTEMPTS_MAX, RESTORE_PAUSEPOINTS, RestoreResumer } from './restoreJob.ts';
 import { restoreHook } from './restoreStatement.ts';
@@ -31,7 +33,12 @@ export function registerRestore(deps: RestoreDeps): void {
   const jobDeps = { kv, catalog, storage, checkpointBytes: deps.restoreCheckpointBytes ?? CHECKPOINT_BYTES };
   jobs.register(
     RESTORE_JOB_TYPE,
-    { pausepoints: RESTORE_PAUSEPOINTS, attemptsMax: RESTORE_ATTEMPTS_MAX, whenExhausted: 'pause' },
+    {
+      pausepoints: RESTORE_PAUSEPOINTS,
+      attemptsMax: RESTORE_ATTEMPTS_MAX,
+      whenExhausted: 'pause',
+      mayRunOn: (details, node) => mayRunOn(detailsFromJson(details).executionLocality, node),
+    },
     (details) => new RestoreResumer(jobDeps, detailsFromJson(details)),
   );
 }

@@ -28,6 +28,7 @@ import type { StorageFactory } from '../storage/externalStorage.ts';
 
 import type { CollectionStorage } from '../backup/collectionStorage.ts';
 import { openCollection } from '../backup/collectionStorage.ts';
+import { requireNodes } from '../backup/executionLocality.ts';
 import type { Layer } from '../backup/manifest.ts';
 import { readManifest } from '../backup/manifest.ts';
 
@@ -80,6 +81,11 @@ export interface RestoreResult {
   readonly [name: string]: number;
 }
 
+/** False for a restore of the schema alone. */
+function readsData({ schemaOnly, verifyData }: RestoreDetails): boolean {
+  return !schemaOnly || verifyData;
+}
+
 export class RestoreResumer implements Resumer {
   readonly #deps: RestoreJobDeps;
   readonly #details: RestoreDetails;
@@ -92,6 +98,7 @@ export class RestoreResumer implements Resumer {
   async resume(ctx: JobContext): Promise<JobOutcome> {
     const { kv, catalog } = this.#deps;
     const details = this.#details;
+    requireNodes(kv.cluster, details.executionLocality);
     await ctx.pausepoint('restore.beforeDescriptors');
     await ctx.txn((txn) => writeOffline(catalog, txn, details));
     await ctx.pausepoint('restore.afterDescriptors');
@@ -102,7 +109,7 @@ export class RestoreResumer implements Resumer {
       await ctx.txn((txn) => restoreSystemTable(txn, ZONES_TABLE, zones, new Map(system.ids)));
       await ctx.pausepoint('restore.afterZones');
     }
-    const { rows, indexEntries, dataBytes } = details.schemaOnly ? progressFromJson(null) : await this.#ingest(ctx);
+    const { rows, indexEntries, dataBytes } = readsData(details) ? await this.#ingest(ctx) : progressFromJson(null);
     if (system !== undefined) await ctx.pausepoint('restore.beforeSystemTables');
     await ctx.pausepoint('restore.beforePublish');
     const systemCount = [...systemRows.values()].reduce((sum, list) => sum + list.length, 0);
@@ -170,6 +177,7 @@ export class RestoreResumer implements Resumer {
         at: details.ingestTime,
         indexOf: (tableId, indexId) => indexes.get(`${tableId}/${indexId}`),
         checkpointBytes,
+        isDropped: details.schemaOnly,
         signal: ctx.signal,
         onRun: async (newTableId) => {
           this.#undoIfRemoved(newTableId, ctx);

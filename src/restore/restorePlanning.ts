@@ -31,7 +31,9 @@ import type { ChosenLayers } from '../backup/chain.ts';
 import type { CollectionStorage } from '../backup/collectionStorage.ts';
 import { openCollection } from '../backup/collectionStorage.ts';
 import { proveCoverage, requireSpan } from '../backup/coverage.ts';
+import { requireParts } from '../backup/localityPart.ts';
 import type { LocationDetails } from '../backup/locationDetails.ts';
+import { urisText } from '../backup/locationDetails.ts';
 import type { Layer } from '../backup/manifest.ts';
 
 import { requireEmptyCluster } from './emptyCluster.ts';
@@ -73,6 +75,9 @@ export interface RestoreRequest extends RestoreGrantees {
   readonly newDbName: string | undefined;
   readonly skip: SkipOptions;
   readonly schemaOnly: boolean;
+  /** With schemaOnly: the data is read and proved all the same. */
+  readonly verifyData: boolean;
+  readonly executionLocality: string;
   /** Users of the backup that are here, too, get what it granted them. */
   readonly grants: boolean;
   /** The options as SQL, for the job's description. */
@@ -99,7 +104,7 @@ export async function planRestore(
   try {
     const { details, name } = await makeDetails(deps, request, storage);
     const jobId = deps.jobs.newJobId();
-    const description = describe(request, name, String(storage.uri));
+    const description = describe(request, name);
     await commit(async (txn) => {
       await deps.jobs.create(txn, { id: jobId, type: RESTORE_JOB_TYPE, description, user: request.user, details: detailsToJson(details) });
     });
@@ -141,7 +146,8 @@ async function makeDetails(
   const tables = targets.tables.map((table) => table.id);
   const trial = rewriteDescriptors(targets, { created: ownIds, existing: place.existing }, options);
   if (!isCluster) checkNames(here, trial);
-  proveRestorable({ layers, time }, request.schemaOnly ? [] : trial, tables, ownIds, targets.systemTables);
+  if (!request.schemaOnly || targets.systemTables.length > 0) await requireParts(storage, layers, signal);
+  proveRestorable({ layers, time }, request.schemaOnly && !request.verifyData ? [] : trial, tables, ownIds, targets.systemTables);
 
   const created = isCluster ? await keepIds(catalog, place.created) : await drawIds(catalog, place.created);
   const ids: IdMap = { created, existing: place.existing };
@@ -157,6 +163,8 @@ async function makeDetails(
       tableIds: tables.map((oldId) => [oldId, created.get(oldId) as number] as const),
       typeUses: typeUsesOf(targets, ids),
       schemaOnly: request.schemaOnly,
+      verifyData: request.verifyData,
+      executionLocality: request.executionLocality,
       ...(targets.systemTables.length > 0 && {
         system: {
           kind: isCluster ? 'cluster' : 'users',
@@ -337,8 +345,14 @@ function typeUsesOf(targets: RestoreTargets, { created, existing }: IdMap): Type
 }
 
 /** The statement with its directory or id filled in, and secrets taken out. */
-function describe(request: RestoreRequest, name: string, redactedUri: string): string {
+function describe(request: RestoreRequest, name: string): string {
   const asOf = request.asOf === undefined ? '' : ` AS OF SYSTEM TIME '${formatDecimal(request.asOf)}'`;
-  const options = request.optionTexts.length > 0 ? ` WITH OPTIONS (${request.optionTexts.join(', ')})` : '';
-  return `RESTORE ${request.targetsText}FROM ${quoteLiteral(name)} IN ${quoteLiteral(redactedUri)}${asOf}${options}`;
+  const { location, executionLocality, optionTexts } = request;
+  const texts = [
+    ...optionTexts,
+    ...(location.incrementalUris.length > 0 ? [`incremental_location = ${urisText(location.incrementalUris)}`] : []),
+    ...(executionLocality === '' ? [] : [`EXECUTION LOCALITY = ${quoteLiteral(executionLocality)}`]),
+  ];
+  const options = texts.length > 0 ? ` WITH OPTIONS (${texts.join(', ')})` : '';
+  return `RESTORE ${request.targetsText}FROM ${quoteLiteral(name)} IN ${urisText(location.uris)}${asOf}${options}`;
 }

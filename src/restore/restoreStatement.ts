@@ -8,10 +8,11 @@ import type { BackupTargets, Option, Restore } from '../sql/parse/ast.ts';
 import { printName } from '../sql/parse/printer.ts';
 
 import { type BackupToken, tokenOf, usesIds } from '../backup/backupToken.ts';
+import { EXECUTION_LOCALITY, readExecutionLocality } from '../backup/executionLocality.ts';
 import { checkFeature, checkTransaction, jobColumns, jobResult } from '../backup/jobResult.ts';
 import type { LocationDetails } from '../backup/locationDetails.ts';
 import { urisOf } from '../backup/locationDetails.ts';
-import { readLocation } from '../backup/readLocation.ts';
+import { INCREMENTAL_LOCATION, readLocation } from '../backup/readLocation.ts';
 import { checkLocationAccess, granteesOf, looksOn, readOptions, readSwitch, requireText } from '../backup/statementValues.ts';
 
 import type { RestorePlanningDeps } from './restorePlanning.ts';
@@ -28,6 +29,7 @@ const SWITCHES = [
   'skip_missing_sequence_owners',
   'skip_missing_views',
   'schema_only',
+  'verify_backup_table_data',
   'grants',
   'detached',
 ] as const;
@@ -39,7 +41,6 @@ const NOT_SUPPORTED: ReadonlySet<string> = new Set([
   'skip_localities_check',
   'remove_regions',
   'strip_localities',
-  'verify_backup_table_data',
   'debug_pause_on',
   'unsafe_restore_incompatible_version',
   'virtual_cluster',
@@ -70,9 +71,10 @@ async function runRestore(deps: RestoreStatementDeps, context: StatementContext,
     hasCreateDb: await hasSystemPrivilege(context.txn, grantees, 'CREATEDB'),
   };
   const advice = checkRestoreStatement(stmt.targets.type, who);
-  const { backup, location } = await readSource(context, stmt);
+  const { backup, location } = await readSource(context, stmt, options.incrementalLocation);
   await checkLocationAccess(context, urisOf(location), grantees);
   if (advice !== undefined) context.notice(advice);
+  const executionLocality = await readExecutionLocality(context, options.executionLocality, deps.kv.cluster);
   const jobId = await planRestore(
     deps,
     {
@@ -91,6 +93,8 @@ async function runRestore(deps: RestoreStatementDeps, context: StatementContext,
         views: options.on.has('skip_missing_views'),
       },
       schemaOnly: options.on.has('schema_only'),
+      verifyData: options.on.has('verify_backup_table_data'),
+      executionLocality,
       grants: options.on.has('grants'),
       optionTexts: [...[...options.texts].map(([name, text]) => `${name} = ${quoteLiteral(text)}`), ...options.on],
       user: context.user,
@@ -104,19 +108,21 @@ async function runRestore(deps: RestoreStatementDeps, context: StatementContext,
       else await deps.kv.run(write, { name: 'create restore job' });
     },
   );
-  return await jobResult('RESTORE', context, deps.jobs, jobId, detached);
+  return await jobResult('RESTORE', context, deps.jobs, jobId, detached, executionLocality);
 }
 
 interface RestoreOptions {
   /** Switches that are on. */
   readonly on: ReadonlySet<string>;
   readonly texts: ReadonlyMap<string, string>;
+  readonly incrementalLocation: Option | undefined;
+  readonly executionLocality: Option | undefined;
 }
 
 /** 42601 for an unknown or repeated option, 0A000 for one that is not supported, 22023 for one that does not fit the targets. */
 async function readRestoreOptions(context: StatementContext, stmt: Restore): Promise<RestoreOptions> {
   for (const option of stmt.options) refuseUnsupported(option);
-  const given = readOptions('RESTORE', stmt.options, [...TEXTS, ...SWITCHES]);
+  const given = readOptions('RESTORE', stmt.options, [...TEXTS, ...SWITCHES, INCREMENTAL_LOCATION, EXECUTION_LOCALITY]);
   const on = new Set<string>();
   for (const name of SWITCHES) if (await readSwitch(context, given.get(name))) on.add(name);
   const texts = new Map<string, string>();
@@ -127,6 +133,11 @@ async function readRestoreOptions(context: StatementContext, stmt: Restore): Pro
       throw new StatementError(SqlState.SyntaxError, `option ${name} needs a value`, { location: { position: option.pos + 1 } });
     }
     texts.set(name, await requireText(context, option.value, `option ${name}`));
+  }
+  if (on.has('verify_backup_table_data') && !on.has('schema_only')) {
+    throw new StatementError(SqlState.InvalidParameterValue, 'to set the verify_backup_table_data option, the schema_only option must be set', {
+      hint: 'a restore of the data verifies it all the same',
+    });
   }
   const { targets } = stmt;
   if (texts.has('into_db') && targets.type !== 'tables') {
@@ -142,7 +153,7 @@ async function readRestoreOptions(context: StatementContext, stmt: Restore): Pro
   if (on.has('grants') && targets.type !== 'databases' && targets.type !== 'tables') {
     throw new StatementError(SqlState.InvalidParameterValue, 'option grants is for databases and tables: a cluster comes with its grants');
   }
-  return { on, texts };
+  return { on, texts, incrementalLocation: given.get(INCREMENTAL_LOCATION), executionLocality: given.get(EXECUTION_LOCALITY) };
 }
 
 function refuseUnsupported({ name, pos }: Option): void {
@@ -155,13 +166,14 @@ function refuseUnsupported({ name, pos }: Option): void {
 async function readSource(
   context: StatementContext,
   { source }: Restore,
+  incremental: Option | undefined,
 ): Promise<{ backup: BackupToken; location: LocationDetails }> {
   switch (source.type) {
     case 'latest':
-      return { backup: { type: 'latest' }, location: await readLocation(context, source.uris) };
+      return { backup: { type: 'latest' }, location: await readLocation(context, source.uris, incremental) };
     case 'subdir': {
       const text = await requireText(context, source.subdir, 'the subdirectory of a backup');
-      return { backup: tokenOf(text), location: await readLocation(context, source.uris) };
+      return { backup: tokenOf(text), location: await readLocation(context, source.uris, incremental) };
     }
     case 'layers':
       throw new StatementError(
