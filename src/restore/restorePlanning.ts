@@ -146,7 +146,7 @@ async function makeDetails(
   const tables = targets.tables.map((table) => table.id);
   const trial = rewriteDescriptors(targets, { created: ownIds, existing: place.existing }, options);
   if (!isCluster) checkNames(here, trial);
-  if (!request.schemaOnly || targets.systemTables.length > 0) await requireParts(storage, layers, signal);
+  if (!request.schemaOnly || request.verifyData || targets.systemTables.length > 0) await requireParts(storage, layers, signal);
   proveRestorable({ layers, time }, request.schemaOnly && !request.verifyData ? [] : trial, tables, ownIds, targets.systemTables);
 
   const created = isCluster ? await keepIds(catalog, place.created) : await drawIds(catalog, place.created);
