@@ -1,6 +1,6 @@
 /**
  * Azure Key Vault: `azure-kms:///<key>/<version>?AZURE_VAULT_NAME=...&AUTH=...` over the official SDK. An RSA key,
- * RSA-OAEP-256: the SDK encrypts with the public half, which it asks the vault for, and the vault decrypts.
+ * RSA-OAEP-256, whose private half never leaves the vault.
  */
 import { loadOptional } from '../optionalPackage.ts';
 import type { ParsedUri } from '../uri.ts';
@@ -104,7 +104,7 @@ class AzureKms implements Kms {
       signal?.throwIfAborted();
       const { name, message, statusCode } = error as Error & { statusCode?: number };
       // What the sign-in refuses stays refused; it has no status of its own.
-      const isRefused = name === 'AuthenticationError' || name === 'CredentialUnavailableError';
+      const isRefused = /^(?:Authentication|CredentialUnavailable)/.test(name);
       throw new KmsError(this.#uri, operation, scrub(this.#uri, `${name}: ${message}`), {
         isRetryable: !isRefused && isRetryableStatus(statusCode),
       });

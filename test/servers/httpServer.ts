@@ -1,0 +1,62 @@
+/** A server on loopback for a test: one handler, and the requests that it got. */
+import { createServer, type IncomingMessage, type Server } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+
+export interface Request {
+  readonly method: string;
+  readonly url: URL;
+  readonly headers: IncomingMessage['headers'];
+  readonly body: Buffer;
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly headers?: Record<string, string>;
+  readonly body: string;
+}
+
+export const json = (status: number, body: unknown, headers: Record<string, string> = {}): Answer => ({
+  status,
+  headers: { 'content-type': 'application/json', ...headers },
+  body: JSON.stringify(body),
+});
+
+export interface TestServer {
+  readonly host: string;
+  readonly port: number;
+  readonly origin: string;
+  readonly requests: readonly Request[];
+  close(): Promise<void>;
+}
+
+/** `tls`: key and certificate in PEM. */
+export async function startServer(handle: (request: Request) => Answer, tls?: { key: string; cert: string }): Promise<TestServer> {
+  const requests: Request[] = [];
+  const onRequest: Parameters<typeof createServer>[1] = (incoming, outgoing) => {
+    const pieces: Buffer[] = [];
+    incoming.on('data', (piece: Buffer) => pieces.push(piece));
+    incoming.on('end', () => {
+      const url = new URL(incoming.url ?? '/', `http://${incoming.headers.host}`);
+      const request = { method: incoming.method ?? '', url, headers: incoming.headers, body: Buffer.concat(pieces) };
+      requests.push(request);
+      const { status, headers, body } = handle(request);
+      outgoing.writeHead(status, headers);
+      outgoing.end(body);
+    });
+  };
+  const server: Server = tls === undefined ? createServer(onRequest) : createTlsServer(tls, onRequest);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  return {
+    host: '127.0.0.1',
+    port,
+    origin: `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${port}`,
+    requests,
+    close: () =>
+      new Promise((resolve) => {
+        server.closeAllConnections();
+        server.close(() => resolve());
+      }),
+  };
+}
