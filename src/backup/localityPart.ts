@@ -10,7 +10,7 @@
  *   P1  written before the manifest, removed after it: a layer's manifest has all its parts
  *   P2  it names no tables, only files: in an encrypted collection it is plain
  *
- * Format: docs/format.md 7. Source of the idea: CockroachDB's partition descriptors.
+ * Format: docs/format.md 9. Source of the idea: CockroachDB's partition descriptors.
  */
 import { CorruptionError, StorageError } from '../base/errors.ts';
 import { SqlState } from '../base/sqlState.ts';

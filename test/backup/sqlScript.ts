@@ -1,0 +1,106 @@
+/**
+ * Scripts of backups in SQL, on a whole database and a manual clock, for golden suites.
+ *
+ *   sql [user=joe] [node=2]  runs the statements in the input; prints each result's rows, or its tag. `$NAME`
+ *                   stands for a time that `mark` took, in AS OF SYSTEM TIME's decimal form;
+ *                   `$job` for the last job id that a result had
+ *   mark NAME       takes the present time
+ *   advance BY      moves the clock
+ *   settle          lets everything that can run now run
+ *   files [PREFIX]  what is in mem://bucket
+ *   move FROM TO    moves the files whose names begin with FROM there; without TO deletes them
+ *   node stop|start ID
+ *
+ * Times print as seconds since the script's start (@12s), job ids as <job>, uuids as <uuid>.
+ */
+import { isVarveError } from '../../src/base/errors.ts';
+import { InlineExecutor } from '../../src/base/executor.ts';
+import { ManualClock } from '../../src/base/manualClock.ts';
+import { formatDecimal, type Timestamp } from '../../src/base/timestamp.ts';
+import { formatDatum } from '../../src/catalog/datumText.ts';
+import { Database } from '../../src/server/database.ts';
+import type { DatabaseOptions } from '../../src/server/openOptions.ts';
+import type { Session } from '../../src/sql/exec/session.ts';
+import type { StatementResult } from '../../src/sql/exec/statement.ts';
+import type { GoldenCommand, GoldenHandler } from '../support/golden.ts';
+import { maskText } from './maskText.ts';
+
+const START = '2026-11-20T12:00:00Z';
+
+/** A database for one script. */
+export async function openSqlScript(options: DatabaseOptions): Promise<GoldenHandler> {
+  const clock = new ManualClock(START);
+  const db = await Database.open({ clock, executor: new InlineExecutor(), seed: 'golden', ...options });
+  const sessions = new Map<string, Session>();
+  const marks = new Map<string, Timestamp>();
+  let job = 0;
+
+  const run = async (command: GoldenCommand): Promise<string> => {
+    const [first = '', second = ''] = [...command.args.keys()];
+    switch (command.name) {
+      case 'sql': {
+        const text = command.input.replace(/\$(\w+)/g, (whole, name) => {
+          const mark = marks.get(name);
+          return mark !== undefined ? formatDecimal(mark) : name === 'job' ? String(job) : whole;
+        });
+        const user = command.arg('user') ?? 'root';
+        const nodeId = Number(command.arg('node') ?? 1);
+        const session = sessions.get(`${user} ${nodeId}`) ?? db.newSession({ user, nodeId });
+        sessions.set(`${user} ${nodeId}`, session);
+        const outputs: string[] = [];
+        try {
+          await session.execute(text, { onResult: (result) => outputs.push(show(result, (id) => (job = id))) });
+        } catch (error) {
+          if (!isVarveError(error)) throw error;
+          outputs.push(`error ${error.code}: ${error.message}`);
+          if (error.detail !== undefined) outputs.push(`detail: ${error.detail}`);
+          if (error.hint !== undefined) outputs.push(`hint: ${error.hint}`);
+        }
+        return outputs.join('\n');
+      }
+      case 'mark':
+        marks.set(first, db.kv.hlc.now());
+        return '';
+      case 'advance':
+        await clock.advance(first);
+        return '';
+      case 'settle':
+        await clock.activity.settled();
+        return '';
+      case 'files': {
+        const storage = db.storage.open('mem://bucket', { user: 'root', nodeId: 1 });
+        return (await storage.list(first)).join('\n') || 'none';
+      }
+      case 'move': {
+        const storage = db.storage.open('mem://bucket', { user: 'root', nodeId: 1 });
+        for (const name of await storage.list(first)) {
+          if (second !== '') await storage.write(second + name.slice(first.length), await storage.read(name));
+          await storage.delete(name);
+        }
+        return '';
+      }
+      case 'node':
+        if (first === 'stop') db.kv.cluster.stopNode(Number(second));
+        else db.kv.cluster.startNode(Number(second));
+        return '';
+      default:
+        throw new Error(`no command ${command.name}`);
+    }
+  };
+  return { run: async (command) => maskText(await run(command), START), close: () => db.close() };
+}
+
+/** Rows as `name=value` of what is not NULL, or the tag. */
+function show({ tag, columns, rows }: StatementResult, onJob: (id: number) => void): string {
+  if (columns === undefined) return tag;
+  const lines = rows.map((row) =>
+    columns
+      .flatMap(({ name, type }, i) => {
+        const value = row[i] ?? null;
+        if (name === 'job_id' && typeof value === 'number') onJob(value);
+        return value === null ? [] : [`${name}=${formatDatum(type, value)}`];
+      })
+      .join(' '),
+  );
+  return lines.join('\n') || 'no rows';
+}
