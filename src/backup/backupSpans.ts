@@ -9,6 +9,7 @@
  *   X3  a layer with revision history exports the spans of every version of every descriptor in its
  *       interval, dropped ones included, and says in its manifest which version stood when
  *   X4  tables with exclude_data_from_backup, and views, have no spans
+ *   X5  temporary tables are no part of a backup, nor of its history
  */
 import type { Bytes } from '../base/bytes.ts';
 import type { Span } from '../base/span.ts';
@@ -92,7 +93,13 @@ export async function descriptorHistory(kv: Kv, scope: HistoryScope, from: Times
     if (descriptor && scope.isCluster && !isSystemObject(descriptor)) ofScope.add(id);
     if (scope.databaseIds.includes(id) || (descriptor && scope.databaseIds.includes(descriptor.parentId))) ofScope.add(id);
   }
+  // What was temporary has been so from its first version on.
+  for (const { id, descriptor } of changes) if (descriptor && isTemporary(descriptor)) ofScope.delete(id);
   return changes.filter(({ id }) => ofScope.has(id)).sort((a, b) => a.time - b.time || a.id - b.id);
+}
+
+function isTemporary(descriptor: Descriptor): boolean {
+  return (descriptor.kind === 'table' || descriptor.kind === 'schema') && descriptor.temporary === true;
 }
 
 // Descriptors are small; this only keeps a catalog of many thousands from one long step.

@@ -35,7 +35,7 @@ import { arrayOf, enumOf } from '../catalog/type.ts';
 
 import type { RestoredPrivileges } from './restorePrivileges.ts';
 import type { RestoreTargets } from './restoreTargets.ts';
-import { rewriteSequenceIds } from './sequenceRefs.ts';
+import { rewriteSequenceIds, sequenceIdsIn } from './sequenceRefs.ts';
 import { renameDatabases } from './viewRefs.ts';
 
 /** Why an object cannot be used yet, as errors show it. */
@@ -171,8 +171,10 @@ class Rewriter {
   }
 
   #column(table: TableDescriptor, column: ColumnDescriptor): ColumnDescriptor {
-    const { usesSequenceIds = [], ownsSequenceIds = [], ...kept } = column;
-    const uses = this.#sequences(table, column, usesSequenceIds);
+    const { usesSequenceIds = [], ownsSequenceIds = [], onUpdateExpr, ...kept } = column;
+    const uses = this.#sequences(table, column, usesSequenceIds, 'default');
+    const usedOnUpdate = onUpdateExpr === undefined ? [] : sequenceIdsIn(onUpdateExpr);
+    const isOnUpdateLost = this.#sequences(table, column, usedOnUpdate, 'ON UPDATE').length < usedOnUpdate.length;
     const owned = ownsSequenceIds.filter((id) => this.#isOwnerKept(id, `table "${table.name}" without the sequence it owns,`));
     const { defaultExpr, ...withoutDefault } = kept;
     const isDefaultLost = uses.length < usesSequenceIds.length;
@@ -181,18 +183,22 @@ class Rewriter {
       type: this.#type(column.type),
       ...(defaultExpr !== undefined &&
         !isDefaultLost && { defaultExpr: uses.length > 0 ? rewriteSequenceIds(defaultExpr, this.#ids.created) : defaultExpr }),
+      ...(onUpdateExpr !== undefined &&
+        !isOnUpdateLost && {
+          onUpdateExpr: usedOnUpdate.length > 0 ? rewriteSequenceIds(onUpdateExpr, this.#ids.created) : onUpdateExpr,
+        }),
       ...(uses.length > 0 && !isDefaultLost && { usesSequenceIds: uses.map((id) => this.#id(id)) }),
       ...(owned.length > 0 && { ownsSequenceIds: owned.map((id) => this.#id(id)) }),
     };
   }
 
   /** Those of the sequences that are restored. */
-  #sequences(table: TableDescriptor, column: ColumnDescriptor, ids: readonly number[]): number[] {
+  #sequences(table: TableDescriptor, column: ColumnDescriptor, ids: readonly number[], clause: 'default' | 'ON UPDATE'): number[] {
     const missing = ids.find((id) => !this.#tables.has(id));
     if (missing !== undefined && !this.#options.skip.sequences) {
       throw this.#missing(
         `cannot restore table "${table.name}" without referenced sequence ${this.#nameOf(missing)}`,
-        `the default of column "${column.name}" uses it`,
+        `the ${clause} of column "${column.name}" uses it`,
         'skip_missing_sequences',
       );
     }
