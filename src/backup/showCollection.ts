@@ -1,5 +1,5 @@
 /** Show collection: what SHOW BACKUPS and SHOW BACKUP share: opening a collection for the length of a statement. */
-import type { HookResult, StatementContext } from '../sql/exec/statement.ts';
+import type { StatementContext } from '../sql/exec/statement.ts';
 import type { StorageFactory } from '../storage/externalStorage.ts';
 
 import type { CollectionStorage } from './collectionStorage.ts';
@@ -13,12 +13,12 @@ export interface ShowBackupDeps {
 }
 
 /** 42501 without access to the location. */
-export async function withCollection(
+export async function withCollection<T>(
   deps: ShowBackupDeps,
   context: StatementContext,
   location: LocationDetails,
-  show: (storage: CollectionStorage) => Promise<HookResult>,
-): Promise<HookResult> {
+  show: (storage: CollectionStorage) => Promise<T>,
+): Promise<T> {
   await checkLocationAccess(context, urisOf(location), await granteesOf(context));
   const storage = openCollection(deps.storage, location, { user: context.user, nodeId: context.session.nodeId });
   try {

@@ -6,7 +6,7 @@ import type { ClusterSettings } from '../catalog/settings.ts';
 import type { JobRegistry } from '../jobs/registry.ts';
 import type { Kv } from '../kv/kv.ts';
 import type { StatementHooks } from '../sql/exec/statement.ts';
-import type { Restore } from '../sql/parse/ast.ts';
+import type { Restore, VerifyBackup } from '../sql/parse/ast.ts';
 import type { StorageFactory } from '../storage/externalStorage.ts';
 
 import { mayRunOn } from '../backup/executionLocality.ts';
@@ -14,6 +14,7 @@ import { mayRunOn } from '../backup/executionLocality.ts';
 import { detailsFromJson, RESTORE_JOB_TYPE } from './restoreDetails.ts';
 import { CHECKPOINT_BYTES, RESTORE_ATTEMPTS_MAX, RESTORE_PAUSEPOINTS, RestoreResumer } from './restoreJob.ts';
 import { restoreHook } from './restoreStatement.ts';
+import { verifyBackupHook } from './verify/verifyStatement.ts';
 
 export interface RestoreDeps {
   readonly kv: Kv;
@@ -30,6 +31,7 @@ export interface RestoreDeps {
 export function registerRestore(deps: RestoreDeps): void {
   const { kv, catalog, storage, jobs } = deps;
   deps.engine.statements.register<Restore>('restore', restoreHook(deps));
+  deps.engine.statements.register<VerifyBackup>('verifyBackup', verifyBackupHook(deps));
   const jobDeps = { kv, catalog, storage, checkpointBytes: deps.restoreCheckpointBytes ?? CHECKPOINT_BYTES };
   jobs.register(
     RESTORE_JOB_TYPE,

@@ -31,7 +31,7 @@ const SEEDS = Number(process.env['SEEDS'] ?? 200);
 const RESTORES_PER_SEED = 2;
 
 const test = suite('restore to a point in time');
-const totals = { restores: 0, insideLayers: 0, refused: 0 };
+const totals = { restores: 0, insideLayers: 0, refused: 0, verified: 0 };
 
 class Run {
   readonly random: Random;
@@ -71,7 +71,22 @@ class Run {
     }
     for (let i = 0; i < RESTORES_PER_SEED; i++) await this.#restoreAndCompare((chain) => this.#pickTime(chain));
     await this.#restoreAndCompare(() => (this.history.from + random.int(this.test.db.kv.reading() - this.history.from)) as Timestamp);
+    for (const directory of this.chains) await this.#verify(directory);
     assert.equal(await this.test.problems(), []);
+  }
+
+  /** Every state that the chain recorded comes out of it again, and its newest one is what tables had then. */
+  async #verify(directory: string): Promise<void> {
+    const { test } = this;
+    const rows = await test.rows(
+      `SELECT status, table_name, fingerprint, end_time FROM [VERIFY BACKUP FROM '${directory}' IN '${COLLECTION}']`,
+    );
+    totals.verified += rows.length;
+    assert.equal(
+      rows.filter(([status]) => status !== 'ok'),
+      [],
+      `VERIFY BACKUP of ${directory}`,
+    );
   }
 
   async #backup(): Promise<void> {

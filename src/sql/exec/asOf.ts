@@ -151,6 +151,9 @@ export interface AsOfClauses {
   readonly all: readonly Expr[];
 }
 
+/** Statements whose clause is about a backup or a table, not about when they read themselves, where they stand in a FROM. */
+const OWN_CLAUSES: ReadonlySet<unknown> = new Set(['verifyBackup', 'showFingerprints']);
+
 const none: AsOfClauses = Object.freeze({ top: undefined, all: [] });
 
 /** Finds the clauses of a statement; cost is one walk of its tree. */
@@ -163,6 +166,7 @@ export function findAsOf(stmt: Statement): AsOfClauses {
       for (const item of node) walk(item);
       return;
     }
+    if (OWN_CLAUSES.has((node as { readonly kind?: unknown }).kind)) return;
     for (const [name, value] of Object.entries(node)) {
       if (name === 'asOf' && value) all.push((value as { expr: Expr }).expr);
       else if (typeof value === 'object') walk(value);

@@ -1,9 +1,22 @@
 /**
  * BACKUP, RESTORE, SHOW BACKUPS, SHOW BACKUP: the collection forms and the older ones that name
  * every layer. Options are kept as names and values; what they mean, and which fit together, is
- * decided where the statements are planned.
+ * decided where the statements are planned. VERIFY, ATTACH and DETACH BACKUP besides.
  */
-import type { AsOfClause, Backup, BackupTargets, Expr, Option, Restore, ShowBackup, Statement, UriList } from '../ast.ts';
+import type {
+  AsOfClause,
+  AttachBackup,
+  Backup,
+  BackupTargets,
+  CollectionBackup,
+  Expr,
+  Option,
+  Restore,
+  ShowBackup,
+  Statement,
+  UriList,
+  VerifyBackup,
+} from '../ast.ts';
 import { nameClass, T } from '../tokens.ts';
 import { FamilyParser } from './base.ts';
 import { parseExpr } from './expressions.ts';
@@ -19,6 +32,10 @@ export class BackupParser extends FamilyParser {
       [T.IMPORT, () => this.refuse('IMPORT of schemas', 'CREATE TABLE, then IMPORT INTO; a dump loads through psql') as never],
       [[T.SHOW, T.BACKUPS, T.IN], () => this.showBackups(pos)],
       [[T.SHOW, T.BACKUP], () => this.showBackup(pos)],
+      [[T.SHOW, T.ATTACHED, T.BACKUPS], () => ({ kind: 'showAttachedBackups', pos })],
+      [[T.VERIFY, T.BACKUP, T.FROM], () => this.verifyBackup(pos)],
+      [[T.ATTACH, T.BACKUP, T.FROM], () => this.attachBackup(pos)],
+      [[T.DETACH, T.BACKUP], () => ({ kind: 'detachBackup', name: this.name(), pos })],
     ]);
   });
 
@@ -191,6 +208,31 @@ export class BackupParser extends FamilyParser {
     });
     const asOf = this.asOf();
     return { kind: 'restore', targets, source, asOf, options: this.options(), pos };
+  }
+
+  // ---- proof, and backups in place ------------------------------------------------------------------
+
+  private collectionBackup(): CollectionBackup {
+    return this.choose<CollectionBackup>([[[T.LATEST, T.IN], () => ({ type: 'latest', uris: this.uris() })]], () => {
+      const subdir = this.location();
+      this.tok(T.IN);
+      return { type: 'subdir', subdir, uris: this.uris() };
+    });
+  }
+
+  private verifyBackup(pos: number): VerifyBackup {
+    const source = this.collectionBackup();
+    const asOf = this.asOf();
+    return { kind: 'verifyBackup', source, asOf, options: this.options(), pos };
+  }
+
+  private attachBackup(pos: number): AttachBackup {
+    const source = this.collectionBackup();
+    const asOf = this.asOf();
+    const database = this.when(T.DATABASE, () => this.name());
+    this.tok(T.AS);
+    const name = this.name();
+    return { kind: 'attachBackup', source, asOf, database, name, options: this.options(), pos };
   }
 
   // ---- SHOW ---------------------------------------------------------------------------------------

@@ -51,9 +51,9 @@ starts('session', T.BEGIN, T.START, T.COMMIT, T.END, T.ABORT, T.ROLLBACK, T.SAVE
 starts('session', T.PREPARE, T.EXECUTE, T.DEALLOCATE, T.EXPLAIN, T.ANALYZE, T.ANALYSE, T.DISCARD, T.COPY);
 starts('cursors', T.DECLARE, T.FETCH, T.MOVE, T.CLOSE);
 starts('jobs', T.PAUSE, T.RESUME, T.CANCEL);
-starts('backup', T.BACKUP, T.RESTORE, T.EXPORT, T.IMPORT);
+starts('backup', T.BACKUP, T.RESTORE, T.EXPORT, T.IMPORT, T.VERIFY, T.ATTACH, T.DETACH);
 starts((c) => {
-  if (c.atAt(1, T.BACKUP) || c.atAt(1, T.BACKUPS)) return 'backup';
+  if (c.atAt(1, T.BACKUP) || c.atAt(1, T.BACKUPS) || (c.atAt(1, T.ATTACHED) && c.atAt(2, T.BACKUPS))) return 'backup';
   return c.atAt(1, T.JOB) || c.atAt(1, T.JOBS) || c.atAt(1, T.AUTOMATIC) ? 'jobs' : 'show';
 }, T.SHOW);
 

@@ -27,10 +27,18 @@ export class ShowParser extends FamilyParser {
         ...this.catalogForms().map(([lead, body]): Alternative<Statement> => [lead, () => show(body())]),
         ...this.clusterForms().map(([lead, body]): Alternative<Statement> => [lead, () => show(body())]),
         ...this.settingForms(pos),
+        [[T.EXPERIMENTAL_FINGERPRINTS, T.FROM, T.TABLE], () => this.fingerprints(pos)],
       ],
       () => ({ kind: 'showVariable', variable: this.dottedName(), pos }),
     );
   });
+
+  private fingerprints(pos: number): Statement {
+    const table = this.objectName();
+    const asOfPos = this.pos;
+    const asOf = this.when([T.AS, T.OF, T.SYSTEM, T.TIME], () => ({ expr: this.expr(), pos: asOfPos }));
+    return { kind: 'showFingerprints', table, asOf, pos };
+  }
 
   private withComment(): boolean {
     return this.words(T.WITH, T.COMMENT);

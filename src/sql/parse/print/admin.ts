@@ -5,6 +5,7 @@
  * through `redactUri`, unless `showSecrets` asks for the text as it was.
  */
 import type {
+  AsOfClause,
   BackupTargets,
   Expr,
   GrantTarget,
@@ -190,6 +191,19 @@ export function printAdmin(s: AdminStatement, o: PrintOptions): string {
       const text = `RESTORE${targets(s.targets)} FROM ${collectionSource(s.source, o)}`;
       return `${text}${s.asOf === undefined ? '' : ` AS OF SYSTEM TIME ${e(s.asOf.expr)}`}${withOptions(s.options, o)}`;
     }
+    case 'verifyBackup':
+      return `VERIFY BACKUP FROM ${collectionSource(s.source, o)}${asOfText(s.asOf, o)}${withOptions(s.options, o)}`;
+    case 'attachBackup': {
+      const database = s.database === undefined ? '' : ` DATABASE ${printName(s.database)}`;
+      const source = `${collectionSource(s.source, o)}${asOfText(s.asOf, o)}${database}`;
+      return `ATTACH BACKUP FROM ${source} AS ${printName(s.name)}${withOptions(s.options, o)}`;
+    }
+    case 'detachBackup':
+      return `DETACH BACKUP ${printName(s.name)}`;
+    case 'showAttachedBackups':
+      return 'SHOW ATTACHED BACKUPS';
+    case 'showFingerprints':
+      return `SHOW EXPERIMENTAL_FINGERPRINTS FROM TABLE ${printObjectName(s.table)}${asOfText(s.asOf, o)}`;
     case 'showBackups': {
       const newer = s.newerThan === undefined ? '' : ` NEWER THAN ${e(s.newerThan)}`;
       const older = s.olderThan === undefined ? '' : ` OLDER THAN ${e(s.olderThan)}`;
@@ -336,6 +350,10 @@ function collectionSource(source: CollectionSource, o: PrintOptions): string {
   if (source.type === 'latest') return `LATEST IN ${uris(source.uris, o)}`;
   if (source.type === 'subdir') return `${printExpr(source.subdir, o)} IN ${uris(source.uris, o)}`;
   return source.layers.map((layer) => uris(layer, o)).join(', ');
+}
+
+function asOfText(asOf: AsOfClause | undefined, o: PrintOptions): string {
+  return asOf === undefined ? '' : ` AS OF SYSTEM TIME ${printExpr(asOf.expr, o)}`;
 }
 
 function withOptions(options: readonly Option[], o: PrintOptions): string {

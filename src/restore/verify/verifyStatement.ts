@@ -1,0 +1,94 @@
+/**
+ * VERIFY BACKUP: the statement. Its rows say what was proved of each table in each layer; a backup with faults is an
+ * error (XX001) that names them all.
+ *
+ * It reads the collection only, so it may run in a read-only transaction, beside everything else, and be cancelled at any time.
+ */
+import { utf8Encode } from '../../base/bytes.ts';
+import { CorruptionError, type VarveError } from '../../base/errors.ts';
+import { SqlState } from '../../base/sqlState.ts';
+import { Type } from '../../catalog/type.ts';
+import type { Kv } from '../../kv/kv.ts';
+import type { ResultColumn, StatementContext, StatementHook } from '../../sql/exec/statement.ts';
+import type { VerifyBackup } from '../../sql/parse/ast.ts';
+import type { StorageFactory } from '../../storage/externalStorage.ts';
+
+import { chooseNamed, resolveToken, tokenOf, usesIds } from '../../backup/backupToken.ts';
+import { loadChain } from '../../backup/chain.ts';
+import { INCREMENTAL_LOCATION, readLocation } from '../../backup/readLocation.ts';
+import { withCollection } from '../../backup/showCollection.ts';
+import { readOptions, requireText } from '../../backup/statementValues.ts';
+import { type VerifiedTable, verifyBackup, type VerifyReport } from './verifyBackup.ts';
+
+export interface VerifyStatementDeps {
+  readonly kv: Kv;
+  readonly storage: StorageFactory;
+}
+
+const COLUMNS: readonly ResultColumn[] = [
+  { name: 'path', type: Type.String },
+  { name: 'backup_type', type: Type.String },
+  { name: 'end_time', type: Type.Timestamp },
+  { name: 'table_name', type: Type.String },
+  { name: 'rows', type: Type.Int8 },
+  { name: 'index_entries', type: Type.Int8 },
+  { name: 'size_bytes', type: Type.Int8 },
+  { name: 'times_checked', type: Type.Int8 },
+  { name: 'fingerprint', type: Type.String },
+  { name: 'status', type: Type.String },
+];
+
+/** Faults that an error tells of; the others are counted. */
+const FAULTS_TOLD_MAX = 20;
+
+export function verifyBackupHook(deps: VerifyStatementDeps): StatementHook<VerifyBackup> {
+  return {
+    columns: () => COLUMNS,
+    run: async (context, stmt) => {
+      const report = await runVerify(deps, context, stmt);
+      if (report.faults.length > 0) throw faultsError(report.faults);
+      const rows = report.tables.map(rowOf);
+      return { tag: `VERIFY BACKUP ${rows.length}`, rows, rowCount: rows.length };
+    },
+    isReadOnly: true,
+    ownTransaction: true,
+  };
+}
+
+async function runVerify(deps: VerifyStatementDeps, context: StatementContext, stmt: VerifyBackup): Promise<VerifyReport> {
+  const { source } = stmt;
+  const { signal } = context;
+  const options = readOptions('VERIFY BACKUP', stmt.options, [INCREMENTAL_LOCATION]);
+  const asOf = stmt.asOf && (await context.resolveAsOf(stmt.asOf.expr));
+  const location = await readLocation(context, source.uris, options.get(INCREMENTAL_LOCATION));
+  const text = source.type === 'latest' ? 'LATEST' : await requireText(context, source.subdir, 'the subdirectory of a backup');
+  return await withCollection(deps, context, location, async (storage) => {
+    const named = await resolveToken(storage, tokenOf(text), { useIds: usesIds(context), signal });
+    const chain = await loadChain(storage, named.full, signal);
+    const chosen = asOf === undefined && named.id === undefined ? undefined : chooseNamed(chain, named, asOf);
+    const { executor, clock } = deps.kv;
+    return await verifyBackup(chain, chosen, { storage, executor, clock, signal });
+  });
+}
+
+/** The values of a row, in the order of the columns; times in microseconds. */
+export function valuesOf({ layer, table, rows, indexEntries, dataBytes, times, fingerprint, status }: VerifiedTable) {
+  const { kind, endTime } = layer.manifest;
+  return [`/${layer.directory}`, kind, endTime, table, rows, indexEntries, dataBytes, times, fingerprint ?? null, status] as const;
+}
+
+function rowOf(table: VerifiedTable) {
+  return valuesOf(table).map((value) => (typeof value === 'string' ? utf8Encode(value) : value));
+}
+
+/** XX001 that tells every fault. */
+export function faultsError(faults: readonly VarveError[]): VarveError {
+  const [first] = faults;
+  if (faults.length === 1 && first !== undefined) return first;
+  const told = faults.slice(0, FAULTS_TOLD_MAX).map(({ message, detail }) => (detail === undefined ? message : `${message} (${detail})`));
+  if (faults.length > told.length) told.push(`and ${faults.length - told.length} more`);
+  return new CorruptionError(SqlState.DataCorrupted, `the backup has ${faults.length} faults`, {
+    detail: told.join('\n'),
+    hint: 'take the files from another copy of the collection, or restore from another backup',
+  });
+}
