@@ -36,6 +36,8 @@ export interface JobSettings {
   retryMaxDelayMicros(): number;
   /** jobs.retention_time, in microseconds. */
   retentionMicros(): number;
+  /** Calls the listener when jobs.retention_time changes, until the function that it returns is called. */
+  onRetentionChange?(listener: () => void): () => void;
 }
 
 export interface JobTypeOptions extends Partial<RetryLimits> {
@@ -52,6 +54,7 @@ export interface JobTypeOptions extends Partial<RetryLimits> {
 export type ResumerFactory = (details: Json) => Resumer;
 
 interface JobType {
+  readonly pausepoints: readonly string[];
   readonly make: ResumerFactory;
   readonly limits: RetryLimits;
   readonly isCancelable: boolean;
@@ -111,6 +114,7 @@ export class JobRegistry {
       limits: { attemptsMax: options.attemptsMax ?? Number.POSITIVE_INFINITY, whenExhausted: options.whenExhausted ?? 'fail' },
       isCancelable: options.isCancelable ?? true,
       isAutomatic: options.isAutomatic ?? false,
+      pausepoints: options.pausepoints ?? [],
       mayRunOn: options.mayRunOn ?? (() => true),
     });
   }
@@ -131,6 +135,7 @@ export class JobRegistry {
       }),
       this.#kv.cluster.subscribe((event) => this.#onClusterEvent(event)),
       this.#kv.cluster.addDrainWork((node) => this.#drain(node)),
+      this.#settings.onRetentionChange?.(() => this.#rearmRetention()) ?? (() => {}),
     );
     for (const record of await this.list()) this.#wake(record.id);
   }
@@ -252,6 +257,11 @@ export class JobRegistry {
 
   isAutomatic(type: string): boolean {
     return this.#types.get(type)?.isAutomatic ?? false;
+  }
+
+  /** The names of a type's pausepoints, in the order in which its work comes to them. */
+  stepsOf(type: string): readonly string[] {
+    return this.#types.get(type)?.pausepoints ?? [];
   }
 
   /** Gives a job to another user, in the caller's transaction. Throws 42704. */
@@ -405,6 +415,11 @@ export class JobRegistry {
     if (this.#finished.has(id)) return;
     this.#finished.set(id, finished);
     if (!this.#retentionTimer) this.#armRetention();
+  }
+
+  #rearmRetention(): void {
+    this.#retentionTimer?.cancel();
+    this.#armRetention();
   }
 
   /** One timer, for the job that goes next. */

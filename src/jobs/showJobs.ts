@@ -30,6 +30,16 @@ export interface JobRow {
   readonly execution_errors: readonly string[];
 }
 
+/** Beside JobRow, WITH EXECUTION DETAILS and WITH RESOLVED TIMESTAMP. */
+export interface JobDetailsRow {
+  /** The steps of the job's type, in their order, by the names of its pausepoints. */
+  readonly plan_diagram: string | null;
+  /** JSON: what each part of a running job has done, 0 to 1. */
+  readonly component_fraction_progressed: string | null;
+  /** Up to when a job that follows time is done. */
+  readonly resolved_timestamp: Timestamp | null;
+}
+
 /** Columns in order, with their SQL types. */
 export const JOB_COLUMNS = Object.freeze([
   ['job_id', 'INT8'],
@@ -49,6 +59,12 @@ export const JOB_COLUMNS = Object.freeze([
   ['trace_id', 'INT8'],
   ['execution_errors', 'STRING[]'],
 ] as const satisfies readonly (readonly [keyof JobRow, string])[]);
+
+/** By option, in lower case. */
+export const DETAIL_COLUMNS = Object.freeze({
+  'execution details': ['plan_diagram', 'component_fraction_progressed'],
+  'resolved timestamp': ['resolved_timestamp'],
+} as const satisfies Record<string, readonly (keyof JobDetailsRow)[]>);
 
 const SHOWN_MICROS = 12 * MICROS_PER_HOUR;
 const DESCRIPTION_CHARS = 100;
@@ -81,6 +97,17 @@ export function jobRow(record: JobRecord, view: JobView): JobRow {
     coordinator_id: claim && view.isLiveIn(claim.nodeId, claim.nodeEpoch) ? claim.nodeId : 0,
     trace_id: 0,
     execution_errors: record.executionErrors,
+  };
+}
+
+/** What the options add for one record. `steps`: JobRegistry.stepsOf its type. */
+export function jobDetailsRow(record: JobRecord, steps: readonly string[], view: JobView): JobDetailsRow {
+  const { claim, fractionCompleted } = record;
+  const isWorkedOn = claim !== undefined && view.isLiveIn(claim.nodeId, claim.nodeEpoch);
+  return {
+    plan_diagram: steps.length === 0 ? null : steps.map((step) => step.slice(step.indexOf('.') + 1)).join(' -> '),
+    component_fraction_progressed: isWorkedOn ? JSON.stringify({ [`n${claim.nodeId}`]: fractionCompleted }) : null,
+    resolved_timestamp: record.highWater ?? null,
   };
 }
 

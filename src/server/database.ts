@@ -270,5 +270,6 @@ function jobSettings(settings: ClusterSettings) {
     retryInitialDelayMicros: () => settings.number('jobs.registry.retry.initial_delay'),
     retryMaxDelayMicros: () => settings.number('jobs.registry.retry.max_delay'),
     retentionMicros: () => settings.number('jobs.retention_time'),
+    onRetentionChange: (listener: () => void) => settings.onChange('jobs.retention_time', listener),
   };
 }

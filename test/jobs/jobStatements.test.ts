@@ -123,6 +123,28 @@ test('SHOW JOBS and SHOW JOB: columns, descriptions, unknown ids', async () => {
   toys.close();
 });
 
+test('WITH EXECUTION DETAILS and RESOLVED TIMESTAMP add columns, in their own order', async () => {
+  const { toys, run, createAs } = await setUp();
+  const id = await createAs('root', ['fraction 0.5', 'hold']);
+  await toys.settle();
+  for (const sql of [`SHOW JOB ${id} WITH RESOLVED TIMESTAMP, EXECUTION DETAILS`, 'SHOW JOBS WITH EXECUTION DETAILS, RESOLVED TIMESTAMP']) {
+    const [row] = (await run(sql)).rows;
+    assert.equal(Object.keys(row ?? {}).slice(-4), [
+      'execution_errors',
+      'plan_diagram',
+      'component_fraction_progressed',
+      'resolved_timestamp',
+    ]);
+    assert.is(row?.['plan_diagram'], 'start -> half -> end');
+    assert.is(row?.['component_fraction_progressed'], '{"n1":0.5}');
+    assert.is(row?.['resolved_timestamp'], null);
+  }
+  await run(`CANCEL JOB ${id}`);
+  await toys.settle();
+  assert.is((await run(`SHOW JOB ${id} WITH EXECUTION DETAILS`)).rows[0]?.['component_fraction_progressed'], null, 'nobody works on it');
+  toys.close();
+});
+
 test('PAUSE, RESUME and CANCEL take effect at the commit and are counted', async () => {
   const { toys, run, errorOf, createAs, statusOf } = await setUp();
   const id = await createAs('root', ['hold']);
@@ -182,7 +204,7 @@ test('SHOW JOBS WHEN COMPLETE waits, through pauses, a day at most', async () =>
   const stuck = await createAs('root', ['hold']);
   const timedOut = errorOf(`SHOW JOB WHEN COMPLETE ${stuck}`);
   await toys.clock.advance('25h');
-  assert.is(await timedOut, '57014 SHOW JOBS WHEN COMPLETE timed out after 24 hours');
+  assert.is(await timedOut, '55000 timed out waiting for jobs');
   toys.close();
 });
 

@@ -122,13 +122,15 @@ export async function describeStatement(
   if (isPlannable(statement.ast)) {
     return describePlan(await planFor(statement, context, options), statement.ast);
   }
-  const columns = context.engine.statements.get(statement.ast.kind)?.columns(statement.ast, context);
+  const hook = context.engine.statements.get(statement.ast.kind);
+  const columns = hook?.columns(statement.ast, context);
   if (statement.ast.kind === 'declareCursor' && statement.placeholderCount > 0) {
     const { query } = statement.ast;
     const plan = await planFor({ ...statement, ast: query, plans: new Map(), recent: undefined }, context, options);
     return { parameterTypes: describePlan(plan, query).parameterTypes, columns };
   }
-  return { parameterTypes: options.types.map((type) => type ?? Type.String), columns };
+  const own = hook?.placeholderTypes?.(statement.ast) ?? [];
+  return { parameterTypes: options.types.map((type, i) => type ?? own[i] ?? Type.String), columns };
 }
 
 /**

@@ -17,7 +17,7 @@ import { arrayOf, type ColumnType, Type } from '../../catalog/type.ts';
 import { requireUser, rolesOf } from '../../catalog/users.ts';
 import type { JobId, JobRecord } from '../../jobs/job.ts';
 import { type JobRegistry, unknownJob } from '../../jobs/registry.ts';
-import { JOB_COLUMNS, type JobRow, jobRow, showJobs } from '../../jobs/showJobs.ts';
+import { DETAIL_COLUMNS, JOB_COLUMNS, type JobDetailsRow, type JobRow, jobDetailsRow, jobRow, showJobs } from '../../jobs/showJobs.ts';
 import { recordAfterRequest } from '../../jobs/transitions.ts';
 import type { AlterJobOwner, ControlJobs, Expr, JobSelection, ShowJobs } from '../parse/ast.ts';
 import type { HookResult, ResultColumn, StatementContext, StatementHooks } from './statement.ts';
@@ -41,24 +41,32 @@ const COLUMNS: readonly ResultColumn[] = JOB_COLUMNS.map(([name, type]) => ({ na
 /** Adds the job statements to a session engine's hooks. */
 export function registerJobStatements(hooks: StatementHooks, registry: JobRegistry): void {
   hooks.register<ShowJobs>('showJobs', {
-    columns: () => COLUMNS,
+    columns: (stmt) => [...COLUMNS, ...detailColumns(stmt)],
+    placeholderTypes: ({ jobs }) => idTypes(jobs),
     run: (context, stmt) => runShowJobs(context, stmt, registry),
     isReadOnly: true,
   });
   hooks.register<ControlJobs>('controlJobs', {
     columns: () => undefined,
+    placeholderTypes: ({ jobs }) => idTypes(jobs),
     run: (context, stmt) => runControlJobs(context, stmt, registry),
   });
   hooks.register<AlterJobOwner>('alterJobOwner', {
     columns: () => undefined,
+    placeholderTypes: ({ job }) => idTypes({ type: 'ids', ids: [job] }),
     run: (context, stmt) => runAlterJobOwner(context, stmt, registry),
   });
 }
 
+/** INT8 for placeholders that stand for ids. */
+function idTypes(jobs: JobSelection): (ColumnType | undefined)[] {
+  const types: (ColumnType | undefined)[] = [];
+  const ids = jobs.type === 'ids' ? jobs.ids : jobs.type === 'schedule' ? [jobs.schedule] : [];
+  for (const id of ids) if (id.kind === 'placeholder') types[id.index - 1] = Type.Int8;
+  return types;
+}
+
 async function runShowJobs(context: StatementContext, stmt: ShowJobs, registry: JobRegistry): Promise<HookResult> {
-  if (stmt.options.length > 0) {
-    throw new StatementError(SqlState.FeatureNotSupported, `SHOW JOBS WITH ${stmt.options[0]?.name.toUpperCase()} is not supported yet`);
-  }
   const canViewAll = await hasJobPrivilege(context, 'VIEWJOB', 'CONTROLJOB');
   const isVisible = (record: JobRecord) => canViewAll || record.user === context.user;
   const view = {
@@ -74,14 +82,34 @@ async function runShowJobs(context: StatementContext, stmt: ShowJobs, registry: 
     if (stmt.whenComplete) records = await whenComplete(context, records, registry);
     rows = records.map((record) => jobRow(record, view));
   }
-  return { tag: `SHOW JOBS ${rows.length}`, rows: rows.map(rowDatums), rowCount: rows.length };
+  const names = detailColumns(stmt).map(({ name }) => name as keyof JobDetailsRow);
+  const details = async (row: JobRow): Promise<Datum[]> => {
+    const record = names.length === 0 ? undefined : await registry.get(row.job_id, context.txn);
+    if (record === undefined) return names.map(() => null);
+    const shown = jobDetailsRow(record, registry.stepsOf(record.type), view);
+    return names.map((name) => {
+      const value = shown[name];
+      return typeof value === 'string' ? utf8Encode(value) : value;
+    });
+  };
+  const datums: Datum[][] = [];
+  for (const row of rows) datums.push([...rowDatums(row), ...(await details(row))]);
+  return { tag: `SHOW JOBS ${rows.length}`, rows: datums, rowCount: rows.length };
 }
 
-/** Waits until every job is terminal. Throws 57014 after a day. */
+/** What the options add, in their usual order. */
+function detailColumns({ options }: ShowJobs): ResultColumn[] {
+  return Object.entries(DETAIL_COLUMNS)
+    .filter(([option]) => options.some(({ name }) => name === option))
+    .flatMap(([, names]) => names.map((name) => ({ name, type: name === 'resolved_timestamp' ? Type.TimestampTz : Type.String })));
+}
+
+/** Waits until every job is terminal. Throws 55000 after a day. */
 async function whenComplete(context: StatementContext, records: readonly JobRecord[], registry: JobRegistry): Promise<JobRecord[]> {
   const timeout = new AbortController();
   const timer = context.engine.kv.clock.setTimer(WHEN_COMPLETE_MICROS_MAX, () => {
-    timeout.abort(new StateError(SqlState.QueryCanceled, 'SHOW JOBS WHEN COMPLETE timed out after 24 hours'));
+    const detail = 'SHOW JOBS WHEN COMPLETE waits for 24 hours at most';
+    timeout.abort(new StateError(SqlState.ObjectNotInPrerequisiteState, 'timed out waiting for jobs', { detail }));
   });
   const signal = AbortSignal.any([context.signal, timeout.signal]);
   try {

@@ -205,6 +205,8 @@ export interface StatementHook<S extends Statement = Statement> {
    * describe a prepared statement too, so it does not run anything.
    */
   columns(stmt: S, context: StatementContext): readonly ResultColumn[] | undefined;
+  /** The types of $1, $2, ... as far as they are not STRING, which is what a client may leave undeclared. */
+  placeholderTypes?(stmt: S): readonly (ColumnType | undefined)[];
   /**
    * Runs the statement. With `ownTransaction` false its writes go through `context.txn`; the session
    * commits an implicit one after `run` returns.

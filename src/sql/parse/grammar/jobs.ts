@@ -1,6 +1,6 @@
 /** SHOW JOBS, PAUSE, RESUME and CANCEL of jobs; CANCEL of queries and sessions. */
 import type { ControlJobs, Expr, JobSelection, Option, SelectStatement, Statement } from '../ast.ts';
-import { T } from '../tokens.ts';
+import { T, type TokenType } from '../tokens.ts';
 import { FamilyParser } from './base.ts';
 import { atQuery } from './primary.ts';
 
@@ -52,7 +52,15 @@ export class JobsParser extends FamilyParser {
       this.recorder.optional(() => this.query());
       return undefined;
     }
+    if (this.atOptions()) return undefined;
     return atQuery(this.c) || this.c.at(T.LParen) ? { type: 'select', query: this.query() } : undefined;
+  }
+
+  /** WITH begins a query too. */
+  private atOptions(): boolean {
+    const { c } = this;
+    const isOption = (first: TokenType, second: TokenType) => c.atAt(1, first) && c.atAt(2, second);
+    return c.at(T.WITH) && (isOption(T.EXECUTION, T.DETAILS) || isOption(T.RESOLVED, T.TIMESTAMP));
   }
 
   /** WITH EXECUTION DETAILS, RESOLVED TIMESTAMP. */

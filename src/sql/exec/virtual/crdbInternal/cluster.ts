@@ -3,12 +3,10 @@
  */
 import { EVERYTHING } from '../../../../base/span.ts';
 import { prettyKey } from '../../../../base/prettyKey.ts';
-import { requireAnySystemPrivilege } from '../../../../catalog/globalPrivileges.ts';
+import { hasSystemPrivilege, requireAnySystemPrivilege } from '../../../../catalog/globalPrivileges.ts';
 import { printSetting } from '../../../../catalog/settings.ts';
 import { indexById } from '../../../../catalog/descriptor.ts';
-import { isAdmin } from '../../../../catalog/privileges.ts';
 import { arrayOf, Type } from '../../../../catalog/type.ts';
-import { systemTable } from '../../../../catalog/systemRows.ts';
 import { systemJobTable } from '../../../../jobs/jobTable.ts';
 import { jobRow } from '../../../../jobs/showJobs.ts';
 import { formatLocality } from '../../../../kv/locality.ts';
@@ -297,8 +295,8 @@ const jobs = table(
   },
   async (view) => {
     const { engine, reader, user } = view.context;
-    const options = await systemTable('role_options').scan(reader, user);
-    const seesAll = isAdmin(view.roles) || options.some((row) => row['option'] === 'VIEWJOB' || row['option'] === 'CONTROLJOB');
+    const may = (privilege: 'VIEWJOB' | 'CONTROLJOB') => hasSystemPrivilege(reader, user, privilege);
+    const seesAll = (await may('VIEWJOB')) || (await may('CONTROLJOB'));
     const records = await systemJobTable.list(reader);
     const isLiveIn = (nodeId: number, epoch: number) => engine.kv.cluster.isLiveIn(nodeId, epoch);
     return records.filter((record) => seesAll || record.user === user).map((record) => ({ ...jobRow(record, { isLiveIn }) }));
