@@ -196,7 +196,7 @@ for (const [name, plant] of Object.entries(FAULTS)) {
         const { directory, manifest } = chain[target.layer] as Layer;
         const file = `${directory}/${(manifest.files[target.file] as ManifestFile).path}`;
         assert.ok(
-          faults.some((fault) => fault.file === file || fault.message.includes(file)),
+          faults.some((fault) => (fault as { file?: string }).file === file || fault.message.includes(file)),
           `${name}: ${faults[0]?.message}`,
         );
         assert.ok(

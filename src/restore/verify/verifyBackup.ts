@@ -127,10 +127,10 @@ class Verification {
   async #verifyPath(path: readonly Layer[]): Promise<void> {
     this.#attempt(() => this.#proveCoverage(path));
     const files = new Map<string, LayerFile>();
-    for (const { directory, manifest } of path) {
+    for (const { directory, manifest, cipher } of path) {
       for (const file of manifest.files) {
         const name = `${directory}/${file.path}`;
-        files.set(name, { name, directory, file });
+        files.set(name, { name, directory, file, cipher: cipher?.forFile(file.path) });
       }
     }
     const pieces = piecesOfPath(path, files);

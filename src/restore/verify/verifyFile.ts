@@ -40,7 +40,8 @@ export async function verifyFile(layer: Layer, file: ManifestFile, options: Veri
   const name = `${layer.directory}/${file.path}`;
   const place = await options.storage.fileStorage(layer.directory, file.locality);
   const parts = new PartsCheck(layer, name, file.parts);
-  for await (const run of readDataFile(place, name, file, options)) parts.add(run);
+  const cipher = layer.cipher?.forFile(file.path);
+  for await (const run of readDataFile(place, name, file, { ...options, cipher })) parts.add(run);
   parts.finish();
 }
 

@@ -1,0 +1,77 @@
+/** `varve backup verify`: a sound collection, a damaged one, and what it says of wrong arguments. */
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+
+import { main } from '../../src/cli/main.ts';
+import { Database } from '../../src/server/database.ts';
+
+const test = suite('varve backup verify');
+
+async function varve(...argv: string[]): Promise<{ status: number; out: string; err: string }> {
+  let out = '';
+  let err = '';
+  const status = await main(argv, {
+    out: (text) => {
+      out += text;
+    },
+    err: (text) => {
+      err += text;
+    },
+    isTerminal: false,
+    monotonicMicros: () => 0,
+  });
+  return { status, out, err };
+}
+
+async function withCollection(run: (folder: string) => Promise<void>): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'varve-verify-'));
+  try {
+    const db = await Database.open({ externalIoDir: folder });
+    const session = db.newSession();
+    await session.execute('CREATE DATABASE d; CREATE TABLE d.t (a INT PRIMARY KEY, b STRING); INSERT INTO d.t VALUES (1, $$one$$)');
+    await session.execute("BACKUP DATABASE d INTO 'nodelocal://1/my backups'");
+    await session.execute('UPDATE d.t SET b = $$eins$$');
+    await session.execute("BACKUP DATABASE d INTO LATEST IN 'nodelocal://1/my backups'");
+    await db.close();
+    await run(folder);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+test('a collection is verified by its URI and by its directory', () =>
+  withCollection(async (folder) => {
+    const byUri = await varve('backup', 'verify', 'nodelocal://1/my backups', '--external-io-dir', folder, '--format', 'csv');
+    assert.is(byUri.status, 0, byUri.err);
+    const lines = byUri.out.trim().split('\n');
+    assert.is(lines.length, 3);
+    for (const line of lines.slice(1)) assert.match(line, /,d\.public\.t,1,0,\d+,1,[0-9a-f]{32},ok$/);
+    assert.equal(await varve('backup', 'verify', join(folder, 'my backups'), '--format', 'csv'), byUri);
+  }));
+
+test('a damaged file is named, and the status is 1', () =>
+  withCollection(async (folder) => {
+    const files = await readdir(folder, { recursive: true });
+    const name = files.find((file) => file.endsWith('.vkv') && !file.includes('incrementals')) as string;
+    const content = await readFile(join(folder, name));
+    content[content.length >> 1] = (content[content.length >> 1] as number) ^ 1;
+    await writeFile(join(folder, name), content);
+    const { status, out, err } = await varve('backup', 'verify', join(folder, 'my backups'));
+    assert.is(status, 1);
+    assert.is(out, '');
+    assert.match(err, name.slice(name.indexOf('/') + 1));
+    assert.match(err, 'SQLSTATE: XX001');
+  }));
+
+test('what it is not told, or cannot find, it says', async () => {
+  assert.match((await varve('backup', 'restore', 'x')).err, 'unknown action "restore": want verify');
+  assert.match((await varve('backup', 'verify')).err, 'verify wants one URI');
+  const empty = await varve('backup', 'verify', join(tmpdir(), 'there-is-no-such-collection'));
+  assert.is(empty.status, 1);
+  assert.match(empty.err, 'SQLSTATE: 58P01');
+});
+
+test.run();
