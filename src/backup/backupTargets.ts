@@ -1,13 +1,13 @@
 /**
  * Backup targets: the names in a BACKUP statement to descriptors, in the catalog as of the end time.
  *
- * A database brings everything in it. A table brings itself, the database and schema it lies in,
+ * A database brings everything in it, and so does `d.*` where d is no schema of the current database. A table brings itself, the database and schema it lies in,
  * and the user types of its columns, but nothing else that it refers to. Tables that are OFFLINE
  * (being restored or imported) are refused where they are named, and left out of databases and
  * wildcards; so are dropped ones. Without targets the backup is of the cluster: every database whole,
  * and of the system database those tables that a new cluster needs (systemTables.ts says which).
  */
-import { StatementError } from '../base/errors.ts';
+import { isVarveError, StatementError } from '../base/errors.ts';
 import { SqlState } from '../base/sqlState.ts';
 import type { NameContext, ResolvedSchema } from '../catalog/catalog.ts';
 import type { DatabaseDescriptor, Descriptor, TableDescriptor } from '../catalog/descriptor.ts';
@@ -33,14 +33,31 @@ export interface ResolvedTargets {
 
 /** Throws 3D000, 3F000, 42P01 for unknown names, 55000 for an offline table, 0A000 for targets that are not supported. */
 export function resolveTargets(snapshot: CatalogSnapshot, targets: TargetsAst, context: NameContext): ResolvedTargets {
+  try {
+    return resolve(snapshot, targets, context);
+  } catch (error) {
+    if (!isVarveError(error)) throw error;
+    throw new StatementError(error.code, `failed to resolve targets specified in the BACKUP stmt: ${error.message}`, error);
+  }
+}
+
+function resolve(snapshot: CatalogSnapshot, targets: TargetsAst, context: NameContext): ResolvedTargets {
   switch (targets.type) {
     case 'databases':
       return resolveDatabases(
         snapshot,
         targets.names.map((name) => name.text),
       );
-    case 'tables':
-      return resolveTables(snapshot, targets.patterns, context);
+    case 'tables': {
+      const databases = targets.patterns.map((pattern) => wholeDatabase(snapshot, pattern, context));
+      const isAllWhole = databases.length > 0 && databases.every((database) => database !== undefined);
+      return isAllWhole
+        ? resolveDatabases(
+            snapshot,
+            databases.map(({ name }) => name),
+          )
+        : resolveTables(snapshot, targets.patterns, context);
+    }
     case 'cluster':
       return resolveWholeCluster(snapshot);
     case 'systemUsers':
@@ -86,7 +103,7 @@ function resolveTables(snapshot: CatalogSnapshot, patterns: readonly TablePatter
   const tables = new Map<number, TableDescriptor>();
   for (const pattern of patterns) {
     const parts = pattern.parts.map((name) => name.text);
-    const found = pattern.star ? tablesMatching(snapshot, parts, context) : [snapshot.requireTable(parts, context).descriptor];
+    const found = pattern.star ? tablesMatching(snapshot, parts, context) : [requireTable(snapshot, parts, context)];
     for (const table of found) tables.set(table.id, table);
   }
   const requested = [...tables.values()].sort(byId);
@@ -107,6 +124,23 @@ function resolveTables(snapshot: CatalogSnapshot, patterns: readonly TablePatter
     completeDatabaseIds: [],
     descriptors: [...descriptors.values()].sort(byId),
   };
+}
+
+/** Temporary tables are no part of a backup. 42P01, 55000. */
+function requireTable(snapshot: CatalogSnapshot, parts: readonly string[], context: NameContext): TableDescriptor {
+  const found = snapshot.resolveTable(parts, context, { includeOffline: true })?.descriptor;
+  if (found === undefined || found.temporary) {
+    throw new StatementError(SqlState.UndefinedTable, `table "${parts.join('.')}" does not exist`);
+  }
+  return snapshot.requireTable(parts, context).descriptor;
+}
+
+/** The database that `x.*` means when the current one has no schema x: all of it, and not its tables alone. */
+function wholeDatabase(snapshot: CatalogSnapshot, { parts, star }: TablePattern, context: NameContext): DatabaseDescriptor | undefined {
+  const [first, ...others] = parts;
+  if (!star || first === undefined || others.length > 0) return undefined;
+  const current = context.currentDatabase === '' ? undefined : snapshot.database(context.currentDatabase);
+  return current && snapshot.schema(current, first.text) ? undefined : snapshot.database(first.text);
 }
 
 /** `*`, `x.*`: schema x of the current database first, else database x; `db.schema.*`. 42P01 when nothing matches. */

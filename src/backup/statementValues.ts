@@ -41,15 +41,12 @@ export async function checkLocationAccess(context: StatementContext, uris: reado
   if (parsed === undefined || (await hasSystemPrivilege(context.txn, grantees, 'EXTERNALIOIMPLICITACCESS'))) return;
   throw new StatementError(
     SqlState.InsufficientPrivilege,
-    'only users with the admin role or the EXTERNALIOIMPLICITACCESS system privilege are allowed to access nodelocal locations',
-    { detail: `"${parsed}" lies in the server's own files` },
+    'only users with the admin role or the EXTERNALIOIMPLICITACCESS system privilege are allowed to access the specified nodelocal URI',
   );
 }
 
 /** Options that exist elsewhere and not here yet: each is refused by name. */
 const NOT_SUPPORTED: ReadonlySet<string> = new Set([
-  'encryption_passphrase',
-  'kms',
   'include_all_virtual_clusters',
   'include_all_secondary_tenants',
   'updates_cluster_monitoring_metrics',
