@@ -49,9 +49,11 @@ export class TestDatabase {
     return this.db.close();
   }
 
-  /** The rows of a text's last statement. */
-  async rows(sql: string, session = this.session): Promise<TextRow[]> {
-    const result = (await session.execute(sql)).at(-1);
+  /** The rows of a text's last statement. `onNotice` hears what the statements tell beside their results. */
+  async rows(sql: string, session = this.session, onNotice: (message: string) => void = () => {}): Promise<TextRow[]> {
+    const results = await session.execute(sql);
+    for (const { notices } of results) for (const { message } of notices) onNotice(message);
+    const result = results.at(-1);
     const columns = result?.columns ?? [];
     return (result?.rows ?? []).map((row) =>
       columns.map(({ type }, i) => {

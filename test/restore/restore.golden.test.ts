@@ -1,7 +1,7 @@
 /**
  * Golden scripts of restores, in SQL on a whole database with one node.
  *
- *   sql [user=U]          statements, one a line or more; prints the last one's rows, or its error
+ *   sql [user=U]          statements, one a line or more; prints the last one's rows and all notices, or the error
  *   time NAME             remembers the present time; $NAME in statements is it, '$NAME' in quotes
  *   advance BY            moves the clock
  *   traces before|after   remembers what there is in catalog, stores and protections; prints what has changed since
@@ -126,9 +126,11 @@ class RestoreScript implements GoldenHandler {
     const session = sessions.get(user) ?? this.#test.db.newSession({ user });
     sessions.set(user, session);
     try {
-      const rows = await this.#test.rows(sql, session);
+      const notices: string[] = [];
+      const rows = await this.#test.rows(sql, session, (message) => notices.push(`notice: ${message}`));
       await this.#test.clock.activity.settled();
-      return mask(rows.length === 0 ? 'ok' : rows.map((row) => row.map((cell) => cell ?? 'NULL').join(' ')).join('\n'));
+      const lines = rows.length === 0 ? ['ok'] : rows.map((row) => row.map((cell) => cell ?? 'NULL').join(' '));
+      return mask([...lines, ...notices].join('\n'));
     } catch (error) {
       if (!isVarveError(error) || error.code === 'XX000') throw error;
       const parts = [`error ${error.code}: ${error.message}`];
