@@ -12,7 +12,7 @@ import type { Span } from '../base/span.ts';
 import type { Timestamp } from '../base/timestamp.ts';
 import type { Json } from '../jobs/job.ts';
 
-import type { LocationDetails } from './locationDetails.ts';
+import { type LocationDetails, loadLocation, type StoredLocation, storeLocation } from './locationDetails.ts';
 import type { BackupScope, LayerKind, ParentLayer } from './manifest.ts';
 
 export const BACKUP_JOB_TYPE = 'BACKUP';
@@ -45,14 +45,17 @@ export interface BackupDetails {
   readonly spans: readonly Span[];
   readonly introducedSpans: readonly Span[];
   readonly parent: ParentLayer | undefined;
+  /** Content of ENCRYPTION_INFO in base64, of a full that is encrypted: the job writes it first of all. */
+  readonly encryptionInfo?: string | undefined;
   /** Protection records to release at the end. */
   readonly protectionIds: readonly string[];
 }
 
 export function detailsToJson(details: BackupDetails): Json {
-  const { spans, introducedSpans, parent, ...rest } = details;
+  const { location, spans, introducedSpans, parent, ...rest } = details;
   const json = {
     ...rest,
+    location: storeLocation(location),
     format: 1,
     parent: parent ?? null,
     spans: spans.map(spanToJson),
@@ -64,10 +67,11 @@ export function detailsToJson(details: BackupDetails): Json {
 
 /** Reads what detailsToJson made. */
 export function detailsFromJson(json: Json): BackupDetails {
-  const { format, spans, introducedSpans, parent, ...rest } = json as unknown as Omit<
+  const { format, location, spans, introducedSpans, parent, ...rest } = json as unknown as Omit<
     BackupDetails,
-    'spans' | 'introducedSpans' | 'parent'
+    'location' | 'spans' | 'introducedSpans' | 'parent'
   > & {
+    location: StoredLocation;
     format: number;
     spans: SpanJson[];
     introducedSpans: SpanJson[];
@@ -76,6 +80,7 @@ export function detailsFromJson(json: Json): BackupDetails {
   assert(format === 1, `details of a backup job have format ${format}`);
   return {
     ...rest,
+    location: loadLocation(location),
     parent: parent ?? undefined,
     spans: spans.map(spanFromJson),
     introducedSpans: introducedSpans.map(spanFromJson),

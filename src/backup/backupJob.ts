@@ -1,7 +1,7 @@
 /**
  * Backup job: from the record that planning wrote to a finished layer, or to nothing.
  *
- *   lock -> export (files, checkpoints) -> confirm files -> manifest, checksum -> index -> LATEST -> clean up
+ *   lock -> keys -> export (files, checkpoints) -> confirm files -> manifest, checksum -> index -> LATEST -> clean up
  *
  *   J1  success means restorable: each file's stored bytes were read back and compared before the
  *       manifest named it, and the manifest was read back before the job ends
@@ -27,10 +27,12 @@ import type { JobRegistry } from '../jobs/registry.ts';
 import type { Kv, Txn } from '../kv/kv.ts';
 import type { ClusterNode } from '../kv/nodeActor.ts';
 import type { StorageFactory } from '../storage/externalStorage.ts';
+import { KmsError } from '../storage/kms/kms.ts';
 
 import type { BackupDetails } from './backupDetails.ts';
 import { descriptorHistory } from './backupSpans.ts';
 import { readNewestCheckpoint, writeCheckpoint } from './checkpoint.ts';
+import { EncryptionError, LayerCipher } from './cipher.ts';
 import {
   dataFileName,
   dataFilePrefix,
@@ -48,6 +50,8 @@ import type { CollectionStorage } from './collectionStorage.ts';
 import { openCollection } from './collectionStorage.ts';
 import { intervalsOf } from './coverage.ts';
 import { verifyStoredFile } from './dataFileReader.ts';
+import { ENCRYPTION_INFO_NAME, writeEncryptionInfo } from './encryptionInfo.ts';
+import { sealedLayerId } from './envelope.ts';
 import type { Claimant } from './directoryClaim.ts';
 import { checkAlone, storedManifest, writeLock } from './directoryClaim.ts';
 import { requireNodes } from './executionLocality.ts';
@@ -63,6 +67,7 @@ import { countsOf, isMissing, readManifest, writeManifest } from './manifest.ts'
 export const BACKUP_PAUSEPOINTS = Object.freeze([
   'backup.beforeLock',
   'backup.afterLock',
+  'backup.afterEncryptionInfo',
   'backup.beforeExport',
   'backup.afterFirstExport',
   'backup.afterExport',
@@ -195,7 +200,9 @@ export class BackupResumer implements Resumer {
     await ctx.pausepoint('backup.afterLock');
     await checkAlone(storage, directory, claimant, isOurs, this.#deps.jobs, ctx.signal);
 
-    const progress = await this.#export(storage, ctx);
+    await this.#writeEncryptionInfo(storage, ctx);
+    const cipher = await this.#layerCipher(storage, ctx);
+    const progress = await this.#export(storage, ctx, cipher);
     await ctx.pausepoint('backup.afterExport');
     for (const file of progress.files) {
       await verifyStoredFile(storage.writeStorage(directory, file.locality), `${directory}/${file.path}`, file, ctx.signal);
@@ -208,7 +215,7 @@ export class BackupResumer implements Resumer {
     await this.#writeParts(storage, ctx, manifest);
     const manifestSha256 = await writeManifest(storage, directory, manifest, ctx.signal);
     await ctx.pausepoint('backup.afterManifest');
-    return { directory, manifest, manifestSha256 };
+    return { directory, manifest, manifestSha256, cipher };
   }
 
   /** What each tier's place holds, for readers that do not know which place is whose. */
@@ -220,13 +227,30 @@ export class BackupResumer implements Resumer {
     }
   }
 
-  async #export(storage: CollectionStorage, ctx: JobContext): Promise<ExportProgress> {
+  /** The keys of an encrypted chain, before the first file that needs one. Written again it is the same. */
+  async #writeEncryptionInfo(storage: CollectionStorage, ctx: JobContext): Promise<void> {
+    const { directory, encryptionInfo } = this.#details;
+    if (encryptionInfo !== undefined) {
+      await ctx.checkClaim();
+      await writeEncryptionInfo(storage, directory, 1, Buffer.from(encryptionInfo, 'base64'), ctx.signal);
+    }
+    await ctx.pausepoint('backup.afterEncryptionInfo');
+  }
+
+  async #layerCipher(storage: CollectionStorage, ctx: JobContext): Promise<LayerCipher | undefined> {
+    const { directory, layerId } = this.#details;
+    const cipher = await storage.keys.cipherOf(storage, directory, ctx.signal);
+    return cipher && new LayerCipher(cipher, layerId);
+  }
+
+  async #export(storage: CollectionStorage, ctx: JobContext, cipher: LayerCipher | undefined): Promise<ExportProgress> {
     const { kv, settings } = this.#deps;
     const details = this.#details;
     const owner = { clusterId: kv.clusterId, jobId: String(ctx.jobId) };
     const isFirstAttempt = this.#isFirstAttempt(ctx);
     this.#hasBegun = true;
-    const found = isFirstAttempt ? undefined : await readNewestCheckpoint(storage, details.directory, owner, ctx.signal);
+    const { signal } = ctx;
+    const found = isFirstAttempt ? undefined : await readNewestCheckpoint(storage, details.directory, owner, { cipher, signal });
     const done: ExportProgress = found ?? { files: [], emptySpans: [] };
     await ctx.pausepoint('backup.beforeExport');
 
@@ -237,6 +261,7 @@ export class BackupResumer implements Resumer {
       return await exportLayer({
         kv,
         details,
+        cipher,
         done,
         fileTargetBytes: settings.fileSizeBytes(),
         signal: ctx.signal,
@@ -250,7 +275,7 @@ export class BackupResumer implements Resumer {
           const now = kv.clock.nowMicros();
           // When all is there the manifest follows; until then a coordinator that goes on exports again what is newer than its checkpoint.
           if (!isAll && now - checkpointAt >= settings.checkpointIntervalMicros()) {
-            await this.#checkpoint(storage, ctx, progress, fraction * EXPORT_FRACTION);
+            await this.#checkpoint(storage, ctx, cipher, progress, fraction * EXPORT_FRACTION);
             checkpointAt = now;
           } else {
             await ctx.setFraction(fraction * EXPORT_FRACTION);
@@ -267,12 +292,18 @@ export class BackupResumer implements Resumer {
   }
 
   /** The new checkpoint first, then the older ones go: there is always one. */
-  async #checkpoint(storage: CollectionStorage, ctx: JobContext, progress: ExportProgress, fraction: number): Promise<void> {
+  async #checkpoint(
+    storage: CollectionStorage,
+    ctx: JobContext,
+    cipher: LayerCipher | undefined,
+    progress: ExportProgress,
+    fraction: number,
+  ): Promise<void> {
     const { kv } = this.#deps;
     const { directory } = this.#details;
     const own = { clusterId: kv.clusterId, jobId: String(ctx.jobId), claimEpoch: ctx.claimEpoch, time: kv.hlc.now() };
     await ctx.checkClaim();
-    const name = await writeCheckpoint(storage, directory, { ...own, ...progress }, ctx.signal);
+    const name = await writeCheckpoint(storage, directory, { ...own, ...progress }, { cipher, signal: ctx.signal });
     await ctx.checkpoint({ progress: { checkpoint: name, files: progress.files.length }, fractionCompleted: fraction });
     if (!storage.capabilities.delete) return;
     for (const older of await listCheckpoints(storage, directory, ctx.signal)) if (older !== name) await storage.delete(older);
@@ -282,7 +313,7 @@ export class BackupResumer implements Resumer {
     const { kv } = this.#deps;
     const { endTime, revisionHistory, revisionStartTime, descriptorIds, historyIds, completeDatabaseIds } = this.#details;
     const { location: _, user: _1, directory: _2, descriptorIds: _3, historyIds: _4, protectionIds: _5, ...told } = this.#details;
-    const { executionLocality: _6, strictLocality: _7, ...facts } = told;
+    const { executionLocality: _6, strictLocality: _7, encryptionInfo: _8, ...facts } = told;
     const byKey = [...progress.files].sort((a, b) => (firstKey(a) < firstKey(b) ? -1 : 1));
     const scope = { isCluster: this.#details.scope === 'cluster', databaseIds: completeDatabaseIds, ids: historyIds };
     const manifest: Manifest = {
@@ -374,16 +405,28 @@ export class BackupResumer implements Resumer {
     }
     await this.#deleteFiles(storage, ctx);
     const owner = { clusterId: this.#deps.kv.clusterId, jobId };
+    // What no key opens any more goes with what is nobody's.
+    const cipher = await this.#layerCipher(storage, ctx).catch(() => undefined);
     // Each look finds the newest of this job's readable checkpoints, until there is none.
     for (;;) {
-      const checkpoint = await readNewestCheckpoint(storage, directory, owner, ctx.signal);
+      const checkpoint = await readNewestCheckpoint(storage, directory, owner, { cipher, signal: ctx.signal });
       if (checkpoint === undefined) break;
       await storage.delete(checkpoint.name);
     }
     if (await this.#isAlone(storage, ctx)) {
       for (const name of await listCheckpoints(storage, directory, ctx.signal)) await storage.delete(name);
     }
+    await this.#deleteEncryptionInfo(storage, ctx);
     await storage.delete(lockName(directory, jobId));
+  }
+
+  /** What this job wrote, and keys that were added to it since. */
+  async #deleteEncryptionInfo(storage: CollectionStorage, ctx: JobContext): Promise<void> {
+    const { directory, encryptionInfo } = this.#details;
+    if (encryptionInfo === undefined) return;
+    const [first, ...added] = await storage.list(`${directory}/${ENCRYPTION_INFO_NAME}`, { signal: ctx.signal });
+    if (first === undefined || !Buffer.from(encryptionInfo, 'base64').equals(await storage.read(first, { signal: ctx.signal }))) return;
+    for (const name of [...added, first]) await storage.delete(name);
   }
 
   /**
@@ -396,10 +439,18 @@ export class BackupResumer implements Resumer {
       const manifest = await storedManifest(storage, directory, ctx.signal);
       return manifest !== undefined && this.#isOwn(manifest, ctx);
     } catch (error) {
+      // Without its key the manifest still tells its layer.
+      if (error instanceof EncryptionError || error instanceof KmsError) return await this.#isOwnByLayer(storage, ctx);
       if (!(error instanceof CorruptionError)) throw error;
       if (this.#mayRevertAgain()) throw new RetryableJobError(error.message, error);
       return await this.#isAlone(storage, ctx);
     }
+  }
+
+  async #isOwnByLayer(storage: CollectionStorage, ctx: JobContext): Promise<boolean> {
+    const { directory, layerId } = this.#details;
+    const bytes = Buffer.from(await storage.read(`${directory}/${MANIFEST_NAME}`, { signal: ctx.signal }));
+    return sealedLayerId(bytes) === layerId;
   }
 
   /** Nobody writes where another's lock stands, so where none does, what cannot tell its owner is this job's. */

@@ -7,6 +7,7 @@
  */
 import type { Timestamp } from '../base/timestamp.ts';
 
+import type { Cipher, LayerCipher } from './cipher.ts';
 import { checkpointName, listCheckpoints } from './collection.ts';
 import type { CollectionStorage } from './collectionStorage.ts';
 import { CHECKPOINT_MAGIC, decodeEnvelope, encodeEnvelope } from './envelope.ts';
@@ -27,17 +28,19 @@ export interface Checkpoint {
   readonly emptySpans: readonly SpanInterval[];
 }
 
-/** Writes a checkpoint under a name of its own; returns the name. */
+/** Writes a checkpoint under a name of its own; returns the name. `cipher`: of an encrypted layer. */
 export async function writeCheckpoint(
   storage: CollectionStorage,
   directory: string,
   checkpoint: Checkpoint,
-  signal?: AbortSignal,
+  options: { readonly cipher?: LayerCipher | undefined; readonly signal?: AbortSignal } = {},
 ): Promise<string> {
+  const { cipher, signal } = options;
   const name = checkpointName(directory, checkpoint.time);
   const { files, emptySpans, ...rest } = checkpoint;
   const text = JSON.stringify({ ...rest, files: files.map(fileToJson), emptySpans: emptySpans.map(intervalToJson) });
-  await storage.write(name, await encodeEnvelope(CHECKPOINT_MAGIC, VERSION, text), { signal });
+  const seal = cipher?.forDocument(name.slice(directory.length + 1));
+  await storage.write(name, await encodeEnvelope(CHECKPOINT_MAGIC, VERSION, text, seal), { signal });
   return name;
 }
 
@@ -46,8 +49,9 @@ export async function readNewestCheckpoint(
   storage: CollectionStorage,
   directory: string,
   owner: { readonly clusterId: string; readonly jobId: string },
-  signal?: AbortSignal,
+  options: { readonly cipher?: LayerCipher | undefined; readonly signal?: AbortSignal } = {},
 ): Promise<(Checkpoint & { readonly name: string }) | undefined> {
+  const { cipher, signal } = options;
   for (const name of await listCheckpoints(storage, directory, signal)) {
     let bytes: Buffer;
     try {
@@ -56,15 +60,20 @@ export async function readNewestCheckpoint(
       if (isMissing(error)) continue;
       throw error;
     }
-    const checkpoint = await decodeCheckpoint(bytes, name).catch(() => undefined);
+    const opened = cipher && { cipher: cipher.cipher, name: name.slice(directory.length + 1) };
+    const checkpoint = await decodeCheckpoint(bytes, name, opened).catch(() => undefined);
     if (checkpoint?.clusterId === owner.clusterId && checkpoint.jobId === owner.jobId) return { ...checkpoint, name };
   }
   return undefined;
 }
 
 /** XX001 when it is damaged. */
-export async function decodeCheckpoint(bytes: Buffer, file: string): Promise<Checkpoint> {
-  const fields = JsonFields.parse(await decodeEnvelope(CHECKPOINT_MAGIC, VERSION, bytes, { what: 'checkpoint', file }), file);
+export async function decodeCheckpoint(
+  bytes: Buffer,
+  file: string,
+  opened: { readonly cipher?: Cipher; readonly name?: string } = {},
+): Promise<Checkpoint> {
+  const fields = JsonFields.parse(await decodeEnvelope(CHECKPOINT_MAGIC, VERSION, bytes, { what: 'checkpoint', file, ...opened }), file);
   return {
     clusterId: fields.string('clusterId'),
     jobId: fields.string('jobId'),

@@ -15,12 +15,15 @@ import { tiersByPrecision } from '../kv/locality.ts';
 import type { ExternalStorage, StorageContext, StorageFactory } from '../storage/externalStorage.ts';
 
 import { INCREMENTALS_PREFIX } from './collection.ts';
+import { Keyring, NO_KEYS } from './keyring.ts';
 import { findPart } from './localityPart.ts';
 import type { LocationDetails, PlaceUris } from './locationDetails.ts';
 import { tierOf } from './locationDetails.ts';
 import { RoutedStorage } from './routedStorage.ts';
 
 export interface CollectionStorage extends ExternalStorage {
+  /** The keys of encrypted chains, by the secrets that the location came with. */
+  readonly keys: Keyring;
   /** False for layers that the older statements name one by one: they have neither pointers nor an index. */
   readonly isCollection: boolean;
   /**
@@ -57,12 +60,13 @@ export function openCollection(factory: StorageFactory, location: LocationDetail
       ...(places ?? []).map((place) => placeAt(`${place.directory}/`, place.uris)),
     ],
     places === undefined,
+    new Keyring(location.secrets, factory.secrets, context),
   );
 }
 
-/** A collection all of whose files lie in one storage. It closes with that storage. */
-export function collectionAt(storage: ExternalStorage): CollectionStorage {
-  return new PlacedCollection([{ prefix: '', tiers: [{ tier: '', storage }] }], true);
+/** A collection all of whose files lie in one storage. It closes with that storage. Without keys it is not encrypted. */
+export function collectionAt(storage: ExternalStorage, keys: Keyring = NO_KEYS): CollectionStorage {
+  return new PlacedCollection([{ prefix: '', tiers: [{ tier: '', storage }] }], true, keys);
 }
 
 /** Where the names below a prefix are. */
@@ -73,18 +77,20 @@ interface Place {
 }
 
 class PlacedCollection extends RoutedStorage implements CollectionStorage {
+  readonly keys: Keyring;
   readonly isCollection: boolean;
   /** Longest prefix first. */
   readonly #places: readonly Place[];
   readonly #found = new Map<string, Promise<ExternalStorage>>();
 
-  constructor(places: readonly Place[], isCollection: boolean) {
+  constructor(places: readonly Place[], isCollection: boolean, keys: Keyring) {
     super(
       defaultOf(places[0]),
       places.map((place) => ({ prefix: place.prefix, storage: defaultOf(place), at: '' })),
     );
     this.#places = [...places].sort((a, b) => b.prefix.length - a.prefix.length);
     this.isCollection = isCollection;
+    this.keys = keys;
   }
 
   async fileStorage(layerDirectory: string, locality: string): Promise<ExternalStorage> {

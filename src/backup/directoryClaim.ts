@@ -12,6 +12,7 @@ import { SqlState } from '../base/sqlState.ts';
 import { isTerminal } from '../jobs/jobMachine.ts';
 import type { JobRegistry } from '../jobs/registry.ts';
 
+import { EncryptionError } from './cipher.ts';
 import { decodeLock, encodeLock, listClaims, lockName, MANIFEST_NAME } from './collection.ts';
 import type { CollectionStorage } from './collectionStorage.ts';
 import type { Manifest } from './manifest.ts';
@@ -59,7 +60,7 @@ export async function checkAlone(
       if (storage.capabilities.delete) await storage.delete(name);
       continue;
     }
-    throw new StateError(SqlState.ObjectInUse, `backup directory "${directory}" is in use by job ${jobId}`, {
+    throw new StateError(SqlState.ObjectInUse, `backup directory "${whereIs(storage, directory)}" is in use by job ${jobId}`, {
       detail: isOfThisCluster
         ? `the job is ${record?.status}`
         : `the job is of another cluster: ${lock?.clusterId ?? 'its lock cannot be read'}`,
@@ -68,12 +69,17 @@ export async function checkAlone(
         : `if that cluster is gone, delete the file "${name}" by hand and try again`,
     });
   }
-  const manifest = hasManifest ? await storedManifest(storage, directory, signal) : undefined;
+  const manifest = hasManifest ? await ownableManifest(storage, directory, signal) : undefined;
   if (manifest !== undefined && (manifest.jobId !== claimant.jobId || manifest.clusterId !== claimant.clusterId)) {
-    throw new StateError(SqlState.DuplicateFile, `backup directory "${directory}" holds a backup already`, {
+    throw new StateError(SqlState.DuplicateFile, `backup directory "${whereIs(storage, directory)}" holds a backup already`, {
       detail: `job ${manifest.jobId} of cluster ${manifest.clusterId} wrote it`,
     });
   }
+}
+
+/** The directory as its user knows it. */
+function whereIs(storage: CollectionStorage, directory: string): string {
+  return storage.isCollection ? directory : String(storage.layerStorages(directory)[0]?.uri);
 }
 
 async function readLock(storage: CollectionStorage, name: string, signal?: AbortSignal) {
@@ -85,11 +91,25 @@ async function readLock(storage: CollectionStorage, name: string, signal?: Abort
   }
 }
 
+/** One that this job's key does not open is another's. */
+async function ownableManifest(storage: CollectionStorage, directory: string, signal?: AbortSignal): Promise<Manifest | undefined> {
+  try {
+    return await storedManifest(storage, directory, signal);
+  } catch (error) {
+    if (!(error instanceof EncryptionError)) throw error;
+    throw new StateError(SqlState.DuplicateFile, `backup directory "${directory}" holds a backup already`, {
+      detail: 'it is encrypted with another key, or not at all',
+      cause: error,
+    });
+  }
+}
+
 /** The manifest in a directory, with its checksum file or without; undefined when there is none. XX001 when it is damaged. */
 export async function storedManifest(storage: CollectionStorage, directory: string, signal?: AbortSignal): Promise<Manifest | undefined> {
   const file = `${directory}/${MANIFEST_NAME}`;
   try {
-    return await decodeManifest(Buffer.from(await storage.read(file, { signal })), file);
+    const bytes = Buffer.from(await storage.read(file, { signal }));
+    return await decodeManifest(bytes, file, await storage.keys.cipherOf(storage, directory, signal));
   } catch (error) {
     if (isMissing(error)) return undefined;
     throw error;

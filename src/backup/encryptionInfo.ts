@@ -175,18 +175,17 @@ export async function readEncryptionInfo(
 }
 
 /**
- * Writes a file of a chain, and reads it back. 58P02 when there is a file of that number already, with other
+ * Writes a file of a chain, as encodeEncryptionInfo made it, and reads it back. 58P02 when there is a file of that number already, with other
  * content: another statement was faster.
  */
 export async function writeEncryptionInfo(
   storage: ExternalStorage,
   full: string,
   number: number,
-  info: EncryptionInfo,
+  bytes: Buffer,
   signal?: AbortSignal,
 ): Promise<void> {
   const file = encryptionInfoName(full, number);
-  const bytes = await encodeEncryptionInfo(info);
   try {
     await storage.write(file, bytes, { signal, ifAbsent: storage.capabilities.conditionalCreate });
   } catch (error) {

@@ -77,6 +77,12 @@ export async function decodeEnvelope(magic: Buffer, version: number, bytes: Buff
   return raw.toString('utf8');
 }
 
+/** The layer that an encrypted document says it is of, which nothing has proved; undefined of a plain one. */
+export function sealedLayerId(bytes: Buffer): string | undefined {
+  if (bytes.length <= HEADER_BYTES || bytes.readUInt16LE(10) !== FLAG_ENCRYPTED) return undefined;
+  return bytes.subarray(HEADER_BYTES + 1, HEADER_BYTES + 1 + (bytes[HEADER_BYTES] ?? 0)).toString();
+}
+
 /** The layer's id goes before the sealed content, in clear: a reader of a manifest cannot know it yet. */
 function seal(content: Buffer, { cipher, layerId, name }: DocumentCipher, header: Buffer): Buffer {
   const id = Buffer.from(layerId);

@@ -18,6 +18,7 @@ import { indexOfKey } from '../kv/indexOfKey.ts';
 import type { ExportPiece, ExportResume, Kv } from '../kv/kv.ts';
 import type { ExternalStorage } from '../storage/externalStorage.ts';
 
+import type { FileCipher } from './cipher.ts';
 import { writeDataFile } from './dataFileWriter.ts';
 import type { EntryCounts, ManifestFile, ManifestFilePart, SpanInterval } from './manifest.ts';
 import { NO_ENTRIES } from './manifest.ts';
@@ -37,6 +38,8 @@ export interface ExportFileOptions {
   readonly storage: ExternalStorage;
   /** Within the collection. */
   readonly name: string;
+  /** Undefined: not encrypted. */
+  readonly cipher?: FileCipher | undefined;
   readonly allVersions: boolean;
   /** The layer claims history from here on; undefined when it claims only its end. */
   readonly historyFrom?: Timestamp | undefined;
@@ -89,9 +92,10 @@ export async function exportFile(units: readonly ExportUnit[], options: ExportFi
     yield first.value as ExportPiece;
     yield* pieces;
   }
-  const { executor, signal, blockTargetBytes } = options;
+  const { executor, cipher, signal, blockTargetBytes } = options;
   const written = await writeDataFile(options.storage, options.name, all(), {
     executor,
+    cipher,
     signal,
     blockTargetBytes,
     progress: walk.progress,

@@ -19,6 +19,7 @@ import { formatLocality } from '../kv/locality.ts';
 import type { ClusterNode } from '../kv/nodeActor.ts';
 
 import type { BackupDetails } from './backupDetails.ts';
+import type { LayerCipher } from './cipher.ts';
 import type { CollectionStorage } from './collectionStorage.ts';
 import { workerFor } from './executionLocality.ts';
 import type { ExportUnit } from './exportFile.ts';
@@ -42,6 +43,8 @@ export interface ExportProgress {
 export interface ExportLayerOptions {
   readonly kv: Kv;
   readonly details: BackupDetails;
+  /** Undefined: not encrypted. */
+  readonly cipher?: LayerCipher | undefined;
   readonly done: ExportProgress;
   readonly fileTargetBytes: number;
   readonly signal: AbortSignal;
@@ -152,7 +155,7 @@ class Work {
   }
 
   async #exportBundle(node: ClusterNode, units: readonly ExportUnit[]): Promise<void> {
-    const { kv, details, fileTargetBytes } = this.#options;
+    const { kv, details, cipher, fileTargetBytes } = this.#options;
     const { epoch } = node;
     let rest = units;
     try {
@@ -167,6 +170,7 @@ class Work {
           executor: kv.executor,
           storage,
           name: `${details.directory}/${path}`,
+          cipher: cipher?.forFile(path),
           allVersions: details.revisionHistory,
           historyFrom: this.#historyFrom,
           targetBytes: fileTargetBytes,

@@ -19,7 +19,7 @@ import { type Kms, type KmsContext, KmsError } from '../storage/kms/kms.ts';
 import type { SecretServices } from '../storage/secretServices.ts';
 
 import { type Cipher, EncryptionError, NOT_AUTHENTIC } from './cipher.ts';
-import { fullDirectoryTime } from './collection.ts';
+import { fullOfDirectory } from './collection.ts';
 import type { EncryptionInfo, KeyWrap, KmsWrap } from './encryptionInfo.ts';
 import {
   newDataKey,
@@ -59,7 +59,7 @@ export class Keyring {
     const services = this.#services;
     const context = this.#context;
     if (secrets === undefined || services === undefined || context === undefined) return undefined;
-    const full = fullOfLayer(layerDirectory);
+    const full = fullOfDirectory(layerDirectory) ?? layerDirectory.replace(LISTED_LAYER, '$10');
     const known = this.#ciphers.get(full);
     if (known !== undefined) return await known;
     const opened = openChain({ secrets, services, context }, storage, full, signal);
@@ -78,18 +78,11 @@ export class Keyring {
   }
 }
 
+/** Layers of a list that is still being read (listedLayers.ts): the first is the full. */
+const LISTED_LAYER = /^(layers\/)\d+$/;
+
 /** A keyring for collections that are not encrypted. */
 export const NO_KEYS: Keyring = new Keyring(undefined);
-
-/** The full's directory in that of any of its layers. */
-export function fullOfLayer(directory: string): string {
-  const parts = directory.split('/');
-  for (let from = 0; from + 3 <= parts.length; from++) {
-    const candidate = parts.slice(from, from + 3).join('/');
-    if (fullDirectoryTime(candidate) !== undefined) return candidate;
-  }
-  return directory;
-}
 
 /** Secrets with what is needed to use them. */
 export interface KeyAccess {

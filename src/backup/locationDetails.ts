@@ -1,6 +1,6 @@
 /**
  * Location details: where a backup's files are, as the user said it, once the expressions of the statement
- * are evaluated. Job records keep it, secrets included; it is never shown.
+ * are evaluated. Job records keep it, sealed when it has secrets; it is never shown.
  *
  *   collection   uris, and incrementalUris where incremental layers lie apart
  *   layers       the older statements name every layer; `places` says where each lies. They go by the names
@@ -11,8 +11,11 @@
  *
  * Lives elsewhere: opening what is said here (collectionStorage.ts), reading it from statements (readLocation.ts).
  */
+import { openSecret, sealSecret } from '../base/secretBox.ts';
 import { quoteLiteral } from '../catalog/names.ts';
 import { ParsedUri, redactUri } from '../storage/uri.ts';
+
+import type { EncryptionSecrets } from './keyring.ts';
 
 /** URIs of one place, the default one first, never empty. */
 export type PlaceUris = readonly string[];
@@ -24,6 +27,8 @@ export interface LocationDetails {
   readonly incrementalUris: readonly string[];
   /** Set by the older statements. */
   readonly places?: readonly LayerPlace[];
+  /** What opens encrypted backups there. */
+  readonly secrets?: EncryptionSecrets;
 }
 
 /** Where the files of a layer lie that a statement names by itself. */
@@ -31,6 +36,19 @@ export interface LayerPlace {
   /** The layer's directory, as if in a collection; or of a chain: everything below `incrementals/<full>`. */
   readonly directory: string;
   readonly uris: PlaceUris;
+}
+
+/** As job records keep it: as it is, or sealed when there is a secret in it. */
+export type StoredLocation = LocationDetails | { readonly sealed: string };
+
+export function storeLocation(location: LocationDetails): StoredLocation {
+  const isOpen = location.secrets === undefined && urisOf(location).every((uri) => redactUri(uri) === uri);
+  return isOpen ? location : { sealed: sealSecret(JSON.stringify(location)) };
+}
+
+/** Reads what storeLocation made. */
+export function loadLocation(stored: StoredLocation): LocationDetails {
+  return 'sealed' in stored ? (JSON.parse(openSecret(stored.sealed)) as LocationDetails) : stored;
 }
 
 /** A collection at one URI. */

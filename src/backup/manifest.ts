@@ -21,6 +21,7 @@ import type { Timestamp } from '../base/timestamp.ts';
 import { VERSION } from '../base/version.ts';
 import type { Descriptor } from '../catalog/descriptor.ts';
 
+import { type Cipher, LayerCipher } from './cipher.ts';
 import { MANIFEST_CHECKSUM_NAME, MANIFEST_NAME } from './collection.ts';
 import type { CollectionStorage } from './collectionStorage.ts';
 import { corruptFile, expectEqual } from './corruption.ts';
@@ -127,6 +128,8 @@ export interface Layer {
   readonly manifest: Manifest;
   /** SHA-256 of the manifest file: how the next layer names this one. */
   readonly manifestSha256: string;
+  /** Opens the data files of an encrypted layer: `layer.cipher?.forFile(file.path)`. */
+  readonly cipher?: LayerCipher | undefined;
 }
 
 // ---- files ------------------------------------------------------------------------------------
@@ -142,7 +145,8 @@ export async function writeManifest(
   manifest: Manifest,
   signal?: AbortSignal,
 ): Promise<string> {
-  const bytes = await encodeManifest(manifest);
+  const cipher = await storage.keys.cipherOf(storage, directory, signal);
+  const bytes = await encodeManifest(manifest, cipher);
   const digest = sha256(bytes);
   await storage.write(`${directory}/${MANIFEST_NAME}`, bytes, { signal });
   await storage.write(`${directory}/${MANIFEST_CHECKSUM_NAME}`, Buffer.from(`${digest}\n`), { signal });
@@ -153,7 +157,7 @@ export async function writeManifest(
 
 /**
  * Reads a layer's manifest. 58P01 when the directory holds no completed layer, XX001 when it is
- * damaged, 0A000 when a later version or encryption is in the way.
+ * damaged, 0A000 for a later version; EncryptionError when the collection's keys do not open it, or are not needed.
  */
 export async function readManifest(storage: CollectionStorage, directory: string, signal?: AbortSignal): Promise<Layer> {
   const file = `${directory}/${MANIFEST_NAME}`;
@@ -166,7 +170,9 @@ export async function readManifest(storage: CollectionStorage, directory: string
   }
   const digest = sha256(bytes);
   expectEqual({ file, offset: 0 }, 'SHA-256', checksum.trim(), digest);
-  return { directory, manifest: await decodeManifest(bytes, file), manifestSha256: digest };
+  const cipher = await storage.keys.cipherOf(storage, directory, signal);
+  const manifest = await decodeManifest(bytes, file, cipher);
+  return { directory, manifest, manifestSha256: digest, ...(cipher && { cipher: new LayerCipher(cipher, manifest.layerId) }) };
 }
 
 /** True when an error says that there is no such file. */
@@ -181,16 +187,17 @@ function sha256(bytes: Uint8Array): string {
 // ---- document ---------------------------------------------------------------------------------
 
 /** The bytes of BACKUP_MANIFEST. XX001 when the manifest contradicts itself: nothing is written then. */
-export async function encodeManifest(manifest: Manifest): Promise<Buffer> {
+export async function encodeManifest(manifest: Manifest, cipher?: Cipher): Promise<Buffer> {
   const text = JSON.stringify(manifestToJson(manifest));
   // What would be refused on the way back must not be written (M1).
   manifestFromJson(JsonFields.parse(text, MANIFEST_NAME));
-  return await encodeEnvelope(MANIFEST_MAGIC, MAJOR_VERSION, text);
+  const seal = cipher && new LayerCipher(cipher, manifest.layerId).forDocument(MANIFEST_NAME);
+  return await encodeEnvelope(MANIFEST_MAGIC, MAJOR_VERSION, text, seal);
 }
 
 /** The manifest in the bytes of `file`. */
-export async function decodeManifest(bytes: Buffer, file: string): Promise<Manifest> {
-  const text = await decodeEnvelope(MANIFEST_MAGIC, MAJOR_VERSION, bytes, { what: 'manifest', file });
+export async function decodeManifest(bytes: Buffer, file: string, cipher?: Cipher): Promise<Manifest> {
+  const text = await decodeEnvelope(MANIFEST_MAGIC, MAJOR_VERSION, bytes, { what: 'manifest', file, cipher, name: MANIFEST_NAME });
   if (hasTestFault('a72839')) requireOwnVersion(text, file);
   return manifestFromJson(JsonFields.parse(text, file));
 }

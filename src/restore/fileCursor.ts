@@ -58,6 +58,7 @@ export class FileCursor {
       this.#take(NO_RUN);
       this.#reader ??= await DataFileReader.open(await placeOf(this.#file, this.#options), this.#file.name, {
         ...this.#options,
+        cipher: this.#file.cipher,
         expectedSize: this.#file.file.sizeBytes,
       });
       this.#runs = new RunsAhead(this.#reader.scan(span));
@@ -112,7 +113,7 @@ async function placeOf({ directory, file }: LayerFile, { storage }: FileCursorOp
 }
 
 async function* readWhole(file: LayerFile, options: FileCursorOptions): AsyncGenerator<VersionRun> {
-  yield* readDataFile(await placeOf(file, options), file.name, file.file, options);
+  yield* readDataFile(await placeOf(file, options), file.name, file.file, { ...options, cipher: file.cipher });
 }
 
 /** A generator of runs, one step ahead of who takes them. */

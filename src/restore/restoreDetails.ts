@@ -14,7 +14,7 @@ import { descriptorFromJson, descriptorToJson } from '../catalog/descriptorCodec
 import type { PlainRow } from '../catalog/systemRows.ts';
 import type { Json } from '../jobs/job.ts';
 
-import type { LocationDetails } from '../backup/locationDetails.ts';
+import { type LocationDetails, loadLocation, type StoredLocation, storeLocation } from '../backup/locationDetails.ts';
 
 import type { IngestProgress } from './ingestUnits.ts';
 
@@ -68,19 +68,25 @@ export function detailsToJson(details: RestoreDetails): Json {
   const descriptors = details.descriptors.map((descriptor) => descriptorToJson(descriptor));
   const systemJson = system && { ...system, tables: system.tables.map(descriptorToJson), replaced: system.replaced.map(descriptorToJson) };
   // Through text, as the record stores it: what JSON leaves out must not be missed later.
-  return JSON.parse(JSON.stringify({ ...details, format: 1, descriptors, system: systemJson })) as Json;
+  const location = storeLocation(details.location);
+  return JSON.parse(JSON.stringify({ ...details, location, format: 1, descriptors, system: systemJson })) as Json;
 }
 
 /** Reads what detailsToJson made. */
 export function detailsFromJson(json: Json): RestoreDetails {
-  const { format, descriptors, system, ...rest } = json as unknown as Omit<RestoreDetails, 'descriptors' | 'system'> & {
+  const { format, location, descriptors, system, ...rest } = json as unknown as Omit<
+    RestoreDetails,
+    'location' | 'descriptors' | 'system'
+  > & {
     format: number;
+    location: StoredLocation;
     descriptors: DescriptorJson[];
     system?: Omit<SystemRestore, 'tables' | 'replaced'> & { tables: DescriptorJson[]; replaced: DescriptorJson[] };
   };
   assert(format === 1, `details of a restore job have format ${format}`);
   return {
     ...rest,
+    location: loadLocation(location),
     descriptors: descriptors.map(fromJson),
     system: system && { ...system, tables: system.tables.map(fromJson) as TableDescriptor[], replaced: system.replaced.map(fromJson) },
   };

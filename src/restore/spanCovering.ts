@@ -22,6 +22,7 @@ import { intersectSpans, spansOverlap } from '../base/span.ts';
 import { hasTestFault } from '../base/testFaults.ts';
 import type { Timestamp } from '../base/timestamp.ts';
 
+import type { FileCipher } from '../backup/cipher.ts';
 import type { Layer, ManifestFile, SpanInterval } from '../backup/manifest.ts';
 
 /** A data file of a layer. One object a file, so that files are compared by identity. */
@@ -31,6 +32,13 @@ export interface LayerFile {
   /** Its layer's. */
   readonly directory: string;
   readonly file: ManifestFile;
+  /** Of an encrypted layer. */
+  readonly cipher?: FileCipher | undefined;
+}
+
+/** A file of a layer. */
+export function layerFileOf({ directory, cipher }: Layer, file: ManifestFile): LayerFile {
+  return { name: `${directory}/${file.path}`, directory, file, ...(cipher && { cipher: cipher.forFile(file.path) }) };
 }
 
 export interface RestoreUnit {
@@ -55,10 +63,11 @@ export function coverSpans(spans: readonly Span[], layers: readonly Layer[], tim
 }
 
 /** What a layer has of (startTime, endTime], in key order; stretches that begin at or after `time` have nothing to give. */
-function stretchesOf({ manifest, directory }: Layer, time: Timestamp): Stretch[] {
+function stretchesOf(layer: Layer, time: Timestamp): Stretch[] {
+  const { manifest } = layer;
   const stretches: Stretch[] = manifest.emptySpans.map((interval) => ({ ...interval, file: undefined }));
   for (const file of manifest.files) {
-    const layerFile = { name: `${directory}/${file.path}`, directory, file };
+    const layerFile = layerFileOf(layer, file);
     for (const part of file.parts) stretches.push({ ...part, file: layerFile });
   }
   return stretches.filter(({ startTime }) => startTime < time).sort((a, b) => (a.span.key < b.span.key ? -1 : 1));

@@ -15,7 +15,7 @@ import { ParsedUri } from './uri.ts';
 
 export interface SecretServices {
   /** For keys, salts and nonces. */
-  secureBytes(count: number): Buffer;
+  readonly secureBytes: (count: number) => Buffer;
   /** PBKDF2-SHA-256 to 32 bytes; some 15 ms at 64,000 iterations, off the main thread. */
   deriveKey(passphrase: string, salt: Buffer, iterations: number): Promise<Buffer>;
   /** Throws 22023 for a malformed URI, an unknown scheme or parameter. Touches no network. */
@@ -35,17 +35,15 @@ const deriveOnPool = promisify(pbkdf2);
 export class SecretRegistry implements SecretServices {
   readonly #openers = new Map<string, KmsOpener>();
   readonly #options: SecretServicesOptions;
+  readonly secureBytes: (count: number) => Buffer;
 
   constructor(options: SecretServicesOptions = {}) {
     this.#options = options;
+    this.secureBytes = options.secureBytes ?? ((count) => randomBytes(count));
   }
 
   registerKms(scheme: string, opener: KmsOpener): void {
     this.#openers.set(scheme, opener);
-  }
-
-  secureBytes(count: number): Buffer {
-    return (this.#options.secureBytes ?? randomBytes)(count);
   }
 
   async deriveKey(passphrase: string, salt: Buffer, iterations: number): Promise<Buffer> {

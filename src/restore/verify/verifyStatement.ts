@@ -15,6 +15,7 @@ import type { StorageFactory } from '../../storage/externalStorage.ts';
 
 import { chooseNamed, resolveToken, tokenOf, usesIds } from '../../backup/backupToken.ts';
 import { loadChain } from '../../backup/chain.ts';
+import { ENCRYPTION_OPTIONS, readEncryption } from '../../backup/encryptionOptions.ts';
 import { INCREMENTAL_LOCATION, readLocation } from '../../backup/readLocation.ts';
 import { withCollection } from '../../backup/showCollection.ts';
 import { readOptions, requireText } from '../../backup/statementValues.ts';
@@ -58,9 +59,10 @@ export function verifyBackupHook(deps: VerifyStatementDeps): StatementHook<Verif
 async function runVerify(deps: VerifyStatementDeps, context: StatementContext, stmt: VerifyBackup): Promise<VerifyReport> {
   const { source } = stmt;
   const { signal } = context;
-  const options = readOptions('VERIFY BACKUP', stmt.options, [INCREMENTAL_LOCATION]);
+  const options = readOptions('VERIFY BACKUP', stmt.options, [INCREMENTAL_LOCATION, ...ENCRYPTION_OPTIONS]);
   const asOf = stmt.asOf && (await context.resolveAsOf(stmt.asOf.expr));
-  const location = await readLocation(context, source.uris, options.get(INCREMENTAL_LOCATION));
+  const places = await readLocation(context, source.uris, options.get(INCREMENTAL_LOCATION));
+  const location = { ...places, ...(await readEncryption(context, options)) };
   const text = source.type === 'latest' ? 'LATEST' : await requireText(context, source.subdir, 'the subdirectory of a backup');
   return await withCollection(deps, context, location, async (storage) => {
     const named = await resolveToken(storage, tokenOf(text), { useIds: usesIds(context), signal });
