@@ -23,6 +23,8 @@ export const SqlState = Object.freeze({
   DatetimeFieldOverflow: code('22008'),
   DivisionByZero: code('22012'),
   NullValueNotAllowed: code('22004'),
+  ArraySubscriptError: code('2202E'),
+  UntranslatableCharacter: code('22P05'),
   InvalidPrecedingOrFollowingSize: code('22013'),
   InvalidArgumentForNtile: code('22014'),
   InvalidArgumentForNthValue: code('22016'),

@@ -1,31 +1,48 @@
 /**
- * to_char for dates and times, and strftime: formats from patterns. The common fields of PostgreSQL's
- * patterns; text in double quotes and everything unknown stands for itself.
+ * to_char for dates, times and intervals, and strftime: formats from patterns. The fields of PostgreSQL's
+ * patterns; text in double quotes and everything unknown stands for itself. Lives elsewhere: the way back
+ * (parsePattern.ts), numbers (numberPattern.ts).
  */
 import { StatementError } from '../../base/errors.ts';
 import { SqlState } from '../../base/sqlState.ts';
-import { extractFromTimestamp } from './timeFields.ts';
+import type { Interval } from '../../catalog/datum.ts';
 import type { Int } from './intArithmetic.ts';
+import { ordinal } from './numberPattern.ts';
+import { extractFromInterval, extractFromTimestamp } from './timeFields.ts';
 
 const MONTHS = ['January', 'February', 'March', 'April', 'May', 'June', 'July', 'August', 'September', 'October', 'November', 'December'];
+const ROMAN_MONTHS = ['I', 'II', 'III', 'IV', 'V', 'VI', 'VII', 'VIII', 'IX', 'X', 'XI', 'XII'];
 const DAYS = ['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday'];
 
 const PATTERN =
-  /"[^"]*"|FM|HH24|HH12|HH|MI|SSSS|SS|MS|US|AM|PM|am|pm|A\.M\.|P\.M\.|YYYY|YYY|YY|Y|IYYY|Month|MONTH|month|Mon|MON|mon|MM|Day|DAY|day|DDD|DD|Dy|DY|dy|D|ID|IW|WW|W|CC|J|Q|TZH|TZM|TZ|tz|OF/g;
+  /"[^"]*"|FM|FX|TM|HH24|HH12|HH|MI|SSSSS|SSSS|SS|MS|US|FF[1-6]|[AaPp][Mm]|[AaPp]\.[Mm]\.|Y,YYY|YYYY|YYY|YY|Y|IYYY|IYY|IY|IDDD|ID|IW|I|Month|MONTH|month|Mon|MON|mon|MM|Day|DAY|day|DDD|DD|Dy|DY|dy|D|WW|W|CC|J|Q|TZH|TZM|TZ|tz|OF|TH|th|RM|rm|BC|AD|bc|ad|[BA]\.[CD]\.|[ba]\.[cd]\./g;
 
 /** A local timestamp by a to_char pattern. `zone` is shown by TZ, `offsetSeconds` by OF and TZH. */
 export function toChar(local: Int, pattern: string, zone = '', offsetSeconds = 0): string {
-  const get = (field: string) => Math.floor(extractFromTimestamp(field, local, offsetSeconds));
+  return byFields((field) => Math.floor(extractFromTimestamp(field, local, offsetSeconds)), pattern, zone, offsetSeconds);
+}
+
+/** An interval by a to_char pattern: its hours may be more than 24. */
+export function intervalToChar(interval: Interval, pattern: string): string {
+  return byFields((field) => Math.trunc(extractFromInterval(field, interval)), pattern, '', 0);
+}
+
+function byFields(get: (field: string) => number, pattern: string, zone: string, offsetSeconds: number): string {
   let isTrimmed = false;
+  let last = '';
   return pattern.replace(PATTERN, (token) => {
     if (token === 'FM') {
       isTrimmed = true;
       return '';
     }
+    if (token === 'FX' || token === 'TM') return '';
+    if (token === 'TH' || token === 'th') return token === 'TH' ? ordinal(last).toUpperCase() : ordinal(last);
     const text = token.startsWith('"') ? token.slice(1, -1) : fieldText(token, get, zone, offsetSeconds);
+    last = text;
     if (!isTrimmed) return text;
     isTrimmed = false;
-    return text.trimEnd().replace(/^0+(?=\d)/, '');
+    last = text.trimEnd().replace(/^0+(?=\d)/, '');
+    return last;
   });
 }
 
@@ -45,6 +62,7 @@ function fieldText(token: string, get: (field: string) => number, zone: string, 
     case 'SS':
       return padded(get('second'), 2);
     case 'SSSS':
+    case 'SSSSS':
       return String(get('hour') * 3600 + get('minute') * 60 + get('second'));
     case 'MS':
       return padded(get('millisecond') % 1000, 3);
@@ -59,16 +77,52 @@ function fieldText(token: string, get: (field: string) => number, zone: string, 
     case 'A.M.':
     case 'P.M.':
       return get('hour') < 12 ? 'A.M.' : 'P.M.';
+    case 'a.m.':
+    case 'p.m.':
+      return get('hour') < 12 ? 'a.m.' : 'p.m.';
+    case 'FF1':
+    case 'FF2':
+    case 'FF3':
+    case 'FF4':
+    case 'FF5':
+    case 'FF6':
+      return padded(get('microsecond') % 1_000_000, 6).slice(0, Number(token[2]));
     case 'YYYY':
-      return padded(get('year'), 4);
+      return padded(Math.abs(get('year')), 4);
+    case 'Y,YYY':
+      return padded(Math.abs(get('year')), 4).replace(/(...)$/, ',$1');
     case 'YYY':
-      return padded(get('year') % 1000, 3);
+      return padded(Math.abs(get('year')) % 1000, 3);
     case 'YY':
-      return padded(get('year') % 100, 2);
+      return padded(Math.abs(get('year')) % 100, 2);
     case 'Y':
-      return String(get('year') % 10);
+      return String(Math.abs(get('year')) % 10);
     case 'IYYY':
-      return padded(get('isoyear'), 4);
+      return padded(Math.abs(get('isoyear')), 4);
+    case 'IYY':
+      return padded(Math.abs(get('isoyear')) % 1000, 3);
+    case 'IY':
+      return padded(Math.abs(get('isoyear')) % 100, 2);
+    case 'I':
+      return String(Math.abs(get('isoyear')) % 10);
+    case 'IDDD':
+      return padded((get('week') - 1) * 7 + get('isodow'), 3);
+    case 'BC':
+    case 'AD':
+      return get('year') < 0 ? 'BC' : 'AD';
+    case 'bc':
+    case 'ad':
+      return get('year') < 0 ? 'bc' : 'ad';
+    case 'B.C.':
+    case 'A.D.':
+      return get('year') < 0 ? 'B.C.' : 'A.D.';
+    case 'b.c.':
+    case 'a.d.':
+      return get('year') < 0 ? 'b.c.' : 'a.d.';
+    case 'RM':
+      return (ROMAN_MONTHS[get('month') - 1] ?? '').padEnd(4);
+    case 'rm':
+      return (ROMAN_MONTHS[get('month') - 1] ?? '').toLowerCase().padEnd(4);
     case 'Month':
       return month().padEnd(9);
     case 'MONTH':
@@ -120,8 +174,11 @@ function fieldText(token: string, get: (field: string) => number, zone: string, 
     case 'tz':
       return zone.toLowerCase();
     case 'TZH':
-    case 'OF':
-      return (offsetSeconds < 0 ? '-' : '+') + padded(Math.floor(Math.abs(offsetSeconds) / 3600), 2);
+    case 'OF': {
+      const minutes = Math.floor(Math.abs(offsetSeconds) / 60) % 60;
+      const hours = (offsetSeconds < 0 ? '-' : '+') + padded(Math.floor(Math.abs(offsetSeconds) / 3600), 2);
+      return token === 'OF' && minutes > 0 ? `${hours}:${padded(minutes, 2)}` : hours;
+    }
     case 'TZM':
       return padded(Math.floor(Math.abs(offsetSeconds) / 60) % 60, 2);
     default:

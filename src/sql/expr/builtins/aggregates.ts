@@ -380,6 +380,38 @@ export const aggregateFunctions: readonly AggregateOverload[] = [
   bitStrings('bit_or'),
   bits('xor_agg', (a, b) => a ^ b),
   xorBytes,
+  bits('bit_xor', (a, b) => a ^ b),
+  {
+    name: 'any_value',
+    params: ['any'],
+    returns: ([type]) => type ?? Type.Unknown,
+    start: () => {
+      let first: Datum = null;
+      return {
+        add([value = null]) {
+          first ??= value;
+        },
+        result: () => first,
+      };
+    },
+  },
+  collecting(
+    'array_cat_agg',
+    ['anyarray'],
+    ([type]) => type ?? Type.Unknown,
+    () => {
+      const items: Datum[] = [];
+      let isEmpty = true;
+      return {
+        add: ([list = null]) => {
+          if (list === null) return;
+          isEmpty = false;
+          items.push(...(list as readonly Datum[]));
+        },
+        result: () => (isEmpty ? null : items.slice()),
+      };
+    },
+  ),
   joining('string_agg', Text, true),
   joining('string_agg', Bytes, true),
   joining('concat_agg', Text, false),

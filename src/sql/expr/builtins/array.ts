@@ -1,5 +1,7 @@
 /** Functions on arrays. Positions start at 1; NULL elements equal each other in searches. */
 import { type Bytes as ByteString, utf8Decode, utf8Encode } from '../../../base/bytes.ts';
+import { StatementError } from '../../../base/errors.ts';
+import { SqlState } from '../../../base/sqlState.ts';
 import type { Datum } from '../../../catalog/datum.ts';
 import { arrayOf, type ColumnType, Type } from '../../../catalog/type.ts';
 import { textFunction } from '../castFunction.ts';
@@ -7,6 +9,7 @@ import { sameTest } from '../compare.ts';
 import { Int8, pure, Text, StringArray } from '../define.ts';
 import type { Int } from '../intArithmetic.ts';
 import type { EvalFn, Overload, Param } from '../overload.ts';
+import { checkResultSize } from '../resultSize.ts';
 
 type List = readonly Datum[];
 
@@ -43,7 +46,7 @@ function comparing(
 }
 
 /** The parts of a text; `nullText` stands for NULL. A NULL separator cuts between characters, an empty one not at all. */
-function split(source: Datum, separator: Datum, nullText: Datum = null): Datum {
+export function splitText(source: Datum, separator: Datum, nullText: Datum = null): Datum[] | null {
   if (source === null) return null;
   if (source === '') return [];
   const parts: string[] =
@@ -123,8 +126,28 @@ export const arrayFunctions: readonly Overload[] = [
     arrayOf(Type.Int8),
     (same) => (list, item) => (list === null ? null : (list as List).flatMap((own, i) => (same(own, item as Datum) ? [i + 1] : []))),
   ),
+  pure<[List]>('array_dims', ['anyarray'], Text, (list) => (list.length > 0 ? (`[1:${list.length}]` as ByteString) : null)),
+  pure<[List, Int]>('trim_array', ['anyarray', Int8], arrayIn(0), (list, count) => {
+    if (count < 0 || count > list.length) {
+      throw new StatementError(SqlState.ArraySubscriptError, `number of elements to trim must be between 0 and ${list.length}`);
+    }
+    return list.slice(0, list.length - Number(count));
+  }),
+  pure<[Datum, List | null]>(
+    'array_fill',
+    ['anyelement', arrayOf(Type.Int8)],
+    (args) => arrayOf(known(args[0]) ?? Type.String),
+    (item, dimensions) => {
+      if (dimensions === null) throw new StatementError(SqlState.NullValueNotAllowed, 'dimension array or low bound array cannot be null');
+      if (dimensions.length > 1) throw new StatementError(SqlState.FeatureNotSupported, 'nested arrays are not supported');
+      const size = Number(dimensions[0] ?? 0);
+      checkResultSize(size * 8);
+      return new Array<Datum>(Math.max(0, size)).fill(item);
+    },
+    { nullable: true },
+  ),
   joining(['anyarray', Text]),
   joining(['anyarray', Text, Text]),
-  pure<[Datum, Datum]>('string_to_array', [Text, Text], StringArray, (a, separator) => split(a, separator), { nullable: true }),
-  pure<[Datum, Datum, Datum]>('string_to_array', [Text, Text, Text], StringArray, split, { nullable: true }),
+  pure<[Datum, Datum]>('string_to_array', [Text, Text], StringArray, (a, separator) => splitText(a, separator), { nullable: true }),
+  pure<[Datum, Datum, Datum]>('string_to_array', [Text, Text, Text], StringArray, splitText, { nullable: true }),
 ];

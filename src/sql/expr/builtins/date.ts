@@ -117,7 +117,8 @@ function checkClock(hour: number, minute: number, second: number): number {
 }
 
 const six = [Int8, Int8, Int8, Int8, Int8, Float8];
-const makeLocal = (args: readonly unknown[]): Int => {
+/** A local moment of year, month, day, hour, minute and second. 22008. */
+export const makeLocal = (args: readonly unknown[]): Int => {
   const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = args.map(Number);
   return joinMicros(checkDate(year, month, day), checkClock(hour, minute, second));
 };

@@ -1,5 +1,5 @@
 /** Set-returning functions. Rows are made as they are asked for. */
-import { type Bytes as ByteString, utf8Decode, utf8Encode } from '../../../base/bytes.ts';
+import { utf8Encode } from '../../../base/bytes.ts';
 import { StatementError } from '../../../base/errors.ts';
 import { SqlState } from '../../../base/sqlState.ts';
 import { type Datum, type Interval as IntervalValue, Json } from '../../../catalog/datum.ts';
@@ -12,7 +12,8 @@ import { addInt, type Int } from '../intArithmetic.ts';
 import { isArray, isObject, jsonText } from '../jsonPath.ts';
 import type { GeneratorOverload, Param } from '../overload.ts';
 import { zoneOf } from '../sessionZone.ts';
-import { splitByRegex } from './string.ts';
+import { splitText } from './array.ts';
+import { regexpGenerators } from './regexp.ts';
 
 function one(
   name: string,
@@ -20,10 +21,12 @@ function one(
   type: ColumnType,
   rows: (args: readonly Datum[], ctx: EvalContext) => Iterable<Datum>,
   column = name,
+  nullable = false,
 ): GeneratorOverload {
   return {
     name,
     params,
+    nullable,
     columns: () => [{ name: column, type }],
     volatility: 'immutable',
     rows: function* (ctx, args) {
@@ -131,8 +134,15 @@ export const generatorFunctions: readonly GeneratorOverload[] = [
   unnest,
   unnestMany(2),
   unnestMany(3),
-  one('regexp_split_to_table', [Text, Text], Text, ([text, pattern]) =>
-    splitByRegex(utf8Decode(text as ByteString), utf8Decode(pattern as ByteString)).map(utf8Encode),
+  ...regexpGenerators,
+  one('string_to_table', [Text, Text], Text, ([text, separator]) => splitText(text ?? null, separator ?? null) ?? [], undefined, true),
+  one(
+    'string_to_table',
+    [Text, Text, Text],
+    Text,
+    ([text, separator, nullText]) => splitText(text ?? null, separator ?? null, nullText ?? null) ?? [],
+    undefined,
+    true,
   ),
   ...jsonGenerators('json'),
   ...jsonGenerators('jsonb'),

@@ -3,15 +3,20 @@ import { FunctionRegistry } from '../registry.ts';
 import { advisoryFunctions } from './advisory.ts';
 import { aggregateFunctions } from './aggregates.ts';
 import { arrayFunctions } from './array.ts';
+import { bytesFunctions } from './bytes.ts';
 import { conditionalFunctions } from './conditional.ts';
 import { dateFunctions } from './date.ts';
 import { enumFunctions } from './enum.ts';
+import { fuzzyFunctions } from './fuzzy.ts';
 import { generatorFunctions } from './generators.ts';
 import { inetFunctions } from './inet.ts';
 import { jsonFunctions } from './json.ts';
 import { mathFunctions } from './math.ts';
+import { patternFunctions } from './patterns.ts';
 import { pgCompatFunctions } from './pgCompat.ts';
+import { pgServerFunctions, pgServerGenerators } from './pgServer.ts';
 import { privilegeFunctions } from './privileges.ts';
+import { regexpFunctions } from './regexp.ts';
 import { sequenceFunctions } from './sequence.ts';
 import { statisticsFunctions } from './statistics.ts';
 import { stringFunctions } from './string.ts';
@@ -26,8 +31,12 @@ export function builtinFunctions(): FunctionRegistry {
   const registry = new FunctionRegistry();
   registry.register(
     ...stringFunctions,
+    ...regexpFunctions,
+    ...bytesFunctions,
+    ...fuzzyFunctions,
     ...mathFunctions,
     ...dateFunctions,
+    ...patternFunctions,
     ...jsonFunctions,
     ...inetFunctions,
     ...arrayFunctions,
@@ -36,11 +45,12 @@ export function builtinFunctions(): FunctionRegistry {
     ...systemFunctions,
     ...sequenceFunctions,
     ...pgCompatFunctions,
+    ...pgServerFunctions,
     ...privilegeFunctions,
     ...advisoryFunctions,
   );
   registry.registerAggregate(...aggregateFunctions, ...statisticsFunctions);
-  registry.registerGenerator(...generatorFunctions);
+  registry.registerGenerator(...generatorFunctions, ...pgServerGenerators);
   registry.registerWindow(...windowFunctions);
   shared = registry;
   return registry;

@@ -1,7 +1,9 @@
 /** Functions on numbers. Floats follow IEEE and round half to even where SQL says "round"; decimals round half away from zero. */
 import { StatementError } from '../../../base/errors.ts';
 import { SqlState } from '../../../base/sqlState.ts';
-import { Decimal as DecimalValue } from '../../../catalog/datum.ts';
+import { type Datum, Decimal as DecimalValue, intOf } from '../../../catalog/datum.ts';
+import { Type } from '../../../catalog/type.ts';
+import { compareAcross } from '../compare.ts';
 import { alias, Bool, contextual, Decimal, Float8, Int8, pure } from '../define.ts';
 import { decimalCbrt, decimalExp, decimalLn, decimalLog, decimalPower, decimalSqrt, requirePositive } from '../decimalMath.ts';
 import { absInt, divInt, divisionByZero, type Int, modInt, powInt } from '../intArithmetic.ts';
@@ -54,6 +56,43 @@ const power = [
   pure<[number, number]>('power', [Float8, Float8], Float8, (a, b) => a ** b),
   pure<[D, D]>('power', [Decimal, Decimal], Decimal, decimalPower),
 ];
+/** Greatest common divisor; of zeros zero. */
+function gcd(a: bigint, b: bigint): bigint {
+  let [x, y] = [a < 0n ? -a : a, b < 0n ? -b : b];
+  while (y !== 0n) [x, y] = [y, x % y];
+  return x;
+}
+
+const asInt = (value: bigint): Int => {
+  if (BigInt.asIntN(64, value) !== value) throw new StatementError(SqlState.NumericValueOutOfRange, 'integer out of range');
+  return intOf(value);
+};
+
+function factorial(n: Int): D {
+  if (n < 0) throw new StatementError(SqlState.NumericValueOutOfRange, 'factorial of a negative number is undefined');
+  if (n > 1000) throw new StatementError(SqlState.NumericValueOutOfRange, 'value overflows numeric format');
+  let product = 1n;
+  for (let i = 2n; i <= BigInt(n); i++) product *= i;
+  return DecimalValue.fromInt(product);
+}
+
+/** Degrees, exact where the result is: multiples of 30 and 45. */
+function inDegrees(name: string, fn: (radians: number) => number): Overload {
+  return float(name, (degrees) => Number(fn((degrees % 360) / toDegrees).toFixed(15)));
+}
+
+/** The bucket of a sorted list of lower bounds that a value falls in. */
+const widthBucketOf: Overload = {
+  name: 'width_bucket',
+  params: ['anyelement', 'anyarray'],
+  returns: Int8,
+  volatility: 'immutable',
+  specialize: ([type]) => {
+    const order = compareAcross(type ?? Type.Float8, type ?? Type.Float8);
+    return (_, value, bounds) => (bounds as readonly Datum[]).filter((bound) => order(bound, value as Datum) <= 0).length;
+  },
+};
+
 const toDegrees = 180 / Math.PI;
 
 export const mathFunctions: readonly Overload[] = [
@@ -118,6 +157,26 @@ export const mathFunctions: readonly Overload[] = [
   pure<[Int, Int, Int, Int]>('width_bucket', [Int8, Int8, Int8, Int8], Int8, (a, low, high, count) =>
     widthBucket(DecimalValue.fromInt(a), DecimalValue.fromInt(low), DecimalValue.fromInt(high), count),
   ),
+  widthBucketOf,
+  pure<[Int, Int]>('gcd', [Int8, Int8], Int8, (a, b) => asInt(gcd(BigInt(a), BigInt(b)))),
+  pure<[Int, Int]>('lcm', [Int8, Int8], Int8, (a, b) => {
+    const divisor = gcd(BigInt(a), BigInt(b));
+    return divisor === 0n ? 0 : asInt(BigInt(absInt(a)) * (BigInt(absInt(b)) / divisor));
+  }),
+  pure<[Int]>('factorial', [Int8], Decimal, factorial),
+  pure<[D]>('scale', [Decimal], Int8, (a) => (a.isFinite ? Math.max(0, a.scale) : null)),
+  pure<[D]>('min_scale', [Decimal], Int8, (a) => (a.isFinite ? Math.max(0, a.reduced().scale) : null)),
+  decimal('trim_scale', (a) => (a.isFinite ? a.withScale(Math.max(0, a.reduced().scale)) : a)),
+  float('log10', (a) => Math.log10(positive(a))),
+  decimal('log10', (a) => decimalLog(a)),
+  inDegrees('sind', Math.sin),
+  inDegrees('cosd', Math.cos),
+  inDegrees('tand', Math.tan),
+  inDegrees('cotd', (a) => 1 / Math.tan(a)),
+  float('asind', (a) => Math.asin(a) * toDegrees),
+  float('acosd', (a) => Math.acos(a) * toDegrees),
+  float('atand', (a) => Math.atan(a) * toDegrees),
+  pure<[number, number]>('atan2d', [Float8, Float8], Float8, (y, x) => Math.atan2(y, x) * toDegrees),
   contextual('random', [], Float8, 'volatile', (ctx) => ctx.random()),
 ];
 

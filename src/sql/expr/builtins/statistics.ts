@@ -11,6 +11,7 @@ import { StatementError } from '../../../base/errors.ts';
 import { SqlState } from '../../../base/sqlState.ts';
 import { type Datum, Decimal as DecimalValue, type Interval as IntervalValue } from '../../../catalog/datum.ts';
 import { arrayOf, type ColumnType, Type } from '../../../catalog/type.ts';
+import { sameTest } from '../compare.ts';
 import { Decimal, Float8, Int8, Interval } from '../define.ts';
 import type { Int } from '../intArithmetic.ts';
 import type { AggregateOverload, AggregateState, Param } from '../overload.ts';
@@ -201,6 +202,29 @@ export const statisticsFunctions: readonly AggregateOverload[] = [
   squaredDistances(Int8),
   squaredDistances(Float8),
   squaredDistances(Decimal),
+  {
+    name: 'mode',
+    params: ['anyelement'],
+    returns: ([type]) => type ?? Type.Unknown,
+    isOrderedSet: true,
+    start: ([type]) => {
+      // Equal values come one after the other: the longest run wins, the first of those alike.
+      const isSame = sameTest(type ?? Type.Unknown, type ?? Type.Unknown);
+      let current: Datum = null;
+      let run = 0;
+      let best: Datum = null;
+      let bestRun = 0;
+      return {
+        add([value = null]) {
+          if (value === null) return;
+          run = run > 0 && isSame(current, value) ? run + 1 : 1;
+          current = value;
+          if (run > bestRun) [best, bestRun] = [value, run];
+        },
+        result: () => best,
+      };
+    },
+  },
   ...percentile('percentile_disc', 'anyelement', discrete),
   ...percentile(
     'percentile_cont',

@@ -9,11 +9,11 @@ import { StatementError } from '../../../base/errors.ts';
 import { SqlState } from '../../../base/sqlState.ts';
 import type { Datum } from '../../../catalog/datum.ts';
 import { textFunction } from '../castFunction.ts';
-import { alias, Bool, Bytes, Int8, pure, Text, StringArray, VarBit } from '../define.ts';
+import { alias, Bool, Bytes, Int8, pure, Text, VarBit } from '../define.ts';
 import type { Int } from '../intArithmetic.ts';
 import type { Overload } from '../overload.ts';
-import { compileRegex } from '../regex.ts';
 import { checkResultSize, joinAll } from '../resultSize.ts';
+import { regexpExtract } from './regexp.ts';
 
 const text = (bytes: Datum): string => utf8Decode(bytes as ByteString);
 const isAscii = (bytes: ByteString, decoded: string): boolean => decoded === (bytes as string);
@@ -163,40 +163,6 @@ export function quoteIdentifier(name: string): string {
 export function quoteLiteral(value: string): string {
   const quoted = `'${value.replaceAll("'", "''")}'`;
   return value.includes('\\') ? `e${quoted.replaceAll('\\', '\\\\')}` : quoted;
-}
-
-/** Flags as PostgreSQL writes them: g all, i no case, others as RE2. */
-function regexpReplace(source: string, pattern: string, replacement: string, flags: string): string {
-  const regex = compileRegex(pattern, regexFlags(flags));
-  const matcher = regex.matcher(source);
-  let out = '';
-  let at = 0;
-  while (matcher.find()) {
-    out +=
-      source.slice(at, matcher.start()) +
-      replacement.replace(/\\(\\|&|\d)/g, (_, ref: string) => {
-        if (ref === '\\') return '\\';
-        return (ref === '&' ? matcher.group() : Number(ref) <= matcher.groupCount() ? matcher.group(Number(ref)) : '') ?? '';
-      });
-    at = matcher.end();
-    if (!flags.includes('g')) break;
-  }
-  return out + source.slice(at);
-}
-
-function regexFlags(flags: string): string {
-  for (const flag of flags) {
-    if (!'gicsmnwpx'.includes(flag)) throw new StatementError(SqlState.InvalidParameterValue, `invalid regexp flag: "${flag}"`);
-  }
-  return (flags.includes('i') && !flags.includes('c') ? 'i' : '') + (/[nmp]/.test(flags) ? '' : 's') + (/[nmw]/.test(flags) ? 'm' : '');
-}
-
-/** The first capture group, or the whole match without one; NULL when nothing matches. */
-function regexpExtract(source: string, pattern: string): Datum {
-  const matcher = compileRegex(pattern, 's').matcher(source);
-  if (!matcher.find()) return null;
-  const found = matcher.groupCount() > 0 ? matcher.group(1) : matcher.group();
-  return found === null || found === undefined ? null : utf8Encode(found);
 }
 
 const length = [
@@ -377,30 +343,4 @@ export const stringFunctions: readonly Overload[] = [
       nullable: true,
     },
   ),
-  pure<[ByteString, ByteString]>('regexp_extract', [Text, Text], Text, (a, pattern) => regexpExtract(text(a), text(pattern))),
-  pure<[ByteString, ByteString, ByteString]>('regexp_replace', [Text, Text, Text], Text, (a, pattern, to) =>
-    utf8Encode(regexpReplace(text(a), text(pattern), text(to), '')),
-  ),
-  pure<[ByteString, ByteString, ByteString, ByteString]>('regexp_replace', [Text, Text, Text, Text], Text, (a, pattern, to, flags) =>
-    utf8Encode(regexpReplace(text(a), text(pattern), text(to), text(flags))),
-  ),
-  pure<[ByteString, ByteString]>('regexp_split_to_array', [Text, Text], StringArray, (a, pattern) =>
-    splitByRegex(text(a), text(pattern)).map(utf8Encode),
-  ),
 ];
-
-/** Parts between matches; an empty match splits between characters. */
-export function splitByRegex(source: string, pattern: string): string[] {
-  const matcher = compileRegex(pattern, 's').matcher(source);
-  const parts: string[] = [];
-  let at = 0;
-  while (matcher.find()) {
-    const start = matcher.start();
-    const end = matcher.end();
-    if (end === start && (start === 0 || start >= source.length)) continue;
-    parts.push(source.slice(at, start));
-    at = end;
-  }
-  parts.push(source.slice(at));
-  return parts;
-}
