@@ -34,7 +34,7 @@ export function registerExplain(hooks: StatementHooks): void {
       const plan = planStatement(env, stmt.statement, context.placeholderTypes);
       if (stmt.analyze && plan.mutates) run.transaction.checkWritable(statementName(stmt.statement));
       if (stmt.analyze) run.transaction.noteCatalog(tracked.dependencies, plan.mutates, run.engine.catalog);
-      const lines = stmt.analyze ? await analyzed(plan, run) : explainPlan(plan);
+      const lines = stmt.analyze ? await analyzed(plan, run) : explainPlan(plan, run.engine.kv.reading());
       return { tag: 'EXPLAIN', rows: lines.map((line) => [utf8Encode(line)]) };
     },
   });
@@ -49,7 +49,7 @@ async function analyzed(plan: Plan, context: RunContext): Promise<string[]> {
   let rowCount = 0;
   for await (const batch of runPlan(compilePlan(plan), run)) rowCount += batch.length;
   const millis = (clock.nowMicros() - start) / 1000;
-  const tree = explainPlan(plan, (node) => {
+  const tree = explainPlan(plan, context.engine.kv.reading(), (node) => {
     const { starts, rows } = counts.get(node) ?? { starts: 0, rows: 0 };
     return [`actual row count: ${rows}`, ...(starts === 1 ? [] : [`started: ${starts} times`])];
   });

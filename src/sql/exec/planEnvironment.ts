@@ -119,6 +119,7 @@ export function planEnvironment(
     rowCount(table) {
       return engine.kv.stats(indexSpan(table, table.primaryIndex)).liveKeys / Math.max(1, table.families.length);
     },
+    statistics: (table) => engine.statistics?.of(table.id),
     tableById(id): TableDescriptor {
       const table = snapshot.tableById(id);
       if (!table) throw new StatementError(SqlState.UndefinedTable, `relation [${id}] does not exist`);

@@ -9,6 +9,8 @@
  *         table: t@t_pkey
  *         spans: [a >= 1]
  */
+import { MICROS_PER_DAY, MICROS_PER_HOUR, MICROS_PER_MINUTE, MICROS_PER_SECOND } from '../../base/duration.ts';
+import type { Timestamp } from '../../base/timestamp.ts';
 import { indexById } from '../../catalog/descriptor.ts';
 import { formatExpr } from '../expr/formatExpr.ts';
 import type { TypedExpr } from '../expr/typedExpr.ts';
@@ -33,9 +35,9 @@ interface Line {
 /** What a run has counted at a node, as further attributes of it. */
 export type Annotate = (node: PlanNode) => readonly string[];
 
-/** The lines of a plan, its subqueries and WITH queries after it. */
-export function explainPlan(plan: Plan, annotate: Annotate = () => []): string[] {
-  const describe = (node: PlanNode): Line => describeNode(node, annotate);
+/** The lines of a plan, its subqueries and WITH queries after it. `now`: from when the age of statistics is told. */
+export function explainPlan(plan: Plan, now: Timestamp, annotate: Annotate = () => []): string[] {
+  const describe = (node: PlanNode): Line => describeNode(node, (of) => [...annotate(of), ...estimateOf(of, now)]);
   const root = describe(plan.root);
   const describeStep = (step: PreludeStep): Line => {
     if (step.kind === 'slot')
@@ -71,9 +73,29 @@ function print(line: Line): string[] {
 /** Shown where rows come from or get fewer; elsewhere they are the input's. */
 const ESTIMATED: ReadonlySet<PlanNode['kind']> = new Set(['scan', 'filter', 'join', 'lookupJoin', 'aggregate', 'setOperation']);
 
-function estimateOf(node: PlanNode): string[] {
+function estimateOf(node: PlanNode, now: Timestamp): string[] {
   const rows = ESTIMATED.has(node.kind) ? knownEstimate(node) : undefined;
-  return rows === undefined ? [] : [`estimated row count: ${rows.toLocaleString('en-US')}`];
+  if (rows === undefined) return [];
+  return [`estimated row count: ${rows.toLocaleString('en-US')}${node.kind === 'scan' ? groundOf(node, rows, now) : ''}`];
+}
+
+/** What a scan's estimate stands on: the table's size is counted, the values in it were looked at some time ago. */
+function groundOf({ rowCount = 0, statistics }: ScanNode, rows: number, now: Timestamp): string {
+  if (!statistics) return '';
+  const share = rowCount === 0 ? 100 : Math.min(100, (rows / rowCount) * 100);
+  const percent = share < 1 ? '<1' : String(Math.round(share));
+  return ` (${percent}% of the table; stats collected ${ageText(now - statistics.createdAt)} ago)`;
+}
+
+function ageText(micros: number): string {
+  const units: readonly (readonly [micros: number, name: string])[] = [
+    [MICROS_PER_DAY, 'day'],
+    [MICROS_PER_HOUR, 'hour'],
+    [MICROS_PER_MINUTE, 'minute'],
+  ];
+  const [unit, name] = units.find(([length]) => micros >= length) ?? [MICROS_PER_SECOND, 'second'];
+  const count = Math.max(0, Math.floor(micros / unit));
+  return `${count} ${name}${count === 1 ? '' : 's'}`;
 }
 
 const JOIN_SUFFIXES: Readonly<Record<JoinNode['type'], string>> = Object.freeze({
@@ -89,7 +111,7 @@ function describeNode(node: PlanNode, annotate: Annotate): Line {
   const children = inputsOf(node).map((input) => describeNode(input, annotate));
   const line = (title: string, ...attributes: (string | undefined)[]): Line => ({
     title,
-    attributes: [...annotate(node), ...estimateOf(node), ...attributes.filter((attribute) => attribute !== undefined)],
+    attributes: [...annotate(node), ...attributes.filter((attribute) => attribute !== undefined)],
     children,
   });
   const over = (input: PlanNode) => (expr: TypedExpr) => formatExpr(expr, (index) => input.columns[index]?.name ?? `@${index + 1}`);

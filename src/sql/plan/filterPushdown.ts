@@ -3,7 +3,8 @@
  *
  * Conditions travel as lists of conjuncts. Each operator says what may pass below it; what may not
  * stays above as a filter. Volatile conditions never move. Below an outer join's preserved side, and
- * only there, a WHERE condition passes; of its ON conditions, only those of the other side do.
+ * only there, a WHERE condition passes; of its ON conditions, only those of the other side do. A WHERE
+ * condition that NULLs never meet makes an outer join an inner one.
  */
 import { Type } from '../../catalog/type.ts';
 import type { TypedExpr } from '../expr/typedExpr.ts';
@@ -129,7 +130,44 @@ function split(conjuncts: readonly TypedExpr[], test: (expr: TypedExpr) => boole
   return [yes, no];
 }
 
-function pushIntoJoin(node: JoinNode, conjuncts: readonly TypedExpr[]): PlanNode {
+/** An outer join whose padded rows no condition above lets through is as good as one that does not pad. */
+function withoutPadding(node: JoinNode, conjuncts: readonly TypedExpr[]): JoinNode {
+  const { type } = node;
+  if (type !== 'left' && type !== 'right' && type !== 'full') return node;
+  const width = node.left.columns.length;
+  const drops = (isPadded: (column: number) => boolean): boolean =>
+    conjuncts.some((expr) => isMovable(expr) && rejectsNulls(expr, isPadded));
+  const keepsLeft = type !== 'right' && !drops((column) => column >= width);
+  const keepsRight = type !== 'left' && !drops((column) => column < width);
+  return { ...node, type: keepsLeft ? (keepsRight ? 'full' : 'left') : keepsRight ? 'right' : 'inner' };
+}
+
+/** Is it never true when these columns are all NULL? Only what is plainly so counts. */
+function rejectsNulls(expr: TypedExpr, isNull: (column: number) => boolean): boolean {
+  const isColumn = (part: TypedExpr): boolean => part.kind === 'column' && isNull(part.index);
+  switch (expr.kind) {
+    case 'comparison':
+      return isColumn(expr.left) || isColumn(expr.right);
+    case 'in':
+    case 'isNull':
+      return isColumn(expr.operand) && (expr.kind === 'in' || expr.negated);
+    case 'anyAll':
+      return expr.quantifier === 'any' && isColumn(expr.left);
+    case 'column':
+      return isNull(expr.index);
+    case 'isTruth':
+      return !expr.negated && isColumn(expr.operand);
+    case 'and':
+      return rejectsNulls(expr.left, isNull) || rejectsNulls(expr.right, isNull);
+    case 'or':
+      return rejectsNulls(expr.left, isNull) && rejectsNulls(expr.right, isNull);
+    default:
+      return false;
+  }
+}
+
+function pushIntoJoin(join: JoinNode, conjuncts: readonly TypedExpr[]): PlanNode {
+  const node = withoutPadding(join, conjuncts);
   const leftWidth = node.left.columns.length;
   const width = leftWidth + node.right.columns.length;
   const isLeft = (expr: TypedExpr) => readsOnly(expr, 0, leftWidth) && traits(expr).columns.size > 0;

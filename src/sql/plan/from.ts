@@ -206,13 +206,15 @@ function planRelation(ctx: PlanContext, source: TableRef, frame: Frame, relation
   const scan = planTableScan(source, relation.table, relation.schema, relation.database, uses);
   const expressions = indexExpressionsOf(ctx, relation.table, scan.columns);
   const partialIndexes = partialIndexesOf(ctx, relation.table, scan.columns);
-  const rowCount = ctx.env.rowCount?.(relation.table);
-  const known = {
-    ...(expressions && { expressions }),
-    ...(partialIndexes && { partialIndexes }),
-    ...(rowCount !== undefined && { rowCount }),
-  };
+  const known = { ...(expressions && { expressions }), ...(partialIndexes && { partialIndexes }), ...knownOf(ctx, relation.table) };
   return { ...scan, node: { ...scan.node, ...known } };
+}
+
+/** What is known of the rows of a table: for its scan. */
+export function knownOf(ctx: PlanContext, table: ScanNode['table']): Pick<ScanNode, 'rowCount' | 'statistics'> {
+  const rowCount = ctx.env.rowCount?.(table);
+  const statistics = ctx.env.statistics?.(table);
+  return { ...(rowCount !== undefined && { rowCount }), ...(statistics && { statistics }) };
 }
 
 /** A view: its query in its place, under its name and its columns' names. */

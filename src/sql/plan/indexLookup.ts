@@ -2,27 +2,26 @@
  * Index choice: conditions on a scan become spans of one of its table's indexes.
  *
  * An index serves a scan with equalities on its first columns, then one range. Each candidate gets a
- * cost from crude guesses, so that it does not change with the data: a table has TABLE_ROWS rows, an equality
- * on a non-unique column leaves a twentieth, a bound a third; an index that lacks a needed column
- * pays for looking its rows up; one that gives the wanted order saves the sort. Conditions that
- * the spans imply are dropped from the filter.
+ * cost. Without statistics it comes of crude guesses, so that it does not change with the data: a table has
+ * TABLE_ROWS rows, an equality on a non-unique column leaves a twentieth, a bound a third. With them it
+ * comes of the table's size and its values. An index that lacks a needed column pays for looking its
+ * rows up; one that gives the wanted order saves the sort. Conditions that the spans imply are dropped from the filter.
  *
  * The walk is top down: a sort tells what is below it which order it wants, and goes when it gets
- * it. A join of few rows with an indexed table becomes a lookup join; here the sizes of the tables count.
+ * it. A join becomes a lookup join where that costs less (lookupJoin.ts).
  */
 import type { IndexDescriptor } from '../../catalog/descriptor.ts';
 import { allIndexes, columnById } from '../../catalog/descriptor.ts';
 import { Type } from '../../catalog/type.ts';
 import type { TypedExpr } from '../expr/typedExpr.ts';
 import { conjunctsOf } from '../expr/walk.ts';
-import { estimate, TABLE_ROWS } from './estimate.ts';
-import { conjunction, filterOf } from './filterPushdown.ts';
-import { moveColumns } from './moveExpr.ts';
+import { constraintFraction, estimate, plannedRows, TABLE_ROWS } from './estimate.ts';
+import { filterOf } from './filterPushdown.ts';
+import { lookupJoin } from './lookupJoin.ts';
 import {
   type AggregateNode,
   type IndexConstraint,
   inputsOf,
-  type JoinNode,
   type KeyAlternative,
   type KeyBound,
   type KeyRange,
@@ -31,16 +30,12 @@ import {
   type SortKey,
   withInputs,
 } from './plan.ts';
+import { ARRAY_ELEMENTS, conditionFraction, EQUALITY_FRACTION } from './selectivity.ts';
 import { type Fact, factsOf } from './spanFacts.ts';
 import { indexColumnIds } from './tableShape.ts';
 
-/** Left rows of a lookup join, guessed: an equality on a column that is not unique leaves as many. */
-const LOOKUP_JOIN_ROWS_MAX = 500;
-/** And counted: a plan may be kept while its tables grow, so not too many. */
-const COUNTED_LOOKUP_ROWS_MAX = 2000;
-/** A lookup takes as long as a scan takes for so many rows. */
-const ROWS_READ_A_LOOKUP = 20;
-const LOOKUP_COST = 3;
+/** The same for one that is done with many others. */
+const LOOKUP_COST = 8;
 
 /** What stands above wants of its input. */
 interface Wanted {
@@ -195,6 +190,22 @@ interface Candidate {
 
 /** The cheapest way to read a scan under the conjuncts (over the scan's columns). */
 function accessPath(scan: ScanNode, conjuncts: readonly TypedExpr[], wanted: Wanted): PlanNode {
+  const best = cheapest(scan, conjuncts, wanted);
+  return best ? filterOf(best.scan, best.rest) : filterOf(scan, conjuncts);
+}
+
+/** What reading a scan costs, filtered or not, in rows read; of anything else, what it gives. */
+export function readCost(node: PlanNode): number {
+  const scan = node.kind === 'filter' ? node.input : node;
+  if (scan.kind !== 'scan') return estimate(node);
+  if (node.kind !== 'filter') return plannedRows(scan);
+  const best = cheapest(scan, conjunctsOf(node.predicate), NOTHING_WANTED);
+  if (!best) return plannedRows(scan);
+  // Without statistics the sizes that costs are in are guesses too.
+  return scan.statistics ? best.cost : (best.cost * plannedRows(scan)) / TABLE_ROWS;
+}
+
+function cheapest(scan: ScanNode, conjuncts: readonly TypedExpr[], wanted: Wanted): Candidate | undefined {
   const facts = conjuncts.flatMap((expr) => factsOf(expr, scan));
   let best: Candidate | undefined;
   for (const index of allIndexes(scan.table)) {
@@ -205,8 +216,7 @@ function accessPath(scan: ScanNode, conjuncts: readonly TypedExpr[], wanted: Wan
       if (!best || candidate.cost < best.cost) best = candidate;
     }
   }
-  if (!best) return filterOf(scan, conjuncts);
-  return filterOf(best.scan, best.rest);
+  return best;
 }
 
 function candidatesOf(
@@ -259,9 +269,13 @@ function candidatesOf(
       rows = Math.min(rows, (rows / 9) * ranges.length);
     }
   }
-  if (index.predicate !== undefined) rows = Math.max(1, rows / 3);
   const constraint: IndexConstraint | undefined =
     prefix.length > 0 || low || high || ranges ? { prefix, low, high, ...(ranges && { ranges }) } : undefined;
+  if (scan.statistics) {
+    const whole = plannedRows(scan);
+    rows = isPoint ? Math.min(whole, alternatives) : Math.max(1, whole * constraintFraction({ ...scan, index, constraint }, whole));
+  }
+  if (index.predicate !== undefined) rows = Math.max(1, rows / 3);
   const has = indexColumnIds(scan.table, index);
   const isCovering = isPrimary || scan.columnIds.every((id) => has.has(id));
   if (
@@ -280,7 +294,7 @@ function candidatesOf(
     const path: ScanNode = { ...scan, index, constraint, reverse: scan.reverse !== reverse };
     const isOrdered = wanted.order.length === 0 || gives(path, wanted.order);
     if (reverse && !isOrdered) continue;
-    const read = isOrdered && wanted.rows !== undefined ? Math.min(rows, wanted.rows * (rest.length > 0 ? 20 : 1)) : rows;
+    const read = isOrdered && wanted.rows !== undefined ? Math.min(rows, wanted.rows / fractionOf(rest, scan)) : rows;
     const sortCost = isOrdered ? 0 : rows * Math.log2(rows + 2) * 0.2;
     // Entries of a secondary index are smaller, but the primary one is preferred when nothing else decides.
     const cost = read * (isCovering ? 1 : LOOKUP_COST) * (isPrimary ? 1 : 1.01) + sortCost + (reverse ? 0.001 : 0);
@@ -289,58 +303,17 @@ function candidatesOf(
   return candidates;
 }
 
+/** What the conditions that an index does not serve leave of the rows read. */
+function fractionOf(rest: readonly TypedExpr[], scan: ScanNode): number {
+  if (rest.length === 0) return 1;
+  if (!scan.statistics) return EQUALITY_FRACTION;
+  const fraction = rest.reduce((all, expr) => all * conditionFraction(expr, scan, plannedRows), 1);
+  return Math.max(fraction, 1 / plannedRows(scan));
+}
+
 function countOf(fact: Fact): number {
   return ('equals' in fact.says ? fact.says.equals : []).reduce(
-    (count, alternative) => count + (alternative.kind === 'elements' ? 10 : 1),
+    (count, alternative) => count + (alternative.kind === 'elements' ? ARRAY_ELEMENTS : 1),
     0,
   );
-}
-
-// ---- lookup joins -----------------------------------------------------------------------------
-
-/** Has the left side few rows: by the shape of the plan, or beside the right table as large as both are now? */
-function isFew(left: PlanNode, right: ScanNode): boolean {
-  if (estimate(left) <= LOOKUP_JOIN_ROWS_MAX) return true;
-  if (right.rowCount === undefined) return false;
-  const rows = estimate(left, (scan) => scan.rowCount ?? TABLE_ROWS);
-  return rows <= COUNTED_LOOKUP_ROWS_MAX && rows * ROWS_READ_A_LOOKUP < right.rowCount;
-}
-
-/** The join as look-ups into an index of its right table, when the left side has few rows. */
-function lookupJoin(node: JoinNode): PlanNode | undefined {
-  if ((node.type !== 'inner' && node.type !== 'left') || node.leftKeys.length === 0) return undefined;
-  const scan = node.right.kind === 'filter' ? node.right.input : node.right;
-  if (scan.kind !== 'scan' || scan.forcedIndex !== undefined || scan.forWrite || !isFew(node.left, scan)) return undefined;
-  const conditions = node.right.kind === 'filter' ? conjunctsOf(node.right.predicate) : [];
-  let best: { index: IndexDescriptor; pairs: number[] } | undefined;
-  for (const index of allIndexes(scan.table)) {
-    if (index.state !== 'public' || index.predicate !== undefined) continue;
-    const pairs: number[] = [];
-    for (const id of index.columnIds) {
-      const pair = node.rightKeys.findIndex((key, i) => key.kind === 'column' && scan.columnIds[key.index] === id && !pairs.includes(i));
-      if (pair < 0) break;
-      pairs.push(pair);
-    }
-    const isWhole = index.unique && pairs.length === index.columnIds.length;
-    if (pairs.length > 0 && (!best || isWhole || pairs.length > best.pairs.length)) best = { index, pairs };
-    if (isWhole) break;
-  }
-  if (!best) return undefined;
-  const { index, pairs } = best;
-  const leftWidth = node.left.columns.length;
-  const shift = (expr: TypedExpr): TypedExpr => moveColumns(expr, (column) => column + leftWidth);
-  const rest: TypedExpr[] = [...conditions.map(shift), ...(node.on ? conjunctsOf(node.on) : [])];
-  node.leftKeys.forEach((left, i) => {
-    const right = node.rightKeys[i];
-    if (right && !pairs.includes(i)) rest.push({ kind: 'comparison', type: Type.Bool, op: '=', left, right: shift(right) });
-  });
-  return {
-    kind: 'lookupJoin',
-    type: node.type,
-    input: node.left,
-    scan: { ...scan, index },
-    keys: pairs.map((pair) => node.leftKeys[pair] as TypedExpr),
-    on: conjunction(rest),
-    columns: node.columns,
-  };
 }

@@ -18,7 +18,7 @@ import type { TypedExpr } from '../expr/typedExpr.ts';
 import { columnNameOf } from './columnName.ts';
 import { indexExpressionsOf } from './indexExpressions.ts';
 import { indexNamed } from './indexNamed.ts';
-import { planFrom, planTableScan } from './from.ts';
+import { knownOf, planFrom, planTableScan } from './from.ts';
 import type { ConflictAction, PlanColumn, PlanNode, SortKey } from './plan.ts';
 import type { CommonTables, PlanContext, PlannedQuery } from './planContext.ts';
 import { Frame, type ScopeColumn, type ScopeTable, SelectScope } from './scope.ts';
@@ -466,7 +466,7 @@ function writeSource(
   ctx.env.resolveTable(ref.name, 'SELECT');
   const scan = planTableScan(ref, table, schema, database);
   const expressions = indexExpressionsOf(ctx, table, scan.columns);
-  const own: PlanNode = { ...scan.node, forWrite: true, ...(expressions && { expressions }) };
+  const own: PlanNode = { ...scan.node, ...knownOf(ctx, table), forWrite: true, ...(expressions && { expressions }) };
   if (others.length === 0) return { table, node: own, scope: new SelectScope(scan.columns, frame) };
   const rest = planFrom(ctx, others, frame, ctes);
   const width = own.columns.length;

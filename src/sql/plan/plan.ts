@@ -19,6 +19,7 @@
  * (../exec/executor.ts), printing them (explain.ts).
  */
 import type { IndexDescriptor, TableDescriptor } from '../../catalog/descriptor.ts';
+import type { KnownStatistics } from '../../catalog/tableStatistics.ts';
 import type { ColumnType } from '../../catalog/type.ts';
 import type { Statement } from '../parse/ast.ts';
 import type { SubqueryForm, SubqueryPlan, TypedAggregate, TypedExpr, TypedGenerator, TypedWindow } from '../expr/typedExpr.ts';
@@ -126,6 +127,8 @@ export interface ScanNode extends Node {
   readonly expressions?: readonly IndexExpression[];
   /** Rows that the table had when the plan was made. */
   readonly rowCount?: number;
+  /** What was known of its values then. */
+  readonly statistics?: KnownStatistics;
   /** Its table's partial indexes, in the same layout. */
   readonly partialIndexes?: readonly PartialIndex[];
   /** Partial indexes that hold every row wanted of it. */

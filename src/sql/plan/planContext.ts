@@ -8,6 +8,7 @@
 import { StatementError } from '../../base/errors.ts';
 import { SqlState } from '../../base/sqlState.ts';
 import type { TableDescriptor } from '../../catalog/descriptor.ts';
+import type { KnownStatistics } from '../../catalog/tableStatistics.ts';
 import type { ColumnType } from '../../catalog/type.ts';
 import { tupleOf, Type } from '../../catalog/type.ts';
 import type { Expr, ObjectName, SelectStatement, Star, Statement, TypeName, WindowSpec } from '../parse/ast.ts';
@@ -42,6 +43,8 @@ export interface PlanEnvironment {
   requireLockable(table: TableDescriptor): void;
   /** How many rows the table has now, for estimates; absent, they are guessed. */
   rowCount?(table: TableDescriptor): number;
+  /** What is known of the table's values; absent, conditions are guessed at. */
+  statistics?(table: TableDescriptor): KnownStatistics | undefined;
   /** A table by its id (foreign keys); notes it as a dependency. */
   tableById(id: number): TableDescriptor;
   resolveType(name: TypeName): ColumnType | undefined;
