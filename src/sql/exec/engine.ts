@@ -105,9 +105,10 @@ export class SqlEngine implements EngineServices {
 
   /** Never fails: what stays behind is for the next GC run. */
   async #dropTemporary(name: string): Promise<void> {
-    const session = new Session(this, this.#cache, { user: 'root' }, () => this.#sessions.delete(session));
-    // In the list, so that no other run takes the same on.
-    this.#sessions.add(session);
+    if (this.#dropping.has(name)) return;
+    this.#dropping.add(name);
+    // In no list: nobody's client.
+    const session = new Session(this, this.#cache, { user: 'root' }, () => this.#dropping.delete(name));
     session.useTemporarySchema(name);
     try {
       await session.execute('DISCARD TEMP');
@@ -117,6 +118,7 @@ export class SqlEngine implements EngineServices {
       session.close();
     }
   }
+  readonly #dropping = new Set<string>();
   #isClosing = false;
 
   /** Ends every session. */
