@@ -11,16 +11,26 @@ import { isVarveError, StateError, StatementError, type VarveError } from '../ba
 import { SqlState } from '../base/sqlState.ts';
 import type { Timestamp } from '../base/timestamp.ts';
 import { formatUtc } from '../base/timestamp.ts';
+import { KmsError } from '../storage/kms/kms.ts';
 
 import { CLUSTER_TARGET } from './backupTargets.ts';
 import { loadChain, newestLayer, pathTo } from './chain.ts';
-import { DIRECTORY_STEP_MICROS, directoryTime, fullDirectory, incrementalDirectory, isDirectoryTaken, readLatest } from './collection.ts';
-import type { CollectionStorage } from './collectionStorage.ts';
+import { EncryptionError } from './cipher.ts';
+import {
+  DIRECTORY_STEP_MICROS,
+  directoryTime,
+  fullDirectory,
+  incrementalDirectory,
+  isDirectoryTaken,
+  isLayer,
+  readLatest,
+} from './collection.ts';
+import { type CollectionStorage, collectionAt } from './collectionStorage.ts';
 import type { CoveredSpan } from './coverage.ts';
 import { proveCoverage } from './coverage.ts';
 import type { Reservation } from './directoryReservations.ts';
 import type { Layer, Manifest } from './manifest.ts';
-import { readManifest } from './manifest.ts';
+import { isMissing, readManifest } from './manifest.ts';
 
 /** What the statement said after INTO. */
 export type DestinationRequest =
@@ -49,7 +59,9 @@ export async function findPriorLayers(
 ): Promise<PriorLayers | undefined> {
   if (request.type === 'new') return undefined;
   const full = request.type === 'latest' ? await readLatest(storage, signal) : request.full;
-  const [first, ...incrementals] = await loadChain(storage, full, signal);
+  const [first, ...incrementals] = await loadChain(storage, full, signal).catch((error: unknown) => {
+    throw request.type === 'subdir' && isMissing(error) ? noFullBackup(request.full, error) : error;
+  });
   if (!(await isFinal(first))) {
     throw new StateError(SqlState.ObjectInUse, `backup "${full}" is not finished`, {
       detail: `job ${first.manifest.jobId} may still take it back`,
@@ -62,6 +74,15 @@ export async function findPriorLayers(
   const newest = newestLayer(chain);
   const path = pathTo(chain, newest);
   return { full, newest, covered: proveCoverage(path, `invalid previous backups (${path.map((layer) => layer.directory).join(', ')}): `) };
+}
+
+/** The 58P01 of an incremental on a full that is not there, in CockroachDB's words. `name`: as the user gave it. */
+export function noFullBackup(name: string, cause?: unknown): StateError {
+  return new StateError(
+    SqlState.UndefinedFile,
+    `No full backup exists in "${name}" to append an incremental backup to. To take a full backup, remove the subdirectory from the backup command (i.e. run 'BACKUP ... INTO <collectionURI>').`,
+    { hint: 'SHOW BACKUPS IN lists the completed backups of a collection', cause },
+  );
 }
 
 /** A free directory, reserved, and the end time that goes with it. */
@@ -101,6 +122,16 @@ export async function findFreeDirectory(
       if (!isTaken) return { reservation, endTime: time };
     }
     if (options.isExplicit) {
+      if (full === undefined && (await isLayer(storage, directory, options.signal))) {
+        throw new StateError(
+          SqlState.DuplicateFile,
+          `A full backup already exists in ${storage.uri}/${directory}. Consider running an incremental backup to this full backup via \`BACKUP INTO '${directory}' IN '${storage.uri}'\``,
+          {
+            detail: `a backup that ends at ${formatUtc(endTime)} has that directory`,
+            hint: 'ask for another time: directories are a hundredth of a second apart',
+          },
+        );
+      }
       throw new StateError(
         SqlState.DuplicateFile,
         `a backup that ends at ${formatUtc(endTime)} has the directory "${directory}", which is taken`,
@@ -120,12 +151,12 @@ export async function findFreeDirectory(
  * says nothing: a damaged full must not keep anybody from taking the next.
  */
 export async function checkSameCollection(storage: CollectionStorage, request: CollectionRequest, signal?: AbortSignal): Promise<void> {
-  if (!storage.capabilities.list) return;
+  if (!storage.capabilities.list || !storage.isCollection) return;
   let newest: Manifest;
   try {
-    ({ manifest: newest } = await readManifest(storage, await readLatest(storage, signal), signal));
+    ({ manifest: newest } = await readNewest(storage, await readLatest(storage, signal), signal));
   } catch (error) {
-    if (isVarveError(error) && UNREADABLE.has(error.code)) return;
+    if (isVarveError(error) && (UNREADABLE.has(error.code) || error instanceof EncryptionError || error instanceof KmsError)) return;
     throw error;
   }
   const isSameCluster = newest.clusterId === request.clusterId;
@@ -140,6 +171,16 @@ export async function checkSameCollection(storage: CollectionStorage, request: C
   });
 }
 
+/** A chain begins anew: the full before it may be plain where this one is encrypted. */
+async function readNewest(storage: CollectionStorage, full: string, signal?: AbortSignal): Promise<Layer> {
+  try {
+    return await readManifest(storage, full, signal);
+  } catch (error) {
+    if (!(error instanceof EncryptionError) || error.reason !== 'notEncrypted') throw error;
+    return await readManifest(collectionAt(storage), full, signal);
+  }
+}
+
 /** What a new full is of. */
 export interface CollectionRequest {
   readonly clusterId: string;
@@ -149,7 +190,7 @@ export interface CollectionRequest {
   readonly ids: readonly number[];
 }
 
-/** There is no full, it is damaged, or of a later version or encrypted. */
+/** There is no full, it is damaged, or of a later version. One that is encrypted with another key says nothing either. */
 const UNREADABLE: ReadonlySet<string> = new Set([SqlState.UndefinedFile, SqlState.DataCorrupted, SqlState.FeatureNotSupported]);
 
 /** What of a statement the layer before it must fit. */
@@ -164,8 +205,8 @@ export interface LayerRequest {
   readonly goneIds: ReadonlySet<number>;
   /** Undefined when the end time is not known yet: then it is after everything. */
   readonly endTime: Timestamp | undefined;
-  /** Tiers that have a place of their own, sorted. */
-  readonly localities: readonly string[];
+  /** Tiers that have a place of their own, sorted; undefined when each layer has places of its own. */
+  readonly localities: readonly string[] | undefined;
 }
 
 /** Throws unless a layer may follow `prior`: same cluster, same targets, a later end. 22023, 55000. */
@@ -185,7 +226,7 @@ export function checkContinues(prior: PriorLayers, request: LayerRequest): void 
         : `previous backup is of ${manifest.scope}, this one of ${request.scope === 'cluster' ? CLUSTER_TARGET : request.scope}`;
     throw wrongTargets(message, manifest.targets);
   }
-  if (manifest.localities.join() !== request.localities.join()) {
+  if (request.localities !== undefined && manifest.localities.join() !== request.localities.join()) {
     throw new StatementError(
       SqlState.InvalidParameterValue,
       `Requested backup has localities [${request.localities.join(' ')}], but a previous backup layer in this collection has localities [${manifest.localities.join(' ')}]. Mismatched backup layers are not supported. Please take a new full backup with the new localities, or an incremental backup with matching localities.`,

@@ -48,6 +48,10 @@ import { resolveTargets } from './backupTargets.ts';
 import type { CollectionStorage } from './collectionStorage.ts';
 import { openCollection } from './collectionStorage.ts';
 import type { DirectoryReservations } from './directoryReservations.ts';
+import { encodeEncryptionInfo } from './encryptionInfo.ts';
+import { secretsText } from './encryptionOptions.ts';
+import { chainSecretsForJob, createChainKey } from './keyring.ts';
+import { isListed, listedPlaces, withNewLayer } from './listedLayers.ts';
 import type { LocationDetails } from './locationDetails.ts';
 import { isSamePlace, localitiesOf, urisText } from './locationDetails.ts';
 import type { DescriptorChange, Layer } from './manifest.ts';
@@ -125,7 +129,15 @@ async function planOnce(
     signal: request.signal,
   });
   try {
-    const plan = await makePlan(deps, request, storage, prior, { directory: reservation.directory, endTime }, marginMicros);
+    const location = withNewLayer(request.location, reservation.directory);
+    const plan = await makePlan(
+      deps,
+      { ...request, location },
+      storage,
+      prior,
+      { directory: reservation.directory, endTime },
+      marginMicros,
+    );
     await readStart(() =>
       commit(async (txn) => {
         // A transaction of the user's own may commit the job much later.
@@ -197,7 +209,7 @@ async function makePlan(
       requested: targets.requested.map((one, i) => ({ id: one.id, name: one.name, fullName: targets.names[i] ?? '' })),
       goneIds: new Set(prior.newest.manifest.targetIds.filter((id) => !isPublic(snapshot, id))),
       endTime: request.asOf,
-      localities: localitiesOf(request.location.uris),
+      localities: isListed(request.location) ? undefined : localitiesOf(request.location.uris),
     });
   } else {
     const { scope, names, requested } = targets;
@@ -229,12 +241,14 @@ async function makePlan(
     await readStart(async () => checkIndexesReadable(kv, claimed, (index) => (isNew(index) ? bound : startTime)));
   }
   const holds = makeHolds(deps, tables, prior ? startTime : bound, bound);
+  const encryption = await planEncryption(deps, request, storage, prior);
   const parent = prior && { directory: prior.newest.directory, endTime: startTime, manifestSha256: prior.newest.manifestSha256 };
   return {
     jobId: deps.jobs.newJobId(),
     holds,
     details: {
-      location: request.location,
+      location: encryption.location,
+      encryptionInfo: encryption.info,
       user: request.user,
       directory,
       kind: prior ? 'incremental' : 'full',
@@ -258,6 +272,21 @@ async function makePlan(
       protectionIds: holds.map(({ id }) => id),
     },
   };
+}
+
+/** Keys for the job: a new full has one of its own, wrapped for the statement's secrets; an incremental has its chain's. */
+async function planEncryption(
+  deps: BackupPlanningDeps,
+  { location, user, signal }: BackupRequest,
+  storage: CollectionStorage,
+  prior: PriorLayers | undefined,
+): Promise<{ readonly location: LocationDetails; readonly info: string | undefined }> {
+  const { secrets, ...places } = location;
+  if (secrets === undefined) return { location, info: undefined };
+  const access = { secrets, services: deps.storage.secrets, context: { user } };
+  if (prior) return { location: { ...places, secrets: await chainSecretsForJob(access, storage, prior.full, signal) }, info: undefined };
+  const { info, forJob } = await createChainKey(access, signal);
+  return { location: { ...places, secrets: forJob }, info: (await encodeEncryptionInfo(info)).toString('base64') };
 }
 
 /** An implicit end is after the chain's, whatever the clock says. */
@@ -428,16 +457,26 @@ async function writeJob(deps: BackupPlanningDeps, request: BackupRequest, plan: 
 /** The statement with directory and end time filled in, and secrets taken out. */
 function describe(request: BackupRequest, details: BackupDetails): string {
   const full = details.kind === 'full' ? details.directory : details.directory.split('/').slice(1, 4).join('/');
-  const { location, executionLocality } = details;
+  const { location, executionLocality, endTime } = details;
   const options = [
     ...(details.revisionHistory ? ['revision_history = true'] : []),
     ...(request.detached ? ['detached'] : []),
     ...(location.incrementalUris.length > 0 ? [`incremental_location = ${urisText(location.incrementalUris)}`] : []),
     ...(executionLocality === '' ? [] : [`EXECUTION LOCALITY = ${quoteLiteral(executionLocality)}`]),
     ...(details.strictLocality ? ['STRICT STORAGE LOCALITY'] : []),
+    ...secretsText(location.secrets),
   ];
   const suffix = options.length > 0 ? ` WITH OPTIONS (${options.join(', ')})` : '';
-  return `BACKUP ${targetsText(details)}INTO ${quoteLiteral(`/${full}`)} IN ${urisText(location.uris)} AS OF SYSTEM TIME '${formatDecimal(details.endTime)}'${suffix}`;
+  const place = urisText(location.uris);
+  const asOf = ` AS OF SYSTEM TIME '${formatDecimal(endTime)}'`;
+  if (location.places !== undefined) return `BACKUP ${targetsText(details)}TO ${place}${asOf}${listedText(details)}${suffix}`;
+  return `BACKUP ${targetsText(details)}INTO ${quoteLiteral(`/${full}`)} IN ${place}${asOf}${suffix}`;
+}
+
+/** ` INCREMENTAL FROM 'u', 'v'`, unless the layer is a full, or appended to one. */
+function listedText({ location, directory }: BackupDetails): string {
+  const before = listedPlaces(location).filter((place) => place.directory !== directory);
+  return before.length === 0 || !isListed(location) ? '' : ` INCREMENTAL FROM ${before.map(({ uris }) => urisText(uris)).join(', ')}`;
 }
 
 /** The targets and a space, or nothing for a cluster. */

@@ -7,20 +7,24 @@
 import { StatementError } from '../base/errors.ts';
 import { SqlState } from '../base/sqlState.ts';
 import { hasSystemPrivilege } from '../catalog/globalPrivileges.ts';
+import type { Grantees } from '../catalog/privileges.ts';
 import type { ClusterSettings } from '../catalog/settings.ts';
 import type { HookResult, StatementContext, StatementHook } from '../sql/exec/statement.ts';
 import type { Backup, Option } from '../sql/parse/ast.ts';
 
 import type { DestinationRequest } from './backupDestination.ts';
+import { noFullBackup } from './backupDestination.ts';
 import type { BackupPlanningDeps, BackupRequest } from './backupPlanning.ts';
 import { planBackup } from './backupPlanning.ts';
 import { warnOfBreakingChain } from './chainNotice.ts';
-import { parseSubdirectory } from './collection.ts';
+import { fullDirectoryTime } from './collection.ts';
+import { ENCRYPTION_OPTIONS, readEncryption } from './encryptionOptions.ts';
 import { EXECUTION_LOCALITY, readExecutionLocality } from './executionLocality.ts';
 import { checkFeature, checkTransaction, jobColumns, jobResult } from './jobResult.ts';
+import { readListedDestination } from './listedLayers.ts';
 import type { LocationDetails } from './locationDetails.ts';
 import { urisOf } from './locationDetails.ts';
-import { INCREMENTAL_LOCATION, readDestination } from './readLocation.ts';
+import { INCREMENTAL_LOCATION, readDestination, readUris, refuseIncrementalLocation } from './readLocation.ts';
 import { checkLocationAccess, granteesOf, looksOn, readOptions, readSwitch, requireText } from './statementValues.ts';
 
 const STRICT_LOCALITY = 'strict storage locality';
@@ -29,7 +33,7 @@ export interface BackupStatementDeps extends BackupPlanningDeps {
   readonly settings: ClusterSettings;
 }
 
-const OPTIONS = ['revision_history', 'detached', INCREMENTAL_LOCATION, EXECUTION_LOCALITY, STRICT_LOCALITY];
+const OPTIONS = ['revision_history', 'detached', INCREMENTAL_LOCATION, EXECUTION_LOCALITY, STRICT_LOCALITY, ...ENCRYPTION_OPTIONS];
 
 export function backupHook(deps: BackupStatementDeps): StatementHook<Backup> {
   return {
@@ -45,9 +49,7 @@ async function runBackup(deps: BackupStatementDeps, context: StatementContext, s
   const detached = await readSwitch(context, options.get('detached'));
   checkTransaction('BACKUP', context, detached);
   const grantees = await granteesOf(context);
-  const destination = await readForm(context, stmt);
-  const location = await readDestination(context, stmt.destination.uris, options.get(INCREMENTAL_LOCATION));
-  await checkLocationAccess(context, urisOf(location), grantees);
+  const { destination, location } = await readForm(deps, context, stmt, options, grantees);
   const request: BackupRequest = {
     targets: stmt.targets,
     destination,
@@ -84,20 +86,40 @@ async function readStrictLocality(context: StatementContext, option: Option | un
   return isStrict;
 }
 
-async function readForm(context: StatementContext, stmt: Backup): Promise<DestinationRequest> {
-  const { destination } = stmt;
-  switch (destination.type) {
-    case 'into':
-      return { type: 'new' };
-    case 'intoLatest':
-      return { type: 'latest' };
-    case 'intoSubdir': {
-      const full = parseSubdirectory(await requireText(context, destination.subdir, 'the subdirectory of a backup'));
-      return { type: 'subdir', full };
-    }
-    case 'to':
-      throw new StatementError(SqlState.FeatureNotSupported, 'BACKUP ... TO is not supported: it was removed from CockroachDB in v25.1', {
-        hint: 'use BACKUP ... INTO for a new full backup, BACKUP ... INTO LATEST IN for an incremental one',
-      });
+/** Where the backup goes, and on what. The older form reads what is there, so access is checked here. */
+async function readForm(
+  deps: BackupStatementDeps,
+  context: StatementContext,
+  { destination }: Backup,
+  options: ReadonlyMap<string, Option>,
+  grantees: Grantees,
+): Promise<{ destination: DestinationRequest; location: LocationDetails }> {
+  const incremental = options.get(INCREMENTAL_LOCATION);
+  const secrets = await readEncryption(context, options);
+  if (destination.type !== 'to') {
+    const request = await readRequest(context, destination);
+    const location = { ...(await readDestination(context, destination.uris, incremental)), ...secrets };
+    await checkLocationAccess(context, urisOf(location), grantees);
+    return { destination: request, location };
   }
+  refuseIncrementalLocation('BACKUP', incremental);
+  const to = { ...(await readDestination(context, destination.uris)), ...secrets };
+  const from = (await readUris(context, destination.incrementalFrom)).map((uri) => [uri]);
+  await checkLocationAccess(context, [...urisOf(to), ...from.flat()], grantees);
+  const { user, session, signal } = context;
+  const { location, full } = await readListedDestination(deps.storage, to, from, { user, nodeId: session.nodeId, signal });
+  return { destination: full === undefined ? { type: 'new' } : { type: 'subdir', full }, location };
+}
+
+async function readRequest(
+  context: StatementContext,
+  destination: Exclude<Backup['destination'], { readonly type: 'to' }>,
+): Promise<DestinationRequest> {
+  if (destination.type === 'into') return { type: 'new' };
+  if (destination.type === 'intoLatest') return { type: 'latest' };
+  const text = await requireText(context, destination.subdir, 'the subdirectory of a backup');
+  if (text.toLowerCase() === 'latest') return { type: 'latest' };
+  const full = text.replace(/^\/+|\/+$/g, '');
+  if (fullDirectoryTime(full) === undefined) throw noFullBackup(text);
+  return { type: 'subdir', full };
 }

@@ -65,6 +65,19 @@ async function readIncrementalUris(context: StatementContext, option: Option | u
   });
 }
 
+/** Throws 22023 when the option comes with an older statement, whose layers lie where each is named. */
+export function refuseIncrementalLocation(statement: 'BACKUP' | 'RESTORE' | 'SHOW BACKUP', option: Option | undefined): void {
+  if (option === undefined) return;
+  const syntax = {
+    BACKUP: 'BACKUP [target] INTO [subdirectory] IN [destination]',
+    RESTORE: 'RESTORE [target] FROM [subdirectory] IN [destination]',
+    'SHOW BACKUP': 'SHOW BACKUP FROM [subdirectory] IN [destination]',
+  }[statement];
+  throw invalid(`the incremental_location option can only be used with the following syntax: '${syntax}'`, {
+    location: { position: option.pos + 1 },
+  });
+}
+
 /** Throws 22023 unless a list for writing has one default place, and at most one for each tier. */
 export function checkTiers(uris: PlaceUris): void {
   const [first, ...others] = uris;

@@ -4,11 +4,9 @@
  * A subdirectory or LATEST shows the chain, full first; an id, and LATEST with use_backups_with_ids, one layer.
  * Lives elsewhere: the rows (showObjects.ts, showFiles.ts), lists of backups (showBackups.ts).
  */
-import { StatementError } from '../base/errors.ts';
-import { SqlState } from '../base/sqlState.ts';
 import type { Datum } from '../catalog/datum.ts';
 import type { HookResult, ResultColumn, StatementContext, StatementHook } from '../sql/exec/statement.ts';
-import type { ShowBackup } from '../sql/parse/ast.ts';
+import type { Option, ShowBackup } from '../sql/parse/ast.ts';
 
 import { layerOf, loadNamed, resolveToken, tokenOf, usesIds } from './backupToken.ts';
 import { type Chain, newestLayer, pathTo } from './chain.ts';
@@ -26,8 +24,12 @@ import {
   validationRows,
 } from './showFiles.ts';
 import { objectColumns, objectRows } from './showObjects.ts';
-import { INCREMENTAL_LOCATION, readLocation } from './readLocation.ts';
-import { looksOn, readOptions, readSwitch, requireText } from './statementValues.ts';
+import { ENCRYPTION_OPTIONS, readEncryption } from './encryptionOptions.ts';
+import type { CollectionStorage } from './collectionStorage.ts';
+import { readListedChain, readListedIncremental } from './listedLayers.ts';
+import type { LocationDetails } from './locationDetails.ts';
+import { defaultFirst, INCREMENTAL_LOCATION, readLocation, readUris, refuseIncrementalLocation } from './readLocation.ts';
+import { checkLocationAccess, granteesOf, looksOn, readOptions, readSwitch, requireText } from './statementValues.ts';
 
 const SWITCHES = ['as_json', 'check_files', 'debug_ids', 'privileges', 'skip size'] as const;
 type Switch = (typeof SWITCHES)[number];
@@ -57,33 +59,52 @@ function columnsOf({ view, options }: ShowBackup): readonly ResultColumn[] {
 
 async function runShowBackup(deps: ShowBackupDeps, context: StatementContext, stmt: ShowBackup): Promise<HookResult> {
   const { source } = stmt;
-  if (source.type === 'uri') {
-    throw new StatementError(
-      SqlState.FeatureNotSupported,
-      'SHOW BACKUP of a location is not supported: name the backup in its collection',
-      {
-        hint: "use SHOW BACKUPS IN 'uri', then SHOW BACKUP FROM LATEST IN 'uri' or SHOW BACKUP FROM 'path' IN 'uri'",
-      },
-    );
-  }
-  const options = readOptions('SHOW BACKUP', stmt.options, [...SWITCHES, INCREMENTAL_LOCATION]);
+  const options = readOptions('SHOW BACKUP', stmt.options, [...SWITCHES, INCREMENTAL_LOCATION, ...ENCRYPTION_OPTIONS]);
   const on = new Set<Switch>();
   for (const name of SWITCHES) if (await readSwitch(context, options.get(name))) on.add(name);
-  return await withCollection(
-    deps,
-    context,
-    await readLocation(context, source.uris, options.get(INCREMENTAL_LOCATION)),
-    async (storage) => {
-      const { signal } = context;
-      const text = source.type === 'latest' ? 'LATEST' : await requireText(context, source.subdir, 'the subdirectory of a backup');
-      const named = await resolveToken(storage, tokenOf(text), { useIds: usesIds(context), signal });
-      const chain = await loadNamed(storage, named, signal);
-      const shown = named.id === undefined ? chain : [layerOf(chain, named.id)];
-      if (on.has('check_files')) await checkAllFiles(storage, shown);
-      const rows = rowsOf(stmt.view, on, chain, shown);
-      return { tag: `SHOW BACKUP ${rows.length}`, rows, rowCount: rows.length };
-    },
-  );
+  const { text, location, alone } = await readSource(deps, context, source, options);
+  return await withCollection(deps, context, location, async (storage) => {
+    const { chain, shown } = alone ? { chain: [alone] as Chain, shown: [alone] } : await findShown(context, storage, text);
+    if (on.has('check_files')) await checkAllFiles(storage, shown);
+    const rows = rowsOf(stmt.view, on, chain, shown);
+    return { tag: `SHOW BACKUP ${rows.length}`, rows, rowCount: rows.length };
+  });
+}
+
+async function findShown(
+  context: StatementContext,
+  storage: CollectionStorage,
+  text: string,
+): Promise<{ readonly chain: Chain; readonly shown: readonly Layer[] }> {
+  const { signal } = context;
+  const named = await resolveToken(storage, tokenOf(text), { useIds: usesIds(context), signal });
+  const chain = await loadNamed(storage, named, signal);
+  return { chain, shown: named.id === undefined ? chain : [layerOf(chain, named.id)] };
+}
+
+/** Which backup, and where; an older statement names a location whose backup it reads. */
+async function readSource(
+  deps: ShowBackupDeps,
+  context: StatementContext,
+  source: ShowBackup['source'],
+  options: ReadonlyMap<string, Option>,
+): Promise<{ readonly text: string; readonly location: LocationDetails; readonly alone?: Layer }> {
+  const incremental = options.get(INCREMENTAL_LOCATION);
+  const secrets = await readEncryption(context, options);
+  if (source.type !== 'uri') {
+    const text = source.type === 'latest' ? 'LATEST' : await requireText(context, source.subdir, 'the subdirectory of a backup');
+    return { text, location: { ...(await readLocation(context, source.uris, incremental)), ...secrets } };
+  }
+  refuseIncrementalLocation('SHOW BACKUP', incremental);
+  const uris = defaultFirst(await readUris(context, source.uris));
+  await checkLocationAccess(context, uris, await granteesOf(context));
+  const { user, session, signal } = context;
+  const reader = { user, nodeId: session.nodeId, signal };
+  // Of an incremental layer that has a URI of its own the others' are not known: it is shown alone.
+  const incrementalAlone = await readListedIncremental(deps.storage, uris, secrets, reader);
+  if (incrementalAlone) return { text: '', location: incrementalAlone.location, alone: incrementalAlone.layer };
+  const { full, location } = await readListedChain(deps.storage, [uris], secrets, reader);
+  return { text: full, location };
 }
 
 function rowsOf(view: ShowBackup['view'], on: ReadonlySet<Switch>, chain: Chain, shown: readonly Layer[]): Datum[][] {

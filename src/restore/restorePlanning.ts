@@ -31,6 +31,9 @@ import type { ChosenLayers } from '../backup/chain.ts';
 import type { CollectionStorage } from '../backup/collectionStorage.ts';
 import { openCollection } from '../backup/collectionStorage.ts';
 import { proveCoverage, requireSpan } from '../backup/coverage.ts';
+import { secretsText } from '../backup/encryptionOptions.ts';
+import { chainSecretsForJob } from '../backup/keyring.ts';
+import { listedPlaces } from '../backup/listedLayers.ts';
 import { requireParts } from '../backup/localityPart.ts';
 import type { LocationDetails } from '../backup/locationDetails.ts';
 import { urisText } from '../backup/locationDetails.ts';
@@ -154,7 +157,7 @@ async function makeDetails(
   return {
     name: source.id ?? `/${source.full}`,
     details: {
-      location: request.location,
+      location: await locationForJob(deps, request, storage, (layers[0] as Layer).directory),
       user: request.user,
       layers: layers.map(({ directory, manifestSha256 }) => ({ directory, manifestSha256 })),
       time,
@@ -176,6 +179,19 @@ async function makeDetails(
       }),
     },
   };
+}
+
+/** What the job needs of the statement's secrets. */
+async function locationForJob(
+  deps: RestorePlanningDeps,
+  { location, user, signal }: RestoreRequest,
+  storage: CollectionStorage,
+  full: string,
+): Promise<LocationDetails> {
+  const { secrets, ...places } = location;
+  if (secrets === undefined) return location;
+  const access = { secrets, services: deps.storage.secrets, context: { user } };
+  return { ...places, secrets: await chainSecretsForJob(access, storage, full, signal) };
 }
 
 /** Ids here for what a cluster restore creates: those of the backup, as far as they have never been handed out here. */
@@ -352,7 +368,14 @@ function describe(request: RestoreRequest, name: string): string {
     ...optionTexts,
     ...(location.incrementalUris.length > 0 ? [`incremental_location = ${urisText(location.incrementalUris)}`] : []),
     ...(executionLocality === '' ? [] : [`EXECUTION LOCALITY = ${quoteLiteral(executionLocality)}`]),
+    ...secretsText(location.secrets),
   ];
   const options = texts.length > 0 ? ` WITH OPTIONS (${texts.join(', ')})` : '';
-  return `RESTORE ${request.targetsText}FROM ${quoteLiteral(name)} IN ${urisText(location.uris)}${asOf}${options}`;
+  const source =
+    location.places === undefined
+      ? `${quoteLiteral(name)} IN ${urisText(location.uris)}`
+      : listedPlaces(location)
+          .map(({ uris }) => urisText(uris))
+          .join(', ');
+  return `RESTORE ${request.targetsText}FROM ${source}${asOf}${options}`;
 }

@@ -2,17 +2,20 @@ import { StatementError } from '../base/errors.ts';
 import { SqlState } from '../base/sqlState.ts';
 import { quoteLiteral } from '../catalog/names.ts';
 import type { ClusterSettings } from '../catalog/settings.ts';
+import type { Grantees } from '../catalog/privileges.ts';
 import { hasSystemPrivilege } from '../catalog/globalPrivileges.ts';
 import type { HookResult, StatementContext, StatementHook } from '../sql/exec/statement.ts';
 import type { BackupTargets, Option, Restore } from '../sql/parse/ast.ts';
 import { printName } from '../sql/parse/printer.ts';
 
 import { type BackupToken, tokenOf, usesIds } from '../backup/backupToken.ts';
+import { readListedChain } from '../backup/listedLayers.ts';
+import { ENCRYPTION_OPTIONS, type LocationSecrets, readEncryption } from '../backup/encryptionOptions.ts';
 import { EXECUTION_LOCALITY, readExecutionLocality } from '../backup/executionLocality.ts';
 import { checkFeature, checkTransaction, jobColumns, jobResult } from '../backup/jobResult.ts';
 import type { LocationDetails } from '../backup/locationDetails.ts';
 import { urisOf } from '../backup/locationDetails.ts';
-import { INCREMENTAL_LOCATION, readLocation } from '../backup/readLocation.ts';
+import { defaultFirst, INCREMENTAL_LOCATION, readLocation, readUris, refuseIncrementalLocation } from '../backup/readLocation.ts';
 import { checkLocationAccess, granteesOf, looksOn, readOptions, readSwitch, requireText } from '../backup/statementValues.ts';
 
 import type { RestorePlanningDeps } from './restorePlanning.ts';
@@ -33,6 +36,7 @@ const SWITCHES = [
   'grants',
   'detached',
 ] as const;
+const LATEST: BackupToken = { type: 'latest' };
 const TEXTS = ['into_db', 'new_db_name'] as const;
 
 /** Options that exist in CockroachDB and not here yet. */
@@ -71,8 +75,7 @@ async function runRestore(deps: RestoreStatementDeps, context: StatementContext,
     hasCreateDb: await hasSystemPrivilege(context.txn, grantees, 'CREATEDB'),
   };
   const advice = checkRestoreStatement(stmt.targets.type, who);
-  const { backup, location } = await readSource(context, stmt, options.incrementalLocation);
-  await checkLocationAccess(context, urisOf(location), grantees);
+  const { backup, location } = await readSource(deps, context, stmt, options, grantees);
   if (advice !== undefined) context.notice(advice);
   const executionLocality = await readExecutionLocality(context, options.executionLocality, deps.kv.cluster);
   const jobId = await planRestore(
@@ -117,12 +120,19 @@ interface RestoreOptions {
   readonly texts: ReadonlyMap<string, string>;
   readonly incrementalLocation: Option | undefined;
   readonly executionLocality: Option | undefined;
+  readonly secrets: LocationSecrets;
 }
 
 /** 42601 for an unknown or repeated option, 0A000 for one that is not supported, 22023 for one that does not fit the targets. */
 async function readRestoreOptions(context: StatementContext, stmt: Restore): Promise<RestoreOptions> {
   for (const option of stmt.options) refuseUnsupported(option);
-  const given = readOptions('RESTORE', stmt.options, [...TEXTS, ...SWITCHES, INCREMENTAL_LOCATION, EXECUTION_LOCALITY]);
+  const given = readOptions('RESTORE', stmt.options, [
+    ...TEXTS,
+    ...SWITCHES,
+    INCREMENTAL_LOCATION,
+    EXECUTION_LOCALITY,
+    ...ENCRYPTION_OPTIONS,
+  ]);
   const on = new Set<string>();
   for (const name of SWITCHES) if (await readSwitch(context, given.get(name))) on.add(name);
   const texts = new Map<string, string>();
@@ -135,9 +145,13 @@ async function readRestoreOptions(context: StatementContext, stmt: Restore): Pro
     texts.set(name, await requireText(context, option.value, `option ${name}`));
   }
   if (on.has('verify_backup_table_data') && !on.has('schema_only')) {
-    throw new StatementError(SqlState.InvalidParameterValue, 'to set the verify_backup_table_data option, the schema_only option must be set', {
-      hint: 'a restore of the data verifies it all the same',
-    });
+    throw new StatementError(
+      SqlState.InvalidParameterValue,
+      'to set the verify_backup_table_data option, the schema_only option must be set',
+      {
+        hint: 'a restore of the data verifies it all the same',
+      },
+    );
   }
   const { targets } = stmt;
   if (texts.has('into_db') && targets.type !== 'tables') {
@@ -153,7 +167,13 @@ async function readRestoreOptions(context: StatementContext, stmt: Restore): Pro
   if (on.has('grants') && targets.type !== 'databases' && targets.type !== 'tables') {
     throw new StatementError(SqlState.InvalidParameterValue, 'option grants is for databases and tables: a cluster comes with its grants');
   }
-  return { on, texts, incrementalLocation: given.get(INCREMENTAL_LOCATION), executionLocality: given.get(EXECUTION_LOCALITY) };
+  return {
+    on,
+    texts,
+    incrementalLocation: given.get(INCREMENTAL_LOCATION),
+    executionLocality: given.get(EXECUTION_LOCALITY),
+    secrets: await readEncryption(context, given),
+  };
 }
 
 function refuseUnsupported({ name, pos }: Option): void {
@@ -163,27 +183,27 @@ function refuseUnsupported({ name, pos }: Option): void {
   });
 }
 
+/** Which backup, and where. The older form reads what is there, so access is checked here. */
 async function readSource(
+  deps: RestoreStatementDeps,
   context: StatementContext,
   { source }: Restore,
-  incremental: Option | undefined,
+  { incrementalLocation: incremental, secrets }: RestoreOptions,
+  grantees: Grantees,
 ): Promise<{ backup: BackupToken; location: LocationDetails }> {
-  switch (source.type) {
-    case 'latest':
-      return { backup: { type: 'latest' }, location: await readLocation(context, source.uris, incremental) };
-    case 'subdir': {
-      const text = await requireText(context, source.subdir, 'the subdirectory of a backup');
-      return { backup: tokenOf(text), location: await readLocation(context, source.uris, incremental) };
-    }
-    case 'layers':
-      throw new StatementError(
-        SqlState.FeatureNotSupported,
-        'RESTORE ... FROM a list of layers is not supported: it was removed from CockroachDB in v25.1',
-        {
-          hint: "name the collection: RESTORE ... FROM LATEST IN 'uri'",
-        },
-      );
+  if (source.type !== 'layers') {
+    const backup = source.type === 'latest' ? LATEST : tokenOf(await requireText(context, source.subdir, 'the subdirectory of a backup'));
+    const location = { ...(await readLocation(context, source.uris, incremental)), ...secrets };
+    await checkLocationAccess(context, urisOf(location), grantees);
+    return { backup, location };
   }
+  refuseIncrementalLocation('RESTORE', incremental);
+  const lists = [];
+  for (const uris of source.layers) lists.push(defaultFirst(await readUris(context, uris)));
+  await checkLocationAccess(context, lists.flat(), grantees);
+  const { user, session, signal } = context;
+  const { full, location } = await readListedChain(deps.storage, lists, secrets, { user, nodeId: session.nodeId, signal });
+  return { backup: tokenOf(full), location };
 }
 
 /** With a space at the end; empty for a cluster. */

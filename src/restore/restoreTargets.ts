@@ -101,11 +101,20 @@ function resolve(snapshot: CatalogSnapshot, manifest: Manifest, patterns: Target
     return resolveTargets(snapshot, patterns, context);
   } catch (error) {
     if (!isVarveError(error)) throw error;
+    const database = databaseMeant(snapshot, patterns);
     throw withFields(error, {
       detail: `the backup holds ${manifest.targets.join(', ')}; names are looked up as of ${formatUtc(snapshot.timestamp)}`,
-      hint: 'SHOW BACKUP FROM ... IN ... lists what a backup holds',
+      hint: database
+        ? `to restore the database, write RESTORE DATABASE ${quoteName(database)} FROM ...`
+        : 'SHOW BACKUP FROM ... IN ... lists what a backup holds',
     });
   }
+}
+
+/** The database of the backup that a single name stands for where a table's is expected: `RESTORE bank FROM ...`. */
+function databaseMeant(snapshot: CatalogSnapshot, [pattern, ...others]: readonly TargetPattern[]): string | undefined {
+  if (pattern?.kind !== 'table' || others.length > 0 || pattern.parts.length !== 1) return undefined;
+  return snapshot.database(pattern.parts[0] ?? '')?.name;
 }
 
 function requireWhole(manifest: Manifest, database: DatabaseDescriptor): void {

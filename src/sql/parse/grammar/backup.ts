@@ -87,6 +87,19 @@ export class BackupParser extends FamilyParser {
     return this.when([T.AS, T.OF, T.SYSTEM, T.TIME], () => ({ expr: this.expr(), pos }));
   }
 
+  /** The options being read may be quoted, as they were in CockroachDB v1.0: WITH OPTIONS ('into_db' = 'd'). */
+  private mayQuote = false;
+
+  /** Of a statement that names its layers one by one. */
+  private listedOptions(): Option[] {
+    this.mayQuote = true;
+    try {
+      return this.options();
+    } finally {
+      this.mayQuote = false;
+    }
+  }
+
   /** WITH a, b = v; WITH OPTIONS (a, b = v). */
   private options(): Option[] {
     return (
@@ -118,6 +131,11 @@ export class BackupParser extends FamilyParser {
   private optionName(): string {
     if (this.hole('OptionName')) return '';
     const { c } = this;
+    if (c.at(T.String) && this.mayQuote) {
+      const { image } = c.token;
+      c.index++;
+      return image.toLowerCase();
+    }
     if (c.at(T.String)) {
       throw c.errorSaying('option names are written without quotes');
     }
@@ -179,7 +197,7 @@ export class BackupParser extends FamilyParser {
     let asOf = this.asOf();
     const incrementalFrom = this.when([T.INCREMENTAL, T.FROM], () => this.list(() => this.location())) ?? [];
     asOf ??= this.asOf();
-    return { kind: 'backup', targets, destination: { type: 'to', uris, incrementalFrom }, asOf, options: this.options(), pos };
+    return { kind: 'backup', targets, destination: { type: 'to', uris, incrementalFrom }, asOf, options: this.listedOptions(), pos };
   }
 
   // ---- RESTORE ------------------------------------------------------------------------------------
@@ -207,7 +225,8 @@ export class BackupParser extends FamilyParser {
       return { type: 'subdir', subdir: this.onlyOne(first), uris: collection };
     });
     const asOf = this.asOf();
-    return { kind: 'restore', targets, source, asOf, options: this.options(), pos };
+    const isListed = this.recorder === undefined && source.type === 'layers';
+    return { kind: 'restore', targets, source, asOf, options: isListed ? this.listedOptions() : this.options(), pos };
   }
 
   // ---- proof, and backups in place ------------------------------------------------------------------
