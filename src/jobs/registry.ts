@@ -259,6 +259,11 @@ export class JobRegistry {
     return this.#types.get(type)?.isAutomatic ?? false;
   }
 
+  /** Every registered type, sorted. */
+  types(): string[] {
+    return [...this.#types.keys()].sort();
+  }
+
   /** The names of a type's pausepoints, in the order in which its work comes to them. */
   stepsOf(type: string): readonly string[] {
     return this.#types.get(type)?.pausepoints ?? [];

@@ -1,0 +1,181 @@
+/**
+ * Every job type at every pausepoint: its node stops, it is paused, canceled, its storage goes away. The final bytes
+ * are those of an undisturbed run, or nothing is left (test/support/jobSweep.ts). Schema changes, which need their work
+ * cut small, have test/sql/schemaChange/stops.test.ts; restores of a cluster test/restore/clusterJob.test.ts.
+ */
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+
+import { seededRandom } from '../../src/base/random.ts';
+import { toHex } from '../../src/base/bytes.ts';
+import { chooseLayers, loadChain } from '../../src/backup/chain.ts';
+import { readLatest } from '../../src/backup/collection.ts';
+import { openCollection } from '../../src/backup/collectionStorage.ts';
+import { readDataFile } from '../../src/backup/dataFileReader.ts';
+import { locationOf } from '../../src/backup/locationDetails.ts';
+import { manifestToJson } from '../../src/backup/manifest.ts';
+import { FaultInjector } from '../../src/storage/faulty.ts';
+import { TestDatabase } from '../restore/database.ts';
+import { type SweepRig, sweepJob } from '../support/jobSweep.ts';
+
+const test = suite('job sweep');
+
+/** A database whose storage can go away, with a table of two indexes and a past. */
+async function bank(): Promise<{ database: TestDatabase; outage: { begin(): void; end(): void } }> {
+  let injector: FaultInjector | undefined;
+  const database = await TestDatabase.open({ nodes: 3, wrapStorage: (storage) => injector?.wrap(storage) ?? storage });
+  await database.run(
+    'CREATE DATABASE bank; USE bank',
+    'CREATE TABLE accounts (id INT PRIMARY KEY, balance INT, INDEX (balance))',
+    'INSERT INTO accounts SELECT i, 100 + i FROM generate_series(1, 300) AS g(i)',
+  );
+  // Down for all operations until it is up again; wrappers that are open ask for each call.
+  let isDown = false;
+  const { clock } = database;
+  injector = new FaultInjector({
+    rules: [],
+    random: seededRandom('outage'),
+    clock,
+    activity: clock.activity,
+  });
+  const set = (down: boolean) => {
+    isDown = down;
+    injector?.setRules(isDown ? [{ action: { kind: 'fail', isRetryable: true } }] : []);
+  };
+  return { database, outage: { begin: () => set(true), end: () => set(false) } };
+}
+
+function rig(database: TestDatabase, rest: Omit<SweepRig, 'jobs' | 'cluster' | 'clock'>): SweepRig {
+  return { jobs: database.db.jobs, cluster: database.db.kv.cluster, clock: database.clock, ...rest };
+}
+
+async function jobOf(database: TestDatabase, sql: string): Promise<number> {
+  return Number((await database.rows(sql))[0]?.[0]);
+}
+
+const place = (n: number) => `mem://bucket/c${n}`;
+
+/** A chain, layer by layer: what the manifests say, and every version in the files, without what is a run's own. */
+async function chainText(database: TestDatabase, uri: string): Promise<string> {
+  const { db } = database;
+  const storage = openCollection(db.storage, locationOf(uri), { user: 'root', nodeId: 1 });
+  const { layers } = chooseLayers(await loadChain(storage, await readLatest(storage)), undefined);
+  const lines: string[] = [];
+  for (const { directory, manifest } of layers) {
+    const { layerId: _, jobId: _1, files: _2, parent: _3, emptySpans: _4, ...facts } = manifestToJson(manifest) as Record<string, unknown>;
+    lines.push(`${directory} ${JSON.stringify(facts)}`);
+    const versions: string[] = [];
+    for (const file of manifest.files) {
+      for await (const run of readDataFile(storage, `${directory}/${file.path}`, file, { executor: db.kv.executor })) {
+        for (const [i, key] of run.keys.entries()) versions.push(`${toHex(key)}@${run.timestamps[i]}=${run.values[i] ?? 'deleted'}`);
+      }
+    }
+    lines.push(...versions.sort());
+  }
+  const names = (await storage.list('')).filter((name) => /LOCK|CHECKPOINT/.test(name));
+  return [...lines, ...names].join('\n');
+}
+
+async function tracesAndFiles(database: TestDatabase): Promise<string[]> {
+  const storage = database.db.storage.open('mem://bucket', { user: 'root', nodeId: 1 });
+  return [...(await database.traces()), ...(await storage.list(''))];
+}
+
+for (const kind of ['full', 'incremental'] as const) {
+  test(`BACKUP, ${kind}`, async () => {
+    const { database, outage } = await bank();
+    await database.clock.advance('1s');
+    const first = database.now();
+    await database.clock.advance('1s');
+    await database.run('UPDATE accounts SET balance = 0 WHERE id % 7 = 0; DELETE FROM accounts WHERE id > 290');
+    // A table that the layer introduces.
+    if (kind === 'incremental') await database.run('CREATE TABLE moves (id INT PRIMARY KEY); INSERT INTO moves VALUES (1)');
+    await database.clock.advance('1s');
+    const second = database.now();
+    await database.run('ALTER DATABASE bank CONFIGURE ZONE USING gc.ttlseconds = 100000000');
+    const full = (n: number) => `BACKUP DATABASE bank INTO '${place(n)}' AS OF SYSTEM TIME ${kind === 'full' ? second : first}`;
+    const incremental = (n: number) =>
+      `BACKUP DATABASE bank INTO LATEST IN '${place(n)}' AS OF SYSTEM TIME ${second} WITH revision_history, detached`;
+    const runs = await sweepJob(
+      rig(database, {
+        type: 'BACKUP',
+        prepare: async (n) => {
+          if (kind === 'incremental') await database.run(full(n));
+        },
+        start: (n) => jobOf(database, kind === 'full' ? `${full(n)} WITH detached` : incremental(n)),
+        result: (n) => chainText(database, place(n)),
+        traces: () => tracesAndFiles(database),
+        outage,
+        exhausted: 'failed',
+        elsewhere: kind === 'full' ? [] : ['backup.beforeLatest', 'backup.afterLatest'],
+      }),
+    );
+    assert.ok(runs > 40, `${runs} runs`);
+    await database.close();
+  });
+}
+
+test('RESTORE', async () => {
+  const { database, outage } = await bank();
+  await database.run(`BACKUP DATABASE bank INTO '${place(0)}'`, 'DELETE FROM accounts WHERE id > 290');
+  await database.clock.advance('1s');
+  await database.run(`BACKUP DATABASE bank INTO LATEST IN '${place(0)}'`);
+  const runs = await sweepJob(
+    rig(database, {
+      type: 'RESTORE',
+      start: (n) => jobOf(database, `RESTORE DATABASE bank FROM LATEST IN '${place(0)}' WITH new_db_name = 'r${n}', detached`),
+      result: async (n) => {
+        const rows = await database.rows(`SELECT * FROM r${n}.accounts ORDER BY id`);
+        const byIndex = await database.rows(`SELECT id FROM r${n}.accounts@accounts_balance_idx ORDER BY balance, id`);
+        const made = await database.rows(`SHOW CREATE TABLE r${n}.accounts`);
+        return JSON.stringify([rows, byIndex, made.map((row) => row[1]), await database.problems()]);
+      },
+      traces: () => tracesAndFiles(database),
+      outage,
+      exhausted: 'paused',
+      // A cluster's.
+      elsewhere: ['restore.afterZones', 'restore.beforeSystemTables'],
+    }),
+  );
+  assert.ok(runs > 40, `${runs} runs`);
+  await database.close();
+});
+
+test('IMPORT', async () => {
+  const { database, outage } = await bank();
+  const [[file] = []] = await database.rows("EXPORT INTO CSV 'mem://bucket/csv' FROM SELECT id, balance FROM accounts");
+  const runs = await sweepJob(
+    rig(database, {
+      type: 'IMPORT',
+      prepare: async (n) => {
+        await database.run(`CREATE TABLE i${n} (id INT PRIMARY KEY, balance INT, INDEX (balance)); INSERT INTO i${n} VALUES (-1, -1)`);
+      },
+      start: (n) => jobOf(database, `IMPORT INTO i${n} (id, balance) CSV DATA ('mem://bucket/csv/${file}') WITH detached`),
+      result: async (n) => {
+        const rows = await database.rows(`SELECT * FROM i${n} ORDER BY id`);
+        const byIndex = await database.rows(`SELECT id FROM i${n}@i${n}_balance_idx ORDER BY balance, id`);
+        return JSON.stringify([rows, byIndex, await database.problems()]);
+      },
+      traces: async () => {
+        const tables = (await database.rows('SHOW TABLES')).map((row) => row[1] ?? '').filter((name) => /^i\d/.test(name));
+        const last = tables.sort((a, b) => Number(a.slice(1)) - Number(b.slice(1))).at(-1);
+        const rows = last === undefined ? [] : await database.rows(`SELECT * FROM ${last}`);
+        return [...(await tracesAndFiles(database)), JSON.stringify(rows)];
+      },
+      outage,
+    }),
+  );
+  assert.ok(runs > 20, `${runs} runs`);
+  await database.close();
+});
+
+test('every job type that has pausepoints is swept', async () => {
+  const { jobs } = (await bank()).database.db;
+  // Beside those here SCHEMA CHANGE, in stops.test.ts.
+  assert.equal(
+    jobs.types().filter((type) => jobs.stepsOf(type).length > 0),
+    ['BACKUP', 'IMPORT', 'RESTORE', 'SCHEMA CHANGE'],
+  );
+});
+
+test.run();
