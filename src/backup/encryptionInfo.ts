@@ -134,13 +134,16 @@ const wrapPlace = (keyId: string) => Buffer.from(`varve-key-1\0${keyId}`);
 
 /** `ENCRYPTION_INFO`, `ENCRYPTION_INFO-2`, ... in a full's directory. */
 export function encryptionInfoName(full: string, number: number): string {
-  return `${full}/${ENCRYPTION_INFO_NAME}${number === 1 ? '' : `-${number}`}`;
+  return `${infoPrefix(full)}${number === 1 ? '' : `-${number}`}`;
 }
+
+/** What their names begin with. A full that is opened by itself has an empty directory. */
+const infoPrefix = (full: string) => (full === '' ? ENCRYPTION_INFO_NAME : `${full}/${ENCRYPTION_INFO_NAME}`);
 
 /** How many files a chain has: numbers 1 to n. */
 async function countInfos(storage: ExternalStorage, full: string, signal?: AbortSignal): Promise<number> {
   if (storage.capabilities.list) {
-    const names = new Set(await storage.list(`${full}/${ENCRYPTION_INFO_NAME}`, { signal }));
+    const names = new Set(await storage.list(infoPrefix(full), { signal }));
     let count = 0;
     while (names.has(encryptionInfoName(full, count + 1))) count++;
     return count;

@@ -39,10 +39,10 @@ export function jobColumns(isDetached: boolean): readonly ResultColumn[] {
 }
 
 /** Throws 55000 when the statement is switched off in the cluster. */
-export function checkFeature(statement: JobStatement, settings: ClusterSettings): void {
+export function checkFeature(statement: JobStatement, settings: ClusterSettings, name: string = statement): void {
   const setting = `feature.${statement.toLowerCase()}.enabled`;
   if (settings.bool(setting)) return;
-  throw new StateError(SqlState.ObjectNotInPrerequisiteState, `feature ${statement} was disabled by the database administrator`, {
+  throw new StateError(SqlState.ObjectNotInPrerequisiteState, `feature ${name} was disabled by the database administrator`, {
     hint: `SET CLUSTER SETTING ${setting} = true allows it`,
   });
 }

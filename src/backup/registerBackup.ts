@@ -7,9 +7,10 @@ import type { ClusterSettings } from '../catalog/settings.ts';
 import type { JobRegistry } from '../jobs/registry.ts';
 import type { Kv } from '../kv/kv.ts';
 import type { StatementHooks } from '../sql/exec/statement.ts';
-import type { Backup, ShowBackup, ShowBackups } from '../sql/parse/ast.ts';
+import type { AlterBackup, Backup, ShowBackup, ShowBackups } from '../sql/parse/ast.ts';
 import type { StorageFactory } from '../storage/externalStorage.ts';
 
+import { alterBackupHook } from './alterBackup.ts';
 import { BACKUP_JOB_TYPE, detailsFromJson } from './backupDetails.ts';
 import { BACKUP_ATTEMPTS_MAX, BACKUP_PAUSEPOINTS, BackupResumer } from './backupJob.ts';
 import { backupHook } from './backupStatement.ts';
@@ -35,6 +36,7 @@ export function registerBackup(deps: BackupDeps): void {
   statements.register<Backup>('backup', backupHook({ ...deps, reservations: new DirectoryReservations() }));
   statements.register<ShowBackups>('showBackups', showBackupsHook(deps));
   statements.register<ShowBackup>('showBackup', showBackupHook(deps));
+  statements.register<AlterBackup>('alterBackup', alterBackupHook(deps));
   const backupSettings = {
     fileSizeBytes: () => settings.number('bulkio.backup.file_size'),
     checkpointIntervalMicros: () => settings.number('bulkio.backup.checkpoint_interval'),

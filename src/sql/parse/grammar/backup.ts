@@ -4,6 +4,7 @@
  * decided where the statements are planned. VERIFY, ATTACH and DETACH BACKUP besides.
  */
 import type {
+  AlterBackup,
   AsOfClause,
   AttachBackup,
   Backup,
@@ -35,6 +36,7 @@ export class BackupParser extends FamilyParser {
       [[T.SHOW, T.ATTACHED, T.BACKUPS], () => ({ kind: 'showAttachedBackups', pos })],
       [[T.VERIFY, T.BACKUP, T.FROM], () => this.verifyBackup(pos)],
       [[T.ATTACH, T.BACKUP, T.FROM], () => this.attachBackup(pos)],
+      [[T.ALTER, T.BACKUP], () => this.alterBackup(pos)],
       [[T.DETACH, T.BACKUP], () => ({ kind: 'detachBackup', name: this.name(), pos })],
     ]);
   });
@@ -252,6 +254,21 @@ export class BackupParser extends FamilyParser {
     this.tok(T.AS);
     const name = this.name();
     return { kind: 'attachBackup', source, asOf, database, name, options: this.options(), pos };
+  }
+
+  // ---- ALTER BACKUP -------------------------------------------------------------------------------
+
+  private alterBackup(pos: number): AlterBackup {
+    const source = this.choose<AlterBackup['source']>([[[T.LATEST, T.IN], () => ({ type: 'latest', uris: this.uris() })]], () => {
+      const uris = this.uris();
+      const collection = this.when(T.IN, () => this.uris());
+      if (collection === undefined) return { type: 'uri', uris };
+      return { type: 'subdir', subdir: this.onlyOne(uris), uris: collection };
+    });
+    this.toks(T.ADD, T.NEW_KMS, T.Equal);
+    const newKms = this.uris();
+    this.toks(T.WITH, T.OLD_KMS, T.Equal);
+    return { kind: 'alterBackup', source, newKms, oldKms: this.uris(), pos };
   }
 
   // ---- SHOW ---------------------------------------------------------------------------------------

@@ -43,7 +43,10 @@ function starts(family: Family | ((c: Cursor) => Family), ...types: TokenType[])
 const isRole = (c: Cursor): boolean => c.atAt(1, T.USER) || c.atAt(1, T.ROLE);
 starts('dml', T.SELECT, T.VALUES, T.TABLE, T.WITH, T.LParen, T.INSERT, T.UPSERT, T.UPDATE, T.DELETE);
 starts((c) => (isRole(c) ? 'access' : 'create'), T.CREATE);
-starts((c) => (isRole(c) || (c.atAt(1, T.DEFAULT) && c.atAt(2, T.PRIVILEGES)) ? 'access' : 'alter'), T.ALTER);
+starts((c) => {
+  if (c.atAt(1, T.BACKUP) && !c.atAt(2, T.SCHEDULE)) return 'backup';
+  return isRole(c) || (c.atAt(1, T.DEFAULT) && c.atAt(2, T.PRIVILEGES)) ? 'access' : 'alter';
+}, T.ALTER);
 starts((c) => (isRole(c) || (c.atAt(1, T.OWNED) && c.atAt(2, T.BY)) ? 'access' : 'drop'), T.DROP);
 starts('drop', T.TRUNCATE, T.COMMENT, T.REFRESH);
 starts('access', T.GRANT, T.REVOKE, T.REASSIGN);

@@ -198,6 +198,10 @@ export function printAdmin(s: AdminStatement, o: PrintOptions): string {
       const source = `${collectionSource(s.source, o)}${asOfText(s.asOf, o)}${database}`;
       return `ATTACH BACKUP FROM ${source} AS ${printName(s.name)}${withOptions(s.options, o)}`;
     }
+    case 'alterBackup': {
+      const source = s.source.type === 'uri' ? uris(s.source.uris, o) : collectionSource(s.source, o);
+      return `ALTER BACKUP ${source} ADD NEW_KMS = ${uris(s.newKms, o)} WITH OLD_KMS = ${uris(s.oldKms, o)}`;
+    }
     case 'detachBackup':
       return `DETACH BACKUP ${printName(s.name)}`;
     case 'showAttachedBackups':
