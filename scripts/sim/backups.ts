@@ -27,10 +27,14 @@ const TURNS_BESIDE_MAX = 6000;
 
 export interface Collection {
   readonly uri: string;
+  /** Of a cluster: '' for all. */
   readonly database: string;
   /** Undefined: the whole database. */
   readonly tables: readonly string[] | undefined;
 }
+
+/** Of the whole cluster; where clusters.ts can read it. */
+const CLUSTER: Collection = { uri: 'mem://bucket/cluster', database: '', tables: undefined };
 
 /** A new full, the newest chain's next incremental, or that of some chain. */
 type LayerKind = 'new' | 'latest' | 'subdir';
@@ -83,6 +87,7 @@ export class Backups {
     this.#idle = Array.from({ length: SESSIONS }, () => world.db.newSession());
     this.#checker = world.db.newSession();
     for (const database of DATABASES) this.#collections.push({ uri: this.#newUri(database), database, tables: undefined });
+    this.#collections.push(CLUSTER);
     jobs.backUp = (dice) => this.backUpBeside(dice);
     jobs.onTerminal((job) => {
       // A restore that was paused goes on after its statement has ended, so the job tells.
@@ -133,11 +138,12 @@ export class Backups {
     const history = beside?.history ?? dice.percent(60);
     const now = this.#world.now;
     const asOf = !beside && dice.percent(25) ? Math.max(1, now - dice.between(0, dice.pick([10, 1_000_000, 100_000_000]))) : undefined;
-    const targets = tables ? `TABLE ${tables.join(', ')}` : `DATABASE ${database}`;
+    const targets = tables ? `TABLE ${tables.join(', ')} ` : database === '' ? '' : `DATABASE ${database} `;
+    if (database === '') this.#world.count('backup of the cluster');
     const into =
       kind === 'new' ? `INTO '${uri}'` : kind === 'latest' ? `INTO LATEST IN '${uri}'` : `INTO '${dice.maybe(fulls)}' IN '${uri}'`;
     const options = [...(history ? ['revision_history'] : []), ...(!beside && dice.percent(40) ? ['detached'] : [])];
-    const sql = `BACKUP ${targets} ${into}${asOf === undefined ? '' : ` AS OF SYSTEM TIME ${timeSql(asOf)}`}${options.length ? ` WITH ${options.join(', ')}` : ''}`;
+    const sql = `BACKUP ${targets}${into}${asOf === undefined ? '' : ` AS OF SYSTEM TIME ${timeSql(asOf)}`}${options.length ? ` WITH ${options.join(', ')}` : ''}`;
     this.#world.count(
       `backup ${kind === 'new' ? 'full' : 'incremental'}${history ? ' with revision_history' : ''}${asOf === undefined ? '' : ' as of system time'}`,
     );
@@ -204,7 +210,7 @@ export class Backups {
   }
 
   restore(dice: Dice): void {
-    const collection = dice.maybe(this.#collections);
+    const collection = ofOneDatabase(dice.maybe(this.#collections), dice);
     const full = collection && dice.maybe(this.#fullsOf(collection.uri));
     if (!collection || full === undefined) return;
     this.#restoreTo(collection, full, this.#someTime(dice, collection, full));
@@ -273,11 +279,24 @@ export class Backups {
     });
   }
 
+  /** The chains of the whole cluster, with some times that each claims. */
+  clusterChains(dice: Dice, timesEach: number): { uri: string; full: string; times: number[] }[] {
+    const { uri } = CLUSTER;
+    return this.#fullsOf(uri).map((full) => {
+      const claims = this.#claims(uri, full);
+      const times = Array.from({ length: timesEach }, () => dice.maybe(claims))
+        .flatMap((claim) => (claim === undefined ? [] : [dice.percent(30) ? claim.to : dice.between(claim.from, claim.to)]))
+        .filter((time) => time <= this.#world.now);
+      return { uri, full, times };
+    });
+  }
+
   /** Restores each chain to some times that it claims, quietly; for the end of a run. */
   async restoreEverything(dice: Dice, timesEach: number): Promise<void> {
-    for (const collection of this.#collections) {
-      for (const full of this.#fullsOf(collection.uri)) {
+    for (const listed of this.#collections) {
+      for (const full of this.#fullsOf(listed.uri)) {
         for (let i = 0; i < timesEach; i++) {
+          const collection = ofOneDatabase(listed, dice) ?? listed;
           this.#restoreTo(collection, full, this.#someTime(dice, collection, full));
           while (this.busy > 0) await settle();
           await this.#jobs.look();
@@ -410,6 +429,11 @@ export class Backups {
         done(error, from);
       });
   }
+}
+
+/** Of a collection of the cluster any one database. */
+function ofOneDatabase(collection: Collection | undefined, dice: Dice): Collection | undefined {
+  return collection?.database === '' ? { ...collection, database: dice.pick(DATABASES) } : collection;
 }
 
 /** What a backup may meet without any fault: conflicts, other backups, a pause or cancel, targets that changed, times that do not fit. */

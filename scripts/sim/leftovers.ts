@@ -12,7 +12,15 @@ import { BANK_MONEY, BANK_ROWS } from './schema.ts';
 import { timeSql, valueOfDatum, wholeTableSql } from './sqlText.ts';
 import { SimFailure, settle, type World } from './world.ts';
 
-const METADATA = /^metadata\/latest\//;
+const LATEST = /^metadata\/latest\//;
+/** An index file: it tells of the layer whose end is the last part of its name. */
+const INDEX = /^metadata\/index\/.*_(\d{8}-\d{6}\.\d\d)\.vix$/;
+
+/** The end of a layer as index files have it: `2026/11/20-155737.71` and `.../20261120/155737.71` are 20261120-155737.71. */
+function endIn(directory: string): string {
+  const parts = directory.split('/');
+  return directory.startsWith('incrementals/') ? parts.slice(-2).join('-') : parts.join('');
+}
 
 /** Every file of a collection belongs to a layer whose job succeeded, or to a job under way, or to a revert that storage hindered. */
 export async function checkStorage(world: World, backups: Backups, jobs: Jobs): Promise<void> {
@@ -27,7 +35,9 @@ export async function checkStorage(world: World, backups: Backups, jobs: Jobs): 
     const opened = storage.open(uri, { user: 'root', nodeId: 1 });
     const layers = backups.layersOf(uri).map(({ directory }) => directory);
     for (const name of await opened.list('')) {
-      if (METADATA.test(name) || excused.some((directory) => name.startsWith(`${directory}/`))) continue;
+      if (LATEST.test(name) || excused.some((directory) => name.startsWith(`${directory}/`))) continue;
+      const indexed = INDEX.exec(name)?.[1];
+      if (indexed !== undefined && [...layers, ...excused].some((directory) => endIn(directory) === indexed)) continue;
       const layer = layers.find((directory) => name.startsWith(`${directory}/`));
       const rest = layer === undefined ? name : name.slice(layer.length + 1);
       if (layer === undefined || /^BACKUP-LOCK|^progress\//.test(rest)) {

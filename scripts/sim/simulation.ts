@@ -10,6 +10,7 @@ import { type TestFault, withTestFault } from '../../src/base/testFaults.ts';
 import type { Session } from '../../src/sql/exec/session.ts';
 import { Backups } from './backups.ts';
 import { Clients } from './clients.ts';
+import { Clusters } from './clusters.ts';
 import { advance, advanceBy, collectGarbage, merge, moveLease, nodes, split, startAllNodes, within } from './cluster.ts';
 import { Dice } from './dice.ts';
 import { randomFaults } from './faults.ts';
@@ -207,6 +208,10 @@ class Run {
     await within(world, this.#forks.end(), 'the last look at forks');
     await within(world, checkStorage(world, this.#backups, this.#jobs), 'the storage check');
     await within(world, this.#backups.restoreEverything(this.#dice.fork('end'), 2), 'the last restores');
+    if (world.catchUp()) {
+      const clusters = new Clusters(world, this.#backups);
+      await within(world, clusters.restoreEverything(this.#dice.fork('clusters'), 2), 'the last restores of clusters');
+    }
     await this.#catchUp();
     await checkCatalog(world);
     await this.#check();

@@ -18,6 +18,7 @@ import type { Timestamp } from '../base/timestamp.ts';
 import { formatDecimal, formatForError, formatUtc, MIN_TIMESTAMP } from '../base/timestamp.ts';
 import { MICROS_PER_SECOND } from '../base/duration.ts';
 import type { Catalog, NameContext } from '../catalog/catalog.ts';
+import { SYSTEM_DATABASE_ID } from '../catalog/descriptor.ts';
 import { quoteLiteral } from '../catalog/names.ts';
 import type { ProtectedRecords } from '../catalog/protectedRecords.ts';
 import type { CatalogSnapshot } from '../catalog/snapshot.ts';
@@ -26,10 +27,12 @@ import type { JobRegistry } from '../jobs/registry.ts';
 import type { Kv, Txn } from '../kv/kv.ts';
 import type { BackupTargets as TargetsAst } from '../sql/parse/ast.ts';
 import type { StorageFactory } from '../storage/externalStorage.ts';
+import { KmsError } from '../storage/kms/kms.ts';
 
 import type { DestinationRequest, PriorLayers } from './backupDestination.ts';
 import { checkContinues, checkSameCollection, findFreeDirectory, findPriorLayers } from './backupDestination.ts';
 import type { BackupDetails } from './backupDetails.ts';
+import type { BackupMetrics } from './backupMetrics.ts';
 import { BACKUP_JOB_TYPE, detailsFromJson, detailsToJson } from './backupDetails.ts';
 import {
   descriptorHistory,
@@ -63,6 +66,7 @@ export interface BackupPlanningDeps {
   readonly jobs: JobRegistry;
   readonly storage: StorageFactory;
   readonly reservations: DirectoryReservations;
+  readonly metrics: BackupMetrics;
 }
 
 /** A BACKUP statement with its expressions evaluated. */
@@ -75,6 +79,8 @@ export interface BackupRequest extends BackupGrantees {
   readonly revisionHistory: boolean;
   readonly executionLocality: string;
   readonly strictLocality: boolean;
+  /** A failure for want of the KMS shows among the metrics. */
+  readonly updatesMetrics: boolean;
   readonly detached: boolean;
   readonly user: string;
   readonly names: NameContext;
@@ -102,6 +108,7 @@ export async function planBackup(
       try {
         return await planOnce(deps, request, storage, LOWER_BOUND_MARGINS_MICROS[attempt] ?? 0, commit);
       } catch (error) {
+        if (request.updatesMetrics && error instanceof KmsError) deps.metrics.noteKmsInaccessible(deps.kv.reading());
         if (!(error instanceof StartGoneError)) throw error;
         // A start that stands where GC does can be chosen again.
         if (!request.revisionHistory || attempt + 1 === LOWER_BOUND_MARGINS_MICROS.length) throw protectionError(error.gone);
@@ -266,6 +273,7 @@ async function makePlan(
       localities: localitiesOf(request.location.uris),
       executionLocality: request.executionLocality,
       strictLocality: request.strictLocality,
+      updatesMetrics: request.updatesMetrics,
       spans,
       introducedSpans: introduced,
       parent,
@@ -358,7 +366,7 @@ async function tellHistory(
       );
     }
     // A full claims no time at which one of its targets did not stand yet: a table that TRUNCATE made has another id.
-    const standing = prior ? [] : targets.requested.map(({ id }) => publicSince(changes, id));
+    const standing = prior ? [] : standingIds(targets).map((id) => publicSince(changes, id));
     const until = Math.max(from, ...standing, ...vanished.map((table) => table.until));
     // Dropped tables and indexes may have a later threshold than those that are left; beyond it they are not told of.
     // What the clock moves from look to look is for the next attempt's margin.
@@ -374,6 +382,11 @@ async function tellHistory(
     from = Math.min(endTime, Math.max(until, threshold)) as Timestamp;
     if (from === endTime) return { from, changes: await descriptorHistory(deps.kv, scope, from, endTime) };
   }
+}
+
+/** What a full must not reach back before: its targets; of a cluster the system database, the first thing that there was. */
+function standingIds({ scope, requested }: ResolvedTargets): number[] {
+  return scope === 'cluster' ? [SYSTEM_DATABASE_ID] : requested.map(({ id }) => id);
 }
 
 /** What a layer's history is about: everything backed up, and what the layer before was of. */
@@ -465,6 +478,7 @@ function describe(request: BackupRequest, details: BackupDetails): string {
     ...(executionLocality === '' ? [] : [`EXECUTION LOCALITY = ${quoteLiteral(executionLocality)}`]),
     ...(details.strictLocality ? ['STRICT STORAGE LOCALITY'] : []),
     ...secretsText(location.secrets),
+    ...(details.updatesMetrics ? ['updates_cluster_monitoring_metrics'] : []),
   ];
   const suffix = options.length > 0 ? ` WITH OPTIONS (${options.join(', ')})` : '';
   const place = urisText(location.uris);

@@ -9,6 +9,7 @@
  */
 import { isVarveError, StatementError } from '../base/errors.ts';
 import { SqlState } from '../base/sqlState.ts';
+import { formatUtc } from '../base/timestamp.ts';
 import type { NameContext, ResolvedSchema } from '../catalog/catalog.ts';
 import type { DatabaseDescriptor, Descriptor, TableDescriptor } from '../catalog/descriptor.ts';
 import { SYSTEM_DATABASE_ID } from '../catalog/descriptor.ts';
@@ -33,15 +34,16 @@ export interface ResolvedTargets {
 
 /** Throws 3D000, 3F000, 42P01 for unknown names, 55000 for an offline table, 0A000 for targets that are not supported. */
 export function resolveTargets(snapshot: CatalogSnapshot, targets: TargetsAst, context: NameContext): ResolvedTargets {
+  if (targets.type === 'cluster') return resolveWholeCluster(snapshot);
   try {
-    return resolve(snapshot, targets, context);
+    return resolveNamed(snapshot, targets, context);
   } catch (error) {
     if (!isVarveError(error)) throw error;
     throw new StatementError(error.code, `failed to resolve targets specified in the BACKUP stmt: ${error.message}`, error);
   }
 }
 
-function resolve(snapshot: CatalogSnapshot, targets: TargetsAst, context: NameContext): ResolvedTargets {
+function resolveNamed(snapshot: CatalogSnapshot, targets: Exclude<TargetsAst, { type: 'cluster' }>, context: NameContext): ResolvedTargets {
   switch (targets.type) {
     case 'databases':
       return resolveDatabases(
@@ -58,8 +60,6 @@ function resolve(snapshot: CatalogSnapshot, targets: TargetsAst, context: NameCo
           )
         : resolveTables(snapshot, targets.patterns, context);
     }
-    case 'cluster':
-      return resolveWholeCluster(snapshot);
     case 'systemUsers':
       throw new StatementError(SqlState.FeatureNotSupported, 'BACKUP SYSTEM USERS is not supported', {
         hint: 'BACKUP TABLE system.users INTO ...',
@@ -72,6 +72,11 @@ export const CLUSTER_TARGET = 'the whole cluster';
 
 function resolveWholeCluster(snapshot: CatalogSnapshot): ResolvedTargets {
   const databases = snapshot.allDatabases().filter(({ id }) => id !== SYSTEM_DATABASE_ID);
+  if (snapshot.databaseById(SYSTEM_DATABASE_ID) === undefined) {
+    throw new StatementError(SqlState.InvalidParameterValue, 'no descriptors available to backup at selected time', {
+      detail: `the cluster did not exist yet at ${formatUtc(snapshot.timestamp)}`,
+    });
+  }
   const system = [SYSTEM_DATABASE_ID, ...clusterBackupTables.map(({ id }) => id)].flatMap((id) => snapshot.byId(id) ?? []);
   return {
     scope: 'cluster',
