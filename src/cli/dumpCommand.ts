@@ -12,7 +12,7 @@ import type { Command, CommandIo } from './command.ts';
 import { type DumpSource, openDumpSource } from './dumpSource.ts';
 import { InsertWriter } from './dumpText.ts';
 import type { FlagDefinitions, Flags } from './flags.ts';
-import { DEFAULT_URL, serverUrl } from './wireClient.ts';
+import { connectionUrl } from './connectionUrl.ts';
 
 const MODES = ['both', 'schema', 'data'] as const;
 const FORMATS = ['cockroach', 'postgres'] as const;
@@ -63,17 +63,6 @@ function oneOf<const T extends string>(flags: Flags, name: string, values: reado
   const value = values.find((one) => one === text);
   if (value === undefined) throw new UsageError(`invalid value "${text}" for --${name}: want ${values.join(', ')}`);
   return value;
-}
-
-function connectionUrl(flags: Flags, database: string | undefined): string {
-  const change = { user: flags.text('user'), certsDir: flags.isSet('insecure') ? undefined : flags.text('certs-dir'), database };
-  const given = flags.text('url');
-  if (given !== undefined) return serverUrl(given, change);
-  const { host, port } = flags.address('host', 'localhost', 26257);
-  const url = new URL(DEFAULT_URL);
-  url.hostname = host.includes(':') ? `[${host}]` : host;
-  url.port = String(flags.integer('port', 1, 65535) ?? port);
-  return serverUrl(url.href, change);
 }
 
 /** What a PostgreSQL server and Varve both take, so that texts mean what they say. */

@@ -1,7 +1,7 @@
 /**
  * `varve sql`: statements from -e, -f or standard input, or an interactive shell.
  *
- * With --url it talks to a server; without one it opens a database in this process, which lives as
+ * With --url, --host or --insecure it talks to a server; without one it opens a database in this process, which lives as
  * long as the command. Non-interactive input stops at the first error, and the status is then 1.
  */
 import { readFile } from 'node:fs/promises';
@@ -9,13 +9,14 @@ import { readFile } from 'node:fs/promises';
 import { splitStatements } from '../sql/parse/splitStatements.ts';
 import { errorReport, UsageError } from './cliError.ts';
 import type { Command, CommandIo } from './command.ts';
+import { connectionUrl } from './connectionUrl.ts';
 import { openEmbeddedClient } from './embeddedClient.ts';
 import type { FlagDefinitions, Flags } from './flags.ts';
 import { formatResult, RESULT_FORMATS } from './resultFormat.ts';
 import { DEFAULT_PROMPT, OPTION_NAMES, setOption, type ShellOptions } from './shell/options.ts';
 import type { SqlClient } from './sqlClient.ts';
 import { runShell } from './sqlShell.ts';
-import { connectWire, serverUrl } from './wireClient.ts';
+import { connectWire } from './wireClient.ts';
 
 const FLAGS: FlagDefinitions = {
   url: { type: 'string', value: 'URL', env: 'COCKROACH_URL', help: 'server to use; without one, a database inside this process' },
@@ -24,6 +25,9 @@ const FLAGS: FlagDefinitions = {
   format: { type: 'string', value: 'FORMAT', help: `${RESULT_FORMATS.join(', ')}; table on a terminal, else tsv` },
   database: { type: 'string', short: 'd', value: 'NAME', env: 'COCKROACH_DATABASE', help: 'current database' },
   user: { type: 'string', short: 'u', value: 'NAME', help: 'user of the connection (default root)' },
+  host: { type: 'string', value: 'HOST[:PORT]', env: 'COCKROACH_HOST', help: 'server to use, with --port and --insecure or --certs-dir' },
+  port: { type: 'string', short: 'p', value: 'PORT', env: 'COCKROACH_PORT', help: 'its port (default 26257)' },
+  insecure: { type: 'boolean', env: 'COCKROACH_INSECURE', help: 'a server without TLS (default localhost:26257)' },
   'certs-dir': {
     type: 'string',
     value: 'DIR',
@@ -55,8 +59,8 @@ export const sqlCommand: Command = {
     try {
       if (isInteractive) {
         io.out('Statements end with a semicolon. \\? shows help, \\q leaves.\n');
-        const url = flags.text('url');
-        return await runShell({ client, io, options, address: url === undefined ? 'varve' : new URL(url).host });
+        const address = namesServer(flags) ? new URL(connectionUrl(flags, undefined)).host : 'varve';
+        return await runShell({ client, io, options, address });
       }
       let failures = 0;
       for (const text of given) failures += await runText(client, io, options, text);
@@ -116,9 +120,8 @@ export function shellOptions(flags: Flags, io: CommandIo, isInteractive: boolean
 }
 
 async function connect(flags: Flags): Promise<SqlClient> {
-  const url = flags.text('url');
   const database = flags.text('database');
-  if (url === undefined) {
+  if (!namesServer(flags)) {
     const directory = flags.text('external-io-dir') ?? 'extern';
     return openEmbeddedClient({
       database: database ?? 'defaultdb',
@@ -126,7 +129,12 @@ async function connect(flags: Flags): Promise<SqlClient> {
       externalIoDir: directory === 'disabled' ? undefined : directory,
     });
   }
-  return connectWire(serverUrl(url, { database, user: flags.text('user'), certsDir: flags.text('certs-dir') }));
+  return connectWire(connectionUrl(flags, database));
+}
+
+/** Without a server's name the database is inside this process. */
+function namesServer(flags: Flags): boolean {
+  return flags.isSet('insecure') || ['url', 'host', 'port'].some((name) => flags.text(name) !== undefined);
 }
 
 async function readScript(file: string): Promise<string> {
