@@ -47,6 +47,8 @@ export interface BackupDetails {
   readonly parent: ParentLayer | undefined;
   /** Content of ENCRYPTION_INFO in base64, of a full that is encrypted: the job writes it first of all. */
   readonly encryptionInfo?: string | undefined;
+  /** A failure for want of the KMS shows among the metrics. */
+  readonly updatesMetrics?: boolean;
   /** Protection records to release at the end. */
   readonly protectionIds: readonly string[];
 }

@@ -30,6 +30,7 @@ import type { StorageFactory } from '../storage/externalStorage.ts';
 import { KmsError } from '../storage/kms/kms.ts';
 
 import type { BackupDetails } from './backupDetails.ts';
+import type { BackupMetrics } from './backupMetrics.ts';
 import { descriptorHistory } from './backupSpans.ts';
 import { readNewestCheckpoint, writeCheckpoint } from './checkpoint.ts';
 import { EncryptionError, LayerCipher } from './cipher.ts';
@@ -100,6 +101,7 @@ export interface BackupJobDeps {
   readonly settings: BackupSettings;
 }
 
+  readonly metrics: BackupMetrics;
 /** Present values of the cluster settings that govern backups. */
 export interface BackupSettings {
   /** bulkio.backup.file_size. */
@@ -130,6 +132,15 @@ export class BackupResumer implements Resumer {
   async resume(ctx: JobContext): Promise<JobOutcome> {
     requireNodes(this.#deps.kv.cluster, this.#details.executionLocality);
     const storage = this.#open(ctx.node);
+    try {
+      return await this.#resume(ctx);
+    } catch (error) {
+      if (this.#details.updatesMetrics && error instanceof KmsError) this.#deps.metrics.noteKmsInaccessible(this.#deps.kv.reading());
+      throw error;
+    }
+  }
+
+  async #resume(ctx: JobContext): Promise<JobOutcome> {
     try {
       const layer = (await this.#finishedLayer(storage, ctx)) ?? (await this.#writeLayer(storage, ctx));
       const { manifest } = layer;
@@ -313,7 +324,7 @@ export class BackupResumer implements Resumer {
     const { kv } = this.#deps;
     const { endTime, revisionHistory, revisionStartTime, descriptorIds, historyIds, completeDatabaseIds } = this.#details;
     const { location: _, user: _1, directory: _2, descriptorIds: _3, historyIds: _4, protectionIds: _5, ...told } = this.#details;
-    const { executionLocality: _6, strictLocality: _7, encryptionInfo: _8, ...facts } = told;
+    const { executionLocality: _6, strictLocality: _7, encryptionInfo: _8, updatesMetrics: _9, ...facts } = told;
     const byKey = [...progress.files].sort((a, b) => (firstKey(a) < firstKey(b) ? -1 : 1));
     const scope = { isCluster: this.#details.scope === 'cluster', databaseIds: completeDatabaseIds, ids: historyIds };
     const manifest: Manifest = {

@@ -20,6 +20,7 @@ import { MICROS_PER_SECOND } from '../base/duration.ts';
 import type { Catalog, NameContext } from '../catalog/catalog.ts';
 import { SYSTEM_DATABASE_ID } from '../catalog/descriptor.ts';
 import { quoteLiteral } from '../catalog/names.ts';
+import { isAdmin } from '../catalog/privileges.ts';
 import type { ProtectedRecords } from '../catalog/protectedRecords.ts';
 import type { CatalogSnapshot } from '../catalog/snapshot.ts';
 import { HistoryGoneError } from '../gc/thresholds.ts';
@@ -47,7 +48,7 @@ import {
 } from './backupSpans.ts';
 import { type BackupGrantees, checkBackupPrivileges } from './backupPrivileges.ts';
 import type { ResolvedTargets } from './backupTargets.ts';
-import { resolveTargets } from './backupTargets.ts';
+import { resolveTargets, withUsers } from './backupTargets.ts';
 import type { CollectionStorage } from './collectionStorage.ts';
 import { openCollection } from './collectionStorage.ts';
 import type { DirectoryReservations } from './directoryReservations.ts';
@@ -205,9 +206,12 @@ async function makePlan(
   // The end may have moved beyond the clock: from now on nothing commits at or below it.
   kv.hlc.forward(endTime);
   const snapshot = await snapshotAt(deps, endTime);
-  const targets = resolveTargets(snapshot, request.targets, request.names);
-  const advice = checkBackupPrivileges(targets, request);
+  const named = resolveTargets(snapshot, request.targets, request.names);
+  const advice = checkBackupPrivileges(named, request);
   if (advice !== undefined) request.notice(advice);
+  // Passwords go only into an administrator's backups.
+  const isOldForm = request.location.places !== undefined;
+  const targets = isOldForm && isAdmin(request.grantees) ? withUsers(named, snapshot) : named;
   if (prior) {
     checkContinues(prior, {
       clusterId: kv.clusterId,

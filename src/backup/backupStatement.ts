@@ -28,12 +28,21 @@ import { INCREMENTAL_LOCATION, readDestination, readUris, refuseIncrementalLocat
 import { checkLocationAccess, granteesOf, looksOn, readOptions, readSwitch, requireText } from './statementValues.ts';
 
 const STRICT_LOCALITY = 'strict storage locality';
+const UPDATES_METRICS = 'updates_cluster_monitoring_metrics';
 
 export interface BackupStatementDeps extends BackupPlanningDeps {
   readonly settings: ClusterSettings;
 }
 
-const OPTIONS = ['revision_history', 'detached', INCREMENTAL_LOCATION, EXECUTION_LOCALITY, STRICT_LOCALITY, ...ENCRYPTION_OPTIONS];
+const OPTIONS = [
+  'revision_history',
+  'detached',
+  INCREMENTAL_LOCATION,
+  EXECUTION_LOCALITY,
+  STRICT_LOCALITY,
+  ...ENCRYPTION_OPTIONS,
+  UPDATES_METRICS,
+];
 
 export function backupHook(deps: BackupStatementDeps): StatementHook<Backup> {
   return {
@@ -57,6 +66,7 @@ async function runBackup(deps: BackupStatementDeps, context: StatementContext, s
     asOf: stmt.asOf && (await context.resolveAsOf(stmt.asOf.expr)),
     revisionHistory: await readSwitch(context, options.get('revision_history')),
     executionLocality: await readExecutionLocality(context, options.get(EXECUTION_LOCALITY), deps.kv.cluster),
+    updatesMetrics: await readSwitch(context, options.get(UPDATES_METRICS)),
     strictLocality: await readStrictLocality(context, options.get(STRICT_LOCALITY), location),
     detached,
     user: context.user,

@@ -12,6 +12,7 @@ import type { StorageFactory } from '../storage/externalStorage.ts';
 
 import { alterBackupHook } from './alterBackup.ts';
 import { BACKUP_JOB_TYPE, detailsFromJson } from './backupDetails.ts';
+import { BackupMetrics } from './backupMetrics.ts';
 import { BACKUP_ATTEMPTS_MAX, BACKUP_PAUSEPOINTS, BackupResumer } from './backupJob.ts';
 import { backupHook } from './backupStatement.ts';
 import { DirectoryReservations } from './directoryReservations.ts';
@@ -27,13 +28,14 @@ export interface BackupDeps {
   readonly storage: StorageFactory;
   readonly protections: ProtectedRecords;
   readonly settings: ClusterSettings;
+  readonly metrics?: BackupMetrics;
 }
 
 /** Before the registry starts. */
 export function registerBackup(deps: BackupDeps): void {
-  const { settings, jobs } = deps;
+  const { settings, jobs, metrics = new BackupMetrics() } = deps;
   const { statements } = deps.engine;
-  statements.register<Backup>('backup', backupHook({ ...deps, reservations: new DirectoryReservations() }));
+  statements.register<Backup>('backup', backupHook({ ...deps, metrics, reservations: new DirectoryReservations() }));
   statements.register<ShowBackups>('showBackups', showBackupsHook(deps));
   statements.register<ShowBackup>('showBackup', showBackupHook(deps));
   statements.register<AlterBackup>('alterBackup', alterBackupHook(deps));
@@ -49,6 +51,6 @@ export function registerBackup(deps: BackupDeps): void {
       whenExhausted: 'fail',
       mayRunOn: (details, node) => mayRunOn(detailsFromJson(details).executionLocality, node),
     },
-    (details) => new BackupResumer({ ...deps, settings: backupSettings }, detailsFromJson(details)),
+    (details) => new BackupResumer({ ...deps, metrics, settings: backupSettings }, detailsFromJson(details)),
   );
 }

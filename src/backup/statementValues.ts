@@ -49,7 +49,6 @@ export async function checkLocationAccess(context: StatementContext, uris: reado
 const NOT_SUPPORTED: ReadonlySet<string> = new Set([
   'include_all_virtual_clusters',
   'include_all_secondary_tenants',
-  'updates_cluster_monitoring_metrics',
   'revision stream',
   'include_deprecated_interleaves',
   'encryption_info_dir',

@@ -25,6 +25,8 @@ import type { Kv } from '../kv/kv.ts';
 import { type CatalogServices, openCatalog } from '../catalog/bootstrap.ts';
 import { roleDefaults } from '../catalog/roleSettings.ts';
 import type { ClusterSettings } from '../catalog/settings.ts';
+import { MemoryKeys } from '../storage/kms/memoryKms.ts';
+import { registerKms } from '../storage/kms/registerKms.ts';
 import { MemoryFiles, openMemory } from '../storage/memory.ts';
 import { openNodelocal } from '../storage/nodelocal.ts';
 import { StorageRegistry } from '../storage/registry.ts';
@@ -40,6 +42,7 @@ import type { AutomaticStatistics } from '../sql/exec/statistics/automatic.ts';
 import { registerStatistics } from '../sql/exec/statistics/register.ts';
 import { registerSchemaChanges } from '../sql/exec/schemaChange/registerSchemaChanges.ts';
 import type { Session, SessionOptions } from '../sql/exec/session.ts';
+import { BackupMetrics } from '../backup/backupMetrics.ts';
 import { registerBackup } from '../backup/registerBackup.ts';
 import { registerRestore } from '../restore/registerRestore.ts';
 import { registerCsv } from './csv/registerCsv.ts';
@@ -62,6 +65,8 @@ interface Parts {
   /** mem:// files; forks share them, as they share the disk. */
   readonly memoryFiles: MemoryFiles;
   readonly isFork: boolean;
+  /** Keys of mem-kms://; forks share them too. */
+  readonly memoryKeys: MemoryKeys;
   /** The named forks that it is one of; a database that is not has its own. */
   readonly forks: Forks<Database> | undefined;
 }
@@ -72,6 +77,7 @@ export class Database {
   readonly jobs: JobRegistry;
   readonly storage: StorageRegistry;
   readonly engine: SqlEngine;
+  readonly backupMetrics = new BackupMetrics();
   readonly reconciler: ProtectionReconciler;
   readonly forks: Forks<Database>;
   readonly #parts: Parts;
@@ -100,7 +106,7 @@ export class Database {
     registerSchemaChanges({ engine, jobs, protections, reconciler: this.reconciler });
     this.#automaticStatistics = registerStatistics(engine, services.statistics, jobs);
     const deps = { kv, catalog, engine, jobs, storage, protections, settings };
-    registerBackup(deps);
+    registerBackup({ ...deps, metrics: this.backupMetrics });
     const { restoreCheckpointBytes } = parts.options;
     registerRestore({ ...deps, ...(restoreCheckpointBytes !== undefined && { restoreCheckpointBytes }) });
     registerCsv({ engine, jobs, storage, protections, reconciler: this.reconciler });
@@ -142,6 +148,7 @@ export class Database {
       isFork: false,
       forks: undefined,
     });
+      memoryKeys: new MemoryKeys(options.secureBytes ?? ((count) => randomBytes(count))),
   }
 
   static async #start(parts: Parts): Promise<Database> {
@@ -154,7 +161,7 @@ export class Database {
   }
 
   #openers(): StorageRegistry {
-    const { kv, services, options, memoryFiles, random } = this.#parts;
+    const { kv, services, options, memoryFiles, memoryKeys, random } = this.#parts;
     const storage = new StorageRegistry({
       // Waits for a storage are real ones, also under a manual clock: time stands still until they are over.
       retry: { clock: options.ioClock ?? new SystemClock(), random: random.fork('retry') },
@@ -162,7 +169,9 @@ export class Database {
     });
     const externalIoDir = options.externalIoDir === undefined ? undefined : resolve(options.externalIoDir);
     storage.register('mem', (uri) => openMemory(uri, memoryFiles));
+      secrets: { executor: kv.executor, ...(options.secureBytes && { secureBytes: options.secureBytes }) },
     storage.register('nodelocal', (uri, context) =>
+    registerKms(storage.secrets, memoryKeys);
       openNodelocal(uri, context, { externalIoDir, hasNode: (id) => kv.cluster.nodes.some((node) => node.id === id) }),
     );
     storage.register('userfile', (uri, context) => openUserfile(uri, context, kv, services.catalog));

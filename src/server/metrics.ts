@@ -41,6 +41,13 @@ export async function databaseMetrics(database: Database, connectionCount: numbe
     gauge(`jobs.${type.toLowerCase().replaceAll(' ', '_')}.currently_running`, `Jobs of type ${type} that run`, count);
   }
 
+  const { kmsInaccessibleAt } = database.backupMetrics;
+  gauge(
+    'backup.last-failed-time.kms-inaccessible',
+    'When a backup WITH updates_cluster_monitoring_metrics last failed because its KMS was out of reach, in seconds since the epoch; 0: never',
+    kmsInaccessibleAt === undefined ? 0 : Math.floor(kmsInaccessibleAt / MICROS_PER_SECOND),
+  );
+
   const records = kv.gc.protections.list();
   gauge('spanconfig.kvsubscriber.protected_record_count', 'Protected timestamp records', records.length);
   const oldest = records[0];

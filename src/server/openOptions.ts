@@ -30,6 +30,11 @@ export interface DatabaseOptions {
   readonly memoryBytes?: number;
   /** Bytes of rows that a restore ingests between two checkpoints; default 32 MiB. Fewer make a crash lose less, and a restore slower. */
   readonly restoreCheckpointBytes?: number;
+  /**
+   * Where the keys, salts and nonces of encrypted backups come from; default: node:crypto. A source that repeats
+   * makes a simulation repeat, and its backups insecure.
+   */
+  readonly secureBytes?: (count: number) => Buffer;
   /** Goes around every storage adapter: fault injection. */
   readonly wrapStorage?: (storage: ExternalStorage) => ExternalStorage;
 }
@@ -61,6 +66,7 @@ const OPTIONS: { readonly [K in keyof Required<DatabaseOptions>]: readonly [stri
   ioClock: ['a clock', hasMethods('nowMicros', 'setTimer')],
   memoryBytes: [`a number of bytes, ${MEMORY_BYTES_MIN} or more`, (value) => typeof value === 'number' && value >= MEMORY_BYTES_MIN],
   restoreCheckpointBytes: ['a whole number of bytes, 1 or more', (value) => Number.isInteger(value) && (value as number) >= 1],
+  secureBytes: ['a function', (value) => typeof value === 'function'],
   wrapStorage: ['a function', (value) => typeof value === 'function'],
 };
 
