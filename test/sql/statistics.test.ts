@@ -100,3 +100,35 @@ collecting('a table is looked at by itself when enough of it has changed, and no
 });
 
 collecting.run();
+
+const kept = suite('kept plans');
+
+kept('a plan is made anew when a table has become several times larger, or is counted, and not before', async () => {
+  const db = await openSql({ jobs: true });
+  await db.exec('CREATE TABLE small (id INT PRIMARY KEY, k INT); CREATE TABLE large (id INT PRIMARY KEY, k INT, INDEX (k))');
+  await db.exec('INSERT INTO small SELECT i, i FROM generate_series(1, 200) AS g(i)');
+  const sql = 'SELECT count(*) FROM small JOIN large ON small.k = large.k';
+  const run = async (): Promise<string | null | undefined> => (await db.rows(sql))[0]?.[0];
+  const planOf = () => [...(db.engine.parse(sql)[0]?.plans.values() ?? [])].at(-1)?.compiled.plan;
+  assert.is(await run(), '0');
+  const first = planOf();
+  await db.exec('INSERT INTO large SELECT i, i FROM generate_series(1, 300) AS g(i)');
+  assert.is(await run(), '200');
+  assert.is(planOf(), first, 'three times the size of a small table');
+  await db.exec('INSERT INTO large SELECT i, i FROM generate_series(301, 9000) AS g(i)');
+  assert.is(await run(), '200');
+  const second = planOf();
+  assert.is.not(second, first);
+  assert.is(await run(), '200');
+  assert.is(planOf(), second);
+  await db.exec('ANALYZE large');
+  assert.is(await run(), '200');
+  assert.is.not(planOf(), second);
+  // Whatever the sizes, one row by its key is read by its key.
+  const point = 'SELECT k FROM large WHERE id = 5';
+  await db.rows(point);
+  assert.is([...(db.engine.parse(point)[0]?.plans.values() ?? [])][0]?.isCurrent, undefined);
+  db.close();
+});
+
+kept.run();

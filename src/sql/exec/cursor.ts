@@ -13,11 +13,12 @@ import { isPlannable, planStatement } from '../plan/planner.ts';
 import type { RunContext } from './context.ts';
 import { compilePlan, runPlan } from './executor.ts';
 import { planEnvironment } from './planEnvironment.ts';
+import { PlanSizes } from './planSizes.ts';
 import { keptRows } from './keptRows.ts';
 import { type Batches, collect } from './run.ts';
 import { pullThrough, type RowStream } from './rowStream.ts';
 import type { Notice, ResultColumn, StatementResult } from './statement.ts';
-import type { CachedPlan, CachedStatement, StatementCache } from './statementCache.ts';
+import type { CachedPlan, CachedStatement, RecentPlan, StatementCache } from './statementCache.ts';
 import { insertTag, statementName } from './tags.ts';
 
 /** Plans a statement finds without making their keys: as it was prepared, and as it runs. */
@@ -163,14 +164,16 @@ export function recentPlan({ recent }: CachedStatement, version: number, { types
       entry.planKey === planKey &&
       (entry.types === types || (types.length === 0 && entry.types.length === 0))
     )
-      return entry.plan;
+      return entry.plan.isCurrent?.() === false ? undefined : entry.plan;
   }
   return undefined;
 }
 
 /** For admins only, whose privileges hang on the name alone: planKey holds it. */
 function noteRecent(statement: CachedStatement, version: number, { types, planKey }: OpenOptions, plan: CachedPlan): void {
-  statement.recent ??= [];
+  const isSame = (other: RecentPlan): boolean =>
+    other.version === version && other.planKey === planKey && (other.types === types || (types.length === 0 && other.types.length === 0));
+  statement.recent = (statement.recent ?? []).filter((other) => !isSame(other));
   if (statement.recent.length >= RECENT_MAX) statement.recent.shift();
   statement.recent.push({ version, planKey, types, plan });
 }
@@ -182,19 +185,20 @@ async function planFor(statement: CachedStatement, context: RunContext, options:
   const types = options.types.length === 0 ? '' : options.types.map((type) => type?.oid ?? 0).join(',');
   const key = `${snapshot.version}/${types}/${options.planKey}/${roles.size > 1 ? [...roles].join() : ''}`;
   const known = statement.plans.get(key);
-  if (known) {
+  if (known && known.isCurrent?.() !== false) {
     if (isAdmin(context.user)) noteRecent(statement, snapshot.version, options, known);
     return known;
   }
   const { ast } = statement;
   if (!isPlannable(ast)) throw new StatementError(SqlState.InternalError, 'internal error: this statement is not planned');
   const tracked = snapshot.tracked();
+  const sizes = new PlanSizes(context.engine);
   const plan = planStatement(
-    planEnvironment(context, tracked, roles, { untypedPlaceholder: statement.isStrict ? undefined : Type.String }),
+    planEnvironment(context, tracked, roles, { untypedPlaceholder: statement.isStrict ? undefined : Type.String, sizes }),
     ast,
     options.types,
   );
-  const made: CachedPlan = { compiled: compilePlan(plan), dependencies: tracked.dependencies };
+  const made: CachedPlan = { compiled: compilePlan(plan), dependencies: tracked.dependencies, isCurrent: sizes.condition(plan) };
   // A transaction's own catalog has a version of its own: nobody else can use the plan.
   if (plan.isCacheable && snapshot.version >= 0) options.cache.keepPlan(statement, key, made);
   return made;

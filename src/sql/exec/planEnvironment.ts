@@ -5,7 +5,6 @@ import { StatementError } from '../../base/errors.ts';
 import { SqlState } from '../../base/sqlState.ts';
 import type { CatalogSnapshot, NameContext, ResolvedObject } from '../../catalog/catalog.ts';
 import type { TableDescriptor, TypeDescriptor } from '../../catalog/descriptor.ts';
-import { indexSpan } from '../../catalog/rowCodec.ts';
 import type { ColumnType } from '../../catalog/type.ts';
 import type { ObjectName, SelectStatement, TypeName } from '../parse/ast.ts';
 import { parseQuery } from '../parse/parse.ts';
@@ -15,6 +14,7 @@ import type { PlanColumn } from '../plan/plan.ts';
 import type { PlanEnvironment, Relation } from '../plan/planContext.ts';
 import type { VirtualTable } from '../plan/virtualTable.ts';
 import type { RunContext } from './context.ts';
+import { PlanSizes } from './planSizes.ts';
 import { userType } from './userType.ts';
 import { sequenceTable } from './virtual/sequenceTable.ts';
 import { type ResolvedVirtual, resolveVirtual } from './virtual/virtualNames.ts';
@@ -36,6 +36,8 @@ export interface EnvironmentOptions {
   readonly isViewText?: boolean;
   readonly untypedPlaceholder?: ColumnType | undefined;
   readonly notes?: NameNotes;
+  /** Notes what the plan supposes of its tables. */
+  readonly sizes?: PlanSizes;
 }
 
 const viewQueries = new WeakMap<TableDescriptor, SelectStatement>();
@@ -70,7 +72,7 @@ export function planEnvironment(
   options: EnvironmentOptions = {},
 ): PlanEnvironment {
   const { session, engine } = context;
-  const { names = session.names, notes } = options;
+  const { names = session.names, notes, sizes = new PlanSizes(engine) } = options;
 
   const virtual = (name: ObjectName): ResolvedVirtual | undefined =>
     name.id === undefined ? resolveVirtual(engine.virtualTables, snapshot, partsOf(name), names) : undefined;
@@ -116,10 +118,8 @@ export function planEnvironment(
     requireLockable(table) {
       if (!options.isViewText) checkPrivilege(roles, table, 'UPDATE');
     },
-    rowCount(table) {
-      return engine.kv.stats(indexSpan(table, table.primaryIndex)).liveKeys / Math.max(1, table.families.length);
-    },
-    statistics: (table) => engine.statistics?.of(table.id),
+    rowCount: (table) => sizes.rowCount(table),
+    statistics: (table) => sizes.statistics(table),
     tableById(id): TableDescriptor {
       const table = snapshot.tableById(id);
       if (!table) throw new StatementError(SqlState.UndefinedTable, `relation [${id}] does not exist`);
@@ -134,6 +134,7 @@ export function planEnvironment(
       const env = planEnvironment(context, snapshot, roles, {
         names: { currentDatabase: database, searchPath: [], temporarySchema: names.temporarySchema },
         isViewText: true,
+        sizes,
       });
       return { query: viewQuery(view), env };
     },

@@ -15,6 +15,8 @@ import type { CompiledPlan } from './executor.ts';
 export interface CachedPlan {
   readonly compiled: CompiledPlan;
   readonly dependencies: CatalogDependencies;
+  /** False once its tables are no longer what it supposes; absent when it supposes nothing. */
+  readonly isCurrent?: (() => boolean) | undefined;
 }
 
 /** A statement of a text, with its plans. */
