@@ -99,9 +99,9 @@ export interface BackupJobDeps {
   readonly jobs: JobRegistry;
   readonly storage: StorageFactory;
   readonly settings: BackupSettings;
+  readonly metrics: BackupMetrics;
 }
 
-  readonly metrics: BackupMetrics;
 /** Present values of the cluster settings that govern backups. */
 export interface BackupSettings {
   /** bulkio.backup.file_size. */
@@ -130,8 +130,6 @@ export class BackupResumer implements Resumer {
   }
 
   async resume(ctx: JobContext): Promise<JobOutcome> {
-    requireNodes(this.#deps.kv.cluster, this.#details.executionLocality);
-    const storage = this.#open(ctx.node);
     try {
       return await this.#resume(ctx);
     } catch (error) {
@@ -141,6 +139,8 @@ export class BackupResumer implements Resumer {
   }
 
   async #resume(ctx: JobContext): Promise<JobOutcome> {
+    requireNodes(this.#deps.kv.cluster, this.#details.executionLocality);
+    const storage = this.#open(ctx.node);
     try {
       const layer = (await this.#finishedLayer(storage, ctx)) ?? (await this.#writeLayer(storage, ctx));
       const { manifest } = layer;

@@ -64,9 +64,9 @@ interface Parts {
   readonly options: DatabaseOptions;
   /** mem:// files; forks share them, as they share the disk. */
   readonly memoryFiles: MemoryFiles;
-  readonly isFork: boolean;
   /** Keys of mem-kms://; forks share them too. */
   readonly memoryKeys: MemoryKeys;
+  readonly isFork: boolean;
   /** The named forks that it is one of; a database that is not has its own. */
   readonly forks: Forks<Database> | undefined;
 }
@@ -76,8 +76,8 @@ export class Database {
   readonly services: CatalogServices;
   readonly jobs: JobRegistry;
   readonly storage: StorageRegistry;
-  readonly engine: SqlEngine;
   readonly backupMetrics = new BackupMetrics();
+  readonly engine: SqlEngine;
   readonly reconciler: ProtectionReconciler;
   readonly forks: Forks<Database>;
   readonly #parts: Parts;
@@ -145,10 +145,10 @@ export class Database {
       random,
       options: { ...options, clock },
       memoryFiles: new MemoryFiles(),
+      memoryKeys: new MemoryKeys(options.secureBytes ?? ((count) => randomBytes(count))),
       isFork: false,
       forks: undefined,
     });
-      memoryKeys: new MemoryKeys(options.secureBytes ?? ((count) => randomBytes(count))),
   }
 
   static async #start(parts: Parts): Promise<Database> {
@@ -166,12 +166,12 @@ export class Database {
       // Waits for a storage are real ones, also under a manual clock: time stands still until they are over.
       retry: { clock: options.ioClock ?? new SystemClock(), random: random.fork('retry') },
       ...(options.wrapStorage ? { wrap: options.wrapStorage } : {}),
+      secrets: { executor: kv.executor, ...(options.secureBytes && { secureBytes: options.secureBytes }) },
     });
+    registerKms(storage.secrets, memoryKeys);
     const externalIoDir = options.externalIoDir === undefined ? undefined : resolve(options.externalIoDir);
     storage.register('mem', (uri) => openMemory(uri, memoryFiles));
-      secrets: { executor: kv.executor, ...(options.secureBytes && { secureBytes: options.secureBytes }) },
     storage.register('nodelocal', (uri, context) =>
-    registerKms(storage.secrets, memoryKeys);
       openNodelocal(uri, context, { externalIoDir, hasNode: (id) => kv.cluster.nodes.some((node) => node.id === id) }),
     );
     storage.register('userfile', (uri, context) => openUserfile(uri, context, kv, services.catalog));
