@@ -15,7 +15,7 @@ import type { DatabaseDescriptor, Descriptor, TableDescriptor } from '../catalog
 import { SYSTEM_DATABASE_ID } from '../catalog/descriptor.ts';
 import { quoteName, quoteNames } from '../catalog/names.ts';
 import type { CatalogSnapshot } from '../catalog/snapshot.ts';
-import { clusterBackupTables } from '../catalog/systemTables.ts';
+import { clusterBackupTables, systemTables } from '../catalog/systemTables.ts';
 import type { BackupTargets as TargetsAst } from '../sql/parse/ast.ts';
 import type { TablePattern } from '../sql/parse/ast.ts';
 
@@ -65,6 +65,16 @@ function resolveNamed(snapshot: CatalogSnapshot, targets: Exclude<TargetsAst, { 
         hint: 'BACKUP TABLE system.users INTO ...',
       });
   }
+}
+
+/**
+ * With the table of users, which every backup had at the time of BACKUP ... TO: RESTORE SYSTEM USERS, or
+ * RESTORE of that table into another database, brings them back.
+ */
+export function withUsers(targets: ResolvedTargets, snapshot: CatalogSnapshot): ResolvedTargets {
+  const known = new Set(targets.descriptors.map(({ id }) => id));
+  const added = [SYSTEM_DATABASE_ID, systemTables.users.desc.id].filter((id) => !known.has(id)).flatMap((id) => snapshot.byId(id) ?? []);
+  return { ...targets, descriptors: [...targets.descriptors, ...added].sort(byId) };
 }
 
 /** How manifests and messages name the target of a cluster backup, which no statement names. */
