@@ -61,8 +61,9 @@ import { exportLayer } from './exportLayer.ts';
 import { indexName, indexOfLayer, writeIndexFile } from './indexFile.ts';
 import { healIndex } from './layerIndex.ts';
 import { isPartOf, partName, writePart } from './localityPart.ts';
-import type { EntryCounts, Layer, Manifest } from './manifest.ts';
+import type { EntryCounts, Layer, Manifest, StatisticsFile } from './manifest.ts';
 import { countsOf, isMissing, readManifest, writeManifest } from './manifest.ts';
+import { statisticsOf, writeStatistics } from './statisticsFile.ts';
 
 /** In the order in which a backup comes to them; the last two while it is undone. */
 export const BACKUP_PAUSEPOINTS = Object.freeze([
@@ -72,6 +73,7 @@ export const BACKUP_PAUSEPOINTS = Object.freeze([
   'backup.beforeExport',
   'backup.afterFirstExport',
   'backup.afterExport',
+  'backup.afterStatistics',
   'backup.beforeManifest',
   'backup.afterManifest',
   'backup.beforeIndex',
@@ -218,7 +220,8 @@ export class BackupResumer implements Resumer {
     for (const file of progress.files) {
       await verifyStoredFile(storage.writeStorage(directory, file.locality), `${directory}/${file.path}`, file, ctx.signal);
     }
-    const manifest = await this.#makeManifest(ctx, progress);
+    const statistics = await this.#writeStatistics(storage, ctx, cipher);
+    const manifest = { ...(await this.#makeManifest(ctx, progress)), ...(statistics && { statistics }) };
 
     await ctx.pausepoint('backup.beforeManifest');
     await ctx.checkClaim();
@@ -227,6 +230,17 @@ export class BackupResumer implements Resumer {
     const manifestSha256 = await writeManifest(storage, directory, manifest, ctx.signal);
     await ctx.pausepoint('backup.afterManifest');
     return { directory, manifest, manifestSha256, cipher };
+  }
+
+  /** What is known of the layer's tables. */
+  async #writeStatistics(storage: CollectionStorage, ctx: JobContext, cipher: LayerCipher | undefined): Promise<StatisticsFile | undefined> {
+    const { kv } = this.#deps;
+    const { directory, descriptorIds, endTime } = this.#details;
+    const statistics = await statisticsOf(kv.at(kv.reading()), descriptorIds, endTime);
+    const by = { jobId: String(ctx.jobId), claimEpoch: ctx.claimEpoch, cipher, signal: ctx.signal };
+    const file = await writeStatistics(storage, directory, statistics, by);
+    await ctx.pausepoint('backup.afterStatistics');
+    return file;
   }
 
   /** What each tier's place holds, for readers that do not know which place is whose. */
@@ -376,6 +390,7 @@ export class BackupResumer implements Resumer {
     if (storage.capabilities.delete && storage.capabilities.list) {
       await ctx.checkClaim();
       const named = new Set(manifest.files.map((file) => `${directory}/${file.path}`));
+      if (manifest.statistics) named.add(`${directory}/${manifest.statistics.path}`);
       for (const place of storage.layerStorages(directory)) {
         const { dataFiles, checkpoints } = await listWorkFiles(place, directory, String(ctx.jobId), ctx.signal);
         for (const name of dataFiles) if (!named.has(name)) await place.delete(name);

@@ -307,6 +307,11 @@ export function dataFileName(jobId: string, claimEpoch: number, number: number):
   return `${dataFilePrefix(jobId)}${claimEpoch}-${String(number).padStart(6, '0')}.vkv`;
 }
 
+/** `data/1106-2-statistics`: the statistics file of a layer, within its directory. */
+export function statisticsFileName(jobId: string, claimEpoch: number): string {
+  return `${dataFilePrefix(jobId)}${claimEpoch}-statistics`;
+}
+
 /** What every data file of a job starts with, within its layer's directory. */
 export function dataFilePrefix(jobId: string): string {
   return `data/${jobId}-`;

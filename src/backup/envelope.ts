@@ -14,6 +14,7 @@ import { compress, decompress, hex32 } from './frame.ts';
 
 export const MANIFEST_MAGIC = Buffer.from('89564d460d0a1a0a', 'hex');
 export const CHECKPOINT_MAGIC = Buffer.from('895643500d0a1a0a', 'hex');
+export const STATISTICS_MAGIC = Buffer.from('895653540d0a1a0a', 'hex');
 export const INDEX_MAGIC = Buffer.from('895649580d0a1a0a', 'hex');
 export const PART_MAGIC = Buffer.from('895650540d0a1a0a', 'hex');
 export const ENCRYPTION_INFO_MAGIC = Buffer.from('895645490d0a1a0a', 'hex');

@@ -78,6 +78,14 @@ export interface DescriptorChange {
   readonly descriptor: Descriptor | undefined;
 }
 
+/** Where the statistics of the layer's tables are (statisticsFile.ts). */
+export interface StatisticsFile {
+  /** Relative to the layer's directory. */
+  readonly path: string;
+  readonly sizeBytes: number;
+  readonly sha256: string;
+}
+
 /** The layer that this one continues. */
 export interface ParentLayer {
   readonly directory: string;
@@ -118,6 +126,8 @@ export interface Manifest {
   /** Spans covered in which nothing was to be stored. */
   readonly emptySpans: readonly SpanInterval[];
   readonly entryCounts: EntryCounts;
+  /** Undefined when nothing was known of the tables. */
+  readonly statistics?: StatisticsFile | undefined;
   readonly parent: ParentLayer | undefined;
 }
 
@@ -244,6 +254,7 @@ export function manifestToJson(manifest: Manifest): JsonObject {
     files: manifest.files.map(fileToJson),
     emptySpans: manifest.emptySpans.map(intervalToJson),
     entryCounts: countsToJson(manifest.entryCounts),
+    ...(manifest.statistics && { statistics: { ...manifest.statistics } }),
     parent: manifest.parent === undefined ? null : { ...manifest.parent },
   };
 }
@@ -276,6 +287,7 @@ function manifestFromJson(fields: JsonFields): Manifest {
     files: fields.objects('files').map(fileFromJson),
     emptySpans: fields.objects('emptySpans').map(intervalFromJson),
     entryCounts: countsFromJson(fields.object('entryCounts')),
+    ...(fields.raw['statistics'] !== undefined && { statistics: statisticsFromJson(fields.object('statistics')) }),
     parent: parent && {
       directory: parent.string('directory'),
       endTime: parent.time('endTime'),
@@ -284,6 +296,12 @@ function manifestFromJson(fields: JsonFields): Manifest {
   };
   checkManifest(manifest, fields);
   return manifest;
+}
+
+function statisticsFromJson(fields: JsonFields): StatisticsFile {
+  const file = { path: fields.string('path'), sizeBytes: fields.integer('sizeBytes'), sha256: fields.string('sha256') };
+  fields.must(isDataPath(file.path), 'a statistics file lies in data/');
+  return file;
 }
 
 /** The facts that hold between a manifest's fields. */
@@ -380,8 +398,12 @@ export function fileFromJson(fields: JsonFields): ManifestFile {
     parts: fields.objects('parts').map(partFromJson),
   };
   fields.must(/^[0-9a-f]{64}$/.test(file.sha256), 'a file has a SHA-256');
-  fields.must(/^data\/[^/]+$/.test(file.path) && !file.path.includes('..'), 'a data file lies in data/');
+  fields.must(isDataPath(file.path), 'a data file lies in data/');
   return file;
+}
+
+function isDataPath(path: string): boolean {
+  return /^data\/[^/]+$/.test(path) && !path.includes('..');
 }
 
 /** No entries. */

@@ -101,9 +101,12 @@ export function validationRows(path: readonly Layer[]): Datum[][] {
 
 const MISSING_SHOWN_MAX = 10;
 
-/** 58P01 naming up to ten data files of the layers that are missing, or have another size than was written. */
+/** 58P01 naming up to ten files of the layers that are missing, or have another size than was written. */
 export async function checkAllFiles(storage: CollectionStorage, layers: readonly Layer[]): Promise<void> {
-  const files = layers.flatMap(({ directory, manifest }) => manifest.files.map((file) => ({ directory, file })));
+  const files = layers.flatMap(({ directory, manifest: { files: own, statistics } }) => {
+    const all = statistics ? [...own, { ...statistics, locality: '' }] : own;
+    return all.map((file) => ({ directory, file }));
+  });
   const found = await mapConcurrently(files, READS_MAX, async ({ directory, file }) => {
     const name = `${directory}/${file.path}`;
     const place = await storage.fileStorage(directory, file.locality);

@@ -56,6 +56,8 @@ export interface RestoreDetails {
   readonly tableIds: readonly (readonly [oldId: number, newId: number])[];
   readonly typeUses: readonly TypeUse[];
   readonly schemaOnly: boolean;
+  /** The last layer's statistics are there, and restored with the tables. */
+  readonly hasStatistics: boolean;
   /** With schemaOnly: all data is read, put under its new keys, and dropped. */
   readonly verifyData: boolean;
   /** Filter of the nodes that may coordinate it; '' for all. */

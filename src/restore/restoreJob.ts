@@ -22,6 +22,8 @@ import type { Span } from '../base/span.ts';
 import { SqlState } from '../base/sqlState.ts';
 import type { Catalog } from '../catalog/catalog.ts';
 import { allIndexes, type TableDescriptor } from '../catalog/descriptor.ts';
+import { systemTable } from '../catalog/systemRows.ts';
+import { type Statistic, statisticRow } from '../catalog/tableStatistics.ts';
 import type { JobContext, JobOutcome, Resumer } from '../jobs/job.ts';
 import type { Kv } from '../kv/kv.ts';
 import type { StorageFactory } from '../storage/externalStorage.ts';
@@ -31,6 +33,7 @@ import { openCollection } from '../backup/collectionStorage.ts';
 import { requireNodes } from '../backup/executionLocality.ts';
 import type { Layer } from '../backup/manifest.ts';
 import { readManifest } from '../backup/manifest.ts';
+import { readBackupStatistics } from '../backup/statisticsFile.ts';
 
 import type { IngestProgress, RestoredIndex } from './ingestUnits.ts';
 import { ingestUnits } from './ingestUnits.ts';
@@ -112,12 +115,14 @@ export class RestoreResumer implements Resumer {
     const { rows, indexEntries, dataBytes } = readsData(details) ? await this.#ingest(ctx) : progressFromJson(null);
     if (system !== undefined) await ctx.pausepoint('restore.beforeSystemTables');
     await ctx.pausepoint('restore.beforePublish');
+    const statistics = details.hasStatistics ? await this.#statistics(ctx) : [];
     const systemCount = [...systemRows.values()].reduce((sum, list) => sum + list.length, 0);
     const result: RestoreResult = { rows: rows + systemCount, indexEntries, dataBytes };
     return {
       result,
       inFinalTxn: async (txn) => {
         await publish(kv, catalog, txn, details);
+        for (const one of statistics) await systemTable('table_statistics').upsert(txn, statisticRow(one));
         if (system?.kind === 'cluster') await restoreSystemTables(txn, systemRows, new Map(system.ids));
         if (system?.kind === 'users') await restoreMissingUsers(txn, systemRows);
       },
@@ -148,6 +153,23 @@ export class RestoreResumer implements Resumer {
     try {
       const layers = await this.#layers(storage, ctx);
       return await readSystemRows(system.tables, { storage, executor: kv.executor, layers, time, signal: ctx.signal });
+    } finally {
+      await storage.close();
+    }
+  }
+
+  /** What the last layer knows of the tables, under their new ids. */
+  async #statistics(ctx: JobContext): Promise<Statistic[]> {
+    const { kv, storage: factory } = this.#deps;
+    const { location, user, tableIds } = this.#details;
+    const storage = openCollection(factory, location, { user, nodeId: ctx.node.id });
+    try {
+      const last = (await this.#layers(storage, ctx)).at(-1) as Layer;
+      const newIds = new Map(tableIds);
+      return (await readBackupStatistics(storage, last, ctx.signal)).flatMap((one) => {
+        const tableId = newIds.get(one.tableId);
+        return tableId === undefined ? [] : { ...one, tableId, id: kv.ids.int8() };
+      });
     } finally {
       await storage.close();
     }

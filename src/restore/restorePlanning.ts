@@ -8,7 +8,7 @@
  *   N3  names are checked here, so that the statement fails at once, and again under locks when the
  *       job writes them (publish.ts)
  */
-import { StatementError } from '../base/errors.ts';
+import { isVarveError, StatementError } from '../base/errors.ts';
 import { SqlState } from '../base/sqlState.ts';
 import type { Timestamp } from '../base/timestamp.ts';
 import { formatDecimal } from '../base/timestamp.ts';
@@ -38,6 +38,7 @@ import { requireParts } from '../backup/localityPart.ts';
 import type { LocationDetails } from '../backup/locationDetails.ts';
 import { urisText } from '../backup/locationDetails.ts';
 import type { Layer } from '../backup/manifest.ts';
+import { readBackupStatistics } from '../backup/statisticsFile.ts';
 
 import { requireEmptyCluster } from './emptyCluster.ts';
 import { type IdMap, rewriteDescriptors, type SkipOptions } from './idRewrites.ts';
@@ -166,6 +167,7 @@ async function makeDetails(
       tableIds: tables.map((oldId) => [oldId, created.get(oldId) as number] as const),
       typeUses: typeUsesOf(targets, ids),
       schemaOnly: request.schemaOnly,
+      hasStatistics: !request.schemaOnly && (await hasStatistics(storage, last, request)),
       verifyData: request.verifyData,
       executionLocality: request.executionLocality,
       ...(targets.systemTables.length > 0 && {
@@ -243,6 +245,18 @@ async function privilegesFor(
   if (!request.grants) return owned;
   const users = await listUsers(deps.kv.at(deps.kv.reading()));
   return withGrantsTo(new Set(users.map(({ username }) => username)), owned);
+}
+
+/** False, and a notice, when the layer's statistics cannot be read: nothing depends on them. */
+async function hasStatistics(storage: CollectionStorage, layer: Layer, { notice, signal }: RestoreRequest): Promise<boolean> {
+  try {
+    return (await readBackupStatistics(storage, layer, signal)).length > 0;
+  } catch (error) {
+    const isLost = isVarveError(error) && (error.code === SqlState.UndefinedFile || error.code === SqlState.DataCorrupted);
+    if (!isLost) throw error;
+    notice(`the backup's statistics are not restored: ${error.message}${error.detail === undefined ? '' : ` (${error.detail})`}`);
+    return false;
+  }
 }
 
 /** XX001 unless the layers hold the data of every restored index (N1). */

@@ -9,6 +9,7 @@
  *   settle          lets everything that can run now run
  *   files [PREFIX]  what is in mem://bucket
  *   move FROM TO    moves the files whose names begin with FROM there; without TO deletes them
+ *   remove TEXT     deletes the one file whose name has this in it; flip TEXT changes a bit in its middle
  *   node stop|start ID
  *
  * Times print as seconds since the script's start (@12s), job ids as <job>, uuids as <uuid>.
@@ -77,6 +78,17 @@ export async function openSqlScript(options: DatabaseOptions): Promise<GoldenHan
           if (second !== '') await storage.write(second + name.slice(first.length), await storage.read(name));
           await storage.delete(name);
         }
+        return '';
+      }
+      case 'remove':
+      case 'flip': {
+        const storage = db.storage.open('mem://bucket', { user: 'root', nodeId: 1 });
+        const [name = '', ...others] = (await storage.list('')).filter((one) => one.includes(first));
+        if (name === '' || others.length > 0) throw new Error(`${others.length} other files have ${first} in their names`);
+        const content = Buffer.from(await storage.read(name));
+        content[content.length >> 1] = (content[content.length >> 1] as number) ^ 1;
+        if (command.name === 'remove') await storage.delete(name);
+        else await storage.write(name, content);
         return '';
       }
       case 'node':
