@@ -7,12 +7,14 @@
  *       of layers that the older statements name one by one, and in the places of locality tiers
  *   C2  a writer puts a tier's files where the list of URIs says; a reader finds them by the parts
  *       beside them (localityPart.ts), whatever the list calls the places
+ *   C3  a storage that cannot list gets listings kept beside the files (storage/listed.ts)
  *
  * Lives elsewhere: what a user may say of places (locationDetails.ts, readLocation.ts).
  */
 import type { Locality } from '../kv/locality.ts';
 import { tiersByPrecision } from '../kv/locality.ts';
 import type { ExternalStorage, StorageContext, StorageFactory } from '../storage/externalStorage.ts';
+import { ListingLocks, withListings } from '../storage/listed.ts';
 
 import { INCREMENTALS_PREFIX } from './collection.ts';
 import { Keyring, NO_KEYS } from './keyring.ts';
@@ -44,7 +46,7 @@ export interface CollectionStorage extends ExternalStorage {
 export function openCollection(factory: StorageFactory, location: LocationDetails, context: StorageContext): CollectionStorage {
   const opened = new Map<string, ExternalStorage>();
   const open = (uri: string): ExternalStorage => {
-    const storage = opened.get(uri) ?? factory.open(uri, context);
+    const storage = opened.get(uri) ?? withListings(factory.open(uri, context), locksOf(factory));
     opened.set(uri, storage);
     return storage;
   };
@@ -62,6 +64,15 @@ export function openCollection(factory: StorageFactory, location: LocationDetail
     places === undefined,
     new Keyring(location.secrets, factory.secrets, context),
   );
+}
+
+const listingLocks = new WeakMap<StorageFactory, ListingLocks>();
+
+/** One for all openings of a database. */
+function locksOf(factory: StorageFactory): ListingLocks {
+  const locks = listingLocks.get(factory) ?? new ListingLocks();
+  listingLocks.set(factory, locks);
+  return locks;
 }
 
 /** A collection all of whose files lie in one storage. It closes with that storage. Without keys it is not encrypted. */

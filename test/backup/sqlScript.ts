@@ -7,7 +7,7 @@
  *   mark NAME       takes the present time
  *   advance BY      moves the clock
  *   settle          lets everything that can run now run
- *   files [PREFIX]  what is in mem://bucket
+ *   files [PREFIX]  what is in mem://bucket, as collections list it
  *   move FROM TO    moves the files whose names begin with FROM there; without TO deletes them
  *   remove TEXT     deletes the one file whose name has this in it; flip TEXT changes a bit in its middle
  *   node stop|start ID
@@ -23,6 +23,7 @@ import { Database } from '../../src/server/database.ts';
 import type { DatabaseOptions } from '../../src/server/openOptions.ts';
 import type { Session } from '../../src/sql/exec/session.ts';
 import type { StatementResult } from '../../src/sql/exec/statement.ts';
+import { ListingLocks, withListings } from '../../src/storage/listed.ts';
 import type { GoldenCommand, GoldenHandler } from '../support/golden.ts';
 import { maskText } from './maskText.ts';
 
@@ -70,7 +71,10 @@ export async function openSqlScript(options: DatabaseOptions): Promise<GoldenHan
         return '';
       case 'files': {
         const storage = db.storage.open('mem://bucket', { user: 'root', nodeId: 1 });
-        return (await storage.list(first)).join('\n') || 'none';
+        if (storage.capabilities.list) return (await storage.list(first)).join('\n') || 'none';
+        // A listing knows what was written through its own URI.
+        const collection = db.storage.open(`mem://bucket/${first}`, { user: 'root', nodeId: 1 });
+        return (await withListings(collection, new ListingLocks()).list('')).map((name) => `${first}/${name}`).join('\n') || 'none';
       }
       case 'move': {
         const storage = db.storage.open('mem://bucket', { user: 'root', nodeId: 1 });

@@ -1,0 +1,23 @@
+/** A storage whose listing is taken away: what a plain HTTP server is. */
+import { StorageError } from '../../src/base/errors.ts';
+import { SqlState } from '../../src/base/sqlState.ts';
+import type { ExternalStorage } from '../../src/storage/externalStorage.ts';
+
+export function withoutList(storage: ExternalStorage): ExternalStorage {
+  return {
+    uri: storage.uri,
+    capabilities: { ...storage.capabilities, list: false, conditionalCreate: false },
+    write: (name, source, options) => storage.write(name, source, options),
+    read: (name, options) => storage.read(name, options),
+    readStream: (name, options) => storage.readStream(name, options),
+    size: (name) => storage.size(name),
+    delete: (name) => storage.delete(name),
+    close: () => storage.close(),
+    list: () => {
+      throw new StorageError(SqlState.FeatureNotSupported, 'this storage cannot list', {
+        operation: 'list',
+        redactedUri: String(storage.uri),
+      });
+    },
+  };
+}
