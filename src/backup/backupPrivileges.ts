@@ -32,7 +32,6 @@ export function checkBackupPrivileges(targets: ResolvedTargets, { grantees, hasS
     throw new StatementError(
       SqlState.InsufficientPrivilege,
       `only users with the admin role or the BACKUP system privilege are allowed to perform full cluster backups: user ${userOf(grantees)} does not have BACKUP system privilege`,
-      { hint: `an administrator can GRANT SYSTEM BACKUP TO ${userOf(grantees)}` },
     );
   }
   if (targets.requested.every((descriptor) => hasPrivilege(grantees, descriptor.privileges, 'BACKUP'))) return undefined;

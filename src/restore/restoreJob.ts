@@ -116,7 +116,7 @@ export class RestoreResumer implements Resumer {
     if (system !== undefined) await ctx.pausepoint('restore.beforeSystemTables');
     await ctx.pausepoint('restore.beforePublish');
     const statistics = details.hasStatistics ? await this.#statistics(ctx) : [];
-    const systemCount = [...systemRows.values()].reduce((sum, list) => sum + list.length, 0);
+    const systemCount = details.schemaOnly ? 0 : [...systemRows.values()].reduce((sum, list) => sum + list.length, 0);
     const result: RestoreResult = { rows: rows + systemCount, indexEntries, dataBytes };
     return {
       result,

@@ -52,7 +52,6 @@ export function checkRestoreStatement(targets: BackupTargets['type'], who: Resto
     throw new StatementError(
       SqlState.InsufficientPrivilege,
       `only users with the admin role or the RESTORE system privilege are allowed to perform a cluster restore: user ${user} does not have RESTORE system privilege`,
-      { hint: `an administrator can GRANT SYSTEM RESTORE TO ${user}` },
     );
   }
   const notice = `${deprecationNotice('RESTORE', 'DATABASE', `user ${user} will exclusively require the RESTORE system privilege`)}.`;
