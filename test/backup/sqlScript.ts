@@ -11,18 +11,24 @@
  *   move FROM TO    moves the files whose names begin with FROM there; without TO deletes them
  *   remove TEXT     deletes the one file whose name has this in it; flip TEXT changes a bit in its middle
  *   node stop|start ID
+ *   kms refuse|away|allow KEY   from now on the KMS refuses mem-kms:///KEY, does not answer for it, or does again
+ *   metric NAME     its value, as /_status/vars has it
  *
  * Times print as seconds since the script's start (@12s), job ids as <job>, uuids as <uuid>.
  */
+import { randomBytes } from 'node:crypto';
+
 import { isVarveError } from '../../src/base/errors.ts';
 import { InlineExecutor } from '../../src/base/executor.ts';
 import { ManualClock } from '../../src/base/manualClock.ts';
 import { formatDecimal, type Timestamp } from '../../src/base/timestamp.ts';
 import { formatDatum } from '../../src/catalog/datumText.ts';
 import { Database } from '../../src/server/database.ts';
+import { databaseMetrics } from '../../src/server/metrics.ts';
 import type { DatabaseOptions } from '../../src/server/openOptions.ts';
 import type { Session } from '../../src/sql/exec/session.ts';
 import type { StatementResult } from '../../src/sql/exec/statement.ts';
+import { MemoryKeys, openMemoryKms } from '../../src/storage/kms/memoryKms.ts';
 import { ListingLocks, withListings } from '../../src/storage/listed.ts';
 import type { GoldenCommand, GoldenHandler } from '../support/golden.ts';
 import { maskText } from './maskText.ts';
@@ -33,6 +39,8 @@ const START = '2026-11-20T12:00:00Z';
 export async function openSqlScript(options: DatabaseOptions): Promise<GoldenHandler> {
   const clock = new ManualClock(START);
   const db = await Database.open({ clock, executor: new InlineExecutor(), seed: 'golden', ...options });
+  const keys = new MemoryKeys((count) => randomBytes(count));
+  db.storage.secrets.registerKms('mem-kms', (uri) => openMemoryKms(uri, keys));
   const sessions = new Map<string, Session>();
   const marks = new Map<string, Timestamp>();
   let job = 0;
@@ -94,6 +102,17 @@ export async function openSqlScript(options: DatabaseOptions): Promise<GoldenHan
         if (command.name === 'remove') await storage.delete(name);
         else await storage.write(name, content);
         return '';
+      }
+      case 'kms':
+        if (first === 'allow') keys.refused.delete(second);
+        else if (first === 'away') keys.refused.set(second, { message: 'it does not answer', isRetryable: true });
+        else keys.refused.set(second, { message: 'the key is disabled', isRetryable: false });
+        return '';
+      case 'metric': {
+        const metric = (await databaseMetrics(db, 0)).find(({ name }) => name === first);
+        if (metric === undefined) throw new Error(`no metric ${first}`);
+        const seconds = (value: number) => (value > Date.parse(START) / 1000 ? `@${value - Date.parse(START) / 1000}s` : String(value));
+        return metric.samples.map(({ value }) => seconds(value)).join('\n');
       }
       case 'node':
         if (first === 'stop') db.kv.cluster.stopNode(Number(second));
