@@ -5,6 +5,7 @@
  */
 import { isVarveError, StatementError } from '../base/errors.ts';
 import { SqlState } from '../base/sqlState.ts';
+import { isAdmin } from '../catalog/privileges.ts';
 import type { ClusterSettings } from '../catalog/settings.ts';
 import type { StatementContext, StatementHook } from '../sql/exec/statement.ts';
 import type { AlterBackup, UriList } from '../sql/parse/ast.ts';
@@ -44,7 +45,7 @@ export function alterBackupHook(deps: AlterBackupDeps): StatementHook<AlterBacku
 async function runAlterBackup(deps: AlterBackupDeps, context: StatementContext, stmt: AlterBackup): Promise<void> {
   checkFeature('BACKUP', deps.settings, 'ALTER BACKUP');
   const grantees = await granteesOf(context);
-  if (!(await context.roles()).has('admin')) {
+  if (!isAdmin(grantees)) {
     throw new StatementError(SqlState.InsufficientPrivilege, 'only users with the admin role are allowed to ALTER BACKUP');
   }
   const newUris = await readKeys(context, stmt.newKms, 'NEW_KMS');

@@ -45,6 +45,11 @@ export class EncryptionError extends StatementError {
     super(SqlState.InvalidParameterValue, message, fields);
     this.reason = reason;
   }
+
+  /** The same with other particulars. */
+  about(detail: string): EncryptionError {
+    return new EncryptionError(this.reason, this.message, { detail, ...(this.hint !== undefined && { hint: this.hint }), cause: this });
+  }
 }
 
 /** A file is encrypted, and the statement names no key. CockroachDB's words. */

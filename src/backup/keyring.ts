@@ -59,7 +59,7 @@ export class Keyring {
     const services = this.#services;
     const context = this.#context;
     if (secrets === undefined || services === undefined || context === undefined) return undefined;
-    const full = fullOfDirectory(layerDirectory) ?? layerDirectory.replace(LISTED_LAYER, '$10');
+    const full = fullOfDirectory(layerDirectory) ?? layerDirectory;
     const known = this.#ciphers.get(full);
     if (known !== undefined) return await known;
     const opened = openChain({ secrets, services, context }, storage, full, signal);
@@ -77,9 +77,6 @@ export class Keyring {
     return 'Keyring';
   }
 }
-
-/** Layers of a list that is still being read (listedLayers.ts): the first is the full. */
-const LISTED_LAYER = /^(layers\/)\d+$/;
 
 /** A keyring for collections that are not encrypted. */
 export const NO_KEYS: Keyring = new Keyring(undefined);

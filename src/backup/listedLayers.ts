@@ -28,6 +28,7 @@ import {
   LATEST_DIRECTORY,
   MANIFEST_NAME,
 } from './collection.ts';
+import { EncryptionError } from './cipher.ts';
 import type { CollectionStorage } from './collectionStorage.ts';
 import { openCollection } from './collectionStorage.ts';
 import type { LayerPlace, LocationDetails, PlaceUris } from './locationDetails.ts';
@@ -103,6 +104,8 @@ async function readAt(storage: CollectionStorage, directory: string, uris: Place
   try {
     return await readManifest(storage, directory, signal);
   } catch (error) {
+    // The directory is only this reader's own.
+    if (error instanceof EncryptionError) throw error.about(`the backup is in ${urisText(uris)}`);
     if (!isMissing(error)) throw error;
     const [place] = storage.layerStorages(directory);
     const isCollection = place?.capabilities.list && (await storage.list(`${directory}/${LATEST_DIRECTORY}/`, { signal })).length > 0;
