@@ -147,6 +147,8 @@ export interface IndexDescriptor {
   readonly isConstraint?: boolean;
   /** SQL text of a partial index's WHERE. */
   readonly predicate?: string;
+  /** An entry for each inverted key of this column (invertedKeys.ts); the last key column is a virtual one that stands for them. */
+  readonly inverted?: { readonly columnId: number };
   readonly comment?: string;
 }
 
@@ -323,6 +325,11 @@ export function indexByName(desc: TableDescriptor, name: string): IndexDescripto
 
 export function indexById(desc: TableDescriptor, id: number): IndexDescriptor | undefined {
   return allIndexes(desc).find((index) => index.id === id);
+}
+
+/** The key columns as users name them: an inverted index's last one is the column that it is over. */
+export function namedKeyColumnIds(index: IndexDescriptor): readonly number[] {
+  return index.inverted ? [...index.columnIds.slice(0, -1), index.inverted.columnId] : index.columnIds;
 }
 
 /** The same table with other fields: the one way to change a descriptor in memory. */

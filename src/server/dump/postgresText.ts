@@ -200,6 +200,9 @@ class PostgresText implements DumpDialect {
       return index.directions[i] === 'DESC' ? `${key} DESC` : key;
     });
     const where = index.predicate === undefined ? '' : ` WHERE ${this.#expr(index.predicate)}`;
+    // Columns before the inverted one would ask for an extension there.
+    if (index.inverted)
+      return `CREATE INDEX ${name} ON ${this.name(table)} USING gin (${this.#columnName(table, index.inverted.columnId)})${where}`;
     return `CREATE ${index.unique ? 'UNIQUE ' : ''}INDEX ${name} ON ${this.name(table)} (${keys.join(', ')})${include}${where}`;
   }
 

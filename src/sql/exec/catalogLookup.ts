@@ -8,7 +8,7 @@ import { enumTypeOf } from '../../catalog/enumType.ts';
 import { arrayOf, type ColumnType, USER_TYPE_OID_BASE } from '../../catalog/type.ts';
 import { userType } from './userType.ts';
 import type { CatalogSnapshot, NameContext } from '../../catalog/catalog.ts';
-import { allIndexes, type IndexDescriptor, type TableDescriptor } from '../../catalog/descriptor.ts';
+import { allIndexes, type IndexDescriptor, type TableDescriptor, namedKeyColumnIds } from '../../catalog/descriptor.ts';
 import { quoteName, quoteNames } from '../../catalog/names.ts';
 import { schemaMeant } from '../../catalog/snapshot.ts';
 import type { CatalogLookup } from '../expr/evalContext.ts';
@@ -160,7 +160,7 @@ export class SnapshotLookup implements CatalogLookup {
     if (!found) return undefined;
     const { table, index } = found;
     if (columnNumber > 0) {
-      const id = [...index.columnIds, ...index.storeColumnIds][columnNumber - 1];
+      const id = [...namedKeyColumnIds(index), ...index.storeColumnIds][columnNumber - 1];
       const column = table.columns.find((candidate) => candidate.id === id);
       return column ? quoteName(column.name) : '';
     }

@@ -10,6 +10,7 @@ import {
   type IndexDescriptor,
   type TableDescriptor,
   type TypeDescriptor,
+  namedKeyColumnIds,
 } from '../../catalog/descriptor.ts';
 import { quoteName, quoteNames } from '../../catalog/names.ts';
 import { hasSystemPrivilege } from '../../catalog/globalPrivileges.ts';
@@ -365,7 +366,7 @@ function showColumns(change: SchemaChange, stmt: Extract<Show, { what: 'columns'
       column.defaultExpr === undefined ? null : text(displayExpr(column.defaultExpr, change.snapshot)),
       text(column.computeExpr ?? ''),
       indexes
-        .filter((index) => [...index.columnIds, ...index.keySuffixColumnIds, ...index.storeColumnIds].includes(column.id))
+        .filter((index) => [...namedKeyColumnIds(index), ...index.keySuffixColumnIds, ...index.storeColumnIds].includes(column.id))
         .map((index) => index.name)
         .sort()
         .map(text),
@@ -397,7 +398,7 @@ function indexRows(table: TableDescriptor, withComment: boolean): Datum[][] {
     .filter((index) => index.state === 'public')
     .sort((a, b) => (a.name < b.name ? -1 : 1));
   for (const index of sorted) {
-    add(index, index.columnIds, 0, 'key');
+    add(index, namedKeyColumnIds(index), 0, 'key');
     add(index, index.storeColumnIds, index.columnIds.length, 'storing');
     add(index, index.keySuffixColumnIds, index.columnIds.length + index.storeColumnIds.length, 'implicit');
   }

@@ -11,7 +11,14 @@ const nameOf = (table: TableDescriptor, id: number): string =>
   quoteName(table.columns.find((column) => column.id === id)?.name ?? `[${id}]`);
 const namesOf = (table: TableDescriptor, ids: readonly number[]): string => ids.map((id) => nameOf(table, id)).join(', ');
 const keyOf = (table: TableDescriptor, index: IndexDescriptor): string =>
-  index.columnIds.map((id, i) => `${keyPart(table, id)} ${index.directions[i] ?? 'ASC'}`).join(', ');
+  index.columnIds
+    .map((id, i) =>
+      index.inverted && i === index.columnIds.length - 1
+        ? nameOf(table, index.inverted.columnId)
+        : `${keyPart(table, id)} ${index.directions[i] ?? 'ASC'}`,
+    )
+    .join(', ');
+const methodOf = (index: IndexDescriptor): string => (index.inverted ? 'gin' : 'btree');
 
 /** A key's column, or its expression: in parentheses unless it is a call. */
 function keyPart(table: TableDescriptor, id: number): string {
@@ -97,7 +104,7 @@ function storingText(table: TableDescriptor, index: IndexDescriptor): string {
 /** `CREATE UNIQUE INDEX i ON db.public.t USING btree (a ASC)`, as pg_indexes shows it. */
 export function indexText(table: TableDescriptor, index: IndexDescriptor, tableName: string): string {
   const where = index.predicate === undefined ? '' : ` WHERE (${catalogExpr(index.predicate)})`;
-  return `CREATE ${index.unique ? 'UNIQUE ' : ''}INDEX ${quoteName(index.name)} ON ${tableName} USING btree (${keyOf(table, index)})${storingText(table, index)}${where}`;
+  return `CREATE ${index.unique ? 'UNIQUE ' : ''}INDEX ${quoteName(index.name)} ON ${tableName} USING ${methodOf(index)} (${keyOf(table, index)})${storingText(table, index)}${where}`;
 }
 
 /** A constraint's definition, as SHOW CONSTRAINTS and pg_get_constraintdef print it. */
@@ -131,7 +138,7 @@ export function createTableText(
     if (index.state !== 'public') continue;
     const where = index.predicate === undefined ? '' : ` WHERE ${index.predicate}`;
     lines.push(
-      `${index.unique ? 'UNIQUE ' : ''}INDEX ${quoteName(index.name)} (${keyOf(table, index)})${storingText(table, index)}${where}`,
+      `${index.unique ? 'UNIQUE ' : index.inverted ? 'INVERTED ' : ''}INDEX ${quoteName(index.name)} (${keyOf(table, index)})${storingText(table, index)}${where}`,
     );
   }
   const families = table.families.filter((family) => table.families.length > 1 || family.name !== 'primary' || family.columnIds.length > 0);

@@ -20,7 +20,8 @@ import type { Txn } from '../../kv/kv.ts';
 import { analyzeBool, analyzeExpr, coerceTo } from '../expr/analyze.ts';
 import { type Compiled, compileExpr } from '../expr/compile.ts';
 import { compileAsync } from '../expr/compileAsync.ts';
-import { arrayOf } from '../../catalog/type.ts';
+import { invertedKeysOf } from '../../catalog/invertedKeys.ts';
+import { arrayOf, type ColumnType } from '../../catalog/type.ts';
 import { carriedType } from './ddl/typeReferences.ts';
 import { Placeholders } from '../expr/placeholders.ts';
 import type { FunctionRegistry } from '../expr/registry.ts';
@@ -47,6 +48,8 @@ export interface RowChangeSink {
 interface WrittenIndex {
   readonly index: IndexDescriptor;
   readonly predicate: Compiled | undefined;
+  /** Of an inverted index: the column looked into, and where its keys stand in turn. */
+  readonly inverted: { readonly position: number; readonly type: ColumnType; readonly keyPosition: number } | undefined;
 }
 
 interface CompiledCheck {
@@ -133,8 +136,16 @@ export class TableWriter {
         index.predicate === undefined
           ? undefined
           : compileExpr(analyzeBool(parseExpression(index.predicate), rowAnalysis(table, functions, 'INDEX PREDICATE'))),
+      inverted: this.#invertedOf(index),
     }));
     this.#unique = this.#indexes.filter(({ index }) => index.unique);
+  }
+
+  #invertedOf(index: IndexDescriptor): WrittenIndex['inverted'] {
+    if (!index.inverted) return undefined;
+    const position = this.shape.positionOf(index.inverted.columnId);
+    const type = this.table.columns[position]?.type as ColumnType;
+    return { position, type, keyPosition: this.shape.positionOf(index.columnIds.at(-1) as number) };
   }
 
   /** Fills in computed columns and defaults of write-only ones, then tests NOT NULL (23502) and CHECK (23514). */
@@ -177,12 +188,7 @@ export class TableWriter {
     const out: KeyValues = { keys: [], values: [] };
     for (const row of rows) {
       this.codec.encodeRow(row, out);
-      for (const written of this.#indexes) {
-        if (!holds(written, row, run)) continue;
-        const entry = this.codec.encodeEntry(written.index, row);
-        out.keys.push(entry.key);
-        out.values.push(entry.value);
-      }
+      this.#addEntries(row, run, out);
     }
     txn.write(out.keys, out.values);
     queue.inserted(this.table, rows);
@@ -273,13 +279,7 @@ export class TableWriter {
     const gone: KeyValues = { keys: [], values: [] };
     for (const change of changes) {
       if (!this.#keeps(primaryIds, change.old, change.next)) this.codec.encodeRowDelete(change.old, gone);
-      for (const written of this.#indexes) {
-        if (!holds(written, change.old, run)) continue;
-        const key = this.codec.entryKey(written.index, change.old);
-        if (holds(written, change.next, run) && key === this.codec.entryKey(written.index, change.next)) continue;
-        gone.keys.push(key);
-        gone.values.push(null);
-      }
+      this.#dropEntries(change.old, change.next, run, gone);
     }
     if (gone.keys.length > 0) txn.write(gone.keys, gone.values);
   }
@@ -304,12 +304,7 @@ export class TableWriter {
     const out: KeyValues = { keys: [], values: [] };
     changes.forEach((change, i) => {
       this.codec.encodeRow(change.next, out, { all: !moved[i] });
-      for (const written of this.#indexes) {
-        if (!holds(written, change.next, run)) continue;
-        const entry = this.codec.encodeEntry(written.index, change.next);
-        out.keys.push(entry.key);
-        out.values.push(entry.value);
-      }
+      this.#addEntries(change.next, run, out);
     });
     txn.write(out.keys, out.values);
     queue.updated(this.table, changes);
@@ -332,11 +327,7 @@ export class TableWriter {
     const out: KeyValues = { keys: [], values: [] };
     for (const row of rows) {
       this.codec.encodeRowDelete(row, out);
-      for (const written of this.#indexes) {
-        if (!holds(written, row, run)) continue;
-        out.keys.push(this.codec.entryKey(written.index, row));
-        out.values.push(null);
-      }
+      this.#dropEntries(row, undefined, run, out);
     }
     txn.write(out.keys, out.values);
     queue.deleted(this.table, rows);
@@ -376,13 +367,7 @@ export class TableWriter {
     for (const { index, predicate } of this.#unique) if (predicate || !this.#keeps(index.columnIds, old, next)) return false;
     if (!txn.lockNow([this.codec.rowKey(old)], { alreadyRead: true })) return false;
     const out: KeyValues = { keys: [], values: [] };
-    for (const written of this.#indexes) {
-      if (!holds(written, old, run)) continue;
-      const key = this.codec.entryKey(written.index, old);
-      if (holds(written, next, run) && key === this.codec.entryKey(written.index, next)) continue;
-      out.keys.push(key);
-      out.values.push(null);
-    }
+    this.#dropEntries(old, next, run, out);
     this.codec.encodeRow(next, out, { all: true });
     this.#addEntries(next, run, out);
     txn.write(out.keys, out.values);
@@ -395,11 +380,7 @@ export class TableWriter {
     if (!txn.lockNow([this.codec.rowKey(row)], { alreadyRead: true })) return false;
     const out: KeyValues = { keys: [], values: [] };
     this.codec.encodeRowDelete(row, out);
-    for (const written of this.#indexes) {
-      if (!holds(written, row, run)) continue;
-      out.keys.push(this.codec.entryKey(written.index, row));
-      out.values.push(null);
-    }
+    this.#dropEntries(row, undefined, run, out);
     txn.write(out.keys, out.values);
     return true;
   }
@@ -415,12 +396,44 @@ export class TableWriter {
 
   /** Appends the entries of a row in the indexes that hold it. */
   #addEntries(row: readonly Datum[], run: Run, out: KeyValues): void {
+    for (const written of this.#indexes) if (holds(written, row, run)) this.#addEntry(written, row, out);
+  }
+
+  #addEntry(written: WrittenIndex, row: readonly Datum[], out: KeyValues): void {
+    if (written.inverted) {
+      for (const each of rowsByKey(written.inverted, row)) this.#addOne(written.index, each, out);
+    } else this.#addOne(written.index, row, out);
+  }
+
+  #addOne(index: IndexDescriptor, row: readonly Datum[], out: KeyValues): void {
+    const entry = this.codec.encodeEntry(index, row);
+    out.keys.push(entry.key);
+    out.values.push(entry.value);
+  }
+
+  /** Appends the deletion of a row's entries that it does not keep as `next`; of all where there is no next. */
+  #dropEntries(old: readonly Datum[], next: readonly Datum[] | undefined, run: Run, out: KeyValues): void {
     for (const written of this.#indexes) {
-      if (!holds(written, row, run)) continue;
-      const entry = this.codec.encodeEntry(written.index, row);
-      out.keys.push(entry.key);
-      out.values.push(entry.value);
+      if (!holds(written, old, run)) continue;
+      const stays = next !== undefined && holds(written, next, run);
+      if (written.inverted) {
+        const kept = new Set(stays ? this.#invertedKeys(written, next) : []);
+        for (const key of this.#invertedKeys(written, old)) {
+          if (kept.has(key)) continue;
+          out.keys.push(key);
+          out.values.push(null);
+        }
+        continue;
+      }
+      const key = this.codec.entryKey(written.index, old);
+      if (stays && key === this.codec.entryKey(written.index, next)) continue;
+      out.keys.push(key);
+      out.values.push(null);
     }
+  }
+
+  #invertedKeys({ index, inverted }: WrittenIndex, row: readonly Datum[]): Bytes[] {
+    return inverted ? rowsByKey(inverted, row).map((each) => this.codec.entryKey(index, each)) : [];
   }
 
   /** The entries of one index for rows, for a backfill. 23505 when two rows share a unique key. */
@@ -436,12 +449,20 @@ export class TableWriter {
           seen.set(key, true);
         }
       }
-      const entry = this.codec.encodeEntry(index, row);
-      out.keys.push(entry.key);
-      out.values.push(entry.value);
+      if (written) this.#addEntry(written, row, out);
+      else this.#addOne(index, row, out);
     }
     return out;
   }
+}
+
+/** The row once for each inverted key, with it in its place. */
+function rowsByKey({ position, type, keyPosition }: NonNullable<WrittenIndex['inverted']>, row: readonly Datum[]): Datum[][] {
+  return invertedKeysOf(type, row[position] ?? null).map((key) => {
+    const copy = [...row];
+    copy[keyPosition] = key;
+    return copy;
+  });
 }
 
 function holds(written: WrittenIndex, row: readonly Datum[], run: Run): boolean {

@@ -17,6 +17,7 @@ import type { TypedExpr } from '../expr/typedExpr.ts';
 import { conjunctsOf } from '../expr/walk.ts';
 import { constraintFraction, estimate, plannedRows, TABLE_ROWS } from './estimate.ts';
 import { filterOf } from './filterPushdown.ts';
+import { invertedFacts, requireUsable } from './invertedFacts.ts';
 import { lookupJoin } from './lookupJoin.ts';
 import {
   type AggregateNode,
@@ -206,7 +207,7 @@ export function readCost(node: PlanNode): number {
 }
 
 function cheapest(scan: ScanNode, conjuncts: readonly TypedExpr[], wanted: Wanted): Candidate | undefined {
-  const facts = conjuncts.flatMap((expr) => factsOf(expr, scan));
+  const facts = [...conjuncts.flatMap((expr) => factsOf(expr, scan)), ...invertedFacts(conjuncts, scan)];
   let best: Candidate | undefined;
   for (const index of allIndexes(scan.table)) {
     if (index.state !== 'public') continue;
@@ -216,6 +217,7 @@ function cheapest(scan: ScanNode, conjuncts: readonly TypedExpr[], wanted: Wante
       if (!best || candidate.cost < best.cost) best = candidate;
     }
   }
+  if (!best && scan.forcedIndex !== undefined) requireUsable(scan.table, scan.forcedIndex);
   return best;
 }
 
@@ -243,6 +245,8 @@ function candidatesOf(
     alternatives *= countOf(fewest);
     rows = Math.max(1, rows / 20);
   }
+  // Only one of a row's inverted keys finds it once.
+  if (index.inverted && prefix.length < index.columnIds.length) return [];
   const isPoint =
     index.unique && prefix.length === index.columnIds.length && !prefix.flat().some((alternative) => alternative.kind === 'null');
   if (isPoint) rows = 1;

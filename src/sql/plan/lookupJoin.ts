@@ -26,7 +26,8 @@ export function lookupIndex(
   if (scan.forcedIndex !== undefined || scan.forWrite) return undefined;
   let best: { index: IndexDescriptor; pairs: number[] } | undefined;
   for (const index of allIndexes(scan.table)) {
-    if (index.state !== 'public' || index.predicate !== undefined) continue;
+    // An inverted index finds a row once for each of its keys.
+    if (index.state !== 'public' || index.predicate !== undefined || index.inverted) continue;
     const pairs: number[] = [];
     for (const id of index.columnIds) {
       const pair = keyIds.findIndex((keyId, i) => keyId === id && !pairs.includes(i));

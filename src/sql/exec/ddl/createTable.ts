@@ -37,6 +37,7 @@ import { foreignKeyOf } from './foreignKeyOf.ts';
 import { expressionColumn } from './indexExpressions.ts';
 import { storeComputed, storeCondition, storeDefault } from './storedExpr.ts';
 import { emptyTable } from './emptyTable.ts';
+import { checkInverted, invertedColumn } from './invertedIndexes.ts';
 import { serialColumn, withSequence } from './serialColumn.ts';
 import { newPlace } from './temporary.ts';
 
@@ -112,7 +113,6 @@ export class TableBuilder {
     for (const element of elements) {
       if (element.kind === 'unique') this.addIndex({ ...element, unique: true, isConstraint: true });
       else if (element.kind === 'indexDef') {
-        if (element.inverted) throw new StatementError(SqlState.FeatureNotSupported, 'inverted indexes are not supported yet');
         this.addIndex({ ...element, isConstraint: element.unique });
       }
     }
@@ -429,9 +429,20 @@ export class TableBuilder {
     readonly isConstraint?: boolean;
     readonly kind?: string;
     readonly state?: IndexDescriptor['state'];
+    readonly inverted?: boolean;
   }): IndexDescriptor {
     const indexName = element.name?.text;
-    const { columnIds, directions } = this.keyColumns(element.columns, { indexName, allowsExpressions: element.kind !== 'unique' });
+    if (element.inverted) checkInverted(element);
+    const plain = element.inverted ? element.columns.slice(0, -1) : element.columns;
+    const { columnIds, directions } = this.keyColumns(plain, { indexName, allowsExpressions: element.kind !== 'unique' });
+    const last = element.columns.at(-1);
+    const inverted = element.inverted && last ? invertedColumn(this.change, this.table, last) : undefined;
+    if (inverted) {
+      const { key } = inverted;
+      if (key.id === this.table.nextColumnId) this.set({ columns: [...this.table.columns, key], nextColumnId: key.id + 1 });
+      columnIds.push(key.id);
+      directions.push('ASC');
+    }
     const storing = element.storing.map((name) => this.#storedColumn(name.text, 'cannot be stored in an index').id);
     for (const id of storing) {
       if (columnIds.includes(id) || this.table.primaryIndex.columnIds.includes(id)) {
@@ -442,7 +453,7 @@ export class TableBuilder {
       }
     }
     const names = allIndexes(this.table).map((index) => index.name);
-    const columnNames = columnIds.map((id) => {
+    const columnNames = (inverted ? [...columnIds.slice(0, -1), inverted.column.id] : columnIds).map((id) => {
       const column = this.table.columns.find((one) => one.id === id);
       return column?.isIndexExpression ? 'expr' : (column?.name ?? '');
     });
@@ -457,7 +468,20 @@ export class TableBuilder {
       );
     }
     const predicate = element.where && storeCondition(this.change, element.where, this.table, 'INDEX PREDICATE').text;
-    return this.#pushIndex(name, element.unique, columnIds, directions, storing, element.isConstraint === true, predicate, element.state);
+    const index = this.#pushIndex(
+      name,
+      element.unique,
+      columnIds,
+      directions,
+      storing,
+      element.isConstraint === true,
+      predicate,
+      element.state,
+    );
+    if (!inverted) return index;
+    const made = { ...index, inverted: { columnId: inverted.column.id } };
+    this.set({ indexes: this.table.indexes.map((one) => (one.id === index.id ? made : one)) });
+    return made;
   }
 
   #pushIndex(

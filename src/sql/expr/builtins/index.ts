@@ -10,6 +10,7 @@ import { enumFunctions } from './enum.ts';
 import { fuzzyFunctions } from './fuzzy.ts';
 import { generatorFunctions } from './generators.ts';
 import { inetFunctions } from './inet.ts';
+import { invertedFunctions } from './inverted.ts';
 import { jsonFunctions } from './json.ts';
 import { mathFunctions } from './math.ts';
 import { patternFunctions } from './patterns.ts';
@@ -38,6 +39,7 @@ export function builtinFunctions(): FunctionRegistry {
     ...dateFunctions,
     ...patternFunctions,
     ...jsonFunctions,
+    ...invertedFunctions,
     ...inetFunctions,
     ...arrayFunctions,
     ...enumFunctions,

@@ -12,6 +12,7 @@ import {
   describeKind,
   publicColumns,
   type TableDescriptor,
+  namedKeyColumnIds,
 } from '../../../../catalog/descriptor.ts';
 import { arrayOf, sqlTypeName, Type } from '../../../../catalog/type.ts';
 import { RANGE_ZONE_IDS, type ZoneTarget, ZoneSet } from '../../../../catalog/zones.ts';
@@ -170,7 +171,7 @@ const indexColumns = table(
     for (const { table: relation, index } of view.indexes()) {
       const common = { descriptor_id: relation.id, descriptor_name: relation.name, index_id: index.id, index_name: index.name };
       const named = (column_id: number) => ({ column_id, column_name: columnById(relation, column_id)?.name });
-      for (const [i, id] of index.columnIds.entries()) {
+      for (const [i, id] of namedKeyColumnIds(index).entries()) {
         yield { ...common, ...named(id), column_type: 'key', column_direction: index.directions[i], implicit: false };
       }
       for (const id of index.storeColumnIds) yield { ...common, ...named(id), column_type: 'storing', implicit: false };

@@ -7,6 +7,7 @@ import {
   columnById,
   type ForeignKeyDescriptor,
   type TableDescriptor,
+  namedKeyColumnIds,
 } from '../../../../catalog/descriptor.ts';
 import { Type } from '../../../../catalog/type.ts';
 import { type ConstraintInfo, constraintsOf } from '../../catalogLookup.ts';
@@ -239,7 +240,7 @@ const statistics = table(
         };
         let position = 0;
         const cell = (id: number) => ({ column_name: columnById(relation.table, id)?.name, seq_in_index: ++position });
-        for (const [i, id] of index.columnIds.entries()) {
+        for (const [i, id] of namedKeyColumnIds(index).entries()) {
           yield { ...common, ...cell(id), direction: index.directions[i], storing: 'NO', implicit: 'NO' };
         }
         for (const id of index.storeColumnIds) yield { ...common, ...cell(id), direction: 'N/A', storing: 'YES', implicit: 'NO' };

@@ -4,8 +4,9 @@
 import type { ColumnType } from '../../../../catalog/type.ts';
 import { collationOid } from '../../oids.ts';
 
-/** pg_am: how every index is kept. PostgreSQL's own oid for btree, which is also what pg_get_indexdef prints. */
+/** pg_am: how indexes are kept. PostgreSQL's own oids for btree and gin, which is also what pg_get_indexdef prints. */
 export const INDEX_ACCESS_METHOD = 403;
+export const INVERTED_ACCESS_METHOD = 2742;
 export const TABLE_ACCESS_METHOD = 2;
 /** pg_collation: `default` and `C`. Text compares by code point in both. */
 export const DEFAULT_COLLATION = collationOid('default');

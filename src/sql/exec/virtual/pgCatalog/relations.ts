@@ -4,7 +4,14 @@
  * Oids: ../../oids.ts; an attnum is the column's id, as comments and keys use
  * it. Virtual tables are listed beside the stored ones, so that tools find every relation.
  */
-import { type ColumnDescriptor, columnById, type IndexDescriptor, isTable, type TableDescriptor } from '../../../../catalog/descriptor.ts';
+import {
+  type ColumnDescriptor,
+  columnById,
+  type IndexDescriptor,
+  isTable,
+  type TableDescriptor,
+  namedKeyColumnIds,
+} from '../../../../catalog/descriptor.ts';
 import { quoteNames } from '../../../../catalog/names.ts';
 import { NODE_USER } from '../../../../catalog/privileges.ts';
 import { indexSpan } from '../../../../catalog/indexSpans.ts';
@@ -15,7 +22,7 @@ import { postgresDefault, showsPostgresExprs } from '../postgresExpr.ts';
 import { type CatalogView, schemaOwner } from '../catalogView.ts';
 import { hidden, inSchema, required } from '../defineTable.ts';
 import { aclOf } from './acl.ts';
-import { collationOf, INDEX_ACCESS_METHOD } from './constants.ts';
+import { collationOf, INDEX_ACCESS_METHOD, INVERTED_ACCESS_METHOD } from './constants.ts';
 
 const table = inSchema('pg_catalog');
 const TextArray = arrayOf(Type.String);
@@ -133,7 +140,7 @@ const pgClass = table(
         relname: index.name,
         relnamespace,
         relowner: userOid(relation.privileges.owner),
-        relam: INDEX_ACCESS_METHOD,
+        relam: index.inverted ? INVERTED_ACCESS_METHOD : INDEX_ACCESS_METHOD,
         relfilenode: oid,
         relkind: 'i',
         relnatts: index.columnIds.length + index.storeColumnIds.length,
@@ -248,7 +255,7 @@ const pgAttribute = table(
     }
     for (const { table: relation, index } of view.indexes()) {
       let attnum = 0;
-      for (const id of [...index.columnIds, ...index.storeColumnIds]) {
+      for (const id of [...namedKeyColumnIds(index), ...index.storeColumnIds]) {
         const column = columnById(relation, id);
         if (!column) continue;
         attnum++;
@@ -329,7 +336,7 @@ const pgIndex = table(
   function* (view) {
     for (const { table: relation, index } of view.indexes()) {
       // Zero stands for an expression.
-      const indkey = [...index.columnIds, ...index.storeColumnIds].map((id) =>
+      const indkey = [...namedKeyColumnIds(index), ...index.storeColumnIds].map((id) =>
         relation.columns.find((column) => column.id === id)?.isIndexExpression ? 0 : id,
       );
       yield {

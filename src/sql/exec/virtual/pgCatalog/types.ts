@@ -18,7 +18,15 @@ import type { Param } from '../../../expr/overload.ts';
 import { enumLabelOid, functionOid, schemaOid, userOid } from '../../oids.ts';
 import { hidden, inSchema } from '../defineTable.ts';
 import { aclOf } from './acl.ts';
-import { C_COLLATION, collationOf, DEFAULT_COLLATION, INDEX_ACCESS_METHOD, INTERNAL_LANGUAGE, TABLE_ACCESS_METHOD } from './constants.ts';
+import {
+  C_COLLATION,
+  collationOf,
+  DEFAULT_COLLATION,
+  INDEX_ACCESS_METHOD,
+  INVERTED_ACCESS_METHOD,
+  INTERNAL_LANGUAGE,
+  TABLE_ACCESS_METHOD,
+} from './constants.ts';
 
 const table = inSchema('pg_catalog');
 const TextArray = arrayOf(Type.String);
@@ -245,6 +253,7 @@ const pgProc = table(
 const pgAm = table('pg_am', { oid: Type.Oid, amname: Type.Name, amhandler: Type.RegProc, amtype: Type.QChar }, () => [
   { oid: TABLE_ACCESS_METHOD, amname: 'heap', amhandler: 0, amtype: 't' },
   { oid: INDEX_ACCESS_METHOD, amname: 'btree', amhandler: 0, amtype: 'i' },
+  { oid: INVERTED_ACCESS_METHOD, amname: 'gin', amhandler: 0, amtype: 'i' },
 ]);
 
 const pgCollation = table(
