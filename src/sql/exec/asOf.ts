@@ -154,11 +154,11 @@ export interface AsOfClauses {
 /** Statements whose clause is about a backup or a table, not about when they read themselves, where they stand in a FROM. */
 const OWN_CLAUSES: ReadonlySet<unknown> = new Set(['verifyBackup', 'showFingerprints']);
 
-const none: AsOfClauses = Object.freeze({ top: undefined, all: [] });
+export const NO_AS_OF: AsOfClauses = Object.freeze({ top: undefined, all: [] });
 
 /** Finds the clauses of a statement; cost is one walk of its tree. */
 export function findAsOf(stmt: Statement): AsOfClauses {
-  if (stmt.kind !== 'select') return none;
+  if (stmt.kind !== 'select') return NO_AS_OF;
   const all: Expr[] = [];
   const walk = (node: unknown): void => {
     if (typeof node !== 'object' || node === null) return;
@@ -173,7 +173,7 @@ export function findAsOf(stmt: Statement): AsOfClauses {
     }
   };
   walk(stmt);
-  if (all.length === 0) return none;
+  if (all.length === 0) return NO_AS_OF;
   let body = stmt.body;
   while (body.kind === 'setOperation' || body.kind === 'select') body = body.kind === 'select' ? body.body : body.left;
   return { top: body.kind === 'selectCore' ? body.asOf?.expr : undefined, all };

@@ -9,7 +9,7 @@ import type { CatalogDependencies } from '../../catalog/catalog.ts';
 import type { ColumnType } from '../../catalog/type.ts';
 import { parseStatements, type ParsedStatement, type ParseOptions } from '../parse/parse.ts';
 import { printStatement } from '../parse/printer.ts';
-import { type AsOfClauses, findAsOf } from './asOf.ts';
+import { type AsOfClauses, findAsOf, NO_AS_OF } from './asOf.ts';
 import type { CompiledPlan } from './executor.ts';
 
 export interface CachedPlan {
@@ -38,9 +38,13 @@ export interface RecentPlan {
 }
 
 const CACHED_TEXTS_MAX = 1000;
+const SEEN_TEXTS_MAX = 4000;
 /** A longer text (a bulk INSERT) is used once, and would crowd out the others. */
 const CACHED_TEXT_LENGTH_MAX = 8192;
 const PLANS_OF_TEXT_MAX = 8;
+
+/** Only a text with this word can hold AS OF SYSTEM TIME; a walk of every tree to look for it costs more. */
+const SYSTEM = /system/i;
 
 const mayHoldPassword = ({ ast }: ParsedStatement): boolean => ast.kind === 'createRole' || ast.kind === 'alterRole';
 
@@ -52,6 +56,8 @@ function withoutSecrets(statement: ParsedStatement): Partial<ParsedStatement> {
 export class StatementCache {
   readonly #texts = new Map<string, readonly CachedStatement[]>();
   readonly #options: ParseOptions;
+  /** Texts that have come once. */
+  readonly #seen = new Set<string>();
   #shortInts: StatementCache | undefined;
 
   constructor(options: ParseOptions = {}) {
@@ -80,13 +86,26 @@ export class StatementCache {
     const known = this.known(sql);
     if (known) return known;
     const parsed = parseStatements(sql, this.#options).map(
-      (statement): CachedStatement => ({ ...statement, asOf: findAsOf(statement.ast), plans: new Map(), ...withoutSecrets(statement) }),
+      (statement): CachedStatement => ({
+        ...statement,
+        asOf: SYSTEM.test(sql) ? findAsOf(statement.ast) : NO_AS_OF,
+        plans: new Map(),
+        ...withoutSecrets(statement),
+      }),
     );
-    if (sql.length <= CACHED_TEXT_LENGTH_MAX && !parsed.some(mayHoldPassword)) {
+    if (sql.length <= CACHED_TEXT_LENGTH_MAX && !parsed.some(mayHoldPassword) && this.#isWorthKeeping(sql)) {
       if (this.#texts.size >= CACHED_TEXTS_MAX) this.#texts.delete(this.#texts.keys().next().value as string);
       this.#texts.set(sql, parsed);
     }
     return parsed;
+  }
+
+  /** A text with placeholders, or one that has come before: of texts with values in them most never come again. */
+  #isWorthKeeping(sql: string): boolean {
+    if (sql.includes('$') || this.#seen.delete(sql)) return true;
+    if (this.#seen.size >= SEEN_TEXTS_MAX) this.#seen.clear();
+    this.#seen.add(sql);
+    return false;
   }
 
   /** Keeps a plan with its statement, the oldest of them giving way. */

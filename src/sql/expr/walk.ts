@@ -180,6 +180,48 @@ export function remapColumns(expr: TypedExpr, moved: (index: number) => number):
   });
 }
 
+/**
+ * Expressions by structure: finds the place of one that is the same as another. Cost of a look-up: a walk of the
+ * expression the first time, and a comparison with those of the same hash.
+ */
+export class ExprPlaces {
+  readonly #byHash = new Map<number, { readonly expr: TypedExpr; readonly place: number }[]>();
+
+  /** Where the first that is the same was put; -1 when there is none. */
+  find(expr: TypedExpr): number {
+    return this.#byHash.get(hashOf(expr))?.find((known) => sameExpr(known.expr, expr))?.place ?? -1;
+  }
+
+  add(expr: TypedExpr, place: number): void {
+    const hash = hashOf(expr);
+    const known = this.#byHash.get(hash);
+    if (known) known.push({ expr, place });
+    else this.#byHash.set(hash, [{ expr, place }]);
+  }
+}
+
+const hashes = new WeakMap<TypedExpr, number>();
+
+/** Equal for expressions that are the same. */
+function hashOf(expr: TypedExpr): number {
+  let hash = hashes.get(expr);
+  if (hash !== undefined) return hash;
+  hash = expr.kind.length * 31 + expr.kind.charCodeAt(0);
+  const mix = (value: number): void => {
+    hash = (Math.imul(hash ?? 0, 0x01000193) ^ value) | 0;
+  };
+  if (expr.kind === 'column' || expr.kind === 'outer' || expr.kind === 'placeholder') mix(expr.index);
+  else if (expr.kind === 'comparison') mix(expr.op.length * 7 + expr.op.charCodeAt(0));
+  else if (expr.kind === 'const') {
+    const { value } = expr;
+    const text = typeof value === 'object' && value !== null ? '' : String(value);
+    for (let i = 0; i < text.length && i < 64; i++) mix(text.charCodeAt(i));
+  }
+  for (const child of childrenOf(expr)) mix(hashOf(child));
+  hashes.set(expr, hash);
+  return hash;
+}
+
 /** Structural equality. Volatile calls are equal by structure too: ask traits when that matters. Names do not count. */
 export function sameExpr(a: TypedExpr, b: TypedExpr): boolean {
   if (a === b) return true;

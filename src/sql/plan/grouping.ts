@@ -9,7 +9,7 @@ import { StatementError } from '../../base/errors.ts';
 import { SqlState } from '../../base/sqlState.ts';
 import type { TypedAggregate, TypedExpr } from '../expr/typedExpr.ts';
 import { traits } from '../expr/traits.ts';
-import { mapExpr, sameExpr } from '../expr/walk.ts';
+import { ExprPlaces, mapExpr } from '../expr/walk.ts';
 import { moveColumns, moveSubquery } from './moveExpr.ts';
 import type { PlanColumn, PlanNode } from './plan.ts';
 import type { SelectScope } from './scope.ts';
@@ -22,7 +22,9 @@ export class Grouping {
   readonly #input: PlanNode;
   readonly #scope: SelectScope;
   readonly #keys: TypedExpr[] = [];
+  readonly #keyPlaces = new ExprPlaces();
   readonly #aggregates: TypedAggregate[] = [];
+  readonly #aggregatePlaces = new ExprPlaces();
 
   constructor(input: PlanNode, scope: SelectScope) {
     this.#input = input;
@@ -34,7 +36,7 @@ export class Grouping {
     if (traits(expr).hasAggregates) throw new StatementError(SqlState.GroupingError, 'aggregate functions are not allowed in GROUP BY');
     if (traits(expr).hasGenerators)
       throw new StatementError(SqlState.FeatureNotSupported, 'set-returning functions are not allowed in GROUP BY');
-    if (!this.#keys.some((key) => sameExpr(key, expr))) this.#keys.push(expr);
+    if (this.#keyPlaces.find(expr) < 0) this.#keyPlaces.add(expr, this.#keys.push(expr) - 1);
   }
 
   /** Expressions over FROM rows to expressions over the rows of `node()`. 42803 for a column that has no one value in a group. */
@@ -46,11 +48,14 @@ export class Grouping {
   }
 
   #replace(part: TypedExpr): TypedExpr | undefined {
-    const key = part.kind === 'const' ? -1 : this.#keys.findIndex((candidate) => sameExpr(candidate, part));
+    const key = part.kind === 'const' ? -1 : this.#keyPlaces.find(part);
     if (key >= 0) return keyColumn(key, part);
     if (part.kind === 'aggregate') {
-      let at = this.#aggregates.findIndex((candidate) => sameExpr(candidate, part));
-      if (at < 0) at = this.#aggregates.push(part) - 1;
+      let at = this.#aggregatePlaces.find(part);
+      if (at < 0) {
+        at = this.#aggregates.push(part) - 1;
+        this.#aggregatePlaces.add(part, at);
+      }
       return { kind: 'column', type: part.type, index: AGGREGATE_BASE + at, name: part.overload.name };
     }
     if (part.kind === 'column') return keyColumn(this.#dependentKey(part.index), part);
@@ -74,7 +79,10 @@ export class Grouping {
             this.#keys.some((key) => key.kind === 'column' && key.index === candidate.index),
         );
       if (keyColumnIds.every(isKey)) {
-        return this.#keys.push({ kind: 'column', type: owner.type, index, name: owner.name }) - 1;
+        const key: TypedExpr = { kind: 'column', type: owner.type, index, name: owner.name };
+        const place = this.#keys.push(key) - 1;
+        this.#keyPlaces.add(key, place);
+        return place;
       }
     }
     const name = column?.name ?? this.#input.columns[index]?.name ?? '?column?';

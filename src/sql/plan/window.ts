@@ -6,7 +6,7 @@ import type { WindowSpec, Name } from '../parse/ast.ts';
 import { windowNames } from '../expr/analyzeWindow.ts';
 import type { TypedExpr, TypedWindow } from '../expr/typedExpr.ts';
 import { traits } from '../expr/traits.ts';
-import { mapExpr, sameExpr } from '../expr/walk.ts';
+import { ExprPlaces, mapExpr, sameExpr } from '../expr/walk.ts';
 import type { PlanNode } from './plan.ts';
 
 /** The WINDOW clause by name. Throws 42P20 for a name given twice. */
@@ -33,13 +33,17 @@ export function shareOrder(a: TypedWindow, b: TypedWindow): boolean {
 export function planWindows(node: PlanNode, exprs: TypedExpr[]): { node: PlanNode; exprs: TypedExpr[] } {
   if (!exprs.some((expr) => traits(expr).hasWindows)) return { node, exprs };
   const windows: TypedWindow[] = [];
+  const places = new ExprPlaces();
   const width = node.columns.length;
   const rewritten = exprs.map((expr) =>
     mapExpr(expr, (part) => {
       if (part.kind !== 'window') return undefined;
       const isSteady = traits(part).volatility !== 'volatile';
-      let place = isSteady ? windows.findIndex((window) => sameExpr(window, part)) : -1;
-      if (place < 0) place = windows.push(part) - 1;
+      let place = isSteady ? places.find(part) : -1;
+      if (place < 0) {
+        place = windows.push(part) - 1;
+        if (isSteady) places.add(part, place);
+      }
       return { kind: 'column', type: part.type, index: width + place, name: part.overload.name };
     }),
   );
