@@ -7,7 +7,7 @@ import type { ColumnDescriptor, TableDescriptor, TypeDescriptor } from '../../ca
 import { quoteLiteral, quoteName, quoteNames } from '../../catalog/names.ts';
 import type { CatalogSnapshot } from '../../catalog/snapshot.ts';
 import { hasActionThatFails, NULL_ACTIONS_SETTING } from '../../sql/exec/ddl/foreignKeyOf.ts';
-import { createSequenceText, createTableText, foreignKeyText } from '../../sql/exec/showCreate.ts';
+import { createSequenceText, createTableText, foreignKeyText, indexText } from '../../sql/exec/showCreate.ts';
 import type { DumpDialect, DumpStep } from './dumpPlan.ts';
 import { portableQuery } from './portableSql.ts';
 
@@ -61,6 +61,10 @@ export function cockroachText(snapshot: CatalogSnapshot, database: string): Dump
       const query = portableQuery(view.view?.query ?? '', database, 'cockroach');
       return `CREATE ${kind} ${nameOf(view)} (${columns.join(', ')}) AS ${query}`;
     },
+    indexes: (view) =>
+      view.indexes
+        .filter((index) => index.state === 'public')
+        .map((index) => step('after', 'index', view, indexText(view, index, nameOf(view)))),
     comments: (object) => commentsOn(object, nameOf(object), (index) => `${nameOf(object)}@${quoteName(index)}`, quoteName),
     afterData: () => [],
   };

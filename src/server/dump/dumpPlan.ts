@@ -46,6 +46,8 @@ export interface DumpDialect {
   constraints(table: TableDescriptor): DumpStep[];
   foreignKeys(table: TableDescriptor): DumpStep[];
   view(view: TableDescriptor): string;
+  /** The indexes of a materialized view; a table's are in `table` or `constraints`. */
+  indexes(view: TableDescriptor): DumpStep[];
   comments(object: TableDescriptor | TypeDescriptor): DumpStep[];
   /** Other statements that follow a table's rows. */
   afterData(table: TableDescriptor): DumpStep[];
@@ -90,6 +92,7 @@ export async function dumpPlan(request: DumpRequest): Promise<DumpStep[]> {
     ...tables.flatMap((table) => dialect.constraints(table)),
     ...tables.flatMap((table) => dialect.foreignKeys(table)),
     ...late.map(viewStep('after')),
+    ...late.filter((view) => view.view?.isMaterialized).flatMap((view) => dialect.indexes(view)),
     ...[...types, ...relations].flatMap((object) => dialect.comments(object)),
     ...late
       .filter((view) => view.view?.isMaterialized)

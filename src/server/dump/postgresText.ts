@@ -90,11 +90,15 @@ class PostgresText implements DumpDialect {
     });
   }
 
+  indexes(table: TableDescriptor): DumpStep[] {
+    return table.indexes
+      .filter((index) => index.state === 'public')
+      .map((index) => this.#step('after', 'index', table, this.#indexText(table, index)));
+  }
+
   constraints(table: TableDescriptor): DumpStep[] {
     return [
-      ...table.indexes
-        .filter((index) => index.state === 'public')
-        .map((index) => this.#step('after', 'index', table, this.#indexText(table, index))),
+      ...this.indexes(table),
       ...table.checks
         .filter((check) => !check.validated)
         .map(({ name, expr }) =>

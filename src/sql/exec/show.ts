@@ -267,7 +267,8 @@ async function rowsOf(context: RunContext, stmt: Show): Promise<Datum[][]> {
     case 'indexes': {
       if (await virtualNamed(context, stmt.table)) return [];
       const change = await SchemaChange.begin(context);
-      const table = change.table(stmt.table);
+      const found = change.relation(stmt.table, 'any')?.descriptor;
+      const table = found?.view?.isMaterialized ? found : change.table(stmt.table);
       requireAnyPrivilege(change, table);
       return indexRows(table, stmt.withComment);
     }
@@ -356,7 +357,8 @@ function showColumns(change: SchemaChange, stmt: Extract<Show, { what: 'columns'
   const table = relation?.descriptor;
   if (!table) return [];
   requireAnyPrivilege(change, table);
-  const indexes = table.sequence || table.view ? [] : allIndexes(table).filter((index) => index.state === 'public');
+  const indexes =
+    table.sequence || (table.view && !table.view.isMaterialized) ? [] : allIndexes(table).filter((index) => index.state === 'public');
   return table.columns
     .filter((column) => column.state === 'public' && !column.isIndexExpression)
     .map((column) => [

@@ -39,9 +39,8 @@ export async function createIndex(change: SchemaChange, stmt: CreateIndex): Prom
   if (descriptor?.view && !descriptor.view.isMaterialized) {
     throw new StatementError(SqlState.WrongObjectType, `"${descriptor.name}" is not a table or materialized view`);
   }
-  if (descriptor?.view) throw new StatementError(SqlState.FeatureNotSupported, 'indexes on materialized views are not supported yet');
   if (stmt.concurrently) change.context.notice('CONCURRENTLY is not required as all indexes are created concurrently');
-  const table = change.table(stmt.table);
+  const table = descriptor?.view ? descriptor : change.table(stmt.table);
   change.check(table, 'CREATE');
   await change.awaitPending(table);
   if (stmt.method !== undefined && !METHODS.has(stmt.method)) {
@@ -77,7 +76,8 @@ export function findIndex(
     throw new StatementError(SqlState.UndefinedObject, `index "${wanted}" does not exist`);
   };
   if (name.table) {
-    const relation = change.relation(name.table, 'table', ifExists);
+    const relation = change.relation(name.table, 'any', ifExists);
+    if (relation && !relation.descriptor.view?.isMaterialized) change.relation(name.table, 'table');
     const index = relation && indexNamed(relation.descriptor, wanted);
     return relation && index ? { table: relation.descriptor, index } : missing();
   }

@@ -84,9 +84,10 @@ export class CatalogView {
     for (const relation of this.relations()) if (relation.table.sequence) yield relation;
   }
 
-  /** Indexes that statements use, with their tables. */
+  /** Indexes that statements use, with their tables and materialized views. */
   *indexes(): Generator<Relation & { readonly index: IndexDescriptor }> {
-    for (const relation of this.tables()) {
+    for (const relation of this.relations()) {
+      if (!isTable(relation.table) && !relation.table.view?.isMaterialized) continue;
       for (const index of allIndexes(relation.table)) if (index.state === 'public') yield { ...relation, index };
     }
   }
