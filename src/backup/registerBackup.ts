@@ -31,6 +31,14 @@ export interface BackupDeps {
   readonly metrics?: BackupMetrics;
 }
 
+/** CockroachDB's names of the places nearest to a backup's pausepoints. */
+const PAUSEPOINT_ALIASES = Object.freeze({
+  'backup.before_flow': 'backup.beforeExport',
+  'backup.before.flow': 'backup.beforeExport',
+  'backup.before.write_first_checkpoint': 'backup.beforeExport',
+  'backup.after.write_first_checkpoint': 'backup.afterFirstExport',
+});
+
 /** Before the registry starts. */
 export function registerBackup(deps: BackupDeps): void {
   const { settings, jobs, metrics = new BackupMetrics() } = deps;
@@ -47,6 +55,7 @@ export function registerBackup(deps: BackupDeps): void {
     BACKUP_JOB_TYPE,
     {
       pausepoints: BACKUP_PAUSEPOINTS,
+      pausepointAliases: PAUSEPOINT_ALIASES,
       attemptsMax: BACKUP_ATTEMPTS_MAX,
       whenExhausted: 'fail',
       mayRunOn: (details, node) => mayRunOn(detailsFromJson(details).executionLocality, node),

@@ -25,6 +25,7 @@ export class PausepointError extends VarveError {
 
 export class Pausepoints {
   readonly #known = new Set<string>();
+  readonly #aliases = new Map<string, string>();
   readonly #listed: () => string;
   #hook: PausepointHook | undefined;
 
@@ -33,11 +34,15 @@ export class Pausepoints {
     this.#listed = listed;
   }
 
-  /** Names of one job type, such as `backup.afterManifest`. Each belongs to one type. */
-  define(names: readonly string[]): void {
+  /** Names of one job type, such as `backup.afterManifest`. Each belongs to one type. `aliases`: other names that the setting takes for them. */
+  define(names: readonly string[], aliases: Readonly<Record<string, string>> = {}): void {
     for (const name of names) {
       assert(!this.#known.has(name), `pausepoint ${name} defined twice`);
       this.#known.add(name);
+    }
+    for (const [alias, name] of Object.entries(aliases)) {
+      assert(names.includes(name), `pausepoint alias ${alias} for ${name}, which is none`);
+      this.#aliases.set(alias, name);
     }
   }
 
@@ -48,7 +53,7 @@ export class Pausepoints {
 
   /** Throws 22023 naming what in a setting's value is no pausepoint. */
   checkSetting(value: string): void {
-    const unknown = splitNames(value).filter((name) => !this.#known.has(name));
+    const unknown = splitNames(value).filter((name) => !this.#known.has(name) && !this.#aliases.has(name));
     if (unknown.length > 0) {
       throw new StatementError(SqlState.InvalidParameterValue, `unknown pause point: ${unknown.join(', ')}`, {
         hint: `pause points are ${this.names().join(', ')}`,
@@ -66,7 +71,8 @@ export class Pausepoints {
     assert(this.#known.has(name), `pausepoint ${name} is not defined`);
     await this.#hook?.(name, ctx);
     ctx.signal.throwIfAborted();
-    if (splitNames(this.#listed()).includes(name)) throw new PausepointError(name);
+    const listed = splitNames(this.#listed()).find((one) => one === name || this.#aliases.get(one) === name);
+    if (listed !== undefined) throw new PausepointError(listed);
   }
 }
 

@@ -43,6 +43,8 @@ export interface JobSettings {
 export interface JobTypeOptions extends Partial<RetryLimits> {
   /** Names of its pausepoints, as `backup.afterLock`. */
   readonly pausepoints?: readonly string[];
+  /** Other names for them that jobs.debug.pausepoints takes. */
+  readonly pausepointAliases?: Readonly<Record<string, string>>;
   /** False: CANCEL is refused. */
   readonly isCancelable?: boolean;
   /** True: the system starts such jobs by itself, and SHOW JOBS leaves them out. */
@@ -108,7 +110,7 @@ export class JobRegistry {
   /** Before start(). One factory a type. */
   register(type: string, options: JobTypeOptions, make: ResumerFactory): void {
     assert(!this.#types.has(type), `job type ${type} registered twice`);
-    this.pausepoints.define(options.pausepoints ?? []);
+    this.pausepoints.define(options.pausepoints ?? [], options.pausepointAliases);
     this.#types.set(type, {
       make,
       limits: { attemptsMax: options.attemptsMax ?? Number.POSITIVE_INFINITY, whenExhausted: options.whenExhausted ?? 'fail' },

@@ -12,7 +12,7 @@ import type { StorageFactory } from '../storage/externalStorage.ts';
 import { mayRunOn } from '../backup/executionLocality.ts';
 
 import { detailsFromJson, RESTORE_JOB_TYPE } from './restoreDetails.ts';
-import { CHECKPOINT_BYTES, RESTORE_ATTEMPTS_MAX, RESTORE_PAUSEPOINTS, RestoreResumer } from './restoreJob.ts';
+import { CHECKPOINT_BYTES, RESTORE_ATTEMPTS_MAX, RESTORE_PAUSEPOINT_ALIASES, RESTORE_PAUSEPOINTS, RestoreResumer } from './restoreJob.ts';
 import { restoreHook } from './restoreStatement.ts';
 import { verifyBackupHook } from './verify/verifyStatement.ts';
 
@@ -37,6 +37,7 @@ export function registerRestore(deps: RestoreDeps): void {
     RESTORE_JOB_TYPE,
     {
       pausepoints: RESTORE_PAUSEPOINTS,
+      pausepointAliases: RESTORE_PAUSEPOINT_ALIASES,
       attemptsMax: RESTORE_ATTEMPTS_MAX,
       whenExhausted: 'pause',
       mayRunOn: (details, node) => mayRunOn(detailsFromJson(details).executionLocality, node),

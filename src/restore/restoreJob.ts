@@ -62,6 +62,15 @@ export const RESTORE_PAUSEPOINTS = Object.freeze([
   'restore.afterRevert',
 ] as const);
 
+/** CockroachDB's names of the places nearest to these. It publishes in a step of its own, here that is the last one. */
+export const RESTORE_PAUSEPOINT_ALIASES = Object.freeze({
+  'restore.before_load_descriptors_from_backup': 'restore.beforeDescriptors',
+  'restore.before_split': 'restore.beforeIngest',
+  'restore.before_flow': 'restore.beforeIngest',
+  'restore.before_publishing_descriptors': 'restore.beforePublish',
+  'restore.after_publishing_descriptors': 'restore.beforePublish',
+});
+
 /** Failed attempts in a row without progress, before the job pauses itself. */
 export const RESTORE_ATTEMPTS_MAX = 6;
 /** Bytes of rows between checkpoints: a fraction of a second of work to do again. */

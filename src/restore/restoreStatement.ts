@@ -155,14 +155,18 @@ async function readRestoreOptions(context: StatementContext, stmt: Restore): Pro
   }
   const { targets } = stmt;
   if (texts.has('into_db') && targets.type !== 'tables') {
-    throw new StatementError(SqlState.InvalidParameterValue, 'option into_db is for tables: a database is restored under its own name', {
-      hint: 'use new_db_name to give it another one',
+    throw new StatementError(SqlState.InvalidParameterValue, 'cannot use "into_db" option when restoring database(s)', {
+      hint: 'it is for tables: use new_db_name to give a database another name',
     });
   }
   if (texts.has('new_db_name') && (targets.type !== 'databases' || targets.names.length !== 1)) {
-    throw new StatementError(SqlState.InvalidParameterValue, 'option new_db_name can only be used when restoring a single database', {
-      hint: targets.type === 'tables' ? 'use into_db to restore tables into another database' : 'restore one database a statement',
-    });
+    throw new StatementError(
+      SqlState.InvalidParameterValue,
+      'new_db_name can only be used for RESTORE DATABASE with a single target database',
+      {
+        hint: targets.type === 'tables' ? 'use into_db to restore tables into another database' : 'restore one database a statement',
+      },
+    );
   }
   if (on.has('grants') && targets.type !== 'databases' && targets.type !== 'tables') {
     throw new StatementError(SqlState.InvalidParameterValue, 'option grants is for databases and tables: a cluster comes with its grants');
