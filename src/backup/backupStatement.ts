@@ -12,6 +12,7 @@ import type { ClusterSettings } from '../catalog/settings.ts';
 import type { HookResult, StatementContext, StatementHook } from '../sql/exec/statement.ts';
 import type { Backup, Option } from '../sql/parse/ast.ts';
 
+import { refuseAttachedTargets } from './attachedTargets.ts';
 import type { DestinationRequest } from './backupDestination.ts';
 import { noFullBackup } from './backupDestination.ts';
 import type { BackupPlanningDeps, BackupRequest } from './backupPlanning.ts';
@@ -57,6 +58,7 @@ async function runBackup(deps: BackupStatementDeps, context: StatementContext, s
   const options = readOptions('BACKUP', stmt.options, OPTIONS);
   const detached = await readSwitch(context, options.get('detached'));
   checkTransaction('BACKUP', context, detached);
+  refuseAttachedTargets(deps.catalog.attached, stmt.targets, context.names);
   const grantees = await granteesOf(context);
   const { destination, location } = await readForm(deps, context, stmt, options, grantees);
   const request: BackupRequest = {

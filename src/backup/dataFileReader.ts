@@ -17,7 +17,7 @@ import type { Span } from '../base/span.ts';
 import type { ExternalStorage } from '../storage/externalStorage.ts';
 
 import type { VersionRun } from './block.ts';
-import { BlockDecoder } from './block.ts';
+import { BlockDecoder, decodeBlock } from './block.ts';
 import type { FileCipher } from './cipher.ts';
 import type { FilePlace } from './corruption.ts';
 import { corruptFile, expectEqual } from './corruption.ts';
@@ -90,6 +90,13 @@ export class DataFileReader {
     const index = await openFrame(frame, place, options.executor.isInline, open);
     expectEqual(place, 'number of blocks', footer.blockCount, index.header.entryCount);
     return new DataFileReader(storage, name, footer, decodeIndex(index.content, footer, name), options);
+  }
+
+  /** The versions of one block, by its index: what a point read costs. */
+  async block(index: number): Promise<VersionRun> {
+    const [fetched] = await this.#fetch({ from: index, to: index + 1 });
+    const { content, info, after } = fetched as NonNullable<typeof fetched>;
+    return decodeBlock(content, info, { file: this.name, offset: info.offset }, after);
   }
 
   /** The versions of keys in a span, in order, in runs of at most RUN_ENTRIES_MAX, never empty. */

@@ -22,6 +22,7 @@ import { SqlState } from '../base/sqlState.ts';
 import { MIN_TIMESTAMP, type Timestamp } from '../base/timestamp.ts';
 import type { CommittedWrites, Kv, KvReader, Txn } from '../kv/kv.ts';
 
+import { AttachedDatabases, checkNotAttached } from './attached.ts';
 import { Content, DESCRIPTOR_SPAN, descriptorKey, NAMESPACE_SPAN, namespaceKey } from './catalogContent.ts';
 import { type DatabaseDescriptor, type Descriptor, PUBLIC_SCHEMA_ID, SYSTEM_DATABASE_ID } from './descriptor.ts';
 import { encodeDescriptor } from './descriptorCodec.ts';
@@ -59,6 +60,7 @@ function keysBehind(dependencies: CatalogDependencies): readonly Bytes[] {
 
 /** How many recent contents are kept; a content shares its entries with its neighbours. */
 const STATES_MAX = 64;
+const NO_ROWS = Object.freeze({ keys: [], values: [], timestamps: MIN_TIMESTAMP });
 const HISTORIC_MAX = 16;
 
 export class Catalog {
@@ -75,6 +77,8 @@ export class Catalog {
   readonly #listenersBefore = new Set<() => void>();
   #versions = 0;
   #ownVersions = 0;
+  /** Databases that are read from elsewhere. Snapshots have them only where withAttached() puts them in. */
+  readonly attached: AttachedDatabases = new AttachedDatabases(() => this.#renumber());
 
   constructor(kv: Kv) {
     this.kv = kv;
@@ -146,10 +150,16 @@ export class Catalog {
     return content && new CatalogSnapshot(content, reader.readTimestamp);
   }
 
+  /** What a statement sees: a snapshot of its reader with the attached databases beside the stored ones. */
+  withAttached(snapshot: CatalogSnapshot): CatalogSnapshot {
+    return this.attached.isEmpty ? snapshot : snapshot.overlaid((content) => this.attached.overlay(content, snapshot.timestamp));
+  }
+
   /** The version of the content that snapshotNow() shows, or without a reader currentNow(). */
   versionNow(reader?: KvReader | Txn): number | undefined {
     if (reader === undefined) return this.#states.at(-1)?.content.version;
-    return !isTxn(reader) || this.#own.has(reader) ? undefined : this.#recent(reader.readTimestamp)?.version;
+    if (!isTxn(reader) || this.#own.has(reader) || !this.attached.isPresentAt(reader.readTimestamp)) return undefined;
+    return this.#recent(reader.readTimestamp)?.version;
   }
 
   /** Adds the rows behind the look-ups to the transaction's read set. Call it in each transaction that uses the plan. */
@@ -192,6 +202,7 @@ export class Catalog {
    * Throws XX000 when the descriptor breaks a rule.
    */
   writeDescriptor<D extends Descriptor>(txn: Txn, descriptor: D): D {
+    checkNotAttached(descriptor.id, descriptor.parentId);
     const committed = this.#recent(txn.readTimestamp)?.descriptorOf(descriptor.id);
     const version = committed ? committed.version + 1 : descriptor.version;
     const next = { ...descriptor, version, modificationTime: MIN_TIMESTAMP };
@@ -204,6 +215,7 @@ export class Catalog {
 
   /** Removes the descriptor row; the name and the data are the caller's. */
   deleteDescriptor(txn: Txn, id: number): void {
+    checkNotAttached(id);
     const key = descriptorKey(id);
     txn.write([key], [null]);
     this.#noteOwn(txn, key);
@@ -211,11 +223,19 @@ export class Catalog {
 
   /** Makes a name stand for an id. That the name is free is for the caller to check, in a tracked snapshot of the same transaction. */
   writeName(txn: Txn, parentId: number, schemaId: number, name: string, id: number): void {
+    checkNotAttached(parentId, id);
+    if (parentId === 0 && this.attached.get(name)) {
+      throw new StatementError(SqlState.DuplicateDatabase, `database "${name}" already exists`, {
+        detail: 'an attached backup has that name',
+        hint: 'DETACH BACKUP, or take another name',
+      });
+    }
     systemTable('namespace').put(txn, { parentID: parentId, parentSchemaID: schemaId, name, id });
     this.#noteOwn(txn, namespaceKey(parentId, schemaId, name));
   }
 
   deleteName(txn: Txn, parentId: number, schemaId: number, name: string): void {
+    checkNotAttached(parentId);
     const key = namespaceKey(parentId, schemaId, name);
     txn.write([key], [null]);
     this.#noteOwn(txn, key);
@@ -239,6 +259,11 @@ export class Catalog {
     this.writeName(txn, 0, 0, options.name, id);
     this.writeName(txn, id, 0, 'public', PUBLIC_SCHEMA_ID);
     return database;
+  }
+
+  /** Gives every content a new version: what was planned on it before is not what names mean now. */
+  #renumber(): void {
+    this.#states = this.#states.map(({ from, content }) => ({ from, content: content.applied(++this.#versions, NO_ROWS) }));
   }
 
   #noteOwn(txn: Txn, key: Bytes): void {

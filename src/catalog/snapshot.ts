@@ -118,6 +118,12 @@ export class CatalogSnapshot {
     return this.content.version;
   }
 
+  /** The same moment with other content, such as attached databases beside the stored ones. */
+  overlaid(overlay: (content: CatalogContent) => CatalogContent): CatalogSnapshot {
+    const content = overlay(this.content);
+    return content === this.content ? this : new CatalogSnapshot(content, this.timestamp, this.dependencies);
+  }
+
   /** The same snapshot, recording its look-ups afresh. */
   tracked(): CatalogSnapshot & { readonly dependencies: CatalogDependencies } {
     return new CatalogSnapshot(this.content, this.timestamp, { ids: new Set(), names: new Map() }) as CatalogSnapshot & {

@@ -15,6 +15,7 @@ import type { Bytes } from '../base/bytes.ts';
 import { indexPrefix } from '../base/keycode.ts';
 import { prefixSpan } from '../base/span.ts';
 
+import { checkNotAttached } from './attached.ts';
 import type { Catalog } from './catalog.ts';
 import { allIndexes, indexById, MAX_SYSTEM_ID, type TableDescriptor } from './descriptor.ts';
 import { quoteName, quoteNames } from './names.ts';
@@ -190,6 +191,7 @@ export async function discardZone(txn: Txn, snapshot: CatalogSnapshot, target: Z
 }
 
 async function writeZone(txn: Txn, zones: ZoneSet, target: ZoneTarget, own: ZoneConfig | undefined): Promise<void> {
+  checkNotAttached(zoneId(target));
   const id = zoneId(target);
   const stored = zones.zoneOf(id);
   const indexes: Record<string, ZoneConfig> = { ...stored?.indexes };

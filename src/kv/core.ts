@@ -17,6 +17,7 @@ import type { CommitHooks } from './hooks.ts';
 import type { Keyspace } from './keyspace.ts';
 import type { LockTable } from './lockTable.ts';
 import type { Memory } from './memory.ts';
+import type { Mounts } from './mounts.ts';
 import type { RangeQueue } from './rangeQueue.ts';
 
 /** A commit that has its timestamp and is being applied in slices. */
@@ -40,6 +41,7 @@ export interface KvCore {
   readonly gc: GcController;
   readonly memory: Memory;
   readonly rangeQueue: RangeQueue;
+  readonly mounts: Mounts;
   /** Commits of so many keys or more go through publish.ts, a tenth of them a slice. */
   readonly slicedCommitKeysMin: number;
   publication: Publication | undefined;

@@ -23,6 +23,7 @@ import type { StoreStats } from '../mvcc/stats.ts';
 import type { Cluster } from './cluster.ts';
 import type { Ancestor } from './forkPoint.ts';
 import type { Memory } from './memory.ts';
+import type { Mounts } from './mounts.ts';
 import type { RangeQueue } from './rangeQueue.ts';
 import type { RangeInfo, Ranges } from './ranges.ts';
 
@@ -315,6 +316,8 @@ export interface Kv {
   readonly gc: GcController;
   /** What data and work under way hold of the memory budget; what grows beyond it fails with 53200. */
   readonly memory: Memory;
+  /** Tables that are read from elsewhere. */
+  readonly mounts: Mounts;
 
   /** The HLC's reading without a tick: max(physical time, last timestamp). Times above it are the future. */
   reading(): Timestamp;
@@ -351,7 +354,7 @@ export interface Kv {
   rangesOf(span: Span): RangeInfo[];
   /** Makes the store and the range of a key's index, which come with the first write otherwise. */
   ensureRange(key: Bytes): void;
-  /** Statistics of a span's stores; exact for whole indexes. */
+  /** Statistics of a span's stores; exact for whole indexes, an estimate for mounted ones. */
   stats(span: Span): StoreStats;
   /** How many versions the stores of a span have taken since a time, as their logs still know: what GC has settled counts no more. Cost: the logs' chunks since. */
   changesSince(span: Span, after: Timestamp): number;

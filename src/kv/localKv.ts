@@ -48,6 +48,7 @@ import type {
 import { formatLocality, parseLocality } from './locality.ts';
 import { LockTable } from './lockTable.ts';
 import { Memory } from './memory.ts';
+import { Mounts } from './mounts.ts';
 import { preferredNodes } from './rangePolicy.ts';
 import { RangeQueue } from './rangeQueue.ts';
 import type { RangeInfo } from './ranges.ts';
@@ -85,6 +86,7 @@ class LocalKv implements Kv, KvCore {
   readonly keyspace: Keyspace;
   readonly locks: LockTable;
   readonly hooks = new CommitHooks();
+  readonly mounts = new Mounts();
   readonly slicedCommitKeysMin: number;
   publication: KvCore['publication'];
   readonly #lockEscalationKeysMin: number | undefined;
@@ -201,6 +203,8 @@ class LocalKv implements Kv, KvCore {
     this.#checkNotFuture(end);
     this.hlc.forward(end);
     await untilReadableAt(this, end);
+    const mounted = this.mounts.sourceOf(span.key);
+    if (mounted !== undefined) return await mounted.export(span, start, end, options);
     return exportPiece(this, span, start, end, options);
   }
 
@@ -237,6 +241,8 @@ class LocalKv implements Kv, KvCore {
 
   stats(span: Span): StoreStats {
     const stats = emptyStats();
+    const mounted = this.mounts.sourceOf(span.key)?.estimate(span);
+    if (mounted !== undefined) return { ...stats, liveKeys: mounted.keys, totalKeys: mounted.keys, liveBytes: mounted.bytes };
     for (const { store, span: whole } of this.keyspace.overlapping(span)) {
       const part = intersectSpans(span, whole);
       if (part !== undefined) addStats(stats, store.statsOf(part));
@@ -318,15 +324,20 @@ class SnapshotReader implements KvReader {
   }
 
   getNow(keys: readonly Bytes[]): (Bytes | undefined)[] | undefined {
+    if (this.#core.mounts.sourceOf(keys[0]) !== undefined) return undefined;
     return isReadableAt(this.#core, this.readTimestamp) ? getSnapshot(this.#core, keys, this.readTimestamp, this.#unchecked) : undefined;
   }
 
   async get(keys: readonly Bytes[]): Promise<(Bytes | undefined)[]> {
+    const mounted = this.#core.mounts.sourceOf(keys[0]);
+    if (mounted !== undefined) return await mounted.get(keys, this.readTimestamp);
     await untilReadableAt(this.#core, this.readTimestamp);
     return getSnapshot(this.#core, keys, this.readTimestamp, this.#unchecked);
   }
 
   async scan(span: Span, options: ScanOptions = {}): Promise<ScanResult> {
+    const mounted = this.#core.mounts.sourceOf(span.key);
+    if (mounted !== undefined) return await mounted.scan(span, this.readTimestamp, options);
     await untilReadableAt(this.#core, this.readTimestamp);
     const { rows, resume } = await scanSnapshot(this.#core, span, this.readTimestamp, { ...options, unchecked: this.#unchecked });
     return { keys: rows.keys, values: rows.values as Bytes[], timestamps: rows.timestamps, resume };

@@ -42,6 +42,7 @@ import type {
   TxnState,
 } from './kv.ts';
 import type { LockOwner, LockRequest } from './lockOwner.ts';
+import { checkNotMounted } from './mounts.ts';
 import { scanOverlay } from './overlay.ts';
 import { ReadSet } from './readSet.ts';
 import { readSetExpiredError, refreshError, writeTooOldError } from './retryErrors.ts';
@@ -134,10 +135,18 @@ export class LocalTxn implements Txn, LockOwner {
   }
 
   async get(keys: readonly Bytes[], options?: ReadOptions): Promise<(Bytes | undefined)[]> {
-    return this.getNow(keys, options);
+    const mounted = this.#core.mounts.sourceOf(keys[0]);
+    if (mounted === undefined) return this.#get(keys, options);
+    this.#checkOpen();
+    this.#hasRead = true;
+    return await mounted.get(keys, this.#readTimestamp);
   }
 
-  getNow(keys: readonly Bytes[], options: ReadOptions = NO_OPTIONS): (Bytes | undefined)[] {
+  getNow(keys: readonly Bytes[], options?: ReadOptions): (Bytes | undefined)[] | undefined {
+    return this.#core.mounts.sourceOf(keys[0]) === undefined ? this.#get(keys, options) : undefined;
+  }
+
+  #get(keys: readonly Bytes[], options: ReadOptions = NO_OPTIONS): (Bytes | undefined)[] {
     this.#checkOpen();
     const values = this.#getSnapshot(keys);
     this.#hasRead = true;
@@ -155,6 +164,8 @@ export class LocalTxn implements Txn, LockOwner {
     this.#checkOpen();
     this.#hasRead = true;
     const ts = this.#readTimestamp;
+    const mounted = this.#core.mounts.sourceOf(span.key);
+    if (mounted !== undefined) return await mounted.scan(span, ts, options);
     if (this.buffer.touches(span)) {
       const { extent, ...result } = await scanOverlay(this.#core, this.buffer, span, ts, options).catch(this.#afterWait);
       if (this.#records(options)) this.reads.addSpan(extent, ts);
@@ -188,6 +199,7 @@ export class LocalTxn implements Txn, LockOwner {
     if (this.readOnly) {
       throw new StatementError(SqlState.ReadOnlySqlTransaction, 'cannot write in a read-only transaction');
     }
+    checkNotMounted(keys[0]);
     assert(keys.length === values.length, `${keys.length} keys written with ${values.length} values`);
     const { memory } = this.#core;
     memory.admitWrites(keys, values, this.buffer.heapBytes);
@@ -198,6 +210,7 @@ export class LocalTxn implements Txn, LockOwner {
   }
 
   async lock(keys: readonly Bytes[], options: LockOptions = NO_OPTIONS): Promise<Bytes[]> {
+    checkNotMounted(keys[0]);
     this.#checkMayLock();
     const { strength = 'exclusive', alreadyRead = false } = options;
     const { locks } = this.#core;
@@ -212,6 +225,7 @@ export class LocalTxn implements Txn, LockOwner {
   }
 
   lockNow(keys: readonly Bytes[], options: LockOptions = NO_OPTIONS): boolean {
+    checkNotMounted(keys[0]);
     this.#checkMayLock();
     const { strength = 'exclusive', alreadyRead = false } = options;
     const { locks } = this.#core;

@@ -44,6 +44,7 @@ import { registerSchemaChanges } from '../sql/exec/schemaChange/registerSchemaCh
 import type { Session, SessionOptions } from '../sql/exec/session.ts';
 import { BackupMetrics } from '../backup/backupMetrics.ts';
 import { registerBackup } from '../backup/registerBackup.ts';
+import { AttachedBackups } from '../restore/attach/attachedBackups.ts';
 import { registerRestore } from '../restore/registerRestore.ts';
 import { registerCsv } from './csv/registerCsv.ts';
 import { registerDumpFunctions } from './dump/dumpFunctions.ts';
@@ -81,6 +82,7 @@ export class Database {
   readonly reconciler: ProtectionReconciler;
   readonly forks: Forks<Database>;
   readonly #parts: Parts;
+  readonly #attachedBackups: AttachedBackups;
   readonly #automaticStatistics: AutomaticStatistics;
   #forkCount = 0;
   readonly #closing = new AbortController();
@@ -109,6 +111,7 @@ export class Database {
     registerBackup({ ...deps, metrics: this.backupMetrics });
     const { restoreCheckpointBytes } = parts.options;
     registerRestore({ ...deps, ...(restoreCheckpointBytes !== undefined && { restoreCheckpointBytes }) });
+    this.#attachedBackups = new AttachedBackups(deps);
     registerCsv({ engine, jobs, storage, protections, reconciler: this.reconciler });
     // Every type of job is registered by now.
     settings.addCheck('jobs.debug.pausepoints', (names) => jobs.pausepoints.checkSetting(String(names)));
@@ -264,6 +267,7 @@ export class Database {
     this.#automaticStatistics.close();
     this.jobs.close();
     this.reconciler.close();
+    await this.#attachedBackups.close();
     this.services.close();
     this.kv.close();
   }

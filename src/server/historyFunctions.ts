@@ -96,8 +96,9 @@ async function sides(name: string, [first, second]: readonly [Moment, Moment], a
   return found;
 }
 
-function catalogAt({ database, at }: Moment): Promise<CatalogSnapshot> {
-  return database.services.catalog.snapshot(database.kv.at(at));
+async function catalogAt({ database, at }: Moment): Promise<CatalogSnapshot> {
+  const { catalog } = database.services;
+  return catalog.withAttached(await catalog.snapshot(database.kv.at(at)));
 }
 
 /** 42501 without SELECT, 42809 for what stores no rows. */

@@ -58,6 +58,7 @@ import { registerRangeStatements } from './rangeStatements.ts';
 import { followingDropped } from './schemaChange/droppedData.ts';
 import { registerSettingStatements } from './settingStatements.ts';
 import { registerShowStatements } from './show.ts';
+import { registerShowFingerprints } from './showFingerprints.ts';
 import { registerSqlCursors } from './sqlCursors.ts';
 import type { StatementHooks } from './statement.ts';
 import { statementName } from './tags.ts';
@@ -111,6 +112,7 @@ export function registerBuiltinStatements(hooks: StatementHooks): void {
   registerShowStatements(hooks);
   registerRangeStatements(hooks);
   registerExplain(hooks);
+  registerShowFingerprints(hooks);
   registerSqlCursors(hooks);
   registerCopyStatements(hooks);
 }

@@ -90,20 +90,22 @@ export class RunContext implements StatementContext {
   async catalog(): Promise<CatalogSnapshot> {
     const { catalog } = this.engine;
     try {
-      this.#snapshot = catalog.snapshotNow(this.reader) ?? (await catalog.snapshot(this.reader));
+      this.#snapshot = catalog.withAttached(catalog.snapshotNow(this.reader) ?? (await catalog.snapshot(this.reader)));
     } catch (error) {
       // The schemas of that time cannot be known. A statement that names nothing stored runs all the same.
       if (!(error instanceof HistoryGoneError)) throw error;
-      this.#snapshot = new CatalogSnapshot(unreadableContent(error), this.reader.readTimestamp);
+      this.#snapshot = catalog.withAttached(new CatalogSnapshot(unreadableContent(error), this.reader.readTimestamp));
     }
     return this.#snapshot;
   }
 
   /** As catalog(), when nothing has to be waited for. */
   catalogNow(): CatalogSnapshot | undefined {
-    const snapshot = this.engine.catalog.snapshotNow(this.reader);
-    if (snapshot) this.#snapshot = snapshot;
-    return snapshot;
+    const { catalog } = this.engine;
+    const stored = catalog.snapshotNow(this.reader);
+    if (!stored) return undefined;
+    this.#snapshot = catalog.withAttached(stored);
+    return this.#snapshot;
   }
 
   /** The snapshot, if anything has asked for it. */
@@ -113,7 +115,7 @@ export class RunContext implements StatementContext {
 
   /** The snapshot of the last catalog() call. */
   snapshotNow(): CatalogSnapshot {
-    const snapshot = this.#snapshot ?? this.engine.catalog.snapshotNow(this.reader);
+    const snapshot = this.#snapshot ?? this.catalogNow();
     if (!snapshot) throw new StatementError(SqlState.InternalError, 'internal error: the catalog was asked for before it was read');
     this.#snapshot = snapshot;
     return snapshot;

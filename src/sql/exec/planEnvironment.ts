@@ -18,6 +18,7 @@ import { PlanSizes } from './planSizes.ts';
 import { userType } from './userType.ts';
 import { sequenceTable } from './virtual/sequenceTable.ts';
 import { type ResolvedVirtual, resolveVirtual } from './virtual/virtualNames.ts';
+import { checkNotAttached } from '../../catalog/attached.ts';
 import { checkPrivilege, checkUsable } from '../../catalog/privileges.ts';
 
 const partsOf = (name: ObjectName): string[] => name.parts.map((part) => part.text);
@@ -112,10 +113,12 @@ export function planEnvironment(
         throw new StatementError(SqlState.WrongObjectType, `"${descriptor.name}" is not a table`);
       }
       checkUsable(roles, schema);
+      checkNotAttached(descriptor.id);
       checkPrivilege(roles, descriptor, privilege);
       return { kind: 'table', table: descriptor, schema: schema.name, database: schema.database.name };
     },
     requireLockable(table) {
+      checkNotAttached(table.id);
       if (!options.isViewText) checkPrivilege(roles, table, 'UPDATE');
     },
     rowCount: (table) => sizes.rowCount(table),
