@@ -126,7 +126,7 @@ test('every flipped byte of a file is found, also by readers that look at single
   const file = layer.forFile('data/f');
   const written = await writeFile(storage, 'data/f', file);
   const good = Buffer.from(await storage.read(`${FULL}/data/f`));
-  assert.ok(framesOf(good).length > 5);
+  assert.ok(framesOf(good).length >= 4);
   for (let at = 0; at < good.length; at++) {
     const bad = Buffer.from(good);
     bad[at] = (bad[at] as number) ^ (1 << (at % 8));
@@ -194,7 +194,11 @@ test('with right checksums a changed file still does not open: each bit of each 
 test('blocks do not open in another place, file, layer or chain', async () => {
   const storage = collectionAt(newStorage());
   // Values without a pattern, so that two blocks are stored alike long.
-  const even: Entry[] = entries.map(([key, time], i) => [key, time, asBytes(createHash('sha256').update(String(i)).digest('latin1'))]);
+  const even: Entry[] = entries.map(([key, time], i) => [
+    key,
+    time,
+    asBytes(createHash('sha256').update(String(i)).digest().toString('latin1')),
+  ]);
   const file = layer.forFile('data/f');
   await writeFile(storage, 'data/f', file, even);
   const good = Buffer.from(await storage.read(`${FULL}/data/f`));
