@@ -155,7 +155,15 @@ export class ClientState {
       const path = this.vars.get('search_path');
       const temporarySchema = this.#temporarySchema;
       const { vars } = this;
-      this.#planKey = JSON.stringify([database, path, this.user, vars.get('timezone'), vars.get('sql_safe_updates'), temporarySchema]);
+      this.#planKey = JSON.stringify([
+        database,
+        path,
+        this.user,
+        vars.get('timezone'),
+        vars.get('sql_safe_updates'),
+        vars.get('varve.optimizer_rules_off'),
+        temporarySchema,
+      ]);
       this.#hasShortInts = this.vars.get('default_int_size') === '4';
       const searchPath = splitSearchPath(path).map((name) => (name === '$user' ? this.user : name));
       this.#names = { currentDatabase: database, searchPath, temporarySchema };

@@ -9,6 +9,7 @@ import type { ColumnType } from '../../catalog/type.ts';
 import type { ObjectName, SelectStatement, TypeName } from '../parse/ast.ts';
 import { parseQuery } from '../parse/parse.ts';
 import { returnsNothing } from '../plan/from.ts';
+import { rulesNamed } from '../plan/optimizer.ts';
 import { isPlannable, planStatement } from '../plan/planner.ts';
 import type { PlanColumn } from '../plan/plan.ts';
 import type { PlanEnvironment, Relation } from '../plan/planContext.ts';
@@ -100,6 +101,7 @@ export function planEnvironment(
     untypedPlaceholder: options.untypedPlaceholder,
     timeZone: session.values.timeZone,
     safeUpdates: session.vars.isOn('sql_safe_updates'),
+    withoutRules: rulesNamed(session.vars.get('varve.optimizer_rules_off')),
     resolveRelation,
     resolveTable(name, privilege) {
       if (virtual(name)) {

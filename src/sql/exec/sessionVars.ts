@@ -8,6 +8,7 @@
 import { StatementError } from '../../base/errors.ts';
 import { SqlState } from '../../base/sqlState.ts';
 import { isolationNamed, isolationText } from './isolationLevels.ts';
+import { rulesNamed } from '../plan/optimizer.ts';
 
 /** How a variable takes a value: gives the text SHOW prints, throws 22023 for what it refuses. */
 type Normalize = (text: string, name: string) => string;
@@ -130,6 +131,11 @@ const float: Normalize = (text, name) => {
 const onlyOn: Normalize = (text, name) => {
   if (boolean(text, name) === 'on') return 'on';
   throw new StatementError(SqlState.FeatureNotSupported, `unimplemented: the configuration setting "${name}" cannot be turned off`);
+};
+
+const optimizerRules: Normalize = (text) => {
+  rulesNamed(text);
+  return text;
 };
 
 const intSize: Normalize = (text) => {
@@ -260,6 +266,7 @@ const SPECS: readonly SessionVarSpec[] = [
   { name: 'testing_optimizer_random_seed', default: '0', normalize: integer(0, Number.MAX_SAFE_INTEGER), hidden: true },
   { name: 'testing_vectorize_inject_panics', default: 'off', normalize: onlyOff, hidden: true },
   { name: 'varve.null_actions_on_not_null', default: 'off', normalize: boolean, hidden: true },
+  { name: 'varve.optimizer_rules_off', default: '', normalize: optimizerRules, hidden: true },
   { name: 'timezone', default: 'UTC', normalize: timeZone, reportedAs: 'TimeZone' },
   { name: 'tracing', default: 'off', normalize: oneOf('off') },
   { name: 'transaction_isolation', default: 'serializable', normalize: isolation },

@@ -35,6 +35,8 @@ export interface PlanEnvironment {
   readonly functions: FunctionRegistry;
   readonly timeZone: string;
   readonly safeUpdates: boolean;
+  /** Names of optimizer rules that are left out: for tests. */
+  readonly withoutRules?: ReadonlySet<string> | undefined;
   /** The relation of a name on the search path; 42P01 when there is none. Notes it as a dependency. */
   resolveRelation(name: ObjectName): Relation;
   /** The same for what will be written: views and virtual tables are 42809. */
@@ -175,7 +177,7 @@ export class PlanContext {
       isVolatile: frame.isVolatile,
       outerColumns: [...frame.outerColumns],
       label: `@S${++this.subqueryCount}`,
-      node: optimize(planned.node),
+      node: optimize(planned.node, this.env.withoutRules),
       ...(frame.isCorrelated && form === 'exists' && { unoptimized: planned.node }),
       outerMap: undefined,
     };

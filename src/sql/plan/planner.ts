@@ -40,9 +40,10 @@ export function planStatement(
   ctx.planQuery = (query, frame, ctes, desired) => planQuery(ctx, query, frame, ctes, desired);
   ctx.planRows = (statement, frame, ctes) => planRows(ctx, statement, frame, ctes);
   const planned = planRows(ctx, stmt, new Frame(undefined), undefined);
-  const prelude = ctx.prelude.map(optimizeStep);
+  const { withoutRules } = env;
+  const prelude = ctx.prelude.map((step) => optimizeStep(step, withoutRules));
   return {
-    root: optimize(planned.node),
+    root: optimize(planned.node, withoutRules),
     columns: planned.columns,
     prelude,
     slotCount: ctx.slotCount,
@@ -73,12 +74,12 @@ function planRows(ctx: PlanContext, statement: Statement, frame: Frame, ctes: Co
 }
 
 /** Subqueries were optimized when they were planned (PlanContext). */
-function optimizeStep(step: PreludeStep): PreludeStep {
+function optimizeStep(step: PreludeStep, without: ReadonlySet<string> | undefined): PreludeStep {
   if (step.kind === 'slot') return step;
   const recursive = step.recursive && {
     ...step.recursive,
-    step: optimize(step.recursive.step),
-    prelude: step.recursive.prelude.map(optimizeStep),
+    step: optimize(step.recursive.step, without),
+    prelude: step.recursive.prelude.map((inner) => optimizeStep(inner, without)),
   };
-  return { ...step, node: optimize(step.node), recursive };
+  return { ...step, node: optimize(step.node, without), recursive };
 }
