@@ -13,6 +13,7 @@ export const KEPT_SETTINGS: readonly KeptSetting[] = [
   ['admission.kv.enabled', 'b', 'true', 'queue storage work by priority'],
   ['admission.sql_kv_response.enabled', 'b', 'true', 'queue the handling of storage responses by priority'],
   ['admission.sql_sql_response.enabled', 'b', 'true', 'queue the handling of responses between SQL processors by priority'],
+  ['bulkio.backup.merge_file_buffer_size', 'z', '128MiB', 'data files that wait to be merged into one'],
   ['bulkio.column_backfill.batch_size', 'i', '200', 'rows a backfill of a column rewrites at once'],
   ['bulkio.index_backfill.batch_size', 'i', '50000', 'rows a backfill of an index reads at once'],
   ['bulkio.index_backfill.checkpoint_interval', 'd', '30s', 'time between two checkpoints of a backfill'],

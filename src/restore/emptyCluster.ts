@@ -37,10 +37,7 @@ function isOwn({ id, state }: Descriptor, own: ReadonlySet<number>): boolean {
 }
 
 /** Throws 22023 for a backup of anything less than a cluster. */
-export function requireClusterBackup(scope: string, targets: readonly string[]): void {
+export function requireClusterBackup(scope: string): void {
   if (scope === 'cluster') return;
-  throw new StatementError(SqlState.InvalidParameterValue, 'full cluster RESTORE can only be used on full cluster BACKUP files', {
-    detail: `the backup holds ${targets.join(', ')}`,
-    hint: 'name what to restore: RESTORE DATABASE ... FROM ..., RESTORE TABLE ... FROM ...',
-  });
+  throw new StatementError(SqlState.InvalidParameterValue, 'full cluster RESTORE can only be used on full cluster BACKUP files');
 }

@@ -163,9 +163,6 @@ async function readRestoreOptions(context: StatementContext, stmt: Restore): Pro
     throw new StatementError(
       SqlState.InvalidParameterValue,
       'new_db_name can only be used for RESTORE DATABASE with a single target database',
-      {
-        hint: targets.type === 'tables' ? 'use into_db to restore tables into another database' : 'restore one database a statement',
-      },
     );
   }
   if (on.has('grants') && targets.type !== 'databases' && targets.type !== 'tables') {

@@ -78,7 +78,7 @@ export function resolveRestoreTargets(
       };
     }
     case 'cluster': {
-      requireClusterBackup(manifest.scope, manifest.targets);
+      requireClusterBackup(manifest.scope);
       const { databases, schemas, types, tables } = resolveCluster(snapshot);
       return { ...NOTHING, databases, schemas, types, tables, systemTables: snapshot.tablesOf(SYSTEM_DATABASE_ID) };
     }

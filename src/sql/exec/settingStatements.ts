@@ -106,10 +106,11 @@ async function setClusterSetting(context: RunContext, stmt: SetClusterSetting): 
     await settings.reset(context.txn, stmt.setting);
     return { tag: 'SET CLUSTER SETTING' };
   }
-  const isWord = stmt.value.kind === 'column' && stmt.value.parts.length === 1;
-  const { type, value } = isWord
-    ? { type: Type.String, value: text(stmt.value.parts[0]?.text ?? '') }
-    : await context.evalDatum(stmt.value);
+  // A word, or a name with dots, stands for itself.
+  const { type, value } =
+    stmt.value.kind === 'column'
+      ? { type: Type.String, value: text(stmt.value.parts.map((part) => part.text).join('.')) }
+      : await context.evalDatum(stmt.value);
   if (value === null) throw new StatementError(SqlState.InvalidParameterValue, `invalid cluster setting argument: NULL`);
   const plain = type.family === 'bool' ? value === true : type.family === 'string' ? utf8Decode(value as Bytes) : formatDatum(type, value);
   await settings.set(context.txn, stmt.setting, plain);
