@@ -23,6 +23,7 @@ import { quoteLiteral } from '../catalog/names.ts';
 import { isAdmin } from '../catalog/privileges.ts';
 import type { ProtectedRecords } from '../catalog/protectedRecords.ts';
 import type { CatalogSnapshot } from '../catalog/snapshot.ts';
+import { CATALOG_TABLE_IDS } from '../catalog/zones.ts';
 import { HistoryGoneError } from '../gc/thresholds.ts';
 import type { JobRegistry } from '../jobs/registry.ts';
 import type { Kv, Txn } from '../kv/kv.ts';
@@ -399,12 +400,10 @@ function historyIdsOf(targets: ResolvedTargets, prior: PriorLayers | undefined):
   return [...new Set([...targets.descriptors.map(({ id }) => id), ...before])].sort((a, b) => a - b);
 }
 
-/** The highest GC threshold of the tables: from there on every one of them can be read. */
+/** The highest GC threshold of the tables, and of the catalog's own: from there on every one of them can be read. */
 function lowerBound(kv: Kv, targets: ResolvedTargets, endTime: Timestamp, marginMicros: number): Timestamp {
-  let bound = 0;
-  for (const descriptor of targets.descriptors) {
-    if (descriptor.kind === 'table') bound = Math.max(bound, kv.gc.thresholds.of(descriptor.id) + 1);
-  }
+  const tableIds = targets.descriptors.filter(({ kind }) => kind === 'table').map(({ id }) => id);
+  const bound = [...CATALOG_TABLE_IDS, ...tableIds].reduce((highest, id) => Math.max(highest, kv.gc.thresholds.of(id) + 1), 0);
   return Math.min(endTime, Math.max(1, bound + marginMicros)) as Timestamp;
 }
 

@@ -244,7 +244,8 @@ export function zoneRow(id: number, config: ZoneConfig | undefined, indexes: Rea
   return { id, config: { ...(config && { config }), ...(Object.keys(indexes).length > 0 && { indexes }) } };
 }
 
-const CATALOG_TABLE_IDS: ReadonlySet<number> = new Set([
+/** Tables whose history every protection holds: without them no other history can be read. */
+export const CATALOG_TABLE_IDS: ReadonlySet<number> = new Set([
   systemTables.descriptor.desc.id,
   systemTables.namespace.desc.id,
   systemTables.zones.desc.id,

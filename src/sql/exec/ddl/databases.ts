@@ -94,6 +94,11 @@ export async function alterDatabase(change: SchemaChange, stmt: AlterDatabase): 
   }
 }
 
+/** By a schema that is being restored, too: it cannot be used yet, and has its name already. */
+function isSchemaNameTaken(change: SchemaChange, database: DatabaseDescriptor, name: string): boolean {
+  return change.snapshot.schema(database, name) !== undefined || change.snapshot.lookup(database.id, 0, name) !== undefined;
+}
+
 export async function createSchema(change: SchemaChange, stmt: CreateSchema): Promise<void> {
   const parts = stmt.name ? partsOf(stmt.name) : [stmt.owner?.text ?? ''];
   const name = parts.at(-1) ?? '';
@@ -104,7 +109,7 @@ export async function createSchema(change: SchemaChange, stmt: CreateSchema): Pr
       detail: 'The prefix "pg_" is reserved for system schemas.',
     });
   }
-  if (change.snapshot.schema(database, name) || change.context.engine.virtualTables.hasSchema(name)) {
+  if (isSchemaNameTaken(change, database, name) || change.context.engine.virtualTables.hasSchema(name)) {
     if (stmt.ifNotExists) {
       change.context.notice(`schema "${name}" already exists, skipping`);
       return;
@@ -139,7 +144,7 @@ export async function alterSchema(change: SchemaChange, stmt: AlterSchema): Prom
   requireOwner(change, schema.descriptor);
   change.check(database, 'CREATE');
   const name = stmt.action.newName.text;
-  if (change.snapshot.schema(database, name)) throw new StatementError(SqlState.DuplicateSchema, `schema "${name}" already exists`);
+  if (isSchemaNameTaken(change, database, name)) throw new StatementError(SqlState.DuplicateSchema, `schema "${name}" already exists`);
   const isInside = (relation: TableDescriptor) => relation.parentId === database.id && relation.schemaId === schema.id;
   refuseNamedInViews(change, 'schema', isInside);
   await change.deleteName(database.id, 0, schema.name);
