@@ -10,6 +10,7 @@ import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 
 import { cases as backupFileCases } from './backupFile.ts';
+import { cases as backupProofCases } from './backupProof.ts';
 import type { BenchCase, BenchRow } from './bench.ts';
 import { cases as coldStartCases } from './coldStart.ts';
 import { cases as contentionCases } from './contention.ts';
@@ -33,6 +34,7 @@ const CASES: readonly BenchCase[] = [
   ...embeddedCases,
   ...planningCases,
   ...backupFileCases,
+  ...backupProofCases,
   ...systemCases,
   ...forksCases,
   ...schemaChangeCases,

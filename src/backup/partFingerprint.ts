@@ -73,6 +73,9 @@ export class FingerprintBuilder {
   /** By the number of the step that a time lies in. */
   #changes = new Map<number, GrowingChange>();
   #stepMicros = 1;
+  /** The change that was met last, and the time: versions of one commit mostly come together. */
+  #recent: GrowingChange | undefined;
+  #recentTime = -1;
 
   constructor(options: FingerprintOptions) {
     this.#options = options;
@@ -118,19 +121,26 @@ export class FingerprintBuilder {
   }
 
   #changeAt(time: Timestamp): Fingerprint {
+    if (time === this.#recentTime && this.#recent !== undefined) return this.#recent.delta;
     const { historyFrom, endTime } = this.#options;
-    const at = historyFrom === undefined ? endTime : time > historyFrom ? time : historyFrom;
+    if (historyFrom === undefined && this.#recent !== undefined) return this.#recent.delta;
+    this.#recent = this.#findChange(historyFrom === undefined ? endTime : time > historyFrom ? time : historyFrom);
+    this.#recentTime = time;
+    return this.#recent.delta;
+  }
+
+  #findChange(at: Timestamp): GrowingChange {
     const step = Math.floor(at / this.#stepMicros);
     const found = this.#changes.get(step);
     if (found !== undefined) {
       if (at > found.time) found.time = at;
-      return found.delta;
+      return found;
     }
     const change = { time: at, delta: new Fingerprint() };
     this.#changes.set(step, change);
-    if (this.#changes.size <= CHANGES_MAX) return change.delta;
+    if (this.#changes.size <= CHANGES_MAX) return change;
     this.#widen();
-    return this.#changeAt(time);
+    return this.#findChange(at);
   }
 
   #widen(): void {

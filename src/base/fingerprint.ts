@@ -46,11 +46,13 @@ export class Fingerprint {
 
   /** Adds one hash, or another sum's lanes. */
   addHash(hash: Int32Array): void {
-    for (let i = 0; i < LANES; i++) this.#lanes[i] = (this.#lanes[i] as number) + (hash[i] as number);
+    const lanes = this.#lanes;
+    for (let i = 0; i < LANES; i++) lanes[i] = (lanes[i] as number) + (hash[i] as number);
   }
 
   subtractHash(hash: Int32Array): void {
-    for (let i = 0; i < LANES; i++) this.#lanes[i] = (this.#lanes[i] as number) - (hash[i] as number);
+    const lanes = this.#lanes;
+    for (let i = 0; i < LANES; i++) lanes[i] = (lanes[i] as number) - (hash[i] as number);
   }
 
   add(other: Fingerprint): void {

@@ -18,7 +18,11 @@ import { writeDataFile } from '../../src/backup/dataFileWriter.ts';
 import { countsOf, type Layer, type ManifestFile, type ManifestFilePart, writeManifest } from '../../src/backup/manifest.ts';
 import { VersionsFingerprint } from '../../src/backup/partFingerprint.ts';
 import { indexOfKey } from '../../src/kv/indexOfKey.ts';
+import { FileCursor } from '../../src/restore/fileCursor.ts';
+import { allVersions } from '../../src/restore/verify/allVersions.ts';
 import { verifyBackup, type VerifyReport } from '../../src/restore/verify/verifyBackup.ts';
+import { MemoryFiles, openMemory } from '../../src/storage/memory.ts';
+import { ParsedUri } from '../../src/storage/uri.ts';
 import { COLLECTION, TestDatabase } from './database.ts';
 
 const test = suite('verify backup');
@@ -280,6 +284,50 @@ test('AS OF SYSTEM TIME reads the layers that the time needs, and refuses a time
     /^22023 supplied backups do not cover requested time/,
   );
   await db.close();
+});
+
+test('all versions of several files come in order, each key in one run, whatever the blocks', async () => {
+  const random = seededRandom('all versions');
+  for (let round = 0; round < 6; round++) {
+    const storage = collectionAt(openMemory(ParsedUri.parse('mem://b'), new MemoryFiles()));
+    const expected: Version[] = [];
+    const cursors: FileCursor[] = [];
+    const fileCount = 1 + (round % 3);
+    const all = { key: 'k' as Bytes, endKey: 'l' as Bytes };
+    for (let n = 0; n < fileCount; n++) {
+      const versions: Version[] = [];
+      for (let k = 0; k < 4000; k++) {
+        if (random.int(4) === 0) continue;
+        for (let v = random.int(4); v >= 0; v--)
+          versions.push([`k${String(k).padStart(5, '0')}` as Bytes, (n * 10 + v + 1) as Timestamp, null]);
+      }
+      expected.push(...versions);
+      async function* runs() {
+        yield {
+          keys: versions.map(([key]) => key),
+          timestamps: versions.map(([, time]) => time),
+          values: versions.map(([, , value]) => value),
+        };
+      }
+      const written = await writeDataFile(storage, `f${n}`, runs(), { executor, blockTargetBytes: 1 + random.int(3000) });
+      const file: ManifestFile = { path: `f${n}`, sizeBytes: written.sizeBytes, sha256: written.sha256, locality: '', parts: [] };
+      const layerFile = { name: `f${n}`, directory: '', file, cipher: undefined };
+      cursors.push(new FileCursor(layerFile, false, { storage, executor, signal: new AbortController().signal }));
+    }
+    for (const cursor of cursors) await cursor.enter(all);
+    const found: Version[] = [];
+    let last: Bytes | undefined;
+    for await (const { keys, timestamps, values } of allVersions(cursors)) {
+      assert.is.not(keys[0], last, 'a key in two runs');
+      last = keys.at(-1);
+      keys.forEach((key, i) => {
+        found.push([key, timestamps[i] as Timestamp, values[i] ?? null]);
+      });
+    }
+    for (const cursor of cursors) await cursor.close();
+    expected.sort(([a, s], [b, t]) => (a < b ? -1 : a > b ? 1 : t - s));
+    assert.ok(JSON.stringify(found) === JSON.stringify(expected), `round ${round}: ${found.length} of ${expected.length} versions`);
+  }
 });
 
 test('a cancel ends it', async () => {

@@ -37,6 +37,8 @@ export async function* allVersions(cursors: readonly FileCursor[]): AsyncGenerat
       yield run;
       run = newRun();
     }
+    const [only] = open;
+    if (open.length === 1 && only !== undefined && takeKeys(only, run)) continue;
     const from = run.keys.length;
     for (const cursor of open) {
       // A key's versions may go on in the next block.
@@ -50,6 +52,19 @@ export async function* allVersions(cursors: readonly FileCursor[]): AsyncGenerat
     sortVersions(run, from);
   }
   if (run.keys.length > 0) yield run;
+}
+
+/** Takes the keys of one file, as far as its block goes, but for the last one, whose versions may go on in the next block. False when there are none. */
+function takeKeys(cursor: FileCursor, run: MergedRun): boolean {
+  const { keys, timestamps, values } = cursor;
+  let to = Math.min(cursor.end, cursor.at + RUN_VERSIONS_MAX);
+  const last = keys[to - 1];
+  while (to > cursor.at && keys[to - 1] === last) to--;
+  const isAny = to > cursor.at;
+  for (; cursor.at < to; cursor.at++) {
+    push(run, keys[cursor.at] as Bytes, timestamps[cursor.at] as Timestamp, values[cursor.at] ?? null);
+  }
+  return isAny;
 }
 
 function newRun(): MergedRun {
