@@ -13,7 +13,7 @@ import type { SessionOptions } from './clientState.ts';
 import { describeKnown, describeStatement, type OpenOptions } from './cursor.ts';
 import { type PreparedStatement, padded } from './portal.ts';
 import type { EngineServices } from './statement.ts';
-import type { CachedStatement, StatementCache } from './statementCache.ts';
+import { type CachedStatement, shownText, type StatementCache } from './statementCache.ts';
 import { SessionTransaction } from './transaction.ts';
 import { TRANSACTION_CONTROL, TransactionControl } from './transactionControl.ts';
 
@@ -75,7 +75,7 @@ export abstract class PreparedStatements extends TransactionControl {
         if (statements.length > 1)
           throw new StatementError(SqlState.SyntaxError, 'cannot insert multiple commands into a prepared statement');
         const [statement] = statements;
-        const prepared = await this.#prepareOne(name, sql, statement, given);
+        const prepared = await this.#prepareOne(name, shownText(sql, statement), statement, given);
         this.#prepared.set(name, prepared);
         return prepared;
       } catch (error) {
@@ -92,7 +92,7 @@ export abstract class PreparedStatements extends TransactionControl {
     const [statement] = statements ?? [];
     if (!statement || statements?.length !== 1) return undefined;
     if (this.#isFull(name)) return undefined;
-    const prepared = this.#describeNow(name, sql, statement, given);
+    const prepared = this.#describeNow(name, shownText(sql, statement), statement, given);
     if (prepared) this.#prepared.set(name, prepared);
     return prepared;
   }

@@ -7,6 +7,7 @@
  */
 import type { CatalogDependencies } from '../../catalog/catalog.ts';
 import type { ColumnType } from '../../catalog/type.ts';
+import { maskSecrets } from '../parse/errors.ts';
 import { parseStatements, type ParsedStatement, type ParseOptions } from '../parse/parse.ts';
 import { printStatement } from '../parse/printer.ts';
 import { type AsOfClauses, findAsOf, NO_AS_OF } from './asOf.ts';
@@ -23,6 +24,8 @@ export interface CachedPlan {
 export interface CachedStatement extends ParsedStatement {
   /** A placeholder that nothing types is refused, as PREPARE does; else it is a string, as clients expect. */
   readonly isStrict?: boolean;
+  /** What may be secret in `sql` is starred out. */
+  readonly isMasked?: boolean;
   readonly asOf: AsOfClauses;
   readonly plans: Map<string, CachedPlan>;
   /** A few of them by identity: cursor.ts. */
@@ -48,9 +51,18 @@ const SYSTEM = /system/i;
 
 const mayHoldPassword = ({ ast }: ParsedStatement): boolean => ast.kind === 'createRole' || ast.kind === 'alterRole';
 
-/** What lists of statements show instead of a password. */
-function withoutSecrets(statement: ParsedStatement): Partial<ParsedStatement> {
-  return mayHoldPassword(statement) ? { sql: printStatement(statement.ast) } : {};
+/** What names of secrets hold. Looking for them in the few texts that have one of these words costs less than looking in all. */
+const MAY_HOLD_SECRET = /secret|token|credentials|password|passphrase|_key=/i;
+
+/** What lists of statements show instead of a password, a passphrase, or the secrets of a URI. */
+function withoutSecrets(statement: ParsedStatement): Partial<CachedStatement> {
+  if (mayHoldPassword(statement)) return { sql: printStatement(statement.ast), isMasked: true };
+  return MAY_HOLD_SECRET.test(statement.sql) ? { sql: maskSecrets(statement.sql), isMasked: true } : {};
+}
+
+/** The text that a statement came in, as lists of prepared statements show it. */
+export function shownText(sql: string, statement: CachedStatement | undefined): string {
+  return statement?.isMasked ? maskSecrets(sql) : sql;
 }
 
 export class StatementCache {

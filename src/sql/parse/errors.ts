@@ -8,6 +8,8 @@ import { SqlState } from '../../base/sqlState.ts';
 
 /** How much of a long line is shown on each side of the caret, in chars. */
 const WINDOW = 120;
+/** How much around a place is looked at for what is a secret, in chars. */
+const CONTEXT = 2000;
 
 const mask = (secret: string): string => '*'.repeat(secret.length);
 
@@ -25,6 +27,15 @@ export function maskSecrets(text: string): string {
     .replace(/(:\/\/[^/\s:@']+:)([^@/\s']+)(?=@)/g, (_match, head: string, secret: string) => head + mask(secret));
 }
 
+/** A token's text, starred out where what stands before it says that it is a secret. */
+function withoutSecret(source: string, pos: number, near: string): string {
+  const from = Math.max(0, pos - CONTEXT);
+  const to = Math.min(source.length, pos + near.length + 2);
+  const text = source.slice(from, to);
+  const isSecret = maskSecrets(text).slice(pos - from) !== text.slice(pos - from);
+  return isSecret ? '*****' : maskSecrets(near);
+}
+
 /** `source SQL:`, the line that holds `pos`, and a caret under it. */
 export function caretDetail(source: string, pos: number): string {
   const lineStart = source.lastIndexOf('\n', pos - 1) + 1;
@@ -33,8 +44,8 @@ export function caretDetail(source: string, pos: number): string {
   const from = Math.max(lineStart, pos - WINDOW);
   const to = Math.min(lineEnd, pos + WINDOW);
   // Mask before cutting, within a bounded neighbourhood: a secret cut in half must not escape its pattern.
-  const contextStart = Math.max(0, from - 2000);
-  const line = maskSecrets(source.slice(contextStart, Math.min(source.length, to + 2000))).slice(from - contextStart, to - contextStart);
+  const contextStart = Math.max(0, from - CONTEXT);
+  const line = maskSecrets(source.slice(contextStart, Math.min(source.length, to + CONTEXT))).slice(from - contextStart, to - contextStart);
   const head = from > lineStart ? '...' : '';
   const shown = `${head}${line.replaceAll('\t', ' ')}${to < lineEnd ? '...' : ''}`;
   return `source SQL:\n${shown.trimEnd()}\n${' '.repeat(head.length + pos - from)}^`;
@@ -42,8 +53,9 @@ export function caretDetail(source: string, pos: number): string {
 
 /** 42601 at a place. `near` is the token's text, or EOF. */
 export function syntaxError(source: string, pos: number, near: string, hint?: string): StatementError {
-  const shown = near.length > 64 ? `${near.slice(0, 64)}...` : near;
-  return new StatementError(SqlState.SyntaxError, `at or near "${maskSecrets(shown)}": syntax error`, {
+  const safe = withoutSecret(source, pos, near);
+  const shown = safe.length > 64 ? `${safe.slice(0, 64)}...` : safe;
+  return new StatementError(SqlState.SyntaxError, `at or near "${shown}": syntax error`, {
     detail: caretDetail(source, pos),
     hint,
     location: { position: pos + 1 },
@@ -52,7 +64,7 @@ export function syntaxError(source: string, pos: number, near: string, hint?: st
 
 /** 42601 for a rule beyond the grammar: the text says what is wrong. */
 export function syntaxErrorSaying(source: string, pos: number, near: string, what: string, hint?: string): StatementError {
-  return new StatementError(SqlState.SyntaxError, `at or near "${maskSecrets(near.slice(0, 64))}": syntax error: ${what}`, {
+  return new StatementError(SqlState.SyntaxError, `at or near "${withoutSecret(source, pos, near).slice(0, 64)}": syntax error: ${what}`, {
     detail: caretDetail(source, pos),
     hint,
     location: { position: pos + 1 },

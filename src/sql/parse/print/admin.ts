@@ -2,8 +2,9 @@
  * Administration as SQL text: users, sessions, SHOW, jobs, BACKUP and RESTORE.
  *
  * What is secret does not get out: a passphrase or password prints as `'*****'`, and storage URIs go
- * through `redactUri`, unless `showSecrets` asks for the text as it was.
+ * redacted, unless `showSecrets` asks for the text as it was.
  */
+import { redactUri } from '../../../base/uriText.ts';
 import type {
   AsOfClause,
   BackupTargets,
@@ -333,10 +334,11 @@ function targets(t: BackupTargets): string {
   }
 }
 
-function uriText(uri: Expr, o: PrintOptions): string {
+/** A storage location: what is secret in it shows only when it is asked for. */
+export function uriText(uri: Expr, o: PrintOptions): string {
   const replaced = o.replace?.(uri);
   if (replaced !== undefined) return replaced;
-  if (uri.kind === 'string' && o.redactUri !== undefined && o.showSecrets !== true) return quoteString(o.redactUri(uri.value));
+  if (uri.kind === 'string' && o.showSecrets !== true) return quoteString(redactUri(uri.value));
   return printExpr(uri, o);
 }
 

@@ -4,8 +4,6 @@ import type { Expr } from '../ast.ts';
 export interface PrintOptions {
   /** Consulted for every expression first: a text stands for it. Fills placeholders, hides constants. */
   readonly replace?: (expr: Expr) => string | undefined;
-  /** What is shown of a storage URI in BACKUP, RESTORE and SHOW BACKUP. Default: the URI as it is. */
-  readonly redactUri?: (uri: string) => string;
-  /** Prints passphrases and passwords instead of `*****`. */
+  /** Prints passphrases and passwords instead of `*****`, and the secrets in storage URIs instead of `redacted`. */
   readonly showSecrets?: boolean;
 }
