@@ -170,6 +170,54 @@ test('random queries give the same rows whatever is known and whichever rules ar
   bare.close();
 });
 
+test('merge joins give what hash joins give', async () => {
+  const db = await openSql();
+  await db.exec(
+    'CREATE TABLE a (id INT PRIMARY KEY, k INT, d DECIMAL, s STRING, INDEX (k) STORING (d, s), INDEX (s DESC, k), INDEX (d) STORING (k))',
+  );
+  await db.exec(
+    'CREATE TABLE b (x INT, id INT, k INT, d DECIMAL, s STRING, PRIMARY KEY (x, id), INDEX (k DESC) STORING (s), INDEX (s, k), INDEX (d))',
+  );
+  const values = (i: string): string =>
+    `CASE WHEN ${i} % 11 = 0 THEN NULL ELSE (${i} * 7) % 700 END, CASE WHEN ${i} % 13 = 0 THEN NULL ELSE ((${i} * 3) % 900)::DECIMAL / 2 END, CASE WHEN ${i} % 7 = 0 THEN NULL ELSE 's' || (${i} % 300)::STRING END`;
+  await db.exec(`INSERT INTO a SELECT i, ${values('i')} FROM generate_series(1, 1100) AS g(i)`);
+  await db.exec(`INSERT INTO b SELECT i % 900, i, ${values('(i * 5)')} FROM generate_series(1, 1200) AS g(i)`);
+  const merged = new Set<string>();
+  for (const on of [
+    'a.id = b.x',
+    'a.k = b.x',
+    'a.k = b.k',
+    'a.s = b.s AND a.k = b.k',
+    'a.d = b.d',
+    'a.id = b.x AND a.k > b.k',
+    'a.id = b.x AND a.id = b.id',
+  ]) {
+    for (const join of ['JOIN', 'LEFT JOIN']) {
+      for (const rest of ['', 'WHERE a.k < 300', 'WHERE b.k IS NOT NULL AND a.id > 20', 'ORDER BY a.id, b.x, b.id LIMIT 20']) {
+        // As few columns as there are, so that indexes cover them.
+        const sql = `SELECT a.id, b.x, b.id FROM a ${join} b ON ${on} ${rest}`;
+        await db.exec("SET varve.optimizer_rules_off = ''");
+        const plan = (await db.rows(`EXPLAIN ${sql}`)).map(([line]) => line).join('\n');
+        if (plan.includes('merge join')) merged.add(`${on} ${join}`);
+        const fast = await db.rows(sql);
+        await db.exec("SET varve.optimizer_rules_off = 'choose indexes'");
+        const plain = await db.rows(sql);
+        if (rest.includes('LIMIT')) assert.equal(fast, plain, `${sql}\n${plan}`);
+        else assert.equal(sorted(fast), sorted(plain), `${sql}\n${plan}`);
+      }
+    }
+    for (const exists of ['EXISTS', 'NOT EXISTS']) {
+      const sql = `SELECT a.id FROM a WHERE ${exists} (SELECT 1 FROM b WHERE ${on} AND b.id + 0 > 5)`;
+      await db.exec("SET varve.optimizer_rules_off = ''");
+      const fast = await db.rows(sql);
+      await db.exec("SET varve.optimizer_rules_off = 'choose indexes'");
+      assert.equal(sorted(fast), sorted(await db.rows(sql)), sql);
+    }
+  }
+  assert.ok(merged.size >= 6, [...merged].join('; '));
+  db.close();
+});
+
 test('a rule that does not exist cannot be turned off', async () => {
   const db = await openSql();
   try {

@@ -26,6 +26,7 @@ import type {
 } from '../plan/plan.ts';
 import { compileAggregate } from './aggregate.ts';
 import { compileApply, compileJoin, compileLookupJoin } from './join.ts';
+import { compileMergeJoin } from './mergeJoin.ts';
 import { BATCH_ROWS, batched, breathing, compileCondition, compileRow, counted, evaluate, type Operator, type Run } from './run.ts';
 import { compileScan } from './scan.ts';
 import { compileDistinct, compileSetOperation, compileSort } from './sort.ts';
@@ -62,7 +63,7 @@ function compileNode(node: PlanNode, mutation: CompileMutation): Operator {
     case 'projectSet':
       return compileProjectSet(node, input(node.input));
     case 'join':
-      return compileJoin(node, input(node.left), input(node.right));
+      return (node.merge ? compileMergeJoin : compileJoin)(node, input(node.left), input(node.right));
     case 'lookupJoin':
       return compileLookupJoin(node, input(node.input));
     case 'apply':

@@ -175,7 +175,8 @@ class Estimator {
     const rows = this.#tableRows(scan);
     const distinct =
       index.unique && keys.length === index.columnIds.length ? rows : distinctOfSet(scan, index.columnIds.slice(0, keys.length), rows);
-    const found = distinct === undefined ? Math.min(rows, ROWS_A_KEY) : rows / Math.max(1, distinct);
+    const known = Math.max(distinct ?? 0, this.#keyDistinct(input, keys) ?? 0);
+    const found = known === 0 ? Math.min(rows, ROWS_A_KEY) : rows / known;
     return type === 'left' ? Math.max(left, left * found) : left * found;
   }
 }

@@ -133,7 +133,7 @@ function describeNode(node: PlanNode, annotate: Annotate): Line {
       return line('project set', `functions: ${node.generators.map((generator) => formatExpr(generator)).join(', ')}`);
     case 'join': {
       const keys = node.leftKeys.map((left, i) => `${over(node.left)(left)} = ${over(node.right)(node.rightKeys[i] as TypedExpr)}`);
-      const name = keys.length > 0 ? 'hash join' : 'cross join';
+      const name = node.merge ? 'merge join' : keys.length > 0 ? 'hash join' : 'cross join';
       return line(
         `${name}${JOIN_SUFFIXES[node.type]}`,
         keys.length > 0 ? `equality: ${keys.join(' AND ')}` : undefined,

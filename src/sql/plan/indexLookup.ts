@@ -19,10 +19,12 @@ import { constraintFraction, estimate, plannedRows, TABLE_ROWS } from './estimat
 import { filterOf } from './filterPushdown.ts';
 import { invertedFacts, requireUsable } from './invertedFacts.ts';
 import { lookupJoin } from './lookupJoin.ts';
+import { mergeOrders } from './mergeJoin.ts';
 import {
   type AggregateNode,
   type IndexConstraint,
   inputsOf,
+  type JoinNode,
   type KeyAlternative,
   type KeyBound,
   type KeyRange,
@@ -77,7 +79,12 @@ function choose(node: PlanNode, wanted: Wanted): PlanNode {
       const isOfLeft = wanted.order.every((key) => key.index < node.left.columns.length);
       const keepsOrder = isOfLeft && node.type !== 'right' && node.type !== 'full';
       const left = choose(node.left, keepsOrder ? wanted : NOTHING_WANTED);
-      return lookupJoin({ ...node, left }) ?? { ...node, left, right: choose(node.right, NOTHING_WANTED) };
+      const isInOrder = wanted.order.length === 0 || !keepsOrder || gives(left, wanted.order);
+      const rowsWanted = keepsOrder && isInOrder ? wanted.rows : undefined;
+      return (
+        lookupJoin({ ...node, left }, rowsWanted) ??
+        merged(node, wanted, left) ?? { ...node, left, right: choose(node.right, NOTHING_WANTED) }
+      );
     }
     default: {
       const inputs = inputsOf(node);
@@ -89,6 +96,31 @@ function choose(node: PlanNode, wanted: Wanted): PlanNode {
           );
     }
   }
+}
+
+/** The join of two sides that come in its keys' order, if they do so without reading more than they would otherwise. */
+function merged(node: JoinNode, wanted: Wanted, unordered: PlanNode): PlanNode | undefined {
+  for (const order of mergeOrders(node)) {
+    const left = gives(unordered, order.left) ? unordered : choose(node.left, { order: order.left, rows: undefined });
+    if (!gives(left, order.left) || (gives(unordered, wanted.order) && !gives(left, wanted.order))) continue;
+    const right = choose(node.right, { order: order.right, rows: undefined });
+    if (!gives(right, order.right) || pathCost(right) > pathCost(choose(node.right, NOTHING_WANTED)) * SAME_COST) continue;
+    if (left !== unordered && pathCost(left) > pathCost(unordered) * SAME_COST) continue;
+    return { ...node, left, right, merge: order.pairs };
+  }
+  return undefined;
+}
+
+/** Covering indexes cost about the same, whichever it is. */
+const SAME_COST = 1.1;
+
+/** What reading a path that was chosen costs. */
+function pathCost(node: PlanNode): number {
+  const scan = node.kind === 'filter' ? node.input : node;
+  if (scan.kind !== 'scan') return estimate(node);
+  const has = indexColumnIds(scan.table, scan.index);
+  const isCovering = scan.index.id === scan.table.primaryIndex.id || scan.columnIds.every((id) => has.has(id));
+  return estimate(scan) * (isCovering ? 1 : LOOKUP_COST);
 }
 
 /** The only aggregate is the min or max of a column that an index gives in order: its first row that is not NULL is enough. */

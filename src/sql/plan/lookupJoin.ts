@@ -50,8 +50,11 @@ export function rowsALookup(scan: ScanNode, index: IndexDescriptor, count: numbe
   return distinct === undefined ? 1 : rows / distinct;
 }
 
-/** The join as look-ups into an index of its right table, when that costs less than reading it. */
-export function lookupJoin(node: JoinNode): PlanNode | undefined {
+/**
+ * The join as look-ups into an index of its right table, when that costs less than reading it. `rowsWanted`: how many rows
+ * of the join a limit takes: the left side is then read no further than it needs.
+ */
+export function lookupJoin(node: JoinNode, rowsWanted?: number): PlanNode | undefined {
   if ((node.type !== 'inner' && node.type !== 'left') || node.leftKeys.length === 0) return undefined;
   const scan = node.right.kind === 'filter' ? node.right.input : node.right;
   if (scan.kind !== 'scan') return undefined;
@@ -63,7 +66,9 @@ export function lookupJoin(node: JoinNode): PlanNode | undefined {
   const { index, pairs } = best;
   const found = rowsALookup(scan, index, pairs.length);
   const costEach = ROWS_READ_A_LOOKUP + found - 1;
-  const isCheaper = estimate(node.left) * costEach <= plannedRows(scan);
+  const all = estimate(node.left);
+  const read = rowsWanted === undefined ? all : Math.min(all, (rowsWanted * all) / Math.max(1, Math.min(all, estimate(node))));
+  const isCheaper = read * costEach <= plannedRows(scan);
   const isCheaperNow = scan.rowCount !== undefined && countedEstimate(node.left) * costEach < scan.rowCount;
   if (!isCheaper && !isCheaperNow) return undefined;
   const conditions = node.right.kind === 'filter' ? conjunctsOf(node.right.predicate) : [];

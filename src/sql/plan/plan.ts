@@ -165,7 +165,7 @@ export interface ProjectSetNode extends Node {
 export type JoinType = 'inner' | 'left' | 'right' | 'full';
 
 /**
- * Hash join when there are keys, else a nested loop. A semi join gives the left rows that match, once
+ * Hash join when there are keys (a merge join if `merge` says so), else a nested loop. A semi join gives the left rows that match, once
  * each, an anti join those that do not: their rows hold the left columns alone.
  */
 export interface JoinNode extends Node {
@@ -178,6 +178,8 @@ export interface JoinNode extends Node {
   readonly rightKeys: readonly TypedExpr[];
   /** What else must hold, over the joined row. */
   readonly on: TypedExpr | undefined;
+  /** A merge join: both sides come in the order of these key pairs, which are all of them. */
+  readonly merge?: readonly number[];
 }
 
 /** For each left row, the rows of an index whose first columns equal `keys`. Columns: left, then the table's. */
