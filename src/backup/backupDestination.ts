@@ -23,12 +23,12 @@ import {
   incrementalDirectory,
   isDirectoryTaken,
   isLayer,
-  readLatest,
 } from './collection.ts';
 import { type CollectionStorage, collectionAt } from './collectionStorage.ts';
 import type { CoveredSpan } from './coverage.ts';
 import { proveCoverage } from './coverage.ts';
 import type { Reservation } from './directoryReservations.ts';
+import { resolveLatest } from './layerIndex.ts';
 import type { Layer, Manifest } from './manifest.ts';
 import { isMissing, readManifest } from './manifest.ts';
 
@@ -58,7 +58,7 @@ export async function findPriorLayers(
   signal?: AbortSignal,
 ): Promise<PriorLayers | undefined> {
   if (request.type === 'new') return undefined;
-  const full = request.type === 'latest' ? await readLatest(storage, signal) : request.full;
+  const full = request.type === 'latest' ? await resolveLatest(storage, signal) : request.full;
   const [first, ...incrementals] = await loadChain(storage, full, signal).catch((error: unknown) => {
     throw request.type === 'subdir' && isMissing(error) ? noFullBackup(request.full, error) : error;
   });
@@ -154,7 +154,7 @@ export async function checkSameCollection(storage: CollectionStorage, request: C
   if (!storage.capabilities.list || !storage.isCollection) return;
   let newest: Manifest;
   try {
-    ({ manifest: newest } = await readNewest(storage, await readLatest(storage, signal), signal));
+    ({ manifest: newest } = await readNewest(storage, await resolveLatest(storage, signal), signal));
   } catch (error) {
     if (isVarveError(error) && (UNREADABLE.has(error.code) || error instanceof EncryptionError || error instanceof KmsError)) return;
     throw error;

@@ -1,13 +1,13 @@
 /**
  * Backup job: from the record that planning wrote to a finished layer, or to nothing.
  *
- *   lock -> keys -> export (files, checkpoints) -> confirm files -> manifest, checksum -> index -> LATEST -> clean up
+ *   lock -> keys -> export (files, checkpoints) -> confirm files -> manifest, checksum -> LATEST -> index -> clean up
  *
  *   J1  success means restorable: each file's stored bytes were read back and compared before the
  *       manifest named it, and the manifest was read back before the job ends
  *   J2  any step may be the last one of a coordinator; the next one finds in the storage what is
  *       done (lock, checkpoint, manifest) and goes on from there
- *   J3  before lock, manifest, index, LATEST and deletes the claim is checked, so a coordinator that was
+ *   J3  before lock, manifest, LATEST, index and deletes the claim is checked, so a coordinator that was
  *       taken for dead does no harm; data files carry the claim's epoch in their names
  *   J4  after a failure or a cancel nothing that this job wrote is left, nor anybody else's touched
  *
@@ -76,10 +76,10 @@ export const BACKUP_PAUSEPOINTS = Object.freeze([
   'backup.afterStatistics',
   'backup.beforeManifest',
   'backup.afterManifest',
-  'backup.beforeIndex',
-  'backup.afterIndex',
   'backup.beforeLatest',
   'backup.afterLatest',
+  'backup.beforeIndex',
+  'backup.afterIndex',
   'backup.afterCleanup',
   'backup.beforeRevert',
   'backup.afterRevert',
@@ -146,8 +146,8 @@ export class BackupResumer implements Resumer {
     try {
       const layer = (await this.#finishedLayer(storage, ctx)) ?? (await this.#writeLayer(storage, ctx));
       const { manifest } = layer;
-      await this.#writeIndex(storage, ctx, layer);
       await this.#writeLatest(storage, ctx);
+      await this.#writeIndex(storage, ctx, layer);
       await this.#cleanUp(storage, ctx, manifest);
       const { rows, indexEntries, dataBytes } = manifest.entryCounts;
       return { result: { rows, indexEntries, dataBytes }, inFinalTxn: (txn) => this.#releaseProtections(txn) };
@@ -423,9 +423,9 @@ export class BackupResumer implements Resumer {
     await ctx.checkClaim();
     // Without a manifest there is neither checksum nor pointer: they come after it, and go before it.
     if (await this.#hasOwnManifest(storage, ctx)) {
-      if (kind === 'full') await storage.delete(latestName(endTime));
       const full = fullOfDirectory(directory);
       if (full !== undefined) await storage.delete(indexName(full, this.#details));
+      if (kind === 'full') await storage.delete(latestName(endTime));
       await storage.delete(`${directory}/${MANIFEST_CHECKSUM_NAME}`);
       await storage.delete(`${directory}/${MANIFEST_NAME}`);
     }

@@ -13,9 +13,9 @@ import type { StatementContext } from '../sql/exec/statement.ts';
 
 import { decodeBackupId, encodeBackupId, fullOfId, type IdTimes } from './backupId.ts';
 import { type Chain, type ChosenLayers, chooseLayers, loadChain, pathTo, restorableIntervals } from './chain.ts';
-import { directoryTime, fullDirectoryTime, noLatest, parseSubdirectory, readLatest } from './collection.ts';
+import { directoryTime, fullDirectoryTime, noLatest, parseSubdirectory } from './collection.ts';
 import type { CollectionStorage } from './collectionStorage.ts';
-import { listNewestLayers } from './layerIndex.ts';
+import { listNewestLayers, requireNewest, resolveLatest } from './layerIndex.ts';
 import { isMissing, type Layer } from './manifest.ts';
 
 /** LATEST, or a text as the user gave it. */
@@ -49,7 +49,7 @@ export async function resolveToken(
     const times = decodeBackupId(token.text);
     return times ? { full: fullOfId(times), id: token.text } : { full: parseSubdirectory(token.text), id: undefined };
   }
-  if (!useIds) return { full: await readLatest(storage, signal, 'read LATEST path: '), id: undefined };
+  if (!useIds) return { full: await resolveLatest(storage, signal, 'read LATEST path: '), id: undefined };
   const [newest] = (await listNewestLayers(storage, { countMax: 1 }, signal)).layers;
   if (newest === undefined) throw noLatest(storage, 'read LATEST path: ');
   return { full: newest.full, id: idOfLayer(newest.full, newest.endTime) };
@@ -68,6 +68,17 @@ export async function loadNamed(storage: CollectionStorage, { full, id }: NamedB
 /** The id of a layer on a full. */
 export function idOfLayer(full: string, endTime: Timestamp): string {
   return encodeBackupId(fullDirectoryTime(full) ?? endTime, endTime);
+}
+
+/** 58P01 when a restore to the newest time would silently take an older one: the newest layer has lost its manifest. */
+export async function checkNewest(
+  storage: CollectionStorage,
+  chain: Chain,
+  { id }: NamedBackup,
+  time: Timestamp | undefined,
+  signal?: AbortSignal,
+): Promise<void> {
+  if (id === undefined && time === undefined) await requireNewest(storage, chain, signal);
 }
 
 /** The layer of an id. 58P01 when the chain has none of that time. */

@@ -22,8 +22,16 @@ import { SqlState } from '../base/sqlState.ts';
 import type { Timestamp } from '../base/timestamp.ts';
 import { formatUtc } from '../base/timestamp.ts';
 
-import { listIncrementalDirectories, READS_MAX } from './collection.ts';
+import {
+  directoryTime,
+  fullDirectoryTime,
+  incrementalDirectoryTime,
+  listIncrementalDirectories,
+  MANIFEST_NAME,
+  READS_MAX,
+} from './collection.ts';
 import type { CollectionStorage } from './collectionStorage.ts';
+import { expectEqual } from './corruption.ts';
 import type { Layer } from './manifest.ts';
 import { isMissing, readManifest } from './manifest.ts';
 
@@ -48,12 +56,14 @@ export async function loadChain(storage: CollectionStorage, full: string, signal
     const error: unknown = read.reason;
     if (!isMissing(error)) throw error;
     throw new StatementError(SqlState.UndefinedFile, `no completed backup "${full}" in "${storage.uri}"`, {
+      detail: error instanceof Error ? error.message : undefined,
       hint: 'SHOW BACKUPS IN lists the completed backups of a collection',
       cause: error,
     });
   }
   if (listed.status === 'rejected') throw listed.reason;
   const first = read.value;
+  checkPlace(first);
   if (first.manifest.kind !== 'full') {
     throw new CorruptionError(SqlState.DataCorrupted, `backup "${full}" is an incremental layer where a full one belongs`, { file: full });
   }
@@ -66,11 +76,21 @@ export async function loadChain(storage: CollectionStorage, full: string, signal
 /** Undefined where there is no completed layer: a job at work, or what one left. */
 async function readLayer(storage: CollectionStorage, directory: string, signal?: AbortSignal): Promise<Layer | undefined> {
   try {
-    return await readManifest(storage, directory, signal);
+    const layer = await readManifest(storage, directory, signal);
+    checkPlace(layer);
+    return layer;
   } catch (error) {
     if (isMissing(error)) return undefined;
     throw error;
   }
+}
+
+/** XX001 when a dated directory holds a layer of another time: its files are another's. */
+function checkPlace({ directory, manifest }: Layer): void {
+  const time = fullDirectoryTime(directory) ?? incrementalDirectoryTime(directory.split('/').slice(-2).join('/'));
+  if (time === undefined) return;
+  const place = { file: `${directory}/${MANIFEST_NAME}`, offset: 0 };
+  expectEqual(place, 'end time of the layer', formatUtc(time), formatUtc(directoryTime(manifest.endTime)));
 }
 
 /** The newest layer: what the next incremental continues. */

@@ -194,8 +194,9 @@ export async function writeLatest(storage: ExternalStorage, full: string, endTim
 }
 
 /**
- * The directory of the newest completed full. 58P01 `path does not contain a completed latest
- * backup` after `context` when there is none; XX001 when the pointer has another content than a full's name.
+ * The directory of the full that the newest pointer names. 58P01 `path does not contain a completed latest
+ * backup` after `context` when there is none; XX001 when the pointer has another content than its full's name.
+ * Which full is the newest, though its pointer may be lost, says resolveLatest() (layerIndex.ts).
  */
 export async function readLatest(storage: ExternalStorage, signal?: AbortSignal, context = ''): Promise<string> {
   const names = await storage.list(LATEST_PREFIX, { signal });
@@ -209,8 +210,10 @@ export async function readLatest(storage: ExternalStorage, signal?: AbortSignal,
     throw error;
   }
   const full = content.trim().replace(/^\/+|\/+$/g, '');
-  if (fullDirectoryTime(full) === undefined) {
-    throw new StatementError(SqlState.DataCorrupted, `the LATEST pointer "${newest}" does not name a backup`, {
+  const time = fullDirectoryTime(full);
+  const expected = directoryTime(timeOfDescending(newest.slice(LATEST_PREFIX.length)));
+  if (time === undefined || time !== expected) {
+    throw new StatementError(SqlState.DataCorrupted, `the LATEST pointer "${newest}" does not name ${time === undefined ? 'a backup' : 'its backup'}`, {
       detail: `found ${JSON.stringify(content.slice(0, 80))} in "${storage.uri}"`,
       hint: "name the backup: FROM 'YYYY/MM/DD-HHMMSS.FF' IN ...; SHOW BACKUPS IN lists them",
     });
@@ -229,6 +232,12 @@ export function noLatest(storage: ExternalStorage, context = ''): StateError {
 /** Sixteen hexadecimal digits that sort later times first. */
 export function descending(time: Timestamp): string {
   return (0xffffffffffffffffn - BigInt(time)).toString(16).padStart(16, '0');
+}
+
+/** The time of such digits; 0 for others. */
+export function timeOfDescending(digits: string): Timestamp {
+  const time = /^[0-9a-f]{16}$/.test(digits) ? Number(0xffffffffffffffffn - BigInt(`0x${digits}`)) : 0;
+  return (time <= MAX_TIMESTAMP ? time : 0) as Timestamp;
 }
 
 // ---- files in a layer's directory -------------------------------------------------------------

@@ -6,7 +6,7 @@
  *
  *   X1  names sort newest full first, and within a chain newest layer first; a name alone tells a
  *       layer's full, its place and its exact end time
- *   X2  an index file is written after its layer's manifest and removed before it: what is indexed is whole.
+ *   X2  an index file is written after its layer's manifest and pointer and removed before them: what is indexed is whole.
  *       It is written once; name and content follow from the manifest
  *   X3  it holds no names of tables, users or places: in an encrypted collection it is plain
  *   X4  losing one costs time, never data: readers turn to the manifest, and the next backup of the
@@ -80,7 +80,7 @@ export function parseIndexName(name: string): IndexedLayer | undefined {
   const match = INDEX_NAME.exec(name);
   if (match === null) return undefined;
   const [, fullText = '', end = '', start = ''] = match;
-  const full = `${fullText.slice(0, 4)}/${fullText.slice(4, 6)}/${fullText.slice(6)}`;
+  const full = fullOfFlat(fullText);
   const endTime = Number(0xffffffffffffffffn - BigInt(`0x${end}`)) as Timestamp;
   if (!Number.isSafeInteger(endTime) || fullDirectoryTime(full) === undefined) return undefined;
   const kind = start === '0' ? 'full' : 'incremental';
@@ -90,13 +90,29 @@ export function parseIndexName(name: string): IndexedLayer | undefined {
   return isConsistent ? { indexName: name, full, directory, kind, endTime } : undefined;
 }
 
+/** Back from flatTime(). */
+function fullOfFlat(text: string): string {
+  return `${text.slice(0, 4)}/${text.slice(4, 6)}/${text.slice(6)}`;
+}
+
 const FLAT_TIME = String.raw`\d{8}-\d{6}\.\d{2}`;
 const INDEX_NAME = new RegExp(`^${INDEX_DIRECTORY}/[0-9a-f]{16}_(${FLAT_TIME})/([0-9a-f]{16})_(0|${FLAT_TIME})_${FLAT_TIME}\\${SUFFIX}$`);
+
+const CHAIN_FOLDER = new RegExp(`^${INDEX_DIRECTORY}/[0-9a-f]{16}_(${FLAT_TIME})/$`);
 
 /** What is indexed, of one chain or of all: newest chain first, each newest layer first. Needs `list`; one listing. */
 export async function listIndex(storage: ExternalStorage, full: string | undefined, signal?: AbortSignal): Promise<IndexedLayer[]> {
   const names = await storage.list(full === undefined ? `${INDEX_DIRECTORY}/` : chainPrefix(full), { signal });
   return names.map(parseIndexName).filter((entry) => entry !== undefined);
+}
+
+/** Fulls whose chains have a folder in the index, newest first. Needs `list`; one listing. */
+export async function listIndexedChains(storage: ExternalStorage, signal?: AbortSignal): Promise<string[]> {
+  const folders = await storage.list(`${INDEX_DIRECTORY}/`, { delimiter: '/', signal });
+  return folders.flatMap((folder) => {
+    const text = CHAIN_FOLDER.exec(folder)?.[1];
+    return text === undefined ? [] : fullOfFlat(text);
+  });
 }
 
 /** Writes a layer's index file and reads it back: XX001 when it does not hold what was written. */

@@ -12,17 +12,22 @@ import { isVarveError, StorageError } from '../base/errors.ts';
 import { mapConcurrently } from '../base/mapConcurrently.ts';
 import { SqlState } from '../base/sqlState.ts';
 import type { Timestamp } from '../base/timestamp.ts';
+import { formatUtc } from '../base/timestamp.ts';
 
+import { type Chain, newestLayer } from './chain.ts';
 import {
   fullDirectoryTime,
   incrementalDirectoryTime,
   isLayer,
   listFullDirectories,
   listIncrementalDirectories,
+  MANIFEST_CHECKSUM_NAME,
+  MANIFEST_NAME,
   READS_MAX,
+  readLatest,
 } from './collection.ts';
 import type { CollectionStorage } from './collectionStorage.ts';
-import { type IndexedLayer, indexOfLayer, listIndex, readIndexFile, writeIndexFile } from './indexFile.ts';
+import { type IndexedLayer, indexOfLayer, listIndex, listIndexedChains, readIndexFile, writeIndexFile } from './indexFile.ts';
 import { isMissing, type Layer, readManifest } from './manifest.ts';
 
 /** A completed layer, as a listing tells of it. */
@@ -151,6 +156,47 @@ export async function revisionStart(storage: CollectionStorage, listed: ListedLa
     if (!isVarveError(error) || error.code !== SqlState.DataCorrupted) throw error;
     return ofManifest((await readUnindexed(storage, listed.full, listed.directory, signal))?.layer);
   }
+}
+
+/**
+ * The directory of the newest completed full: that of the newest pointer, or a newer one that the index knows and that
+ * is whole, for its pointer was written before it was indexed. Throws as readLatest().
+ */
+export async function resolveLatest(storage: CollectionStorage, signal?: AbortSignal, context = ''): Promise<string> {
+  const [pointed, indexed] = await Promise.allSettled([readLatest(storage, signal, context), listIndexedChains(storage, signal)]);
+  if (indexed.status === 'rejected') throw indexed.reason;
+  if (pointed.status === 'rejected' && !isMissing(pointed.reason)) throw pointed.reason;
+  const known = pointed.status === 'fulfilled' ? pointed.value : '';
+  for (const full of indexed.value) {
+    if (full <= known) break;
+    const entries = await listIndex(storage, full, signal);
+    if (entries.some(({ directory }) => directory === full) && (await isLayer(storage, full, signal))) return full;
+  }
+  if (pointed.status === 'rejected') throw pointed.reason;
+  return known;
+}
+
+/** Layers of a chain that the index knows and that are not there: not whole, or gone. Needs `list`. */
+export async function lostLayers(storage: CollectionStorage, chain: Chain, signal?: AbortSignal): Promise<IndexedLayer[]> {
+  const there = new Set(chain.map(({ directory }) => directory));
+  return (await listIndex(storage, chain[0].directory, signal)).filter(({ directory }) => !there.has(directory));
+}
+
+/** 58P01 naming what is missing when the index knows a layer of the chain that is newer than all that are there. */
+export async function requireNewest(storage: CollectionStorage, chain: Chain, signal?: AbortSignal): Promise<void> {
+  if (!storage.capabilities.list) return;
+  const newest = newestLayer(chain).manifest.endTime;
+  const lost = (await lostLayers(storage, chain, signal)).filter(({ endTime }) => endTime > newest).at(-1);
+  if (lost === undefined) return;
+  const { directory, endTime, indexName } = lost;
+  const names = await storage.list(`${directory}/`, { signal });
+  const missing = [MANIFEST_NAME, MANIFEST_CHECKSUM_NAME].find((name) => !names.includes(`${directory}/${name}`)) ?? MANIFEST_NAME;
+  throw new StorageError(SqlState.UndefinedFile, `the newest layer of the backup is not whole: "${directory}/${missing}" is missing`, {
+    operation: 'read',
+    redactedUri: String(storage.uri),
+    detail: `the index of "${storage.uri}" has a layer that ends at ${formatUtc(endTime)}`,
+    hint: `restore AS OF SYSTEM TIME ${formatUtc(newest)} or before, name the incremental_location if its incrementals lie elsewhere, or bring the file back; if the layer was deleted on purpose, delete "${indexName}" too`,
+  });
 }
 
 /** Writes what is missing of the index of a chain. Needs `list`. */

@@ -179,7 +179,7 @@ export async function readManifest(storage: CollectionStorage, directory: string
     throw corruptFile({ file: checksumFile, offset: 0 }, 'checksum', '64 hexadecimal digits', JSON.stringify(checksum.slice(0, 80)));
   }
   const digest = sha256(bytes);
-  expectEqual({ file, offset: 0 }, 'SHA-256', checksum.trim(), digest);
+  expectEqual({ file, offset: 0 }, `SHA-256, which ${MANIFEST_CHECKSUM_NAME} has otherwise`, checksum.trim(), digest);
   const cipher = await storage.keys.cipherOf(storage, directory, signal);
   const manifest = await decodeManifest(bytes, file, cipher);
   return { directory, manifest, manifestSha256: digest, ...(cipher && { cipher: new LayerCipher(cipher, manifest.layerId) }) };

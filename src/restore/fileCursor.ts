@@ -16,6 +16,7 @@ import type { ExternalStorage } from '../storage/externalStorage.ts';
 import type { VersionRun } from '../backup/block.ts';
 import type { CollectionStorage } from '../backup/collectionStorage.ts';
 import { DataFileReader, readDataFile } from '../backup/dataFileReader.ts';
+import { requireFile } from '../backup/fileIdentity.ts';
 
 import type { LayerFile } from './spanCovering.ts';
 
@@ -61,6 +62,7 @@ export class FileCursor {
         cipher: this.#file.cipher,
         expectedSize: this.#file.file.sizeBytes,
       });
+      requireFile(this.#reader, this.#file.file);
       this.#runs = new RunsAhead(this.#reader.scan(span));
     }
     this.at = firstAtOrAfter(this.keys, span.key, this.at);

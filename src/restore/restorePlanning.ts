@@ -26,7 +26,7 @@ import type { BackupTargets } from '../sql/parse/ast.ts';
 import type { StorageFactory } from '../storage/externalStorage.ts';
 
 import { backupSnapshot } from '../backup/backupCatalog.ts';
-import { type BackupToken, chooseNamed, loadNamed, resolveToken } from '../backup/backupToken.ts';
+import { type BackupToken, checkNewest, chooseNamed, loadNamed, resolveToken } from '../backup/backupToken.ts';
 import type { ChosenLayers } from '../backup/chain.ts';
 import type { CollectionStorage } from '../backup/collectionStorage.ts';
 import { openCollection } from '../backup/collectionStorage.ts';
@@ -126,7 +126,9 @@ async function makeDetails(
   const { kv, catalog } = deps;
   const { signal } = request;
   const source = await resolveToken(storage, request.backup, { useIds: request.useIds, signal });
-  const { layers, time } = chooseNamed(await loadNamed(storage, source, signal), source, request.asOf);
+  const chain = await loadNamed(storage, source, signal);
+  await checkNewest(storage, chain, source, request.asOf, signal);
+  const { layers, time } = chooseNamed(chain, source, request.asOf);
   const last = layers.at(-1) as Layer;
   const backup = backupSnapshot(last.manifest, time);
   const named = resolveRestoreTargets(backup, last.manifest, request.targets, request.names);

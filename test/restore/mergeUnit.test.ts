@@ -55,7 +55,14 @@ async function fileOf(versions: readonly Version[], name: string, files: MemoryF
     if (keys.length > 0) yield { keys, timestamps, values: sorted.map(([, , value]) => value as Bytes | null) };
   }
   const { sizeBytes, sha256 } = await writeDataFile(storage, name, runs(), { executor, blockTargetBytes: 24 });
-  return { name, directory: '', file: { path: name, sizeBytes, sha256, locality: '', parts: [] } };
+  const dataBytes = sorted.reduce((sum, [key, , value]) => sum + key.length + (value?.length ?? 0), 0);
+  const whole = {
+    span: { key: '' as Bytes, endKey: '\xff' as Bytes },
+    startTime: -1 as Timestamp,
+    endTime: Number.MAX_SAFE_INTEGER as Timestamp,
+  };
+  const parts = [{ ...whole, rows: 0, indexEntries: 0, dataBytes }];
+  return { name, directory: '', file: { path: name, sizeBytes, sha256, locality: '', parts } };
 }
 
 /** The rows of units `a-e` and so on, from files of versions, as of `time`. */
