@@ -16,6 +16,7 @@ import type { Session } from '../../src/sql/exec/session.ts';
 import type { Dice } from './dice.ts';
 import { type Jobs, STORAGE_CODES } from './jobs.ts';
 import { canonical, NOW, type TableModel } from './model.ts';
+import { Places } from './places.ts';
 import { BANK_MONEY, DATABASES } from './schema.ts';
 import { timeSql, valueOfDatum, wholeTableSql } from './sqlText.ts';
 import type { Zones } from './zones.ts';
@@ -27,6 +28,7 @@ const TURNS_BESIDE_MAX = 6000;
 
 export interface Collection {
   readonly uri: string;
+  readonly places: Places;
   /** Of a cluster: '' for all. */
   readonly database: string;
   /** Undefined: the whole database. */
@@ -34,7 +36,11 @@ export interface Collection {
 }
 
 /** Of the whole cluster; where clusters.ts can read it. */
-const CLUSTER: Collection = { uri: 'mem://bucket/cluster', database: '', tables: undefined };
+const CLUSTER: Collection = collectionIn(new Places('cluster', 'mem', 'at one URI'), '', undefined);
+
+function collectionIn(places: Places, database: string, tables: readonly string[] | undefined): Collection {
+  return { uri: places.uri, places, database, tables };
+}
 
 /** A new full, the newest chain's next incremental, or that of some chain. */
 type LayerKind = 'new' | 'latest' | 'subdir';
@@ -86,7 +92,7 @@ export class Backups {
     this.#zones = zones;
     this.#idle = Array.from({ length: SESSIONS }, () => world.db.newSession());
     this.#checker = world.db.newSession();
-    for (const database of DATABASES) this.#collections.push({ uri: this.#newUri(database), database, tables: undefined });
+    for (const database of DATABASES) this.#collections.push(collectionIn(this.#newPlaces(database), database, undefined));
     this.#collections.push(CLUSTER);
     jobs.backUp = (dice) => this.backUpBeside(dice);
     jobs.onTerminal((job) => {
@@ -97,7 +103,7 @@ export class Backups {
       if (job.type !== BACKUP_JOB_TYPE || job.record.status !== 'succeeded') return;
       const details = detailsFromJson(job.record.details);
       const full = details.kind === 'full' ? details.directory : details.directory.split('/').slice(1, 4).join('/');
-      const at = defaultUri(details.location);
+      const at = uriOf(details);
       const layers = this.#layers.get(at) ?? [];
       this.#layers.set(at, layers);
       layers.push({ full, details });
@@ -111,11 +117,12 @@ export class Backups {
     });
   }
 
-  /** In memory, or in tables of the database itself. */
-  #newUri(name: string): string {
-    const isUserfile = this.#world.dice.fork(`collection ${name}`).percent(20);
-    this.#world.count(isUserfile ? 'collection in userfile' : 'collection in mem');
-    return isUserfile ? `userfile://defaultdb.public.files/${name}` : `mem://bucket/${name}`;
+  /** In memory, or in tables of the database itself; in one place or several. */
+  #newPlaces(name: string): Places {
+    const places = Places.choose(this.#world.dice.fork(`collection ${name}`), name);
+    this.#world.count(`collection in ${places.uri.startsWith('userfile') ? 'userfile' : 'mem'}`);
+    this.#world.count(`collection ${places.form}`);
+    return places;
   }
 
   get collections(): readonly Collection[] {
@@ -123,7 +130,7 @@ export class Backups {
   }
 
   /** The directories of layers that exist, for leftovers.ts. */
-  layersOf(uri: string): readonly BackupDetails[] {
+  layersOf({ uri }: Collection): readonly BackupDetails[] {
     return (this.#layers.get(uri) ?? []).map(({ details }) => details);
   }
 
@@ -132,17 +139,22 @@ export class Backups {
   backup(dice: Dice, beside?: Beside): void {
     const collection = beside?.database === undefined ? this.#someCollection(dice) : this.#collectionOf(beside.database);
     if (!collection) return;
-    const { uri, database, tables } = collection;
+    const { uri, places, database, tables } = collection;
     const fulls = this.#fullsOf(uri);
-    const kind = beside?.kind ?? this.#someKind(dice, uri, fulls.length > 0, beside !== undefined);
+    const kind = beside?.kind ?? this.#someKind(dice, collection, fulls.length > 0, beside !== undefined);
     const history = beside?.history ?? dice.percent(60);
     const now = this.#world.now;
     const asOf = !beside && dice.percent(25) ? Math.max(1, now - dice.between(0, dice.pick([10, 1_000_000, 100_000_000]))) : undefined;
     const targets = tables ? `TABLE ${tables.join(', ')} ` : database === '' ? '' : `DATABASE ${database} `;
     if (database === '') this.#world.count('backup of the cluster');
-    const into =
-      kind === 'new' ? `INTO '${uri}'` : kind === 'latest' ? `INTO LATEST IN '${uri}'` : `INTO '${dice.maybe(fulls)}' IN '${uri}'`;
-    const options = [...(history ? ['revision_history'] : []), ...(!beside && dice.percent(40) ? ['detached'] : [])];
+    const into = places.into(kind === 'subdir' ? (dice.maybe(fulls) ?? 'latest') : kind);
+    const options = [
+      ...(history ? ['revision_history'] : []),
+      ...(!beside && dice.percent(40) ? ['detached'] : []),
+      ...places.backupOptions(),
+      ...(beside ? [] : this.#someLocality(dice)),
+      ...(!beside && places.hasLocalities && dice.percent(5) ? ['STRICT STORAGE LOCALITY'] : []),
+    ];
     const sql = `BACKUP ${targets}${into}${asOf === undefined ? '' : ` AS OF SYSTEM TIME ${timeSql(asOf)}`}${options.length ? ` WITH ${options.join(', ')}` : ''}`;
     this.#world.count(
       `backup ${kind === 'new' ? 'full' : 'incremental'}${history ? ' with revision_history' : ''}${asOf === undefined ? '' : ' as of system time'}`,
@@ -152,7 +164,7 @@ export class Backups {
       const code = codeOf(error);
       this.#world.count(`backup: ${code}`);
       if (code === '72000') {
-        if (kind === 'latest') this.#ended.add(uri);
+        if (kind === 'latest' || places.isAppended) this.#ended.add(uri);
         const to = this.#world.now;
         this.#world.judgeLater(() => this.#zones.checkRefusal(error, sql, from, to));
       } else if (!this.#isExpected(code, BACKUP_CODES, from)) this.#world.fail('unexpected error', `${sql}\n    ${tell(error)}`, error);
@@ -164,18 +176,27 @@ export class Backups {
   }
 
   #someCollection(dice: Dice): Collection | undefined {
-    return dice.percent(15) ? this.#newTableCollection(dice) : dice.maybe(this.#collections);
+    // To a chain that is appended to and cannot go on, nothing can be added.
+    const open = this.#collections.filter(({ uri, places }) => !(places.isAppended && this.#ended.has(uri)));
+    return dice.percent(15) ? this.#newTableCollection(dice) : dice.maybe(open);
   }
 
   /** A full, or the place of an incremental. Where no incremental is possible any more a full comes next, as people do. */
-  #someKind(dice: Dice, uri: string, hasFull: boolean, isBeside: boolean): LayerKind {
-    if (!hasFull || this.#ended.delete(uri)) return 'new';
-    if (isBeside) return 'latest';
+  #someKind(dice: Dice, { uri, places }: Collection, hasFull: boolean, isBeside: boolean): LayerKind {
+    if (!hasFull || (!places.isAppended && this.#ended.delete(uri))) return 'new';
+    if (isBeside || places.isAppended) return 'latest';
     return dice.weighted<LayerKind>([
       [25, 'new'],
       [60, 'latest'],
       [15, 'subdir'],
     ]);
+  }
+
+  /** Nodes of one region, or none: of what the session's own node cannot run the statement says that it is elsewhere. */
+  #someLocality(dice: Dice): string[] {
+    if (!dice.percent(10)) return [];
+    this.#world.count('execution locality');
+    return [`EXECUTION LOCALITY = 'region=r${dice.between(1, 4)}'`];
   }
 
   /** Starts a backup beside something that waits; goes on when it has ended, or after a great many turns. */
@@ -192,7 +213,7 @@ export class Backups {
     const database = dice.pick(DATABASES);
     const tables = dice.shuffled(this.#world.model.tableNamesAt(NOW, database)).slice(0, dice.between(1, 3));
     if (tables.length === 0) return undefined;
-    const collection = { uri: this.#newUri(`tables${existing.length}`), database, tables };
+    const collection = collectionIn(this.#newPlaces(`tables${existing.length}`), database, tables);
     this.#collections.push(collection);
     return collection;
   }
@@ -251,18 +272,22 @@ export class Backups {
   }
 
   #restoreTo(collection: Collection, full: string, time: number): void {
-    const { uri, database, tables } = collection;
+    const { uri, places, database, tables } = collection;
     // A time that is not past cannot be asked for.
     if (time > this.#world.now) return;
     const into = `r${++this.#number}`;
     const isClaimed = this.#claims(uri, full).some(({ from, to }) => from <= time && time <= to);
     // A layer under way may come to hold the time at any moment.
     const mayChange = this.#jobs.hasNews || this.#jobs.active().length > 0 || this.busy > 0;
-    const at = `FROM '${full}' IN '${uri}' AS OF SYSTEM TIME ${timeSql(time)}`;
+    const at = `${places.from(full)} AS OF SYSTEM TIME ${timeSql(time)}`;
+    const options = places
+      .restoreOptions()
+      .map((option) => `, ${option}`)
+      .join('');
     this.#world.count(isClaimed ? 'restore' : 'restore outside');
     const sql = tables
-      ? `CREATE DATABASE ${into}; RESTORE TABLE ${database}.* ${at} WITH into_db = '${into}', skip_missing_foreign_keys, skip_missing_sequences`
-      : `RESTORE DATABASE ${database} ${at} WITH new_db_name = '${into}'`;
+      ? `CREATE DATABASE ${into}; RESTORE TABLE ${database}.* ${at} WITH into_db = '${into}', skip_missing_foreign_keys, skip_missing_sequences${options}`
+      : `RESTORE DATABASE ${database} ${at} WITH new_db_name = '${into}'${options}`;
     this.#asked.set(into, { collection, full, time, into, sql });
     this.#start(sql, (error, from) => {
       if (error === undefined) {
@@ -429,6 +454,11 @@ export class Backups {
         done(error, from);
       });
   }
+}
+
+/** Of the collection that a layer is in. */
+function uriOf({ location }: BackupDetails): string {
+  return defaultUri(location).replace(/\?.*$/, '');
 }
 
 /** Of a collection of the cluster any one database. */

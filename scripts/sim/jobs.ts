@@ -7,7 +7,7 @@
  *   V3  what a terminal job no longer needs is gone (leftovers.ts)
  */
 import { tablePrefix } from '../../src/base/keycode.ts';
-import type { JobContext, JobRecord } from '../../src/jobs/job.ts';
+import type { JobContext, JobError, JobRecord } from '../../src/jobs/job.ts';
 import { isTerminal } from '../../src/jobs/jobMachine.ts';
 import type { Dice } from './dice.ts';
 import { codeOf, tell, type World } from './world.ts';
@@ -127,7 +127,7 @@ export class Jobs {
     if (record.status !== 'failed' || !error) return;
     this.#world.count(`job ${record.type} failed: ${error.code}`);
     const isFault = STORAGE_CODES.has(error.code) && this.mayHaveMetFaults(job);
-    const isAllowed = ALLOWED[record.type]?.has(error.code) ?? false;
+    const isAllowed = (ALLOWED[record.type]?.has(error.code) ?? false) || isOutOfPlace(record, error);
     if (isFault || isAllowed) return;
     const told = `job ${record.id}: ${record.description}\n    ${error.code} ${error.message} (${error.detail ?? ''})`;
     this.#world.judgeLater(() => {
@@ -224,6 +224,12 @@ export class Jobs {
         return;
     }
   }
+}
+
+/** The nodes that a backup asked for are gone, or one has no place of its own to write to; or another backup has taken its place. */
+function isOutOfPlace({ type }: JobRecord, { code, message }: JobError): boolean {
+  if (type !== 'BACKUP') return false;
+  return code === '55000' ? /STRICT STORAGE LOCALITY|no instances found/.test(message) : code === '58P02';
 }
 
 /** Codes that a job of a type may fail with without any fault: its directory is in use by another, its names are taken by now. */

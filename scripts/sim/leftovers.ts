@@ -31,20 +31,26 @@ export async function checkStorage(world: World, backups: Backups, jobs: Jobs): 
     const isHindered = record.runningStatus?.startsWith(FILES_ARE_LEFT) || record.status === 'revert-failed';
     if (!isTerminal(record.status) || isHindered) excused.push(detailsFromJson(record.details).directory);
   }
-  for (const { uri } of backups.collections) {
-    const opened = storage.open(uri, { user: 'root', nodeId: 1 });
-    const layers = backups.layersOf(uri).map(({ directory }) => directory);
-    for (const name of await opened.list('')) {
-      if (LATEST.test(name) || excused.some((directory) => name.startsWith(`${directory}/`))) continue;
-      const indexed = INDEX.exec(name)?.[1];
-      if (indexed !== undefined && [...layers, ...excused].some((directory) => endIn(directory) === indexed)) continue;
-      const layer = layers.find((directory) => name.startsWith(`${directory}/`));
-      const rest = layer === undefined ? name : name.slice(layer.length + 1);
-      if (layer === undefined || /^BACKUP-LOCK|^progress\//.test(rest)) {
-        throw new SimFailure('left behind in storage', `${name} in ${uri} belongs to no layer and no job under way`);
+  for (const collection of backups.collections) {
+    const layers = backups.layersOf(collection).map(({ directory }) => directory);
+    for (const place of collection.places.all()) {
+      const opened = storage.open(place.uri, { user: 'root', nodeId: 1 });
+      for (const file of await opened.list('')) {
+        checkFile(place.uri, collection.places.nameOf(place, file, [...layers, ...excused]), layers, excused);
       }
+      await opened.close();
     }
-    await opened.close();
+  }
+}
+
+function checkFile(uri: string, name: string, layers: readonly string[], excused: readonly string[]): void {
+  if (LATEST.test(name) || excused.some((directory) => name.startsWith(`${directory}/`))) return;
+  const indexed = INDEX.exec(name)?.[1];
+  if (indexed !== undefined && [...layers, ...excused].some((directory) => endIn(directory) === indexed)) return;
+  const layer = layers.find((directory) => name.startsWith(`${directory}/`));
+  const rest = layer === undefined ? name : name.slice(layer.length + 1);
+  if (layer === undefined || /^BACKUP-LOCK|^progress\//.test(rest)) {
+    throw new SimFailure('left behind in storage', `${name} in ${uri} belongs to no layer and no job under way`);
   }
 }
 
