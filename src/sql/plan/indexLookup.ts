@@ -18,6 +18,7 @@ import { conjunctsOf } from '../expr/walk.ts';
 import { constraintFraction, estimate, plannedRows, TABLE_ROWS } from './estimate.ts';
 import { filterOf } from './filterPushdown.ts';
 import { invertedFacts, requireUsable } from './invertedFacts.ts';
+import { indexUnion } from './indexUnion.ts';
 import { lookupJoin } from './lookupJoin.ts';
 import { mergeOrders } from './mergeJoin.ts';
 import {
@@ -39,6 +40,7 @@ import { indexColumnIds } from './tableShape.ts';
 
 /** The same for one that is done with many others. */
 const LOOKUP_COST = 8;
+const CLEARLY_LESS = 0.9;
 
 /** What stands above wants of its input. */
 interface Wanted {
@@ -224,7 +226,11 @@ interface Candidate {
 /** The cheapest way to read a scan under the conjuncts (over the scan's columns). */
 function accessPath(scan: ScanNode, conjuncts: readonly TypedExpr[], wanted: Wanted): PlanNode {
   const best = cheapest(scan, conjuncts, wanted);
-  return best ? filterOf(best.scan, best.rest) : filterOf(scan, conjuncts);
+  if (!best) return filterOf(scan, conjuncts);
+  const union = indexUnion(scan, conjuncts, (branch) => cheapest(scan, branch, NOTHING_WANTED));
+  // It gives no order; what an order is worth is in the other's cost.
+  if (union && wanted.order.length === 0 && wanted.rows === undefined && union.cost < best.cost * CLEARLY_LESS) return union.node;
+  return filterOf(best.scan, best.rest);
 }
 
 /** What reading a scan costs, filtered or not, in rows read; of anything else, what it gives. */
