@@ -310,7 +310,15 @@ test('all versions of several files come in order, each key in one run, whatever
         };
       }
       const written = await writeDataFile(storage, `f${n}`, runs(), { executor, blockTargetBytes: 1 + random.int(3000) });
-      const file: ManifestFile = { path: `f${n}`, sizeBytes: written.sizeBytes, sha256: written.sha256, locality: '', parts: [] };
+      const part = {
+        span: all,
+        startTime: 0 as Timestamp,
+        endTime: 100 as Timestamp,
+        rows: 0,
+        indexEntries: 0,
+        dataBytes: written.dataBytes,
+      };
+      const file: ManifestFile = { path: `f${n}`, sizeBytes: written.sizeBytes, sha256: written.sha256, locality: '', parts: [part] };
       const layerFile = { name: `f${n}`, directory: '', file, cipher: undefined };
       cursors.push(new FileCursor(layerFile, false, { storage, executor, signal: new AbortController().signal }));
     }

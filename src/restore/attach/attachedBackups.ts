@@ -21,14 +21,13 @@ import type { AttachBackup, DetachBackup, ShowAttachedBackups } from '../../sql/
 import type { StorageFactory } from '../../storage/externalStorage.ts';
 
 import { backupSnapshot } from '../../backup/backupCatalog.ts';
-import { chooseNamed, resolveToken, tokenOf, usesIds } from '../../backup/backupToken.ts';
-import { type ChosenLayers, loadChain } from '../../backup/chain.ts';
+import type { ChosenLayers } from '../../backup/chain.ts';
 import { type CollectionStorage, openCollection } from '../../backup/collectionStorage.ts';
 import { proveCoverage } from '../../backup/coverage.ts';
 import { type LocationDetails, urisOf } from '../../backup/locationDetails.ts';
 import type { Layer } from '../../backup/manifest.ts';
-import { INCREMENTAL_LOCATION, readLocation } from '../../backup/readLocation.ts';
-import { checkLocationAccess, granteesOf, readOptions, requireText } from '../../backup/statementValues.ts';
+import { checkLocationAccess, granteesOf } from '../../backup/statementValues.ts';
+import { loadSource, readCollectionSource } from '../collectionSource.ts';
 import { AttachedBackup } from './attachedBackup.ts';
 import { BlockCache } from './blockCache.ts';
 
@@ -126,19 +125,15 @@ export class AttachedBackups {
   }
 
   async #attach(context: StatementContext, stmt: AttachBackup): Promise<HookResult> {
-    const { source, name } = stmt;
-    const { signal } = context;
-    const options = readOptions('ATTACH BACKUP', stmt.options, [INCREMENTAL_LOCATION]);
-    const asOf = stmt.asOf && (await context.resolveAsOf(stmt.asOf.expr));
-    const location = await readLocation(context, source.uris, options.get(INCREMENTAL_LOCATION));
-    const text = source.type === 'latest' ? 'LATEST' : await requireText(context, source.subdir, 'the subdirectory of a backup');
+    const { name } = stmt;
+    const source = await readCollectionSource('ATTACH BACKUP', context, stmt);
+    const { location } = source;
     await this.#checkPrivileges(context, location);
     await this.#checkName(name.text);
     const storage = openCollection(this.#deps.storage, location, { user: context.user, nodeId: context.session.nodeId });
     try {
-      const named = await resolveToken(storage, tokenOf(text), { useIds: usesIds(context), signal });
-      const chain = await loadChain(storage, named.full, signal);
-      const chosen = chooseNamed(chain, named, asOf);
+      const { chain, full, choose } = await loadSource(storage, source, context);
+      const chosen = choose();
       proveCoverage(chosen.layers);
       const database = findDatabase(chosen, stmt.database?.text);
       // Somebody else may have come first, while the chain was read.
@@ -159,7 +154,7 @@ export class AttachedBackups {
         sameTypes: sameTypesOf(chosen, database, await catalog.current()),
       });
       catalog.attached.add(backup);
-      this.#attachments.set(name.text, { backup, storage, cache, database: database.name, full: named.full, owner: context.user });
+      this.#attachments.set(name.text, { backup, storage, cache, database: database.name, full, owner: context.user });
       return { tag: 'ATTACH BACKUP' };
     } catch (error) {
       await storage.close();

@@ -22,6 +22,7 @@ import type { MountedSource } from '../../kv/mounts.ts';
 import { type Chain, type ChosenLayers, chooseLayers } from '../../backup/chain.ts';
 import type { CollectionStorage } from '../../backup/collectionStorage.ts';
 import { DataFileReader } from '../../backup/dataFileReader.ts';
+import { requireFile } from '../../backup/fileIdentity.ts';
 import type { Layer } from '../../backup/manifest.ts';
 import { firstAtOrAfter } from '../fileCursor.ts';
 import { KeyRewriter } from '../keyRewriter.ts';
@@ -218,7 +219,9 @@ export class AttachedSource implements MountedSource {
   async #open({ name, directory, file, cipher }: LayerFile): Promise<DataFileReader> {
     const { storage, executor } = this.#options;
     const place = await storage.fileStorage(directory, file.locality);
-    return await DataFileReader.open(place, name, { executor, cipher, expectedSize: file.sizeBytes });
+    const reader = await DataFileReader.open(place, name, { executor, cipher, expectedSize: file.sizeBytes });
+    requireFile(reader, file);
+    return reader;
   }
 
   // ---- reading ----------------------------------------------------------------------------------

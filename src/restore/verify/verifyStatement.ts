@@ -13,12 +13,8 @@ import type { ResultColumn, StatementContext, StatementHook } from '../../sql/ex
 import type { VerifyBackup } from '../../sql/parse/ast.ts';
 import type { StorageFactory } from '../../storage/externalStorage.ts';
 
-import { chooseNamed, resolveToken, tokenOf, usesIds } from '../../backup/backupToken.ts';
-import { loadChain } from '../../backup/chain.ts';
-import { ENCRYPTION_OPTIONS, readEncryption } from '../../backup/encryptionOptions.ts';
-import { INCREMENTAL_LOCATION, readLocation } from '../../backup/readLocation.ts';
 import { withCollection } from '../../backup/showCollection.ts';
-import { readOptions, requireText } from '../../backup/statementValues.ts';
+import { loadSource, readCollectionSource } from '../collectionSource.ts';
 import { type VerifiedTable, verifyBackup, type VerifyReport } from './verifyBackup.ts';
 
 export interface VerifyStatementDeps {
@@ -57,19 +53,11 @@ export function verifyBackupHook(deps: VerifyStatementDeps): StatementHook<Verif
 }
 
 async function runVerify(deps: VerifyStatementDeps, context: StatementContext, stmt: VerifyBackup): Promise<VerifyReport> {
-  const { source } = stmt;
-  const { signal } = context;
-  const options = readOptions('VERIFY BACKUP', stmt.options, [INCREMENTAL_LOCATION, ...ENCRYPTION_OPTIONS]);
-  const asOf = stmt.asOf && (await context.resolveAsOf(stmt.asOf.expr));
-  const places = await readLocation(context, source.uris, options.get(INCREMENTAL_LOCATION));
-  const location = { ...places, ...(await readEncryption(context, options)) };
-  const text = source.type === 'latest' ? 'LATEST' : await requireText(context, source.subdir, 'the subdirectory of a backup');
-  return await withCollection(deps, context, location, async (storage) => {
-    const named = await resolveToken(storage, tokenOf(text), { useIds: usesIds(context), signal });
-    const chain = await loadChain(storage, named.full, signal);
-    const chosen = asOf === undefined && named.id === undefined ? undefined : chooseNamed(chain, named, asOf);
+  const source = await readCollectionSource('VERIFY BACKUP', context, stmt);
+  return await withCollection(deps, context, source.location, async (storage) => {
+    const { chain, choose, isWhole } = await loadSource(storage, source, context);
     const { executor, clock } = deps.kv;
-    return await verifyBackup(chain, chosen, { storage, executor, clock, signal });
+    return await verifyBackup(chain, isWhole ? undefined : choose(), { storage, executor, clock, signal: context.signal });
   });
 }
 
