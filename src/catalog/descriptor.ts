@@ -149,6 +149,8 @@ export interface IndexDescriptor {
   readonly predicate?: string;
   /** An entry for each inverted key of this column (invertedKeys.ts); the last key column is a virtual one that stands for them. */
   readonly inverted?: { readonly columnId: number };
+  /** Its first key column is a computed one: in which of so many buckets a hash of the others puts a row. */
+  readonly sharded?: { readonly buckets: number };
   readonly comment?: string;
 }
 
@@ -330,6 +332,11 @@ export function indexById(desc: TableDescriptor, id: number): IndexDescriptor | 
 /** The key columns as users name them: an inverted index's last one is the column that it is over. */
 export function namedKeyColumnIds(index: IndexDescriptor): readonly number[] {
   return index.inverted ? [...index.columnIds.slice(0, -1), index.inverted.columnId] : index.columnIds;
+}
+
+/** The key columns that users gave: all but the bucket of a hash-sharded index. */
+export function givenKeyColumnIds(index: IndexDescriptor): readonly number[] {
+  return index.sharded ? index.columnIds.slice(1) : index.columnIds;
 }
 
 /** The same table with other fields: the one way to change a descriptor in memory. */

@@ -9,7 +9,7 @@
  *   left out   ON UPDATE, column families, storage parameters
  */
 import type { ColumnDescriptor, IndexDescriptor, SequenceOptions, TableDescriptor, TypeDescriptor } from '../../catalog/descriptor.ts';
-import { columnById, publicColumns } from '../../catalog/descriptor.ts';
+import { columnById, givenKeyColumnIds, publicColumns } from '../../catalog/descriptor.ts';
 import { quoteLiteral, quoteName } from '../../catalog/names.ts';
 import type { CatalogSnapshot } from '../../catalog/snapshot.ts';
 import { type ColumnType, elementOf, pgTypeName } from '../../catalog/type.ts';
@@ -65,7 +65,9 @@ class PostgresText implements DumpDialect {
     const lines = publicColumns(table)
       .filter((column) => !isRowId(table, column) && !column.isIndexExpression)
       .map((column) => this.#columnText(table, column, counters.get(column.id)));
-    const key = table.primaryIndex.columnIds.map((id) => columnById(table, id)).filter((column) => column !== undefined);
+    const key = givenKeyColumnIds(table.primaryIndex)
+      .map((id) => columnById(table, id))
+      .filter((column) => column !== undefined);
     if (!key.some((column) => isRowId(table, column))) {
       const columns = key.map((column) => quote(column.name)).join(', ');
       lines.push(`CONSTRAINT ${quote(this.#indexName(table, table.primaryIndex.name))} PRIMARY KEY (${columns})`);
@@ -190,18 +192,22 @@ class PostgresText implements DumpDialect {
     const name = quote(this.#indexName(table, index.name));
     const isPlain =
       index.predicate === undefined &&
-      index.columnIds.every((id, i) => !columnById(table, id)?.isIndexExpression && index.directions[i] === 'ASC');
+      index.columnIds.every(
+        (id, i) => (!columnById(table, id)?.isIndexExpression || (i === 0 && index.sharded)) && index.directions[i] === 'ASC',
+      );
     const include =
       index.storeColumnIds.length > 0 ? ` INCLUDE (${index.storeColumnIds.map((id) => this.#columnName(table, id)).join(', ')})` : '';
     if (index.unique && index.isConstraint && isPlain) {
-      const columns = index.columnIds.map((id) => this.#columnName(table, id)).join(', ');
+      const columns = givenKeyColumnIds(index)
+        .map((id) => this.#columnName(table, id))
+        .join(', ');
       return `ALTER TABLE ${this.name(table)} ADD CONSTRAINT ${name} UNIQUE (${columns})${include}`;
     }
-    const keys = index.columnIds.map((id, i) => {
+    const keys = givenKeyColumnIds(index).map((id, i) => {
       const column = columnById(table, id);
       const key =
         column?.isIndexExpression && column.computeExpr !== undefined ? `(${this.#expr(column.computeExpr)})` : this.#columnName(table, id);
-      return index.directions[i] === 'DESC' ? `${key} DESC` : key;
+      return index.directions[index.sharded ? i + 1 : i] === 'DESC' ? `${key} DESC` : key;
     });
     const where = index.predicate === undefined ? '' : ` WHERE ${this.#expr(index.predicate)}`;
     // Columns before the inverted one would ask for an extension there.

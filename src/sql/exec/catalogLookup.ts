@@ -8,7 +8,7 @@ import { enumTypeOf } from '../../catalog/enumType.ts';
 import { arrayOf, type ColumnType, USER_TYPE_OID_BASE } from '../../catalog/type.ts';
 import { userType } from './userType.ts';
 import type { CatalogSnapshot, NameContext } from '../../catalog/catalog.ts';
-import { allIndexes, type IndexDescriptor, type TableDescriptor, namedKeyColumnIds } from '../../catalog/descriptor.ts';
+import { allIndexes, givenKeyColumnIds, type IndexDescriptor, type TableDescriptor, namedKeyColumnIds } from '../../catalog/descriptor.ts';
 import { quoteName, quoteNames } from '../../catalog/names.ts';
 import { schemaMeant } from '../../catalog/snapshot.ts';
 import type { CatalogLookup } from '../expr/evalContext.ts';
@@ -49,7 +49,7 @@ export function constraintsOf(table: TableDescriptor, schemaName = 'public'): Co
       name: primaryIndex.name,
       type: 'p',
       id: primaryIndex.id,
-      columnIds: primaryIndex.columnIds,
+      columnIds: givenKeyColumnIds(primaryIndex),
       index: primaryIndex,
     });
   }
@@ -60,7 +60,7 @@ export function constraintsOf(table: TableDescriptor, schemaName = 'public'): Co
       name: index.name,
       type: 'u',
       id: index.id,
-      columnIds: index.columnIds,
+      columnIds: givenKeyColumnIds(index),
       index,
     });
   }

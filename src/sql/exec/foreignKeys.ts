@@ -18,7 +18,8 @@ import type { Bytes } from '../../base/bytes.ts';
 import { ConstraintError, StatementError } from '../../base/errors.ts';
 import { SqlState } from '../../base/sqlState.ts';
 import { type Datum, datumsEqual } from '../../catalog/datum.ts';
-import { allIndexes, type ForeignKeyDescriptor, type TableDescriptor } from '../../catalog/descriptor.ts';
+import { allIndexes, type ForeignKeyDescriptor, givenKeyColumnIds, type TableDescriptor } from '../../catalog/descriptor.ts';
+import { fillBucket } from '../../catalog/buckets.ts';
 import type { CatalogSnapshot } from '../../catalog/catalog.ts';
 import { checkPrivilege } from '../../catalog/privileges.ts';
 import { tableCodec } from '../../catalog/rowCodec.ts';
@@ -425,8 +426,8 @@ export class ConstraintQueue implements RowChangeSink {
         candidate.unique &&
         candidate.state === 'public' &&
         candidate.predicate === undefined &&
-        candidate.columnIds.length === fk.referencedColumnIds.length &&
-        candidate.columnIds.every((id) => fk.referencedColumnIds.includes(id)),
+        givenKeyColumnIds(candidate).length === fk.referencedColumnIds.length &&
+        givenKeyColumnIds(candidate).every((id) => fk.referencedColumnIds.includes(id)),
     );
     if (!index) return keys.map(() => true);
     const codec = tableCodec(parent);
@@ -435,6 +436,7 @@ export class ConstraintQueue implements RowChangeSink {
       fk.referencedColumnIds.forEach((id, i) => {
         row[tableShape(parent).positionOf(id)] = key[i] as Datum;
       });
+      if (index.sharded) fillBucket(parent, index, row, tableShape(parent).positionOf);
       return index.id === parent.primaryIndex.id ? codec.rowKey(row) : (codec.uniqueSpan(index, row)?.key as Bytes);
     });
     const distinct = [...new Set(points)];

@@ -17,7 +17,9 @@ const keyOf = (table: TableDescriptor, index: IndexDescriptor): string =>
         ? nameOf(table, index.inverted.columnId)
         : `${keyPart(table, id)} ${index.directions[i] ?? 'ASC'}`,
     )
+    .slice(index.sharded ? 1 : 0)
     .join(', ');
+const shardingOf = ({ sharded }: IndexDescriptor): string => (sharded ? ` USING HASH WITH BUCKET_COUNT = ${sharded.buckets}` : '');
 const methodOf = (index: IndexDescriptor): string => (index.inverted ? 'gin' : 'btree');
 
 /** A key's column, or its expression: in parentheses unless it is a call. */
@@ -104,7 +106,7 @@ function storingText(table: TableDescriptor, index: IndexDescriptor): string {
 /** `CREATE UNIQUE INDEX i ON db.public.t USING btree (a ASC)`, as pg_indexes shows it. */
 export function indexText(table: TableDescriptor, index: IndexDescriptor, tableName: string): string {
   const where = index.predicate === undefined ? '' : ` WHERE (${catalogExpr(index.predicate)})`;
-  return `CREATE ${index.unique ? 'UNIQUE ' : ''}INDEX ${quoteName(index.name)} ON ${tableName} USING ${methodOf(index)} (${keyOf(table, index)})${storingText(table, index)}${where}`;
+  return `CREATE ${index.unique ? 'UNIQUE ' : ''}INDEX ${quoteName(index.name)} ON ${tableName} USING ${methodOf(index)} (${keyOf(table, index)})${shardingOf(index)}${storingText(table, index)}${where}`;
 }
 
 /** A constraint's definition, as SHOW CONSTRAINTS and pg_get_constraintdef print it. */
@@ -132,17 +134,20 @@ export function createTableText(
   const lines: string[] = table.columns
     .filter((column) => column.state === 'public' && !column.isIndexExpression)
     .map((column) => columnText(column, snapshot));
-  lines.push(`CONSTRAINT ${quoteName(table.primaryIndex.name)} PRIMARY KEY (${keyOf(table, table.primaryIndex)})`);
+  lines.push(
+    `CONSTRAINT ${quoteName(table.primaryIndex.name)} PRIMARY KEY (${keyOf(table, table.primaryIndex)})${shardingOf(table.primaryIndex)}`,
+  );
   for (const fk of table.foreignKeys) lines.push(`CONSTRAINT ${quoteName(fk.name)} ${foreignKeyText(table, fk, snapshot)}`);
   for (const index of table.indexes) {
     if (index.state !== 'public') continue;
     const where = index.predicate === undefined ? '' : ` WHERE ${index.predicate}`;
     lines.push(
-      `${index.unique ? 'UNIQUE ' : index.inverted ? 'INVERTED ' : ''}INDEX ${quoteName(index.name)} (${keyOf(table, index)})${storingText(table, index)}${where}`,
+      `${index.unique ? 'UNIQUE ' : index.inverted ? 'INVERTED ' : ''}INDEX ${quoteName(index.name)} (${keyOf(table, index)})${shardingOf(index)}${storingText(table, index)}${where}`,
     );
   }
   const families = table.families.filter((family) => table.families.length > 1 || family.name !== 'primary' || family.columnIds.length > 0);
-  for (const family of families) lines.push(`FAMILY ${quoteName(family.name)} (${namesOf(table, family.columnIds)})`);
+  const isNamed = (id: number): boolean => table.columns.find((column) => column.id === id)?.isIndexExpression !== true;
+  for (const family of families) lines.push(`FAMILY ${quoteName(family.name)} (${namesOf(table, family.columnIds.filter(isNamed))})`);
   for (const check of table.checks) {
     lines.push(`CONSTRAINT ${quoteName(check.name)} CHECK (${check.expr})${check.validated ? '' : ' NOT VALID'}`);
   }

@@ -14,7 +14,7 @@ import { ConstraintError } from '../../base/errors.ts';
 import { SqlState } from '../../base/sqlState.ts';
 import { formatDatum } from '../../catalog/datumText.ts';
 import { type Datum, datumsEqual } from '../../catalog/datum.ts';
-import type { ColumnDescriptor, IndexDescriptor, TableDescriptor } from '../../catalog/descriptor.ts';
+import { type ColumnDescriptor, givenKeyColumnIds, type IndexDescriptor, type TableDescriptor } from '../../catalog/descriptor.ts';
 import { type KeyValues, tableCodec, type TableCodec } from '../../catalog/rowCodec.ts';
 import type { Txn } from '../../kv/kv.ts';
 import { analyzeBool, analyzeExpr, coerceTo } from '../expr/analyze.ts';
@@ -231,7 +231,7 @@ export class TableWriter {
   /** The error for a row whose key on a unique index another row has. */
   duplicate(index: IndexDescriptor, row: readonly Datum[]): ConstraintError {
     return new ConstraintError(SqlState.UniqueViolation, `duplicate key value violates unique constraint "${index.name}"`, {
-      detail: `Key ${describeKey(this.table, index.columnIds, row)} already exists.`,
+      detail: `Key ${describeKey(this.table, givenKeyColumnIds(index), row)} already exists.`,
       constraint: index.name,
       table: this.table.name,
       relationId: this.table.id,

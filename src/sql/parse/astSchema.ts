@@ -131,8 +131,8 @@ export type ColumnQualifier = { readonly name: Name | undefined; readonly pos: n
   | { readonly type: 'notNull' }
   | { readonly type: 'default'; readonly expr: Expr }
   | { readonly type: 'onUpdate'; readonly expr: Expr }
-  | { readonly type: 'primaryKey' }
-  | { readonly type: 'unique' }
+  | { readonly type: 'primaryKey'; readonly sharded?: HashSharding }
+  | { readonly type: 'unique'; readonly sharded?: HashSharding }
   | { readonly type: 'check'; readonly expr: Expr }
   | { readonly type: 'references'; readonly reference: ForeignKeyReference }
   | { readonly type: 'computed'; readonly expr: Expr; readonly stored: boolean }
@@ -158,6 +158,7 @@ export type TableConstraint =
       readonly columns: readonly IndexElement[];
       readonly storing: readonly Name[];
       readonly where: Expr | undefined;
+      readonly sharded?: HashSharding;
       readonly pos: number;
     }
   | { readonly kind: 'check'; readonly name: Name | undefined; readonly expr: Expr; readonly pos: number }
@@ -168,6 +169,11 @@ export type TableConstraint =
       readonly reference: ForeignKeyReference;
       readonly pos: number;
     };
+/** USING HASH: spread over buckets by a hash of the key, so that writes at neighbouring keys do not meet. */
+export interface HashSharding {
+  /** Absent: as many as the cluster's default says. */
+  readonly buckets: Expr | undefined;
+}
 /** INDEX inside CREATE TABLE. */
 export interface IndexDef {
   readonly kind: 'indexDef';
@@ -178,6 +184,7 @@ export interface IndexDef {
   readonly storing: readonly Name[];
   readonly where: Expr | undefined;
   readonly storageParams: readonly Option[];
+  readonly sharded?: HashSharding;
   readonly pos: number;
 }
 /** A key part: a plain column is a `column` expression with one part. */
@@ -276,6 +283,7 @@ export interface CreateIndex {
   readonly concurrently: boolean;
   /** USING method, lower-case; btree and prefix are plain, gin is inverted. */
   readonly method: string | undefined;
+  readonly sharded?: HashSharding;
   readonly columns: readonly IndexElement[];
   readonly storing: readonly Name[];
   readonly where: Expr | undefined;

@@ -15,6 +15,7 @@ import { allIndexes, columnById } from '../../catalog/descriptor.ts';
 import { Type } from '../../catalog/type.ts';
 import type { TypedExpr } from '../expr/typedExpr.ts';
 import { conjunctsOf } from '../expr/walk.ts';
+import { bucketFacts } from './bucketFacts.ts';
 import { constraintFraction, estimate, plannedRows, TABLE_ROWS } from './estimate.ts';
 import { filterOf } from './filterPushdown.ts';
 import { invertedFacts, requireUsable } from './invertedFacts.ts';
@@ -245,7 +246,8 @@ export function readCost(node: PlanNode): number {
 }
 
 function cheapest(scan: ScanNode, conjuncts: readonly TypedExpr[], wanted: Wanted): Candidate | undefined {
-  const facts = [...conjuncts.flatMap((expr) => factsOf(expr, scan)), ...invertedFacts(conjuncts, scan)];
+  const direct = conjuncts.flatMap((expr) => factsOf(expr, scan));
+  const facts = [...direct, ...invertedFacts(conjuncts, scan), ...bucketFacts(direct, scan)];
   let best: Candidate | undefined;
   for (const index of allIndexes(scan.table)) {
     if (index.state !== 'public') continue;

@@ -8,7 +8,7 @@
 import { ConstraintError, StateError, StatementError } from '../../base/errors.ts';
 import { SqlState } from '../../base/sqlState.ts';
 import type { ColumnDescriptor, IndexDescriptor, TableDescriptor } from '../../catalog/descriptor.ts';
-import { columnByName } from '../../catalog/descriptor.ts';
+import { columnByName, givenKeyColumnIds } from '../../catalog/descriptor.ts';
 import { type ColumnType, Type } from '../../catalog/type.ts';
 import type { Assignment, DeleteStatement, Expr, InsertStatement, Name, OnConflict, Returning, UpdateStatement } from '../parse/ast.ts';
 import { parseExpression } from '../parse/parse.ts';
@@ -309,7 +309,9 @@ function conflictArbiter(table: TableDescriptor, clause: OnConflict, condition: 
   }
   if (clause.columns.length === 0) return undefined;
   const ids = new Set(clause.columns.map((name) => writableOrComputed(table, name).id));
-  const fits = unique.filter((index) => index.columnIds.length === ids.size && index.columnIds.every((id) => ids.has(id)));
+  const fits = unique.filter(
+    (index) => givenKeyColumnIds(index).length === ids.size && givenKeyColumnIds(index).every((id) => ids.has(id)),
+  );
   const where = clause.arbiterWhere && condition(clause.arbiterWhere);
   const found =
     fits.find((index) => index.predicate === undefined) ??

@@ -17,6 +17,7 @@ import { collect } from '../run.ts';
 import { rowAnalysis, tableWriter } from '../tableWriter.ts';
 import { checkError } from '../schemaChange/validateChange.ts';
 import type { SchemaChange } from './common.ts';
+import { bucketsOf } from './hashSharded.ts';
 import { foreignKeyNamed } from './constraintNames.ts';
 import { TableBuilder } from './createTable.ts';
 import { fillIndex } from './indexes.ts';
@@ -58,7 +59,8 @@ export async function addConstraint(
     }
     case 'unique': {
       const state = isOnline ? 'write_only' : 'public';
-      const index = builder.addIndex({ ...constraint, unique: true, isConstraint: true, state });
+      const buckets = await bucketsOf(change, constraint);
+      const index = builder.addIndex({ ...constraint, unique: true, isConstraint: true, state, buckets });
       if (isOnline) return change.writePending(builder.table, { indexIds: [index.id] }, stmt);
       await change.write(builder.table);
       return fillIndex(change, builder.table, index);

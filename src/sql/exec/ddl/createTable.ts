@@ -37,6 +37,8 @@ import { foreignKeyOf } from './foreignKeyOf.ts';
 import { expressionColumn } from './indexExpressions.ts';
 import { storeComputed, storeCondition, storeDefault } from './storedExpr.ts';
 import { emptyTable } from './emptyTable.ts';
+import { copyLike } from './likeTable.ts';
+import { bucketColumn, bucketsOf } from './hashSharded.ts';
 import { checkInverted, invertedColumn } from './invertedIndexes.ts';
 import { serialColumn, withSequence } from './serialColumn.ts';
 import { newPlace } from './temporary.ts';
@@ -99,7 +101,7 @@ export class TableBuilder {
         await this.addColumn(element);
         if (qualifier?.type === 'computed') computed.push({ column: element, qualifier });
       }
-      if (element.kind === 'likeTable') await this.#like(element);
+      if (element.kind === 'likeTable') copyLike(this, element);
     }
     // A computed column may name any other one.
     for (const { column, qualifier } of computed) this.setComputed(column.name.text, qualifier.expr, qualifier.stored);
@@ -107,18 +109,19 @@ export class TableBuilder {
     for (const { column, qualifier } of computed)
       storeComputed(this.change, qualifier.expr, this.table, this.column(column.name.text).type);
     for (const element of elements) if (element.kind === 'familyDef') this.#addFamily(element.name?.text, element.columns);
-    for (const element of elements) if (element.kind === 'primaryKey') this.setPrimaryKey(element);
-    for (const element of elements) if (element.kind === 'columnDef') this.#columnKeys(element);
+    for (const element of elements) if (element.kind === 'primaryKey') this.setPrimaryKey(element, await bucketsOf(this.change, element));
+    for (const element of elements) if (element.kind === 'columnDef') await this.#columnKeys(element);
     if (!this.#hasPrimaryKey) await this.#addRowId();
     for (const element of elements) {
-      if (element.kind === 'unique') this.addIndex({ ...element, unique: true, isConstraint: true });
-      else if (element.kind === 'indexDef') {
-        this.addIndex({ ...element, isConstraint: element.unique });
+      if (element.kind === 'unique') {
+        this.addIndex({ ...element, unique: true, isConstraint: true, buckets: await bucketsOf(this.change, element) });
+      } else if (element.kind === 'indexDef') {
+        this.addIndex({ ...element, isConstraint: element.unique, buckets: await bucketsOf(this.change, element) });
       }
     }
     for (const element of elements) {
       if (element.kind === 'columnDef') {
-        for (const qualifier of element.qualifiers) if (qualifier.type === 'unique') this.#uniqueColumn(element, qualifier);
+        for (const qualifier of element.qualifiers) if (qualifier.type === 'unique') await this.#uniqueColumn(element, qualifier);
       }
     }
     for (const element of elements) {
@@ -285,58 +288,13 @@ export class TableBuilder {
     this.#hasPrimaryKey = true;
   }
 
-  /** LIKE: the other table's columns, and what INCLUDING asks for. */
-  async #like(element: Extract<TableElement, { kind: 'likeTable' }>): Promise<void> {
-    const source = this.change.table(element.table);
-    const includes = (what: string): boolean => {
-      let isOn = false;
-      for (const option of element.options) if (option.what === what || option.what === 'all') isOn = option.including;
-      return isOn;
-    };
-    for (const column of source.columns) {
-      if (column.hidden || column.state !== 'public') continue;
-      const id = this.table.nextColumnId;
-      const copy: ColumnDescriptor = {
-        id,
-        name: column.name,
-        type: column.type,
-        nullable: column.nullable,
-        state: 'public',
-        ...(includes('defaults') && column.defaultExpr !== undefined && { defaultExpr: column.defaultExpr }),
-        ...(includes('generated') && column.computeExpr !== undefined && { computeExpr: column.computeExpr }),
-      };
-      this.set({ columns: [...this.table.columns, copy], nextColumnId: id + 1 });
-    }
-    const idOf = (oldId: number): number => this.column(source.columns.find((column) => column.id === oldId)?.name ?? '').id;
-    if (includes('constraints')) {
-      const checks = source.checks.map((check, i) => ({
-        ...check,
-        id: this.table.nextConstraintId + i,
-        columnIds: check.columnIds.map(idOf),
-      }));
-      this.set({ checks: [...this.table.checks, ...checks], nextConstraintId: this.table.nextConstraintId + checks.length });
-    }
-    if (includes('indexes') && source.primaryIndex.columnIds.every((id) => !source.columns.find((column) => column.id === id)?.hidden)) {
-      this.set({
-        primaryIndex: {
-          ...this.table.primaryIndex,
-          columnIds: source.primaryIndex.columnIds.map(idOf),
-          directions: source.primaryIndex.directions,
-        },
-      });
-      this.#hasPrimaryKey = true;
-      for (const index of source.indexes) {
-        this.#pushIndex(
-          index.name.replace(source.name, this.table.name),
-          index.unique,
-          index.columnIds.map(idOf),
-          index.directions,
-          index.storeColumnIds.map(idOf),
-          index.isConstraint === true,
-          index.predicate,
-        );
-      }
-    }
+  /** The primary key comes of another table. */
+  takePrimaryKey(columnIds: readonly number[], directions: IndexDescriptor['directions'], buckets: number | undefined): void {
+    const [ids, ways] = [[...columnIds], [...directions]];
+    if (buckets !== undefined) this.#shard(ids, ways, buckets, true);
+    const sharded = buckets === undefined ? {} : { sharded: { buckets } };
+    this.set({ primaryIndex: { ...this.table.primaryIndex, columnIds: ids, directions: ways, ...sharded } });
+    this.#hasPrimaryKey = true;
   }
 
   #addFamily(name: string | undefined, columns: readonly Name[]): void {
@@ -347,29 +305,17 @@ export class TableBuilder {
 
   // ---- keys and indexes -----------------------------------------------------------------------
 
-  #columnKeys(def: ColumnDef): void {
+  async #columnKeys(def: ColumnDef): Promise<void> {
     for (const qualifier of def.qualifiers) {
       if (qualifier.type !== 'primaryKey') continue;
-      this.setPrimaryKey({
-        kind: 'primaryKey',
-        name: qualifier.name,
-        columns: [elementOf(def.name)],
-        storing: [],
-        where: undefined,
-        pos: def.pos,
-      });
+      const key = { name: qualifier.name, columns: [elementOf(def.name)], storing: [], where: undefined, pos: def.pos };
+      this.setPrimaryKey({ kind: 'primaryKey', ...key }, await bucketsOf(this.change, qualifier));
     }
   }
 
-  #uniqueColumn(def: ColumnDef, qualifier: ColumnQualifier): void {
-    this.addIndex({
-      name: qualifier.name,
-      unique: true,
-      columns: [elementOf(def.name)],
-      storing: [],
-      where: undefined,
-      isConstraint: true,
-    });
+  async #uniqueColumn(def: ColumnDef, qualifier: Extract<ColumnQualifier, { type: 'unique' }>): Promise<void> {
+    const key = { name: qualifier.name, columns: [elementOf(def.name)], storing: [], where: undefined };
+    this.addIndex({ ...key, unique: true, isConstraint: true, buckets: await bucketsOf(this.change, qualifier) });
   }
 
   /** The columns of a key; with `allowsExpressions` those that stand for expressions are made. */
@@ -406,7 +352,7 @@ export class TableBuilder {
     return { columnIds, directions: elements.map((element) => (element.descending ? 'DESC' : 'ASC')) };
   }
 
-  setPrimaryKey(element: Indexed): void {
+  setPrimaryKey(element: Indexed, buckets?: number): void {
     if (this.#hasPrimaryKey) {
       throw new StatementError(SqlState.InvalidTableDefinition, `multiple primary keys for table "${this.table.name}" are not allowed`);
     }
@@ -416,7 +362,9 @@ export class TableBuilder {
     }
     for (const id of columnIds) this.replaceColumn(id, { nullable: false });
     const name = element.name?.text ?? primaryKeyName(nameStyle(this.change.context.engine.settings), this.table.name);
-    this.set({ primaryIndex: { ...this.table.primaryIndex, name, columnIds, directions } });
+    if (buckets !== undefined) this.#shard(columnIds, directions, buckets, true);
+    const sharded = buckets === undefined ? {} : { sharded: { buckets } };
+    this.set({ primaryIndex: { ...this.table.primaryIndex, name, columnIds, directions, ...sharded } });
     this.#hasPrimaryKey = true;
   }
 
@@ -430,6 +378,7 @@ export class TableBuilder {
     readonly kind?: string;
     readonly state?: IndexDescriptor['state'];
     readonly inverted?: boolean;
+    readonly buckets?: number | undefined;
   }): IndexDescriptor {
     const indexName = element.name?.text;
     if (element.inverted) checkInverted(element);
@@ -468,6 +417,7 @@ export class TableBuilder {
       );
     }
     const predicate = element.where && storeCondition(this.change, element.where, this.table, 'INDEX PREDICATE').text;
+    if (element.buckets !== undefined) this.#shard(columnIds, directions, element.buckets, false);
     const index = this.#pushIndex(
       name,
       element.unique,
@@ -478,10 +428,19 @@ export class TableBuilder {
       predicate,
       element.state,
     );
-    if (!inverted) return index;
-    const made = { ...index, inverted: { columnId: inverted.column.id } };
+    if (!inverted && element.buckets === undefined) return index;
+    const kind = inverted ? { inverted: { columnId: inverted.column.id } } : { sharded: { buckets: element.buckets as number } };
+    const made = { ...index, ...kind };
     this.set({ indexes: this.table.indexes.map((one) => (one.id === index.id ? made : one)) });
     return made;
+  }
+
+  /** Puts the column of the bucket before the others of a key. */
+  #shard(columnIds: number[], directions: ('ASC' | 'DESC')[], buckets: number, isStored: boolean): void {
+    const column = bucketColumn(this.change, this.table, columnIds, buckets, isStored);
+    if (column.id === this.table.nextColumnId) this.set({ columns: [...this.table.columns, column], nextColumnId: column.id + 1 });
+    columnIds.unshift(column.id);
+    directions.unshift('ASC');
   }
 
   #pushIndex(

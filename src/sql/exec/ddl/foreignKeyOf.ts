@@ -7,6 +7,7 @@ import {
   allIndexes,
   type ColumnDescriptor,
   columnByName,
+  givenKeyColumnIds,
   type ForeignKeyAction,
   type ForeignKeyDescriptor,
   type TableDescriptor,
@@ -44,7 +45,9 @@ export function foreignKeyOf(
     }
   });
   const referencedColumnIds =
-    reference.columns.length > 0 ? reference.columns.map((column) => columnId(parent, column)) : [...parent.primaryIndex.columnIds];
+    reference.columns.length > 0
+      ? reference.columns.map((column) => columnId(parent, column))
+      : [...givenKeyColumnIds(parent.primaryIndex)];
   if (referencedColumnIds.length !== columnIds.length) {
     throw new StatementError(
       SqlState.SyntaxError,
@@ -130,8 +133,8 @@ function checkUnique(parent: TableDescriptor, referencedIds: readonly number[]):
       index.unique &&
       index.state === 'public' &&
       index.predicate === undefined &&
-      index.columnIds.length === referencedIds.length &&
-      index.columnIds.every((id) => referencedIds.includes(id)),
+      givenKeyColumnIds(index).length === referencedIds.length &&
+      givenKeyColumnIds(index).every((id) => referencedIds.includes(id)),
   );
   if (isUnique) return;
   const names = referencedIds.map((id) => parent.columns.find((column) => column.id === id)?.name).join(', ');

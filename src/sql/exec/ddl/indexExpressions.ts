@@ -8,7 +8,7 @@
 import { StatementError } from '../../../base/errors.ts';
 import { SqlState } from '../../../base/sqlState.ts';
 import { isKeyable } from '../../../catalog/columnCodec.ts';
-import type { ColumnDescriptor, TableDescriptor } from '../../../catalog/descriptor.ts';
+import { allIndexes, type ColumnDescriptor, type TableDescriptor } from '../../../catalog/descriptor.ts';
 import { familyName } from '../../../catalog/type.ts';
 import type { Expr } from '../../parse/ast.ts';
 import type { SchemaChange } from './common.ts';
@@ -37,5 +37,7 @@ export function expressionColumn(change: SchemaChange, table: TableDescriptor, e
 
 /** The columns without those of expressions that no index is over any more. */
 export function withoutIdleExpressions(table: TableDescriptor): readonly ColumnDescriptor[] {
-  return table.columns.filter((column) => !column.isIndexExpression || table.indexes.some((index) => index.columnIds.includes(column.id)));
+  return table.columns.filter(
+    (column) => !column.isIndexExpression || allIndexes(table).some((index) => index.columnIds.includes(column.id)),
+  );
 }

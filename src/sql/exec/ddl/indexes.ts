@@ -9,7 +9,14 @@
 import type { Bytes } from '../../../base/bytes.ts';
 import { StateError, StatementError } from '../../../base/errors.ts';
 import { SqlState } from '../../../base/sqlState.ts';
-import { allIndexes, type IndexDescriptor, indexByName, type TableDescriptor, updated } from '../../../catalog/descriptor.ts';
+import {
+  allIndexes,
+  givenKeyColumnIds,
+  type IndexDescriptor,
+  indexByName,
+  type TableDescriptor,
+  updated,
+} from '../../../catalog/descriptor.ts';
 import type { AlterIndex, CreateIndex, DropIndex, IndexName } from '../../parse/ast.ts';
 import { indexNamed } from '../../plan/indexNamed.ts';
 import { wholeScan } from '../foreignKeys.ts';
@@ -18,6 +25,7 @@ import { tableWriter } from '../tableWriter.ts';
 import type { SchemaChange } from './common.ts';
 import { TableBuilder } from './createTable.ts';
 import { dropViewsOf } from './drop.ts';
+import { bucketsOf } from './hashSharded.ts';
 import { withoutIdleExpressions } from './indexExpressions.ts';
 
 /** What USING may say; btree is how every index is kept. */
@@ -54,12 +62,13 @@ export async function createIndex(change: SchemaChange, stmt: CreateIndex): Prom
     throw new StatementError(SqlState.DuplicateRelation, `index with name "${stmt.name.text}" already exists`);
   }
   const builder = new TableBuilder(change, table);
+  const buckets = await bucketsOf(change, stmt);
   if (await change.isOnline(table)) {
-    const { id, name } = builder.addIndex({ ...stmt, state: 'write_only' });
+    const { id, name } = builder.addIndex({ ...stmt, buckets, state: 'write_only' });
     const described = { ...stmt, name: { text: name, pos: 0 }, table: change.fullName(table, stmt.table) };
     return change.writePending(builder.table, { indexIds: [id] }, described);
   }
-  const index = builder.addIndex(stmt);
+  const index = builder.addIndex({ ...stmt, buckets });
   await change.write(builder.table);
   await fillIndex(change, builder.table, index);
 }
@@ -133,7 +142,7 @@ export async function removeIndex(change: SchemaChange, table: TableDescriptor, 
 /** Foreign keys that only this unique index serves hinder its removal, or go with it. */
 async function releaseReferences(change: SchemaChange, table: TableDescriptor, index: IndexDescriptor, cascade: boolean): Promise<void> {
   const serves = (candidate: IndexDescriptor, ids: readonly number[]): boolean =>
-    candidate.unique && candidate.columnIds.length === ids.length && candidate.columnIds.every((id) => ids.includes(id));
+    candidate.unique && givenKeyColumnIds(candidate).length === ids.length && givenKeyColumnIds(candidate).every((id) => ids.includes(id));
   for (const childId of table.referencedByIds) {
     const child = change.snapshot.tableById(childId);
     for (const fk of child?.foreignKeys ?? []) {

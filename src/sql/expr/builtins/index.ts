@@ -3,6 +3,7 @@ import { FunctionRegistry } from '../registry.ts';
 import { advisoryFunctions } from './advisory.ts';
 import { aggregateFunctions } from './aggregates.ts';
 import { arrayFunctions } from './array.ts';
+import { bucketFunctions } from './buckets.ts';
 import { bytesFunctions } from './bytes.ts';
 import { conditionalFunctions } from './conditional.ts';
 import { dateFunctions } from './date.ts';
@@ -40,6 +41,7 @@ export function builtinFunctions(): FunctionRegistry {
     ...patternFunctions,
     ...jsonFunctions,
     ...invertedFunctions,
+    ...bucketFunctions,
     ...inetFunctions,
     ...arrayFunctions,
     ...enumFunctions,

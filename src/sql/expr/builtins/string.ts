@@ -120,6 +120,11 @@ function fnv(source: ByteString, width: 32 | 64, xorFirst: boolean): number | bi
   return signed >= -9007199254740991n && signed <= 9007199254740991n ? Number(signed) : signed;
 }
 
+function fnvs(name: string, width: 32 | 64, xorFirst: boolean): Overload[] {
+  const hash = (source: ByteString): number | bigint => fnv(source, width, xorFirst);
+  return [pure<[ByteString]>(name, [Text], Int8, hash, { preferred: true }), pure<[ByteString]>(name, [Bytes], Int8, hash)];
+}
+
 function encode(source: ByteString, format: string): ByteString {
   switch (format.toLowerCase()) {
     case 'hex':
@@ -312,10 +317,10 @@ export const stringFunctions: readonly Overload[] = [
   ...hashes('sha256'),
   ...hashes('sha384'),
   ...hashes('sha512'),
-  pure<[ByteString]>('fnv32', [Text], Int8, (a) => fnv(a, 32, false)),
-  pure<[ByteString]>('fnv32a', [Text], Int8, (a) => fnv(a, 32, true)),
-  pure<[ByteString]>('fnv64', [Text], Int8, (a) => fnv(a, 64, false)),
-  pure<[ByteString]>('fnv64a', [Text], Int8, (a) => fnv(a, 64, true)),
+  ...fnvs('fnv32', 32, false),
+  ...fnvs('fnv32a', 32, true),
+  ...fnvs('fnv64', 64, false),
+  ...fnvs('fnv64a', 64, true),
   pure<[ByteString, ByteString]>('encode', [Bytes, Text], Text, (a, how) => encode(a, text(how))),
   pure<[ByteString, ByteString]>('decode', [Text, Text], Bytes, (a, how) => decode(text(a), text(how))),
   pure<[Int]>('to_hex', [Int8], Text, (a) => BigInt.asUintN(64, BigInt(a)).toString(16) as ByteString, { preferred: true }),

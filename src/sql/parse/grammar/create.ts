@@ -252,10 +252,11 @@ export class CreateParser extends TableDefParser {
   private indexDef(unique: boolean, inverted: boolean, pos: number): IndexDef {
     const name = this.nameBefore(T.LParen);
     const columns = this.indexElements();
-    if (this.has(T.USING)) this.refuse('hash-sharded indexes');
+    const sharded = this.hashSharding();
     const storing = this.storing();
     const storageParams = this.withParams();
-    return { kind: 'indexDef', name, unique, inverted, columns, storing, where: this.whereClause(), storageParams, pos };
+    const where = this.whereClause();
+    return { kind: 'indexDef', name, unique, inverted, columns, ...(sharded && { sharded }), storing, where, storageParams, pos };
   }
 
   /** A name, unless the token stands here. */
@@ -301,13 +302,13 @@ export class CreateParser extends TableDefParser {
     const table = this.objectName();
     const method = this.when(T.USING, () => this.label().text.toLowerCase());
     const columns = this.indexElements();
-    if (this.has(T.USING)) this.refuse('hash-sharded indexes');
+    const sharded = this.hashSharding();
     const storing = this.storing();
     const storageParams = this.withParams();
     const where = this.whereClause();
     return {
       kind: 'createIndex', name, table, unique, inverted: inverted || method === 'gin' || method === 'inverted', ifNotExists, concurrently, method, columns,
-      storing, where, storageParams, pos,
+      ...(sharded && { sharded }), storing, where, storageParams, pos,
     }; // biome-ignore format: a literal
   }
 

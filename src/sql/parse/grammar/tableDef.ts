@@ -2,7 +2,7 @@
  * Column definitions, constraints, index keys and sequence options: what CREATE and ALTER share.
  */
 import type {
-  ColumnDef, ColumnQualifier, DropBehavior, Expr, ForeignKeyReference, IndexElement, Name, Option, ReferentialAction, SequenceOption, TableConstraint,
+  ColumnDef, ColumnQualifier, DropBehavior, Expr, ForeignKeyReference, HashSharding, IndexElement, Name, Option, ReferentialAction, SequenceOption, TableConstraint,
 } from '../ast.ts'; // biome-ignore format: one line
 import { StatementError } from '../../../base/errors.ts';
 import { SqlState } from '../../../base/sqlState.ts';
@@ -123,9 +123,37 @@ export abstract class TableDefParser extends FamilyParser {
 
   private plainKey(type: 'primaryKey' | 'unique'): Unnamed<ColumnQualifier> {
     if (type === 'unique' && this.words(T.WITHOUT, T.INDEX)) this.refuseWithoutIndex();
-    if (this.has(T.USING)) this.refuse('hash-sharded keys');
+    const sharded = this.hashSharding();
     this.keyDeferral();
-    return { type };
+    return { type, ...(sharded && { sharded }) };
+  }
+
+  /** USING HASH [WITH BUCKET_COUNT = n | WITH (bucket_count = n)]. */
+  protected hashSharding(): HashSharding | undefined {
+    return this.when(T.USING, () => {
+      this.tok(T.HASH);
+      return this.choose<HashSharding>(
+        [
+          [
+            [T.WITH, T.BUCKET_COUNT],
+            () => {
+              this.tok(T.Equal);
+              return { buckets: this.boundedExpr() };
+            },
+          ],
+          [
+            [T.WITH, T.LParen, T.BUCKET_COUNT],
+            () => {
+              this.tok(T.Equal);
+              const buckets = this.expr();
+              this.tok(T.RParen);
+              return { buckets };
+            },
+          ],
+        ],
+        () => ({ buckets: undefined }),
+      );
+    });
   }
 
   private refuseWithoutIndex(): void {
@@ -228,11 +256,11 @@ export abstract class TableDefParser extends FamilyParser {
   protected keyConstraint(kind: 'primaryKey' | 'unique', name: Name | undefined, pos: number): TableConstraint {
     if (this.words(T.WITHOUT, T.INDEX)) this.refuseWithoutIndex();
     const columns = this.indexElements();
-    if (this.has(T.USING)) this.refuse('hash-sharded keys');
+    const sharded = this.hashSharding();
     const storing = this.storing();
     const where = kind === 'unique' ? this.whereClause() : undefined;
     this.keyDeferral();
-    return { kind, name, columns, storing, where, pos };
+    return { kind, name, columns, storing, where, ...(sharded && { sharded }), pos };
   }
 
   /** Keys are checked row by row, which DEFERRABLE would put off. */

@@ -11,6 +11,7 @@ import type {
   ColumnQualifier,
   DropBehavior,
   ForeignKeyReference,
+  HashSharding,
   IndexElement,
   Name,
   Option,
@@ -20,7 +21,7 @@ import type {
   TableConstraint,
   TableElement,
 } from '../ast.ts';
-import { printAdmin } from './admin.ts';
+import { printAdmin, uriText } from './admin.ts';
 import { direction, printExpr, printOptionList } from './expr.ts';
 import {
   printDotted,
@@ -103,7 +104,7 @@ export function printStatement(s: Statement, o: PrintOptions = {}): string {
       const isGin = s.method === 'gin' || s.method === 'inverted';
       const kind = `${opt(s.unique, 'UNIQUE ')}${opt(s.inverted && !isGin, 'INVERTED ')}INDEX${opt(s.concurrently, ' CONCURRENTLY')}`;
       const method = s.method === undefined ? '' : ` USING ${quoteName(s.method)}`;
-      return `CREATE ${kind}${opt(s.ifNotExists, ' IF NOT EXISTS')}${name} ON ${printObjectName(s.table)}${method} ${printIndexElements(s.columns, o)}${storing(s.storing)}${withParams(s.storageParams, o)}${where(s.where, o)}`;
+      return `CREATE ${kind}${opt(s.ifNotExists, ' IF NOT EXISTS')}${name} ON ${printObjectName(s.table)}${method} ${printIndexElements(s.columns, o)}${sharding(s.sharded, o)}${storing(s.storing)}${withParams(s.storageParams, o)}${where(s.where, o)}`;
     }
     case 'alterIndex': {
       return `ALTER INDEX ${ifExists(s.ifExists)}${printIndexName(s.index)} RENAME TO ${printName(s.action.newName)}`;
@@ -169,10 +170,10 @@ export function printStatement(s: Statement, o: PrintOptions = {}): string {
     case 'truncate':
       return `TRUNCATE TABLE ${printObjectNames(s.tables)}${behaviorText(s.behavior)}`;
     case 'exportInto':
-      return `EXPORT INTO ${s.format} ${e(s.location)}${bulkOptions(s.options, o)} FROM ${printSelect(s.query, o)}`;
+      return `EXPORT INTO ${s.format} ${uriText(s.location, o)}${bulkOptions(s.options, o)} FROM ${printSelect(s.query, o)}`;
     case 'importInto': {
       const columns = s.columns.length > 0 ? ` (${printNames(s.columns)})` : '';
-      return `IMPORT INTO ${printObjectName(s.table)}${columns} ${s.format} DATA (${s.files.map(e).join(', ')})${bulkOptions(s.options, o)}`;
+      return `IMPORT INTO ${printObjectName(s.table)}${columns} ${s.format} DATA (${s.files.map((file) => uriText(file, o)).join(', ')})${bulkOptions(s.options, o)}`;
     }
     case 'commentOn': {
       const name = s.index === undefined ? printObjectName(s.name) : printIndexName(s.index);
@@ -207,6 +208,11 @@ export function printIndexElements(elements: readonly IndexElement[], o: PrintOp
   return `(${elements.map(element).join(', ')})`;
 }
 
+function sharding(sharded: HashSharding | undefined, o: PrintOptions): string {
+  if (!sharded) return '';
+  return sharded.buckets === undefined ? ' USING HASH' : ` USING HASH WITH BUCKET_COUNT = ${printExpr(sharded.buckets, o)}`;
+}
+
 export function printTableElement(element: TableElement, o: PrintOptions = {}): string {
   switch (element.kind) {
     case 'columnDef':
@@ -214,7 +220,7 @@ export function printTableElement(element: TableElement, o: PrintOptions = {}): 
     case 'indexDef': {
       const name = element.name === undefined ? '' : ` ${printName(element.name)}`;
       const kind = `${opt(element.unique, 'UNIQUE ')}${opt(element.inverted, 'INVERTED ')}INDEX`;
-      return `${kind}${name} ${printIndexElements(element.columns, o)}${storing(element.storing)}${withParams(element.storageParams, o)}${where(element.where, o)}`;
+      return `${kind}${name} ${printIndexElements(element.columns, o)}${sharding(element.sharded, o)}${storing(element.storing)}${withParams(element.storageParams, o)}${where(element.where, o)}`;
     }
     case 'familyDef':
       return `FAMILY ${element.name === undefined ? '' : `${printName(element.name)} `}(${printNames(element.columns)})`;
@@ -231,7 +237,7 @@ export function printConstraint(constraint: TableConstraint, o: PrintOptions = {
     case 'primaryKey':
     case 'unique': {
       const kind = constraint.kind === 'unique' ? 'UNIQUE' : 'PRIMARY KEY';
-      return `${name}${kind} ${printIndexElements(constraint.columns, o)}${storing(constraint.storing)}${where(constraint.where, o)}`;
+      return `${name}${kind} ${printIndexElements(constraint.columns, o)}${sharding(constraint.sharded, o)}${storing(constraint.storing)}${where(constraint.where, o)}`;
     }
     case 'check':
       return `${name}CHECK (${printExpr(constraint.expr, o)})`;
@@ -277,9 +283,9 @@ function printQualifier(qualifier: ColumnQualifier, o: PrintOptions): string {
     case 'onUpdate':
       return `${name}ON UPDATE ${printExpr(qualifier.expr, o, 5)}`;
     case 'primaryKey':
-      return `${name}PRIMARY KEY`;
+      return `${name}PRIMARY KEY${sharding(qualifier.sharded, o)}`;
     case 'unique':
-      return `${name}UNIQUE`;
+      return `${name}UNIQUE${sharding(qualifier.sharded, o)}`;
     case 'check':
       return `${name}CHECK (${printExpr(qualifier.expr, o)})`;
     case 'references':
