@@ -10,7 +10,7 @@
  * planning makes of them (sql/plan/selectivity.ts).
  */
 import type { Timestamp } from '../base/timestamp.ts';
-import type { Kv, KvReader } from '../kv/kv.ts';
+import type { Kv, KvReader, Txn } from '../kv/kv.ts';
 import type { TableDescriptor } from './descriptor.ts';
 import { bucketsFromJson, type Histogram, type JsonBucket } from './histogram.ts';
 import { type PlainRow, systemTable } from './systemRows.ts';
@@ -82,6 +82,12 @@ export function statisticRow(statistic: Statistic): PlainRow {
 export async function readStatistics(reader: KvReader, tableId: number): Promise<Statistic[]> {
   const rows = (await systemTable('table_statistics').scan(reader, tableId)).map(statisticFromRow);
   return rows.sort((a, b) => a.createdAt - b.createdAt || a.id - b.id);
+}
+
+/** Removes what is known of a table. */
+export async function forgetStatistics(txn: Txn, tableId: number): Promise<void> {
+  const rows = systemTable('table_statistics');
+  for (const row of await rows.scan(txn, tableId)) await rows.delete(txn, tableId, row['statisticID']);
 }
 
 export class TableStatistics {

@@ -15,6 +15,7 @@ import { indexById, MAX_SYSTEM_ID, PUBLIC_SCHEMA_ID, updated } from '../../../ca
 import { quoteNames } from '../../../catalog/names.ts';
 import { isOwner } from '../../../catalog/privileges.ts';
 import { tableSpan } from '../../../catalog/rowCodec.ts';
+import { forgetStatistics } from '../../../catalog/tableStatistics.ts';
 import { copyZone, deleteOrphanZones } from '../../../catalog/zones.ts';
 import type { DropBehavior, DropDatabase, DropRelation, DropSchema, Truncate } from '../../parse/ast.ts';
 import { published } from '../schemaChange/pendingChange.ts';
@@ -361,8 +362,10 @@ export async function collectDropped(engine: EngineServices): Promise<number[]> 
     if (descriptor.modificationTime > threshold) continue;
     const isFree = await kv.run(async (txn) => {
       const locked = await catalog.tryLock(txn, descriptor.id);
-      if (locked) catalog.deleteDescriptor(txn, descriptor.id);
-      return locked;
+      if (!locked) return false;
+      catalog.deleteDescriptor(txn, descriptor.id);
+      await forgetStatistics(txn, descriptor.id);
+      return true;
     });
     if (!isFree) continue;
     kv.clearTable(descriptor.id);

@@ -17,7 +17,7 @@ import { jsonFromPlain } from '../../../catalog/json.ts';
 import { quoteLiteral, quoteName, quoteNames } from '../../../catalog/names.ts';
 import { checkPrivilege } from '../../../catalog/privileges.ts';
 import { systemTable } from '../../../catalog/systemRows.ts';
-import { readStatistics, type Statistic, statisticFromRow, statisticRow } from '../../../catalog/tableStatistics.ts';
+import { forgetStatistics, readStatistics, type Statistic, statisticFromRow, statisticRow } from '../../../catalog/tableStatistics.ts';
 import { arrayOf, type ColumnType, sqlTypeName, Type } from '../../../catalog/type.ts';
 import { type JobRegistry, requireSucceeded } from '../../../jobs/registry.ts';
 import type { CreateStatistics, InjectStatistics, ObjectName, Show } from '../../parse/ast.ts';
@@ -205,7 +205,7 @@ async function injectStatistics(context: StatementContext, stmt: InjectStatistic
     });
   }
   const rows = systemTable('table_statistics');
-  for (const known of await readStatistics(context.txn, table.id)) await rows.delete(context.txn, table.id, known.id);
+  await forgetStatistics(context.txn, table.id);
   for (const statistic of made) await rows.upsert(context.txn, statisticRow(statistic));
   return { tag };
 }

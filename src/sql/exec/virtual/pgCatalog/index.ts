@@ -10,6 +10,14 @@ import { constraintTables } from './constraints.ts';
 import { emptyPgTables } from './empty.ts';
 import { relationTables } from './relations.ts';
 import { serverTables } from './server.ts';
+import { statisticsTables } from './statistics.ts';
 import { typeTables } from './types.ts';
 
-export const pgCatalogTables = [...constraintTables, ...emptyPgTables, ...relationTables, ...serverTables, ...typeTables];
+export const pgCatalogTables = [
+  ...constraintTables,
+  ...emptyPgTables,
+  ...relationTables,
+  ...serverTables,
+  ...statisticsTables,
+  ...typeTables,
+];
