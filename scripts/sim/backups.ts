@@ -59,6 +59,17 @@ interface Layer {
   readonly details: BackupDetails;
 }
 
+/** A chain as proofs.ts looks at it: in SQL, and in the model. */
+export interface ClaimedChain {
+  /** `FROM 'full' IN 'uri'`. */
+  readonly from: string;
+  readonly options: readonly string[];
+  readonly database: string;
+  readonly times: readonly number[];
+  /** Full names of what it holds of the database at a time. */
+  tablesAt(time: number): readonly string[];
+}
+
 /** A restore that has succeeded and waits to be compared, then dropped. */
 interface Restored {
   readonly collection: Collection;
@@ -122,6 +133,7 @@ export class Backups {
     const places = Places.choose(this.#world.dice.fork(`collection ${name}`), name);
     this.#world.count(`collection in ${places.uri.startsWith('userfile') ? 'userfile' : 'mem'}`);
     this.#world.count(`collection ${places.form}`);
+    if (places.secrets !== 'plain') this.#world.count(`collection encrypted by ${places.secrets}`);
     return places;
   }
 
@@ -313,6 +325,23 @@ export class Backups {
         .flatMap((claim) => (claim === undefined ? [] : [dice.percent(30) ? claim.to : dice.between(claim.from, claim.to)]))
         .filter((time) => time <= this.#world.now);
       return { uri, full, times };
+    });
+  }
+
+  /** Every chain that statements name by its collection, with some times that it claims. */
+  claimedChains(dice: Dice, timesEach: number): ClaimedChain[] {
+    return this.#collections.flatMap((listed) => {
+      const collection = ofOneDatabase(listed, dice) ?? listed;
+      const { uri, places, database } = collection;
+      if (places.isAppended) return [];
+      return this.#fullsOf(uri).map((full) => {
+        const claims = this.#claims(uri, full);
+        const times = Array.from({ length: timesEach }, () => dice.maybe(claims))
+          .flatMap((claim) => (claim === undefined ? [] : [dice.percent(30) ? claim.to : dice.between(claim.from, claim.to)]))
+          .filter((time) => time <= this.#world.now);
+        const tablesAt = (time: number) => this.#targetsAt(collection, full, time);
+        return { from: places.from(full), options: places.restoreOptions(), database, times, tablesAt };
+      });
     });
   }
 

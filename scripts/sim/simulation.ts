@@ -17,6 +17,7 @@ import { randomFaults } from './faults.ts';
 import { Forks } from './forks.ts';
 import { Jobs } from './jobs.ts';
 import { checkCatalog, checkEngine, checkProtections, checkStorage, checkTables } from './leftovers.ts';
+import { Proofs } from './proofs.ts';
 import { Protections } from './protections.ts';
 import { Schema } from './schema.ts';
 import { Stories } from './stories.ts';
@@ -209,6 +210,8 @@ class Run {
     await within(world, checkStorage(world, this.#backups, this.#jobs), 'the storage check');
     await within(world, this.#backups.restoreEverything(this.#dice.fork('end'), 2), 'the last restores');
     if (world.catchUp()) {
+      const proofs = new Proofs(world, this.#backups);
+      await within(world, proofs.proveEverything(this.#dice.fork('proofs'), 2), 'the proofs of backups');
       const clusters = new Clusters(world, this.#backups);
       await within(world, clusters.restoreEverything(this.#dice.fork('clusters'), 2), 'the last restores of clusters');
     }
