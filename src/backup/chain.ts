@@ -110,7 +110,7 @@ export function pathTo(chain: Chain, layer: Layer): Layer[] {
     const parent = chain.find((candidate) => candidate.directory === directory);
     if (parent === undefined || parent.manifestSha256 !== manifestSha256 || parent.manifest.endTime !== endTime) {
       throw new CorruptionError(SqlState.DataCorrupted, `backup layer "${at.directory}" continues a layer that is not there`, {
-        detail: `it continues "${directory}" up to ${formatUtc(endTime)}, ${parent === undefined ? 'which is missing' : 'where another layer lies now'}`,
+        detail: `it continues "${directory}" up to ${formatUtc(endTime)}, ${parent === undefined ? `of which "${directory}/${MANIFEST_NAME}" or its checksum is missing` : 'where another layer lies now'}`,
         hint: 'restore to a time before this layer, or bring the missing layer back',
         file: at.directory,
       });

@@ -10,6 +10,7 @@ import type { Option, ShowBackup } from '../sql/parse/ast.ts';
 
 import { layerOf, loadNamed, resolveToken, tokenOf, usesIds } from './backupToken.ts';
 import { type Chain, newestLayer, pathTo } from './chain.ts';
+import { lostLayers } from './layerIndex.ts';
 import type { Layer } from './manifest.ts';
 import { type ShowBackupDeps, withCollection } from './showCollection.ts';
 import {
@@ -65,7 +66,10 @@ async function runShowBackup(deps: ShowBackupDeps, context: StatementContext, st
   const { text, location, alone } = await readSource(deps, context, source, options);
   return await withCollection(deps, context, location, async (storage) => {
     const { chain, shown } = alone ? { chain: [alone] as Chain, shown: [alone] } : await findShown(context, storage, text);
-    if (on.has('check_files')) await checkAllFiles(storage, shown);
+    if (on.has('check_files')) {
+      const lost = shown === chain && storage.capabilities.list ? await lostLayers(storage, chain, context.signal) : [];
+      await checkAllFiles(storage, shown, lost);
+    }
     const rows = rowsOf(stmt.view, on, chain, shown);
     return { tag: `SHOW BACKUP ${rows.length}`, rows, rowCount: rows.length };
   });

@@ -14,9 +14,10 @@ import { validateCatalog } from '../catalog/validate.ts';
 import type { ResultColumn } from '../sql/exec/statement.ts';
 
 import { backupSnapshot } from './backupCatalog.ts';
-import { READS_MAX } from './collection.ts';
+import { MANIFEST_NAME, READS_MAX } from './collection.ts';
 import type { CollectionStorage } from './collectionStorage.ts';
 import { proveCoverage } from './coverage.ts';
+import type { IndexedLayer } from './indexFile.ts';
 import { isMissing, type Layer, type Manifest, manifestToJson } from './manifest.ts';
 
 export const FILE_COLUMNS: readonly ResultColumn[] = [
@@ -101,8 +102,8 @@ export function validationRows(path: readonly Layer[]): Datum[][] {
 
 const MISSING_SHOWN_MAX = 10;
 
-/** 58P01 naming up to ten files of the layers that are missing, or have another size than was written. */
-export async function checkAllFiles(storage: CollectionStorage, layers: readonly Layer[]): Promise<void> {
+/** 58P01 naming up to ten files of the layers that are missing, or have another size than was written; `lost`: layers known to be missing. */
+export async function checkAllFiles(storage: CollectionStorage, layers: readonly Layer[], lost: readonly IndexedLayer[]): Promise<void> {
   const files = layers.flatMap(({ directory, manifest: { files: own, statistics } }) => {
     const all = statistics ? [...own, { ...statistics, locality: '' }] : own;
     return all.map((file) => ({ directory, file }));
@@ -117,7 +118,8 @@ export async function checkAllFiles(storage: CollectionStorage, layers: readonly
     if (size === undefined) return `${place.uri}/${name}`;
     return size === file.sizeBytes ? undefined : `${place.uri}/${name} (has ${size} of ${file.sizeBytes} bytes)`;
   });
-  const missing = found.filter((one) => one !== undefined);
+  const manifests = lost.map(({ directory }) => `${storage.uri}/${directory}/${MANIFEST_NAME}`);
+  const missing = [...manifests, ...found.filter((one) => one !== undefined)];
   if (missing.length === 0) return;
   const more = missing.length > MISSING_SHOWN_MAX ? `\n\t... and ${missing.length - MISSING_SHOWN_MAX} more` : '';
   throw new StorageError(
