@@ -73,6 +73,7 @@ function identityText(column: ColumnDescriptor, kind: string, snapshot: CatalogS
     if (options.increment !== '1') parts.push(`INCREMENT ${options.increment}`);
     if (options.start !== '1') parts.push(`START ${options.start}`);
     if (options.cacheSize !== '1') parts.push(`CACHE ${options.cacheSize}`);
+    if (options.cycle) parts.push('CYCLE');
   }
   return `GENERATED ${kind.toUpperCase()} AS IDENTITY${parts.length > 0 ? ` (${parts.join(' ')})` : ''}`;
 }
@@ -173,5 +174,5 @@ export function createSequenceText(table: TableDescriptor, snapshot: CatalogSnap
   const kind = table.temporary ? 'TEMP SEQUENCE' : 'SEQUENCE';
   if (!options) return `CREATE ${kind} ${name}`;
   const cache = options.cacheSize === '1' ? '' : ` CACHE ${options.cacheSize}`;
-  return `CREATE ${kind} ${name} MINVALUE ${options.minValue} MAXVALUE ${options.maxValue} INCREMENT ${options.increment} START ${options.start}${cache}${options.isVirtual ? ' VIRTUAL' : ''}`;
+  return `CREATE ${kind} ${name} MINVALUE ${options.minValue} MAXVALUE ${options.maxValue} INCREMENT ${options.increment} START ${options.start}${cache}${options.cycle ? ' CYCLE' : ''}${options.isVirtual ? ' VIRTUAL' : ''}`;
 }

@@ -239,8 +239,8 @@ export class TableBuilder {
       } else if (qualifier.type === 'onUpdate') {
         column = { ...column, onUpdateExpr: storeDefault(this.change, qualifier.expr, type, name, 'ON UPDATE').text };
       } else if (qualifier.type === 'identity') {
-        column = await withSequence(this.change, this.table, column, qualifier.options);
         column = { ...column, generatedAsIdentity: qualifier.always ? 'always' : 'by default' };
+        column = await withSequence(this.change, this.table, column, qualifier.options);
       } else if (qualifier.type === 'family') {
         this.#addFamily(qualifier.family?.text, [def.name]);
       }

@@ -67,14 +67,15 @@ export interface Given {
   name: ObjectName | undefined;
 }
 
-/** What the options of a sequence say. 42601 for one given twice, 0A000 for CYCLE. */
+/** What the options of a sequence say. 42601 for one given twice. */
 export function readSequenceOptions(change: SchemaChange, options: readonly SequenceOption[]): Given {
   const given: { -readonly [K in keyof Given['options']]: Given['options'][K] } = {};
   const result: Given = { options: given, restart: undefined, isRestarted: false, ownedBy: undefined, name: undefined };
   const seen = new Set<string>();
   for (const option of options) {
-    if (seen.has(option.type)) throw new StatementError(SqlState.SyntaxError, 'conflicting or redundant options');
-    seen.add(option.type);
+    const kind = option.type === 'noCycle' ? 'cycle' : option.type;
+    if (seen.has(kind)) throw new StatementError(SqlState.SyntaxError, 'conflicting or redundant options');
+    seen.add(kind);
     switch (option.type) {
       case 'as': {
         const { type } = change.columnType(option.dataType);
@@ -99,8 +100,10 @@ export function readSequenceOptions(change: SchemaChange, options: readonly Sequ
         if (option.value !== undefined) given.maxValue = option.value;
         break;
       case 'cycle':
-        throw new StatementError(SqlState.FeatureNotSupported, 'CYCLE option is not supported');
+        given.cycle = true;
+        break;
       case 'noCycle':
+        given.cycle = false;
         break;
       case 'virtual':
         given.isVirtual = true;
@@ -185,6 +188,7 @@ export async function alterSequence(change: SchemaChange, stmt: AlterSequence): 
     cacheSize: BigInt(old.cacheSize),
     integerWidth: old.integerWidth,
     ...(old.isVirtual && { isVirtual: true }),
+    ...(old.cycle && { cycle: true }),
     ...given.options,
   });
   const ownedBy = await setOwner(change, descriptor, given.ownedBy);

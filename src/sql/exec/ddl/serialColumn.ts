@@ -53,7 +53,9 @@ export async function withSequence(
   const asked = readSequenceOptions(change, given);
   const name = asked.name ? namedSequence(change, schema, asked.name) : freeSequenceName(change, schema, table, column);
   const id = await change.allocateId();
-  const options = sequenceOptions({ ...asked.options, ownedBy: { tableId: table.id, columnId: column.id } });
+  const { width } = column.type;
+  const integerWidth = column.type.family === 'int' && (width === 16 || width === 32) && column.generatedAsIdentity ? width : 64;
+  const options = sequenceOptions({ integerWidth, ...asked.options, ownedBy: { tableId: table.id, columnId: column.id } });
   const sequence = { ...sequenceDescriptor(id, name, schema, change.context.user, options), dependedOnByIds: [table.id] };
   await change.writeName(schema.database.id, schema.id, name, id);
   await change.write(sequence);
