@@ -220,11 +220,7 @@ export function checkContinues(prior: PriorLayers, request: LayerRequest): void 
     });
   }
   if (manifest.scope !== request.scope) {
-    const message =
-      manifest.scope === 'cluster'
-        ? 'cannot append a backup of specific tables or databases to a cluster backup'
-        : `previous backup is of ${manifest.scope}, this one of ${request.scope === 'cluster' ? CLUSTER_TARGET : request.scope}`;
-    throw wrongTargets(message, manifest.targets);
+    throw wrongTargets(otherScope(manifest, request), manifest.targets);
   }
   if (request.localities !== undefined && manifest.localities.join() !== request.localities.join()) {
     throw new StatementError(
@@ -254,6 +250,12 @@ export function checkContinues(prior: PriorLayers, request: LayerRequest): void 
       },
     );
   }
+}
+
+function otherScope({ scope }: Manifest, request: LayerRequest): string {
+  if (scope === 'cluster') return 'cannot append a backup of specific tables or databases to a cluster backup';
+  if (request.scope === 'databases') return `previous backup does not contain the complete database "${request.requested[0]?.name}"`;
+  return `previous backup is of ${scope}, this one of ${request.scope === 'cluster' ? CLUSTER_TARGET : request.scope}`;
 }
 
 function wrongTargets(message: string, targets: readonly string[]): VarveError {

@@ -17,6 +17,8 @@ import type { BackupScope, LayerKind, ParentLayer } from './manifest.ts';
 
 export const BACKUP_JOB_TYPE = 'BACKUP';
 
+export type LateTable = readonly [tableId: number, from: Timestamp];
+
 export interface BackupDetails {
   readonly location: LocationDetails;
   readonly user: string;
@@ -36,6 +38,8 @@ export interface BackupDetails {
   readonly endTime: Timestamp;
   readonly revisionHistory: boolean;
   readonly revisionStartTime: Timestamp;
+  /** Tables that can only be read from a later time on than `revisionStartTime`, before which they were not there. */
+  readonly lateTables?: readonly LateTable[];
   /** Tiers that have a place of their own, sorted. */
   readonly localities: readonly string[];
   /** Filter of the nodes that work for it; '' for all. */

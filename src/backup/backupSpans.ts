@@ -144,6 +144,15 @@ export function publicSince(history: readonly DescriptorChange[], id: number): T
   return since ?? MIN_TIMESTAMP;
 }
 
+/** From when on a history tells of a table's rows; undefined when it never does. */
+export function toldSince(history: readonly DescriptorChange[], id: number): Timestamp | undefined {
+  return history.find(({ descriptor }) => descriptor?.id === id && descriptor.kind === 'table' && isTold(descriptor))?.time;
+}
+
+function isTold(table: TableDescriptor): boolean {
+  return table.state === 'PUBLIC' && hasData(table);
+}
+
 /** The part of a history that still stood at `from` or came later. */
 export function historySince(history: readonly DescriptorChange[], from: Timestamp): DescriptorChange[] {
   const next = new Map<number, Timestamp>();

@@ -43,6 +43,8 @@ export interface ExportFileOptions {
   readonly allVersions: boolean;
   /** The layer claims history from here on; undefined when it claims only its end. */
   readonly historyFrom?: Timestamp | undefined;
+  /** Tables that were not there before a later time than that. */
+  readonly lateTables?: ReadonlyMap<number, Timestamp> | undefined;
   /** The file ends at the first key after this much is stored. */
   readonly targetBytes: number;
   /** False once the worker's node is gone: its work is thrown away. */
@@ -65,12 +67,17 @@ export interface ExportedFile {
  * Throws 72000 when data that the unit is to bring may have been collected by now. A job's protection holds its
  * tables, except those that are excluded from backups meanwhile.
  */
-export function checkNothingIsGone(kv: Kv, { span, startTime, endTime }: ExportUnit, historyFrom: Timestamp | undefined): void {
+export function checkNothingIsGone(
+  kv: Kv,
+  { span, startTime, endTime }: ExportUnit,
+  historyFrom: Timestamp | undefined,
+  lateTables: ReadonlyMap<number, Timestamp> = new Map(),
+): void {
   const from = startTime > MIN_TIMESTAMP ? startTime : (historyFrom ?? endTime);
   // Spans of neighbouring indexes may have been merged: each ends where the next one begins.
   for (let key = span.key; key < span.endKey; ) {
     const { tableId, indexId } = indexOfKey(key);
-    kv.gc.thresholds.check(tableId, from, indexId);
+    kv.gc.thresholds.check(tableId, Math.max(from, lateTables.get(tableId) ?? MIN_TIMESTAMP) as Timestamp, indexId);
     key = prefixSpan(indexPrefix(tableId, indexId)).endKey;
   }
 }
@@ -125,7 +132,7 @@ class Walk {
 
   /** Pieces with something in them, in order. */
   async *pieces(): AsyncGenerator<ExportPiece> {
-    const { kv, allVersions, historyFrom, targetBytes, isAlive, signal, pieceBytes: maxBytes = PIECE_BYTES } = this.#options;
+    const { kv, allVersions, historyFrom, lateTables, targetBytes, isAlive, signal, pieceBytes: maxBytes = PIECE_BYTES } = this.#options;
     for (let unit = this.rest[0]; unit !== undefined; unit = this.rest[0]) {
       const { span, startTime, endTime } = unit;
       const counter = new Counter(span);
@@ -135,7 +142,7 @@ class Walk {
         signal.throwIfAborted();
         if (!isAlive()) throw new WorkerLostError();
         const piece: ExportPiece = await kv.exportSpan(span, startTime, endTime, { allVersions, maxBytes, resume, withReplaced: true });
-        checkNothingIsGone(kv, unit, historyFrom);
+        checkNothingIsGone(kv, unit, historyFrom, lateTables);
         resume = piece.resume;
         counter.add(piece);
         fingerprint.add(piece);

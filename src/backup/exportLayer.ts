@@ -114,6 +114,10 @@ class Work {
     await this.#reporting;
   }
 
+  get #lateTables(): ReadonlyMap<number, Timestamp> {
+    return new Map(this.#options.details.lateTables ?? []);
+  }
+
   get #historyFrom(): Timestamp | undefined {
     const { revisionHistory, revisionStartTime } = this.#options.details;
     return revisionHistory ? revisionStartTime : undefined;
@@ -173,6 +177,7 @@ class Work {
           cipher: cipher?.forFile(path),
           allVersions: details.revisionHistory,
           historyFrom: this.#historyFrom,
+          lateTables: this.#lateTables,
           targetBytes: fileTargetBytes,
           isAlive: () => kv.cluster.isLiveIn(node.id, epoch),
           signal: this.#signal,
@@ -205,7 +210,7 @@ class Work {
       for (const { span } of ranges) cut.push({ ...unit, span });
       const rangeless = subtractSpans([unit.span], mergeSpans(ranges.map(({ span }) => span)));
       for (const span of rangeless) {
-        checkNothingIsGone(kv, { ...unit, span }, this.#historyFrom);
+        checkNothingIsGone(kv, { ...unit, span }, this.#historyFrom, this.#lateTables);
         this.#emptySpans.push({ ...unit, span });
       }
     }
