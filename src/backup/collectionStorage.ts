@@ -11,6 +11,7 @@
  *
  * Lives elsewhere: what a user may say of places (locationDetails.ts, readLocation.ts).
  */
+import { CorruptionError } from '../base/errors.ts';
 import type { Locality } from '../kv/locality.ts';
 import { tiersByPrecision } from '../kv/locality.ts';
 import type { ExternalStorage, StorageContext, StorageFactory } from '../storage/externalStorage.ts';
@@ -40,6 +41,8 @@ export interface CollectionStorage extends ExternalStorage {
   writeStorage(layerDirectory: string, locality: string): ExternalStorage;
   /** Every storage that files of a layer may lie in, the default one first. */
   layerStorages(layerDirectory: string): readonly ExternalStorage[];
+  /** What a file is called in the place where it lies, for messages. */
+  ownName(name: string): string;
 }
 
 /** Opens a collection. Throws what opening a storage throws; touches neither disk nor network. */
@@ -78,6 +81,24 @@ function locksOf(factory: StorageFactory): ListingLocks {
 /** A collection all of whose files lie in one storage. It closes with that storage. Without keys it is not encrypted. */
 export function collectionAt(storage: ExternalStorage, keys: Keyring = NO_KEYS): CollectionStorage {
   return new PlacedCollection([{ prefix: '', tiers: [{ tier: '', storage }] }], true, keys);
+}
+
+/** Runs what reads a collection; an error about a file that has another name where it lies says so. */
+export async function namingPlaces<T>(storage: CollectionStorage, read: () => Promise<T>): Promise<T> {
+  try {
+    return await read();
+  } catch (error) {
+    if (!(error instanceof CorruptionError) || error.file === undefined) throw error;
+    const { code, message, detail, hint, file, offset } = error;
+    const own = storage.ownName(file);
+    if (own === file) throw error;
+    const uris = storage.layerStorages(file).map(({ uri }) => `"${uri}"`);
+    const place = `the file is "${own}" in ${uris.join(' or ')}`;
+    const told = detail === undefined ? place : `${detail}; ${place}`;
+    // What layers are called that a statement names by their URIs, nobody knows.
+    const text = storage.isCollection ? message : message.replaceAll(`"${file}"`, `"${own}"`);
+    throw new CorruptionError(code, text, { detail: told, hint, file, cause: error, ...(offset !== undefined && { offset }) });
+  }
 }
 
 /** Where the names below a prefix are. */
@@ -135,6 +156,10 @@ class PlacedCollection extends RoutedStorage implements CollectionStorage {
   layerStorages(layerDirectory: string): readonly ExternalStorage[] {
     const { prefix, tiers } = this.#placeOf(layerDirectory);
     return tiers.map(({ storage }) => (prefix === '' ? storage : new RoutedStorage(storage, [{ prefix, storage, at: '' }])));
+  }
+
+  ownName(name: string): string {
+    return name.slice(this.#placeOf(name).prefix.length);
   }
 
   override async close(): Promise<void> {

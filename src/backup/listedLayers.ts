@@ -30,7 +30,7 @@ import {
 } from './collection.ts';
 import { EncryptionError } from './cipher.ts';
 import type { CollectionStorage } from './collectionStorage.ts';
-import { openCollection } from './collectionStorage.ts';
+import { namingPlaces, openCollection } from './collectionStorage.ts';
 import type { LayerPlace, LocationDetails, PlaceUris } from './locationDetails.ts';
 import { urisText } from './locationDetails.ts';
 import type { Layer } from './manifest.ts';
@@ -102,7 +102,7 @@ export async function readListedIncremental(
 
 async function readAt(storage: CollectionStorage, directory: string, uris: PlaceUris, signal: AbortSignal | undefined): Promise<Layer> {
   try {
-    return await readManifest(storage, directory, signal);
+    return await namingPlaces(storage, () => readManifest(storage, directory, signal));
   } catch (error) {
     // The directory is only this reader's own.
     if (error instanceof EncryptionError) throw error.about(`the backup is in ${urisText(uris)}`);

@@ -13,9 +13,11 @@
  * Format: docs/format.md 9. Source of the idea: CockroachDB's partition descriptors.
  */
 import { CorruptionError, StorageError } from '../base/errors.ts';
+import { mapConcurrently } from '../base/mapConcurrently.ts';
 import { SqlState } from '../base/sqlState.ts';
 import type { ExternalStorage } from '../storage/externalStorage.ts';
 
+import { READS_MAX } from './collection.ts';
 import type { CollectionStorage } from './collectionStorage.ts';
 import { expectEqual } from './corruption.ts';
 import { decodeEnvelope, encodeEnvelope, PART_MAGIC } from './envelope.ts';
@@ -110,17 +112,19 @@ export async function findPart(places: readonly ExternalStorage[], directory: st
  * tier, XX001 for another backup's part.
  */
 export async function requireParts(storage: CollectionStorage, layers: readonly Layer[], signal?: AbortSignal): Promise<void> {
-  for (const { directory, manifest } of layers) {
-    for (const locality of new Set(manifest.files.map((file) => file.locality))) {
-      if (locality === '') continue;
-      const place = await storage.fileStorage(directory, locality);
-      const { layerId } = await readPart(place, directory, locality, signal);
-      if (layerId === manifest.layerId) continue;
+  const parts = layers.flatMap(({ directory, manifest }) => {
+    const tiers = new Set(manifest.files.map((file) => file.locality));
+    return [...tiers].filter((locality) => locality !== '').map((locality) => ({ directory, manifest, locality }));
+  });
+  await mapConcurrently(parts, READS_MAX, async ({ directory, manifest, locality }) => {
+    const place = await storage.fileStorage(directory, locality);
+    const { layerId } = await readPart(place, directory, locality, signal);
+    if (layerId !== manifest.layerId) {
       const name = partName(directory, locality);
       throw new CorruptionError(SqlState.DataCorrupted, `expected backup part to have backup ID ${manifest.layerId}, found ${layerId}`, {
         detail: `"${name}" in "${place.uri}" is of another backup`,
         file: name,
       });
     }
-  }
+  });
 }

@@ -3,7 +3,7 @@ import type { StatementContext } from '../sql/exec/statement.ts';
 import type { StorageFactory } from '../storage/externalStorage.ts';
 
 import type { CollectionStorage } from './collectionStorage.ts';
-import { openCollection } from './collectionStorage.ts';
+import { namingPlaces, openCollection } from './collectionStorage.ts';
 import type { LocationDetails } from './locationDetails.ts';
 import { urisOf } from './locationDetails.ts';
 import { checkLocationAccess, granteesOf } from './statementValues.ts';
@@ -22,7 +22,7 @@ export async function withCollection<T>(
   await checkLocationAccess(context, urisOf(location), await granteesOf(context));
   const storage = openCollection(deps.storage, location, { user: context.user, nodeId: context.session.nodeId });
   try {
-    return await show(storage);
+    return await namingPlaces(storage, () => show(storage));
   } finally {
     await storage.close();
   }

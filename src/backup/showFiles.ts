@@ -115,10 +115,12 @@ export async function checkAllFiles(storage: CollectionStorage, layers: readonly
       if (isMissing(error)) return undefined;
       throw error;
     });
-    if (size === undefined) return `${place.uri}/${name}`;
-    return size === file.sizeBytes ? undefined : `${place.uri}/${name} (has ${size} of ${file.sizeBytes} bytes)`;
+    if (size === undefined) return `${place.uri}/${storage.ownName(name)}`;
+    return size === file.sizeBytes ? undefined : `${place.uri}/${storage.ownName(name)} (has ${size} of ${file.sizeBytes} bytes)`;
   });
-  const manifests = lost.map(({ directory }) => `${storage.uri}/${directory}/${MANIFEST_NAME}`);
+  const manifests = lost.map(
+    ({ directory }) => `${storage.layerStorages(directory)[0]?.uri}/${storage.ownName(`${directory}/${MANIFEST_NAME}`)}`,
+  );
   const missing = [...manifests, ...found.filter((one) => one !== undefined)];
   if (missing.length === 0) return;
   const more = missing.length > MISSING_SHOWN_MAX ? `\n\t... and ${missing.length - MISSING_SHOWN_MAX} more` : '';

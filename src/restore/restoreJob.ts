@@ -29,7 +29,7 @@ import type { Kv } from '../kv/kv.ts';
 import type { StorageFactory } from '../storage/externalStorage.ts';
 
 import type { CollectionStorage } from '../backup/collectionStorage.ts';
-import { openCollection } from '../backup/collectionStorage.ts';
+import { namingPlaces, openCollection } from '../backup/collectionStorage.ts';
 import { requireNodes } from '../backup/executionLocality.ts';
 import type { Layer } from '../backup/manifest.ts';
 import { readManifest } from '../backup/manifest.ts';
@@ -155,39 +155,41 @@ export class RestoreResumer implements Resumer {
 
   /** What of the system's own tables is restored. */
   async #systemRows(ctx: JobContext): Promise<SystemTableRows> {
-    const { kv, storage: factory } = this.#deps;
-    const { system, location, user, time } = this.#details;
+    const { executor } = this.#deps.kv;
+    const { system, time } = this.#details;
     if (system === undefined) return new Map();
-    const storage = openCollection(factory, location, { user, nodeId: ctx.node.id });
-    try {
+    return await this.#withCollection(ctx, async (storage) => {
       const layers = await this.#layers(storage, ctx);
-      return await readSystemRows(system.tables, { storage, executor: kv.executor, layers, time, signal: ctx.signal });
-    } finally {
-      await storage.close();
-    }
+      return await readSystemRows(system.tables, { storage, executor, layers, time, signal: ctx.signal });
+    });
   }
 
   /** What the last layer knows of the tables, under their new ids. */
   async #statistics(ctx: JobContext): Promise<Statistic[]> {
-    const { kv, storage: factory } = this.#deps;
-    const { location, user, tableIds } = this.#details;
-    const storage = openCollection(factory, location, { user, nodeId: ctx.node.id });
-    try {
+    const { kv } = this.#deps;
+    const newIds = new Map(this.#details.tableIds);
+    return await this.#withCollection(ctx, async (storage) => {
       const last = (await this.#layers(storage, ctx)).at(-1) as Layer;
-      const newIds = new Map(tableIds);
       return (await readBackupStatistics(storage, last, ctx.signal)).flatMap((one) => {
         const tableId = newIds.get(one.tableId);
         return tableId === undefined ? [] : { ...one, tableId, id: kv.ids.int8() };
       });
+    });
+  }
+
+  async #withCollection<T>(ctx: JobContext, use: (storage: CollectionStorage) => Promise<T>): Promise<T> {
+    const { location, user } = this.#details;
+    const storage = openCollection(this.#deps.storage, location, { user, nodeId: ctx.node.id });
+    try {
+      return await namingPlaces(storage, () => use(storage));
     } finally {
       await storage.close();
     }
   }
 
   async #ingest(ctx: JobContext): Promise<IngestProgress> {
-    const { kv, storage: factory, checkpointBytes } = this.#deps;
+    const { kv, checkpointBytes } = this.#deps;
     const details = this.#details;
-    const storage = openCollection(factory, details.location, { user: details.user, nodeId: ctx.node.id });
     let isFirstRun = true;
     let isFirstCheckpoint = true;
     const onProgress = async (progress: IngestProgress, fraction: number) => {
@@ -195,7 +197,7 @@ export class RestoreResumer implements Resumer {
       if (isFirstCheckpoint) await ctx.pausepoint('restore.afterFirstCheckpoint');
       isFirstCheckpoint = false;
     };
-    try {
+    return await this.#withCollection(ctx, async (storage) => {
       const layers = await this.#layers(storage, ctx);
       const indexes = this.#indexes();
       await ctx.pausepoint('restore.beforeIngest');
@@ -220,9 +222,7 @@ export class RestoreResumer implements Resumer {
       await onProgress(progress, 1);
       await ctx.pausepoint('restore.afterIngest');
       return progress;
-    } finally {
-      await storage.close();
-    }
+    });
   }
 
   /**

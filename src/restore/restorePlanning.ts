@@ -29,7 +29,7 @@ import { backupSnapshot } from '../backup/backupCatalog.ts';
 import { type BackupToken, checkNewest, chooseNamed, loadNamed, resolveToken } from '../backup/backupToken.ts';
 import type { ChosenLayers } from '../backup/chain.ts';
 import type { CollectionStorage } from '../backup/collectionStorage.ts';
-import { openCollection } from '../backup/collectionStorage.ts';
+import { namingPlaces, openCollection } from '../backup/collectionStorage.ts';
 import { proveCoverage, requireSpan } from '../backup/coverage.ts';
 import { secretsText } from '../backup/encryptionOptions.ts';
 import { chainSecretsForJob } from '../backup/keyring.ts';
@@ -106,7 +106,7 @@ export async function planRestore(
 ): Promise<number> {
   const storage = openCollection(deps.storage, request.location, { user: request.user, nodeId: deps.kv.cluster.anyLiveNode().id });
   try {
-    const { details, name } = await makeDetails(deps, request, storage);
+    const { details, name } = await namingPlaces(storage, () => makeDetails(deps, request, storage));
     const jobId = deps.jobs.newJobId();
     const description = describe(request, name);
     await commit(async (txn) => {

@@ -95,7 +95,8 @@ export async function openSqlScript(options: DatabaseOptions): Promise<GoldenHan
       case 'remove':
       case 'flip': {
         const storage = db.storage.open('mem://bucket', { user: 'root', nodeId: 1 });
-        const [name = '', ...others] = (await storage.list('')).filter((one) => one.includes(first));
+        const all = await storage.list('');
+        const [name = '', ...others] = all.includes(first) ? [first] : all.filter((one) => one.includes(first));
         if (name === '' || others.length > 0) throw new Error(`${others.length} other files have ${first} in their names`);
         const content = Buffer.from(await storage.read(name));
         content[content.length >> 1] = (content[content.length >> 1] as number) ^ 1;
