@@ -266,7 +266,9 @@ function column(node: ast.ColumnRef, ctx: AnalyzeContext): TypedExpr {
     const isMissing = isVarveError(error) && error.code === SqlState.UndefinedColumn && node.parts.length === 1 && only;
     const row = isMissing ? ctx.scope.resolveRow?.(only) : undefined;
     if (!row) throw isVarveError(error) ? withFields(error, { location: { position: node.pos + 1 } }) : error;
-    return rowTuple(row);
+    const presence = only && ctx.scope.presenceOf?.(only);
+    const tuple = rowTuple(row);
+    return presence && tuple.kind === 'tuple' ? { ...tuple, presence: presence.map(columnOf) } : tuple;
   }
 }
 

@@ -28,13 +28,29 @@ export function analyzeCall(
     case 'scalar':
       refuseAggregateSyntax(node, definition.name);
       if (definition.name === 'greatest' || definition.name === 'least') return analyzeExtremum(analysis, node, definition.name, desired);
-      return analyzeScalar(analysis, node, definition, desired);
+      return withMissingRows(analyzeScalar(analysis, node, definition, desired), definition.name);
     case 'aggregate':
-      return analyzeAggregate(analysis, node, definition, analysisOf);
+      return withMissingRows(analyzeAggregate(analysis, node, definition, analysisOf), definition.name);
     case 'generator':
       refuseAggregateSyntax(node, definition.name);
       return analyzeGenerator(analysis, node, definition);
   }
+}
+
+const OF_ROWS: ReadonlySet<string> = new Set(['row_to_json', 'to_json', 'to_jsonb', 'json_agg', 'jsonb_agg']);
+
+/** Of a row that an outer join did not find these functions make NULL, not an object of NULLs. */
+function withMissingRows(expr: TypedExpr, name: string): TypedExpr {
+  if (!OF_ROWS.has(name) || (expr.kind !== 'call' && expr.kind !== 'aggregate')) return expr;
+  const args = expr.args.map((arg): TypedExpr => {
+    if (arg.kind !== 'tuple' || !arg.presence) return arg;
+    const when = arg.presence
+      .map((operand): TypedExpr => ({ kind: 'isNull', type: Type.Bool, negated: true, operand }))
+      .reduce((left, right) => ({ kind: 'or', type: Type.Bool, left, right }));
+    const { presence: _presence, ...row } = arg;
+    return { kind: 'case', type: arg.type, operand: undefined, branches: [{ when, then: row }], otherwise: undefined };
+  });
+  return { ...expr, args };
 }
 
 function refuseAggregateSyntax(node: ast.CallExpr, name: string): void {

@@ -30,6 +30,8 @@ export interface Scope {
    * asked only after resolveColumn has thrown 42703.
    */
   resolveRow?(name: Name): readonly ResolvedColumn[] | undefined;
+  /** Of a row that resolveRow gives: columns that are NULL, all of them, where an outer join found no row; undefined when it always did. */
+  presenceOf?(name: Name): readonly ResolvedColumn[] | undefined;
 }
 
 /** Types of $1.. as they become known. placeholders.ts has the one implementation. */

@@ -179,6 +179,8 @@ export interface TypedTuple {
   readonly type: ColumnType;
   readonly elements: readonly TypedExpr[];
   readonly labels: readonly string[];
+  /** Of the row of a table that an outer join may have left without one: what is NULL then, all of it, and otherwise never. */
+  readonly presence?: readonly TypedExpr[];
 }
 /** array[index], 1-based; NULL outside the array. */
 export interface TypedSubscript {

@@ -415,7 +415,10 @@ function planJoin(
 
 function joined(left: PlannedSource, right: PlannedSource, type: JoinType, on: TypedExpr | undefined): PlannedSource {
   const columns = [...left.node.columns, ...right.node.columns];
-  const scope = [...left.columns, ...shifted(right.columns, left.node.columns.length)];
+  const scope = [
+    ...missing(left.columns, type === 'right' || type === 'full'),
+    ...missing(shifted(right.columns, left.node.columns.length), type === 'left' || type === 'full'),
+  ];
   if (isApplied(right)) {
     if (type !== 'inner' && type !== 'left') {
       throw new StatementError(SqlState.InvalidColumnReference, `the combining JOIN type must be INNER or LEFT for a LATERAL reference`);
@@ -424,6 +427,9 @@ function joined(left: PlannedSource, right: PlannedSource, type: JoinType, on: T
   }
   return { node: { kind: 'join', type, left: left.node, right: right.node, leftKeys: [], rightKeys: [], on, columns }, columns: scope };
 }
+
+const missing = (columns: readonly ScopeColumn[], mayBe: boolean): readonly ScopeColumn[] =>
+  mayBe ? columns.map((column) => ({ ...column, mayBeMissing: true })) : columns;
 
 function shifted(columns: readonly ScopeColumn[], by: number): ScopeColumn[] {
   return columns.map((column) => ({ ...column, index: column.index + by }));
@@ -491,7 +497,8 @@ function joinUsing(
   }
   const hide = (columns: readonly ScopeColumn[], side: 'left' | 'right') =>
     columns.map((column) => (pairs.some((pair) => pair[side] === column) ? { ...column, isMerged: true } : column));
-  return { node, columns: [...merged, ...hide(left.columns, 'left'), ...hide(rightColumns, 'right')] };
+  const leftOnes = missing(hide(left.columns, 'left'), type === 'right' || type === 'full');
+  return { node, columns: [...merged, ...leftOnes, ...missing(hide(rightColumns, 'right'), type === 'left' || type === 'full')] };
 }
 
 function coalesce(a: ScopeColumn, b: ScopeColumn): TypedExpr {

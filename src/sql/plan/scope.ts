@@ -52,6 +52,8 @@ export interface ScopeColumn {
   readonly isMerged: boolean;
   readonly tableId?: number;
   readonly columnId?: number;
+  /** On a side of an outer join whose rows may be missing. */
+  readonly mayBeMissing?: boolean;
 }
 
 export class SelectScope implements Scope {
@@ -93,6 +95,21 @@ export class SelectScope implements Scope {
       if (column.depth === 0) this.frame.outerColumns.add(column.index);
       return { ...column, depth: column.depth + 1 };
     });
+  }
+
+  presenceOf(name: Name): readonly ResolvedColumn[] | undefined {
+    const columns = this.columns.filter((column) => column.table?.name === name.text);
+    const [first] = columns;
+    if (!first) {
+      const around = this.frame.outer?.presenceOf(name);
+      for (const { depth, index } of around ?? []) if (depth === 0) this.frame.outerColumns.add(index);
+      return around?.map((column) => ({ ...column, depth: column.depth + 1 }));
+    }
+    if (!first.mayBeMissing) return undefined;
+    const keyIds = first.table?.keyColumnIds;
+    const key = columns.filter(({ columnId }) => columnId !== undefined && keyIds?.includes(columnId));
+    const told = key.length > 0 ? key : columns.filter((column) => !column.isHidden);
+    return told.map((column) => ({ index: column.index, type: column.type, name: column.name, depth: 0 }));
   }
 
   /** The columns of `t.*`; undefined when no such table is here or around. */
