@@ -1,6 +1,7 @@
 /**
  * Places: where a collection's files lie, and how statements say so: at one URI, in a place for each locality, with
- * incremental layers apart, or by the older statements, at a URI to which layers are appended.
+ * incremental layers apart, or by the older statements, at a URI to which layers are appended. And what opens them:
+ * nothing, a passphrase, or keys of a KMS, of which restores name one only.
  */
 import type { Dice } from './dice.ts';
 
@@ -8,6 +9,9 @@ export type PlacesForm = 'at one URI' | 'in localities' | 'apart' | 'in localiti
 
 /** Regions of nodes that have a place; those of the others write to the default one. */
 const REGIONS = ['r1', 'r2'];
+
+/** Deriving a key takes as long as a few hundred steps, so passphrases are few. */
+export type PlacesSecrets = 'plain' | 'passphrase' | 'kms';
 
 /** A storage, and where its names stand among the collection's. */
 export interface Place {
@@ -19,12 +23,14 @@ export class Places {
   /** The default URI: what tells collections apart. */
   readonly uri: string;
   readonly form: PlacesForm;
+  readonly secrets: PlacesSecrets;
   readonly #lists: boolean;
   readonly #apart: boolean;
   readonly #name: string;
 
-  constructor(name: string, scheme: 'mem' | 'userfile', form: PlacesForm) {
+  constructor(name: string, scheme: 'mem' | 'userfile', form: PlacesForm, secrets: PlacesSecrets = 'plain') {
     this.#name = name;
+    this.secrets = secrets;
     this.form = form;
     this.uri = scheme === 'mem' ? `mem://bucket/${name}` : `userfile://defaultdb.public.files/${name}`;
     this.#lists = form.includes('localities');
@@ -39,7 +45,13 @@ export class Places {
       [10, 'in localities, apart'],
       [15, 'appended'],
     ]);
-    return new Places(name, dice.percent(20) ? 'userfile' : 'mem', form);
+    const scheme = dice.percent(20) ? 'userfile' : 'mem';
+    const secrets = dice.weighted<PlacesSecrets>([
+      [70, 'plain'],
+      [6, 'passphrase'],
+      [24, 'kms'],
+    ]);
+    return new Places(name, scheme, form, secrets);
   }
 
   get isAppended(): boolean {
@@ -64,11 +76,18 @@ export class Places {
   }
 
   backupOptions(): string[] {
-    return this.#apart ? [`incremental_location = ${this.#list(this.#apartUri, 'apart', true)}`] : [];
+    const apart = this.#apart ? [`incremental_location = ${this.#list(this.#apartUri, 'apart', true)}`] : [];
+    return [...apart, ...this.#secretOptions("('mem-kms:///k1', 'mem-kms:///k2')")];
   }
 
   restoreOptions(): string[] {
-    return this.#apart ? [`incremental_location = ${this.#list(this.#apartUri, 'apart', false)}`] : [];
+    const apart = this.#apart ? [`incremental_location = ${this.#list(this.#apartUri, 'apart', false)}`] : [];
+    return [...apart, ...this.#secretOptions("'mem-kms:///k2'")];
+  }
+
+  #secretOptions(keys: string): string[] {
+    if (this.secrets === 'plain') return [];
+    return this.secrets === 'kms' ? [`kms = ${keys}`] : [`encryption_passphrase = 'of ${this.#name}'`];
   }
 
   /** Every storage with files of the collection. */

@@ -13,6 +13,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { createHash } from 'node:crypto';
 
 import { isVarveError } from '../../src/base/errors.ts';
+import { toBuffer } from '../../src/base/bytes.ts';
 import type { Clock, Timer } from '../../src/base/clock.ts';
 import type { Executor } from '../../src/base/executor.ts';
 import { ManualClock } from '../../src/base/manualClock.ts';
@@ -154,6 +155,7 @@ export class World {
     const clock = new ManualClock(START);
     const faults = new FaultInjector({ rules: [], random: dice.fork('faults').random, clock, activity: clock.activity });
     const jitter = dice.fork('storage');
+    const secure = dice.fork('secrets').random;
     const db = await Database.open({
       clock,
       seed: `sim ${dice.random.nextUint32()}`,
@@ -162,6 +164,8 @@ export class World {
       ioClock: new TurnClock(clock, dice.fork('io clock')),
       // A checkpoint every few rows, some of them inside a row: a crash rarely finds a restore at its start.
       restoreCheckpointBytes: dice.fork('checkpoints').pick([1, 30, 100]),
+      // Keys and nonces that repeat: nothing here is secret.
+      secureBytes: (count) => toBuffer(secure.bytes(count)),
       wrapStorage: (inner) => new SlowStorage(faults.wrap(inner), jitter),
     });
     const world = new World(db, clock, dice, faults, tracing);
