@@ -91,13 +91,14 @@ const KINDS: Readonly<Record<string, Kind>> = {
       'CREATE VIEW v AS SELECT id FROM s.t WHERE id > 1',
       'CREATE VIEW w AS SELECT v.id, t.id AS other FROM v, s.t AS t',
       'CREATE MATERIALIZED VIEW m AS SELECT id FROM w',
+      'CREATE INDEX by_id ON m (id)',
       'INSERT INTO s.t VALUES (3)',
     ],
     checks: [
       'SELECT * FROM w ORDER BY 1, 2',
-      'SELECT id FROM m ORDER BY 1',
+      'SELECT id FROM m@by_id ORDER BY 1',
       'REFRESH MATERIALIZED VIEW m',
-      'SELECT id FROM m ORDER BY 1',
+      'SELECT id FROM m@by_id ORDER BY 1',
       'DROP TABLE s.t CASCADE',
       'SELECT table_name FROM [SHOW TABLES]',
     ],
@@ -138,6 +139,30 @@ const KINDS: Readonly<Record<string, Kind>> = {
       'ALTER TABLE t ALTER PRIMARY KEY USING COLUMNS (b)',
     ],
     checks: ['SELECT * FROM t', 'INSERT INTO t VALUES (3, 4) RETURNING b'],
+  },
+  inverted_indexes: {
+    setup: [
+      'CREATE TABLE t (id INT PRIMARY KEY, j JSONB, a INT[], INVERTED INDEX by_j (j), INVERTED INDEX by_a (a))',
+      `INSERT INTO t VALUES (1, '{"a": [1, 2]}', ARRAY[1, 2]), (2, '{"b": 1}', ARRAY[3])`,
+    ],
+    checks: [
+      `SELECT id FROM t@by_j WHERE j @> '{"b": 1}'`,
+      'SELECT id FROM t@by_a WHERE a @> ARRAY[2]',
+      `UPDATE t SET j = '{"b": 2}' WHERE id = 2 RETURNING id`,
+      `SELECT count(*) FROM t@by_j WHERE j @> '{"b": 1}'`,
+    ],
+  },
+  hash_sharded_keys: {
+    setup: [
+      'CREATE TABLE t (id INT PRIMARY KEY USING HASH WITH (bucket_count = 4), v INT, INDEX by_v (v) USING HASH WITH (bucket_count = 3))',
+      'INSERT INTO t VALUES (1, 10), (2, 20), (3, 30)',
+    ],
+    checks: [
+      'SELECT * FROM t ORDER BY id',
+      'SELECT id FROM t@by_v WHERE v = 20',
+      'INSERT INTO t VALUES (4, 40) RETURNING v',
+      'SELECT count(*) FROM t@by_v',
+    ],
   },
   temporary_tables_left_out: {
     setup: [
