@@ -16,6 +16,7 @@ import { matchPartialIndexes } from './partialIndexes.ts';
 import type { PlanNode } from './plan.ts';
 import { useIndexExpressions } from './indexExpressions.ts';
 import { pruneColumns } from './pruneColumns.ts';
+import { joinScalars } from './scalarJoins.ts';
 import { useSemiJoins } from './semiJoins.ts';
 
 export interface OptimizerRule {
@@ -25,6 +26,7 @@ export interface OptimizerRule {
 
 export const OPTIMIZER_RULES: readonly OptimizerRule[] = Object.freeze([
   { name: 'use semi joins', apply: useSemiJoins },
+  { name: 'join scalars', apply: joinScalars },
   { name: 'push filters', apply: pushFilters },
   { name: 'order joins', apply: orderJoins },
   { name: 'use index expressions', apply: useIndexExpressions },

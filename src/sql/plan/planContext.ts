@@ -178,7 +178,7 @@ export class PlanContext {
       outerColumns: [...frame.outerColumns],
       label: `@S${++this.subqueryCount}`,
       node: optimize(planned.node, this.env.withoutRules),
-      ...(frame.isCorrelated && form === 'exists' && { unoptimized: planned.node }),
+      ...(frame.isCorrelated && { unoptimized: planned.node }),
       outerMap: undefined,
     };
     if (scope && frame.isVolatile) scope.frame.isVolatile = true;

@@ -1,12 +1,13 @@
 /**
- * Semi joins: a correlated EXISTS as a join that gives each left row once at most, NOT EXISTS as one
- * that gives the rows without a match.
+ * Semi joins: a correlated EXISTS or IN as a join that gives each left row once at most, NOT EXISTS as one
+ * that gives the rows without a match. (NOT IN is none: a NULL among the values changes its meaning.)
  *
  * Run row by row, such a subquery reads its tables once for each row around it. That is right where
  * an index takes it to the few rows it needs; where it would read a whole table each time, one
  * hash join reads it once. Only queries whose WHERE ties them to the row around them are turned:
  * one that counts, limits or nests what it reads keeps its meaning only row by row.
  */
+import { Type, typesEquivalent } from '../../catalog/type.ts';
 import type { TypedExpr, TypedSubquery } from '../expr/typedExpr.ts';
 import { traits } from '../expr/traits.ts';
 import { conjunctsOf, mapExpr } from '../expr/walk.ts';
@@ -29,19 +30,25 @@ export function useSemiJoins(root: PlanNode): PlanNode {
 }
 
 /** Rows that are read in order to be written are held to what was read of them: their scans stay below their filters. */
-function isPlainRead(node: PlanNode): boolean {
+export function isPlainRead(node: PlanNode): boolean {
   return !(node.kind === 'scan' && node.forWrite) && inputsOf(node).every(isPlainRead);
 }
 
 function joinOf(expr: TypedExpr, left: PlanNode): JoinNode | undefined {
   const isNegated = expr.kind === 'not';
-  const subquery = expr.kind === 'not' ? expr.operand : expr;
+  const isIn = expr.kind === 'anyAll' && expr.quantifier === 'any' && expr.op === '=';
+  const subquery = expr.kind === 'not' ? expr.operand : isIn ? expr.right : expr;
   if (subquery.kind !== 'subquery' || subquery.slot !== undefined) return undefined;
   const plan = subquery.plan as PlannedSubquery;
-  if (plan.form !== 'exists' || plan.isVolatile || !plan.unoptimized || !readsWhole(plan.node)) return undefined;
+  if (plan.form !== (isIn ? 'array' : 'exists') || plan.isVolatile || !plan.unoptimized || !readsWhole(plan.node)) return undefined;
   const source = sourceOf(plan.unoptimized);
   if (!source) return undefined;
   const tied: TypedExpr[] = [];
+  if (isIn) {
+    const value = plan.columns.length === 1 && source.value && acrossJoin(source.value, subquery, left.columns.length);
+    if (!value || traits(expr.left).isAsync || !typesEquivalent(expr.left.type, value.type)) return undefined;
+    tied.push({ kind: 'comparison', type: Type.Bool, op: '=', left: expr.left, right: value });
+  }
   const own: TypedExpr[] = [];
   for (const condition of source.conditions) {
     if (!traits(condition).hasOuterColumns) own.push(condition);
@@ -65,17 +72,27 @@ function joinOf(expr: TypedExpr, left: PlanNode): JoinNode | undefined {
 }
 
 /** Does each run of the subquery read something that the row around it does not narrow? */
-function readsWhole(node: PlanNode): boolean {
+export function readsWhole(node: PlanNode): boolean {
   if (node.kind === 'virtualScan') return true;
   if (node.kind === 'scan') return !nodeExprs(node).some((expr) => traits(expr).hasOuterColumns);
   return inputsOf(node).some(readsWhole);
 }
 
+interface Source {
+  readonly node: PlanNode;
+  readonly conditions: readonly TypedExpr[];
+  /** The first value that a projection makes of its rows. */
+  readonly value?: TypedExpr | undefined;
+}
+
 /** What a query reads and the conditions of its WHERE, if nothing but a projection or an order stands above. */
-function sourceOf(node: PlanNode): { node: PlanNode; conditions: readonly TypedExpr[] } | undefined {
+function sourceOf(node: PlanNode): Source | undefined {
   switch (node.kind) {
-    case 'project':
-      return node.exprs.some((expr) => traits(expr).volatility === 'volatile') ? undefined : sourceOf(node.input);
+    case 'project': {
+      const source = node.exprs.some((expr) => traits(expr).volatility === 'volatile') ? undefined : sourceOf(node.input);
+      // Of a projection over another the value is not looked for.
+      return source && { ...source, value: 'value' in source ? undefined : node.exprs[0] };
+    }
     case 'sort':
       return sourceOf(node.input);
     case 'filter':
@@ -86,7 +103,7 @@ function sourceOf(node: PlanNode): { node: PlanNode; conditions: readonly TypedE
 }
 
 /** The condition over the left row and then the subquery's; undefined when it reads anything else. */
-function acrossJoin(condition: TypedExpr, { plan }: TypedSubquery, leftWidth: number): TypedExpr | undefined {
+export function acrossJoin(condition: TypedExpr, { plan }: TypedSubquery, leftWidth: number): TypedExpr | undefined {
   const { hasSubqueries, volatility } = traits(condition);
   if (hasSubqueries || volatility === 'volatile') return undefined;
   const { outerMap } = plan as PlannedSubquery;
@@ -101,7 +118,7 @@ function acrossJoin(condition: TypedExpr, { plan }: TypedSubquery, leftWidth: nu
 }
 
 /** Does anything in the plan read a row around it, or may it? */
-function readsOuter(node: PlanNode): boolean {
+export function readsOuter(node: PlanNode): boolean {
   return (
     nodeExprs(node).some((expr) => traits(expr).hasOuterColumns || traits(expr).isAsync || traits(expr).volatility === 'volatile') ||
     node.kind === 'apply' ||
