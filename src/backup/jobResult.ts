@@ -3,11 +3,11 @@
  * they return, at once when detached, else when the job has succeeded.
  */
 import { utf8Encode } from '../base/bytes.ts';
-import { StateError, StatementError } from '../base/errors.ts';
+import { isVarveError, StateError, StatementError } from '../base/errors.ts';
 import { SqlState } from '../base/sqlState.ts';
 import type { ClusterSettings } from '../catalog/settings.ts';
 import { Type } from '../catalog/type.ts';
-import type { JobId } from '../jobs/job.ts';
+import type { JobId, JobRecord } from '../jobs/job.ts';
 import { type JobRegistry, requireSucceeded } from '../jobs/registry.ts';
 import type { HookResult, ResultColumn, StatementContext } from '../sql/exec/statement.ts';
 
@@ -82,7 +82,22 @@ export async function jobResult(
       },
     );
   }
-  const record = requireSucceeded(await jobs.wait(jobId, { signal: context.signal }));
+  const record = requireSucceeded(await waitFor(context, jobs, jobId));
   const { rows, indexEntries, dataBytes } = record.result as unknown as CopiedCounts;
   return { tag: statement, rows: [[jobId, utf8Encode('succeeded'), 1, rows, indexEntries, dataBytes]], rowCount: 1 };
+}
+
+/** As wait(); a statement that ends before its job says that the job goes on. */
+async function waitFor(context: StatementContext, jobs: JobRegistry, jobId: JobId): Promise<JobRecord> {
+  const { signal } = context;
+  try {
+    return await jobs.wait(jobId, { signal });
+  } catch (error) {
+    if (!signal.aborted || !isVarveError(error)) throw error;
+    throw new StateError(error.code, error.message, {
+      detail: `job ${jobId} goes on in the background`,
+      hint: `SHOW JOB ${jobId} shows how far it is, CANCEL JOB ${jobId} ends it`,
+      cause: error,
+    });
+  }
 }

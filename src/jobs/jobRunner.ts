@@ -42,6 +42,8 @@ export interface RetryLimits {
   /** Failed attempts in a row, without a checkpoint between them, before `whenExhausted` applies. */
   readonly attemptsMax: number;
   readonly whenExhausted: 'fail' | 'pause';
+  /** Errors for which the job pauses itself, since somebody has to make room first: it goes on after RESUME. Default: none. */
+  readonly pausesOn?: ((error: JobError) => boolean) | undefined;
 }
 
 export interface RunnerEnvironment {
@@ -226,6 +228,8 @@ export class JobRunner implements JobContext {
     const kept = toJobError(error);
     if (error instanceof PausepointError || (kept.code === SqlState.InternalError && !this.signal.aborted)) {
       await this.#step({ type: 'job.pauseSelf' }, { pauseError: kept });
+    } else if (this.#record.status === 'running' && this.#limits.pausesOn?.(kept)) {
+      await this.#step({ type: 'job.pauseSelf' }, { pauseError: kept, pauseReason: kept.message });
     } else if (!isRetryableJobError(error)) {
       const isReverting = this.#record.status === 'reverting';
       // What made the job fail stays its error; why the revert failed stands beside it.

@@ -113,7 +113,11 @@ export class JobRegistry {
     this.pausepoints.define(options.pausepoints ?? [], options.pausepointAliases);
     this.#types.set(type, {
       make,
-      limits: { attemptsMax: options.attemptsMax ?? Number.POSITIVE_INFINITY, whenExhausted: options.whenExhausted ?? 'fail' },
+      limits: {
+        attemptsMax: options.attemptsMax ?? Number.POSITIVE_INFINITY,
+        whenExhausted: options.whenExhausted ?? 'fail',
+        pausesOn: options.pausesOn,
+      },
       isCancelable: options.isCancelable ?? true,
       isAutomatic: options.isAutomatic ?? false,
       pausepoints: options.pausepoints ?? [],

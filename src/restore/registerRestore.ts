@@ -1,6 +1,7 @@
 /**
  * Register restore: gives the SQL engine its RESTORE statement and the job registry its job type.
  */
+import { SqlState } from '../base/sqlState.ts';
 import type { Catalog } from '../catalog/catalog.ts';
 import type { ClusterSettings } from '../catalog/settings.ts';
 import type { JobRegistry } from '../jobs/registry.ts';
@@ -40,6 +41,8 @@ export function registerRestore(deps: RestoreDeps): void {
       pausepointAliases: RESTORE_PAUSEPOINT_ALIASES,
       attemptsMax: RESTORE_ATTEMPTS_MAX,
       whenExhausted: 'pause',
+      // What CockroachDB does when disks are nearly full: after room was made RESUME goes on where it stood.
+      pausesOn: ({ code }) => code === SqlState.OutOfMemory,
       mayRunOn: (details, node) => mayRunOn(detailsFromJson(details).executionLocality, node),
     },
     (details) => new RestoreResumer(jobDeps, detailsFromJson(details)),
