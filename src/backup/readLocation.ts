@@ -68,12 +68,14 @@ async function readIncrementalUris(context: StatementContext, option: Option | u
 /** Throws 22023 when the option comes with an older statement, whose layers lie where each is named. */
 export function refuseIncrementalLocation(statement: 'BACKUP' | 'RESTORE' | 'SHOW BACKUP', option: Option | undefined): void {
   if (option === undefined) return;
-  const syntax = {
-    BACKUP: 'BACKUP [target] INTO [subdirectory] IN [destination]',
-    RESTORE: 'RESTORE [target] FROM [subdirectory] IN [destination]',
-    'SHOW BACKUP': 'SHOW BACKUP FROM [subdirectory] IN [destination]',
+  const only = (syntax: string) => `incremental_location can only be used with the following syntax: '${syntax}'`;
+  const message = {
+    BACKUP: 'incremental_location option not supported with `BACKUP TO` syntax',
+    RESTORE: only('RESTORE [target] FROM [subdirectory] IN [destination]'),
+    'SHOW BACKUP': only('SHOW BACKUP FROM [subdirectory] IN [destination]'),
   }[statement];
-  throw invalid(`the incremental_location option can only be used with the following syntax: '${syntax}'`, {
+  throw invalid(message, {
+    hint: 'where each layer lies is what the statement says',
     location: { position: option.pos + 1 },
   });
 }
