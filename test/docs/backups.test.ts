@@ -1,6 +1,6 @@
 /**
- * docs/backups.md: its statements run in order in one database, and print what the page shows. `REWRITE=1` puts what
- * they print into the page; the diff is then to be read.
+ * docs/backups.md, docs/backup_keys.md: the statements of a page run in order in one database, and print what it
+ * shows. `REWRITE=1` puts what they print into the page; the diff is then to be read.
  *
  *   <!-- run -->          the SQL block below is run; a text block right behind it is what its last statement prints
  *   <!-- clock: 10s -->   time passes
@@ -18,11 +18,15 @@ import { main } from '../../src/cli/main.ts';
 import { formatResult } from '../../src/cli/resultFormat.ts';
 import { Database } from '../../src/server/database.ts';
 
-const test = suite('docs/backups.md');
-const file = join(import.meta.dirname, '../../docs/backups.md');
+const test = suite('pages about backups');
+/** Pages, and how many steps each has at least. */
+const PAGES = { 'backups.md': 11, 'backup_keys.md': 3 };
 const STEP = /<!-- clock: (\w+) -->|<!-- run -->\n```sql\n(.*?)```\n(?:```text\n(.*?)```)?|<!-- command -->\n```sh\n(.*?)```/gs;
 
-test('its statements print what it shows', async () => {
+for (const [name, stepsMin] of Object.entries(PAGES)) test(`the statements of ${name} print what it shows`, () => runPage(name, stepsMin));
+
+async function runPage(name: string, stepsMin: number): Promise<void> {
+  const file = join(import.meta.dirname, '../../docs', name);
   const page = await readFile(file, 'utf8');
   const folder = await mkdtemp(join(tmpdir(), 'varve-backups-'));
   const clock = new ManualClock('2026-11-20T12:00:00Z');
@@ -49,13 +53,13 @@ test('its statements print what it shows', async () => {
       stepCount++;
     }
     if (process.env['REWRITE'] !== undefined) await writeFile(file, rewritten + page.slice(at));
-    assert.ok(stepCount > 10, `${stepCount} steps`);
+    assert.ok(stepCount >= stepsMin, `${stepCount} steps`);
   } finally {
     await client.close();
     await db.close();
     await rm(folder, { recursive: true, force: true });
   }
-});
+}
 
 async function run(command: string, folder: string): Promise<number> {
   const [program, ...argv] = command.split(' ');
