@@ -20,7 +20,7 @@ import { Database } from '../../src/server/database.ts';
 
 const test = suite('pages about backups');
 /** Pages, and how many steps each has at least. */
-const PAGES = { 'backups.md': 11, 'backup_keys.md': 3 };
+const PAGES = { 'backups.md': 11, 'backup_keys.md': 3, 'backup_listing.md': 9 };
 const STEP = /<!-- clock: (\w+) -->|<!-- run -->\n```sql\n(.*?)```\n(?:```text\n(.*?)```)?|<!-- command -->\n```sh\n(.*?)```/gs;
 
 for (const [name, stepsMin] of Object.entries(PAGES)) test(`the statements of ${name} print what it shows`, () => runPage(name, stepsMin));
