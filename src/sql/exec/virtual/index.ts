@@ -2,6 +2,7 @@
  * The engine's own virtual tables, schema by schema.
  */
 import { VirtualTables } from '../../plan/virtualTable.ts';
+import { byCatalog } from './byCatalog.ts';
 import { crdbInternalTables } from './crdbInternal/index.ts';
 import { informationSchemaTables } from './informationSchema/index.ts';
 import { pgCatalogTables } from './pgCatalog/index.ts';
@@ -12,7 +13,7 @@ let shared: VirtualTables | undefined;
 export function builtinVirtualTables(): VirtualTables {
   if (shared) return shared;
   const tables = new VirtualTables();
-  for (const table of [...pgCatalogTables, ...informationSchemaTables, ...crdbInternalTables]) tables.register(table);
+  for (const table of [...pgCatalogTables, ...informationSchemaTables, ...crdbInternalTables]) tables.register(byCatalog(table));
   shared = tables;
   return tables;
 }

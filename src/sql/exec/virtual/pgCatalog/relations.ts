@@ -440,7 +440,7 @@ const pgMatviews = table(
         schemaname: schemaName,
         matviewname: relation.name,
         matviewowner: relation.privileges.owner,
-        hasindexes: false,
+        hasindexes: relation.indexes.length > 0,
         ispopulated: true,
         definition: relation.view.query,
       };
