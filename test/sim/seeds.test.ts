@@ -17,6 +17,8 @@ const HAPPENED = [
   'job BACKUP succeeded',
   'job RESTORE succeeded',
   'restore compared',
+  'cluster compared',
+  'system tables compared',
   'commit',
   'select as of system time',
   'gc run that removed versions',
