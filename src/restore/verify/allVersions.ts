@@ -14,6 +14,7 @@ import type { FileCursor } from '../fileCursor.ts';
 
 /** Versions of a run: two or three milliseconds of the main thread. */
 const RUN_VERSIONS_MAX = 4096;
+const RUN_BYTES_MAX = 1 << 20;
 
 export interface MergedRun {
   readonly keys: Bytes[];
@@ -33,7 +34,7 @@ export async function* allVersions(cursors: readonly FileCursor[]): AsyncGenerat
     open = refilled;
     const key = leastKey(open);
     if (key === undefined) break;
-    if (run.keys.length >= RUN_VERSIONS_MAX) {
+    if (run.keys.length >= RUN_VERSIONS_MAX || run.bytes >= RUN_BYTES_MAX) {
       yield run;
       run = newRun();
     }

@@ -32,11 +32,16 @@ import { type PathPieces, piecesOfPath } from './eras.ts';
 import { verifyFile } from './verifyFile.ts';
 import { type VerifiedIndex, verifyIndex } from './verifyIndex.ts';
 
+/** What a version takes in the scratch store, against its key and value: strings, version, tree, log. */
+const HEAP_BYTES_PER_BYTE = 4;
+
 export interface VerifyOptions {
   readonly storage: CollectionStorage;
   readonly executor: Executor;
   readonly clock: Clock;
   readonly signal: AbortSignal;
+  /** Told about how many bytes of heap restored rows take. */
+  readonly onHeld?: (bytes: number) => void;
 }
 
 /** What was found of a table in a layer. */
@@ -158,11 +163,19 @@ class Verification {
     const indexes = new Map<number, VerifiedIndex>();
     let isCorrupt = this.#damaged.has(tableId);
     for (const indexId of isCorrupt ? [] : indexIds) {
-      const { storage, executor, clock, signal } = this.#options;
+      const { storage, executor, clock, signal, onHeld = () => {} } = this.#options;
       const scratch = openKv({ clock, executor, ids: new Ids(seededRandom('scratch'), clock) });
       try {
         const index = { name: `${name}, index ${indexId}`, tableId, indexId };
-        const found = await verifyIndex({ storage, scratch, layers: path, pieces, signal, ...index });
+        const found = await verifyIndex({
+          storage,
+          scratch,
+          layers: path,
+          pieces,
+          signal,
+          onHeld: (bytes) => onHeld(HEAP_BYTES_PER_BYTE * bytes),
+          ...index,
+        });
         this.#faults.push(...found.faults);
         isCorrupt ||= found.faults.length > 0;
         indexes.set(indexId, found);

@@ -51,6 +51,8 @@ export interface VerifyIndexOptions {
   readonly tableId: number;
   readonly indexId: number;
   readonly signal: AbortSignal;
+  /** Told how many bytes of keys and values the scratch store holds. */
+  readonly onHeld: (bytes: number) => void;
 }
 
 export interface VerifiedIndex {
@@ -184,6 +186,7 @@ class IndexWork implements VerifiedIndex {
     const { scratch } = this.#options;
     await scratch.ingest({ keys: keys.map((key) => this.#rewriter.rewrite(key)), timestamps, values });
     this.#held += bytes;
+    this.#options.onHeld(this.#held);
     if (scratch.executor.shouldYield()) await scratch.executor.yield();
   }
 
@@ -204,6 +207,7 @@ class IndexWork implements VerifiedIndex {
     await this.#read(live, end);
     scratch.clearTable(SCRATCH_TABLE_ID, { neverPublic: true });
     this.#held = 0;
+    this.#options.onHeld(0);
   }
 
   /** What each version brought and took, at its time. */

@@ -56,8 +56,14 @@ async function runVerify(deps: VerifyStatementDeps, context: StatementContext, s
   const source = await readCollectionSource('VERIFY BACKUP', context, stmt);
   return await withCollection(deps, context, source.location, async (storage) => {
     const { chain, choose, isWhole } = await loadSource(storage, source, context);
-    const { executor, clock } = deps.kv;
-    return await verifyBackup(chain, isWhole ? undefined : choose(), { storage, executor, clock, signal: context.signal });
+    const { executor, clock, memory } = deps.kv;
+    const holding = memory.hold('sorts');
+    try {
+      const options = { storage, executor, clock, signal: context.signal, onHeld: (bytes: number) => holding.resize(bytes) };
+      return await verifyBackup(chain, isWhole ? undefined : choose(), options);
+    } finally {
+      holding.release();
+    }
   });
 }
 
