@@ -23,7 +23,7 @@ import { MIN_TIMESTAMP, type Timestamp } from '../base/timestamp.ts';
 import type { CommittedWrites, Kv, KvReader, Txn } from '../kv/kv.ts';
 
 import { AttachedDatabases, checkNotAttached } from './attached.ts';
-import { Content, DESCRIPTOR_SPAN, descriptorKey, NAMESPACE_SPAN, namespaceKey } from './catalogContent.ts';
+import { Content, DESCRIPTOR_SPAN, descriptorIdOf, descriptorKey, NAMESPACE_SPAN, namespaceKey } from './catalogContent.ts';
 import { type DatabaseDescriptor, type Descriptor, PUBLIC_SCHEMA_ID, SYSTEM_DATABASE_ID } from './descriptor.ts';
 import { encodeDescriptor } from './descriptorCodec.ts';
 import { ownerPrivileges } from './privileges.ts';
@@ -63,6 +63,20 @@ const STATES_MAX = 64;
 const NO_ROWS = Object.freeze({ keys: [], values: [], timestamps: MIN_TIMESTAMP });
 const HISTORIC_MAX = 16;
 
+/** The descriptors of a commit as they were and as they are; undefined while the catalog is not loaded. */
+export type CatalogChange = readonly { readonly before: Descriptor | undefined; readonly after: Descriptor | undefined }[] | undefined;
+
+/** What a transaction has written of the catalog. */
+interface OwnRows {
+  readonly keys: Set<Bytes>;
+  /** Written since `content` was made. */
+  readonly unseen: Set<Bytes>;
+  /** The committed content with the rows over it, as of so many undone writes. */
+  base: Content | undefined;
+  content: Content | undefined;
+  undoCount: number;
+}
+
 export class Catalog {
   readonly kv: Kv;
   /** Ascending; the last one is current. Empty until first loaded. */
@@ -71,10 +85,10 @@ export class Catalog {
   /** Commits that arrive while the first content is being read. */
   #pending: { writes: CommittedWrites; at: Timestamp }[] = [];
   readonly #historic = new Map<Timestamp, Content>();
-  readonly #own = new WeakMap<KvReader, Set<Bytes>>();
+  readonly #own = new WeakMap<KvReader, OwnRows>();
   readonly #removeHooks: (() => void)[];
-  readonly #listeners = new Set<() => void>();
-  readonly #listenersBefore = new Set<() => void>();
+  readonly #listeners = new Set<(change: CatalogChange) => void>();
+  readonly #listenersBefore = new Set<(change: CatalogChange) => void>();
   #versions = 0;
   #ownVersions = 0;
   /** Databases that are read from elsewhere. Snapshots have them only where withAttached() puts them in. */
@@ -94,13 +108,13 @@ export class Catalog {
   }
 
   /** Called inside the commit step before a change becomes visible. Returns the function that removes it. */
-  onBeforeChange(listener: () => void): () => void {
+  onBeforeChange(listener: (change: CatalogChange) => void): () => void {
     this.#listenersBefore.add(listener);
     return () => this.#listenersBefore.delete(listener);
   }
 
   /** Called inside the commit step after each change of the catalog. Returns the function that removes it. */
-  onChange(listener: () => void): () => void {
+  onChange(listener: (change: CatalogChange) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
@@ -135,12 +149,24 @@ export class Catalog {
     // keeps later ones above. Whether the time is still kept is for the reads of the data to say.
     if (!isTxn(reader)) await this.kv.at(at, { unchecked: true }).get([descriptorKey(SYSTEM_DATABASE_ID)]);
     const content = this.#recent(at) ?? (await this.#older(at));
-    const own = this.#own.get(reader);
-    if (own === undefined || own.size === 0) return new CatalogSnapshot(content, at);
-    const keys = [...own];
-    const values = await reader.get(keys);
+    const own = isTxn(reader) ? this.#own.get(reader) : undefined;
+    return new CatalogSnapshot(own ? await this.#withOwn(content, own, reader as Txn) : content, at);
+  }
+
+  /** A content with a transaction's own rows over it. Cost: the rows it has written since the last time. */
+  async #withOwn(base: Content, own: OwnRows, txn: Txn): Promise<Content> {
+    const { undoCount } = txn;
+    const isGrown = own.base === base && own.undoCount === undoCount;
+    const keys = [...(isGrown ? own.unseen : own.keys)];
+    if (own.content && isGrown && keys.length === 0) return own.content;
+    own.unseen.clear();
+    own.base = undefined;
+    const values = await txn.get(keys);
     const rows = { keys, values: values.map((value) => value ?? null), timestamps: MIN_TIMESTAMP };
-    return new CatalogSnapshot(content.applied(--this.#ownVersions, rows), at);
+    own.content = ((isGrown && own.content) || base).applied(--this.#ownVersions, rows);
+    own.base = base;
+    own.undoCount = undoCount;
+    return own.content;
   }
 
   /** As snapshot for a transaction, when nothing has to be waited for: no own changes, and a recent time. Undefined otherwise. */
@@ -269,10 +295,11 @@ export class Catalog {
   #noteOwn(txn: Txn, key: Bytes): void {
     let own = this.#own.get(txn);
     if (!own) {
-      own = new Set();
+      own = { keys: new Set(), unseen: new Set(), base: undefined, content: undefined, undoCount: 0 };
       this.#own.set(txn, own);
     }
-    own.add(key);
+    own.keys.add(key);
+    own.unseen.add(key);
   }
 
   #recent(at: Timestamp): Content | undefined {
@@ -320,21 +347,30 @@ export class Catalog {
   }
 
   #applyCommit(writes: CommittedWrites, at: Timestamp): void {
-    for (const listener of this.#listenersBefore) listener();
     const last = this.#states.at(-1);
-    if (last === undefined) {
+    const content = last?.content.applied(++this.#versions, { ...writes, timestamps: at });
+    const change = changeBetween(writes, last?.content, content);
+    for (const listener of this.#listenersBefore) listener(change);
+    if (last === undefined || content === undefined) {
       if (this.#loading) this.#pending.push({ writes, at });
     } else {
       // kv applies commits in the order of their timestamps, large ones too.
       assert(at >= last.from, `commit at ${at} after one at ${last.from}`);
-      const content = last.content.applied(++this.#versions, { ...writes, timestamps: at });
       // Both hooks run for one commit; it makes one state.
       if (last.from === at) this.#states.pop();
       this.#states.push({ from: at, content });
       if (this.#states.length > STATES_MAX) this.#states.shift();
     }
-    for (const listener of this.#listeners) listener();
+    for (const listener of this.#listeners) listener(change);
   }
+}
+
+function changeBetween({ keys }: CommittedWrites, before: Content | undefined, after: Content | undefined): CatalogChange {
+  if (!before || !after) return undefined;
+  return keys.flatMap((key) => {
+    const id = descriptorIdOf(key);
+    return id === undefined ? [] : [{ before: before.descriptorOf(id), after: after.descriptorOf(id) }];
+  });
 }
 
 function isTxn(reader: KvReader | Txn): reader is Txn {

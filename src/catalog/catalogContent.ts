@@ -28,6 +28,11 @@ export function descriptorKey(id: number): Bytes {
   return systemTable('descriptor').key(id);
 }
 
+/** The id in a descriptor's key; undefined for a key of another table. */
+export function descriptorIdOf(key: Bytes): number | undefined {
+  return key.startsWith(DESCRIPTOR_PREFIX) ? Number(systemTable('descriptor').decodeKey(key)['id']) : undefined;
+}
+
 export function namespaceKey(parentId: number, schemaId: number, name: string): Bytes {
   return systemTable('namespace').key(parentId, schemaId, name);
 }
@@ -80,8 +85,8 @@ export class Content implements CatalogContent {
     const names: [string, NameEntry | undefined][] = [];
     rows.keys.forEach((key, i) => {
       const value = rows.values[i] ?? null;
-      if (key.startsWith(DESCRIPTOR_PREFIX)) {
-        const id = Number(systemTable('descriptor').decodeKey(key)['id']);
+      const id = descriptorIdOf(key);
+      if (id !== undefined) {
         const timestamp = typeof rows.timestamps === 'number' ? rows.timestamps : (rows.timestamps[i] as Timestamp);
         descriptors.push([id, value === null ? undefined : new Entry(key, value, timestamp)]);
       } else {

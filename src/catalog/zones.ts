@@ -16,8 +16,8 @@ import { indexPrefix } from '../base/keycode.ts';
 import { prefixSpan } from '../base/span.ts';
 
 import { checkNotAttached } from './attached.ts';
-import type { Catalog } from './catalog.ts';
-import { allIndexes, indexById, MAX_SYSTEM_ID, type TableDescriptor } from './descriptor.ts';
+import type { Catalog, CatalogChange } from './catalog.ts';
+import { allIndexes, type Descriptor, indexById, MAX_SYSTEM_ID, type TableDescriptor } from './descriptor.ts';
 import { quoteName, quoteNames } from './names.ts';
 import type { CatalogSnapshot } from './snapshot.ts';
 import { type PlainRow, systemTable } from './systemRows.ts';
@@ -251,6 +251,21 @@ export const CATALOG_TABLE_IDS: ReadonlySet<number> = new Set([
   systemTables.zones.desc.id,
 ]);
 
+/** Whether a change of the catalog changes anything that TableConfig tells: not what views, names and comments are about. */
+function concernsData(change: CatalogChange): boolean {
+  return change?.some(({ before, after }) => dataOf(before) !== dataOf(after)) ?? true;
+}
+
+/** All that matters of a descriptor for its data, as text; '' for what has none. */
+function dataOf(descriptor: Descriptor | undefined): string {
+  if (!descriptor || descriptor.kind === 'type') return '';
+  if (descriptor.kind !== 'table') return `${descriptor.kind} ${descriptor.state}`;
+  const { view, state, parentId, schemaId, excludeDataFromBackup, modificationTime } = descriptor;
+  if (view && !view.isMaterialized) return '';
+  const ids = allIndexes(descriptor).map(({ id }) => id);
+  return [state, state === 'DROP' && modificationTime, parentId, schemaId, excludeDataFromBackup, ...ids].join(' ');
+}
+
 /** The current zones, as GC asks for them. */
 export class Zones implements SpanConfigs {
   readonly #catalog: Catalog;
@@ -280,8 +295,12 @@ export class Zones implements SpanConfigs {
           for (const listener of this.#listenersAfter) listener();
         },
       }),
-      catalog.onBeforeChange(announce),
-      catalog.onChange(changed),
+      catalog.onBeforeChange((change) => {
+        if (concernsData(change)) announce();
+      }),
+      catalog.onChange((change) => {
+        if (concernsData(change)) changed();
+      }),
     ];
   }
 

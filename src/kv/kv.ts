@@ -132,6 +132,8 @@ export interface Txn extends KvReader {
   readonly priority: Priority;
   readonly readOnly: boolean;
   readonly hasWrites: boolean;
+  /** How often writes were undone (a savepoint, a statement): who remembers own writes looks again when it has changed. */
+  readonly undoCount: number;
   readonly state: TxnState;
   /** Set by commit(): the time at which the writes stand, or the read timestamp when there were none. */
   readonly commitTimestamp: Timestamp | undefined;

@@ -126,6 +126,10 @@ export class LocalTxn implements Txn, LockOwner {
     return this.#commitTimestamp;
   }
 
+  get undoCount(): number {
+    return this.buffer.undoCount;
+  }
+
   get hasWrites(): boolean {
     return this.buffer.size > 0;
   }

@@ -32,6 +32,8 @@ export class WriteBuffer {
   /** Savepoints by mark; all are dropped when the last one standing is released. */
   #marks: Mark[] = [];
   #savepoints = 0;
+  /** How often it was put back to an earlier state. */
+  undoCount = 0;
 
   get size(): number {
     return this.#writes.size;
@@ -132,6 +134,7 @@ export class WriteBuffer {
   }
 
   restore(mark: Mark): void {
+    this.undoCount++;
     this.#writes = cloned(mark.writes);
     this.#bytes = mark.bytes;
   }

@@ -93,7 +93,8 @@ export async function dumpPlan(request: DumpRequest): Promise<DumpStep[]> {
     ...tables.flatMap((table) => dialect.foreignKeys(table)),
     ...late.map(viewStep('after')),
     ...late.filter((view) => view.view?.isMaterialized).flatMap((view) => dialect.indexes(view)),
-    ...[...types, ...relations].flatMap((object) => dialect.comments(object)),
+    // In the order in which a replay makes the objects, so that its own dump is the same.
+    ...[...types, ...relations.filter((one) => one.sequence), ...tables, ...early, ...late].flatMap((object) => dialect.comments(object)),
     ...late
       .filter((view) => view.view?.isMaterialized)
       .map((view) => step('refresh', 'materialized view', view, `REFRESH MATERIALIZED VIEW ${dialect.name(view)}`)),

@@ -3,7 +3,8 @@
  * goes into any, and for PostgreSQL without what only CockroachDB's dialect has.
  *
  * For PostgreSQL an annotation (`1:::INT8`) becomes a cast, or nothing on a number; type names are
- * PostgreSQL's; bytes are a cast hexadecimal string; IF is CASE, IFNULL is COALESCE; index hints go.
+ * PostgreSQL's; bytes are a cast hexadecimal string; IF is CASE, IFNULL is COALESCE; current_timestamp() and
+ * its like are casts of now(); index hints go.
  * A function that PostgreSQL lacks stays as it is: its replay there says so.
  *
  * Lives elsewhere: whole statements (cockroachText.ts, postgresText.ts).
@@ -12,7 +13,7 @@ import { toHex } from '../../base/bytes.ts';
 import { quoteNames } from '../../catalog/names.ts';
 import { splitName } from '../../sql/exec/catalogLookup.ts';
 import { type Rewrite, rewriteTree } from '../../sql/exec/ddl/storedTexts.ts';
-import type { BytesLiteral, Expr, IfExpr, ObjectName, TypeName } from '../../sql/parse/ast.ts';
+import type { BytesLiteral, CallExpr, Expr, IfExpr, ObjectName, TypeName } from '../../sql/parse/ast.ts';
 import { parseExpression, parseQuery } from '../../sql/parse/parse.ts';
 import { printExpr, printSelect } from '../../sql/parse/printer.ts';
 
@@ -74,6 +75,8 @@ function rewriting(database: string, format: DumpFormat): Rewrite {
       }
       case 'call': {
         const { name, args } = node as unknown as { name: ObjectName; args: readonly Expr[] };
+        const now = isForeign && args.length === 0 ? foreignNow(name.parts.at(-1)?.text.toLowerCase() ?? '', node as unknown as CallExpr) : undefined;
+        if (now) return again(now);
         if (!SEQUENCE_FUNCTIONS.has(name.parts.at(-1)?.text.toLowerCase() ?? '')) return undefined;
         return again({ ...node, args: [literalOf(args[0]), ...args.slice(1)] });
       }
@@ -101,6 +104,24 @@ function foreignNode(expr: Expr, again: (next: object) => unknown): unknown {
     default:
       return undefined;
   }
+}
+
+/** What now() becomes under each name that PostgreSQL does not let be called. */
+const NOW_TYPES: Readonly<Record<string, string>> = {
+  current_timestamp: 'timestamptz',
+  current_date: 'date',
+  current_time: 'timetz',
+  localtimestamp: 'timestamp',
+  localtime: 'time',
+};
+
+function foreignNow(name: string, call: CallExpr): Expr | undefined {
+  const type = NOW_TYPES[name];
+  if (type === undefined) return undefined;
+  const { pos } = call;
+  const named = (text: string): ObjectName => ({ parts: [{ text, pos }], pos });
+  const operand: CallExpr = { ...call, name: named('now') };
+  return { kind: 'cast', operand, type: { kind: 'typeName', name: named(type), args: [], isArray: false, pos }, pos };
 }
 
 function foreignBytes({ value, pos }: BytesLiteral): Expr {

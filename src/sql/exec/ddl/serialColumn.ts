@@ -34,10 +34,24 @@ function namedSequence(change: SchemaChange, schema: ResolvedSchema, asked: Obje
 }
 
 function freeSequenceName(change: SchemaChange, schema: ResolvedSchema, table: TableDescriptor, column: ColumnDescriptor): string {
-  const base = `${table.name}_${column.name}_seq`;
-  let name = base;
-  for (let i = 1; change.snapshot.lookup(schema.database.id, schema.id, name) !== undefined; i++) name = `${base}${i}`;
+  const nameWith = (label: string): string => sequenceName(table.name, column.name, label);
+  let name = nameWith('seq');
+  for (let i = 1; change.snapshot.lookup(schema.database.id, schema.id, name) !== undefined; i++) name = nameWith(`seq${i}`);
   return name;
+}
+
+/** Bytes of a name in PostgreSQL. */
+const NAME_BYTES_MAX = 63;
+
+/** `table_column_label`, the longer of the two shortened until PostgreSQL can hold it: functions and dumps go by such names. */
+function sequenceName(table: string, column: string, label: string): string {
+  let [first, second] = [[...table], [...column]];
+  const bytesOf = (): number => Buffer.byteLength(`${first.join('')}_${second.join('')}_${label}`);
+  while (bytesOf() > NAME_BYTES_MAX) {
+    if (first.length > second.length) first = first.slice(0, -1);
+    else second = second.slice(0, -1);
+  }
+  return `${first.join('')}_${second.join('')}_${label}`;
 }
 
 /** A column whose default is the next value of a new sequence. */
