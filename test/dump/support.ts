@@ -3,6 +3,7 @@
  * every table of a server as text, to compare two servers by.
  */
 import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 
 import pg from 'pg';
 
@@ -69,8 +70,8 @@ export async function psql(url: string, script: string, options: { readonly goes
 // What the server sent, whatever the type.
 const AS_TEXT = { getTypeParser: () => (value: string) => value } as unknown as pg.CustomTypesConfig;
 
-/** Of every table and materialized view: its columns' names, and its rows as text, sorted. Hidden columns are left out. */
-export async function contents(url: string): Promise<Map<string, string[]>> {
+/** Of every table and materialized view, or of every other view: its columns' names, and its rows as text, sorted (a digest of them for views). Hidden columns are left out. */
+export async function contents(url: string, of: 'tables' | 'views' = 'tables'): Promise<Map<string, string[]>> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
   try {
@@ -82,7 +83,7 @@ export async function contents(url: string): Promise<Map<string, string[]>> {
          FROM pg_catalog.pg_class AS c
          JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
          JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-        WHERE c.relkind IN ('r', 'm') AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'crdb_internal', 'pg_extension')
+        WHERE c.relkind IN (${of === 'tables' ? "'r', 'm'" : "'v'"}) AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'crdb_internal', 'pg_extension')
           AND NOT (a.attname = 'rowid')
         GROUP BY 1, 2 ORDER BY 1, 2`,
     );
@@ -95,12 +96,20 @@ export async function contents(url: string): Promise<Map<string, string[]>> {
         rowMode: 'array',
         types: AS_TEXT,
       });
-      found.set(`${schema}.${name}(${columns.join(', ')})`, rows.map((row) => JSON.stringify(row)).sort());
+      const texts = rows.map((row) => JSON.stringify(row)).sort();
+      // Views show the same rows many times over.
+      found.set(`${schema}.${name}(${columns.join(', ')})`, of === 'tables' || texts.length === 0 ? texts : [digest(texts)]);
     }
     return found;
   } finally {
     await client.end();
   }
+}
+
+function digest(texts: readonly string[]): string {
+  const hash = createHash('sha256');
+  for (const text of texts) hash.update(text).update('\n');
+  return `${texts.length} rows, sha256 ${hash.digest('hex')}`;
 }
 
 /** The first difference of two servers' contents in words; undefined when there is none. */
