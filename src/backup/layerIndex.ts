@@ -45,8 +45,8 @@ export interface ListedLayer {
 
 /** Directories of the completed fulls, oldest first: those that are indexed, without a look into them. Needs `list`. */
 export async function listIndexedFulls(storage: CollectionStorage, signal?: AbortSignal): Promise<string[]> {
-  const [directories, indexed] = await Promise.all([listFullDirectories(storage, signal), listIndex(storage, undefined, signal)]);
-  const known = new Set(indexed.filter(({ kind }) => kind === 'full').map(({ directory }) => directory));
+  const [directories, indexed] = await Promise.all([listFullDirectories(storage, signal), listIndexedChains(storage, signal)]);
+  const known = new Set(indexed);
   const complete = await mapConcurrently(directories, READS_MAX, async (one) => known.has(one) || (await isLayer(storage, one, signal)));
   return directories.filter((_, i) => complete[i]);
 }

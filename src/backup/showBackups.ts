@@ -69,7 +69,7 @@ async function readFilter(context: StatementContext, { newerThan, olderThan }: S
   return {
     newerThan: from && (secondsOf(from) as Timestamp),
     // The whole of the second that it falls in.
-    olderThan: to && ((secondsOf(to - 1) + MICROS_PER_SECOND) as Timestamp),
+    olderThan: to && ((secondsOf(to) + MICROS_PER_SECOND - 1) as Timestamp),
     countMax: from === undefined || to === undefined ? SHOWN_MAX : Number.POSITIVE_INFINITY,
   };
 }

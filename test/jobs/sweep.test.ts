@@ -169,13 +169,42 @@ test('IMPORT', async () => {
   await database.close();
 });
 
+test('CREATE STATS', async () => {
+  const { database } = await bank();
+  const known = async (where: string) =>
+    JSON.stringify(
+      await database.rows(
+        `SELECT column_names, row_count, distinct_count, null_count FROM [SHOW STATISTICS FOR TABLE accounts] WHERE ${where}`,
+      ),
+    );
+  const runs = await sweepJob(
+    rig(database, {
+      type: 'CREATE STATS',
+      start: async (n) => {
+        // The statement waits for its job, and says how it ended; here the job's record does.
+        const session = database.db.newSession();
+        void database.rows(`CREATE STATISTICS s${n} ON balance FROM bank.accounts`, session).catch(() => undefined);
+        await database.clock.activity.settled();
+        const jobs = (await database.db.jobs.list()).filter(({ type }) => type === 'CREATE STATS');
+        return jobs.at(-1)?.id ?? 0;
+      },
+      result: (n) => known(`statistics_name = 's${n}'`),
+      traces: async () => [...(await database.traces()), await known("statistics_name IS NOT NULL")],
+    }),
+  );
+  assert.ok(runs > 4, `${runs} runs`);
+  await database.close();
+});
+
 test('every job type that has pausepoints is swept', async () => {
-  const { jobs } = (await bank()).database.db;
+  const { database } = await bank();
+  const { jobs } = database.db;
   // Beside those here SCHEMA CHANGE, in stops.test.ts.
   assert.equal(
     jobs.types().filter((type) => jobs.stepsOf(type).length > 0),
-    ['BACKUP', 'IMPORT', 'RESTORE', 'SCHEMA CHANGE'],
+    ['BACKUP', 'CREATE STATS', 'IMPORT', 'RESTORE', 'SCHEMA CHANGE'],
   );
+  await database.close();
 });
 
 test.run();

@@ -6,7 +6,7 @@ import type { JobRegistry } from '../../../jobs/registry.ts';
 import type { SqlEngine } from '../engine.ts';
 import { AutomaticStatistics } from './automatic.ts';
 import { registerStatisticsStatements } from './statements.ts';
-import { AUTOMATIC_STATISTICS_JOB_TYPE, STATISTICS_JOB_TYPE, type StatisticsDetails, StatisticsResumer } from './statisticsJob.ts';
+import { AUTOMATIC_STATISTICS_JOB_TYPE, STATISTICS_JOB_TYPE, STATISTICS_PAUSEPOINTS, type StatisticsDetails, StatisticsResumer } from './statisticsJob.ts';
 
 /** Before the registry starts. The collection is to be closed with the database. */
 export function registerStatistics(engine: SqlEngine, statistics: TableStatistics, jobs: JobRegistry): AutomaticStatistics {
@@ -14,7 +14,8 @@ export function registerStatistics(engine: SqlEngine, statistics: TableStatistic
     [STATISTICS_JOB_TYPE, false],
     [AUTOMATIC_STATISTICS_JOB_TYPE, true],
   ] as const) {
-    jobs.register(type, { isAutomatic, attemptsMax: 3 }, (details) => new StatisticsResumer(engine, details as StatisticsDetails));
+    const pausepoints = isAutomatic ? [] : STATISTICS_PAUSEPOINTS;
+    jobs.register(type, { isAutomatic, attemptsMax: 3, pausepoints }, (details) => new StatisticsResumer(engine, details as StatisticsDetails));
   }
   registerStatisticsStatements(engine.statements, jobs);
   engine.statistics = statistics;

@@ -19,6 +19,9 @@ import { collectStatistics } from './collect.ts';
 export const STATISTICS_JOB_TYPE = 'CREATE STATS';
 export const AUTOMATIC_STATISTICS_JOB_TYPE = 'AUTO CREATE STATS';
 
+/** Of both types; each job has one durable write, its last. */
+export const STATISTICS_PAUSEPOINTS = Object.freeze(['createstats.beforeWrite'] as const);
+
 /** Automatic statistics that are kept of a set of columns beside a newer one. */
 const AUTOMATIC_KEPT = 4;
 /** Columns beyond the indexed ones that are looked at unasked. */
@@ -62,6 +65,7 @@ export class StatisticsResumer implements Resumer {
       onFraction: (fraction) => ctx.setFraction(fraction),
     });
     const made = collected.map((one): Statistic => ({ ...one, tableId, id: kv.ids.int8(), name: name ?? undefined, createdAt: at }));
+    await ctx.pausepoint('createstats.beforeWrite');
     return { inFinalTxn: (txn) => keepStatistics(txn, tableId, made) };
   }
 
