@@ -40,6 +40,7 @@ import {
   fullOfDirectory,
   latestName,
   listCheckpoints,
+  listClaims,
   listLocks,
   listWorkFiles,
   lockName,
@@ -451,7 +452,11 @@ export class BackupResumer implements Resumer {
     const { directory, encryptionInfo } = this.#details;
     if (encryptionInfo === undefined) return;
     const [first, ...added] = await storage.list(`${directory}/${ENCRYPTION_INFO_NAME}`, { signal: ctx.signal });
-    if (first === undefined || !Buffer.from(encryptionInfo, 'base64').equals(await storage.read(first, { signal: ctx.signal }))) return;
+    if (first === undefined) return;
+    const isOwn = Buffer.from(encryptionInfo, 'base64').equals(await storage.read(first, { signal: ctx.signal }));
+    // One that the storage garbled is this job's where nobody else is, or has been.
+    const { locks, hasManifest } = await listClaims(storage, directory, ctx.signal);
+    if (!isOwn && (hasManifest || locks.some((jobId) => jobId !== String(ctx.jobId)))) return;
     for (const name of [...added, first]) await storage.delete(name);
   }
 

@@ -27,7 +27,7 @@ import {
   readLatest,
 } from './collection.ts';
 import type { CollectionStorage } from './collectionStorage.ts';
-import { type IndexedLayer, indexOfLayer, listIndex, listIndexedChains, readIndexFile, writeIndexFile } from './indexFile.ts';
+import { type IndexedLayer, indexName, indexOfLayer, listIndex, listIndexedChains, readIndexFile, writeIndexFile } from './indexFile.ts';
 import { isMissing, type Layer, readManifest } from './manifest.ts';
 
 /** A completed layer, as a listing tells of it. */
@@ -203,5 +203,17 @@ export async function requireNewest(storage: CollectionStorage, chain: Chain, si
 export async function healIndex(storage: CollectionStorage, full: string, signal?: AbortSignal): Promise<void> {
   const listed = await listChainLayers(storage, full, await listIndex(storage, full, signal), signal);
   const missing = listed.filter(({ index }) => index === undefined).flatMap(({ layer }) => layer ?? []);
-  await mapConcurrently(missing, READS_MAX, (layer) => writeIndexFile(storage, full, indexOfLayer(layer), signal));
+  await mapConcurrently(missing, READS_MAX, (layer) => indexAgain(storage, full, layer, signal));
+}
+
+/** The layer's own job may take it back at the same moment: then nothing of it must be left, and nothing is wrong. */
+async function indexAgain(storage: CollectionStorage, full: string, layer: Layer, signal?: AbortSignal): Promise<void> {
+  try {
+    await writeIndexFile(storage, full, indexOfLayer(layer), signal);
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+  }
+  if (storage.capabilities.delete && !(await isLayer(storage, layer.directory, signal))) {
+    await storage.delete(indexName(full, layer.manifest));
+  }
 }
