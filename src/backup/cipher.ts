@@ -28,6 +28,7 @@ const ALGORITHM = 'aes-256-gcm';
 export const KEY_BYTES = 32;
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
+const PIECE_BYTES = 1 << 16;
 /** What sealing adds to content. */
 export const SEAL_BYTES = NONCE_BYTES + TAG_BYTES;
 
@@ -77,12 +78,19 @@ export class Cipher {
   }
 
   seal(content: Uint8Array, belongsTo: Uint8Array): Buffer {
+    const sealed = Buffer.from(content);
+    const { nonce, tag } = this.sealInPlace(sealed, belongsTo);
+    return Buffer.concat([nonce, sealed, tag]);
+  }
+
+  /** The same with the content itself becoming the ciphertext: nothing large is allocated. */
+  sealInPlace(content: Buffer, belongsTo: Uint8Array): Seal {
     const nonce = this.#secureBytes(NONCE_BYTES);
     const cipher = createCipheriv(ALGORITHM, this.#key, nonce);
     cipher.setAAD(belongsTo);
-    const sealed = cipher.update(content);
+    inPieces(cipher, content, content);
     cipher.final();
-    return Buffer.concat([nonce, sealed, cipher.getAuthTag()]);
+    return { nonce, tag: cipher.getAuthTag() };
   }
 
   /** Undefined when it was not sealed with this key for this place, or has changed since. */
@@ -92,7 +100,8 @@ export class Cipher {
     const decipher = createDecipheriv(ALGORITHM, this.#key, stored.subarray(0, NONCE_BYTES), { authTagLength: TAG_BYTES });
     decipher.setAAD(belongsTo);
     decipher.setAuthTag(stored.subarray(end));
-    const content = decipher.update(stored.subarray(NONCE_BYTES, end));
+    const content = Buffer.allocUnsafe(end - NONCE_BYTES);
+    inPieces(decipher, stored.subarray(NONCE_BYTES, end), content);
     try {
       decipher.final();
     } catch {
@@ -108,6 +117,20 @@ export class Cipher {
   [inspect.custom](): string {
     return 'Cipher';
   }
+}
+
+/** What is stored before and after ciphertext. */
+export interface Seal {
+  readonly nonce: Buffer;
+  readonly tag: Buffer;
+}
+
+/**
+ * Runs a cipher over `from`, into `to`, which may be the same. It gives each piece in a buffer of its own: small ones come out of memory
+ * that is at hand, where one for the whole would have to be mapped first, which takes as long as the cipher.
+ */
+function inPieces(cipher: { update(piece: Uint8Array): Buffer }, from: Uint8Array, to: Buffer): void {
+  for (let at = 0; at < from.length; at += PIECE_BYTES) to.set(cipher.update(from.subarray(at, at + PIECE_BYTES)), at);
 }
 
 /** A cipher that seals for one layer. */
@@ -149,9 +172,9 @@ export class FileCipher {
     this.#prefix = `${placeText(layerId, path)}\0`;
   }
 
-  /** `facts`: what else must be as it was, of the index the footer's numbers. */
-  sealBlock(content: Buffer, blockNumber: number, facts?: Uint8Array): Buffer {
-    return this.#cipher.seal(content, this.#place(blockNumber, facts));
+  /** In place. `facts`: what else must be as it was, of the index the footer's numbers. */
+  sealBlock(content: Buffer, blockNumber: number, facts?: Uint8Array): Seal {
+    return this.#cipher.sealInPlace(content, this.#place(blockNumber, facts));
   }
 
   /** XX001 when the block is not what was written at this place of this file of this layer. */

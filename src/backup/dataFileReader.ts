@@ -23,7 +23,7 @@ import type { FilePlace } from './corruption.ts';
 import { corruptFile, expectEqual } from './corruption.ts';
 import type { BlockInfo, Footer } from './dataFile.ts';
 import { checkHeader, decodeFooter, decodeIndex, FOOTER_BYTES, footerFacts, HEADER_BYTES } from './dataFile.ts';
-import type { ContentTransform } from './frame.ts';
+import type { OpenContent } from './frame.ts';
 import { crcBytes, decodeFrameHeader, FRAME_BYTES, hex32, openFrame } from './frame.ts';
 
 /** Stored bytes of neighbouring blocks fetched with one read: few round trips to an object store, little memory. */
@@ -230,7 +230,7 @@ export async function verifyStoredFile(
   expectEqual({ file: name, offset: 0 }, 'SHA-256', expected.sha256, hash.digest('hex'));
 }
 
-function openerOf(cipher: FileCipher | undefined, blockNumber: number, place: FilePlace): ContentTransform | undefined {
+function openerOf(cipher: FileCipher | undefined, blockNumber: number, place: FilePlace): OpenContent {
   return cipher && ((stored) => cipher.openBlock(stored, blockNumber, place));
 }
 

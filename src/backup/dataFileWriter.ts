@@ -93,19 +93,19 @@ async function* encodeFile(runs: AsyncIterable<VersionRun>, options: DataFileOpt
     const stored = executor.run('compress backup block', async () => {
       const block = await storeBlock(content, entryCount, executor.isInline, cipher && ((bytes) => cipher.sealBlock(bytes, number)));
       encoder.give(raw.buffer);
-      return { ...block, info: { storedSize: block.content.length, rawSize: content.length, entryCount, firstKey, lastKey } };
+      return { ...block, info: { storedSize: block.storedSize, rawSize: content.length, entryCount, firstKey, lastKey } };
     });
     // A failure is thrown where the block is awaited; until then it must not count as unhandled.
     stored.catch(() => {});
     inFlight.push(stored);
   };
-  const nextBlock = async (): Promise<Buffer[]> => {
+  const nextBlock = async (): Promise<readonly Buffer[]> => {
     const block = await (inFlight.shift() as (typeof inFlight)[number]);
     blocks.push({ offset, ...block.info });
-    offset += FRAME_BYTES + block.content.length;
+    offset += FRAME_BYTES + block.storedSize;
     if (progress) progress.storedBytes = offset;
     blocksCrc = crc32(crcBytes(block.crc), blocksCrc);
-    return [block.header, block.content];
+    return block.pieces;
   };
 
   yield encodeHeader(isEncrypted);
@@ -140,7 +140,6 @@ async function* encodeFile(runs: AsyncIterable<VersionRun>, options: DataFileOpt
   const seal = cipher && ((bytes: Buffer) => cipher.sealBlock(bytes, blocks.length, facts));
   const index = await storeBlock(encodeIndex(blocks), blocks.length, executor.isInline, seal);
   blocksCrc = crc32(crcBytes(index.crc), blocksCrc);
-  yield index.header;
-  yield index.content;
-  yield footerOf(FRAME_BYTES + index.content.length);
+  yield* index.pieces;
+  yield footerOf(FRAME_BYTES + index.storedSize);
 }

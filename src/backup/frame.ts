@@ -9,6 +9,7 @@
 import type { ZstdOptions } from 'node:zlib';
 import { constants, crc32, zstdCompress, zstdCompressSync, zstdDecompress, zstdDecompressSync } from 'node:zlib';
 
+import type { Seal } from './cipher.ts';
 import type { FilePlace } from './corruption.ts';
 import { corruptFile, expectEqual } from './corruption.ts';
 
@@ -16,27 +17,35 @@ export const FRAME_BYTES = 16;
 /** A target, one entry and its numbers fit with room to spare. */
 export const BLOCK_BYTES_MAX = 64 << 20;
 
-/** The stored form of a block: its frame's header and the compressed content, to be written one after the other. */
+/** The stored form of a block. */
 export interface StoredBlock {
-  readonly header: Buffer;
-  readonly content: Buffer;
+  /** Its frame's header and the stored content, to be written one after the other. */
+  readonly pieces: readonly Buffer[];
+  /** Of the content; without the header. */
+  readonly storedSize: number;
   readonly crc: number;
 }
 
-/** Goes around compressed content: sealing on the way out, opening on the way in. */
-export type ContentTransform = (content: Buffer) => Buffer;
+/** Encrypts content in place; undefined leaves it plain. */
+export type SealContent = ((content: Buffer) => Seal) | undefined;
+/** Decrypts stored content. */
+export type OpenContent = ((stored: Buffer) => Buffer) | undefined;
 
 /** `isInline`: as the executor says. `rawSize` 0 makes the frame of an empty index. */
-export async function storeBlock(raw: Buffer, entryCount: number, isInline = false, seal?: ContentTransform): Promise<StoredBlock> {
-  const compressed = await compress(raw, isInline);
-  const content = seal === undefined ? compressed : seal(compressed);
+export async function storeBlock(raw: Buffer, entryCount: number, isInline = false, seal?: SealContent): Promise<StoredBlock> {
+  const content = await compress(raw, isInline);
+  const sealed = seal?.(content);
+  const stored = sealed === undefined ? [content] : [sealed.nonce, content, sealed.tag];
+  const storedSize = stored.reduce((size, piece) => size + piece.length, 0);
   const header = Buffer.allocUnsafe(FRAME_BYTES);
-  header.writeUInt32LE(content.length, 0);
+  header.writeUInt32LE(storedSize, 0);
   header.writeUInt32LE(raw.length, 4);
   header.writeUInt32LE(entryCount, 8);
-  const crc = crc32(content, crc32(header.subarray(0, 12)));
+  const crc = stored.reduce((sum, piece) => crc32(piece, sum), crc32(header.subarray(0, 12)));
   header.writeUInt32LE(crc, 12);
-  return { header, content, crc };
+  // Small pieces in one: each is a write.
+  const pieces = sealed === undefined ? [header, content] : [Buffer.concat([header, sealed.nonce]), content, sealed.tag];
+  return { pieces, storedSize, crc };
 }
 
 export interface FrameHeader {
@@ -69,7 +78,7 @@ export async function openFrame(
   frame: Buffer,
   place: FilePlace,
   isInline = false,
-  open?: ContentTransform,
+  open?: OpenContent,
 ): Promise<{ header: FrameHeader; content: Buffer }> {
   const header = decodeFrameHeader(frame, place);
   expectEqual(place, 'size of a block', FRAME_BYTES + header.storedSize, frame.length);
