@@ -20,6 +20,7 @@ export { VERSION } from './base/version.ts';
 export { JobHandle, type JobProgress } from './server/jobHandle.ts';
 export {
   type BackupOptions,
+  type EncryptionOptions,
   Client,
   type OpenOptions,
   type QueryResult,

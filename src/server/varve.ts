@@ -45,7 +45,13 @@ export type Targets =
   | { readonly table: string }
   | { readonly tables: readonly string[] };
 
-export interface BackupOptions {
+/** What encrypts a backup, or opens one: a passphrase, or URIs of KMS keys. */
+export interface EncryptionOptions {
+  readonly encryptionPassphrase?: string;
+  readonly kms?: string | readonly string[];
+}
+
+export interface BackupOptions extends EncryptionOptions {
   /** The collection's URI. */
   readonly into: string;
   readonly targets: Targets;
@@ -56,7 +62,7 @@ export interface BackupOptions {
   readonly asOf?: string | Date;
 }
 
-export interface RestoreOptions {
+export interface RestoreOptions extends EncryptionOptions {
   readonly from: string;
   readonly targets: Targets;
   /** Default: the newest full backup and all its incrementals. */
@@ -229,7 +235,7 @@ export class Varve {
         : options.incremental === true
           ? 'LATEST IN '
           : `${quoteLiteral(options.incremental)} IN `;
-    const settings = ['detached', ...(options.revisionHistory ? ['revision_history'] : [])];
+    const settings = ['detached', ...(options.revisionHistory ? ['revision_history'] : []), ...encryptionTexts(options)];
     return await this.#start(
       `BACKUP ${targetsText(options.targets)} INTO ${into}${quoteLiteral(options.into)}${asOfText(options.asOf)} WITH ${settings.join(', ')}`,
     );
@@ -242,6 +248,7 @@ export class Varve {
       'detached',
       ...(options.intoDb === undefined ? [] : [`into_db = ${quoteLiteral(options.intoDb)}`]),
       ...(options.newDbName === undefined ? [] : [`new_db_name = ${quoteLiteral(options.newDbName)}`]),
+      ...encryptionTexts(options),
     ];
     return await this.#start(
       `RESTORE ${targetsText(options.targets)} FROM ${from} IN ${quoteLiteral(options.from)}${asOfText(options.asOf)} WITH ${settings.join(', ')}`,
@@ -355,6 +362,14 @@ function targetsText(targets: Targets): string {
   if ('databases' in targets) return `DATABASE ${targets.databases.map(quoteName).join(', ')}`;
   const tables = 'table' in targets ? [targets.table] : targets.tables;
   return `TABLE ${tables.map((table) => splitName(table).map(quoteName).join('.')).join(', ')}`;
+}
+
+function encryptionTexts({ encryptionPassphrase, kms }: EncryptionOptions): string[] {
+  const keys = typeof kms === 'string' ? [kms] : kms;
+  return [
+    ...(encryptionPassphrase === undefined ? [] : [`encryption_passphrase = ${quoteLiteral(encryptionPassphrase)}`]),
+    ...(keys === undefined ? [] : [`kms = (${keys.map(quoteLiteral).join(', ')})`]),
+  ];
 }
 
 function asOfText(asOf: string | Date | undefined): string {

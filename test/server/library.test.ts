@@ -180,6 +180,27 @@ test('after close() every call fails with 57P01, and nothing waits for ever', as
   }
 });
 
+test('backups are encrypted and opened by passphrase or KMS keys', async () => {
+  const db = await open({ seed: 'keys' });
+  await db.query('CREATE DATABASE bank; CREATE TABLE bank.a (k INT PRIMARY KEY); INSERT INTO bank.a VALUES (1)');
+  const targets = { database: 'bank' };
+  for (const [into, secret] of [
+    ['mem://p', { encryptionPassphrase: "it's" }],
+    ['mem://k', { kms: 'mem-kms:///k' }],
+    ['mem://l', { kms: ['mem-kms:///k', 'mem-kms:///l'] }],
+  ] as const) {
+    await (await db.backup({ into, targets, ...secret })).wait();
+    assert.is(await codeOf(() => db.restore({ from: into, targets, newDbName: 'r' })), '22023');
+    await (await db.restore({ from: into, targets, newDbName: `r_${into.at(-1)}`, ...secret })).wait();
+  }
+  assert.equal((await db.query('SELECT k FROM r_p.a UNION ALL SELECT k FROM r_k.a UNION ALL SELECT k FROM r_l.a')).rows, [
+    { k: 1 },
+    { k: 1 },
+    { k: 1 },
+  ]);
+  await db.close();
+});
+
 test('a program that forgets close() ends by itself, and one that keeps it with await using too', async () => {
   const index = JSON.stringify(new URL('../../src/index.ts', import.meta.url).href);
   const program = `
