@@ -183,6 +183,15 @@ export interface PendingChange {
   readonly validateIds: readonly number[];
 }
 
+/** UNIQUE WITHOUT INDEX: kept by reading. Other unique constraints are indexes. */
+export interface UniqueConstraintDescriptor {
+  readonly id: number;
+  readonly name: string;
+  readonly columnIds: readonly number[];
+  /** False for NOT VALID: rows that were there before may break it. */
+  readonly validated: boolean;
+}
+
 /** Held by the referencing table; the referenced one lists its id in `referencedByIds`. */
 export interface ForeignKeyDescriptor {
   readonly id: number;
@@ -198,7 +207,6 @@ export interface ForeignKeyDescriptor {
   readonly deferral?: 'immediate' | 'deferred';
 }
 
-/** UNIQUE WITHOUT INDEX and the like are not supported; unique constraints are indexes. */
 export interface ViewDefinition {
   /** SQL text of the query, with names resolved. */
   readonly query: string;
@@ -240,6 +248,7 @@ export interface TableDescriptor extends DescriptorBase {
   readonly nextIndexId: number;
   readonly checks: readonly CheckDescriptor[];
   readonly foreignKeys: readonly ForeignKeyDescriptor[];
+  readonly uniqueWithoutIndex?: readonly UniqueConstraintDescriptor[];
   /** Tables whose foreign keys point here; ascending. */
   readonly referencedByIds: readonly number[];
   /** Views and tables (by default expressions) that use this table, view or sequence; ascending. */

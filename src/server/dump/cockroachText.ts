@@ -7,7 +7,7 @@ import type { ColumnDescriptor, TableDescriptor, TypeDescriptor } from '../../ca
 import { quoteLiteral, quoteName, quoteNames } from '../../catalog/names.ts';
 import type { CatalogSnapshot } from '../../catalog/snapshot.ts';
 import { hasActionThatFails, NULL_ACTIONS_SETTING } from '../../sql/exec/ddl/foreignKeyOf.ts';
-import { createSequenceText, createTableText, foreignKeyText, indexText } from '../../sql/exec/showCreate.ts';
+import { createSequenceText, createTableText, foreignKeyText, indexText, uniqueText } from '../../sql/exec/showCreate.ts';
 import type { DumpDialect, DumpStep } from './dumpPlan.ts';
 import { portableQuery } from './portableSql.ts';
 
@@ -30,6 +30,15 @@ export function cockroachText(snapshot: CatalogSnapshot, database: string): Dump
     sequence: (sequence) => renamed(createSequenceText(sequence, snapshot), 'CREATE SEQUENCE', nameOf(sequence), sequence, snapshot),
     table: (table) => [step('schema', 'table', table, createTableText(withoutLateParts(table), snapshot, nameOf(table)))],
     constraints: (table) => [
+      ...(table.uniqueWithoutIndex ?? []).flatMap((unique) => [
+        step('after', 'setting', table, 'SET experimental_enable_unique_without_index_constraints = on'),
+        step(
+          'after',
+          'constraint',
+          table,
+          `ALTER TABLE ${nameOf(table)} ADD CONSTRAINT ${quoteName(unique.name)} ${uniqueText(table, unique)}`,
+        ),
+      ]),
       ...table.checks
         .filter((check) => !check.validated)
         .map(({ name, expr }) =>
@@ -77,7 +86,7 @@ export function actionSettings(table: TableDescriptor): string[] {
 
 /** What is added once the rows are there: foreign keys, checks that old rows may break, and that an identity is ALWAYS generated. */
 function withoutLateParts(table: TableDescriptor): TableDescriptor {
-  const { comment: _, ...rest } = table;
+  const { comment: _, uniqueWithoutIndex: _unique, ...rest } = table;
   const column = ({ comment: _comment, ...one }: ColumnDescriptor): ColumnDescriptor =>
     one.generatedAsIdentity === 'always' ? { ...one, generatedAsIdentity: 'by default' } : one;
   return {

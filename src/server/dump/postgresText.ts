@@ -101,6 +101,19 @@ class PostgresText implements DumpDialect {
   constraints(table: TableDescriptor): DumpStep[] {
     return [
       ...this.indexes(table),
+      // There it has an index, whose rows have to keep it: what was not validated is left out.
+      ...(table.uniqueWithoutIndex ?? [])
+        .filter((unique) => unique.validated)
+        .map(({ name, columnIds }) => {
+          const columns = columnIds.map((id) => this.#columnName(table, id)).join(', ');
+          const constraint = quote(this.#indexName(table, name));
+          return this.#step(
+            'after',
+            'constraint',
+            table,
+            `ALTER TABLE ${this.name(table)} ADD CONSTRAINT ${constraint} UNIQUE (${columns})`,
+          );
+        }),
       ...table.checks
         .filter((check) => !check.validated)
         .map(({ name, expr }) =>

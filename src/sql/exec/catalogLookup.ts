@@ -64,6 +64,9 @@ export function constraintsOf(table: TableDescriptor, schemaName = 'public'): Co
       index,
     });
   }
+  for (const { id, name, columnIds } of table.uniqueWithoutIndex ?? []) {
+    found.push({ oid: checkOid(place, name, `unique ${id}`), name, type: 'u', id, columnIds, index: undefined });
+  }
   for (const check of table.checks) {
     found.push({
       oid: checkOid(place, check.name, check.expr),
@@ -171,7 +174,7 @@ export class SnapshotLookup implements CatalogLookup {
     for (const descriptor of this.#snapshot.all()) {
       if (descriptor.kind !== 'table' || descriptor.state === 'DROP') continue;
       const constraint = constraintsOf(descriptor, this.#snapshot.fullName(descriptor)[1]).find((candidate) => candidate.oid === oid);
-      if (constraint) return constraintText(descriptor, constraint.type, constraint.id, this.#snapshot);
+      if (constraint) return constraintText(descriptor, constraint.type, constraint.id, this.#snapshot, constraint.index === undefined);
     }
     return undefined;
   }

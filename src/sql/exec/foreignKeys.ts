@@ -17,8 +17,14 @@
 import type { Bytes } from '../../base/bytes.ts';
 import { ConstraintError, StatementError } from '../../base/errors.ts';
 import { SqlState } from '../../base/sqlState.ts';
-import { type Datum, datumsEqual } from '../../catalog/datum.ts';
-import { allIndexes, type ForeignKeyDescriptor, givenKeyColumnIds, type TableDescriptor } from '../../catalog/descriptor.ts';
+import type { Datum } from '../../catalog/datum.ts';
+import {
+  allIndexes,
+  type ForeignKeyDescriptor,
+  givenKeyColumnIds,
+  type TableDescriptor,
+  type UniqueConstraintDescriptor,
+} from '../../catalog/descriptor.ts';
 import { fillBucket } from '../../catalog/buckets.ts';
 import type { CatalogSnapshot } from '../../catalog/catalog.ts';
 import { checkPrivilege } from '../../catalog/privileges.ts';
@@ -28,17 +34,15 @@ import type { TypedExpr } from '../expr/typedExpr.ts';
 import type { FunctionRegistry } from '../expr/registry.ts';
 import { filterOf } from '../plan/filterPushdown.ts';
 import { optimize } from '../plan/optimizer.ts';
-import type { PlanNode, ScanNode } from '../plan/plan.ts';
+import type { PlanNode } from '../plan/plan.ts';
 import { tableShape } from '../plan/tableShape.ts';
 import type { DanglingKey, DanglingKeys, DeferredKeys } from './deferredKeys.ts';
+import { differ, keyHash, type KeyRow, keyOf, wholeScan } from './keyRows.ts';
 import { compileReadOnly as compileNode } from './operators.ts';
 import { batched, breathe, collect, type Operator, type Run, withOuterRow } from './run.ts';
-import { rowKey } from './sort.ts';
 import type { StatementContext } from './statement.ts';
+import { distinctKeys, refuseDuplicates } from './uniqueChecks.ts';
 import { defaultOf, describeKey, describeRow, type RowChange, type RowChangeSink, tableWriter } from './tableWriter.ts';
-
-/** Values of a foreign key's columns in one row. */
-type KeyRow = readonly Datum[];
 
 type Verb = 'insert' | 'update' | 'delete' | 'upsert';
 
@@ -116,6 +120,7 @@ export class ConstraintQueue implements RowChangeSink {
   inserted(table: TableDescriptor, rows: readonly (readonly Datum[])[], verb: Verb = 'insert'): void {
     const change = this.#changeOf(table, 'insert', verb);
     for (const fk of table.foreignKeys) this.#refers(change, fk, rows);
+    for (const unique of table.uniqueWithoutIndex ?? []) this.#claims(table, unique, rows);
   }
 
   updated(table: TableDescriptor, changes: readonly RowChange[], verb: Verb = 'update'): void {
@@ -124,6 +129,14 @@ export class ConstraintQueue implements RowChangeSink {
       const changed = changes.filter((change) => differ(table, fk.columnIds, change.old, change.next));
       const rows = changed.map((change) => change.next);
       if (rows.length > 0) this.#refers(update, fk, rows);
+    }
+    for (const unique of table.uniqueWithoutIndex ?? []) {
+      const changed = changes.filter((change) => differ(table, unique.columnIds, change.old, change.next));
+      this.#claims(
+        table,
+        unique,
+        changed.map((change) => change.next),
+      );
     }
     if (table.referencedByIds.length > 0) this.#hears(update, 'update', changes);
   }
@@ -153,6 +166,13 @@ export class ConstraintQueue implements RowChangeSink {
     }
     this.#last = undefined;
     for (const check of this.#checks.splice(0)) await check(run);
+  }
+
+  /** Checked when all is written: rows may trade keys. */
+  #claims(table: TableDescriptor, unique: UniqueConstraintDescriptor, rows: readonly (readonly Datum[])[]): void {
+    const keys = distinctKeys(table, unique.columnIds, rows);
+    if (keys.length === 0) return;
+    this.#checks.push(async (run) => refuseDuplicates(table, unique, await this.#childRows(table, unique, keys, run)));
   }
 
   #refers({ table, verb, referring }: Change, fk: ForeignKeyDescriptor, rows: readonly (readonly Datum[])[]): void {
@@ -277,7 +297,7 @@ export class ConstraintQueue implements RowChangeSink {
   }
 
   /** The rows of a child that refer to any of the keys. */
-  async #childRows(child: TableDescriptor, fk: ForeignKeyDescriptor, keys: readonly KeyRow[], run: Run): Promise<Datum[][]> {
+  async #childRows(child: TableDescriptor, fk: Looked, keys: readonly KeyRow[], run: Run): Promise<Datum[][]> {
     const { plan, isIndexed } = childLookup(child, fk);
     const rows: Datum[][] = [];
     if (isIndexed || keys.length === 1) {
@@ -419,6 +439,17 @@ export class ConstraintQueue implements RowChangeSink {
     throw fail(`foreign key violation: "${table.name}" row ${describeRow(table, shown, row)} has no match in "${parent.name}"`);
   }
 
+  /** As #missingParents, where a unique constraint without an index is what is referred to. */
+  async #missingWithoutIndex(parent: TableDescriptor, fk: ForeignKeyDescriptor, keys: readonly KeyRow[], run: Run): Promise<boolean[]> {
+    const unique = parent.uniqueWithoutIndex?.find(({ columnIds }) => isSameSet(columnIds, fk.referencedColumnIds));
+    if (!unique) return keys.map(() => true);
+    const looked = { id: unique.id, columnIds: fk.referencedColumnIds };
+    const hash = keyHash(parent, fk.referencedColumnIds);
+    const rows = await this.#childRows(parent, looked, keys, run);
+    const present = new Set(rows.map((row) => hash(keyOf(parent, fk.referencedColumnIds, row))));
+    return keys.map((key) => !present.has(hash(key)));
+  }
+
   /** For each key, whether no row of the referenced table has it. */
   async #missingParents(parent: TableDescriptor, fk: ForeignKeyDescriptor, keys: readonly KeyRow[], run: Run): Promise<boolean[]> {
     const index = allIndexes(parent).find(
@@ -429,7 +460,7 @@ export class ConstraintQueue implements RowChangeSink {
         givenKeyColumnIds(candidate).length === fk.referencedColumnIds.length &&
         givenKeyColumnIds(candidate).every((id) => fk.referencedColumnIds.includes(id)),
     );
-    if (!index) return keys.map(() => true);
+    if (!index) return this.#missingWithoutIndex(parent, fk, keys, run);
     const codec = tableCodec(parent);
     const row: Datum[] = parent.columns.map(() => null);
     const points: Bytes[] = keys.map((key) => {
@@ -502,51 +533,15 @@ function goneKeys(table: TableDescriptor, rows: readonly GoneRow[], fk: ForeignK
   );
 }
 
-function keyOf(table: TableDescriptor, columnIds: readonly number[], row: readonly Datum[]): KeyRow {
-  const shape = tableShape(table);
-  return columnIds.map((id) => row[shape.positionOf(id)] as Datum);
-}
-
-function keyHash(table: TableDescriptor, columnIds: readonly number[]): (key: KeyRow) => unknown {
-  const shape = tableShape(table);
-  return rowKey(
-    columnIds.map((_, i) => i),
-    columnIds.map((id) => (table.columns[shape.positionOf(id)] as TableDescriptor['columns'][number]).type),
-  );
-}
-
 function sameKey(table: TableDescriptor, fk: ForeignKeyDescriptor, a: KeyRow, b: KeyRow): boolean {
   const hash = keyHash(table, fk.columnIds);
   return hash(a) === hash(b);
 }
 
-function differ(table: TableDescriptor, columnIds: readonly number[], a: readonly Datum[], b: readonly Datum[]): boolean {
-  const shape = tableShape(table);
-  return columnIds.some((id) => {
-    const position = shape.positionOf(id);
-    const column = table.columns[position];
-    return column !== undefined && !datumsEqual(column.type, a[position] as Datum, b[position] as Datum);
-  });
-}
+/** Columns whose values are looked for; the id tells them from others of the table. */
+type Looked = Pick<ForeignKeyDescriptor, 'id' | 'columnIds'>;
 
-/** A scan of a whole table, rows laid out as statements lay them out. */
-export function wholeScan(table: TableDescriptor): ScanNode {
-  const shape = tableShape(table);
-  return {
-    kind: 'scan',
-    table,
-    alias: table.name,
-    index: table.primaryIndex,
-    constraint: undefined,
-    columnIds: shape.columnIds,
-    reverse: false,
-    limit: undefined,
-    forcedIndex: undefined,
-    forWrite: true,
-    isConstraint: true,
-    columns: shape.columns,
-  };
-}
+const isSameSet = (a: readonly number[], b: readonly number[]): boolean => a.length === b.length && a.every((id) => b.includes(id));
 
 interface ChildLookup {
   /** Rows for the key in the outer row. */
@@ -556,7 +551,7 @@ interface ChildLookup {
 const lookups = new WeakMap<TableDescriptor, Map<number, ChildLookup>>();
 
 /** Finds rows by a foreign key's columns, through an index when there is one. */
-function childLookup(child: TableDescriptor, fk: ForeignKeyDescriptor): ChildLookup {
+function childLookup(child: TableDescriptor, fk: Looked): ChildLookup {
   let ofTable = lookups.get(child);
   if (!ofTable) {
     ofTable = new Map();

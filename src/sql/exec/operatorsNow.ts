@@ -109,9 +109,9 @@ function returningNow(returning: readonly TypedExpr[] | undefined): ((row: Datum
   return (row, run) => [exprs.map((expr) => expr(row, run.eval))];
 }
 
-/** Foreign keys are looked up at the end of the statement, which has to wait. */
-function standsAlone({ foreignKeys, referencedByIds }: TableDescriptor): boolean {
-  return foreignKeys.length === 0 && referencedByIds.length === 0;
+/** Foreign keys, and unique constraints without an index, are looked up at the end of the statement, which has to wait. */
+function standsAlone({ foreignKeys, referencedByIds, uniqueWithoutIndex = [] }: TableDescriptor): boolean {
+  return foreignKeys.length + referencedByIds.length + uniqueWithoutIndex.length === 0;
 }
 
 function hasRoom(run: Run): boolean {

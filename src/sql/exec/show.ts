@@ -288,12 +288,13 @@ async function rowsOf(context: RunContext, stmt: Show): Promise<Datum[][]> {
           const validated =
             table.foreignKeys.find((fk) => one.type === 'f' && fk.id === one.id)?.validated ??
             table.checks.find((check) => one.type === 'c' && check.id === one.id)?.validated ??
+            table.uniqueWithoutIndex?.find((unique) => one.type === 'u' && !one.index && unique.id === one.id)?.validated ??
             true;
           return [
             text(table.name),
             text(one.name),
             text(types[one.type]),
-            text(constraintText(table, one.type, one.id, snapshot)),
+            text(constraintText(table, one.type, one.id, snapshot, one.index === undefined)),
             validated,
           ];
         });

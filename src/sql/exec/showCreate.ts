@@ -2,7 +2,13 @@
  * SHOW CREATE: descriptors as CockroachDB prints them, and the definitions of single parts.
  */
 import type { CatalogSnapshot } from '../../catalog/catalog.ts';
-import type { ColumnDescriptor, ForeignKeyDescriptor, IndexDescriptor, TableDescriptor } from '../../catalog/descriptor.ts';
+import type {
+  ColumnDescriptor,
+  ForeignKeyDescriptor,
+  IndexDescriptor,
+  TableDescriptor,
+  UniqueConstraintDescriptor,
+} from '../../catalog/descriptor.ts';
 import { quoteLiteral, quoteName, quoteNames } from '../../catalog/names.ts';
 import { sqlTypeName } from '../../catalog/type.ts';
 import { parseExpression } from '../parse/parse.ts';
@@ -110,8 +116,19 @@ export function indexText(table: TableDescriptor, index: IndexDescriptor, tableN
   return `CREATE ${index.unique ? 'UNIQUE ' : ''}INDEX ${quoteName(index.name)} ON ${tableName} USING ${methodOf(index)} (${keyOf(table, index)})${shardingOf(index)}${storingText(table, index)}${where}`;
 }
 
+/** A unique constraint that has no index. */
+export function uniqueText(table: TableDescriptor, { columnIds, validated }: UniqueConstraintDescriptor): string {
+  return `UNIQUE WITHOUT INDEX (${namesOf(table, columnIds)})${validated ? '' : ' NOT VALID'}`;
+}
+
 /** A constraint's definition, as SHOW CONSTRAINTS and pg_get_constraintdef print it. */
-export function constraintText(table: TableDescriptor, type: 'p' | 'u' | 'c' | 'f', id: number, snapshot: CatalogSnapshot): string {
+export function constraintText(
+  table: TableDescriptor,
+  type: 'p' | 'u' | 'c' | 'f',
+  id: number,
+  snapshot: CatalogSnapshot,
+  isWithoutIndex: boolean,
+): string {
   if (type === 'c') {
     const check = table.checks.find((candidate) => candidate.id === id);
     return `CHECK ((${catalogExpr(check?.expr ?? '')}))${check?.validated === false ? ' NOT VALID' : ''}`;
@@ -119,6 +136,10 @@ export function constraintText(table: TableDescriptor, type: 'p' | 'u' | 'c' | '
   if (type === 'f') {
     const fk = table.foreignKeys.find((candidate) => candidate.id === id);
     return fk ? foreignKeyText(table, fk, snapshot, true) : '';
+  }
+  if (type === 'u' && isWithoutIndex) {
+    const unique = table.uniqueWithoutIndex?.find((candidate) => candidate.id === id);
+    return unique ? uniqueText(table, unique) : '';
   }
   const index = type === 'p' ? table.primaryIndex : table.indexes.find((candidate) => candidate.id === id);
   if (!index) return '';
@@ -152,6 +173,7 @@ export function createTableText(
   for (const check of table.checks) {
     lines.push(`CONSTRAINT ${quoteName(check.name)} CHECK (${check.expr})${check.validated ? '' : ' NOT VALID'}`);
   }
+  for (const unique of table.uniqueWithoutIndex ?? []) lines.push(`CONSTRAINT ${quoteName(unique.name)} ${uniqueText(table, unique)}`);
   const params: string[] = [];
   if (table.excludeDataFromBackup) params.push('exclude_data_from_backup = true');
   for (const [key, value] of Object.entries(table.storageParams ?? {})) params.push(`${key} = ${value}`);

@@ -132,7 +132,7 @@ export type ColumnQualifier = { readonly name: Name | undefined; readonly pos: n
   | { readonly type: 'default'; readonly expr: Expr }
   | { readonly type: 'onUpdate'; readonly expr: Expr }
   | { readonly type: 'primaryKey'; readonly sharded?: HashSharding }
-  | { readonly type: 'unique'; readonly sharded?: HashSharding }
+  | { readonly type: 'unique'; readonly sharded?: HashSharding; readonly withoutIndex?: true }
   | { readonly type: 'check'; readonly expr: Expr }
   | { readonly type: 'references'; readonly reference: ForeignKeyReference }
   | { readonly type: 'computed'; readonly expr: Expr; readonly stored: boolean }
@@ -159,6 +159,8 @@ export type TableConstraint =
       readonly storing: readonly Name[];
       readonly where: Expr | undefined;
       readonly sharded?: HashSharding;
+      /** Of a unique constraint: kept by reading. */
+      readonly withoutIndex?: true;
       readonly pos: number;
     }
   | { readonly kind: 'check'; readonly name: Name | undefined; readonly expr: Expr; readonly pos: number }

@@ -11,7 +11,8 @@ import { compileExpr } from '../../expr/compile.ts';
 import { parseExpression } from '../../parse/parse.ts';
 import type { AlterTable, AlterTableAction, Name } from '../../parse/ast.ts';
 import { indexNamed } from '../../plan/indexNamed.ts';
-import { constraintQueue, validateForeignKey, wholeScan } from '../foreignKeys.ts';
+import { constraintQueue, validateForeignKey } from '../foreignKeys.ts';
+import { wholeScan } from '../keyRows.ts';
 import { compileReadOnly } from '../operators.ts';
 import { collect } from '../run.ts';
 import { rowAnalysis, tableWriter } from '../tableWriter.ts';
@@ -21,6 +22,7 @@ import { bucketsOf } from './hashSharded.ts';
 import { foreignKeyNamed } from './constraintNames.ts';
 import { TableBuilder } from './createTable.ts';
 import { fillIndex } from './indexes.ts';
+import { addUniqueWithoutIndex, dropUniqueWithoutIndex, validateUniqueWithoutIndex } from './uniqueWithoutIndex.ts';
 
 type Action<T extends AlterTableAction['type']> = Extract<AlterTableAction, { type: T }>;
 
@@ -58,6 +60,7 @@ export async function addConstraint(
       return;
     }
     case 'unique': {
+      if (constraint.withoutIndex) return addUniqueWithoutIndex(change, builder, constraint, !action.notValid);
       const state = isOnline ? 'write_only' : 'public';
       const buckets = await bucketsOf(change, constraint);
       const index = builder.addIndex({ ...constraint, unique: true, isConstraint: true, state, buckets });
@@ -135,9 +138,8 @@ export async function alterPrimaryKey(
 }
 
 export function constraintNames(table: TableDescriptor): string[] {
-  return [table.primaryIndex, ...table.checks, ...table.foreignKeys, ...table.indexes.filter((index) => index.unique)].map(
-    (one) => one.name,
-  );
+  const unique = [...table.indexes.filter((index) => index.unique), ...(table.uniqueWithoutIndex ?? [])];
+  return [table.primaryIndex, ...table.checks, ...table.foreignKeys, ...unique].map((one) => one.name);
 }
 
 export async function validateCheck(change: SchemaChange, table: TableDescriptor, check: CheckDescriptor): Promise<void> {
@@ -171,6 +173,8 @@ export async function dropConstraint(change: SchemaChange, table: TableDescripto
   if (check) return change.write(updated(table, { checks: table.checks.filter((one) => one.id !== check.id) }));
   const fk = foreignKeyIn(change, table, name);
   if (fk) return dropForeignKey(change, table, fk.id);
+  const unique = table.uniqueWithoutIndex?.find((one) => one.name === name);
+  if (unique) return dropUniqueWithoutIndex(change, table, [unique], action.behavior === 'cascade');
   const index = table.indexes.find((one) => one.unique && one.name === name);
   if (index) {
     throw new StatementError(
@@ -214,6 +218,7 @@ export async function renameConstraint(change: SchemaChange, table: TableDescrip
     updated(table, {
       checks: table.checks.map(rename),
       foreignKeys: table.foreignKeys.map(rename),
+      ...(table.uniqueWithoutIndex && { uniqueWithoutIndex: table.uniqueWithoutIndex.map(rename) }),
       indexes: table.indexes.map((index) => (index.unique ? rename(index) : index)),
       primaryIndex: rename(table.primaryIndex),
     }),
@@ -222,6 +227,9 @@ export async function renameConstraint(change: SchemaChange, table: TableDescrip
 
 export async function validateConstraint(change: SchemaChange, table: TableDescriptor, constraint: Name, stmt: AlterTable): Promise<void> {
   const check = table.checks.find((one) => one.name === constraint.text);
+  const unique = table.uniqueWithoutIndex?.find((one) => one.name === constraint.text);
+  if (unique) return validateUniqueWithoutIndex(change, table, unique);
+  if (table.indexes.some((one) => one.unique && one.name === constraint.text)) return;
   const found = check ?? foreignKeyIn(change, table, constraint.text);
   if (found?.validated) return;
   if (found && (await change.isOnline(table))) return change.writePending(table, { validateIds: [found.id] }, stmt);

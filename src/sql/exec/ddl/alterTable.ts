@@ -42,6 +42,7 @@ import {
 import { TableBuilder } from './createTable.ts';
 import { dropViewsOf } from './drop.ts';
 import { alterIdentity, dropOwnedSequences } from './identity.ts';
+import { dropUniqueWithoutIndex } from './uniqueWithoutIndex.ts';
 import { moveRelation, renameRelation, schemaToMoveTo } from './databases.ts';
 import { setOwner } from './ownership.ts';
 import { fillIndex, removeIndex } from './indexes.ts';
@@ -189,6 +190,11 @@ async function addColumn(change: SchemaChange, table: TableDescriptor, action: A
     if (action.ifNotExists) return;
     throw new StatementError(SqlState.DuplicateColumn, `column "${existing.name}" of relation "${table.name}" already exists`);
   }
+  if (action.column.qualifiers.some((qualifier) => qualifier.type === 'unique' && qualifier.withoutIndex)) {
+    throw new StatementError(SqlState.FeatureNotSupported, 'adding a column marked as UNIQUE WITHOUT INDEX is unsupported', {
+      hint: 'add the column first, then run ALTER TABLE ... ADD CONSTRAINT to add a UNIQUE WITHOUT INDEX constraint on the column',
+    });
+  }
   const builder = new TableBuilder(change, table);
   const indexesBefore = new Set(table.indexes.map((index) => index.id));
   await builder.addElements([action.column]);
@@ -313,6 +319,8 @@ async function dropColumn(change: SchemaChange, table: TableDescriptor, action: 
     if (!fk.columnIds.includes(column.id)) continue;
     await dropForeignKey(change, change.snapshot.tableById(table.id) ?? table, fk.id);
   }
+  const unique = table.uniqueWithoutIndex?.filter(({ columnIds }) => columnIds.includes(column.id)) ?? [];
+  if (unique.length > 0) await dropUniqueWithoutIndex(change, table, unique, action.behavior === 'cascade');
   const current = change.snapshot.tableById(table.id) ?? table;
   for (const id of current.referencedByIds) {
     const child = change.snapshot.tableById(id);

@@ -17,6 +17,7 @@ import {
   type ForeignKeyDescriptor,
   type IndexDescriptor,
   type TableDescriptor,
+  type UniqueConstraintDescriptor,
   updated,
 } from '../../../catalog/descriptor.ts';
 import { sqlTypeName, Type } from '../../../catalog/type.ts';
@@ -40,6 +41,7 @@ import { emptyTable } from './emptyTable.ts';
 import { copyLike } from './likeTable.ts';
 import { bucketColumn, bucketsOf } from './hashSharded.ts';
 import { checkInverted, invertedColumn } from './invertedIndexes.ts';
+import { uniqueWithoutIndex } from './uniqueWithoutIndex.ts';
 import { serialColumn, withSequence } from './serialColumn.ts';
 import { newPlace } from './temporary.ts';
 
@@ -113,7 +115,7 @@ export class TableBuilder {
     for (const element of elements) if (element.kind === 'columnDef') await this.#columnKeys(element);
     if (!this.#hasPrimaryKey) await this.#addRowId();
     for (const element of elements) {
-      if (element.kind === 'unique') {
+      if (element.kind === 'unique' && !element.withoutIndex) {
         this.addIndex({ ...element, unique: true, isConstraint: true, buckets: await bucketsOf(this.change, element) });
       } else if (element.kind === 'indexDef') {
         this.addIndex({ ...element, isConstraint: element.unique, buckets: await bucketsOf(this.change, element) });
@@ -124,6 +126,7 @@ export class TableBuilder {
         for (const qualifier of element.qualifiers) if (qualifier.type === 'unique') await this.#uniqueColumn(element, qualifier);
       }
     }
+    for (const element of elements) if (element.kind === 'unique' && element.withoutIndex) this.addUniqueWithoutIndex(element);
     for (const element of elements) {
       if (element.kind === 'check') this.addCheck(element.name?.text, element.expr);
       if (element.kind === 'columnDef') {
@@ -315,6 +318,10 @@ export class TableBuilder {
 
   async #uniqueColumn(def: ColumnDef, qualifier: Extract<ColumnQualifier, { type: 'unique' }>): Promise<void> {
     const key = { name: qualifier.name, columns: [elementOf(def.name)], storing: [], where: undefined };
+    if (qualifier.withoutIndex) {
+      this.addUniqueWithoutIndex({ kind: 'unique', ...key, pos: qualifier.pos });
+      return;
+    }
     this.addIndex({ ...key, unique: true, isConstraint: true, buckets: await bucketsOf(this.change, qualifier) });
   }
 
@@ -473,9 +480,8 @@ export class TableBuilder {
 
   #constraintNames(): string[] {
     const { table } = this;
-    return [...table.checks, ...table.foreignKeys, ...table.indexes.filter((index) => index.unique), table.primaryIndex].map(
-      (one) => one.name,
-    );
+    const others = [...table.indexes.filter((index) => index.unique), ...(table.uniqueWithoutIndex ?? []), table.primaryIndex];
+    return [...table.checks, ...table.foreignKeys, ...others].map((one) => one.name);
   }
 
   #constraintName(given: string | undefined, base: string): string {
@@ -493,6 +499,13 @@ export class TableBuilder {
     const check: CheckDescriptor = { id: this.table.nextConstraintId, name, expr: text, columnIds, validated };
     this.set({ checks: [...this.table.checks, check], nextConstraintId: check.id + 1 });
     return check;
+  }
+
+  addUniqueWithoutIndex(element: Indexed, validated = true): UniqueConstraintDescriptor {
+    const unique = uniqueWithoutIndex(this, element, validated, this.#constraintNames());
+    const known = this.table.uniqueWithoutIndex ?? [];
+    this.set({ uniqueWithoutIndex: [...known, unique], nextConstraintId: unique.id + 1 });
+    return unique;
   }
 
   addForeignKey(

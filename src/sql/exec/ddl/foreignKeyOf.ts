@@ -136,7 +136,10 @@ function checkUnique(parent: TableDescriptor, referencedIds: readonly number[]):
       givenKeyColumnIds(index).length === referencedIds.length &&
       givenKeyColumnIds(index).every((id) => referencedIds.includes(id)),
   );
-  if (isUnique) return;
+  const isKept = parent.uniqueWithoutIndex?.some(
+    ({ columnIds }) => columnIds.length === referencedIds.length && columnIds.every((id) => referencedIds.includes(id)),
+  );
+  if (isUnique || isKept) return;
   const names = referencedIds.map((id) => parent.columns.find((column) => column.id === id)?.name).join(', ');
   throw new StatementError(
     SqlState.InvalidForeignKey,

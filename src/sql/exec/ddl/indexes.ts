@@ -19,7 +19,7 @@ import {
 } from '../../../catalog/descriptor.ts';
 import type { AlterIndex, CreateIndex, DropIndex, IndexName } from '../../parse/ast.ts';
 import { indexNamed } from '../../plan/indexNamed.ts';
-import { wholeScan } from '../foreignKeys.ts';
+import { wholeScan } from '../keyRows.ts';
 import { compileReadOnly } from '../operators.ts';
 import { tableWriter } from '../tableWriter.ts';
 import type { SchemaChange } from './common.ts';

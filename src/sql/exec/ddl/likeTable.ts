@@ -42,6 +42,12 @@ export function copyLike(builder: TableBuilder, element: Extract<TableElement, {
     const checks = source.checks.map((check, i) => ({ ...check, id: nextConstraintId + i, columnIds: check.columnIds.map(idOf) }));
     builder.set({ checks: [...builder.table.checks, ...checks], nextConstraintId: nextConstraintId + checks.length });
   }
+  if (includes('indexes')) {
+    for (const { columnIds } of source.uniqueWithoutIndex ?? []) {
+      const columns = columnIds.map((id) => elementOf({ text: columnById(source, id)?.name ?? '', pos: 0 }));
+      builder.addUniqueWithoutIndex({ kind: 'unique', name: undefined, columns, storing: [], where: undefined, pos: 0 });
+    }
+  }
   const { primaryIndex } = source;
   const keyIds = givenKeyColumnIds(primaryIndex);
   if (!includes('indexes') || keyIds.some((id) => columnById(source, id)?.hidden)) return;

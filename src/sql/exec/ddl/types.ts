@@ -16,7 +16,7 @@ import { firstRepresentations, representationBetween, userPartOf } from '../../.
 import { quoteNames } from '../../../catalog/names.ts';
 import type { AlterType, CreateType, DropType, Expr, TypeName } from '../../parse/ast.ts';
 import { parseExpression } from '../../parse/parse.ts';
-import { wholeScan } from '../foreignKeys.ts';
+import { wholeScan } from '../keyRows.ts';
 import { compileReadOnly } from '../operators.ts';
 import { alreadyExists, partsOf, requireUserType, type SchemaChange } from './common.ts';
 import { schemaToMoveTo } from './databases.ts';

@@ -4,8 +4,6 @@
 import type {
   ColumnDef, ColumnQualifier, DropBehavior, Expr, ForeignKeyReference, HashSharding, IndexElement, Name, Option, ReferentialAction, SequenceOption, TableConstraint,
 } from '../ast.ts'; // biome-ignore format: one line
-import { StatementError } from '../../../base/errors.ts';
-import { SqlState } from '../../../base/sqlState.ts';
 import { T } from '../tokens.ts';
 import { FamilyParser } from './base.ts';
 import { parseExpr, parseCollation } from './expressions.ts';
@@ -15,7 +13,6 @@ import { parseTypeName } from './types.ts';
 const DEFAULT_POWER = 5;
 
 const COMPUTED_FORM = 'use AS ( <expr> ) STORED or AS ( <expr> ) VIRTUAL';
-const WITHOUT_INDEX = 'unique constraints without an index are not yet supported';
 
 type Unnamed<Q> = Q extends unknown ? Omit<Q, 'name' | 'pos'> : never;
 
@@ -122,7 +119,7 @@ export abstract class TableDefParser extends FamilyParser {
   }
 
   private plainKey(type: 'primaryKey' | 'unique'): Unnamed<ColumnQualifier> {
-    if (type === 'unique' && this.words(T.WITHOUT, T.INDEX)) this.refuseWithoutIndex();
+    if (type === 'unique' && this.words(T.WITHOUT, T.INDEX)) return { type, withoutIndex: true };
     const sharded = this.hashSharding();
     this.keyDeferral();
     return { type, ...(sharded && { sharded }) };
@@ -154,10 +151,6 @@ export abstract class TableDefParser extends FamilyParser {
         () => ({ buckets: undefined }),
       );
     });
-  }
-
-  private refuseWithoutIndex(): void {
-    if (this.recorder === undefined) throw new StatementError(SqlState.FeatureNotSupported, WITHOUT_INDEX);
   }
 
   private optionalName(): Name | undefined {
@@ -254,13 +247,13 @@ export abstract class TableDefParser extends FamilyParser {
   });
 
   protected keyConstraint(kind: 'primaryKey' | 'unique', name: Name | undefined, pos: number): TableConstraint {
-    if (this.words(T.WITHOUT, T.INDEX)) this.refuseWithoutIndex();
+    const withoutIndex = kind === 'unique' && this.words(T.WITHOUT, T.INDEX);
     const columns = this.indexElements();
     const sharded = this.hashSharding();
     const storing = this.storing();
     const where = kind === 'unique' ? this.whereClause() : undefined;
     this.keyDeferral();
-    return { kind, name, columns, storing, where, ...(sharded && { sharded }), pos };
+    return { kind, name, columns, storing, where, ...(sharded && { sharded }), ...(withoutIndex && { withoutIndex }), pos };
   }
 
   /** Keys are checked row by row, which DEFERRABLE would put off. */

@@ -236,7 +236,7 @@ export function printConstraint(constraint: TableConstraint, o: PrintOptions = {
   switch (constraint.kind) {
     case 'primaryKey':
     case 'unique': {
-      const kind = constraint.kind === 'unique' ? 'UNIQUE' : 'PRIMARY KEY';
+      const kind = constraint.kind === 'primaryKey' ? 'PRIMARY KEY' : constraint.withoutIndex ? 'UNIQUE WITHOUT INDEX' : 'UNIQUE';
       return `${name}${kind} ${printIndexElements(constraint.columns, o)}${sharding(constraint.sharded, o)}${storing(constraint.storing)}${where(constraint.where, o)}`;
     }
     case 'check':
@@ -285,7 +285,7 @@ function printQualifier(qualifier: ColumnQualifier, o: PrintOptions): string {
     case 'primaryKey':
       return `${name}PRIMARY KEY${sharding(qualifier.sharded, o)}`;
     case 'unique':
-      return `${name}UNIQUE${sharding(qualifier.sharded, o)}`;
+      return `${name}UNIQUE${opt(qualifier.withoutIndex === true, ' WITHOUT INDEX')}${sharding(qualifier.sharded, o)}`;
     case 'check':
       return `${name}CHECK (${printExpr(qualifier.expr, o)})`;
     case 'references':

@@ -82,7 +82,7 @@ const pgConstraint = table(
           coninhcount: 0,
           connoinherit: contype !== 'c',
           conkey: constraint.columnIds,
-          condef: constraintText(relation, contype, id, view.snapshot),
+          condef: constraintText(relation, contype, id, view.snapshot, constraint.index === undefined),
         };
         const fk = contype === 'f' ? relation.foreignKeys.find((candidate) => candidate.id === id) : undefined;
         const check = contype === 'c' ? relation.checks.find((candidate) => candidate.id === id) : undefined;
@@ -104,6 +104,9 @@ const pgConstraint = table(
           yield { ...common, convalidated: check.validated, conbin: catalogExpr(check.expr), consrc: catalogExpr(check.expr) };
         } else if (constraint.index) {
           yield { ...common, conindid: indexOid(relation.id, constraint.index.id) };
+        } else {
+          const unique = relation.uniqueWithoutIndex?.find((candidate) => candidate.id === id);
+          yield { ...common, convalidated: unique?.validated !== false };
         }
       }
     }
