@@ -87,8 +87,12 @@ export class Database {
   #forkCount = 0;
   readonly #closing = new AbortController();
 
+  /** The time of sockets and of waits for storage, which are real ones also under a manual clock: that stands still until they are over. */
+  readonly ioClock: Clock;
+
   private constructor(parts: Parts) {
     const { kv, services, random } = parts;
+    this.ioClock = parts.options.ioClock ?? new SystemClock();
     const { catalog, zones, settings, sequences, protections } = services;
     this.#parts = parts;
     this.forks = parts.forks ?? new Forks<Database>(this);
@@ -166,8 +170,7 @@ export class Database {
   #openers(): StorageRegistry {
     const { kv, services, options, memoryFiles, memoryKeys, random } = this.#parts;
     const storage = new StorageRegistry({
-      // Waits for a storage are real ones, also under a manual clock: time stands still until they are over.
-      retry: { clock: options.ioClock ?? new SystemClock(), random: random.fork('retry') },
+      retry: { clock: this.ioClock, random: random.fork('retry') },
       ...(options.wrapStorage ? { wrap: options.wrapStorage } : {}),
       secrets: { executor: kv.executor, ...(options.secureBytes && { secureBytes: options.secureBytes }) },
     });

@@ -21,7 +21,7 @@ export interface DatabaseOptions {
   readonly seed?: string;
   /** Default: the thread pool, in slices of a few milliseconds. */
   readonly executor?: Executor;
-  /** Timers of storage retries; default: the machine's, also beside a manual `clock`. */
+  /** Timers of sockets and storage retries; default: the machine's, also beside a manual `clock`. */
   readonly ioClock?: Clock;
   /**
    * The memory budget in bytes, shared with forks; default 70% of what the heap may become. Give each

@@ -75,7 +75,8 @@ function rewriting(database: string, format: DumpFormat): Rewrite {
       }
       case 'call': {
         const { name, args } = node as unknown as { name: ObjectName; args: readonly Expr[] };
-        const now = isForeign && args.length === 0 ? foreignNow(name.parts.at(-1)?.text.toLowerCase() ?? '', node as unknown as CallExpr) : undefined;
+        const now =
+          isForeign && args.length === 0 ? foreignNow(name.parts.at(-1)?.text.toLowerCase() ?? '', node as unknown as CallExpr) : undefined;
         if (now) return again(now);
         if (!SEQUENCE_FUNCTIONS.has(name.parts.at(-1)?.text.toLowerCase() ?? '')) return undefined;
         return again({ ...node, args: [literalOf(args[0]), ...args.slice(1)] });

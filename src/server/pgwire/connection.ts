@@ -22,6 +22,7 @@
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 
+import type { Clock, Timer } from '../../base/clock.ts';
 import { StateError, StatementError, VarveError } from '../../base/errors.ts';
 import { SqlState } from '../../base/sqlState.ts';
 import type { TextContext } from '../../catalog/datumText.ts';
@@ -51,16 +52,18 @@ export interface ConnectionHost {
   /** A CancelRequest; wrong keys do nothing, and nothing is answered. */
   cancel(processId: number, secretKey: number): void;
   unregister(connection: Connection): void;
+  /** The sockets' time, which goes on while the database's stands still. */
+  readonly ioClock: Clock;
 }
 
 /** What a client may send ahead of the message that is being handled; beyond it the socket is not read. */
 const AHEAD_BYTES_MAX = 1024 * 1024;
 /** A message of a client that has not logged in: no password is longer, and nobody unknown fills the memory. */
 const LOGIN_BYTES_MAX = 64 * 1024;
-/** A client that has not started its session by then is let go. */
-const STARTUP_TIMEOUT_MS = 60_000;
+/** A client that has not started its session by then is let go, however busily it sends. */
+const STARTUP_MICROS = 60_000_000;
 /** How long an ended connection waits for a client that does not take its last bytes. */
-const LINGER_MS = 1000;
+const LINGER_MICROS = 1_000_000;
 
 const NO_FUNCTION_CALLS = new StatementError(SqlState.FeatureNotSupported, 'function calls through the protocol are not supported', {
   hint: 'call the function in a SELECT',
@@ -95,6 +98,8 @@ export class Connection {
   #written: Promise<unknown> = Promise.resolve();
   #context: { readonly catalogVersion: number | undefined; readonly version: number; readonly text: TextContext } | undefined;
   readonly #rows: ResultRows;
+  /** By then it has started, or, once ended, its client has taken the last bytes. */
+  #deadline: Timer;
   /** Wakes who waits for a message. */
   #arrived: (() => void) | undefined;
 
@@ -102,6 +107,7 @@ export class Connection {
     this.#socket = socket;
     this.#host = host;
     this.#rows = this.#resultRows();
+    this.#deadline = host.ioClock.setTimer(STARTUP_MICROS, () => this.#socket.destroy());
     this.#listen(socket);
   }
 
@@ -110,8 +116,6 @@ export class Connection {
     this.#socket = socket;
     socket.setNoDelay(true);
     socket.setKeepAlive(true);
-    socket.setTimeout(STARTUP_TIMEOUT_MS);
-    socket.on('timeout', () => socket.destroy());
     socket.on('data', (chunk) => {
       this.#reader.push(chunk);
       if (this.#isPumping && this.#reader.buffered > AHEAD_BYTES_MAX) socket.pause();
@@ -119,7 +123,10 @@ export class Connection {
       void this.#pump();
     });
     socket.on('error', () => this.#end());
-    socket.on('close', () => this.#end());
+    socket.on('close', () => {
+      this.#end();
+      this.#deadline.cancel();
+    });
   }
 
   get session(): Session | undefined {
@@ -148,7 +155,8 @@ export class Connection {
     this.#host.unregister(this);
     this.#session?.close();
     this.#arrived?.();
-    this.#socket.setTimeout(LINGER_MS);
+    this.#deadline.cancel();
+    this.#deadline = this.#host.ioClock.setTimer(LINGER_MICROS, () => this.#socket.destroy());
     this.#socket.destroySoon();
   }
 
@@ -254,13 +262,14 @@ export class Connection {
     this.#reader.messageBytesMax = MESSAGE_BYTES_MAX;
     session.onTerminate = (error) => this.shutDown(error);
     session.copyPort = this.#copyStream();
-    this.#socket.setTimeout(0);
+    this.#deadline.cancel();
     const extensions = [...message.parameters.keys()].filter((name) => name.startsWith('_pq_.'));
     if (message.minorVersion > 0 || extensions.length > 0) this.#writer.negotiateProtocolVersion(extensions);
     this.#writer.authenticationOk();
     for (const [name, value] of session.vars.reported()) this.#writer.parameterStatus(name, value);
     session.vars.onReport = (name, value) => this.#writer.parameterStatus(name, value);
     const { processId, secretKey } = this.#host.register(this);
+    session.backendPid = processId;
     this.#writer.backendKeyData(processId, secretKey);
     this.#ready();
   }
@@ -269,7 +278,7 @@ export class Connection {
   async #startTls(start: (socket: Socket) => Promise<TLSSocket>): Promise<void> {
     const plain = this.#socket;
     plain.pause();
-    for (const event of ['data', 'timeout', 'error', 'close']) plain.removeAllListeners(event);
+    for (const event of ['data', 'error', 'close']) plain.removeAllListeners(event);
     plain.on('error', () => this.#end());
     if (this.#reader.buffered > 0) throw new VarveError(SqlState.ProtocolViolation, 'received unencrypted data after SSL request');
     this.#writer.rawByte('S');

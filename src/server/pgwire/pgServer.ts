@@ -58,6 +58,7 @@ export async function startPgServer(database: Database, options: PgServerOptions
     open.add(
       new Connection(socket, {
         startTls,
+        ioClock: database.ioClock,
         async openSession(sessionOptions, channel) {
           const asked = sessionOptions.database ?? 'defaultdb';
           // Who may not log in learns nothing of databases and forks.

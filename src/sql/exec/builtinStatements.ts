@@ -56,6 +56,7 @@ import { createView, refreshView } from './ddl/views.ts';
 import { registerExplain } from './explain.ts';
 import { registerRangeStatements } from './rangeStatements.ts';
 import { followingDropped } from './schemaChange/droppedData.ts';
+import { registerSessionControl } from './sessionControl.ts';
 import { registerSettingStatements } from './settingStatements.ts';
 import { registerShowStatements } from './show.ts';
 import { registerShowFingerprints } from './showFingerprints.ts';
@@ -108,6 +109,7 @@ export function registerBuiltinStatements(hooks: StatementHooks): void {
   ddl<AlterDefaultPrivileges>('alterDefaultPrivileges', alterDefaultPrivileges);
   ddl<ReassignOwned>('reassignOwned', reassignOwned);
   ddl<DropOwned>('dropOwned', dropOwned);
+  registerSessionControl(hooks);
   registerSettingStatements(hooks);
   registerShowStatements(hooks);
   registerRangeStatements(hooks);

@@ -50,6 +50,8 @@ export class ClientState {
   readonly id: string;
   readonly nodeId: number;
   readonly clientAddress: string | undefined;
+  /** Set by what connects the client, once it is known. */
+  backendPid = -1;
   readonly vars: SessionVars;
   /** What expressions see of the session. */
   readonly values: SessionValues;

@@ -21,6 +21,7 @@ import { compileAsync } from '../expr/compileAsync.ts';
 import type { EvalContext, SequenceOperations, SequenceRef, SessionValues } from '../expr/evalContext.ts';
 import { Placeholders } from '../expr/placeholders.ts';
 import type { Expr } from '../parse/ast.ts';
+import { backendsOf } from './sessionControl.ts';
 import type { DeferredKeys } from './deferredKeys.ts';
 import { resolveAsOf } from './asOf.ts';
 import { SnapshotLookup, splitName } from './catalogLookup.ts';
@@ -170,6 +171,9 @@ export class RunContext implements StatementContext {
       sequences: new ContextSequences(this),
       get advisoryLocks() {
         return session.advisoryLocks.during(context);
+      },
+      get backends() {
+        return backendsOf(context);
       },
       catalog: new LazyLookup(asLookup),
       runSubquery,

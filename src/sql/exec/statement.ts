@@ -18,6 +18,7 @@ import type { Sequences } from '../../catalog/sequences.ts';
 import type { ClusterSettings } from '../../catalog/settings.ts';
 import type { TableStatistics } from '../../catalog/tableStatistics.ts';
 import type { Zones } from '../../catalog/zones.ts';
+import type { VarveError } from '../../base/errors.ts';
 import type { Random } from '../../base/random.ts';
 import type { Expr, Statement, TransactionModes } from '../parse/ast.ts';
 import type { FunctionRegistry } from '../expr/registry.ts';
@@ -113,6 +114,12 @@ export interface SessionState {
   readonly id: string;
   readonly nodeId: number;
   readonly clientAddress: string | undefined;
+  /** The number of the client's connection; -1 where there is none. */
+  readonly backendPid: number;
+  /** Ends the statement that runs with 57014; no effect when none does. */
+  cancel(): void;
+  /** Ends the session, and tells its client why. */
+  terminate(error: VarveError): void;
   /** Microseconds since the epoch. */
   readonly startedAt: number;
   /** Text of the statement that runs; empty when idle. */

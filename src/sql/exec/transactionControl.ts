@@ -46,11 +46,7 @@ export abstract class TransactionControl extends ClientState {
         if (isRunning) this.abort.abort(error);
         this.transaction?.expire(error, isRunning);
       },
-      endSession: (error) => {
-        this.terminatedBy = error;
-        this.close();
-        this.onTerminate?.(error);
-      },
+      endSession: (error) => this.terminate(error),
     });
   }
 
@@ -66,6 +62,13 @@ export abstract class TransactionControl extends ClientState {
   /** Ends the statement that runs with 57014; no effect when none does. */
   cancel(reason = 'query execution canceled'): void {
     this.abort.abort(new StateError(SqlState.QueryCanceled, reason));
+  }
+
+  /** Ends the session, and tells its client why. */
+  terminate(error: VarveError): void {
+    this.terminatedBy = error;
+    this.close();
+    this.onTerminate?.(error);
   }
 
   protected linkSignal(signal: AbortSignal | undefined): () => void {

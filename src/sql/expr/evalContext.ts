@@ -78,6 +78,15 @@ export interface CatalogLookup {
   schemaNames(): readonly string[];
 }
 
+/** The sessions of clients, by the number that PostgreSQL calls a process. */
+export interface BackendOperations {
+  /** This session's; -1 where no client is connected to it. */
+  readonly pid: number;
+  /** Cancels the statement it runs, or ends it: false, with a warning, when there is none of that number. 42501. */
+  cancel(pid: number): Promise<boolean>;
+  terminate(pid: number): Promise<boolean>;
+}
+
 /** What an advisory lock is on: one BIGINT, or two INTs. */
 export type AdvisoryKey = readonly (number | bigint)[];
 
@@ -137,6 +146,7 @@ export interface EvalContext {
   readonly outerRows: readonly Row[];
   readonly sequences: SequenceOperations;
   readonly advisoryLocks: AdvisoryOperations;
+  readonly backends: BackendOperations;
   readonly catalog: CatalogLookup;
   /** Runs a correlated subquery for one row and gives its result in the plan's form. */
   runSubquery(plan: SubqueryPlan, row: Row, ctx: EvalContext): Promise<Datum>;

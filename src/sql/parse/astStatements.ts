@@ -49,6 +49,7 @@ declare module './astCore.ts' {
     copyTo: CopyTo;
     cancelQuery: CancelQuery;
     cancelSession: CancelSession;
+    unlisten: Unlisten;
     show: Show;
     showJobs: ShowJobs;
     controlJobs: ControlJobs;
@@ -298,6 +299,12 @@ export interface CancelQuery {
   readonly ifExists: boolean;
   /** An id expression, or a query that gives ids. */
   readonly ids: Expr | SelectStatement;
+  readonly pos: number;
+}
+/** UNLISTEN name, or * for all. */
+export interface Unlisten {
+  readonly kind: 'unlisten';
+  readonly channel: Name | undefined;
   readonly pos: number;
 }
 export interface CancelSession {

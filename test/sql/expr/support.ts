@@ -83,6 +83,7 @@ export function testEvalContext(more: Partial<EvalContext> & { timeZone?: string
       setTimer: () => ({ cancel: () => undefined }),
       isManual: true,
     },
+    backends: { pid: -1, cancel: async () => false, terminate: async () => false },
     advisoryLocks: { lock: async () => true, unlock: () => true, unlockAll: () => undefined },
     session: {
       timeZone: more.timeZone ?? 'UTC',

@@ -112,7 +112,21 @@ export const systemFunctions: readonly Overload[] = [
       return true;
     },
   },
-  contextual('pg_backend_pid', [], Int8, 'stable', () => -1),
+  contextual('pg_backend_pid', [], Int8, 'stable', (ctx) => ctx.backends.pid),
+  {
+    name: 'pg_cancel_backend',
+    params: [Int8],
+    returns: Bool,
+    volatility: 'volatile',
+    asyncFn: (ctx, pid) => ctx.backends.cancel(Number(pid)),
+  },
+  {
+    name: 'pg_terminate_backend',
+    params: [Int8],
+    returns: Bool,
+    volatility: 'volatile',
+    asyncFn: (ctx, pid) => ctx.backends.terminate(Number(pid)),
+  },
   contextual('pg_is_in_recovery', [], Bool, 'stable', () => false),
   contextual('pg_is_xlog_replay_paused', [], Bool, 'stable', () => false),
   contextual('inet_client_addr', [], Type.Inet, 'stable', () => null, { nullable: true }),

@@ -51,7 +51,7 @@ starts((c) => (isRole(c) || (c.atAt(1, T.OWNED) && c.atAt(2, T.BY)) ? 'access' :
 starts('drop', T.TRUNCATE, T.COMMENT, T.REFRESH);
 starts('access', T.GRANT, T.REVOKE, T.REASSIGN);
 starts('session', T.BEGIN, T.START, T.COMMIT, T.END, T.ABORT, T.ROLLBACK, T.SAVEPOINT, T.RELEASE, T.SET, T.RESET, T.USE);
-starts('session', T.PREPARE, T.EXECUTE, T.DEALLOCATE, T.EXPLAIN, T.ANALYZE, T.ANALYSE, T.DISCARD, T.COPY);
+starts('session', T.PREPARE, T.EXECUTE, T.DEALLOCATE, T.EXPLAIN, T.ANALYZE, T.ANALYSE, T.DISCARD, T.COPY, T.UNLISTEN);
 starts('cursors', T.DECLARE, T.FETCH, T.MOVE, T.CLOSE);
 starts('jobs', T.PAUSE, T.RESUME, T.CANCEL);
 starts('backup', T.BACKUP, T.RESTORE, T.EXPORT, T.IMPORT, T.VERIFY, T.ATTACH, T.DETACH);
@@ -68,9 +68,10 @@ export const firstWords: readonly string[] = [...byFirstWord.keys()]
 
 /** First words of PostgreSQL's statements that clients send, and that are no mistake of spelling. */
 const NOT_SUPPORTED: ReadonlyMap<string, readonly [what: string, hint: string]> = new Map(
-  [...['listen', 'notify', 'unlisten'].map((word) => [word, 'there are no notifications: ask for changes in a query'] as const)].map(
-    ([word, hint]) => [word, [word.toUpperCase(), hint]],
-  ),
+  [...['listen', 'notify'].map((word) => [word, 'there are no notifications: ask for changes in a query'] as const)].map(([word, hint]) => [
+    word,
+    [word.toUpperCase(), hint],
+  ]),
 );
 
 /** First words whose second word is part of what the statement is called. */

@@ -30,6 +30,7 @@ export class SessionParser extends FamilyParser {
       [T.ANALYSE, () => this.analyze(pos)],
       [T.DISCARD, () => this.discard(pos)],
       [T.COPY, () => this.copy(pos)],
+      [T.UNLISTEN, () => this.unlisten(pos)],
     ]);
   });
 
@@ -48,6 +49,11 @@ export class SessionParser extends FamilyParser {
   private begin(pos: number): Statement {
     this.transactionWord();
     return { kind: 'begin', modes: this.modes(), pos };
+  }
+
+  private unlisten(pos: number): Statement {
+    const channel = this.choose<Name | undefined>([[T.Star, () => undefined]], () => this.name());
+    return { kind: 'unlisten', channel, pos };
   }
 
   private end(kind: 'commit' | 'rollback', pos: number): Statement {

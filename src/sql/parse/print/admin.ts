@@ -147,6 +147,8 @@ export function printAdmin(s: AdminStatement, o: PrintOptions): string {
           : `(${nestedPrinters.statement(s.query, o)})`;
       return `COPY ${source} TO STDOUT${copyOptions(s.options, o)}`;
     }
+    case 'unlisten':
+      return `UNLISTEN ${s.channel ? printName(s.channel) : '*'}`;
     case 'cancelQuery':
     case 'cancelSession': {
       const many = s.ids.kind === 'select';

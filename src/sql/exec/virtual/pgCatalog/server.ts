@@ -267,6 +267,7 @@ const pgStatActivity = table(
       yield {
         datid: view.snapshot.database(session.database)?.id,
         datname: session.database,
+        pid: session.backendPid,
         usesysid: userOid(session.user),
         usename: session.user,
         application_name: session.vars.get('application_name'),
