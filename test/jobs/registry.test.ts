@@ -94,6 +94,27 @@ test('a node that stops ends its jobs’ waits for locks', () =>
     assert.is((await toys.registry.get(id))?.status, 'succeeded');
   }));
 
+test('a job goes to a node that it prefers while one is live, and whoever waits learns which has it', () =>
+  withToys(
+    async (toys) => {
+      const claimant = async (id: number) => (await toys.registry.wait(id, { untilClaimed: true })).claim?.nodeId;
+      const first = await toys.create(details('sleep 1h'));
+      assert.is(await claimant(first), 3);
+      assert.is(await claimant(first), 3, 'also when it runs already');
+      // Busier than the others, and still preferred.
+      const second = await toys.create(details('sleep 1h'));
+      assert.is(await claimant(second), 3);
+      toys.kv.cluster.stopNode(3);
+      await toys.settle();
+      assert.ok([1, 2].includes((await toys.registry.get(first))?.claim?.nodeId as number), 'without it any other takes over');
+      const ended = await toys.create(details());
+      await toys.settle();
+      assert.is((await toys.registry.wait(ended, { untilClaimed: true })).status, 'succeeded');
+    },
+    3,
+    { mayRunOn: (_details, node) => node.id === 3 },
+  ));
+
 test('what has not ended is listed without the rest', () =>
   withToys(async (toys) => {
     const ended = await toys.create(details());
