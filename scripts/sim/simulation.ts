@@ -17,6 +17,7 @@ import { randomFaults } from './faults.ts';
 import { Forks } from './forks.ts';
 import { Jobs } from './jobs.ts';
 import { checkCatalog, checkEngine, checkProtections, checkStorage, checkTables } from './leftovers.ts';
+import { Listings } from './listings.ts';
 import { Proofs } from './proofs.ts';
 import { Protections } from './protections.ts';
 import { Schema } from './schema.ts';
@@ -212,6 +213,8 @@ class Run {
     if (world.catchUp()) {
       const proofs = new Proofs(world, this.#backups);
       await within(world, proofs.proveEverything(this.#dice.fork('proofs'), 2), 'the proofs of backups');
+      const listings = new Listings(world, this.#backups);
+      await within(world, listings.checkEverything(this.#dice.fork('listings')), 'the listings of collections');
       const clusters = new Clusters(world, this.#backups);
       await within(world, clusters.restoreEverything(this.#dice.fork('clusters'), 2), 'the last restores of clusters');
     }

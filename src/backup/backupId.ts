@@ -4,8 +4,8 @@
  *
  * It is the end times of the layer and of its full, in milliseconds (both are multiples of ten, as
  * directories are): the layer's eight bytes, lowest first, then those of (layer XOR full), without
- * the zeros at the end, in the URL alphabet of base64. A full's is eight characters; layers of a chain differ
- * in their first ones. No id is the name of a directory, which has slashes at places where no id can.
+ * the zeros at the end, in the URL alphabet of base64. An incremental in the very hundredth of its full gets a millisecond
+ * more, or it would have the full's id. A full's is eight characters; layers of a chain differ in their first ones. No id is the name of a directory, which has slashes at places where no id can.
  * Source: CockroachDB's backup ids, so that they look alike.
  */
 import { assert } from '../base/assert.ts';
@@ -17,16 +17,20 @@ import { directoryTime, fullDirectory } from './collection.ts';
 export interface IdTimes {
   readonly fullTime: Timestamp;
   readonly layerTime: Timestamp;
+  /** False for an incremental. */
+  readonly isFull: boolean;
 }
 
 const ID_BYTES = 16;
 const MICROS_PER_MILLI = 1000;
 
-export function encodeBackupId(full: Timestamp, layer: Timestamp): string {
-  const millis = (time: Timestamp) => BigInt(directoryTime(time) / MICROS_PER_MILLI);
+/** `full` and `layer`: end times of both. */
+export function encodeBackupId(full: Timestamp, layer: Timestamp, isFull: boolean): string {
+  const [ofFull, ofLayer] = [BigInt(directoryTime(full) / MICROS_PER_MILLI), BigInt(directoryTime(layer) / MICROS_PER_MILLI)];
+  const told = ofLayer === ofFull && !isFull ? ofLayer + 1n : ofLayer;
   const bytes = Buffer.alloc(ID_BYTES);
-  bytes.writeBigUInt64LE(millis(layer), 0);
-  bytes.writeBigUInt64LE(millis(layer) ^ millis(full), 8);
+  bytes.writeBigUInt64LE(told, 0);
+  bytes.writeBigUInt64LE(told ^ ofFull, 8);
   let length = ID_BYTES;
   while (length > 0 && bytes[length - 1] === 0) length--;
   return withPadding(bytes.subarray(0, length).toString('base64url'));
@@ -42,8 +46,8 @@ export function decodeBackupId(text: string): IdTimes | undefined {
   const layer = bytes.readBigUInt64LE(0);
   const full = bytes.readBigUInt64LE(8) ^ layer;
   if (full > layer || layer * BigInt(MICROS_PER_MILLI) > BigInt(MAX_TIMESTAMP)) return undefined;
-  const times = { fullTime: fromMillis(full), layerTime: fromMillis(layer) };
-  return encodeBackupId(times.fullTime, times.layerTime) === text ? times : undefined;
+  const times = { fullTime: fromMillis(full), layerTime: directoryTime(fromMillis(layer)), isFull: full === layer };
+  return encodeBackupId(times.fullTime, times.layerTime, times.isFull) === text ? times : undefined;
 }
 
 /** The directory of the full that an id's chain stands on. */

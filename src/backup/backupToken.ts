@@ -15,7 +15,7 @@ import { decodeBackupId, encodeBackupId, fullOfId, type IdTimes } from './backup
 import { type Chain, type ChosenLayers, chooseLayers, loadChain, pathTo, restorableIntervals } from './chain.ts';
 import { directoryTime, fullDirectoryTime, noLatest, parseSubdirectory } from './collection.ts';
 import type { CollectionStorage } from './collectionStorage.ts';
-import { listNewestLayers, requireNewest, resolveLatest } from './layerIndex.ts';
+import { type ListedLayer, listNewestLayers, requireNewest, resolveLatest } from './layerIndex.ts';
 import { isMissing, type Layer } from './manifest.ts';
 
 /** LATEST, or a text as the user gave it. */
@@ -52,7 +52,7 @@ export async function resolveToken(
   if (!useIds) return { full: await resolveLatest(storage, signal, 'read LATEST path: '), id: undefined };
   const [newest] = (await listNewestLayers(storage, { countMax: 1 }, signal)).layers;
   if (newest === undefined) throw noLatest(storage, 'read LATEST path: ');
-  return { full: newest.full, id: idOfLayer(newest.full, newest.endTime) };
+  return { full: newest.full, id: idOfLayer(newest) };
 }
 
 /** The chain of a named backup. 58P01 as loadChain(), in the user's words. */
@@ -65,9 +65,9 @@ export async function loadNamed(storage: CollectionStorage, { full, id }: NamedB
   }
 }
 
-/** The id of a layer on a full. */
-export function idOfLayer(full: string, endTime: Timestamp): string {
-  return encodeBackupId(fullDirectoryTime(full) ?? endTime, endTime);
+/** The id of a layer, which lies in a dated directory. */
+export function idOfLayer({ full, directory, endTime }: Pick<ListedLayer, 'full' | 'directory' | 'endTime'>): string {
+  return encodeBackupId(fullDirectoryTime(full) ?? endTime, endTime, directory === full);
 }
 
 /** 58P01 when a restore to the newest time would silently take an older one: the newest layer has lost its manifest. */
@@ -83,8 +83,8 @@ export async function checkNewest(
 
 /** The layer of an id. 58P01 when the chain has none of that time. */
 export function layerOf(chain: Chain, id: string): Layer {
-  const { layerTime } = decodeBackupId(id) as IdTimes;
-  const layer = chain.find(({ manifest }) => directoryTime(manifest.endTime) === layerTime);
+  const { layerTime, isFull } = decodeBackupId(id) as IdTimes;
+  const layer = chain.find(({ manifest }) => directoryTime(manifest.endTime) === layerTime && (manifest.kind === 'full') === isFull);
   if (layer) return layer;
   throw idNotFound(id, `the chain of "${chain[0].directory}" has no layer that ends at ${formatUtc(layerTime)}`);
 }

@@ -102,7 +102,7 @@ async function layerRows(
     );
   }
   return await mapConcurrently(layers, READS_MAX, async (listed): Promise<Datum[]> => {
-    const row: Datum[] = [utf8Encode(idOfLayer(listed.full, listed.endTime)), listed.endTime];
+    const row: Datum[] = [utf8Encode(idOfLayer(listed)), listed.endTime];
     return withRevisions ? [...row, (await revisionStart(storage, listed, context.signal)) ?? null] : row;
   });
 }

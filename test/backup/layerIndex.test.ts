@@ -27,9 +27,9 @@ const codeOf = (run: () => Promise<unknown>) =>
 
 test('an id has the form that users know', () => {
   // 41 bits of milliseconds, the lowest byte first.
-  assert.is(encodeBackupId(at('2026-04-21T07:15:00.130'), at('2026-04-21T07:15:00.130')).length, 8);
+  assert.is(encodeBackupId(at('2026-04-21T07:15:00.130'), at('2026-04-21T07:15:00.130'), true).length, 8);
   const [full, layer] = [at('2025-12-05T23:19:00.110'), at('2025-12-05T23:22:00.120')];
-  const ids = [encodeBackupId(full, full), encodeBackupId(full, layer)];
+  const ids = [encodeBackupId(full, full, true), encodeBackupId(full, layer, false)];
   assert.match(ids[0] ?? '', /^[\w-]{8}$/);
   assert.match(ids[1] ?? '', /^[\w-]{10,20}={0,2}$/);
   assert.is(fullOfId(decodeBackupId(ids[1] ?? '') as never), fullDirectory(full));
@@ -48,12 +48,15 @@ test('an id has the form that users know', () => {
   }
 });
 
-test('an id stands for the times that directories tell', () => {
+test('an id stands for the times that directories tell, and for a full or an incremental', () => {
   const time = fc.integer({ min: 1_500_000_000_000_000, max: 4_000_000_000_000_000 }).map((n) => n as Timestamp);
   fc.assert(
-    fc.property(time, fc.nat(2_000_000_000_000), (full, later) => {
+    fc.property(time, fc.oneof(fc.nat(12_000), fc.nat(2_000_000_000_000)), (full, later) => {
       const layer = (full + later) as Timestamp;
-      assert.equal(decodeBackupId(encodeBackupId(full, layer)), { fullTime: directoryTime(full), layerTime: directoryTime(layer) });
+      const times = { fullTime: directoryTime(full), layerTime: directoryTime(layer), isFull: false };
+      assert.equal(decodeBackupId(encodeBackupId(full, layer, false)), times);
+      assert.equal(decodeBackupId(encodeBackupId(full, full, true)), { fullTime: times.fullTime, layerTime: times.fullTime, isFull: true });
+      assert.is.not(encodeBackupId(full, full, true), encodeBackupId(full, layer, false));
     }),
   );
 });
