@@ -16,6 +16,7 @@ import { cases as coldStartCases } from './coldStart.ts';
 import { cases as contentionCases } from './contention.ts';
 import { cases as forksCases } from './forks.ts';
 import { cases as embeddedCases } from './embedded.ts';
+import { cases as encryptionCases } from './encryption.ts';
 import { cases as kvCases } from './kv.ts';
 import { cases as memoryCases } from './memory.ts';
 import { cases as mvccCases } from './mvcc.ts';
@@ -34,6 +35,7 @@ const CASES: readonly BenchCase[] = [
   ...embeddedCases,
   ...planningCases,
   ...backupFileCases,
+  ...encryptionCases,
   ...backupProofCases,
   ...systemCases,
   ...forksCases,
