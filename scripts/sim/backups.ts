@@ -328,12 +328,11 @@ export class Backups {
     });
   }
 
-  /** Every chain that statements name by its collection, with some times that it claims. */
+  /** Every chain, with some times that it claims. */
   claimedChains(dice: Dice, timesEach: number): ClaimedChain[] {
     return this.#collections.flatMap((listed) => {
       const collection = ofOneDatabase(listed, dice) ?? listed;
       const { uri, places, database } = collection;
-      if (places.isAppended) return [];
       return this.#fullsOf(uri).map((full) => {
         const claims = this.#claims(uri, full);
         const times = Array.from({ length: timesEach }, () => dice.maybe(claims))

@@ -24,9 +24,8 @@ import { backupSnapshot } from '../../backup/backupCatalog.ts';
 import type { ChosenLayers } from '../../backup/chain.ts';
 import { type CollectionStorage, openCollection } from '../../backup/collectionStorage.ts';
 import { proveCoverage } from '../../backup/coverage.ts';
-import { type LocationDetails, urisOf } from '../../backup/locationDetails.ts';
 import type { Layer } from '../../backup/manifest.ts';
-import { checkLocationAccess, granteesOf } from '../../backup/statementValues.ts';
+import { granteesOf } from '../../backup/statementValues.ts';
 import { loadSource, readCollectionSource } from '../collectionSource.ts';
 import { AttachedBackup } from './attachedBackup.ts';
 import { BlockCache } from './blockCache.ts';
@@ -126,9 +125,9 @@ export class AttachedBackups {
 
   async #attach(context: StatementContext, stmt: AttachBackup): Promise<HookResult> {
     const { name } = stmt;
-    const source = await readCollectionSource('ATTACH BACKUP', context, stmt);
+    await this.#checkPrivileges(context);
+    const source = await readCollectionSource('ATTACH BACKUP', this.#deps, context, stmt);
     const { location } = source;
-    await this.#checkPrivileges(context, location);
     await this.#checkName(name.text);
     const storage = openCollection(this.#deps.storage, location, { user: context.user, nodeId: context.session.nodeId });
     try {
@@ -171,9 +170,8 @@ export class AttachedBackups {
     await attachment.storage.close();
   }
 
-  async #checkPrivileges(context: StatementContext, location: LocationDetails): Promise<void> {
+  async #checkPrivileges(context: StatementContext): Promise<void> {
     const grantees = await granteesOf(context);
-    await checkLocationAccess(context, urisOf(location), grantees);
     if (isAdmin(grantees) || (await hasSystemPrivilege(context.txn, grantees, 'RESTORE'))) return;
     throw new StatementError(
       SqlState.InsufficientPrivilege,

@@ -53,7 +53,7 @@ export function verifyBackupHook(deps: VerifyStatementDeps): StatementHook<Verif
 }
 
 async function runVerify(deps: VerifyStatementDeps, context: StatementContext, stmt: VerifyBackup): Promise<VerifyReport> {
-  const source = await readCollectionSource('VERIFY BACKUP', context, stmt);
+  const source = await readCollectionSource('VERIFY BACKUP', deps, context, stmt);
   return await withCollection(deps, context, source.location, async (storage) => {
     const { chain, choose, isWhole } = await loadSource(storage, source, context);
     const { executor, clock, memory } = deps.kv;

@@ -1,6 +1,6 @@
 /** The syntax tree of statements that prove and query backups in place. See ast.ts for the rules every node follows. */
-import type { AsOfClause, Expr, Name, ObjectName, Option } from './astCore.ts';
-import type { UriList } from './astStatements.ts';
+import type { AsOfClause, Name, ObjectName, Option } from './astCore.ts';
+import type { Restore } from './astStatements.ts';
 
 declare module './astCore.ts' {
   interface Statements {
@@ -13,13 +13,11 @@ declare module './astCore.ts' {
 }
 
 /** A backup of a collection: the newest, or the one of that name. */
-export type CollectionBackup =
-  | { readonly type: 'latest'; readonly uris: UriList }
-  | { readonly type: 'subdir'; readonly subdir: Expr; readonly uris: UriList };
+export type CollectionBackup = Exclude<Restore['source'], { readonly type: 'layers' }>;
 
 export interface VerifyBackup {
   readonly kind: 'verifyBackup';
-  readonly source: CollectionBackup;
+  readonly source: Restore['source'];
   readonly asOf: AsOfClause | undefined;
   readonly options: readonly Option[];
   readonly pos: number;
@@ -27,7 +25,7 @@ export interface VerifyBackup {
 
 export interface AttachBackup {
   readonly kind: 'attachBackup';
-  readonly source: CollectionBackup;
+  readonly source: Restore['source'];
   readonly asOf: AsOfClause | undefined;
   /** The backup's database; needed where it holds several. */
   readonly database: Name | undefined;

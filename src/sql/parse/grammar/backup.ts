@@ -9,7 +9,6 @@ import type {
   AttachBackup,
   Backup,
   BackupTargets,
-  CollectionBackup,
   Expr,
   Option,
   Restore,
@@ -207,7 +206,15 @@ export class BackupParser extends FamilyParser {
   private restore(pos: number): Restore {
     const targets = this.targets([T.FROM]);
     this.tok(T.FROM);
-    const source = this.choose<Restore['source']>([[[T.LATEST, T.IN], () => ({ type: 'latest', uris: this.uris() })]], () => {
+    const source = this.source();
+    const asOf = this.asOf();
+    const isListed = this.recorder === undefined && source.type === 'layers';
+    return { kind: 'restore', targets, source, asOf, options: isListed ? this.listedOptions() : this.options(), pos };
+  }
+
+  /** A backup of a collection, or the layers of the older statements. */
+  private source(): Restore['source'] {
+    return this.choose<Restore['source']>([[[T.LATEST, T.IN], () => ({ type: 'latest', uris: this.uris() })]], () => {
       const first = this.uris();
       const layers: UriList[] = [first];
       const collection = this.choose<UriList | undefined>(
@@ -226,29 +233,18 @@ export class BackupParser extends FamilyParser {
       if (collection === undefined) return { type: 'layers', layers };
       return { type: 'subdir', subdir: this.onlyOne(first), uris: collection };
     });
-    const asOf = this.asOf();
-    const isListed = this.recorder === undefined && source.type === 'layers';
-    return { kind: 'restore', targets, source, asOf, options: isListed ? this.listedOptions() : this.options(), pos };
   }
 
   // ---- proof, and backups in place ------------------------------------------------------------------
 
-  private collectionBackup(): CollectionBackup {
-    return this.choose<CollectionBackup>([[[T.LATEST, T.IN], () => ({ type: 'latest', uris: this.uris() })]], () => {
-      const subdir = this.location();
-      this.tok(T.IN);
-      return { type: 'subdir', subdir, uris: this.uris() };
-    });
-  }
-
   private verifyBackup(pos: number): VerifyBackup {
-    const source = this.collectionBackup();
+    const source = this.source();
     const asOf = this.asOf();
     return { kind: 'verifyBackup', source, asOf, options: this.options(), pos };
   }
 
   private attachBackup(pos: number): AttachBackup {
-    const source = this.collectionBackup();
+    const source = this.source();
     const asOf = this.asOf();
     const database = this.when(T.DATABASE, () => this.name());
     this.tok(T.AS);
