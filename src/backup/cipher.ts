@@ -48,8 +48,8 @@ export class EncryptionError extends StatementError {
   }
 
   /** The same with other particulars. */
-  about(detail: string): EncryptionError {
-    return new EncryptionError(this.reason, this.message, { detail, ...(this.hint !== undefined && { hint: this.hint }), cause: this });
+  about(detail: string, hint = this.hint): EncryptionError {
+    return new EncryptionError(this.reason, this.message, { detail, ...(hint !== undefined && { hint }), cause: this });
   }
 }
 

@@ -78,9 +78,14 @@ export async function decodeEnvelope(magic: Buffer, version: number, bytes: Buff
   return raw.toString('utf8');
 }
 
+/** Whether a document says of itself that it is encrypted. */
+export function isSealed(bytes: Buffer): boolean {
+  return bytes.length > HEADER_BYTES && bytes.readUInt16LE(10) === FLAG_ENCRYPTED;
+}
+
 /** The layer that an encrypted document says it is of, which nothing has proved; undefined of a plain one. */
 export function sealedLayerId(bytes: Buffer): string | undefined {
-  if (bytes.length <= HEADER_BYTES || bytes.readUInt16LE(10) !== FLAG_ENCRYPTED) return undefined;
+  if (!isSealed(bytes)) return undefined;
   return bytes.subarray(HEADER_BYTES + 1, HEADER_BYTES + 1 + (bytes[HEADER_BYTES] ?? 0)).toString();
 }
 

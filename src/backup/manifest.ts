@@ -21,12 +21,12 @@ import type { Timestamp } from '../base/timestamp.ts';
 import { VERSION } from '../base/version.ts';
 import type { Descriptor } from '../catalog/descriptor.ts';
 
-import { type Cipher, LayerCipher } from './cipher.ts';
+import { type Cipher, EncryptionError, LayerCipher } from './cipher.ts';
 import { MANIFEST_CHECKSUM_NAME, MANIFEST_NAME } from './collection.ts';
 import type { CollectionStorage } from './collectionStorage.ts';
 import { corruptFile, expectEqual } from './corruption.ts';
 import { descriptorFromJson, descriptorToJson } from './descriptorJson.ts';
-import { decodeEnvelope, encodeEnvelope, MANIFEST_MAGIC } from './envelope.ts';
+import { decodeEnvelope, encodeEnvelope, MANIFEST_MAGIC, isSealed } from './envelope.ts';
 import type { JsonObject } from './jsonFields.ts';
 import { JsonFields } from './jsonFields.ts';
 import type { PartFingerprint } from './partFingerprint.ts';
@@ -180,7 +180,15 @@ export async function readManifest(storage: CollectionStorage, directory: string
   }
   const digest = sha256(bytes);
   expectEqual({ file, offset: 0 }, `SHA-256, which ${MANIFEST_CHECKSUM_NAME} has otherwise`, checksum.trim(), digest);
-  const cipher = await storage.keys.cipherOf(storage, directory, signal);
+  const cipher = await storage.keys.cipherOf(storage, directory, signal).catch((error: unknown) => {
+    const isLost = error instanceof EncryptionError && error.reason === 'notEncrypted' && isSealed(bytes);
+    throw isLost
+      ? error.about(
+          `"${file}" is encrypted, and the ENCRYPTION_INFO of its full backup, without which nothing opens it, is missing`,
+          'bring ENCRYPTION_INFO back from another copy of the collection',
+        )
+      : error;
+  });
   const manifest = await decodeManifest(bytes, file, cipher);
   return { directory, manifest, manifestSha256: digest, ...(cipher && { cipher: new LayerCipher(cipher, manifest.layerId) }) };
 }
