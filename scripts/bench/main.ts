@@ -20,6 +20,7 @@ import { cases as encryptionCases } from './encryption.ts';
 import { cases as kvCases } from './kv.ts';
 import { cases as memoryCases } from './memory.ts';
 import { cases as mvccCases } from './mvcc.ts';
+import { cases as optimizerCases } from './optimizer.ts';
 import { cases as pausesCases } from './pauses.ts';
 import { cases as planningCases } from './planning.ts';
 import { cases as schemaChangeCases } from './schemaChange.ts';
@@ -34,6 +35,7 @@ const CASES: readonly BenchCase[] = [
   ...wireCases,
   ...embeddedCases,
   ...planningCases,
+  ...optimizerCases,
   ...backupFileCases,
   ...encryptionCases,
   ...backupProofCases,

@@ -128,6 +128,16 @@ kept('a plan is made anew when a table has become several times larger, or is co
   await db.exec('ANALYZE large');
   assert.is(await run(), '200');
   assert.ok(planOf() !== second);
+  // A plan for one table without statistics is good until there are some.
+  const one = 'SELECT count(id) FROM small WHERE k = 7';
+  for (let i = 0; i < 3; i++) await db.rows(one);
+  const plansOfOne = () => [...(db.engine.parse(one)[0]?.plans.values() ?? [])];
+  const guessed = plansOfOne()[0];
+  assert.is(guessed?.isCurrent?.(), true);
+  await db.exec('ANALYZE small');
+  assert.is(guessed?.isCurrent?.(), false);
+  await db.rows(one);
+  assert.ok(plansOfOne()[0] !== guessed);
   // Whatever the sizes, one row by its key is read by its key.
   const point = 'SELECT k FROM large WHERE id = 5';
   for (let i = 0; i < 3; i++) await db.rows(point);

@@ -9,6 +9,7 @@ import type { Datum } from '../../catalog/datum.ts';
 import type { ApplyNode, JoinNode, LookupJoinNode, PlanNode } from '../plan/plan.ts';
 import {
   BATCH_ROWS,
+  batched,
   breathe,
   collect,
   compileCondition,
@@ -99,6 +100,60 @@ export function compileJoin(node: JoinNode, left: Operator, right: Operator): Op
       const rest = rightRows.filter((_, i) => matched[i] === 0).map((row) => noLeft.concat(row));
       if (rest.length > 0) yield rest;
     }
+  });
+}
+
+/**
+ * A semi or anti join that keeps its left side, which is much the smaller: right rows stream past it until every left row
+ * has met its match. The left rows come at the end, in their order.
+ */
+export function compileLeftKeepingJoin(node: JoinNode, left: Operator, right: Operator): Operator {
+  const condition = node.on && compileCondition(node.on);
+  const types = node.leftKeys.map((key) => key.type);
+  const leftKeys = compileRow(node.leftKeys);
+  const rightKeys = compileRow(node.rightKeys);
+  const keyOf = rowKey(
+    types.map((_, i) => i),
+    types,
+  );
+  return keeping(async function* (run, kept) {
+    const rows = await collect(left(run), kept);
+    const isMatched = new Uint8Array(rows.length);
+    /** Left rows that have met no match yet, by key. */
+    const waiting = new Map<unknown, number[]>();
+    for (const [i, row] of rows.entries()) {
+      const key = leftKeys.sync ? leftKeys.sync(row, run.eval) : await leftKeys.async(row, run.eval);
+      if (key.includes(null)) continue;
+      const hash = keyOf(key);
+      const list = waiting.get(hash);
+      if (list) list.push(i);
+      else {
+        waiting.set(hash, [i]);
+        kept.addKey(hash);
+      }
+    }
+    if (waiting.size > 0) {
+      for await (const batch of right(run)) {
+        run.signal.throwIfAborted();
+        for (const row of batch) {
+          const key = rightKeys.sync ? rightKeys.sync(row, run.eval) : await rightKeys.async(row, run.eval);
+          if (key.includes(null)) continue;
+          const hash = keyOf(key);
+          const list = waiting.get(hash);
+          if (!list) continue;
+          const rest: number[] = [];
+          for (const at of list) {
+            if (await passes(condition, condition ? (rows[at] as Datum[]).concat(row) : row, run)) isMatched[at] = 1;
+            else rest.push(at);
+          }
+          if (rest.length > 0) waiting.set(hash, rest);
+          else waiting.delete(hash);
+        }
+        if (waiting.size === 0) break;
+      }
+    }
+    const wanted = node.type === 'semi' ? 1 : 0;
+    yield* batched(rows.filter((_, i) => isMatched[i] === wanted));
   });
 }
 

@@ -25,7 +25,7 @@ import type {
   VirtualScanNode,
 } from '../plan/plan.ts';
 import { compileAggregate } from './aggregate.ts';
-import { compileApply, compileJoin, compileLookupJoin } from './join.ts';
+import { compileApply, compileJoin, compileLeftKeepingJoin, compileLookupJoin } from './join.ts';
 import { compileMergeJoin } from './mergeJoin.ts';
 import { BATCH_ROWS, batched, breathing, compileCondition, compileRow, counted, evaluate, type Operator, type Run } from './run.ts';
 import { compileScan } from './scan.ts';
@@ -63,7 +63,11 @@ function compileNode(node: PlanNode, mutation: CompileMutation): Operator {
     case 'projectSet':
       return compileProjectSet(node, input(node.input));
     case 'join':
-      return (node.merge ? compileMergeJoin : compileJoin)(node, input(node.left), input(node.right));
+      return (node.merge ? compileMergeJoin : node.keepsLeft ? compileLeftKeepingJoin : compileJoin)(
+        node,
+        input(node.left),
+        input(node.right),
+      );
     case 'lookupJoin':
       return compileLookupJoin(node, input(node.input));
     case 'apply':

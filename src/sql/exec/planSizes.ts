@@ -2,7 +2,7 @@
  * What a kept plan supposes of its tables: their sizes and statistics. It is used until one of them is another.
  *
  * Sizes may drift: a plan is made anew when a table has become DRIFT times larger or smaller, not before. Plans that no
- * size decides (one table without statistics, single rows by their keys) suppose nothing, and asking them costs nothing.
+ * size decides suppose less: of one table without statistics that it has none, of single rows by their keys nothing.
  */
 import type { Span } from '../../base/span.ts';
 import type { TableDescriptor } from '../../catalog/descriptor.ts';
@@ -55,9 +55,11 @@ export class PlanSizes {
   /** What the plan asks before each use; undefined when it is right whatever the sizes. */
   condition(plan: Plan): (() => boolean) | undefined {
     const all = [...this.#supposed.values()];
-    const isPlain = all.length <= 1 && all.every(({ statistics }) => statistics === undefined);
-    if (isPlain || (plan.prelude.length === 0 && readsByKey(plan.root))) return undefined;
+    if (all.length === 0 || (plan.prelude.length === 0 && readsByKey(plan.root))) return undefined;
     const { kv, statistics } = this.#engine;
+    const [only] = all;
+    // One table without statistics is read the same way whatever its size.
+    if (only && all.length === 1 && only.statistics === undefined) return () => statistics?.of(only.tableId) === undefined;
     return () =>
       all.every(({ tableId, span, families, rows, statistics: known }) => {
         if (statistics?.of(tableId) !== known) return false;

@@ -134,9 +134,11 @@ function describeNode(node: PlanNode, annotate: Annotate): Line {
     case 'join': {
       const keys = node.leftKeys.map((left, i) => `${over(node.left)(left)} = ${over(node.right)(node.rightKeys[i] as TypedExpr)}`);
       const name = node.merge ? 'merge join' : keys.length > 0 ? 'hash join' : 'cross join';
+      const kept = node.keepsLeft ? 'kept in memory: left side' : undefined;
       return line(
         `${name}${JOIN_SUFFIXES[node.type]}`,
         keys.length > 0 ? `equality: ${keys.join(' AND ')}` : undefined,
+        kept,
         node.on && `pred: ${formatExpr(node.on, (index) => [...node.left.columns, ...node.right.columns][index]?.name ?? `@${index + 1}`)}`,
       );
     }

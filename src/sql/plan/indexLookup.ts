@@ -86,7 +86,8 @@ function choose(node: PlanNode, wanted: Wanted): PlanNode {
       const rowsWanted = keepsOrder && isInOrder ? wanted.rows : undefined;
       return (
         lookupJoin({ ...node, left }, rowsWanted) ??
-        merged(node, wanted, left) ?? { ...node, left, right: choose(node.right, NOTHING_WANTED) }
+        merged(node, wanted, left) ??
+        keepingSmaller({ ...node, left, right: choose(node.right, NOTHING_WANTED) }, wanted)
       );
     }
     default: {
@@ -99,6 +100,13 @@ function choose(node: PlanNode, wanted: Wanted): PlanNode {
           );
     }
   }
+}
+
+/** A semi or anti join keeps its left side when that is much the smaller, unless a limit may end it early. */
+function keepingSmaller(node: JoinNode, wanted: Wanted): JoinNode {
+  const isOfLeft = (node.type === 'semi' || node.type === 'anti') && node.leftKeys.length > 0;
+  if (!isOfLeft || wanted.rows !== undefined || estimate(node.left) * 2 > estimate(node.right)) return node;
+  return { ...node, keepsLeft: true };
 }
 
 /** The join of two sides that come in its keys' order, if they do so without reading more than they would otherwise. */

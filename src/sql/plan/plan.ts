@@ -180,6 +180,8 @@ export interface JoinNode extends Node {
   readonly on: TypedExpr | undefined;
   /** A merge join: both sides come in the order of these key pairs, which are all of them. */
   readonly merge?: readonly number[];
+  /** A semi or anti join that keeps its left side in memory, not the right one. */
+  readonly keepsLeft?: boolean;
 }
 
 /** For each left row, the rows of an index whose first columns equal `keys`. Columns: left, then the table's. */

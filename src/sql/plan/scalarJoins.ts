@@ -23,9 +23,8 @@ const OF_NO_ROWS: ReadonlyMap<string, null | 0> = new Map<string, null | 0>([
 
 export function joinScalars(root: PlanNode): PlanNode {
   return mapPlan(root, (node) => {
-    if (node.kind !== 'filter' && node.kind !== 'project') return node;
-    if (!isPlainRead(node.input)) return node;
-    const exprs = node.kind === 'filter' ? [node.predicate] : node.exprs;
+    if ((node.kind !== 'filter' && node.kind !== 'project' && node.kind !== 'aggregate') || !isPlainRead(node.input)) return node;
+    const exprs = node.kind === 'filter' ? [node.predicate] : node.kind === 'project' ? node.exprs : [...node.keys, ...node.aggregates];
     if (!exprs.some((expr) => traits(expr).isAsync)) return node;
     let { input } = node;
     const rewritten = exprs.map((expr) =>
@@ -39,6 +38,11 @@ export function joinScalars(root: PlanNode): PlanNode {
     );
     if (input === node.input) return node;
     if (node.kind === 'project') return { ...node, input, exprs: rewritten };
+    if (node.kind === 'aggregate') {
+      const keys = rewritten.slice(0, node.keys.length);
+      const aggregates = rewritten.slice(node.keys.length).filter((expr) => expr.kind === 'aggregate');
+      return { ...node, input, keys, aggregates };
+    }
     const filtered = filterOf(input, rewritten.flatMap(conjunctsOf));
     const own = node.columns.map(({ name, type }, index): TypedExpr => ({ kind: 'column', type, index, name }));
     return { kind: 'project', input: filtered, exprs: own, columns: node.columns };
