@@ -354,7 +354,7 @@ export interface Kv {
   clearIndex(tableId: number, indexId: number): void;
   /** Today's ranges that overlap a span, in key order, clipped to it. */
   rangesOf(span: Span): RangeInfo[];
-  /** Makes the store and the range of a key's index, which come with the first write otherwise. */
+  /** Makes the store and the range of a key's index, which come with the first write otherwise. What is mounted has none. */
   ensureRange(key: Bytes): void;
   /** Statistics of a span's stores; exact for whole indexes, an estimate for mounted ones. */
   stats(span: Span): StoreStats;

@@ -236,7 +236,7 @@ class LocalKv implements Kv, KvCore {
   }
 
   ensureRange(key: Bytes): void {
-    this.keyspace.ensure(key);
+    if (this.mounts.sourceOf(key) === undefined) this.keyspace.ensure(key);
   }
 
   stats(span: Span): StoreStats {

@@ -10,6 +10,7 @@ import { isVarveError, type VarveError } from '../../src/base/errors.ts';
 import { InlineExecutor } from '../../src/base/executor.ts';
 import { type Random, seededRandom } from '../../src/base/random.ts';
 import type { Timestamp } from '../../src/base/timestamp.ts';
+import { withTestFault } from '../../src/base/testFaults.ts';
 import { type Chain, loadChain } from '../../src/backup/chain.ts';
 import { readLatest } from '../../src/backup/collection.ts';
 import { type CollectionStorage, collectionAt } from '../../src/backup/collectionStorage.ts';
@@ -223,6 +224,19 @@ test('finds nothing where nothing is wrong, and writes nothing', async () => {
     assert.equal([await storage.list(''), await db.traces()], before);
     await db.close();
   }
+});
+
+test('a version that the export itself lost is missed, for it replaced one that was exported', async () => {
+  const db = await TestDatabase.open();
+  await db.run('CREATE DATABASE d', 'CREATE TABLE d.t (a INT PRIMARY KEY, b STRING)', "INSERT INTO d.t VALUES (1, 'first')");
+  await db.run(`BACKUP DATABASE d INTO '${COLLECTION}' WITH revision_history`);
+  for (let i = 0; i < 8; i++) await db.run(`UPDATE d.t SET b = repeat('${i}', 40)`);
+  await withTestFault('a101963', () => db.run(`BACKUP DATABASE d INTO LATEST IN '${COLLECTION}' WITH revision_history`));
+  assert.match(
+    await db.error(`VERIFY BACKUP FROM LATEST IN '${COLLECTION}'`),
+    /^XX001 the restored history is not what was backed up: what changed in d.public.t/,
+  );
+  await db.close();
 });
 
 test('reads backups without fingerprints, and says so', async () => {

@@ -11,6 +11,7 @@ import { StateError, StatementError } from '../../base/errors.ts';
 import { prettyKey } from '../../base/prettyKey.ts';
 import { EVERYTHING, type Span } from '../../base/span.ts';
 import { SqlState } from '../../base/sqlState.ts';
+import { checkNotAttached } from '../../catalog/attached.ts';
 import { findCast } from '../../catalog/cast.ts';
 import { addInterval } from '../../catalog/datetime.ts';
 import { parseTimestampTz } from '../../catalog/datetimeText.ts';
@@ -45,6 +46,12 @@ function untilDatum(until: number | undefined): Datum {
 }
 
 function targetOf(change: SchemaChange, of: RangesOf): Target | undefined {
+  const target = namedTarget(change, of);
+  if (target) checkNotAttached(target.table.id);
+  return target;
+}
+
+function namedTarget(change: SchemaChange, of: RangesOf): Target | undefined {
   if (of.type === 'index') return findIndex(change, of.index, of.ifExists);
   const found = change.relation(of.name, 'table', of.ifExists);
   return found && { table: found.descriptor, index: found.descriptor.primaryIndex };

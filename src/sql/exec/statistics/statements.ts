@@ -15,6 +15,7 @@ import { isTable, MAX_SYSTEM_ID, type TableDescriptor } from '../../../catalog/d
 import { bucketsFromJson, type JsonBucket } from '../../../catalog/histogram.ts';
 import { jsonFromPlain } from '../../../catalog/json.ts';
 import { quoteLiteral, quoteName, quoteNames } from '../../../catalog/names.ts';
+import { checkNotAttached } from '../../../catalog/attached.ts';
 import { checkPrivilege } from '../../../catalog/privileges.ts';
 import { systemTable } from '../../../catalog/systemRows.ts';
 import { forgetStatistics, readStatistics, type Statistic, statisticFromRow, statisticRow } from '../../../catalog/tableStatistics.ts';
@@ -54,6 +55,7 @@ async function createStatistics(context: StatementContext, stmt: CreateStatistic
   const snapshot = at === undefined ? await context.catalog() : await catalog.snapshot(kv.at(at));
   const { descriptor: table } = snapshot.requireTable(partsOf(stmt.table), context.names);
   checkPrivilege(await context.roles(), table, 'SELECT');
+  checkNotAttached(table.id);
   if (!isTable(table)) throw new StatementError(SqlState.WrongObjectType, 'cannot create statistics on views or sequences');
   if (context.inExplicitTransaction && !(await catalog.current()).tableById(table.id)) {
     throw new StatementError(SqlState.FeatureNotSupported, 'statistics of a table that its transaction has made are not supported', {
@@ -176,6 +178,7 @@ async function injectStatistics(context: StatementContext, stmt: InjectStatistic
   if (stmt.ifExists && !snapshot.resolveTable(partsOf(stmt.table), context.names)) return { tag };
   const { descriptor: table } = snapshot.requireTable(partsOf(stmt.table), context.names);
   checkPrivilege(await context.roles(), table, 'CREATE');
+  checkNotAttached(table.id);
   if (table.id <= MAX_SYSTEM_ID) throw new StatementError(SqlState.InsufficientPrivilege, 'statistics of system tables cannot be injected');
   const { type, value } = await context.evalDatum(stmt.statistics);
   if (value === null) throw new StatementError(SqlState.InvalidParameterValue, 'statistics cannot be NULL');
