@@ -5,14 +5,21 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
+import { TABLE_COLUMNS_MAX } from '../../src/catalog/descriptor.ts';
 import { type ColumnType, sqlTypeName, Type } from '../../src/catalog/type.ts';
 import { open } from '../../src/index.ts';
+import { LOGIN_BYTES_MAX, STARTUP_MICROS } from '../../src/server/pgwire/connection.ts';
 import { MESSAGE_BYTES_MAX } from '../../src/server/pgwire/frontendMessages.ts';
+import { COLUMNS_MAX } from '../../src/server/pgwire/wireValues.ts';
+import { ROW_BYTES_MAX } from '../../src/sql/exec/copy/decode.ts';
 import { PREPARED_STATEMENTS_MAX } from '../../src/sql/exec/preparedStatements.ts';
+import { PORTALS_MAX } from '../../src/sql/exec/session.ts';
+import { ARGUMENTS_MAX } from '../../src/sql/expr/analyzeCall.ts';
 import { RESULT_BYTES_MAX } from '../../src/sql/expr/resultSize.ts';
 import type { Param } from '../../src/sql/expr/overload.ts';
 import type { FunctionDefinition } from '../../src/sql/expr/registry.ts';
-import { NESTING_MAX } from '../../src/sql/parse/grammar/cursor.ts';
+import { LOGIC_CHAIN_MAX, NESTING_MAX } from '../../src/sql/parse/grammar/cursor.ts';
+import { PARAMETERS_MAX } from '../../src/sql/parse/grammar/primary.ts';
 import { STATEMENT_LENGTH_MAX } from '../../src/sql/parse/lexer.ts';
 import { type StatementDiagram, statementDiagrams } from './diagrams.ts';
 
@@ -69,15 +76,24 @@ const drawing = ({ name, file }: StatementDiagram): string[] => [`### ${name}`, 
 
 const LIMITS: readonly (readonly [what: string, limit: string, code: string])[] = [
   ['one message of a client, and so one statement over the wire', `${MESSAGE_BYTES_MAX / MIB} MiB`, '54000, and the connection ends'],
-  ['a message before the login is done', '64 KiB', '54000, and the connection ends'],
-  ['a start-up that is not complete', '60 s', 'the connection ends'],
+  ['a message before the login is done', `${LOGIN_BYTES_MAX / 1024} KiB`, '54000, and the connection ends'],
+  ['a start-up that is not complete', `${STARTUP_MICROS / 1_000_000} s`, 'the connection ends'],
   ['text of one call in the library', `${STATEMENT_LENGTH_MAX / MIB} Mi characters`, '54000'],
   ['nesting of a statement', `${NESTING_MAX} levels`, '54001'],
-  ['parameters of a statement', '65535', 'what the protocol can count'],
-  ['columns of a result', '32767', '54000'],
+  ['parameters of a statement', String(PARAMETERS_MAX), '42601'],
+  ['ANDs or ORs in a row', String(LOGIC_CHAIN_MAX), '54001'],
+  ['arguments of a call', String(ARGUMENTS_MAX), '54023'],
+  ['columns of a table', String(TABLE_COLUMNS_MAX), '54011'],
+  ['columns of a result', String(COLUMNS_MAX), '54011'],
+  [
+    'a column family of a row',
+    'cluster setting `sql.guardrails.max_row_size_err`; a warning above `sql.guardrails.max_row_size_log`',
+    '54000',
+  ],
   ['one value that a function makes', `${RESULT_BYTES_MAX / MIB} MiB`, '54000'],
-  ['one row of COPY', '64 MiB', '54000'],
+  ['one row of COPY', `${ROW_BYTES_MAX / MIB} MiB`, '54000'],
   ['prepared statements of a session', String(PREPARED_STATEMENTS_MAX), '54000'],
+  ['portals of a session', String(PORTALS_MAX), '54000'],
   ['connected clients', 'cluster setting `server.max_connections_per_gateway`, -1 for no limit; root is always let in', '53300'],
   ['memory', '`--memory`, for the library `memoryBytes`', '53200'],
   [

@@ -98,6 +98,8 @@ export const SqlState = Object.freeze({
   TooManyConnections: code('53300'),
   ProgramLimitExceeded: code('54000'),
   StatementTooComplex: code('54001'),
+  TooManyColumns: code('54011'),
+  TooManyArguments: code('54023'),
   ObjectNotInPrerequisiteState: code('55000'),
   ObjectInUse: code('55006'),
   CantChangeRuntimeParam: code('55P02'),

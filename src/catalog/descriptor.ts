@@ -193,6 +193,9 @@ export interface UniqueConstraintDescriptor {
 }
 
 /** Held by the referencing table; the referenced one lists its id in `referencedByIds`. */
+/** Columns of a table, as in PostgreSQL: every statement on it looks at all of them. */
+export const TABLE_COLUMNS_MAX = 1600;
+
 export interface ForeignKeyDescriptor {
   readonly id: number;
   readonly name: string;

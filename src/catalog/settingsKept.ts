@@ -182,8 +182,6 @@ export const KEPT_SETTINGS: readonly KeptSetting[] = [
   ['sql.distsql.temp_storage.joins', 'b', 'true', 'let joins use the disk'],
   ['sql.distsql.temp_storage.sorts', 'b', 'true', 'let sorts use the disk'],
   ['sql.distsql.temp_storage.workmem', 'z', '64 MiB', 'memory of one processor'],
-  ['sql.guardrails.max_row_size_err', 'z', '512 MiB', 'size of a row that is refused; 0 is never'],
-  ['sql.guardrails.max_row_size_log', 'z', '64 MiB', 'size of a row that is logged; 0 is never'],
   ['sql.hash_sharded_range_pre_split.max', 'i', '16', 'ranges a hash-sharded index begins with'],
   ['sql.log.slow_query.experimental_full_table_scans.enabled', 'b', 'false', 'log statements that scan a whole table as slow'],
   ['sql.log.slow_query.internal_queries.enabled', 'b', 'false', 'log slow statements of the server itself too'],

@@ -202,6 +202,8 @@ export const SETTINGS: readonly SettingDefinition[] = Object.freeze(
       'fraction of rows that must change before statistics are collected again',
       0,
     ),
+    size('sql.guardrails.max_row_size_err', 512 * MIB, 'size of a column family of a row that is refused; 0 is never'),
+    size('sql.guardrails.max_row_size_log', 64 * MIB, 'size of a column family of a row that the client is warned of; 0 is never'),
     bool('sql.txn.read_committed_isolation.enabled', true, 'give READ COMMITTED when asked for it'),
     bool('sql.txn.repeatable_read_isolation.enabled', false, 'give REPEATABLE READ (SNAPSHOT) when asked for it'),
     bool('sql.txn.snapshot_isolation.enabled', false, 'the former name of sql.txn.repeatable_read_isolation.enabled'),

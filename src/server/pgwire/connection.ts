@@ -59,9 +59,9 @@ export interface ConnectionHost {
 /** What a client may send ahead of the message that is being handled; beyond it the socket is not read. */
 const AHEAD_BYTES_MAX = 1024 * 1024;
 /** A message of a client that has not logged in: no password is longer, and nobody unknown fills the memory. */
-const LOGIN_BYTES_MAX = 64 * 1024;
+export const LOGIN_BYTES_MAX = 64 * 1024;
 /** A client that has not started its session by then is let go, however busily it sends. */
-const STARTUP_MICROS = 60_000_000;
+export const STARTUP_MICROS = 60_000_000;
 /** How long an ended connection waits for a client that does not take its last bytes. */
 const LINGER_MICROS = 1_000_000;
 

@@ -20,13 +20,13 @@ export function formatAt(formats: readonly WireFormat[], index: number): WireFor
   return (formats.length === 1 ? formats[0] : formats[index]) ?? 'text';
 }
 
-/** Clients read the count of columns as a signed 16-bit number. */
-const COLUMNS_MAX = 32_767;
+/** Columns of a result: clients read their count as a signed 16-bit number. */
+export const COLUMNS_MAX = 32_767;
 
-/** 54000 for more columns than the protocol can count. */
+/** 54011 for more columns than the protocol can count. */
 export function describeColumns(columns: readonly ResultColumn[], formats: readonly WireFormat[]): FieldDescription[] {
   if (columns.length > COLUMNS_MAX) {
-    throw new StatementError(SqlState.ProgramLimitExceeded, `a result of ${columns.length} columns cannot be sent: at most ${COLUMNS_MAX}`);
+    throw new StatementError(SqlState.TooManyColumns, `a result of ${columns.length} columns cannot be sent: at most ${COLUMNS_MAX}`);
   }
   return columns.map((column, index) => ({
     name: column.name,
@@ -41,7 +41,7 @@ export function describeColumns(columns: readonly ResultColumn[], formats: reado
 
 const textDescriptions = new WeakMap<readonly ResultColumn[], Buffer>();
 
-/** The RowDescription message of a result; one in text is made once for its columns. 54000 as describeColumns. */
+/** The RowDescription message of a result; one in text is made once for its columns. 54011 as describeColumns. */
 export function rowDescriptionOf(columns: readonly ResultColumn[], formats: readonly WireFormat[]): Buffer {
   const known = formats.length === 0 ? textDescriptions.get(columns) : undefined;
   if (known) return known;

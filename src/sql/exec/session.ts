@@ -38,6 +38,9 @@ export type { SessionOptions } from './clientState.ts';
 export type { ExecuteOptions, Portal, PortalResult, PreparedStatement } from './portal.ts';
 
 /** Statements that read no data: SET TRANSACTION may still follow them. */
+/** What one client may hold open; each holds its parameters, and where it has begun a statement. */
+export const PORTALS_MAX = 10_000;
+
 const SETTINGS: ReadonlySet<string> = new Set(['setTransaction', 'setVariable', 'resetVariable', 'showVariable', 'use']);
 
 /** A query that locks nothing: it meets no conflict that running it again would mend. */
@@ -303,6 +306,11 @@ export class Session extends StatementsNow implements SessionState {
         isDone: false,
       };
       const replaced = this.#portals.get(portalName);
+      if (!replaced && this.#portals.size >= PORTALS_MAX) {
+        throw new StatementError(SqlState.ProgramLimitExceeded, `a session keeps at most ${PORTALS_MAX} portals`, {
+          hint: 'close those that are not needed any more, or end the transaction',
+        });
+      }
       if (replaced) dropPortal(replaced);
       this.#portals.set(portalName, portal);
       return portal;

@@ -30,6 +30,7 @@ import { parseExpression } from '../parse/parse.ts';
 import { readOnlyError } from './transaction.ts';
 import { Frame, type ScopeColumn, type ScopeTable, SelectScope } from '../plan/scope.ts';
 import { type TableShape, tableShape } from '../plan/tableShape.ts';
+import { checkRowSize } from './rowSize.ts';
 import { batched, breathe, type Run, WRITE_ROWS } from './run.ts';
 
 /** A row before and after an update. */
@@ -187,7 +188,7 @@ export class TableWriter {
     await this.#claim(rows, run, () => true);
     const out: KeyValues = { keys: [], values: [] };
     for (const row of rows) {
-      this.codec.encodeRow(row, out);
+      this.#encodeRow(row, run, out);
       this.#addEntries(row, run, out);
     }
     txn.write(out.keys, out.values);
@@ -303,7 +304,7 @@ export class TableWriter {
     );
     const out: KeyValues = { keys: [], values: [] };
     changes.forEach((change, i) => {
-      this.codec.encodeRow(change.next, out, { all: !moved[i] });
+      this.#encodeRow(change.next, run, out, !moved[i]);
       this.#addEntries(change.next, run, out);
     });
     txn.write(out.keys, out.values);
@@ -354,7 +355,7 @@ export class TableWriter {
     const at = taken.findIndex((value) => value !== undefined);
     if (at >= 0) throw this.duplicate(claimed[at] as IndexDescriptor, row);
     const out: KeyValues = { keys: [], values: [] };
-    this.codec.encodeRow(row, out);
+    this.#encodeRow(row, run, out);
     this.#addEntries(row, run, out);
     txn.write(out.keys, out.values);
     return true;
@@ -368,7 +369,7 @@ export class TableWriter {
     if (!txn.lockNow([this.codec.rowKey(old)], { alreadyRead: true })) return false;
     const out: KeyValues = { keys: [], values: [] };
     this.#dropEntries(old, next, run, out);
-    this.codec.encodeRow(next, out, { all: true });
+    this.#encodeRow(next, run, out, true);
     this.#addEntries(next, run, out);
     txn.write(out.keys, out.values);
     return true;
@@ -392,6 +393,13 @@ export class TableWriter {
       if (column && !datumsEqual(column.type, old[position] as Datum, next[position] as Datum)) return false;
     }
     return true;
+  }
+
+  /** Appends a row. 54000 when it is too large. */
+  #encodeRow(row: readonly Datum[], run: Run, out: KeyValues, all = false): void {
+    const from = out.values.length;
+    this.codec.encodeRow(row, out, all ? { all } : undefined);
+    checkRowSize(this.table, out, from, run);
   }
 
   /** Appends the entries of a row in the indexes that hold it. */

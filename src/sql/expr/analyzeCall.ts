@@ -15,6 +15,9 @@ import { resolveOverload } from './resolve.ts';
 import type { AnalyzeContext } from './scope.ts';
 import type { TypedExpr } from './typedExpr.ts';
 
+/** Arguments of one call: more are a table, or an array. */
+export const ARGUMENTS_MAX = 1000;
+
 /** `analyzeIn` types under another context: an aggregate's arguments take no aggregates. */
 export function analyzeCall(
   analysis: Analysis,
@@ -23,6 +26,11 @@ export function analyzeCall(
   analysisOf: (ctx: AnalyzeContext) => Analysis,
 ): TypedExpr {
   const definition = analysis.ctx.functions.resolve(node.name);
+  if (node.args.length > ARGUMENTS_MAX) {
+    throw new StatementError(SqlState.TooManyArguments, `cannot pass more than ${ARGUMENTS_MAX} arguments to a function`, {
+      location: { position: node.pos + 1 },
+    });
+  }
   if (node.over || definition.kind === 'window') return analyzeWindow(analysis, node, definition, analysisOf);
   switch (definition.kind) {
     case 'scalar':

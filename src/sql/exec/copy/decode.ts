@@ -29,7 +29,7 @@ export interface CopyDecoder {
 }
 
 /** An unfinished row may be as large as a message. */
-const ROW_BYTES_MAX = 64 * 1024 * 1024;
+export const ROW_BYTES_MAX = 64 * 1024 * 1024;
 
 export function badCopyData(message: string, line: number): StatementError {
   return new StatementError(SqlState.BadCopyFileFormat, message, { detail: `line ${line} of the data` });

@@ -9,6 +9,7 @@ import { SqlState } from '../../../base/sqlState.ts';
 import type { ResolvedSchema } from '../../../catalog/catalog.ts';
 import { isKeyable } from '../../../catalog/columnCodec.ts';
 import {
+  TABLE_COLUMNS_MAX,
   allIndexes,
   type CheckDescriptor,
   type ColumnDescriptor,
@@ -215,6 +216,9 @@ export class TableBuilder {
   async addColumn(def: ColumnDef): Promise<ColumnDescriptor> {
     const name = def.name.text;
     if (columnByName(this.table, name)) throw new StatementError(SqlState.DuplicateColumn, `duplicate column name: "${name}"`);
+    if (this.table.columns.length >= TABLE_COLUMNS_MAX) {
+      throw new StatementError(SqlState.TooManyColumns, `tables can have at most ${TABLE_COLUMNS_MAX} columns`);
+    }
     const { type, isSerial } = this.change.columnType(def.type);
     const has = (kind: ColumnQualifier['type']) => def.qualifiers.some((qualifier) => qualifier.type === kind);
     const ofTable = `for column "${name}" of table "${this.table.name}"`;

@@ -11,6 +11,9 @@ import type { Cursor } from './cursor.ts';
 import { parseIntervalFields, parseTypeName } from './types.ts';
 import { parseOver } from './windows.ts';
 
+/** Parameters of a statement: what the protocol can count. */
+export const PARAMETERS_MAX = 65_535;
+
 /** A call of a built-in function that has its own syntax. */
 export function builtin(name: string, args: Expr[], pos: number): CallExpr {
   const objectName = { parts: [{ text: name, pos }], pos };
@@ -100,7 +103,7 @@ const keywordFunctions: Record<string, string> = {
 function parsePlaceholder(c: Cursor): Expr {
   const token = c.next();
   const index = Number(token.image);
-  if (index < 1 || index > 65535) throw c.errorSaying('placeholder index must be between 1 and 65535', token);
+  if (index < 1 || index > PARAMETERS_MAX) throw c.errorSaying(`placeholder index must be between 1 and ${PARAMETERS_MAX}`, token);
   if (index > c.placeholderMax) c.placeholderMax = index;
   return { kind: 'placeholder', index, pos: token.startOffset };
 }
