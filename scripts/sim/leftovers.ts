@@ -2,7 +2,7 @@
  * Leftovers: what must not be there when nothing is under way: in the storage, in the catalog, among
  * the protections; and the walkers over the engine's own invariants.
  */
-import { detailsFromJson } from '../../src/backup/backupDetails.ts';
+import { type BackupDetails, detailsFromJson } from '../../src/backup/backupDetails.ts';
 import { isTerminal } from '../../src/jobs/jobMachine.ts';
 import type { Session } from '../../src/sql/exec/session.ts';
 import type { Backups } from './backups.ts';
@@ -22,15 +22,21 @@ function endIn(directory: string): string {
   return directory.startsWith('incrementals/') ? parts.slice(-2).join('-') : parts.join('');
 }
 
-/** Every file of a collection belongs to a layer whose job succeeded, or to a job under way, or to a revert that storage hindered. */
-export async function checkStorage(world: World, backups: Backups, jobs: Jobs): Promise<void> {
-  const { storage } = world.db;
-  const excused: string[] = [];
+/** Layers of which files may be there although no job of theirs has succeeded: of one under way, or a revert that storage hindered. */
+export function unfinishedLayers(jobs: Jobs): BackupDetails[] {
+  const layers: BackupDetails[] = [];
   for (const { record } of jobs.watched.values()) {
     if (record.type !== 'BACKUP') continue;
     const isHindered = record.runningStatus?.startsWith(FILES_ARE_LEFT) || record.status === 'revert-failed';
-    if (!isTerminal(record.status) || isHindered) excused.push(detailsFromJson(record.details).directory);
+    if (!isTerminal(record.status) || isHindered) layers.push(detailsFromJson(record.details));
   }
+  return layers;
+}
+
+/** Every file of a collection belongs to a layer whose job succeeded, or to a job under way, or to a revert that storage hindered. */
+export async function checkStorage(world: World, backups: Backups, jobs: Jobs): Promise<void> {
+  const { storage } = world.db;
+  const excused = unfinishedLayers(jobs).map(({ directory }) => directory);
   for (const collection of backups.collections) {
     const layers = backups.layersOf(collection).map(({ directory }) => directory);
     for (const place of collection.places.all()) {

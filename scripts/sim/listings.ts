@@ -1,7 +1,8 @@
 /**
  * Listings: at the end of a run, what collections tell of themselves.
  *
- *   L1  SHOW BACKUPS lists exactly the layers that exist, with their times, by path and by id; with index files lost too
+ *   L1  SHOW BACKUPS lists exactly the layers that exist, with their times, by path and by id; with index files lost too.
+ *       Only what a job left that storage kept from undoing may be there besides
  *   L2  each of them, by its id, has all its files, and VALIDATE finds nothing
  *   L3  each of them passes a restore that reads, proves and drops its data
  *
@@ -11,6 +12,8 @@ import type { BackupDetails } from '../../src/backup/backupDetails.ts';
 import type { Session } from '../../src/sql/exec/session.ts';
 import type { Backups, Collection } from './backups.ts';
 import type { Dice } from './dice.ts';
+import type { Jobs } from './jobs.ts';
+import { unfinishedLayers } from './leftovers.ts';
 import { valueOfDatum } from './sqlText.ts';
 import { codeOf, SimFailure, tell, type World } from './world.ts';
 
@@ -27,11 +30,13 @@ interface Listed {
 export class Listings {
   readonly #world: World;
   readonly #backups: Backups;
+  readonly #jobs: Jobs;
   readonly #session: Session;
 
-  constructor(world: World, backups: Backups) {
+  constructor(world: World, backups: Backups, jobs: Jobs) {
     this.#world = world;
     this.#backups = backups;
+    this.#jobs = jobs;
     this.#session = world.db.newSession();
   }
 
@@ -63,12 +68,18 @@ export class Listings {
     const layers = this.#backups.layersOf(collection).filter(isHere);
     layers.sort((a, b) => b.endTime - a.endTime);
     const fulls = layers.filter(({ kind }) => kind === 'full').map(({ directory }) => `/${directory}`);
+    const left = unfinishedLayers(this.#jobs);
     await this.#session.execute('SET use_backups_with_ids = false');
-    this.#same(`SHOW BACKUPS IN '${uri}'`, (await this.#rows(`SHOW BACKUPS IN '${uri}'`)).map(String), fulls.sort());
+    const paths = (await this.#rows(`SHOW BACKUPS IN '${uri}'`)).map(String);
+    this.#same(
+      `SHOW BACKUPS IN '${uri}'`,
+      paths.filter((path) => !left.some(({ directory }) => path === `/${directory}`)),
+      fulls.sort(),
+    );
 
     await this.#session.execute('SET use_backups_with_ids = true');
     const sql = `SHOW BACKUPS IN '${uri}' NEWER THAN '2000-01-01' OLDER THAN '-1us' WITH REVISION START TIME`;
-    const rows = await this.#rows(sql);
+    const rows = (await this.#rows(sql)).filter(([, end]) => !left.some(({ endTime }) => end === endTime));
     const told = rows.map(([, end, from]) => `${end} from ${from}`);
     this.#same(
       sql,

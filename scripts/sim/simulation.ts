@@ -213,7 +213,7 @@ class Run {
     if (world.catchUp()) {
       const proofs = new Proofs(world, this.#backups);
       await within(world, proofs.proveEverything(this.#dice.fork('proofs'), 2), 'the proofs of backups');
-      const listings = new Listings(world, this.#backups);
+      const listings = new Listings(world, this.#backups, this.#jobs);
       await within(world, listings.checkEverything(this.#dice.fork('listings')), 'the listings of collections');
       const clusters = new Clusters(world, this.#backups);
       await within(world, clusters.restoreEverything(this.#dice.fork('clusters'), 2), 'the last restores of clusters');
