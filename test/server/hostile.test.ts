@@ -151,7 +151,7 @@ test('a row limit on a row change does not cut it short', async (context) => {
 
 test('more columns than the protocol can count are refused before anything is sent', async (context) => {
   const columns = Array.from({ length: 33_000 }, (_, index) => `${index}`).join(',');
-  assert.is(answers(await talk(context, startup(), query(`SELECT ${columns}`), query('SELECT 1'), TERMINATE)), 'Z 54000 Z T D C Z');
+  assert.is(answers(await talk(context, startup(), query(`SELECT ${columns}`), query('SELECT 1'), TERMINATE)), 'Z 54011 Z T D C Z');
 });
 
 test('40,000 parameters are described and bound', async (context) => {
