@@ -8,18 +8,8 @@ import { ConstraintError, StateError, StatementError } from '../../../base/error
 import { SqlState } from '../../../base/sqlState.ts';
 import { prefixSpan } from '../../../base/span.ts';
 import { tablePrefix } from '../../../base/keycode.ts';
-import type { Datum } from '../../../catalog/datum.ts';
-import {
-  allIndexes,
-  type CheckDescriptor,
-  columnByName,
-  type ColumnDescriptor,
-  type TableDescriptor,
-  updated,
-} from '../../../catalog/descriptor.ts';
-import { requireCast } from '../../../catalog/cast.ts';
+import { type CheckDescriptor, columnByName, type ColumnDescriptor, type TableDescriptor, updated } from '../../../catalog/descriptor.ts';
 import { quoteName } from '../../../catalog/names.ts';
-import { typesEquivalent } from '../../../catalog/type.ts';
 import { analyzeExpr } from '../../expr/analyze.ts';
 import { traits } from '../../expr/traits.ts';
 import { parseExpression } from '../../parse/parse.ts';
@@ -39,6 +29,7 @@ import {
   constraintNames,
   rowsOf,
 } from './alterConstraints.ts';
+import { setColumnType } from './columnType.ts';
 import { TableBuilder } from './createTable.ts';
 import { dropViewsOf } from './drop.ts';
 import { alterIdentity, dropOwnedSequences } from './identity.ts';
@@ -145,7 +136,7 @@ async function apply(change: SchemaChange, table: TableDescriptor, action: Alter
       return change.write(builder.table);
     }
     case 'setType':
-      return setType(change, table, action);
+      return setColumnType(change, table, requireColumn(table, action.column), action);
     case 'renameColumn':
       return renameColumn(change, table, action);
     case 'addConstraint':
@@ -364,36 +355,6 @@ async function setNotNull(change: SchemaChange, table: TableDescriptor, column: 
   const builder = new TableBuilder(change, table);
   builder.replaceColumn(column.id, { nullable: false });
   await change.write(builder.table);
-}
-
-async function setType(change: SchemaChange, table: TableDescriptor, action: Action<'setType'>): Promise<void> {
-  const column = requireColumn(table, action.column);
-  const { type } = change.columnType(action.newType);
-  const builder = new TableBuilder(change, table);
-  builder.replaceColumn(column.id, { type });
-  const isIndexed = allIndexes(table).some((index) => [...index.columnIds, ...index.storeColumnIds].includes(column.id));
-  if (action.using || (isIndexed && !typesEquivalent(column.type, type))) {
-    throw new StatementError(
-      SqlState.FeatureNotSupported,
-      `ALTER COLUMN TYPE from ${column.type.family} to ${type.family} with USING or on an indexed column is not supported yet`,
-    );
-  }
-  const rows = await rowsOf(change, table);
-  const cast = requireCast(column.type, type, 'assignment');
-  const position = table.columns.indexOf(column);
-  const run = change.context.newRun(0, 0);
-  const before = tableWriter(table, change.context.engine.functions);
-  const after = tableWriter(builder.table, change.context.engine.functions);
-  const queue = await constraintQueue(change.context);
-  const next = rows.map((row) => {
-    const copy = row.slice(0, table.columns.length);
-    const value = copy[position] as Datum;
-    copy[position] = value === null ? null : cast(value, {});
-    return copy;
-  });
-  await before.delete(rows, run, queue);
-  await change.write(builder.table);
-  await after.insert(next, run, queue);
 }
 
 async function renameColumn(change: SchemaChange, table: TableDescriptor, action: Action<'renameColumn'>): Promise<void> {
