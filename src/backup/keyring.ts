@@ -31,6 +31,9 @@ import {
   wrapForPassphrase,
 } from './encryptionInfo.ts';
 
+/** CockroachDB's first words. */
+const NO_INFO = 'could not find or read encryption information';
+
 /** What opens a backup. `dataKey`, in hexadecimal, is what a job keeps of a passphrase. */
 export type EncryptionSecrets =
   | { readonly type: 'passphrase'; readonly passphrase: string }
@@ -208,10 +211,16 @@ export function findWrap(info: EncryptionInfo, kms: Pick<Kms, 'provider' | 'key'
 /** EncryptionError when the chain is encrypted the other way. */
 export function requireWraps(info: EncryptionInfo, type: KeyWrap['type'], full: string): void {
   if (info.wraps.some((wrap) => wrap.type === type)) return;
-  const used = type === 'kms' ? 'a passphrase' : `KMS keys: ${info.wraps.map(keyName).join(', ')}`;
-  throw noInfo('wrongKey', {
-    detail: `backup "${full}" is encrypted with ${used}`,
-    hint: type === 'kms' ? 'give WITH encryption_passphrase = ...' : 'give WITH kms = ...',
+  if (type === 'kms') {
+    throw noInfo('wrongKey', {
+      detail: `backup "${full}" is encrypted with a passphrase`,
+      hint: 'give WITH encryption_passphrase = ...',
+    });
+  }
+  // In CockroachDB, this is a failure to decrypt: scripts look for the words.
+  throw new EncryptionError('wrongKey', `${NO_INFO}: failed to decrypt with a passphrase`, {
+    detail: `backup "${full}" is encrypted with KMS keys: ${info.wraps.map(keyName).join(', ')}`,
+    hint: 'give WITH kms = ...',
   });
 }
 
@@ -230,7 +239,7 @@ export async function withKms<T>(services: SecretServices, context: KmsContext, 
 }
 
 function noInfo(reason: EncryptionError['reason'], fields: { detail: string; hint: string }): EncryptionError {
-  return new EncryptionError(reason, 'could not find or read encryption information', fields);
+  return new EncryptionError(reason, NO_INFO, fields);
 }
 
 function wrongKey(detail: string, hint: string): EncryptionError {
