@@ -189,7 +189,8 @@ export class BackupResumer implements Resumer {
       const layer = await readManifest(storage, this.#details.directory, ctx.signal);
       return this.#isOwn(layer.manifest, ctx) ? layer : undefined;
     } catch (error) {
-      if (isMissing(error)) return undefined;
+      // What this job's key does not open is not its own: who has the directory is said when it is claimed.
+      if (isMissing(error) || error instanceof EncryptionError) return undefined;
       throw error;
     }
   }
