@@ -27,7 +27,11 @@ export async function loadServerCerts(directory: string): Promise<ServerCerts> {
   const certs: ServerCerts = {
     cert: await file(directory, 'node.crt'),
     key: await keyFile(directory, 'node.key'),
-    clientCa: await file(directory, 'ca-client.crt').catch(() => ca),
+    // Only one that is not there leaves clients to the servers' CA: one that cannot be read is no permission to believe another.
+    clientCa: await file(directory, 'ca-client.crt').catch((error: StateError) => {
+      if ((error.cause as NodeJS.ErrnoException).code === 'ENOENT') return ca;
+      throw error;
+    }),
   };
   secureContext(certs);
   return certs;

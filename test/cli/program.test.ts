@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { hasPsql } from '../support/programs.ts';
 
 const run = promisify(execFile);
 const varve = join(import.meta.dirname, '..', '..', 'bin', 'varve.js');
@@ -169,8 +170,7 @@ test('userfile uploads, lists, gets and deletes', async ({ server }) => {
   assert.is(await cli('userfile', 'list', '--url', server.url), '');
 });
 
-test('psql runs scripts and describes tables', async ({ server }) => {
-  if (spawnSync('psql', ['--version']).error) return;
+(hasPsql ? test : test.skip)('psql runs scripts and describes tables', async ({ server }) => {
   const psql = async (...args: string[]) => (await run('psql', [server.url, '-X', '-A', '-t', '-v', 'ON_ERROR_STOP=1', ...args])).stdout;
   assert.is(
     await psql(

@@ -2,7 +2,7 @@
  * What the tests of dumps share: a database behind a socket, `varve dump` on it, psql, and the rows of
  * every table of a server as text, to compare two servers by.
  */
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 
 import pg from 'pg';
@@ -48,11 +48,8 @@ export async function run(...argv: string[]): Promise<string> {
   return out;
 }
 
-export const hasPsql = spawnSync('psql', ['--version']).status === 0;
-
 /** Runs a script through psql, which stops at the first error unless it `goesOn`. Returns what it reported, '' when nothing. */
 export async function psql(url: string, script: string, options: { readonly goesOn?: boolean } = {}): Promise<string> {
-  const { spawn } = await import('node:child_process');
   const child = spawn('psql', ['-X', '-q', '-v', `ON_ERROR_STOP=${options.goesOn ? 0 : 1}`, url], {
     env: { ...process.env, PGOPTIONS: '' },
   });

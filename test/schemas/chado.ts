@@ -14,7 +14,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 
-import { hasPsql, type Listening } from '../dump/support.ts';
+import type { Listening } from '../dump/support.ts';
+import { hasPsql } from '../support/programs.ts';
 import { roundTrip } from './roundTrip.ts';
 
 const FILE = process.env['CHADO_SQL'] ?? '/usr/share/gmod/chado/modules/default_schema.sql';

@@ -15,7 +15,7 @@ import { gunzipSync } from 'node:zlib';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 
-import { hasPsql } from '../dump/support.ts';
+import { hasPsql } from '../support/programs.ts';
 import { roundTrip } from './roundTrip.ts';
 
 const FOLDER = process.env['ZABBIX_SQL'] ?? '/usr/share/zabbix-server-pgsql';

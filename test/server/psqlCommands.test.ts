@@ -1,10 +1,11 @@
 /** psql's own commands, run by a real psql: every list and description comes, and says what is there. Skipped where psql is absent. */
-import { execFile, spawnSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 
 import { open, type Varve } from '../../src/index.ts';
+import { hasPsql } from '../support/programs.ts';
 
 const run = promisify(execFile);
 
@@ -90,8 +91,7 @@ const SHOWN: readonly (readonly [command: string, ...shown: (string | RegExp)[]]
   ['\\conninfo', 'You are connected to database "defaultdb" as user "root"'],
 ];
 
-psqlCommands('each lists and describes what is there', async ({ url }) => {
-  if (spawnSync('psql', ['--version']).error) return;
+(hasPsql ? psqlCommands : psqlCommands.skip)('each lists and describes what is there', async ({ url }) => {
   const commands = SHOWN.flatMap(([command]) => ['-c', `\\echo ====${command.slice(1)}`, '-c', command]);
   const { stdout, stderr } = await run('psql', [url, '-X', '-A', '-v', 'ON_ERROR_STOP=1', ...commands]);
   assert.is(stderr, '');

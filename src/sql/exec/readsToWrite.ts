@@ -16,6 +16,8 @@
  *
  * Lives elsewhere: who is granted what in which order (kv/lockTable.ts, a table of its own here).
  */
+import { isVarveError } from '../../base/errors.ts';
+import { SqlState } from '../../base/sqlState.ts';
 import type { Bytes } from '../../base/bytes.ts';
 import type { Kv, Txn } from '../../kv/kv.ts';
 import type { LockOwner, LockRequest } from '../../kv/lockOwner.ts';
@@ -36,6 +38,9 @@ function turnsOf(kv: Kv): LockTable {
 }
 
 /** One transaction's turns. */
+/** A turn that does not come in time, or would never come. */
+const GIVEN_UP: ReadonlySet<string> = new Set([SqlState.LockNotAvailable, SqlState.SerializationFailure, SqlState.DeadlockDetected]);
+
 export class ReadsToWrite implements LockOwner {
   readonly name = '';
   readonly lockedKeys: Bytes[] = [];
@@ -70,8 +75,9 @@ export class ReadsToWrite implements LockOwner {
       const timer = this.#kv.clock.setTimer(TURN_MICROS_MAX, () => this.#turns.timeOut(this), { holdsProcess: true });
       try {
         for (const key of keys) await this.#turns.lock(this, key, 'exclusive', 'block', signal);
-      } catch {
+      } catch (error) {
         signal.throwIfAborted();
+        if (!isVarveError(error) || !GIVEN_UP.has(error.code)) throw error;
       } finally {
         timer.cancel();
       }

@@ -89,7 +89,8 @@ function settled(ast: Expr, typed: TypedExpr, readBack: (text: string) => void):
   try {
     readBack(text);
     return text;
-  } catch {
+  } catch (error) {
+    if (!isVarveError(error)) throw error;
     return printExpr(ast);
   }
 }
