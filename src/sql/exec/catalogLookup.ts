@@ -4,11 +4,20 @@
  * Oids: a relation, database or user type is its descriptor id (types plus 100000, as column types
  * carry it); virtual tables count down from 2^32 - 1; everything else is a hash (oids.ts).
  */
+import { StatementError } from '../../base/errors.ts';
+import { SqlState } from '../../base/sqlState.ts';
 import { enumTypeOf } from '../../catalog/enumType.ts';
 import { arrayOf, type ColumnType, USER_TYPE_OID_BASE } from '../../catalog/type.ts';
 import { userType } from './userType.ts';
 import type { CatalogSnapshot, NameContext } from '../../catalog/catalog.ts';
-import { allIndexes, givenKeyColumnIds, type IndexDescriptor, type TableDescriptor, namedKeyColumnIds } from '../../catalog/descriptor.ts';
+import {
+  allIndexes,
+  columnByName,
+  givenKeyColumnIds,
+  type IndexDescriptor,
+  type TableDescriptor,
+  namedKeyColumnIds,
+} from '../../catalog/descriptor.ts';
 import { quoteName, quoteNames } from '../../catalog/names.ts';
 import { schemaMeant } from '../../catalog/snapshot.ts';
 import type { CatalogLookup } from '../expr/evalContext.ts';
@@ -202,8 +211,10 @@ export class SnapshotLookup implements CatalogLookup {
 
   serialSequence(tableName: string, columnName: string): string | undefined {
     const found = this.#snapshot.resolveTable(splitName(tableName), this.#names);
-    const column = found?.descriptor.columns.find((candidate) => candidate.name === columnName);
-    const id = column?.ownsSequenceIds?.[0] ?? column?.usesSequenceIds?.[0];
+    if (!found) throw new StatementError(SqlState.UndefinedTable, `relation "${tableName}" does not exist`);
+    const column = columnByName(found.descriptor, columnName);
+    if (!column) throw new StatementError(SqlState.UndefinedColumn, `column "${columnName}" does not exist`);
+    const id = column.ownsSequenceIds?.[0] ?? column.usesSequenceIds?.[0];
     const sequence = id === undefined ? undefined : this.#snapshot.tableById(id);
     return sequence && quoteNames(this.#snapshot.fullName(sequence).slice(1));
   }

@@ -69,7 +69,7 @@ export interface CatalogLookup {
   userType(oid: number): { readonly type: ColumnType; readonly isVisible: boolean } | undefined;
   /** A user type by its name, as a cast to REGTYPE writes it. */
   userTypeNamed(name: string): ColumnType | undefined;
-  /** Name of the sequence a SERIAL or identity column owns, qualified; undefined when none. */
+  /** Name of the sequence a SERIAL or identity column owns, qualified; undefined when none. Throws 42P01, 42703. */
   serialSequence(table: string, column: string): string | undefined;
   /** A comment; `sub` is a column number or 0. */
   comment(oid: number, sub: number): string | undefined;

@@ -157,11 +157,14 @@ type Pick = (sorted: readonly Datum[], fraction: number) => Datum;
 const discrete: Pick = (sorted, fraction) => sorted[Math.max(0, Math.ceil(fraction * sorted.length) - 1)] ?? null;
 
 /** Between the two values around the fraction. */
-function continuous(between: (low: Datum, high: Datum, part: number) => Datum): Pick {
+/** `between` gets the two neighbours and the shares of each. */
+function continuous(between: (low: Datum, high: Datum, ofLow: number, ofHigh: number) => Datum): Pick {
   return (sorted, fraction) => {
-    const place = fraction * (sorted.length - 1);
+    // Counted from one, as CockroachDB does: the shares round the same way.
+    const place = 1 + fraction * (sorted.length - 1);
     const [low, high] = [Math.floor(place), Math.ceil(place)];
-    return low === high ? (sorted[low] ?? null) : between(sorted[low] as Datum, sorted[high] as Datum, place - low);
+    if (low === high) return sorted[low - 1] ?? null;
+    return between(sorted[low - 1] as Datum, sorted[high - 1] as Datum, high - place, place - low);
   };
 }
 
@@ -229,11 +232,11 @@ export const statisticsFunctions: readonly AggregateOverload[] = [
   ...percentile(
     'percentile_cont',
     Float8,
-    continuous((low, high, part) => (low as number) + part * ((high as number) - (low as number))),
+    continuous((low, high, ofLow, ofHigh) => ofLow * (low as number) + ofHigh * (high as number)),
   ),
   ...percentile(
     'percentile_cont',
     Interval,
-    continuous((low, high, part) => (low as IntervalValue).plus((high as IntervalValue).minus(low as IntervalValue).times(part))),
+    continuous((low, high, ofLow, ofHigh) => (low as IntervalValue).times(ofLow).plus((high as IntervalValue).times(ofHigh))),
   ),
 ];

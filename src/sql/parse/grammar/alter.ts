@@ -217,6 +217,15 @@ export class AlterParser extends TableDefParser {
     return this.choose<Statement>([
       [T.DISCARD, () => ({ kind: 'configureZone', target, discard: true, settings: [], pos })],
       [
+        [T.USING, T.DEFAULT],
+        () =>
+          this.refuse(
+            'CONFIGURE ZONE USING DEFAULT',
+            'CONFIGURE ZONE DISCARD takes the zone away, COPY FROM PARENT the values of now',
+          ) as never,
+      ],
+      [T.Equal, () => this.refuse('CONFIGURE ZONE = with a YAML text', 'CONFIGURE ZONE USING sets the same variables') as never],
+      [
         T.USING,
         () => ({
           kind: 'configureZone', target, discard: false, pos,

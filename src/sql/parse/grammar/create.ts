@@ -276,8 +276,20 @@ export class CreateParser extends TableDefParser {
   private likeTable(pos: number): LikeTable {
     const table = this.objectName();
     const options: { including: boolean; what: string }[] = [];
-    const option = (including: boolean) => (): void => {
-      options.push({ including, what: this.label().text });
+    const option = (including: boolean): (() => void) => {
+      const take = (what: string) => () => void options.push({ including, what });
+      const unknown = (what: string) => () => (including ? (this.refuse(`LIKE ... INCLUDING ${what}`) as never) : undefined);
+      return () =>
+        this.choose<unknown>([
+          [T.ALL, take('all')],
+          [T.CONSTRAINTS, take('constraints')],
+          [T.DEFAULTS, take('defaults')],
+          [T.GENERATED, take('generated')],
+          [T.INDEXES, take('indexes')],
+          [T.COMMENTS, unknown('COMMENTS')],
+          [T.STATISTICS, unknown('STATISTICS')],
+          [T.STORAGE, unknown('STORAGE')],
+        ]);
     };
     this.repeat([
       [T.INCLUDING, option(true)],
