@@ -44,7 +44,7 @@ import { progressFromJson, progressToJson } from './restoreDetails.ts';
 import { restoredSpans } from './restoredSpans.ts';
 import { coverSpans } from './spanCovering.ts';
 import { replaceRows, restoreMissingUsers, restoreSystemTable, restoreSystemTables, ZONES_TABLE } from './systemTableRestore.ts';
-import { readSystemRows, type SystemTableRows } from './systemTableRows.ts';
+import { NO_SYSTEM_ROWS, readSystemRows, type SystemRows } from './systemTableRows.ts';
 
 /** In the order in which a restore comes to them; the last three while it is undone. Zones and system tables are a cluster's. */
 export const RESTORE_PAUSEPOINTS = Object.freeze([
@@ -116,24 +116,29 @@ export class RestoreResumer implements Resumer {
     await ctx.pausepoint('restore.afterDescriptors');
     const { system } = details;
     const systemRows = await this.#systemRows(ctx);
+    const { byTable } = systemRows;
     if (system?.kind === 'cluster') {
-      const zones = systemRows.get(ZONES_TABLE) ?? [];
+      const zones = byTable.get(ZONES_TABLE) ?? [];
       await ctx.txn((txn) => restoreSystemTable(txn, ZONES_TABLE, zones, new Map(system.ids)));
       await ctx.pausepoint('restore.afterZones');
     }
-    const { rows, indexEntries, dataBytes } = readsData(details) ? await this.#ingest(ctx) : progressFromJson(null);
+    const ingested = readsData(details) ? await this.#ingest(ctx) : progressFromJson(null);
     if (system !== undefined) await ctx.pausepoint('restore.beforeSystemTables');
     await ctx.pausepoint('restore.beforePublish');
     const statistics = details.hasStatistics ? await this.#statistics(ctx) : [];
-    const systemCount = details.schemaOnly ? 0 : [...systemRows.values()].reduce((sum, list) => sum + list.length, 0);
-    const result: RestoreResult = { rows: rows + systemCount, indexEntries, dataBytes };
+    const counted = details.schemaOnly ? NO_SYSTEM_ROWS : systemRows;
+    const result: RestoreResult = {
+      rows: ingested.rows + counted.rows,
+      indexEntries: ingested.indexEntries + counted.indexEntries,
+      dataBytes: ingested.dataBytes + counted.dataBytes,
+    };
     return {
       result,
       inFinalTxn: async (txn) => {
         await publish(kv, catalog, txn, details);
         for (const one of statistics) await systemTable('table_statistics').upsert(txn, statisticRow(one));
-        if (system?.kind === 'cluster') await restoreSystemTables(txn, systemRows, new Map(system.ids));
-        if (system?.kind === 'users') await restoreMissingUsers(txn, systemRows);
+        if (system?.kind === 'cluster') await restoreSystemTables(txn, byTable, new Map(system.ids));
+        if (system?.kind === 'users') await restoreMissingUsers(txn, byTable);
       },
     };
   }
@@ -154,10 +159,10 @@ export class RestoreResumer implements Resumer {
   }
 
   /** What of the system's own tables is restored. */
-  async #systemRows(ctx: JobContext): Promise<SystemTableRows> {
+  async #systemRows(ctx: JobContext): Promise<SystemRows> {
     const { executor } = this.#deps.kv;
     const { system, time } = this.#details;
-    if (system === undefined) return new Map();
+    if (system === undefined) return NO_SYSTEM_ROWS;
     return await this.#withCollection(ctx, async (storage) => {
       const layers = await this.#layers(storage, ctx);
       return await readSystemRows(system.tables, { storage, executor, layers, time, signal: ctx.signal });

@@ -23,6 +23,18 @@ import { coverSpans } from './spanCovering.ts';
 /** Rows by table name, in primary key order. */
 export type SystemTableRows = ReadonlyMap<string, readonly PlainRow[]>;
 
+/** What was read, and how much of it there is. */
+export interface SystemRows {
+  readonly byTable: SystemTableRows;
+  readonly rows: number;
+  /** Entries of secondary indexes, which rows of these tables always have. */
+  readonly indexEntries: number;
+  /** Of the rows alone. */
+  readonly dataBytes: number;
+}
+
+export const NO_SYSTEM_ROWS: SystemRows = { byTable: new Map(), rows: 0, indexEntries: 0, dataBytes: 0 };
+
 export interface SystemRowsOptions {
   readonly storage: CollectionStorage;
   readonly executor: Executor;
@@ -33,10 +45,17 @@ export interface SystemRowsOptions {
 }
 
 /** The rows of `tables`, which are as the backup has them. Throws what reading throws. */
-export async function readSystemRows(tables: readonly TableDescriptor[], options: SystemRowsOptions): Promise<SystemTableRows> {
-  const rows = new Map<string, readonly PlainRow[]>();
-  for (const table of tables) rows.set(table.name, await rowsOf(table, options));
-  return rows;
+export async function readSystemRows(tables: readonly TableDescriptor[], options: SystemRowsOptions): Promise<SystemRows> {
+  const byTable = new Map<string, readonly PlainRow[]>();
+  let [rowCount, indexEntries, dataBytes] = [0, 0, 0];
+  for (const table of tables) {
+    const { rows, bytes } = await rowsOf(table, options);
+    byTable.set(table.name, rows);
+    rowCount += rows.length;
+    indexEntries += rows.length * table.indexes.length;
+    dataBytes += bytes;
+  }
+  return { byTable, rows: rowCount, indexEntries, dataBytes };
 }
 
 /** Where a table's rows are: secondary entries are made anew. */
@@ -44,13 +63,15 @@ export function rowSpan(table: TableDescriptor): Span {
   return prefixSpan(indexPrefix(table.id, table.primaryIndex.id));
 }
 
-async function rowsOf(table: TableDescriptor, options: SystemRowsOptions): Promise<PlainRow[]> {
+async function rowsOf(table: TableDescriptor, options: SystemRowsOptions): Promise<{ rows: PlainRow[]; bytes: number }> {
   const { storage, executor, layers, time, signal } = options;
   const decoder = new SystemTable(table);
   const rows: PlainRow[] = [];
+  let bytes = 0;
   const sink = {
     add: (key: Bytes, value: Bytes) => {
       rows.push(decoder.decode(key, value));
+      bytes += key.length + value.length;
       return true;
     },
     drain: async () => {},
@@ -64,5 +85,5 @@ async function rowsOf(table: TableDescriptor, options: SystemRowsOptions): Promi
       for (const cursor of cursors) await cursor.close();
     }
   }
-  return rows;
+  return { rows, bytes };
 }
