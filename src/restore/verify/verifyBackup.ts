@@ -15,9 +15,10 @@ import type { Executor } from '../../base/executor.ts';
 import { Ids } from '../../base/ids.ts';
 import { seededRandom } from '../../base/random.ts';
 import { SqlState } from '../../base/sqlState.ts';
-import { PRIMARY_INDEX_ID } from '../../catalog/descriptor.ts';
+import { type Descriptor, PRIMARY_INDEX_ID } from '../../catalog/descriptor.ts';
 import { quoteName } from '../../catalog/names.ts';
 import { indexOfKey } from '../../kv/indexOfKey.ts';
+import type { Kv } from '../../kv/kv.ts';
 import { openKv } from '../../kv/localKv.ts';
 
 import { descriptorsAt } from '../../backup/backupCatalog.ts';
@@ -98,7 +99,13 @@ class Verification {
   async run(): Promise<VerifyReport> {
     const layers = this.#chosen?.layers ?? this.#chain;
     for (const layer of layers) await this.#verifyFiles(layer);
-    for (const path of this.#paths()) await this.#verifyPath(path);
+    const { clock, executor } = this.#options;
+    const scratch = openKv({ clock, executor, ids: new Ids(seededRandom('scratch'), clock) });
+    try {
+      for (const path of this.#paths()) await this.#verifyPath(path, scratch);
+    } finally {
+      scratch.close();
+    }
     const tables = layers.flatMap((layer) =>
       [...(this.#results.get(layer.directory)?.values() ?? [])].sort((a, b) => (a.table < b.table ? -1 : 1)),
     );
@@ -129,7 +136,7 @@ class Verification {
     }
   }
 
-  async #verifyPath(path: readonly Layer[]): Promise<void> {
+  async #verifyPath(path: readonly Layer[], scratch: Kv): Promise<void> {
     this.#attempt(() => this.#proveCoverage(path));
     const files = new Map<string, LayerFile>();
     for (const { directory, manifest, cipher } of path) {
@@ -139,9 +146,10 @@ class Verification {
       }
     }
     const pieces = piecesOfPath(path, files);
+    const nameOf = tableNames(path);
     const parts = path.map(partsByTable);
     for (const [tableId, indexIds] of indexesOf(path)) {
-      const result = await this.#verifyTable(path, pieces, tableId, indexIds);
+      const result = await this.#verifyTable(scratch, path, pieces, { tableId, name: nameOf(tableId) }, indexIds);
       path.forEach((layer, i) => {
         this.#note(layer, i, result, parts[i]?.get(tableId) ?? []);
       });
@@ -158,30 +166,23 @@ class Verification {
     for (const span of restoredSpans(tables)) requireSpan(covered, span, last.manifest.endTime, last.directory);
   }
 
-  async #verifyTable(path: readonly Layer[], pieces: PathPieces, tableId: number, indexIds: readonly number[]): Promise<TableResult> {
-    const name = nameOfTable(path, tableId);
+  async #verifyTable(
+    scratch: Kv,
+    path: readonly Layer[],
+    pieces: PathPieces,
+    { tableId, name }: Pick<TableResult, 'tableId' | 'name'>,
+    indexIds: readonly number[],
+  ): Promise<TableResult> {
+    const { storage, signal, onHeld = () => {} } = this.#options;
     const indexes = new Map<number, VerifiedIndex>();
     let isCorrupt = this.#damaged.has(tableId);
     for (const indexId of isCorrupt ? [] : indexIds) {
-      const { storage, executor, clock, signal, onHeld = () => {} } = this.#options;
-      const scratch = openKv({ clock, executor, ids: new Ids(seededRandom('scratch'), clock) });
-      try {
-        const index = { name: `${name}, index ${indexId}`, tableId, indexId };
-        const found = await verifyIndex({
-          storage,
-          scratch,
-          layers: path,
-          pieces,
-          signal,
-          onHeld: (bytes) => onHeld(HEAP_BYTES_PER_BYTE * bytes),
-          ...index,
-        });
-        this.#faults.push(...found.faults);
-        isCorrupt ||= found.faults.length > 0;
-        indexes.set(indexId, found);
-      } finally {
-        scratch.close();
-      }
+      const index = { name: `${name}, index ${indexId}`, tableId, indexId };
+      const options = { storage, scratch, layers: path, pieces, signal, ...index };
+      const found = await verifyIndex({ ...options, onHeld: (bytes) => onHeld(HEAP_BYTES_PER_BYTE * bytes) });
+      this.#faults.push(...found.faults);
+      isCorrupt ||= found.faults.length > 0;
+      indexes.set(indexId, found);
     }
     return { tableId, name, indexes, isCorrupt };
   }
@@ -248,13 +249,16 @@ function indexesOf(path: readonly Layer[]): [tableId: number, indexIds: number[]
 }
 
 /** What the newest layer that knows it calls a table. */
-function nameOfTable(path: readonly Layer[], id: number): string {
-  for (const { manifest } of path.toReversed()) {
-    const known = [...manifest.descriptorChanges.flatMap(({ descriptor }) => descriptor ?? []), ...manifest.descriptors];
-    const table = known.findLast((descriptor) => descriptor.id === id);
-    if (table?.kind !== 'table') continue;
-    const nameOf = (parentId: number) => known.findLast((descriptor) => descriptor.id === parentId)?.name;
-    return [nameOf(table.parentId) ?? `[${table.parentId}]`, nameOf(table.schemaId) ?? 'public', table.name].map(quoteName).join('.');
+function tableNames(path: readonly Layer[]): (id: number) => string {
+  const known = new Map<number, Descriptor>();
+  for (const { manifest } of path) {
+    for (const { id, descriptor } of manifest.descriptorChanges) if (descriptor) known.set(id, descriptor);
+    for (const descriptor of manifest.descriptors) known.set(descriptor.id, descriptor);
   }
-  return `[${id}]`;
+  return (id) => {
+    const table = known.get(id);
+    if (table?.kind !== 'table') return `[${id}]`;
+    const database = known.get(table.parentId)?.name ?? `[${table.parentId}]`;
+    return [database, known.get(table.schemaId)?.name ?? 'public', table.name].map(quoteName).join('.');
+  };
 }

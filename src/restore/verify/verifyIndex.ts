@@ -40,7 +40,7 @@ const SCRATCH_TABLE_ID = 1_000;
 
 export interface VerifyIndexOptions {
   readonly storage: CollectionStorage;
-  /** A kv with nothing in it. */
+  /** A kv with nothing in it, and left so. */
   readonly scratch: Kv;
   /** A path, full first. */
   readonly layers: readonly Layer[];
