@@ -280,7 +280,18 @@ function planConflict(
   const condition = (expr: Expr): string =>
     formatExpr(ctx.analyzeBool(expr, new SelectScope(own, frame), { clause: 'WHERE', commonTables: ctes }));
   const arbiter = conflictArbiter(table, clause, condition);
-  if (!clause.update) return { type: 'nothing', arbiters: arbiter ? [arbiter] : undefined };
+  if (!clause.update) {
+    if (!arbiter && table.uniqueWithoutIndex?.length) {
+      throw new StatementError(
+        SqlState.FeatureNotSupported,
+        'ON CONFLICT DO NOTHING on a table with UNIQUE WITHOUT INDEX is not supported',
+        {
+          hint: 'name the columns of a unique index: ON CONFLICT (column_name) DO NOTHING',
+        },
+      );
+    }
+    return { type: 'nothing', arbiters: arbiter ? [arbiter] : undefined };
+  }
   if (!arbiter) {
     throw new StatementError(SqlState.SyntaxError, 'ON CONFLICT DO UPDATE requires inference specification or constraint name', {
       hint: 'for example, ON CONFLICT (column_name)',
