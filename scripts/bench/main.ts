@@ -18,6 +18,7 @@ import { cases as forksCases } from './forks.ts';
 import { cases as embeddedCases } from './embedded.ts';
 import { cases as encryptionCases } from './encryption.ts';
 import { cases as kvCases } from './kv.ts';
+import { cases as listingCases } from './listing.ts';
 import { cases as memoryCases } from './memory.ts';
 import { cases as mvccCases } from './mvcc.ts';
 import { cases as optimizerCases } from './optimizer.ts';
@@ -39,6 +40,7 @@ const CASES: readonly BenchCase[] = [
   ...backupFileCases,
   ...encryptionCases,
   ...backupProofCases,
+  ...listingCases,
   ...systemCases,
   ...forksCases,
   ...schemaChangeCases,

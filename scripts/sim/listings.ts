@@ -63,9 +63,7 @@ export class Listings {
 
   async #list(collection: Collection): Promise<Listed[]> {
     const { uri, places } = collection;
-    // Only the collection's own place is looked into.
-    const isHere = (layer: BackupDetails) => layer.kind === 'full' || !places.form.includes('apart');
-    const layers = this.#backups.layersOf(collection).filter(isHere);
+    const layers = [...this.#backups.layersOf(collection)];
     layers.sort((a, b) => b.endTime - a.endTime);
     const fulls = layers.filter(({ kind }) => kind === 'full').map(({ directory }) => `/${directory}`);
     const left = unfinishedLayers(this.#jobs);
@@ -78,7 +76,9 @@ export class Listings {
     );
 
     await this.#session.execute('SET use_backups_with_ids = true');
-    const sql = `SHOW BACKUPS IN '${uri}' NEWER THAN '2000-01-01' OLDER THAN '-1us' WITH REVISION START TIME`;
+    const apart = places.restoreOptions().filter((option) => option.startsWith('incremental_location'));
+    const options = ['REVISION START TIME', ...apart].join(', ');
+    const sql = `SHOW BACKUPS ${places.from('').slice("FROM '' ".length)} NEWER THAN '2000-01-01' OLDER THAN '-1us' WITH ${options}`;
     const rows = (await this.#rows(sql)).filter(([, end]) => !left.some(({ endTime }) => end === endTime));
     const told = rows.map(([, end, from]) => `${end} from ${from}`);
     this.#same(

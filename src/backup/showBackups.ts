@@ -5,7 +5,7 @@
  *   id, backup_time [, revision_start_time] with use_backups_with_ids: every layer, newest first; without both
  *                                           filters the newest SHOWN_MAX, and a notice tells how to go on
  *
- * Filters compare a layer's end time. They take what AS OF SYSTEM TIME takes, and whole seconds: a time
+ * Layers that lie elsewhere are listed WITH incremental_location. Filters compare a layer's end time. They take what AS OF SYSTEM TIME takes, and whole seconds: a time
  * that was read from an answer finds its layer again.
  */
 import { utf8Encode } from '../base/bytes.ts';
@@ -23,7 +23,7 @@ import { idOfLayer, usesIds } from './backupToken.ts';
 import { fullDirectoryTime, READS_MAX } from './collection.ts';
 import type { CollectionStorage } from './collectionStorage.ts';
 import { type LayerFilter, listIndexedFulls, listNewestLayers, revisionStart } from './layerIndex.ts';
-import { readLocation } from './readLocation.ts';
+import { INCREMENTAL_LOCATION, readLocation } from './readLocation.ts';
 import { readOptions, readSwitch } from './statementValues.ts';
 import { type ShowBackupDeps, withCollection } from './showCollection.ts';
 
@@ -45,7 +45,7 @@ export function showBackupsHook(deps: ShowBackupDeps): StatementHook<ShowBackups
       return stmt.options.some(({ name }) => name === REVISION_OPTION) ? [...ID_COLUMNS, REVISION_COLUMN] : ID_COLUMNS;
     },
     run: async (context, stmt) => {
-      const options = readOptions('SHOW BACKUPS', stmt.options, [REVISION_OPTION]);
+      const options = readOptions('SHOW BACKUPS', stmt.options, [REVISION_OPTION, INCREMENTAL_LOCATION]);
       const withRevisions = await readSwitch(context, options.get(REVISION_OPTION));
       const useIds = usesIds(context);
       if (withRevisions && !useIds) {
@@ -54,7 +54,7 @@ export function showBackupsHook(deps: ShowBackupDeps): StatementHook<ShowBackups
         });
       }
       const filter = await readFilter(context, stmt);
-      return await withCollection(deps, context, await readLocation(context, stmt.uris), async (storage) => {
+      return await withCollection(deps, context, await readLocation(context, stmt.uris, options.get(INCREMENTAL_LOCATION)), async (storage) => {
         const rows = useIds ? await layerRows(context, storage, filter, withRevisions) : await pathRows(context, storage, filter);
         return { tag: `SHOW BACKUPS ${rows.length}`, rows, rowCount: rows.length };
       });
