@@ -11,9 +11,9 @@
 import { assert } from '../base/assert.ts';
 import { StatementError } from '../base/errors.ts';
 import { SqlState } from '../base/sqlState.ts';
-import { MIN_TIMESTAMP } from '../base/timestamp.ts';
 import type { Catalog } from '../catalog/catalog.ts';
-import { type ColumnDescriptor, columnByName, PRIMARY_INDEX_ID, type Privilege, type TableDescriptor } from '../catalog/descriptor.ts';
+import { type ColumnDescriptor, columnByName, type Privilege, type TableDescriptor } from '../catalog/descriptor.ts';
+import { newTable } from '../catalog/newTable.ts';
 import { checkPrivilege, ownerPrivileges, withGrant } from '../catalog/privileges.ts';
 import type { CatalogSnapshot } from '../catalog/snapshot.ts';
 import { type ColumnType, Type } from '../catalog/type.ts';
@@ -135,41 +135,16 @@ function tableDescriptor(
   const described: ColumnDescriptor[] = columns.map(([columnName, type], i) => {
     return { id: i + 1, name: columnName, type, nullable: false, state: 'public' };
   });
-  const columnIds = described.map((column) => column.id);
-  const keyIds = columnIds.slice(0, keyCount);
-  return {
-    kind: 'table',
+  return newTable({
     id,
     name,
     parentId: databaseId,
     schemaId,
-    version: 1,
-    modificationTime: MIN_TIMESTAMP,
-    state: 'PUBLIC',
     privileges: withGrant(ownerPrivileges(user), user, user === 'root' || user === 'admin' ? ['ALL'] : OWNER_PRIVILEGES, {
       grantOption: true,
     }),
+    primaryKeyName: 'primary',
     columns: described,
-    nextColumnId: described.length + 1,
-    families: [{ id: 0, name: 'primary', columnIds }],
-    nextFamilyId: 1,
-    primaryIndex: {
-      id: PRIMARY_INDEX_ID,
-      name: 'primary',
-      unique: true,
-      columnIds: keyIds,
-      directions: keyIds.map(() => 'ASC'),
-      storeColumnIds: [],
-      keySuffixColumnIds: [],
-      state: 'public',
-    },
-    indexes: [],
-    nextIndexId: PRIMARY_INDEX_ID + 1,
-    checks: [],
-    foreignKeys: [],
-    referencedByIds: [],
-    dependedOnByIds: [],
-    nextConstraintId: 1,
-    createTime: MIN_TIMESTAMP,
-  };
+    keyColumns: keyCount,
+  });
 }

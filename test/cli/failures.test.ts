@@ -5,24 +5,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 
 import { errorReport } from '../../src/cli/cliError.ts';
-import { main } from '../../src/cli/main.ts';
-
-/** Runs a command line; what it printed, and its status. */
-async function varve(...argv: string[]): Promise<{ status: number; out: string; err: string }> {
-  let out = '';
-  let err = '';
-  const status = await main(argv, {
-    out: (text) => {
-      out += text;
-    },
-    err: (text) => {
-      err += text;
-    },
-    isTerminal: false,
-    monotonicMicros: () => 0,
-  });
-  return { status, out, err };
-}
+import { commandLine as varve } from '../support/commandLine.ts';
 
 const test = suite('what the command line says of failures');
 

@@ -7,8 +7,8 @@ import { createHash } from 'node:crypto';
 
 import pg from 'pg';
 
-import { main } from '../../src/cli/main.ts';
 import { Varve } from '../../src/index.ts';
+import { commandLine } from '../support/commandLine.ts';
 
 export interface Listening {
   readonly varve: Varve;
@@ -32,18 +32,7 @@ export async function listen(): Promise<Listening> {
 
 /** The output of a command line; throws with what it wrote to standard error when it fails. */
 export async function run(...argv: string[]): Promise<string> {
-  let out = '';
-  let err = '';
-  const status = await main(argv, {
-    out: (text) => {
-      out += text;
-    },
-    err: (text) => {
-      err += text;
-    },
-    isTerminal: false,
-    monotonicMicros: () => 0,
-  });
+  const { status, out, err } = await commandLine(...argv);
   if (status !== 0) throw new Error(err);
   return out;
 }

@@ -3,9 +3,9 @@
  */
 import { StatementError } from '../../../base/errors.ts';
 import { SqlState } from '../../../base/sqlState.ts';
-import { MIN_TIMESTAMP } from '../../../base/timestamp.ts';
 import type { ResolvedSchema } from '../../../catalog/catalog.ts';
-import { columnByName, PRIMARY_INDEX_ID, type SequenceOptions, type TableDescriptor, updated } from '../../../catalog/descriptor.ts';
+import { columnByName, type SequenceOptions, type TableDescriptor, updated } from '../../../catalog/descriptor.ts';
+import { newTable } from '../../../catalog/newTable.ts';
 import { encodeSequenceValue, initializeSequence, sequenceKey, sequenceOptions } from '../../../catalog/sequences.ts';
 import { Type } from '../../../catalog/type.ts';
 import type { AlterSequence, CreateSequence, ObjectName, SequenceOption } from '../../parse/ast.ts';
@@ -21,41 +21,18 @@ export function sequenceDescriptor(
   owner: string,
   sequence: SequenceOptions,
 ): TableDescriptor {
-  return {
-    kind: 'table',
+  const table = newTable({
     id,
     name,
     parentId: schema.database.id,
     schemaId: schema.id,
-    ...(schema.descriptor?.temporary && { temporary: true as const }),
-    version: 1,
-    modificationTime: MIN_TIMESTAMP,
-    state: 'PUBLIC',
+    temporary: schema.descriptor?.temporary,
     privileges: newPrivileges('sequence', owner, schema),
+    primaryKeyName: 'primary',
     columns: [{ id: 1, name: 'value', type: Type.Int8, nullable: false, state: 'public' }],
-    nextColumnId: 2,
-    families: [{ id: 0, name: 'primary', columnIds: [1] }],
-    nextFamilyId: 1,
-    primaryIndex: {
-      id: PRIMARY_INDEX_ID,
-      name: 'primary',
-      unique: true,
-      columnIds: [1],
-      directions: ['ASC'],
-      storeColumnIds: [],
-      keySuffixColumnIds: [],
-      state: 'public',
-    },
-    indexes: [],
-    nextIndexId: 2,
-    checks: [],
-    foreignKeys: [],
-    referencedByIds: [],
-    dependedOnByIds: [],
-    nextConstraintId: 1,
-    createTime: MIN_TIMESTAMP,
-    sequence,
-  };
+    keyColumns: 1,
+  });
+  return { ...table, sequence };
 }
 
 export interface Given {
