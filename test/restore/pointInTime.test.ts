@@ -72,7 +72,7 @@ class Run {
     }
     for (let i = 0; i < RESTORES_PER_SEED; i++) await this.#restoreAndCompare((chain) => this.#pickTime(chain));
     await this.#restoreAndCompare(() => (this.history.from + random.int(this.test.db.kv.reading() - this.history.from)) as Timestamp);
-    for (const directory of this.chains) await this.#verify(directory);
+    await this.#verify(this.chains[random.int(this.chains.length)] as string);
     assert.equal(await this.test.problems(), []);
   }
 
