@@ -27,7 +27,7 @@ import { drain, openStatement } from './cursor.ts';
 import { nameSchema } from './errorSchema.ts';
 import { nameLockedRow } from './lockedRow.ts';
 import { dropPortal, type ExecuteOptions, type OpenPortal, type Portal, type PortalResult, requireColumns } from './portal.ts';
-import { isConflict, resultBytes, runsMax } from './runAgain.ts';
+import { gaveUp, isConflict, resultBytes, runsMax } from './runAgain.ts';
 import type { RowStream } from './rowStream.ts';
 import type { EngineServices, SessionState, StatementResult } from './statement.ts';
 import type { CachedStatement, StatementCache } from './statementCache.ts';
@@ -163,7 +163,7 @@ export class Session extends StatementsNow implements SessionState {
         }
         // What ran before the error is undone with it, but the client is told of each.
         give(results);
-        throw error;
+        throw gaveUp(error, attempt);
       }
     }
   }
