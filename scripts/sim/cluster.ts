@@ -9,6 +9,8 @@ import { NODES, SimFailure, settle, type World } from './world.ts';
 const MICROS = 1_000_000;
 /** Turns of the event loop that a call which needs no client may take. */
 const TURNS_MAX = 20_000;
+/** Of what ends a run, restore after restore: some thousand turns each. */
+export const ENDING_TURNS_MAX = 1_000_000;
 
 /** Cuts a range at a row. */
 export async function split(world: World, dice: Dice): Promise<void> {
@@ -91,13 +93,13 @@ export async function advanceBy(world: World, micros: number): Promise<void> {
 }
 
 /** Awaits what must end by itself; a great many turns of the event loop later it is stuck. */
-export async function within<T>(world: World, work: Promise<T>, what: string): Promise<T> {
+export async function within<T>(world: World, work: Promise<T>, what: string, turnsMax = TURNS_MAX): Promise<T> {
   let isDone = false;
   const done = work.finally(() => {
     isDone = true;
   });
   done.catch(() => {});
-  for (let turn = 0; turn < TURNS_MAX && !isDone; turn++) await settle();
+  for (let turn = 0; turn < turnsMax && !isDone; turn++) await settle();
   if (!isDone) throw new SimFailure('stuck', `${what}; runnable: ${world.clock.activity.names().join('; ')}`);
   return await done;
 }

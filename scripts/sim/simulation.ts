@@ -11,7 +11,7 @@ import type { Session } from '../../src/sql/exec/session.ts';
 import { Backups } from './backups.ts';
 import { Clients } from './clients.ts';
 import { Clusters } from './clusters.ts';
-import { advance, advanceBy, collectGarbage, merge, moveLease, nodes, split, startAllNodes, within } from './cluster.ts';
+import { advance, advanceBy, collectGarbage, merge, moveLease, nodes, split, startAllNodes, within, ENDING_TURNS_MAX } from './cluster.ts';
 import { Dice } from './dice.ts';
 import { randomFaults } from './faults.ts';
 import { Forks } from './forks.ts';
@@ -209,14 +209,14 @@ class Run {
     await this.#check();
     await within(world, this.#forks.end(), 'the last look at forks');
     await within(world, checkStorage(world, this.#backups, this.#jobs), 'the storage check');
-    await within(world, this.#backups.restoreEverything(this.#dice.fork('end'), 2), 'the last restores');
+    await within(world, this.#backups.restoreEverything(this.#dice.fork('end'), 2), 'the last restores', ENDING_TURNS_MAX);
     if (world.catchUp()) {
       const proofs = new Proofs(world, this.#backups);
-      await within(world, proofs.proveEverything(this.#dice.fork('proofs'), 2), 'the proofs of backups');
+      await within(world, proofs.proveEverything(this.#dice.fork('proofs'), 2), 'the proofs of backups', ENDING_TURNS_MAX);
       const listings = new Listings(world, this.#backups, this.#jobs);
-      await within(world, listings.checkEverything(this.#dice.fork('listings')), 'the listings of collections');
+      await within(world, listings.checkEverything(this.#dice.fork('listings')), 'the listings of collections', ENDING_TURNS_MAX);
       const clusters = new Clusters(world, this.#backups);
-      await within(world, clusters.restoreEverything(this.#dice.fork('clusters'), 2), 'the last restores of clusters');
+      await within(world, clusters.restoreEverything(this.#dice.fork('clusters'), 2), 'the last restores of clusters', ENDING_TURNS_MAX);
     }
     await this.#catchUp();
     await checkCatalog(world);
