@@ -41,7 +41,7 @@ export interface RecentPlan {
 }
 
 const CACHED_TEXTS_MAX = 1000;
-const SEEN_TEXTS_MAX = 4000;
+const SEEN_TEXTS_MAX = 1000;
 /** A longer text (a bulk INSERT) is used once, and would crowd out the others. */
 const CACHED_TEXT_LENGTH_MAX = 8192;
 const PLANS_OF_TEXT_MAX = 8;
