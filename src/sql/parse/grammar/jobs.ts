@@ -82,7 +82,7 @@ export class JobsParser extends FamilyParser {
 
   private control(command: ControlJobs['command'], pos: number): Statement {
     const jobs = this.choose<JobSelection>([
-      [T.JOB, () => ({ type: 'ids', ids: [this.expr()] })],
+      [T.JOB, () => oneJob(this.expr())],
       [T.JOBS, () => this.forSchedules() ?? { type: 'select', query: this.query() }],
       [T.ALL, () => this.allOfType()],
       [T.SCHEDULE, () => this.refuse('schedules') as never],
@@ -122,4 +122,15 @@ export class JobsParser extends FamilyParser {
       () => this.control('cancel', pos),
     );
   }
+}
+
+/** A subquery in the place of an id is a query of one row: none is no job, several are an error. */
+function oneJob(id: Expr): JobSelection {
+  if (id.kind !== 'subquery') return { type: 'ids', ids: [id] };
+  const { pos } = id;
+  const body = { kind: 'values', rows: [[id]], pos } as const;
+  return {
+    type: 'select',
+    query: { kind: 'select', with: undefined, body, orderBy: [], limit: undefined, offset: undefined, locking: [], pos },
+  };
 }
