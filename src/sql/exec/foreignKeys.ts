@@ -370,10 +370,10 @@ export class ConstraintQueue implements RowChangeSink {
       }
     }
     if (keys.length === 0) return;
-    const missing = await this.#missingParents(parent, fk, keys, run);
+    const deferred = deferredOf(table, fk, run);
+    const missing = await this.#missingParents(parent, fk, keys, run, deferred !== undefined);
     const at = missing.indexOf(true);
     if (at < 0) return;
-    const deferred = deferredOf(table, fk, run);
     if (!deferred) throw notPresent(table, parent, fk, verb, keys[at] as KeyRow);
     const dangling = keys.filter((_, i) => missing[i]);
     deferred.note(
@@ -451,7 +451,13 @@ export class ConstraintQueue implements RowChangeSink {
   }
 
   /** For each key, whether no row of the referenced table has it. */
-  async #missingParents(parent: TableDescriptor, fk: ForeignKeyDescriptor, keys: readonly KeyRow[], run: Run): Promise<boolean[]> {
+  async #missingParents(
+    parent: TableDescriptor,
+    fk: ForeignKeyDescriptor,
+    keys: readonly KeyRow[],
+    run: Run,
+    mayComeLater = false,
+  ): Promise<boolean[]> {
     const index = allIndexes(parent).find(
       (candidate) =>
         candidate.unique &&
@@ -470,7 +476,12 @@ export class ConstraintQueue implements RowChangeSink {
       if (index.sharded) fillBucket(parent, index, row, tableShape(parent).positionOf);
       return index.id === parent.primaryIndex.id ? codec.rowKey(row) : (codec.uniqueSpan(index, row)?.key as Bytes);
     });
-    const distinct = [...new Set(points)];
+    let distinct = [...new Set(points)];
+    // What others may yet add is neither kept from them nor held against them.
+    if (mayComeLater) {
+      const values = await run.reader.get(distinct);
+      distinct = distinct.filter((_, i) => values[i] !== undefined);
+    }
     // At the weaker levels nobody may take the parents away before this commits; serializable validates.
     if (run.txn && run.txn.isolation !== 'serializable') await run.txn.lock(distinct, { strength: 'shared', signal: run.signal });
     const values = await run.reader.get(distinct, { validated: true });
