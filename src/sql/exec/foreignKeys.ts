@@ -38,6 +38,7 @@ import type { PlanNode } from '../plan/plan.ts';
 import { tableShape } from '../plan/tableShape.ts';
 import type { DanglingKey, DanglingKeys, DeferredKeys } from './deferredKeys.ts';
 import { differ, keyHash, type KeyRow, keyOf, wholeScan } from './keyRows.ts';
+import { notPresent, stillReferenced, violation } from './foreignKeyErrors.ts';
 import { compileReadOnly as compileNode } from './operators.ts';
 import { batched, breathe, collect, type Operator, type Run, withOuterRow } from './run.ts';
 import type { StatementContext } from './statement.ts';
@@ -493,45 +494,6 @@ export class ConstraintQueue implements RowChangeSink {
 /** Looks at dangling keys later, as the transaction then is. */
 function lookWith(run: Run): (dangling: readonly DanglingKeys[]) => Promise<void> {
   return async (dangling) => (await constraintQueue(run.context)).checkDangling(dangling, run);
-}
-
-/** 23503: a row refers to what is not there. */
-function notPresent(table: TableDescriptor, parent: TableDescriptor, fk: ForeignKeyDescriptor, verb: string, key: KeyRow): ConstraintError {
-  return violation(table, fk, `${verb} on table "${table.name}" violates foreign key constraint "${fk.name}"`, {
-    detail: `Key ${keyText(table, fk.columnIds, key)} is not present in table "${parent.name}".`,
-  });
-}
-
-/** 23503: what rows refer to has gone. */
-function stillReferenced(
-  table: TableDescriptor,
-  child: TableDescriptor,
-  fk: ForeignKeyDescriptor,
-  verb: string,
-  key: KeyRow,
-): ConstraintError {
-  const message = `${verb} on table "${table.name}" violates foreign key constraint "${fk.name}" on table "${child.name}"`;
-  return violation(child, fk, message, {
-    detail: `Key ${keyText(table, fk.referencedColumnIds, key)} is still referenced from table "${child.name}".`,
-  });
-}
-
-function violation(
-  { name, id }: TableDescriptor,
-  fk: ForeignKeyDescriptor,
-  message: string,
-  { detail }: { readonly detail: string },
-): ConstraintError {
-  return new ConstraintError(SqlState.ForeignKeyViolation, message, { detail, constraint: fk.name, table: name, relationId: id });
-}
-
-/** `(a, b)=(1, 2)` */
-function keyText(table: TableDescriptor, columnIds: readonly number[], key: KeyRow): string {
-  const row: Datum[] = table.columns.map(() => null);
-  columnIds.forEach((id, i) => {
-    row[tableShape(table).positionOf(id)] = key[i] as Datum;
-  });
-  return describeKey(table, columnIds, row);
 }
 
 const isCheckedOnly = (action: ForeignKeyDescriptor['onDelete']): boolean => action === 'NO ACTION' || action === 'RESTRICT';
