@@ -230,8 +230,8 @@ export class SessionParser extends FamilyParser {
     const name = this.name();
     const types = this.optionalParenList(() => this.typeName());
     this.tok(T.AS);
-    const [first, second] = [this.c.token.image, this.c.peek(1).image].map((word) => word.toLowerCase());
-    if (this.recorder === undefined && first === 'opt' && second === 'plan') this.refuse('PREPARE AS OPT PLAN');
+    const isPlan = this.recorder === undefined && /^opt plan$/i.test(`${this.c.token.image} ${this.c.peek(1).image}`);
+    if (isPlan) this.refuse('PREPARE AS OPT PLAN');
     return { kind: 'prepare', name, types, statement: this.nestedStatement(), pos };
   }
 
