@@ -7,8 +7,8 @@ import type { StatementContext } from '../sql/exec/statement.ts';
 import type { AsOfClause, Option, Restore } from '../sql/parse/ast.ts';
 import type { StorageFactory } from '../storage/externalStorage.ts';
 
-import { type BackupToken, chooseNamed, resolveToken, tokenOf, usesIds } from '../backup/backupToken.ts';
-import { type Chain, type ChosenLayers, loadChain } from '../backup/chain.ts';
+import { type BackupToken, checkNewest, chooseNamed, loadNamed, resolveToken, tokenOf, usesIds } from '../backup/backupToken.ts';
+import type { Chain, ChosenLayers } from '../backup/chain.ts';
 import type { CollectionStorage } from '../backup/collectionStorage.ts';
 import { ENCRYPTION_OPTIONS, readEncryption } from '../backup/encryptionOptions.ts';
 import { readListedChain } from '../backup/listedLayers.ts';
@@ -63,6 +63,7 @@ export async function loadSource(
 ): Promise<{ readonly chain: Chain; readonly full: string; readonly choose: () => ChosenLayers; readonly isWhole: boolean }> {
   const { signal } = context;
   const named = await resolveToken(storage, backup, { useIds: usesIds(context), signal });
-  const chain = await loadChain(storage, named.full, signal);
+  const chain = await loadNamed(storage, named, signal);
+  await checkNewest(storage, chain, named, asOf, signal);
   return { chain, full: named.full, choose: () => chooseNamed(chain, named, asOf), isWhole: asOf === undefined && named.id === undefined };
 }
