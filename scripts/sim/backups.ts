@@ -11,10 +11,12 @@
  *       is at work there, the targets have changed, or storage failed
  */
 import { BACKUP_JOB_TYPE, type BackupDetails, detailsFromJson } from '../../src/backup/backupDetails.ts';
+import { fullOfDirectory } from '../../src/backup/collection.ts';
 import { defaultUri } from '../../src/backup/locationDetails.ts';
 import type { Session } from '../../src/sql/exec/session.ts';
 import type { Dice } from './dice.ts';
 import { type Jobs, STORAGE_CODES } from './jobs.ts';
+import { unfinishedLayers } from './leftovers.ts';
 import { canonical, NOW, type TableModel } from './model.ts';
 import { Places } from './places.ts';
 import { BANK_MONEY, DATABASES } from './schema.ts';
@@ -333,7 +335,10 @@ export class Backups {
     return this.#collections.flatMap((listed) => {
       const collection = ofOneDatabase(listed, dice) ?? listed;
       const { uri, places, database } = collection;
-      return this.#fullsOf(uri).map((full) => {
+      // What a revert left that storage hindered can make a chain unreadable.
+      const left = unfinishedLayers(this.#jobs).filter((details) => uriOf(details) === uri);
+      const fulls = this.#fullsOf(uri).filter((full) => !left.some(({ directory }) => fullOfDirectory(directory) === full));
+      return fulls.map((full) => {
         const claims = this.#claims(uri, full);
         const times = Array.from({ length: timesEach }, () => dice.maybe(claims))
           .flatMap((claim) => (claim === undefined ? [] : [dice.percent(30) ? claim.to : dice.between(claim.from, claim.to)]))
