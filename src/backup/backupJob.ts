@@ -235,7 +235,11 @@ export class BackupResumer implements Resumer {
   }
 
   /** What is known of the layer's tables. */
-  async #writeStatistics(storage: CollectionStorage, ctx: JobContext, cipher: LayerCipher | undefined): Promise<StatisticsFile | undefined> {
+  async #writeStatistics(
+    storage: CollectionStorage,
+    ctx: JobContext,
+    cipher: LayerCipher | undefined,
+  ): Promise<StatisticsFile | undefined> {
     const { kv } = this.#deps;
     const { directory, descriptorIds, endTime } = this.#details;
     const statistics = await statisticsOf(kv.at(kv.reading()), descriptorIds, endTime);

@@ -213,10 +213,14 @@ export async function readLatest(storage: ExternalStorage, signal?: AbortSignal,
   const time = fullDirectoryTime(full);
   const expected = directoryTime(timeOfDescending(newest.slice(LATEST_PREFIX.length)));
   if (time === undefined || time !== expected) {
-    throw new StatementError(SqlState.DataCorrupted, `the LATEST pointer "${newest}" does not name ${time === undefined ? 'a backup' : 'its backup'}`, {
-      detail: `found ${JSON.stringify(content.slice(0, 80))} in "${storage.uri}"`,
-      hint: "name the backup: FROM 'YYYY/MM/DD-HHMMSS.FF' IN ...; SHOW BACKUPS IN lists them",
-    });
+    throw new StatementError(
+      SqlState.DataCorrupted,
+      `the LATEST pointer "${newest}" does not name ${time === undefined ? 'a backup' : 'its backup'}`,
+      {
+        detail: `found ${JSON.stringify(content.slice(0, 80))} in "${storage.uri}"`,
+        hint: "name the backup: FROM 'YYYY/MM/DD-HHMMSS.FF' IN ...; SHOW BACKUPS IN lists them",
+      },
+    );
   }
   return full;
 }

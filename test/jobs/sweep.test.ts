@@ -189,7 +189,7 @@ test('CREATE STATS', async () => {
         return jobs.at(-1)?.id ?? 0;
       },
       result: (n) => known(`statistics_name = 's${n}'`),
-      traces: async () => [...(await database.traces()), await known("statistics_name IS NOT NULL")],
+      traces: async () => [...(await database.traces()), await known('statistics_name IS NOT NULL')],
     }),
   );
   assert.ok(runs > 4, `${runs} runs`);
