@@ -18,6 +18,7 @@ import { assert } from '../base/assert.ts';
 import { CorruptionError, StorageError } from '../base/errors.ts';
 import { mergeSpans, subtractSpans } from '../base/span.ts';
 import type { Timestamp } from '../base/timestamp.ts';
+import { CLUSTER_VERSION } from '../base/version.ts';
 import type { Catalog } from '../catalog/catalog.ts';
 import type { Descriptor } from '../catalog/descriptor.ts';
 import type { ProtectedRecords } from '../catalog/protectedRecords.ts';
@@ -350,6 +351,7 @@ export class BackupResumer implements Resumer {
     const manifest: Manifest = {
       ...facts,
       clusterId: kv.clusterId,
+      clusterVersion: CLUSTER_VERSION,
       jobId: String(ctx.jobId),
       descriptors: await this.#descriptors(endTime, descriptorIds),
       descriptorChanges: revisionHistory ? await descriptorHistory(kv, scope, revisionStartTime, endTime) : [],

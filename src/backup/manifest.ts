@@ -34,6 +34,8 @@ import type { PartFingerprint } from './partFingerprint.ts';
 const MAJOR_VERSION = 1;
 const MINOR_VERSION = 1;
 const FORMAT = 'varve-backup';
+/** What clusters counted as that did not say so in their layers. */
+export const FIRST_CLUSTER_VERSION = '21.1';
 
 export type BackupScope = 'cluster' | 'databases' | 'tables';
 export type LayerKind = 'full' | 'incremental';
@@ -96,6 +98,8 @@ export interface ParentLayer {
 export interface Manifest {
   readonly layerId: string;
   readonly clusterId: string;
+  /** The version of CockroachDB that the cluster counted as; undefined in layers of before it was told: FIRST_CLUSTER_VERSION. */
+  readonly clusterVersion?: string | undefined;
   readonly jobId: string;
   readonly kind: LayerKind;
   readonly scope: BackupScope;
@@ -240,6 +244,7 @@ export function manifestToJson(manifest: Manifest): JsonObject {
     writtenBy: writerOf(manifest),
     layerId: manifest.layerId,
     clusterId: manifest.clusterId,
+    ...(manifest.clusterVersion !== undefined && { clusterVersion: manifest.clusterVersion }),
     jobId: manifest.jobId,
     kind: manifest.kind,
     scope: manifest.scope,
@@ -274,6 +279,7 @@ function manifestFromJson(fields: JsonFields): Manifest {
   const manifest: Manifest = {
     layerId: fields.string('layerId'),
     clusterId: fields.string('clusterId'),
+    ...(fields.raw['clusterVersion'] !== undefined && { clusterVersion: fields.string('clusterVersion') }),
     jobId: fields.string('jobId'),
     kind: fields.oneOf('kind', ['full', 'incremental']),
     scope: fields.oneOf('scope', ['cluster', 'databases', 'tables']),

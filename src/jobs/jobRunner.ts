@@ -43,7 +43,7 @@ export interface RetryLimits {
   readonly attemptsMax: number;
   readonly whenExhausted: 'fail' | 'pause';
   /** Errors for which the job pauses itself, since somebody has to make room first: it goes on after RESUME. Default: none. */
-  readonly pausesOn?: ((error: JobError) => boolean) | undefined;
+  readonly pausesOn?: ((error: JobError, details: Json) => boolean) | undefined;
 }
 
 export interface RunnerEnvironment {
@@ -228,7 +228,7 @@ export class JobRunner implements JobContext {
     const kept = toJobError(error);
     if (error instanceof PausepointError || (kept.code === SqlState.InternalError && !this.signal.aborted)) {
       await this.#step({ type: 'job.pauseSelf' }, { pauseError: kept });
-    } else if (this.#record.status === 'running' && this.#limits.pausesOn?.(kept)) {
+    } else if (this.#record.status === 'running' && this.#limits.pausesOn?.(kept, this.#record.details)) {
       await this.#step({ type: 'job.pauseSelf' }, { pauseError: kept, pauseReason: kept.message });
     } else if (!isRetryableJobError(error)) {
       const isReverting = this.#record.status === 'reverting';

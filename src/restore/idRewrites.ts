@@ -33,10 +33,12 @@ import type { CatalogSnapshot } from '../catalog/snapshot.ts';
 import type { ColumnType } from '../catalog/type.ts';
 import { arrayOf, enumOf } from '../catalog/type.ts';
 
+import type { Report } from './problems.ts';
+import type { NewNames } from './renames.ts';
 import type { RestoredPrivileges } from './restorePrivileges.ts';
 import type { RestoreTargets } from './restoreTargets.ts';
 import { rewriteSequenceIds, sequenceIdsIn } from './sequenceRefs.ts';
-import { renameDatabases } from './viewRefs.ts';
+import { renameInExpressions, renameInQuery } from './viewRefs.ts';
 
 /** Why an object cannot be used yet, as errors show it. */
 export const OFFLINE_REASON = 'restoring';
@@ -51,10 +53,10 @@ export interface SkipOptions {
 export interface RewriteOptions {
   readonly privileges: RestoredPrivileges;
   readonly skip: SkipOptions;
-  /** The name of the restored database, for new_db_name. */
-  readonly newDatabaseName?: string | undefined;
-  /** Names of databases in the backup to what they are called here, for the texts of views. */
-  readonly databaseNames: ReadonlyMap<string, string>;
+  /** For texts of views and expressions. */
+  readonly names: NewNames;
+  /** Takes what is missing; when it returns, what needs it is given up. */
+  readonly report: Report;
   /** The backup's catalog, for names in errors. */
   readonly backup: CatalogSnapshot;
 }
@@ -68,7 +70,7 @@ export interface IdMap {
 }
 
 /**
- * New descriptors for those of `targets` that are created, ascending by id. Throws 22023 naming what
+ * New descriptors for those of `targets` that are created, ascending by id. Reports 22023 naming what
  * is missing and the option that gives it up. Views that miss something are out of `targets` (viewRefs.ts).
  */
 export function rewriteDescriptors(targets: RestoreTargets, ids: IdMap, options: RewriteOptions): Descriptor[] {
@@ -113,7 +115,7 @@ class Rewriter {
 
   database({ defaultPrivileges, ...database }: DatabaseDescriptor): DatabaseDescriptor {
     const defaults = this.#options.privileges.defaults(defaultPrivileges);
-    return { ...database, ...defaults, ...this.#base(database), name: this.#options.newDatabaseName ?? database.name };
+    return { ...database, ...defaults, ...this.#base(database) };
   }
 
   schema({ defaultPrivileges, ...schema }: SchemaDescriptor): SchemaDescriptor {
@@ -136,7 +138,7 @@ class Rewriter {
   }
 
   table(source: TableDescriptor): TableDescriptor {
-    const table = withoutUnfinished(source);
+    const table = renameInExpressions(withoutUnfinished(source), this.#databaseOf(source), this.#options.names);
     return {
       ...table,
       ...this.#base(table),
@@ -146,11 +148,16 @@ class Rewriter {
       foreignKeys: table.foreignKeys.flatMap((key) => this.#foreignKey(table, key)),
       referencedByIds: this.#restored(table.referencedByIds).filter((id) => this.#stillReferences(id, source)),
       dependedOnByIds: this.#restored(table.dependedOnByIds),
-      ...(table.view && { view: this.#view(table.view) }),
+      ...(table.view && { view: this.#view(table, table.view) }),
       ...(table.exprTypes && { exprTypes: table.exprTypes.map((type) => this.#type(type)) }),
       ...(table.sequence && { sequence: this.#sequence(table) }),
       createTime: MIN_TIMESTAMP,
     };
+  }
+
+  /** As the backup calls it. */
+  #databaseOf({ parentId }: TableDescriptor): string {
+    return this.#options.backup.databaseById(parentId)?.name ?? '';
   }
 
   /** New ids of those tables that are restored, ascending. */
@@ -175,7 +182,7 @@ class Rewriter {
     const uses = this.#sequences(table, column, usesSequenceIds, 'default');
     const usedOnUpdate = onUpdateExpr === undefined ? [] : sequenceIdsIn(onUpdateExpr);
     const isOnUpdateLost = this.#sequences(table, column, usedOnUpdate, 'ON UPDATE').length < usedOnUpdate.length;
-    const owned = ownsSequenceIds.filter((id) => this.#isOwnerKept(id, `table "${table.name}" without the sequence it owns,`));
+    const owned = ownsSequenceIds.filter((id) => this.#isOwnerKept(id, `table ${this.#nameOf(table.id)} without the sequence it owns,`));
     const { defaultExpr, ...withoutDefault } = kept;
     const isDefaultLost = uses.length < usesSequenceIds.length;
     return {
@@ -196,8 +203,8 @@ class Rewriter {
   #sequences(table: TableDescriptor, column: ColumnDescriptor, ids: readonly number[], clause: 'default' | 'ON UPDATE'): number[] {
     const missing = ids.find((id) => !this.#tables.has(id));
     if (missing !== undefined && !this.#options.skip.sequences) {
-      throw this.#missing(
-        `cannot restore table "${table.name}" without referenced sequence ${this.#nameOf(missing)}`,
+      this.#missing(
+        `cannot restore table ${this.#nameOf(table.id)} without referenced sequence ${this.#nameOf(missing)}`,
         `the ${clause} of column "${column.name}" uses it`,
         'skip_missing_sequences',
       );
@@ -209,7 +216,8 @@ class Rewriter {
   #isOwnerKept(id: number, what: string): boolean {
     if (this.#tables.has(id)) return true;
     if (this.#options.skip.sequenceOwners) return false;
-    throw this.#missing(`cannot restore ${what} ${this.#nameOf(id)}`, undefined, 'skip_missing_sequence_owners');
+    this.#missing(`cannot restore ${what} ${this.#nameOf(id)}`, undefined, 'skip_missing_sequence_owners');
+    return false;
   }
 
   #nameOf(id: number): string {
@@ -217,26 +225,29 @@ class Rewriter {
     return descriptor === undefined ? `[${id}]` : `"${descriptor.name}"`;
   }
 
-  #missing(message: string, detail: string | undefined, option: string): StatementError {
-    return new StatementError(SqlState.InvalidParameterValue, `${message} (or "${option}" option)`, {
-      ...(detail !== undefined && { detail }),
-      hint: `restore it in the same statement, or give it up: WITH ${option}`,
-    });
+  #missing(message: string, detail: string | undefined, option: string): void {
+    this.#options.report(
+      new StatementError(SqlState.InvalidParameterValue, `${message} (or "${option}" option)`, {
+        ...(detail !== undefined && { detail }),
+        hint: `restore it in the same statement, or give it up: WITH ${option}`,
+      }),
+    );
   }
 
   #foreignKey(table: TableDescriptor, key: ForeignKeyDescriptor): ForeignKeyDescriptor[] {
     if (this.#tables.has(key.referencedTableId)) return [{ ...key, referencedTableId: this.#id(key.referencedTableId) }];
     if (this.#options.skip.foreignKeys) return [];
-    throw this.#missing(
-      `cannot restore table "${table.name}" without referenced table ${this.#nameOf(key.referencedTableId)}`,
+    this.#missing(
+      `cannot restore table ${this.#nameOf(table.id)} without referenced table ${this.#nameOf(key.referencedTableId)}`,
       `foreign key "${key.name}" refers to it`,
       'skip_missing_foreign_keys',
     );
+    return [];
   }
 
   #sequence(table: TableDescriptor): TableDescriptor['sequence'] {
     const { ownedBy, ...options } = table.sequence as NonNullable<TableDescriptor['sequence']>;
-    if (ownedBy === undefined || !this.#isOwnerKept(ownedBy.tableId, `sequence "${table.name}" without the table that owns it,`))
+    if (ownedBy === undefined || !this.#isOwnerKept(ownedBy.tableId, `sequence ${this.#nameOf(table.id)} without the table that owns it,`))
       return options;
     const owner = this.#tables.get(ownedBy.tableId) as TableDescriptor;
     const hasColumn = withoutUnfinished(owner).columns.some((column) => column.id === ownedBy.columnId);
@@ -244,10 +255,10 @@ class Rewriter {
   }
 
   /** What it reads is restored with it: see viewRefs.ts. */
-  #view(view: ViewDefinition): ViewDefinition {
+  #view(table: TableDescriptor, view: ViewDefinition): ViewDefinition {
     return {
       ...view,
-      query: renameDatabases(view.query, this.#options.databaseNames),
+      query: renameInQuery(view.query, this.#databaseOf(table), this.#options.names),
       dependsOnIds: this.#restored(view.dependsOnIds),
       columnUses: view.columnUses.map((use) => ({ ...use, id: this.#id(use.id) })),
       typeIds: view.typeIds.map((id) => this.#id(id)).sort((a, b) => a - b),
@@ -261,7 +272,9 @@ class Rewriter {
     }
     if (type.typeId === undefined) return type;
     const { name = '', schema = '', members = [], physical = [] } = type;
-    return enumOf({ typeId: this.#id(type.typeId), name, schema, members, physical });
+    const inBackup = this.#options.backup.typeById(type.typeId);
+    const schemaHere = (inBackup && this.#options.names.of(this.#options.backup.fullName(inBackup))?.[1]) ?? schema;
+    return enumOf({ typeId: this.#id(type.typeId), name, schema: schemaHere, members, physical });
   }
 }
 

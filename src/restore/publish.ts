@@ -15,9 +15,11 @@ import { SqlState } from '../base/sqlState.ts';
 import type { Catalog, CatalogDependencies, CatalogSnapshot } from '../catalog/catalog.ts';
 import type { Descriptor } from '../catalog/descriptor.ts';
 import { describeKind, PUBLIC_SCHEMA_ID, updated } from '../catalog/descriptor.ts';
+import { nameKey } from '../catalog/snapshot.ts';
 import type { Kv, Txn } from '../kv/kv.ts';
 
 import { requireEmptyCluster } from './emptyCluster.ts';
+import { refuse, type Report } from './problems.ts';
 import type { RestoreDetails, SystemRestore } from './restoreDetails.ts';
 
 interface NamePlace {
@@ -32,20 +34,39 @@ export function nameOf(descriptor: Descriptor): NamePlace {
   return { parentId: descriptor.parentId, schemaId, name: descriptor.name };
 }
 
-/** Throws 42P04, 42P07, 42P06 or 42710 when a name is taken by another id; 3D000 or 3F000 when a parent is not there. */
-export function checkNames(snapshot: CatalogSnapshot, descriptors: readonly Descriptor[]): void {
+/**
+ * Reports 42P04, 42P07, 42P06 or 42710 when a name is taken by another id, or wanted twice; 3D000 or 3F000 when a
+ * parent is not there. Ids below 0 stand for what a plan alone knows.
+ */
+export function checkNames(snapshot: CatalogSnapshot, descriptors: readonly Descriptor[], report: Report = refuse): void {
   const created = new Set(descriptors.map(({ id }) => id));
+  const wanted = new Set<string>();
   for (const descriptor of descriptors) {
     const { parentId, schemaId, name } = nameOf(descriptor);
     const taken = snapshot.lookup(parentId, schemaId, name);
-    if (taken !== undefined && taken !== descriptor.id) throw nameTaken(snapshot, descriptor);
-    if (parentId !== 0 && !created.has(parentId) && snapshot.databaseById(parentId)?.state !== 'PUBLIC') {
-      throw new StatementError(SqlState.InvalidCatalogName, `the database that "${name}" is restored into has been dropped`);
+    if (taken !== undefined && taken !== descriptor.id) report(nameTaken(snapshot, descriptor));
+    const key = nameKey(parentId, schemaId, name);
+    if (wanted.has(key)) report(nameWantedTwice(descriptor));
+    wanted.add(key);
+    if (parentId > 0 && !created.has(parentId) && snapshot.databaseById(parentId)?.state !== 'PUBLIC') {
+      report(new StatementError(SqlState.InvalidCatalogName, `the database that "${name}" is restored into has been dropped`));
     }
-    if (schemaId !== 0 && schemaId !== PUBLIC_SCHEMA_ID && !created.has(schemaId) && snapshot.byId(schemaId)?.state !== 'PUBLIC') {
-      throw new StatementError(SqlState.InvalidSchemaName, `the schema that "${name}" is restored into has been dropped`);
+    if (schemaId > 0 && schemaId !== PUBLIC_SCHEMA_ID && !created.has(schemaId) && snapshot.byId(schemaId)?.state !== 'PUBLIC') {
+      report(new StatementError(SqlState.InvalidSchemaName, `the schema that "${name}" is restored into has been dropped`));
     }
   }
+}
+
+function nameWantedTwice(descriptor: Descriptor): StatementError {
+  const code = {
+    database: SqlState.DuplicateDatabase,
+    schema: SqlState.DuplicateSchema,
+    type: SqlState.DuplicateObject,
+    table: SqlState.DuplicateRelation,
+  };
+  return new StatementError(code[descriptor.kind], `the restore would make two objects "${descriptor.name}" in one place`, {
+    hint: 'give one of them another name: WITH rename',
+  });
 }
 
 function nameTaken(snapshot: CatalogSnapshot, descriptor: Descriptor): StatementError {
@@ -60,7 +81,7 @@ function nameTaken(snapshot: CatalogSnapshot, descriptor: Descriptor): Statement
   const [code, what] = descriptor.kind === 'type' ? [SqlState.DuplicateObject, 'type'] : [SqlState.DuplicateRelation, 'relation'];
   return new StatementError(code, `${what} "${name}" already exists`, {
     detail: `in database "${place}", where this ${describeKind(descriptor)} would be restored`,
-    hint: 'a restore never goes over existing data: drop or rename what is there, or restore WITH into_db',
+    hint: 'a restore never goes over existing data: drop or rename what is there, or restore WITH into_db or rename',
   });
 }
 

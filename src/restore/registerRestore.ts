@@ -42,7 +42,7 @@ export function registerRestore(deps: RestoreDeps): void {
       attemptsMax: RESTORE_ATTEMPTS_MAX,
       whenExhausted: 'pause',
       // What CockroachDB does when disks are nearly full: after room was made RESUME goes on where it stood.
-      pausesOn: ({ code }) => code === SqlState.OutOfMemory,
+      pausesOn: ({ code }, details) => code === SqlState.OutOfMemory || detailsFromJson(details).pausesOnError === true,
       mayRunOn: (details, node) => mayRunOn(detailsFromJson(details).executionLocality, node),
     },
     (details) => new RestoreResumer(jobDeps, detailsFromJson(details)),

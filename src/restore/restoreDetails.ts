@@ -62,6 +62,8 @@ export interface RestoreDetails {
   readonly verifyData: boolean;
   /** Filter of the nodes that may coordinate it; '' for all. */
   readonly executionLocality: string;
+  /** It pauses itself where it would fail. */
+  readonly pausesOnError?: boolean | undefined;
   readonly system?: SystemRestore | undefined;
 }
 

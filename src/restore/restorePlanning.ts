@@ -12,6 +12,7 @@ import { isVarveError, StatementError } from '../base/errors.ts';
 import { SqlState } from '../base/sqlState.ts';
 import type { Timestamp } from '../base/timestamp.ts';
 import { formatDecimal } from '../base/timestamp.ts';
+import { CLUSTER_VERSION } from '../base/version.ts';
 import type { Catalog, NameContext } from '../catalog/catalog.ts';
 import type { DatabaseDescriptor, Descriptor, TableDescriptor, TypeDescriptor } from '../catalog/descriptor.ts';
 import { DEFAULTDB_ID, POSTGRES_ID, PUBLIC_SCHEMA_ID, SYSTEM_DATABASE_ID } from '../catalog/descriptor.ts';
@@ -26,7 +27,7 @@ import type { BackupTargets } from '../sql/parse/ast.ts';
 import type { StorageFactory } from '../storage/externalStorage.ts';
 
 import { backupSnapshot } from '../backup/backupCatalog.ts';
-import { type BackupToken, checkNewest, chooseNamed, loadNamed, resolveToken } from '../backup/backupToken.ts';
+import { type BackupToken, checkNewest, chooseNamed, loadNamed, type NamedBackup, resolveToken } from '../backup/backupToken.ts';
 import type { ChosenLayers } from '../backup/chain.ts';
 import type { CollectionStorage } from '../backup/collectionStorage.ts';
 import { namingPlaces, openCollection } from '../backup/collectionStorage.ts';
@@ -41,8 +42,11 @@ import type { Layer } from '../backup/manifest.ts';
 import { readBackupStatistics } from '../backup/statisticsFile.ts';
 
 import { requireEmptyCluster } from './emptyCluster.ts';
-import { type IdMap, rewriteDescriptors, type SkipOptions } from './idRewrites.ts';
+import { type IdMap, rewriteDescriptors, type RewriteOptions, type SkipOptions } from './idRewrites.ts';
+import { refuse, type Report } from './problems.ts';
 import { checkNames } from './publish.ts';
+import { newNames, renamed, type RenameRequest, resolveRenames } from './renames.ts';
+import { checkVersions } from './restorableVersion.ts';
 import { detailsToJson, RESTORE_JOB_TYPE, type RestoreDetails, type TypeUse } from './restoreDetails.ts';
 import { restoredSpans, type RestoredTable } from './restoredSpans.ts';
 import {
@@ -76,11 +80,18 @@ export interface RestoreRequest extends RestoreGrantees {
   /** AS OF SYSTEM TIME. */
   readonly asOf: Timestamp | undefined;
   readonly intoDb: string | undefined;
+  readonly renames: readonly RenameRequest[];
   readonly newDbName: string | undefined;
   readonly skip: SkipOptions;
   readonly schemaOnly: boolean;
   /** With schemaOnly: the data is read and proved all the same. */
   readonly verifyData: boolean;
+  /** Versions that do not go together are not refused. */
+  readonly ignoresVersion: boolean;
+  /** EXPERIMENTAL COPY: what it does not take is refused, and the rest restored as ever. */
+  readonly isOnlineCopy: boolean;
+  /** The job pauses itself where it would fail. */
+  readonly pausesOnError: boolean;
   readonly executionLocality: string;
   /** Users of the backup that are here, too, get what it granted them. */
   readonly grants: boolean;
@@ -124,37 +135,9 @@ async function makeDetails(
   storage: CollectionStorage,
 ): Promise<{ details: RestoreDetails; name: string }> {
   const { kv, catalog } = deps;
-  const { signal } = request;
-  const source = await resolveToken(storage, request.backup, { useIds: request.useIds, signal });
-  const chain = await loadNamed(storage, source, signal);
-  await checkNewest(storage, chain, source, request.asOf, signal);
-  const { layers, time } = chooseNamed(chain, source, request.asOf);
+  const plan = await planObjects(deps, request, storage, refuse);
+  const { source, layers, time, targets, place, options, replaced, isCluster, tables } = plan;
   const last = layers.at(-1) as Layer;
-  const backup = backupSnapshot(last.manifest, time);
-  const named = resolveRestoreTargets(backup, last.manifest, request.targets, request.names);
-  const targets = withoutLostViews(named, request.skip.views, backup);
-
-  const here = await catalog.current();
-  const isCluster = request.targets.type === 'cluster';
-  const place = findPlace(here, targets, request);
-  const advice = checkRestoreInto(place.databases, request);
-  if (advice !== undefined) request.notice(advice);
-  const options = {
-    privileges: await privilegesFor(deps, here, place, request),
-    skip: request.skip,
-    newDatabaseName: request.newDbName,
-    databaseNames: databaseNames(here, targets, place, request),
-    backup,
-  };
-  const replaced = isCluster ? requireEmptyCluster(here) : [];
-  // Under any ids at first: what is wrong with references or names shows before ids are drawn (N2).
-  const ownIds = new Map(place.created.map(({ id }) => [id, -id]));
-  const tables = targets.tables.map((table) => table.id);
-  const trial = rewriteDescriptors(targets, { created: ownIds, existing: place.existing }, options);
-  if (!isCluster) checkNames(here, trial);
-  if (!request.schemaOnly || request.verifyData || targets.systemTables.length > 0) await requireParts(storage, layers, signal);
-  proveRestorable({ layers, time }, request.schemaOnly && !request.verifyData ? [] : trial, tables, ownIds, targets.systemTables);
-
   const created = isCluster ? await keepIds(catalog, place.created) : await drawIds(catalog, place.created);
   const ids: IdMap = { created, existing: place.existing };
   return {
@@ -171,6 +154,7 @@ async function makeDetails(
       schemaOnly: request.schemaOnly,
       hasStatistics: !request.schemaOnly && (await hasStatistics(storage, last, request)),
       verifyData: request.verifyData,
+      ...(request.pausesOnError && { pausesOnError: true }),
       executionLocality: request.executionLocality,
       ...(targets.systemTables.length > 0 && {
         system: {
@@ -183,6 +167,72 @@ async function makeDetails(
       }),
     },
   };
+}
+
+/** What a restore would do, in the backup's ids: nothing is drawn or written yet. */
+export interface ObjectPlan extends ChosenLayers {
+  readonly source: NamedBackup;
+  readonly backup: CatalogSnapshot;
+  /** Under their new names. */
+  readonly targets: RestoreTargets;
+  readonly place: Place;
+  readonly options: RewriteOptions;
+  /** Everything that is created, under ids below 0. */
+  readonly trial: readonly Descriptor[];
+  /** Ids in the backup of tables, views and sequences. */
+  readonly tables: readonly number[];
+  readonly isCluster: boolean;
+  /** Databases that give way. */
+  readonly replaced: readonly DatabaseDescriptor[];
+}
+
+/** Plans as far as reading goes. Throws what makes any plan impossible, and reports what else stands in the way. */
+export async function planObjects(
+  deps: RestorePlanningDeps,
+  request: RestoreRequest,
+  storage: CollectionStorage,
+  report: Report,
+): Promise<ObjectPlan> {
+  const { catalog } = deps;
+  const { signal } = request;
+  const source = await resolveToken(storage, request.backup, { useIds: request.useIds, signal });
+  const chain = await loadNamed(storage, source, signal);
+  await checkNewest(storage, chain, source, request.asOf, signal);
+  const { layers, time } = chooseNamed(chain, source, request.asOf);
+  const last = layers.at(-1) as Layer;
+  const backup = backupSnapshot(last.manifest, time);
+  const named = resolveRestoreTargets(backup, last.manifest, request.targets, request.names);
+  checkVersions(layers, CLUSTER_VERSION, request.ignoresVersion);
+  if (request.isOnlineCopy) checkOnlineCopy(layers);
+  const kept = withoutLostViews(named, request.skip.views, backup, report);
+  const renames = resolveRenames(request.renames, kept, backup);
+  const targets = renamed(kept, renames, request.newDbName);
+
+  const here = await catalog.current();
+  const isCluster = request.targets.type === 'cluster';
+  const place = findPlace(here, targets, request, report);
+  const advice = checkRestoreInto(place.databases, request);
+  if (advice !== undefined) request.notice(advice);
+  const options = {
+    privileges: await privilegesFor(deps, here, place, request),
+    skip: request.skip,
+    names: newNames(kept, renames, databaseNames(here, kept, targets, place), backup),
+    report,
+    backup,
+  };
+  const replaced = isCluster ? requireEmptyCluster(here, new Set(), report) : [];
+  // Under any ids at first: what is wrong with references or names shows before ids are drawn (N2).
+  const ownIds = new Map(place.created.map(({ id }) => [id, -id]));
+  const tables = targets.tables.map((table) => table.id);
+  const trial = rewriteDescriptors(targets, { created: ownIds, existing: place.existing }, options);
+  if (!isCluster) checkNames(here, trial, report);
+  if (!request.schemaOnly || request.verifyData || targets.systemTables.length > 0) {
+    await reporting(report, () => requireParts(storage, layers, signal));
+  }
+  const proved = request.schemaOnly && !request.verifyData ? [] : trial;
+  await reporting(report, async () => proveRestorable({ layers, time }, proved, tables, ownIds, targets.systemTables));
+
+  return { source, layers, time, backup, targets, place, options, trial, tables, isCluster, replaced };
 }
 
 /** What the job needs of the statement's secrets. */
@@ -261,6 +311,29 @@ async function hasStatistics(storage: CollectionStorage, layer: Layer, { notice,
   }
 }
 
+/** Layers that CockroachDB's online restore takes. */
+const ONLINE_LAYERS_MAX = 3;
+
+/** 0A000 for a chain that CockroachDB restores online after a compaction only. */
+function checkOnlineCopy(layers: readonly Layer[]): void {
+  if (layers.length <= ONLINE_LAYERS_MAX) return;
+  throw new StatementError(
+    SqlState.FeatureNotSupported,
+    `experimental online restore: too many incremental layers ${layers.length} (from backup) > ${ONLINE_LAYERS_MAX} (limit)`,
+    { hint: 'leave EXPERIMENTAL COPY out: a plain restore takes any number of layers' },
+  );
+}
+
+/** Reports what the work throws, if it is about the backup. */
+async function reporting(report: Report, work: () => Promise<unknown>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    if (!isVarveError(error)) throw error;
+    report(error);
+  }
+}
+
 /** XX001 unless the layers hold the data of every restored index (N1). */
 function proveRestorable(
   { layers, time }: ChosenLayers,
@@ -280,7 +353,7 @@ function proveRestorable(
 }
 
 /** What is created, and what of the target database stands for a part of the backup. */
-interface Place {
+export interface Place {
   /** Ascending by id. */
   readonly created: readonly Descriptor[];
   readonly existing: ReadonlyMap<number, number>;
@@ -288,12 +361,12 @@ interface Place {
   readonly databases: readonly DatabaseDescriptor[];
 }
 
-function findPlace(here: CatalogSnapshot, targets: RestoreTargets, request: RestoreRequest): Place {
+function findPlace(here: CatalogSnapshot, targets: RestoreTargets, request: RestoreRequest, report: Report): Place {
   const { databases, schemas, types, tables, parents } = targets;
   const existing = new Map<number, number>();
   const into = parents.map((parent) => {
-    const database = targetDatabase(here, request.intoDb ?? parent.name, request.intoDb !== undefined);
-    existing.set(parent.id, database.id);
+    const database = targetDatabase(here, request.intoDb ?? parent.name, request.intoDb !== undefined, report);
+    existing.set(parent.id, database?.id ?? -parent.id);
     return database;
   });
   const databaseOf = (oldId: number) => into[parents.findIndex(({ id }) => id === oldId)];
@@ -304,14 +377,15 @@ function findPlace(here: CatalogSnapshot, targets: RestoreTargets, request: Rest
   }
   for (const type of types) {
     const database = databaseOf(type.parentId);
-    const found = database && existingType(here, type, database, existing);
+    const found = database && existingType(here, type, database, existing, report);
     if (found) existing.set(type.id, found.id);
   }
   const created = [...databases, ...schemas, ...types, ...tables].filter(({ id }) => !existing.has(id)).sort((a, b) => a.id - b.id);
-  return { created, existing, databases: [...new Set(into)] };
+  return { created, existing, databases: [...new Set(into)].filter((database) => database !== undefined) };
 }
 
-function targetDatabase(here: CatalogSnapshot, name: string, isNamed: boolean): DatabaseDescriptor {
+/** Undefined after a report. */
+function targetDatabase(here: CatalogSnapshot, name: string, isNamed: boolean, report: Report): DatabaseDescriptor | undefined {
   const database = here.database(name);
   if (database?.id === SYSTEM_DATABASE_ID) {
     throw new StatementError(SqlState.InsufficientPrivilege, 'tables cannot be restored into the system database', {
@@ -319,19 +393,23 @@ function targetDatabase(here: CatalogSnapshot, name: string, isNamed: boolean): 
     });
   }
   if (database !== undefined) return database;
-  throw new StatementError(SqlState.InvalidCatalogName, `a database named "${name}" needs to exist to restore tables into it`, {
-    hint: isNamed
-      ? `CREATE DATABASE ${quoteName(name)}`
-      : `CREATE DATABASE ${quoteName(name)}, or name another database: WITH into_db = ...`,
-  });
+  report(
+    new StatementError(SqlState.InvalidCatalogName, `a database named "${name}" needs to exist to restore tables into it`, {
+      hint: isNamed
+        ? `CREATE DATABASE ${quoteName(name)}`
+        : `CREATE DATABASE ${quoteName(name)}, or name another database: WITH into_db = ...`,
+    }),
+  );
+  return undefined;
 }
 
-/** The type of the same name in the target database. 42710 when it is another. */
+/** The type of the same name in the target database. Reports 42710 when it is another. */
 function existingType(
   here: CatalogSnapshot,
   type: TypeDescriptor,
   database: DatabaseDescriptor,
   existing: ReadonlyMap<number, number>,
+  report: Report,
 ): TypeDescriptor | undefined {
   const schemaId = type.schemaId === PUBLIC_SCHEMA_ID ? PUBLIC_SCHEMA_ID : existing.get(type.schemaId);
   const id = schemaId === undefined ? undefined : here.lookup(database.id, schemaId, type.name);
@@ -340,23 +418,26 @@ function existingType(
   // Stored rows hold representations: they must mean the same labels here.
   const isSame = sameList(found.members, type.members) && sameList(found.physical, type.physical);
   if (isSame && found.state === 'PUBLIC') return found;
-  throw new StatementError(
-    SqlState.DuplicateObject,
-    `type "${type.name}" in database "${database.name}" is not compatible with the one of the backup`,
-    {
-      detail: sameList(found.members, type.members)
-        ? 'they have the same members, which were added in another order'
-        : `members are ${found.members.join(', ')}; in the backup they are ${type.members.join(', ')}`,
-      hint: 'drop or rename the type, or restore WITH into_db',
-    },
+  report(
+    new StatementError(
+      SqlState.DuplicateObject,
+      `type "${type.name}" in database "${database.name}" is not compatible with the one of the backup`,
+      {
+        detail: sameList(found.members, type.members)
+          ? 'they have the same members, which were added in another order'
+          : `members are ${found.members.join(', ')}; in the backup they are ${type.members.join(', ')}`,
+        hint: 'drop or rename the type, or restore WITH into_db',
+      },
+    ),
   );
+  return found;
 }
 
 const sameList = (a: readonly string[], b: readonly string[]): boolean => a.length === b.length && a.every((one, i) => one === b[i]);
 
 /** What each database of the backup is called here. */
-function databaseNames(here: CatalogSnapshot, targets: RestoreTargets, place: Place, request: RestoreRequest): Map<string, string> {
-  const names = new Map(targets.databases.map(({ name }) => [name, request.newDbName ?? name]));
+function databaseNames(here: CatalogSnapshot, before: RestoreTargets, targets: RestoreTargets, place: Place): Map<string, string> {
+  const names = new Map(before.databases.map(({ name }, i) => [name, targets.databases[i]?.name ?? name]));
   for (const parent of targets.parents) {
     const database = here.databaseById(place.existing.get(parent.id) ?? 0);
     if (database) names.set(parent.name, database.name);

@@ -10,6 +10,8 @@ import { validateDescriptor } from '../../src/catalog/validate.ts';
 import type { Manifest } from '../../src/backup/manifest.ts';
 import { backupSnapshot, descriptorsAt } from '../../src/backup/backupCatalog.ts';
 import { type IdMap, rewriteDescriptors, withoutUnfinished } from '../../src/restore/idRewrites.ts';
+import { refuse } from '../../src/restore/problems.ts';
+import { newNames, renamed } from '../../src/restore/renames.ts';
 import { ownedBy } from '../../src/restore/restorePrivileges.ts';
 import { rewriteSequenceIds } from '../../src/restore/sequenceRefs.ts';
 import { testTable } from '../catalog/support.ts';
@@ -80,15 +82,17 @@ const manifest = {
   descriptors: [database, schema, mood, parent, child] as Descriptor[],
   descriptorChanges: [],
 } as unknown as Manifest;
+const backup = backupSnapshot(manifest, 10 as Timestamp);
 const options = {
   privileges: ownedBy('joe', () => undefined),
   skip,
-  databaseNames: new Map([['d', 'e']]),
-  backup: backupSnapshot(manifest, 10 as Timestamp),
+  names: newNames(everything, new Map(), new Map([['d', 'e']]), backup),
+  report: refuse,
+  backup,
 };
 
 test('every reference moves along; ids inside tables stay', () => {
-  const rewritten = rewriteDescriptors(everything, ids, { ...options, newDatabaseName: 'e' });
+  const rewritten = rewriteDescriptors(renamed(everything, new Map(), 'e'), ids, options);
   assert.equal(
     rewritten.map(({ id, name, parentId, state, version }) => [id, name, parentId, state, version]),
     [

@@ -19,9 +19,12 @@ import { backupSnapshot } from '../../backup/backupCatalog.ts';
 import type { Chain, ChosenLayers } from '../../backup/chain.ts';
 import type { Layer } from '../../backup/manifest.ts';
 import { type IdMap, rewriteDescriptors } from '../idRewrites.ts';
+import { refuse } from '../problems.ts';
+import { newNames, renamed } from '../renames.ts';
 import { ownedBy } from '../restorePrivileges.ts';
 import type { RestoreTargets } from '../restoreTargets.ts';
 import { withoutLostViews } from '../viewRefs.ts';
+
 import { AttachedSource, type AttachedSourceOptions } from './attachedSource.ts';
 
 export interface AttachedBackupOptions extends Omit<AttachedSourceOptions, 'backupId' | 'hasData'> {
@@ -122,11 +125,11 @@ export class AttachedBackup implements AttachedDatabase {
     };
     const created = new Map([...this.#ids].filter(([id]) => !sameTypes.has(id)));
     const ids: IdMap = { created, existing: sameTypes };
-    const rewritten = rewriteDescriptors(withoutLostViews(targets, true, backup), ids, {
+    const rewritten = rewriteDescriptors(renamed(withoutLostViews(targets, true, backup, refuse), new Map(), name), ids, {
       privileges: ownedBy(owner, () => undefined),
       skip: SKIP_ALL,
-      newDatabaseName: name,
-      databaseNames: new Map([[here.name, name]]),
+      names: newNames(targets, new Map(), new Map([[here.name, name]]), backup),
+      report: refuse,
       backup,
     });
     return rewritten

@@ -5,6 +5,7 @@ import { type Bytes as ByteString, utf8Decode, utf8Encode } from '../../../base/
 import { sleep } from '../../../base/clock.ts';
 import { StatementError } from '../../../base/errors.ts';
 import { SqlState } from '../../../base/sqlState.ts';
+import { CLUSTER_VERSION } from '../../../base/version.ts';
 import type { Datum, Decimal } from '../../../catalog/datum.ts';
 import { arrayOf, type ColumnType, pgTypeName, Type } from '../../../catalog/type.ts';
 import { parseConstant } from '../castFunction.ts';
@@ -91,7 +92,7 @@ export const systemFunctions: readonly Overload[] = [
   contextual('crdb_internal.node_id', [], Int8, 'stable', (ctx) => ctx.nodeId),
   contextual('crdb_internal.cluster_id', [], Uuid, 'stable', (ctx) => uuidFromText(utf8Encode(ctx.clusterId))),
   session('crdb_internal.cluster_name', () => ''),
-  session('crdb_internal.node_executable_version', () => '21.1'),
+  session('crdb_internal.node_executable_version', () => CLUSTER_VERSION),
   contextual('crdb_internal.force_error', [Text, Text], Int8, 'volatile', forceError),
   contextual('crdb_internal.notice', [Text], Int8, 'volatile', (ctx, message) => {
     ctx.notice(text(message as Datum));
