@@ -2,7 +2,7 @@
  * The syntax tree: what the parser makes of a statement, before any name is looked up.
  *
  * Every node is a plain readonly object told apart by `kind`. Names, expressions and
- * queries are in astCore.ts, row changes in astDml.ts, schema statements in astSchema.ts, ranges in astRanges.ts, keys and proof of backups in astKeys.ts and astProof.ts, statistics in astStatistics.ts,
+ * queries are in astCore.ts, row changes in astDml.ts, schema statements in astSchema.ts, ranges in astRanges.ts, keys, proof and retention of backups in astKeys.ts, astProof.ts and astRetention.ts, statistics in astStatistics.ts,
  * administration, jobs and backups in astStatements.ts; users import all of them from here.
  *
  *   A1  identifiers are already folded: unquoted ones lower-case, quoted ones as written
@@ -20,5 +20,6 @@ export type * from './astDml.ts';
 export type * from './astKeys.ts';
 export type * from './astProof.ts';
 export type * from './astRanges.ts';
+export type * from './astRetention.ts';
 export type * from './astSchema.ts';
 export type * from './astStatistics.ts';

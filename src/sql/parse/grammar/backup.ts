@@ -1,7 +1,8 @@
 /**
  * BACKUP, RESTORE, SHOW BACKUPS, SHOW BACKUP: the collection forms and the older ones that name
  * every layer. Options are kept as names and values; what they mean, and which fit together, is
- * decided where the statements are planned. VERIFY, ATTACH and DETACH BACKUP besides.
+ * decided where the statements are planned. VERIFY, ATTACH and DETACH BACKUP besides,
+ * COMPACT and DELETE BACKUP, and EXPIRE BACKUPS.
  */
 import type {
   AlterBackup,
@@ -9,7 +10,12 @@ import type {
   AttachBackup,
   Backup,
   BackupTargets,
+  CollectionBackup,
+  CompactBackup,
+  DeleteBackup,
+  ExpireBackups,
   Expr,
+  KeepRule,
   Option,
   Restore,
   ShowBackup,
@@ -36,6 +42,9 @@ export class BackupParser extends FamilyParser {
       [[T.VERIFY, T.BACKUP, T.FROM], () => this.verifyBackup(pos)],
       [[T.ATTACH, T.BACKUP, T.FROM], () => this.attachBackup(pos)],
       [[T.ALTER, T.BACKUP], () => this.alterBackup(pos)],
+      [[T.COMPACT, T.BACKUP], () => this.compactBackup(pos)],
+      [[T.DELETE, T.BACKUP], () => this.deleteBackup(pos)],
+      [[T.EXPIRE, T.BACKUPS, T.IN], () => this.expireBackups(pos)],
       [[T.DETACH, T.BACKUP], () => ({ kind: 'detachBackup', name: this.name(), pos })],
     ]);
   });
@@ -265,6 +274,37 @@ export class BackupParser extends FamilyParser {
     const newKms = this.uris();
     this.toks(T.WITH, T.OLD_KMS, T.Equal);
     return { kind: 'alterBackup', source, newKms, oldKms: this.uris(), pos };
+  }
+
+  // ---- COMPACT, DELETE, EXPIRE ----------------------------------------------------------------------
+
+  private collectionBackup(): CollectionBackup {
+    return this.choose<CollectionBackup>([[[T.LATEST, T.IN], () => ({ type: 'latest', uris: this.uris() })]], () => {
+      const subdir = this.location();
+      this.tok(T.IN);
+      return { type: 'subdir', subdir, uris: this.uris() };
+    });
+  }
+
+  private compactBackup(pos: number): CompactBackup {
+    const source = this.collectionBackup();
+    const from = this.when(T.FROM, () => this.expr());
+    const to = this.when(T.TO, () => this.expr());
+    return { kind: 'compactBackup', source, from, to, options: this.options(), pos };
+  }
+
+  private deleteBackup(pos: number): DeleteBackup {
+    return { kind: 'deleteBackup', source: this.collectionBackup(), options: this.options(), pos };
+  }
+
+  private expireBackups(pos: number): ExpireBackups {
+    const uris = this.uris();
+    const keep = this.list((): KeepRule => {
+      this.tok(T.KEEP);
+      const value = this.expr();
+      return { unit: this.has(T.FULLS) ? 'fulls' : 'age', value };
+    });
+    return { kind: 'expireBackups', uris, keep, options: this.options(), pos };
   }
 
   // ---- SHOW ---------------------------------------------------------------------------------------

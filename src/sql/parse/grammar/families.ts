@@ -41,7 +41,8 @@ function starts(family: Family | ((c: Cursor) => Family), ...types: TokenType[])
   for (const type of types) byFirstWord.set(type, family);
 }
 const isRole = (c: Cursor): boolean => c.atAt(1, T.USER) || c.atAt(1, T.ROLE);
-starts('dml', T.SELECT, T.VALUES, T.TABLE, T.WITH, T.LParen, T.INSERT, T.UPSERT, T.UPDATE, T.DELETE);
+starts('dml', T.SELECT, T.VALUES, T.TABLE, T.WITH, T.LParen, T.INSERT, T.UPSERT, T.UPDATE);
+starts((c) => (c.atAt(1, T.BACKUP) ? 'backup' : 'dml'), T.DELETE);
 starts((c) => (isRole(c) ? 'access' : 'create'), T.CREATE);
 starts((c) => {
   if (c.atAt(1, T.BACKUP) && !c.atAt(2, T.SCHEDULE)) return 'backup';
@@ -54,7 +55,7 @@ starts('session', T.BEGIN, T.START, T.COMMIT, T.END, T.ABORT, T.ROLLBACK, T.SAVE
 starts('session', T.PREPARE, T.EXECUTE, T.DEALLOCATE, T.EXPLAIN, T.ANALYZE, T.ANALYSE, T.DISCARD, T.COPY, T.UNLISTEN);
 starts('cursors', T.DECLARE, T.FETCH, T.MOVE, T.CLOSE);
 starts('jobs', T.PAUSE, T.RESUME, T.CANCEL);
-starts('backup', T.BACKUP, T.RESTORE, T.EXPORT, T.IMPORT, T.VERIFY, T.ATTACH, T.DETACH);
+starts('backup', T.BACKUP, T.RESTORE, T.EXPORT, T.IMPORT, T.VERIFY, T.ATTACH, T.DETACH, T.COMPACT, T.EXPIRE);
 starts((c) => {
   if (c.atAt(1, T.BACKUP) || c.atAt(1, T.BACKUPS) || (c.atAt(1, T.ATTACHED) && c.atAt(2, T.BACKUPS))) return 'backup';
   return c.atAt(1, T.JOB) || c.atAt(1, T.JOBS) || c.atAt(1, T.AUTOMATIC) ? 'jobs' : 'show';

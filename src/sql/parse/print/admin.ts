@@ -205,6 +205,17 @@ export function printAdmin(s: AdminStatement, o: PrintOptions): string {
       const source = s.source.type === 'uri' ? uris(s.source.uris, o) : collectionSource(s.source, o);
       return `ALTER BACKUP ${source} ADD NEW_KMS = ${uris(s.newKms, o)} WITH OLD_KMS = ${uris(s.oldKms, o)}`;
     }
+    case 'compactBackup': {
+      const from = s.from === undefined ? '' : ` FROM ${e(s.from)}`;
+      const to = s.to === undefined ? '' : ` TO ${e(s.to)}`;
+      return `COMPACT BACKUP ${collectionSource(s.source, o)}${from}${to}${withOptions(s.options, o)}`;
+    }
+    case 'deleteBackup':
+      return `DELETE BACKUP ${collectionSource(s.source, o)}${withOptions(s.options, o)}`;
+    case 'expireBackups': {
+      const keep = s.keep.map(({ unit, value }) => `KEEP ${e(value)}${unit === 'fulls' ? ' FULLS' : ''}`).join(', ');
+      return `EXPIRE BACKUPS IN ${uris(s.uris, o)} ${keep}${withOptions(s.options, o)}`;
+    }
     case 'detachBackup':
       return `DETACH BACKUP ${printName(s.name)}`;
     case 'showAttachedBackups':
