@@ -16,14 +16,7 @@ import { KmsError } from '../storage/kms/kms.ts';
 import { CLUSTER_TARGET } from './backupTargets.ts';
 import { loadChain, newestLayer, pathTo } from './chain.ts';
 import { EncryptionError } from './cipher.ts';
-import {
-  DIRECTORY_STEP_MICROS,
-  directoryTime,
-  fullDirectory,
-  incrementalDirectory,
-  isDirectoryTaken,
-  isLayer,
-} from './collection.ts';
+import { DIRECTORY_STEP_MICROS, directoryTime, fullDirectory, incrementalDirectory, isDirectoryTaken, isLayer } from './collection.ts';
 import { type CollectionStorage, collectionAt } from './collectionStorage.ts';
 import type { CoveredSpan } from './coverage.ts';
 import { proveCoverage } from './coverage.ts';

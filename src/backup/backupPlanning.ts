@@ -45,6 +45,7 @@ import {
   publicSince,
   spansOfDescriptors,
   spansOfHistory,
+  toldSince,
   vanishedTables,
 } from './backupSpans.ts';
 import { type BackupGrantees, checkBackupPrivileges } from './backupPrivileges.ts';
@@ -244,7 +245,9 @@ async function makePlan(
     return { spans, introduced, tables: splitTables(spans, introduced) };
   };
   const { fresh } = dataOf(history).tables;
-  const bound = told === undefined ? endTime : prior ? freshBound(kv, fresh, told.from, endTime, marginMicros) : told.from;
+  const late = prior ? lateTables(kv, fresh, history, marginMicros) : new Map<number, Timestamp>();
+  const bounding = fresh.filter((id) => !late.has(id));
+  const bound = told === undefined ? endTime : prior ? freshBound(kv, bounding, told.from, endTime, marginMicros) : told.from;
   // What came and went before the bound is in no time that the layer claims, and may be collected at any moment.
   const claimed = historySince(history, bound);
   const { spans, introduced, tables } = dataOf(claimed);
@@ -252,7 +255,7 @@ async function makePlan(
     const isNew = ({ key }: HistoryIndex) => introduced.some((span) => span.key <= key && key < span.endKey);
     await readStart(async () => checkIndexesReadable(kv, claimed, (index) => (isNew(index) ? bound : startTime)));
   }
-  const holds = makeHolds(deps, tables, prior ? startTime : bound, bound);
+  const holds = makeHolds(deps, tables, prior ? startTime : bound, bound, late);
   const encryption = await planEncryption(deps, request, storage, prior);
   const parent = prior && { directory: prior.newest.directory, endTime: startTime, manifestSha256: prior.newest.manifestSha256 };
   return {
@@ -275,6 +278,7 @@ async function makePlan(
       endTime,
       revisionHistory,
       revisionStartTime: bound,
+      lateTables: [...late].filter(([, from]) => from > bound),
       localities: localitiesOf(request.location.uris),
       executionLocality: request.executionLocality,
       strictLocality: request.strictLocality,
@@ -438,13 +442,39 @@ function freshBound(kv: Kv, fresh: readonly number[], startTime: Timestamp, endT
   return threshold < startTime ? startTime : (Math.min(endTime, threshold + 1 + marginMicros) as Timestamp);
 }
 
-/** One record for the tables that continue, one for those that are new (N2); without either, one of no table. */
-function makeHolds(deps: BackupPlanningDeps, { continuing, fresh }: SplitTables, start: Timestamp, freshStart: Timestamp): Hold[] {
+/**
+ * Tables that a layer introduces and that were not there before the time from which they can be read, such
+ * as restored ones: the layer's history does not have to wait for them. By id, from when on they can be read.
+ */
+function lateTables(kv: Kv, fresh: readonly number[], history: readonly DescriptorChange[], marginMicros: number): Map<number, Timestamp> {
+  const late = new Map<number, Timestamp>();
+  for (const id of fresh) {
+    const from = (kv.gc.thresholds.of(id) + 1 + marginMicros) as Timestamp;
+    if ((toldSince(history, id) ?? MIN_TIMESTAMP) >= from) late.set(id, from);
+  }
+  return late;
+}
+
+/** One record for the tables that continue, one for each time from which new ones are told of (N2); without any, one of no table. */
+function makeHolds(
+  deps: BackupPlanningDeps,
+  { continuing, fresh }: SplitTables,
+  start: Timestamp,
+  freshStart: Timestamp,
+  late: ReadonlyMap<number, Timestamp>,
+): Hold[] {
   const holds: Hold[] = [];
-  if (continuing.length > 0) holds.push({ id: deps.kv.ids.uuid(), ts: start, tableIds: continuing });
-  if (fresh.length > 0) holds.push({ id: deps.kv.ids.uuid(), ts: freshStart, tableIds: fresh });
+  const hold = (ts: Timestamp, tableIds: readonly number[]) => holds.push({ id: deps.kv.ids.uuid(), ts, tableIds });
+  if (continuing.length > 0) hold(start, continuing);
+  const startOf = (id: number) => Math.max(freshStart, late.get(id) ?? MIN_TIMESTAMP) as Timestamp;
+  for (const ts of new Set(fresh.map(startOf))) {
+    hold(
+      ts,
+      fresh.filter((id) => startOf(id) === ts),
+    );
+  }
   // Any record holds the schemas too, which a layer without rows also has.
-  if (holds.length === 0) holds.push({ id: deps.kv.ids.uuid(), ts: start, tableIds: [] });
+  if (holds.length === 0) hold(start, []);
   return holds;
 }
 

@@ -6,7 +6,13 @@ import type { JobRegistry } from '../../../jobs/registry.ts';
 import type { SqlEngine } from '../engine.ts';
 import { AutomaticStatistics } from './automatic.ts';
 import { registerStatisticsStatements } from './statements.ts';
-import { AUTOMATIC_STATISTICS_JOB_TYPE, STATISTICS_JOB_TYPE, STATISTICS_PAUSEPOINTS, type StatisticsDetails, StatisticsResumer } from './statisticsJob.ts';
+import {
+  AUTOMATIC_STATISTICS_JOB_TYPE,
+  STATISTICS_JOB_TYPE,
+  STATISTICS_PAUSEPOINTS,
+  type StatisticsDetails,
+  StatisticsResumer,
+} from './statisticsJob.ts';
 
 /** Before the registry starts. The collection is to be closed with the database. */
 export function registerStatistics(engine: SqlEngine, statistics: TableStatistics, jobs: JobRegistry): AutomaticStatistics {
@@ -15,7 +21,11 @@ export function registerStatistics(engine: SqlEngine, statistics: TableStatistic
     [AUTOMATIC_STATISTICS_JOB_TYPE, true],
   ] as const) {
     const pausepoints = isAutomatic ? [] : STATISTICS_PAUSEPOINTS;
-    jobs.register(type, { isAutomatic, attemptsMax: 3, pausepoints }, (details) => new StatisticsResumer(engine, details as StatisticsDetails));
+    jobs.register(
+      type,
+      { isAutomatic, attemptsMax: 3, pausepoints },
+      (details) => new StatisticsResumer(engine, details as StatisticsDetails),
+    );
   }
   registerStatisticsStatements(engine.statements, jobs);
   engine.statistics = statistics;
