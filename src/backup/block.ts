@@ -90,7 +90,8 @@ export class BlockEncoder {
   /** Appends one version; true when the block is full and take() is due. */
   add(key: Bytes, time: Timestamp, value: Bytes | null): boolean {
     const valueLength = value === null ? 0 : value.length;
-    assert(key.length + valueLength <= ENTRY_BYTES_MAX, `backup entry of ${key.length + valueLength} bytes`);
+    // The message is made only when it is needed: making one for each entry would cost more than encoding it.
+    if (key.length + valueLength > ENTRY_BYTES_MAX) assert(false, `backup entry of ${key.length + valueLength} bytes`);
     this.#checkOrder(key, time);
     const needed = this.#length + key.length + valueLength + ENTRY_NUMBERS_BYTES_MAX;
     if (needed > this.#buffer.length) this.#grow(needed);
@@ -188,7 +189,8 @@ export class BlockEncoder {
     }
     const lastTime = this.#entryCount === 0 ? this.#previousTime : this.#lastTime;
     const isSorted = key > this.#lastKey || (key === this.#lastKey && time < lastTime);
-    assert(isSorted, `backup entries out of order: ${JSON.stringify(key)}@${time} after ${JSON.stringify(this.#lastKey)}@${lastTime}`);
+    if (!isSorted)
+      assert(false, `backup entries out of order: ${JSON.stringify(key)}@${time} after ${JSON.stringify(this.#lastKey)}@${lastTime}`);
   }
 
   #newBuffer(neededBytes: number): Buffer {

