@@ -12,7 +12,7 @@ import { formatUtc } from '../base/timestamp.ts';
 import type { StatementContext } from '../sql/exec/statement.ts';
 
 import { decodeBackupId, encodeBackupId, fullOfId, type IdTimes } from './backupId.ts';
-import { type Chain, type ChosenLayers, chooseLayers, loadChain, pathTo, restorableIntervals } from './chain.ts';
+import { type Chain, type ChosenLayers, chooseLayers, loadChain, pathTo, restorableIntervals, shortened } from './chain.ts';
 import { directoryTime, fullDirectoryTime, noLatest, parseSubdirectory } from './collection.ts';
 import type { CollectionStorage } from './collectionStorage.ts';
 import { type ListedLayer, listNewestLayers, requireNewest, resolveLatest } from './layerIndex.ts';
@@ -106,7 +106,8 @@ export function chooseNamed(chain: Chain, { id }: NamedBackup, time: Timestamp |
   const layers = pathTo(chain, layer);
   const [interval] = restorableIntervals([layer]);
   if (time === undefined || (interval && interval.from <= time && time <= interval.to)) {
-    return { layers, time: time ?? layer.manifest.endTime };
+    const at = time ?? layer.manifest.endTime;
+    return { layers: shortened(chain, layers, at), time: at };
   }
   const { from, to } = interval ?? { from: layer.manifest.endTime, to: layer.manifest.endTime };
   const can = from === to ? `only to ${formatUtc(to)}` : `to any time from ${formatUtc(from)} to ${formatUtc(to)}`;

@@ -9,12 +9,14 @@
  *       side, are not read
  *   H3  from a layer with revision history any time in its interval can be restored, from one
  *       without only its end time
+ *   H4  on the path that a moment needs, a compacted layer takes the place of those that it was made of, where that
+ *       makes the path shorter and loses nothing of the moment. What can be restored does not depend on it
  *
  *        full            incremental          incremental, revision history
  *   0 ----------|--------------------|---------------------------------------|
  *            restorable          restorable   ...............................restorable
  *
- * Lives elsewhere: proof that a path has no holes (coverage.ts).
+ * Lives elsewhere: proof that a path has no holes (coverage.ts), compacted layers (compactedLayer.ts).
  */
 import { CorruptionError, StatementError } from '../base/errors.ts';
 import { mapConcurrently } from '../base/mapConcurrently.ts';
@@ -22,20 +24,14 @@ import { SqlState } from '../base/sqlState.ts';
 import type { Timestamp } from '../base/timestamp.ts';
 import { formatUtc } from '../base/timestamp.ts';
 
-import {
-  directoryTime,
-  fullDirectoryTime,
-  incrementalDirectoryTime,
-  listIncrementalDirectories,
-  MANIFEST_NAME,
-  READS_MAX,
-} from './collection.ts';
+import { directoryTime, fullDirectoryTime, incrementalDirectoryTime, MANIFEST_NAME, READS_MAX } from './collection.ts';
 import type { CollectionStorage } from './collectionStorage.ts';
+import { compactedTimes, isCompacted, listChainDirectories } from './compactedLayer.ts';
 import { expectEqual } from './corruption.ts';
 import type { Layer } from './manifest.ts';
 import { isMissing, readManifest } from './manifest.ts';
 
-/** A full and the completed incrementals on it, by end time. The first one is the full. */
+/** A full and the completed incrementals on it, by end time, compacted ones behind those that end with them. The first one is the full. */
 export type Chain = readonly [Layer, ...Layer[]];
 
 /** Both inclusive; equal for a layer without revision history. */
@@ -51,7 +47,7 @@ export interface RestorableInterval {
  */
 export async function loadChain(storage: CollectionStorage, full: string, signal?: AbortSignal): Promise<Chain> {
   // Both at once; which directories are layers shows when their manifests are read.
-  const [read, listed] = await Promise.allSettled([readManifest(storage, full, signal), listIncrementalDirectories(storage, full, signal)]);
+  const [read, listed] = await Promise.allSettled([readManifest(storage, full, signal), listChainDirectories(storage, full, signal)]);
   if (read.status === 'rejected') {
     const error: unknown = read.reason;
     if (!isMissing(error)) throw error;
@@ -67,9 +63,11 @@ export async function loadChain(storage: CollectionStorage, full: string, signal
   if (first.manifest.kind !== 'full') {
     throw new CorruptionError(SqlState.DataCorrupted, `backup "${full}" is an incremental layer where a full one belongs`, { file: full });
   }
-  const found = await mapConcurrently(listed.value, READS_MAX, (directory) => readLayer(storage, directory, signal));
+  const { incrementals, compacted } = listed.value;
+  const found = await mapConcurrently([...incrementals, ...compacted], READS_MAX, (directory) => readLayer(storage, directory, signal));
   const layers = found.filter((layer) => layer !== undefined);
-  layers.sort((a, b) => a.manifest.endTime - b.manifest.endTime || (a.directory < b.directory ? -1 : 1));
+  const rank = (layer: Layer) => Number(isCompacted(layer));
+  layers.sort((a, b) => a.manifest.endTime - b.manifest.endTime || rank(a) - rank(b) || (a.directory < b.directory ? -1 : 1));
   return [first, ...layers];
 }
 
@@ -87,15 +85,20 @@ async function readLayer(storage: CollectionStorage, directory: string, signal?:
 
 /** XX001 when a dated directory holds a layer of another time: its files are another's. */
 function checkPlace({ directory, manifest }: Layer): void {
-  const time = fullDirectoryTime(directory) ?? incrementalDirectoryTime(directory.split('/').slice(-2).join('/'));
-  if (time === undefined) return;
   const place = { file: `${directory}/${MANIFEST_NAME}`, offset: 0 };
+  const compacted = compactedTimes(directory);
+  if (compacted) {
+    expectEqual(place, 'start time of the layer', formatUtc(compacted.startTime), formatUtc(directoryTime(manifest.startTime)));
+    expectEqual(place, 'layers that it stands for', 'several', manifest.compacts === undefined ? 'none' : 'several');
+  }
+  const time = compacted?.endTime ?? fullDirectoryTime(directory) ?? incrementalDirectoryTime(directory.split('/').slice(-2).join('/'));
+  if (time === undefined) return;
   expectEqual(place, 'end time of the layer', formatUtc(time), formatUtc(directoryTime(manifest.endTime)));
 }
 
 /** The newest layer: what the next incremental continues. */
 export function newestLayer(chain: Chain): Layer {
-  return chain.at(-1) ?? chain[0];
+  return chain.findLast((layer) => !isCompacted(layer)) ?? chain[0];
 }
 
 /**
@@ -121,13 +124,21 @@ export function pathTo(chain: Chain, layer: Layer): Layer[] {
   return path.reverse();
 }
 
+/** The layers that were taken as backups: all but the compacted ones. */
+export function takenLayers(chain: Chain): Chain {
+  const [first, ...others] = chain;
+  return [first, ...others.filter((layer) => !isCompacted(layer))];
+}
+
 /** Every moment that the chain can bring back, in order of time; intervals of neighbours may touch. */
 export function restorableIntervals(chain: Chain): RestorableInterval[] {
-  return chain.map((layer) => ({
-    from: layer.manifest.revisionHistory ? earliestTime(layer) : layer.manifest.endTime,
-    to: layer.manifest.endTime,
-    layer,
-  }));
+  return chain
+    .filter((layer) => !isCompacted(layer))
+    .map((layer) => ({
+      from: layer.manifest.revisionHistory ? earliestTime(layer) : layer.manifest.endTime,
+      to: layer.manifest.endTime,
+      layer,
+    }));
 }
 
 /** The earliest moment that a layer with revision history holds by itself. */
@@ -148,11 +159,48 @@ export interface ChosenLayers {
 export function chooseLayers(chain: Chain, time: Timestamp | undefined): ChosenLayers {
   if (time === undefined) {
     const newest = newestLayer(chain);
-    return { layers: pathTo(chain, newest), time: newest.manifest.endTime };
+    return { layers: shortened(chain, pathTo(chain, newest), newest.manifest.endTime), time: newest.manifest.endTime };
   }
   const holder = restorableIntervals(chain).find(({ from, to }) => from <= time && time <= to);
   if (holder === undefined) throw notRestorable(chain, time);
-  return { layers: pathTo(chain, holder.layer), time };
+  return { layers: shortened(chain, pathTo(chain, holder.layer), time), time };
+}
+
+/** A path of taken layers, or a shorter one by way of compacted layers that brings back the same at `time` (H4). */
+export function shortened(chain: readonly Layer[], path: readonly Layer[], time: Timestamp): Layer[] {
+  const ways = chain.filter(isCompacted);
+  // The fewest layers that lead up to each of the path's.
+  const best: Layer[][] = [];
+  path.forEach((layer, i) => {
+    let way = [...(best[i - 1] ?? []), layer];
+    for (const compacted of ways) {
+      const from = i - (compacted.manifest.compacts?.length ?? 0);
+      const before = best[from];
+      if (before === undefined || before.length + 1 >= way.length || !standsFor(compacted, path, from, i)) continue;
+      if (i === path.length - 1 && !holds(compacted, time)) continue;
+      way = [...before, compacted];
+    }
+    best.push(way);
+  });
+  return best.at(-1) ?? [];
+}
+
+/** Whether a compacted layer was made of exactly the path's layers after index `from`, up to `to`. */
+function standsFor({ manifest }: Layer, path: readonly Layer[], from: number, to: number): boolean {
+  const { parent, compacts = [], endTime } = manifest;
+  const before = path[from];
+  return (
+    before !== undefined &&
+    parent?.manifestSha256 === before.manifestSha256 &&
+    parent.directory === before.directory &&
+    endTime === path[to]?.manifest.endTime &&
+    compacts.every((id, i) => path[from + 1 + i]?.manifest.layerId === id)
+  );
+}
+
+function holds(layer: Layer, time: Timestamp): boolean {
+  const { endTime, revisionHistory } = layer.manifest;
+  return time === endTime || (revisionHistory && earliestTime(layer) <= time && time < endTime);
 }
 
 /** The nearest restorable times on either side of a moment that is not restorable itself. */

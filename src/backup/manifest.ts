@@ -133,6 +133,8 @@ export interface Manifest {
   /** Undefined when nothing was known of the tables. */
   readonly statistics?: StatisticsFile | undefined;
   readonly parent: ParentLayer | undefined;
+  /** Of a compacted layer: the ids of the layers that it stands for, oldest first (compactedLayer.ts). */
+  readonly compacts?: readonly string[] | undefined;
 }
 
 /** A manifest and where it was found. */
@@ -269,6 +271,7 @@ export function manifestToJson(manifest: Manifest): JsonObject {
     entryCounts: countsToJson(manifest.entryCounts),
     ...(manifest.statistics && { statistics: { ...manifest.statistics } }),
     parent: manifest.parent === undefined ? null : { ...manifest.parent },
+    ...(manifest.compacts && { compacts: [...manifest.compacts] }),
   };
 }
 
@@ -307,6 +310,7 @@ function manifestFromJson(fields: JsonFields): Manifest {
       endTime: parent.time('endTime'),
       manifestSha256: parent.string('manifestSha256'),
     },
+    ...(fields.raw['compacts'] !== undefined && { compacts: fields.strings('compacts') }),
   };
   checkManifest(manifest, fields);
   return manifest;
@@ -325,6 +329,10 @@ function checkManifest(manifest: Manifest, fields: JsonFields): void {
   must(startTime < endTime, 'startTime is before endTime');
   must((kind === 'full') === (parent === undefined), 'an incremental layer, and no full one, has a parent');
   must((kind === 'full') === (startTime === 0), 'a full layer starts at 0');
+  must(
+    manifest.compacts === undefined || (kind === 'incremental' && manifest.compacts.length > 1),
+    'a compacted layer stands for several incremental ones',
+  );
   must(parent === undefined || parent.endTime === startTime, 'a layer starts where its parent ends');
   must(kind === 'incremental' || manifest.introducedSpans.length === 0, 'a full layer introduces nothing');
   must(revisionStartTime >= startTime && revisionStartTime <= endTime, 'revisionStartTime is within the interval');

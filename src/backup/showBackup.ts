@@ -119,7 +119,7 @@ function rowsOf(view: ShowBackup['view'], on: ReadonlySet<Switch>, chain: Chain,
     case 'ranges':
       return rangeRows(shown);
     case 'validate':
-      return validationRows(pathTo(chain, shown.at(-1) ?? newestLayer(chain)));
+      return validationRows(pathTo(chain, shown === chain ? newestLayer(chain) : (shown[0] ?? newestLayer(chain))));
     default: {
       const show = {
         schemas: view === 'schemas',

@@ -13,6 +13,7 @@ import { Type } from '../catalog/type.ts';
 import { validateCatalog } from '../catalog/validate.ts';
 import type { ResultColumn } from '../sql/exec/statement.ts';
 
+import { typeOfLayer } from './compactedLayer.ts';
 import { backupSnapshot } from './backupCatalog.ts';
 import { MANIFEST_NAME, READS_MAX } from './collection.ts';
 import type { CollectionStorage } from './collectionStorage.ts';
@@ -41,7 +42,7 @@ export function fileRows(layers: readonly Layer[]): Datum[][] {
       const whole = file.parts.reduce((sum, part) => sum + part.dataBytes, 0);
       return file.parts.map((part): Datum[] => [
         utf8Encode(`/${directory}/${file.path}`),
-        utf8Encode(manifest.kind),
+        utf8Encode(typeOfLayer(manifest)),
         utf8Encode(prettyKey(part.span.key)),
         utf8Encode(prettyKey(part.span.endKey)),
         part.span.key,

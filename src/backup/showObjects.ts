@@ -17,6 +17,7 @@ import { createSequenceText, createTableText } from '../sql/exec/showCreate.ts';
 import type { ResultColumn } from '../sql/exec/statement.ts';
 
 import { backupSnapshot } from './backupCatalog.ts';
+import { typeOfLayer } from './compactedLayer.ts';
 import type { Layer, Manifest } from './manifest.ts';
 
 /** Which columns there are beside the usual ones. */
@@ -125,7 +126,7 @@ function rowOf(
     text(object.name),
     ...id(object.id),
     text(type),
-    text(manifest.kind),
+    text(typeOfLayer(manifest)),
     manifest.kind === 'full' ? null : manifest.startTime,
     manifest.endTime,
     size?.dataBytes ?? null,

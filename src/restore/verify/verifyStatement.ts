@@ -13,6 +13,7 @@ import type { ResultColumn, StatementContext, StatementHook } from '../../sql/ex
 import type { VerifyBackup } from '../../sql/parse/ast.ts';
 import type { StorageFactory } from '../../storage/externalStorage.ts';
 
+import { typeOfLayer } from '../../backup/compactedLayer.ts';
 import { withCollection } from '../../backup/showCollection.ts';
 import { loadSource, readCollectionSource } from '../collectionSource.ts';
 import { type VerifiedTable, verifyBackup, type VerifyReport } from './verifyBackup.ts';
@@ -69,8 +70,19 @@ async function runVerify(deps: VerifyStatementDeps, context: StatementContext, s
 
 /** The values of a row, in the order of the columns; times in microseconds. */
 export function valuesOf({ layer, table, rows, indexEntries, dataBytes, times, fingerprint, status }: VerifiedTable) {
-  const { kind, endTime } = layer.manifest;
-  return [`/${layer.directory}`, kind, endTime, table, rows, indexEntries, dataBytes, times, fingerprint ?? null, status] as const;
+  const { endTime } = layer.manifest;
+  return [
+    `/${layer.directory}`,
+    typeOfLayer(layer.manifest),
+    endTime,
+    table,
+    rows,
+    indexEntries,
+    dataBytes,
+    times,
+    fingerprint ?? null,
+    status,
+  ] as const;
 }
 
 function rowOf(table: VerifiedTable) {
