@@ -37,6 +37,7 @@ const PAUSEPOINT_ALIASES = Object.freeze({
   'backup.before.flow': 'backup.beforeExport',
   'backup.before.write_first_checkpoint': 'backup.beforeExport',
   'backup.after.write_first_checkpoint': 'backup.afterFirstExport',
+  'backup.after.write_lock': 'backup.afterLock',
 });
 
 /** Before the registry starts. */

@@ -226,6 +226,15 @@ test('an unknown database is refused at the door', async (context) => {
   }
 });
 
+test('defaultdb lets clients in while a restore of a cluster has taken it away', async (context) => {
+  const elsewhere = { connectionString: context.url.replace('/defaultdb', '/system') };
+  await withClient(context, async (client) => void (await client.query('DROP DATABASE defaultdb')), elsewhere);
+  await withClient(context, async (client) => {
+    assert.is((await client.query('SELECT count(*)::INT AS n FROM [SHOW JOBS]')).rows.length, 1);
+    await client.query('CREATE DATABASE defaultdb');
+  });
+});
+
 test('garbage closes its connection and nothing else', async (context) => {
   for (const garbage of [
     Buffer.from('GET / HTTP/1.1\r\nHost: x\r\n\r\n'),
