@@ -21,6 +21,7 @@ import type { EntryCounts } from '../backup/manifest.ts';
 import { FileCursor } from './fileCursor.ts';
 import type { KeyRewriter } from './keyRewriter.ts';
 import { mergeUnit } from './mergeUnit.ts';
+import { type KeptEntries, lastRowStart, type RowFilter } from './rowFilter.ts';
 import { isUsedWhole, type LayerFile, type RestoreUnit, unitBytes, unitsAfter } from './spanCovering.ts';
 
 /** Rows of one ingested run: two or three milliseconds of the main thread. A run is never more than lies between two checkpoints. */
@@ -40,6 +41,8 @@ export interface RestoredIndex {
   readonly rewriter: KeyRewriter;
   readonly newTableId: number;
   readonly isPrimary: boolean;
+  /** Of the primary index of a table of which some rows come: the others' entries are made from its rows. */
+  readonly filter?: RowFilter | undefined;
 }
 
 export interface IngestUnitsOptions {
@@ -84,12 +87,13 @@ class IngestWork {
   readonly #totalBytes: number;
   #finishedBytes = 0;
   #progress: IngestProgress;
-  #bytesAtCheckpoint: number;
+  #bytesSinceCheckpoint = 0;
+  /** Of a filtered index, between two units: the begin of a row that the next one goes on with. */
+  #held: RunBuilder | undefined;
 
   constructor(options: IngestUnitsOptions) {
     this.#options = options;
     this.#progress = options.done;
-    this.#bytesAtCheckpoint = options.done.dataBytes;
     this.#totalBytes = options.units.reduce((sum, unit) => sum + unitBytes(unit), 0);
     this.#units = unitsAfter(options.units, options.done.doneKey);
     this.#finishedBytes = this.#totalBytes - this.#units.reduce((sum, unit) => sum + unitBytes(unit), 0);
@@ -104,7 +108,7 @@ class IngestWork {
       this.#open(unit);
       const next = this.#units[i + 1];
       if (next) this.#open(next);
-      await this.#ingest(unit);
+      await this.#ingest(unit, next);
       this.#finishedBytes += unitBytes(unit);
       for (const file of unit.files) {
         if (this.#lastUse.get(file) !== i) continue;
@@ -128,32 +132,45 @@ class IngestWork {
     }
   }
 
-  async #ingest(unit: RestoreUnit): Promise<void> {
+  async #ingest(unit: RestoreUnit, next: RestoreUnit | undefined): Promise<void> {
     const { tableId, indexId } = indexOfKey(unit.span.key);
     const index = this.#options.indexOf(tableId, indexId);
     assert(index !== undefined, `a unit of index ${tableId}/${indexId}, which is not restored`);
     const cursors = unit.files.map((file) => this.#cursors.get(file) as FileCursor);
     // Together, so that the first reads of many layers do not wait for one another.
     await Promise.all(cursors.map((cursor) => cursor.enter(unit.span)));
-    const run = new RunBuilder(index, Math.min(RUN_BYTES_MAX, this.#options.checkpointBytes), (finished) => this.#flush(index, finished));
+    const run =
+      this.#held ??
+      new RunBuilder(index, Math.min(RUN_BYTES_MAX, this.#options.checkpointBytes), (finished) => this.#flush(index, finished));
+    this.#held = undefined;
     await mergeUnit(cursors, this.#options.time, run);
-    await run.drain();
+    const { tableId: nextTable, indexId: nextIndex } = next ? indexOfKey(next.span.key) : { tableId: -1, indexId: -1 };
+    if (index.filter && nextTable === tableId && nextIndex === indexId) {
+      await run.drain();
+      this.#held = run;
+    } else {
+      await run.drain(true);
+    }
   }
 
   async #flush(index: RestoredIndex, run: FinishedRun): Promise<void> {
     const { kv, at, signal, checkpointBytes, isDropped } = this.#options;
     signal.throwIfAborted();
-    if (!isDropped) await kv.ingest({ keys: run.keys, values: run.values }, { at });
+    const kept = index.filter?.keep(run.keys, run.values);
+    const parts = kept ? [kept.primary, ...kept.secondary].filter(({ keys }) => keys.length > 0) : [run];
+    for (const { keys, values } of isDropped ? [] : parts) await kv.ingest({ keys, values }, { at });
     await this.#options.onRun(index.newTableId);
     const { rows, indexEntries, dataBytes } = this.#progress;
+    const own = index.isPrimary ? 0 : run.keys.length;
     this.#progress = {
       doneKey: run.lastKey,
-      rows: rows + (index.isPrimary ? run.rowCount : 0),
-      indexEntries: indexEntries + (index.isPrimary ? 0 : run.keys.length),
-      dataBytes: dataBytes + run.dataBytes,
+      rows: rows + (kept?.rowCount ?? (index.isPrimary ? run.rowCount : 0)),
+      indexEntries: indexEntries + (kept?.secondary.reduce((sum, { keys }) => sum + keys.length, 0) ?? own),
+      dataBytes: dataBytes + (kept ? parts.reduce((sum, part) => sum + bytesOf(part), 0) : run.dataBytes),
     };
-    if (this.#progress.dataBytes - this.#bytesAtCheckpoint >= checkpointBytes) {
-      this.#bytesAtCheckpoint = this.#progress.dataBytes;
+    this.#bytesSinceCheckpoint += run.dataBytes;
+    if (this.#bytesSinceCheckpoint >= checkpointBytes) {
+      this.#bytesSinceCheckpoint = 0;
       await this.#options.onProgress(this.#progress, this.#fraction());
     }
     if (kv.executor.shouldYield()) await kv.executor.yield();
@@ -162,6 +179,10 @@ class IngestWork {
   #fraction(): number {
     return this.#totalBytes === 0 ? 1 : this.#finishedBytes / this.#totalBytes;
   }
+}
+
+function bytesOf({ keys, values }: KeptEntries): number {
+  return keys.reduce((sum, key, i) => sum + key.length + (values[i] as Bytes).length, 0);
 }
 
 interface FinishedRun {
@@ -198,13 +219,21 @@ class RunBuilder {
     return this.#keys.length < RUN_ROWS_MAX && this.#dataBytes < this.#bytesMax;
   }
 
-  async drain(): Promise<void> {
-    if (this.#keys.length === 0) return;
-    const run = { keys: this.#keys, values: this.#values, lastKey: this.#lastKey, rowCount: this.#rowCount, dataBytes: this.#dataBytes };
-    this.#keys = [];
-    this.#values = [];
+  /** Hands on what there is; of a filtered index the last row stays until it is known to be whole (`isEnd`). */
+  async drain(isEnd = false): Promise<void> {
+    const count = this.#index.filter && !isEnd ? lastRowStart(this.#keys) : this.#keys.length;
+    if (count === 0) return;
+    const keys = this.#keys.slice(0, count);
+    const values = this.#values.slice(0, count);
+    const heldKeys = this.#keys.slice(count);
+    const heldValues = this.#values.slice(count);
+    const heldBytes = heldKeys.reduce((sum, key, i) => sum + key.length + (heldValues[i] as Bytes).length, 0);
+    const lastKey = count < this.#keys.length ? this.#index.rewriter.restore(keys.at(-1) as Bytes) : this.#lastKey;
+    const run = { keys, values, lastKey, rowCount: this.#rowCount, dataBytes: this.#dataBytes - heldBytes };
+    this.#keys = heldKeys;
+    this.#values = heldValues;
     this.#rowCount = 0;
-    this.#dataBytes = 0;
+    this.#dataBytes = heldBytes;
     await this.#flush(run);
   }
 }

@@ -22,6 +22,11 @@ export class KeyRewriter {
     this.#toBytes = Buffer.from(to, 'latin1');
   }
 
+  /** The key that rewrite() made this one of. */
+  restore(key: Bytes): Bytes {
+    return (this.#from + key.slice(this.#to.length)) as Bytes;
+  }
+
   /** `key` starts with the old prefix; the result with the new one, and it is a flat string. */
   rewrite(key: Bytes): Bytes {
     const kept = key.length - this.#from.length;

@@ -6,7 +6,7 @@ import type { Catalog } from '../catalog/catalog.ts';
 import type { ClusterSettings } from '../catalog/settings.ts';
 import type { JobRegistry } from '../jobs/registry.ts';
 import type { Kv } from '../kv/kv.ts';
-import type { StatementHooks } from '../sql/exec/statement.ts';
+import type { EngineServices } from '../sql/exec/statement.ts';
 import type { Restore, VerifyBackup } from '../sql/parse/ast.ts';
 import type { StorageFactory } from '../storage/externalStorage.ts';
 
@@ -20,7 +20,7 @@ import { verifyBackupHook } from './verify/verifyStatement.ts';
 export interface RestoreDeps {
   readonly kv: Kv;
   readonly catalog: Catalog;
-  readonly engine: { readonly statements: StatementHooks };
+  readonly engine: EngineServices;
   readonly jobs: JobRegistry;
   readonly storage: StorageFactory;
   readonly settings: ClusterSettings;
@@ -30,10 +30,10 @@ export interface RestoreDeps {
 
 /** Before the registry starts. */
 export function registerRestore(deps: RestoreDeps): void {
-  const { kv, catalog, storage, jobs } = deps;
-  deps.engine.statements.register<Restore>('restore', restoreHook(deps));
-  deps.engine.statements.register<VerifyBackup>('verifyBackup', verifyBackupHook(deps));
-  const jobDeps = { kv, catalog, storage, checkpointBytes: deps.restoreCheckpointBytes ?? CHECKPOINT_BYTES };
+  const { kv, catalog, engine, storage, jobs } = deps;
+  engine.statements.register<Restore>('restore', restoreHook(deps));
+  engine.statements.register<VerifyBackup>('verifyBackup', verifyBackupHook(deps));
+  const jobDeps = { kv, catalog, engine, storage, checkpointBytes: deps.restoreCheckpointBytes ?? CHECKPOINT_BYTES };
   jobs.register(
     RESTORE_JOB_TYPE,
     {

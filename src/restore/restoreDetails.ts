@@ -17,6 +17,7 @@ import type { Json } from '../jobs/job.ts';
 import { type LocationDetails, loadLocation, type StoredLocation, storeLocation } from '../backup/locationDetails.ts';
 
 import type { IngestProgress } from './ingestUnits.ts';
+import type { RowCondition } from './rowFilter.ts';
 
 export const RESTORE_JOB_TYPE = 'RESTORE';
 
@@ -62,6 +63,8 @@ export interface RestoreDetails {
   readonly verifyData: boolean;
   /** Filter of the nodes that may coordinate it; '' for all. */
   readonly executionLocality: string;
+  /** Which rows of the one table come; all without it. */
+  readonly where?: RowCondition | undefined;
   /** It pauses itself where it would fail. */
   readonly pausesOnError?: boolean | undefined;
   readonly system?: SystemRestore | undefined;

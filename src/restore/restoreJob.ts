@@ -26,6 +26,7 @@ import { systemTable } from '../catalog/systemRows.ts';
 import { type Statistic, statisticRow } from '../catalog/tableStatistics.ts';
 import type { JobContext, JobOutcome, Resumer } from '../jobs/job.ts';
 import type { Kv } from '../kv/kv.ts';
+import type { EngineServices } from '../sql/exec/statement.ts';
 import type { StorageFactory } from '../storage/externalStorage.ts';
 
 import type { CollectionStorage } from '../backup/collectionStorage.ts';
@@ -42,6 +43,7 @@ import { clearData, publish, removeOffline, writeOffline } from './publish.ts';
 import type { RestoreDetails } from './restoreDetails.ts';
 import { progressFromJson, progressToJson } from './restoreDetails.ts';
 import { restoredSpans } from './restoredSpans.ts';
+import { RowFilter } from './rowFilter.ts';
 import { coverSpans } from './spanCovering.ts';
 import { replaceRows, restoreMissingUsers, restoreSystemTable, restoreSystemTables, ZONES_TABLE } from './systemTableRestore.ts';
 import { NO_SYSTEM_ROWS, readSystemRows, type SystemRows } from './systemTableRows.ts';
@@ -82,6 +84,7 @@ export interface RestoreJobDeps {
   readonly kv: Kv;
   readonly catalog: Catalog;
   readonly storage: StorageFactory;
+  readonly engine: EngineServices;
   readonly checkpointBytes: number;
 }
 
@@ -204,7 +207,7 @@ export class RestoreResumer implements Resumer {
     };
     return await this.#withCollection(ctx, async (storage) => {
       const layers = await this.#layers(storage, ctx);
-      const indexes = this.#indexes();
+      const indexes = await this.#indexes(ctx);
       await ctx.pausepoint('restore.beforeIngest');
       const progress = await ingestUnits({
         kv,
@@ -263,16 +266,18 @@ export class RestoreResumer implements Resumer {
   }
 
   #spans(): Span[] {
-    return restoredSpans([...this.#tables()]);
+    return restoredSpans([...this.#tables()], this.#details.where !== undefined);
   }
 
   /** By `<old table id>/<index id>`. */
-  #indexes(): ReadonlyMap<string, RestoredIndex> {
+  async #indexes(ctx: JobContext): Promise<ReadonlyMap<string, RestoredIndex>> {
+    const { where, ingestTime } = this.#details;
     const indexes = new Map<string, RestoredIndex>();
     for (const { oldId, table } of this.#tables()) {
+      const filter = where && (await RowFilter.open(this.#deps.engine, table, where, ingestTime, ctx.signal));
       for (const { id } of allIndexes(table)) {
         const rewriter = new KeyRewriter(indexPrefix(oldId, id), indexPrefix(table.id, id));
-        indexes.set(`${oldId}/${id}`, { rewriter, newTableId: table.id, isPrimary: id === table.primaryIndex.id });
+        indexes.set(`${oldId}/${id}`, { rewriter, newTableId: table.id, isPrimary: id === table.primaryIndex.id, filter });
       }
     }
     return indexes;

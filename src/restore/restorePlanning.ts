@@ -23,6 +23,7 @@ import { systemTable } from '../catalog/systemRows.ts';
 import { listUsers } from '../catalog/users.ts';
 import type { JobRegistry } from '../jobs/registry.ts';
 import type { Kv, Txn } from '../kv/kv.ts';
+import type { EngineServices } from '../sql/exec/statement.ts';
 import type { BackupTargets } from '../sql/parse/ast.ts';
 import type { StorageFactory } from '../storage/externalStorage.ts';
 
@@ -59,11 +60,13 @@ import {
 } from './restorePrivileges.ts';
 import { resolveRestoreTargets, type RestoreTargets } from './restoreTargets.ts';
 import { rowSpan } from './systemTableRows.ts';
+import { compileCondition, filteredTargets, type RowCondition } from './rowFilter.ts';
 import { withoutLostViews } from './viewRefs.ts';
 
 export interface RestorePlanningDeps {
   readonly kv: Kv;
   readonly catalog: Catalog;
+  readonly engine: Pick<EngineServices, 'functions'>;
   readonly jobs: JobRegistry;
   readonly storage: StorageFactory;
 }
@@ -81,6 +84,8 @@ export interface RestoreRequest extends RestoreGrantees {
   readonly asOf: Timestamp | undefined;
   readonly intoDb: string | undefined;
   readonly renames: readonly RenameRequest[];
+  /** The condition that rows must meet. */
+  readonly where: string | undefined;
   readonly newDbName: string | undefined;
   readonly skip: SkipOptions;
   readonly schemaOnly: boolean;
@@ -152,7 +157,8 @@ async function makeDetails(
       tableIds: tables.map((oldId) => [oldId, created.get(oldId) as number] as const),
       typeUses: typeUsesOf(targets, ids),
       schemaOnly: request.schemaOnly,
-      hasStatistics: !request.schemaOnly && (await hasStatistics(storage, last, request)),
+      ...(plan.where && { where: plan.where }),
+      hasStatistics: !request.schemaOnly && plan.where === undefined && (await hasStatistics(storage, last, request)),
       verifyData: request.verifyData,
       ...(request.pausesOnError && { pausesOnError: true }),
       executionLocality: request.executionLocality,
@@ -181,6 +187,8 @@ export interface ObjectPlan extends ChosenLayers {
   readonly trial: readonly Descriptor[];
   /** Ids in the backup of tables, views and sequences. */
   readonly tables: readonly number[];
+  /** Which rows of the one table come. */
+  readonly where: RowCondition | undefined;
   readonly isCluster: boolean;
   /** Databases that give way. */
   readonly replaced: readonly DatabaseDescriptor[];
@@ -204,7 +212,8 @@ export async function planObjects(
   const named = resolveRestoreTargets(backup, last.manifest, request.targets, request.names);
   checkVersions(layers, CLUSTER_VERSION, request.ignoresVersion);
   if (request.isOnlineCopy) checkOnlineCopy(layers);
-  const kept = withoutLostViews(named, request.skip.views, backup, report);
+  const whole = withoutLostViews(named, request.skip.views, backup, report);
+  const kept = request.where === undefined ? whole : filteredTargets(whole, request.skip.foreignKeys, report);
   const renames = resolveRenames(request.renames, kept, backup);
   const targets = renamed(kept, renames, request.newDbName);
 
@@ -226,13 +235,14 @@ export async function planObjects(
   const tables = targets.tables.map((table) => table.id);
   const trial = rewriteDescriptors(targets, { created: ownIds, existing: place.existing }, options);
   if (!isCluster) checkNames(here, trial, report);
+  const where = conditionOf(deps, request, kept, trial);
   if (!request.schemaOnly || request.verifyData || targets.systemTables.length > 0) {
     await reporting(report, () => requireParts(storage, layers, signal));
   }
   const proved = request.schemaOnly && !request.verifyData ? [] : trial;
   await reporting(report, async () => proveRestorable({ layers, time }, proved, tables, ownIds, targets.systemTables));
 
-  return { source, layers, time, backup, targets, place, options, trial, tables, isCluster, replaced };
+  return { source, layers, time, backup, targets, place, options, trial, tables, where, isCluster, replaced };
 }
 
 /** What the job needs of the statement's secrets. */
@@ -309,6 +319,20 @@ async function hasStatistics(storage: CollectionStorage, layer: Layer, { notice,
     notice(`the backup's statistics are not restored: ${error.message}${error.detail === undefined ? '' : ` (${error.detail})`}`);
     return false;
   }
+}
+
+/** The condition, after a look whether it can be evaluated. */
+function conditionOf(
+  { engine }: RestorePlanningDeps,
+  { where: text }: RestoreRequest,
+  { tables: [source] }: RestoreTargets,
+  trial: readonly Descriptor[],
+): RowCondition | undefined {
+  const table = trial.find((one) => one.kind === 'table');
+  if (text === undefined || source === undefined || table?.kind !== 'table') return undefined;
+  const where = { text, tableName: source.name };
+  compileCondition(table, where, engine.functions);
+  return where;
 }
 
 /** Layers that CockroachDB's online restore takes. */
@@ -474,5 +498,6 @@ function describe(request: RestoreRequest, name: string): string {
       : listedPlaces(location)
           .map(({ uris }) => urisText(uris))
           .join(', ');
-  return `RESTORE ${request.targetsText}FROM ${source}${asOf}${options}`;
+  const where = request.where === undefined ? '' : ` WHERE ${request.where}`;
+  return `RESTORE ${request.targetsText}FROM ${source}${asOf}${where}${options}`;
 }

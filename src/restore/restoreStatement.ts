@@ -1,3 +1,5 @@
+import { StatementError } from '../base/errors.ts';
+import { SqlState } from '../base/sqlState.ts';
 import { quoteLiteral, quoteNames } from '../catalog/names.ts';
 import type { ClusterSettings } from '../catalog/settings.ts';
 import type { Grantees } from '../catalog/privileges.ts';
@@ -16,6 +18,7 @@ import { defaultFirst, readLocation, readUris, refuseIncrementalLocation } from 
 import { checkLocationAccess, granteesOf, looksOn, requireText } from '../backup/statementValues.ts';
 
 import { DRY_RUN_COLUMNS, dryRun } from './dryRun.ts';
+import { conditionText } from './rowFilter.ts';
 import { readRestoreOptions, type RestoreOptions } from './restoreOptions.ts';
 import type { RestorePlanningDeps, RestoreRequest } from './restorePlanning.ts';
 import { planRestore } from './restorePlanning.ts';
@@ -61,6 +64,7 @@ async function runRestore(deps: RestoreStatementDeps, context: StatementContext,
     intoDb: options.texts.get('into_db'),
     newDbName: options.texts.get('new_db_name'),
     renames: options.renames,
+    where: readWhere(stmt, options),
     ignoresVersion: options.on.has('unsafe_restore_incompatible_version'),
     isOnlineCopy: options.on.has('experimental copy'),
     pausesOnError: options.texts.has('debug_pause_on'),
@@ -87,6 +91,19 @@ async function runRestore(deps: RestoreStatementDeps, context: StatementContext,
     else await deps.kv.run(write, { name: 'create restore job' });
   });
   return await jobResult('RESTORE', context, deps.jobs, jobId, detached, executionLocality);
+}
+
+/** The condition's text. 22023 for anything but rows of a table. */
+function readWhere({ where, targets }: Restore, { on }: RestoreOptions): string | undefined {
+  if (where === undefined) return undefined;
+  const message =
+    targets.type !== 'tables'
+      ? 'RESTORE ... WHERE is for one table'
+      : on.has('schema_only')
+        ? 'schema_only restores no rows: WHERE has none to choose from'
+        : undefined;
+  if (message === undefined) return conditionText(where);
+  throw new StatementError(SqlState.InvalidParameterValue, message, { location: { position: where.pos + 1 } });
 }
 
 /** The options as SQL. */

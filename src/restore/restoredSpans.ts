@@ -12,10 +12,12 @@ export interface RestoredTable {
   readonly table: TableDescriptor;
 }
 
-/** One span an index, in key order; none for tables whose data was left out of the backup, and views. */
-export function restoredSpans(tables: readonly RestoredTable[]): Span[] {
+/** One span an index, or the primary one's alone, in key order; none for tables whose data was left out of the backup, and views. */
+export function restoredSpans(tables: readonly RestoredTable[], primaryOnly = false): Span[] {
   return tables
     .filter(({ table }) => table.excludeDataFromBackup !== true && (table.view === undefined || table.view.isMaterialized === true))
-    .flatMap(({ oldId, table }) => allIndexes(table).map(({ id }) => prefixSpan(indexPrefix(oldId, id))))
+    .flatMap(({ oldId, table }) =>
+      (primaryOnly ? [table.primaryIndex] : allIndexes(table)).map(({ id }) => prefixSpan(indexPrefix(oldId, id))),
+    )
     .sort((a, b) => (a.key < b.key ? -1 : 1));
 }

@@ -426,6 +426,8 @@ export interface Restore {
     /** Legacy: full first, each layer one location or a locality-aware list. */
     | { readonly type: 'layers'; readonly layers: readonly UriList[] };
   readonly asOf: AsOfClause | undefined;
+  /** Which rows of the one table come. */
+  readonly where: Expr | undefined;
   readonly options: readonly Option[];
   readonly pos: number;
 }

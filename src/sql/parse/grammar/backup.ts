@@ -217,8 +217,9 @@ export class BackupParser extends FamilyParser {
     this.tok(T.FROM);
     const source = this.source();
     const asOf = this.asOf();
+    const where = this.when(T.WHERE, () => this.expr());
     const isListed = this.recorder === undefined && source.type === 'layers';
-    return { kind: 'restore', targets, source, asOf, options: isListed ? this.listedOptions() : this.options(), pos };
+    return { kind: 'restore', targets, source, asOf, where, options: isListed ? this.listedOptions() : this.options(), pos };
   }
 
   /** A backup of a collection, or the layers of the older statements. */

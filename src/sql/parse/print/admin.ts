@@ -192,7 +192,8 @@ export function printAdmin(s: AdminStatement, o: PrintOptions): string {
     }
     case 'restore': {
       const text = `RESTORE${targets(s.targets)} FROM ${collectionSource(s.source, o)}`;
-      return `${text}${s.asOf === undefined ? '' : ` AS OF SYSTEM TIME ${e(s.asOf.expr)}`}${withOptions(s.options, o)}`;
+      const where = s.where === undefined ? '' : ` WHERE ${e(s.where)}`;
+      return `${text}${asOfText(s.asOf, o)}${where}${withOptions(s.options, o)}`;
     }
     case 'verifyBackup':
       return `VERIFY BACKUP FROM ${collectionSource(s.source, o)}${asOfText(s.asOf, o)}${withOptions(s.options, o)}`;
