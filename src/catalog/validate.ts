@@ -160,9 +160,16 @@ function validateReferences(desc: TableDescriptor, snapshot: CatalogSnapshot, re
     const isUsed = user?.view?.dependsOnIds.includes(desc.id) || user?.columns.some((column) => column.usesSequenceIds?.includes(desc.id));
     if (user?.view && user.state !== 'DROP' && !isUsed) report(`view ${id} does not use it`);
   }
+  const isSequence = (id: number): boolean => {
+    const one = snapshot.tableById(id);
+    return one?.sequence !== undefined && one.state !== 'DROP';
+  };
   for (const column of desc.columns) {
     for (const id of column.usesSequenceIds ?? []) {
-      if (!snapshot.tableById(id)?.sequence) report(`column ${column.name} uses sequence ${id}, which is not there`);
+      if (!isSequence(id)) report(`column ${column.name} uses sequence ${id}, which is not there`);
+    }
+    for (const id of column.ownsSequenceIds ?? []) {
+      if (!isSequence(id)) report(`column ${column.name} owns sequence ${id}, which is not there`);
     }
   }
 }

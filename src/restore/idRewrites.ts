@@ -37,7 +37,7 @@ import type { Report } from './problems.ts';
 import type { NewNames } from './renames.ts';
 import type { RestoredPrivileges } from './restorePrivileges.ts';
 import type { RestoreTargets } from './restoreTargets.ts';
-import { rewriteSequenceIds, sequenceIdsIn } from './sequenceRefs.ts';
+import { rewriteSequenceIds, sequenceIdsIn } from '../sql/exec/ddl/sequenceRefs.ts';
 import { renameInExpressions, renameInQuery } from './viewRefs.ts';
 
 /** Why an object cannot be used yet, as errors show it. */

@@ -13,7 +13,7 @@ import { type IdMap, rewriteDescriptors, withoutUnfinished } from '../../src/res
 import { refuse } from '../../src/restore/problems.ts';
 import { newNames, renamed } from '../../src/restore/renames.ts';
 import { ownedBy } from '../../src/restore/restorePrivileges.ts';
-import { rewriteSequenceIds } from '../../src/restore/sequenceRefs.ts';
+import { rewriteSequenceIds } from '../../src/sql/exec/ddl/sequenceRefs.ts';
 import { testTable } from '../catalog/support.ts';
 
 const test = suite('id rewrites');

@@ -95,8 +95,11 @@ async function apply(change: SchemaChange, table: TableDescriptor, action: Alter
       return change.write(builder.table);
     case 'setOnUpdate': {
       const column = requireColumn(table, action.column);
-      builder.replaceColumn(column.id, { onUpdateExpr: storeDefault(change, action.expr, column.type, column.name, 'ON UPDATE').text });
-      return change.write(builder.table);
+      const stored = storeDefault(change, action.expr, column.type, column.name, 'ON UPDATE');
+      builder.replaceColumn(column.id, { onUpdateExpr: stored.text });
+      builder.noteSequences(column.id, stored.sequenceIds);
+      await change.write(builder.table);
+      return builder.writeReferences();
     }
     case 'dropOnUpdate':
       builder.replaceColumn(requireColumn(table, action.column).id, { onUpdateExpr: undefined });
@@ -326,7 +329,7 @@ async function dropColumn(change: SchemaChange, table: TableDescriptor, action: 
       checks: current.checks.filter((check) => !check.columnIds.includes(column.id)),
     }),
   );
-  await dropOwnedSequences(change, column);
+  await dropOwnedSequences(change, column, action.behavior);
 }
 
 function mentions(expr: string, name: string): boolean {

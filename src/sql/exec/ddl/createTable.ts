@@ -244,7 +244,9 @@ export class TableBuilder {
         column = { ...column, defaultExpr: stored.text, ...(stored.sequenceIds.length > 0 && { usesSequenceIds: stored.sequenceIds }) };
         for (const sequence of stored.sequenceIds) this.#sequences.set(sequence, id);
       } else if (qualifier.type === 'onUpdate') {
-        column = { ...column, onUpdateExpr: storeDefault(this.change, qualifier.expr, type, name, 'ON UPDATE').text };
+        const stored = storeDefault(this.change, qualifier.expr, type, name, 'ON UPDATE');
+        column = { ...column, onUpdateExpr: stored.text };
+        this.noteSequences(id, stored.sequenceIds);
       } else if (qualifier.type === 'identity') {
         column = { ...column, generatedAsIdentity: qualifier.always ? 'always' : 'by default' };
         column = await withSequence(this.change, this.table, column, qualifier.options);

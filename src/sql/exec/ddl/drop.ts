@@ -21,6 +21,7 @@ import type { DropBehavior, DropDatabase, DropRelation, DropSchema, Truncate } f
 import { published } from '../schemaChange/pendingChange.ts';
 import type { EngineServices } from '../statement.ts';
 import { cannotDrop, dependentViews } from './viewGuards.ts';
+import { callsSequence, withoutSequence } from './sequenceRefs.ts';
 import { describeKind, partsOf, type SchemaChange } from './common.ts';
 
 /** Ids that go in the same statement: references among them hinder nothing. */
@@ -44,12 +45,29 @@ async function dropOne(change: SchemaChange, table: TableDescriptor, behavior: D
   const latest = change.snapshot.tableById(table.id) ?? current;
   await change.deleteName(latest.parentId, latest.schemaId, latest.name);
   await change.write(updated(latest, { state: 'DROP', offlineReason: undefined }));
+  await leaveOwner(change, latest);
   for (const column of latest.columns) {
     for (const id of column.ownsSequenceIds ?? []) {
       const sequence = change.snapshot.tableById(id);
-      if (sequence && sequence.state !== 'DROP') await dropOne(change, sequence, 'cascade', new Set([...doomed, id]));
+      if (sequence && sequence.state !== 'DROP') await dropOne(change, sequence, behavior, new Set([...doomed, id]));
     }
   }
+}
+
+/** The column that owns a dropped sequence, and stays, owns it no more. */
+async function leaveOwner(change: SchemaChange, dropped: TableDescriptor): Promise<void> {
+  const owner = change.snapshot.tableById(dropped.sequence?.ownedBy?.tableId ?? 0);
+  if (!owner || owner.state === 'DROP' || !owner.columns.some((column) => column.ownsSequenceIds?.includes(dropped.id))) return;
+  const columns = owner.columns.map((column) =>
+    column.ownsSequenceIds ? { ...column, ownsSequenceIds: column.ownsSequenceIds.filter((id) => id !== dropped.id) } : column,
+  );
+  await change.write(updated(owner, { columns }));
+}
+
+/** Drops a sequence that its owner has let go of; with RESTRICT, 2BP01 where another column calls it. */
+export async function dropSequence(change: SchemaChange, id: number, behavior: DropBehavior): Promise<void> {
+  const sequence = change.snapshot.tableById(id);
+  if (sequence) await dropOne(change, sequence, behavior, new Set([id]));
 }
 
 async function dropReferences(change: SchemaChange, table: TableDescriptor, behavior: DropBehavior, doomed: Doomed): Promise<void> {
@@ -75,13 +93,14 @@ async function dropReferences(change: SchemaChange, table: TableDescriptor, beha
     if (doomed.has(id)) continue;
     const user = change.snapshot.tableById(id);
     if (!user || user.state === 'DROP') continue;
-    if (table.sequence?.ownedBy?.tableId === id && behavior === 'cascade') continue;
     if (user.view) {
       if (behavior !== 'cascade' && !table.sequence) throw cannotDrop(change.snapshot, table, user);
       if (behavior === 'cascade') {
         await dropOne(change, user, 'cascade', new Set([...doomed, table.id]));
         continue;
       }
+    } else if (!user.columns.some((column) => callsSequence(column, table.id))) {
+      continue;
     }
     if (behavior !== 'cascade') {
       throw new StateError(
@@ -92,12 +111,7 @@ async function dropReferences(change: SchemaChange, table: TableDescriptor, beha
         },
       );
     }
-    const columns = user.columns.map((column) => {
-      if (!column.usesSequenceIds?.includes(table.id)) return column;
-      const { defaultExpr: _default, usesSequenceIds: _uses, ...rest } = column;
-      return rest;
-    });
-    await change.write(updated(user, { columns }));
+    await change.write(updated(user, { columns: user.columns.map((column) => withoutSequence(column, table.id)) }));
   }
   for (const id of table.view?.dependsOnIds ?? []) {
     const used = change.snapshot.tableById(id);

@@ -8,8 +8,9 @@ import { StateError, StatementError } from '../../../base/errors.ts';
 import { SqlState } from '../../../base/sqlState.ts';
 import type { ColumnDescriptor, TableDescriptor } from '../../../catalog/descriptor.ts';
 import { updated } from '../../../catalog/descriptor.ts';
-import type { AlterTableAction } from '../../parse/ast.ts';
+import type { AlterTableAction, DropBehavior } from '../../parse/ast.ts';
 import type { SchemaChange } from './common.ts';
+import { dropSequence } from './drop.ts';
 import { withSequence } from './serialColumn.ts';
 
 type IdentityAction = Extract<AlterTableAction, { type: 'addIdentity' | 'setIdentity' | 'dropIdentity' }>;
@@ -38,7 +39,7 @@ export async function alterIdentity(
   if (action.type === 'setIdentity') return change.write(withColumn(table, { ...column, generatedAsIdentity: kind }));
   const { generatedAsIdentity: _, defaultExpr: _default, usesSequenceIds: _uses, ownsSequenceIds: _owns, ...plain } = column;
   await change.write(withColumn(table, plain));
-  await dropOwnedSequences(change, column);
+  await dropOwnedSequences(change, column, undefined);
 }
 
 function checkMayCount(column: ColumnDescriptor, place: string): void {
@@ -55,12 +56,7 @@ function withColumn(table: TableDescriptor, column: ColumnDescriptor): TableDesc
   return updated(table, { columns: table.columns.map((one) => (one.id === column.id ? column : one)) });
 }
 
-/** The sequences that a column owns go with it. */
-export async function dropOwnedSequences(change: SchemaChange, column: ColumnDescriptor): Promise<void> {
-  for (const id of column.ownsSequenceIds ?? []) {
-    const sequence = change.snapshot.tableById(id);
-    if (!sequence) continue;
-    await change.deleteName(sequence.parentId, sequence.schemaId, sequence.name);
-    await change.write(updated(sequence, { state: 'DROP' }));
-  }
+/** The sequences that a column owns go with it; with RESTRICT, 2BP01 where another column calls one. */
+export async function dropOwnedSequences(change: SchemaChange, column: ColumnDescriptor, behavior: DropBehavior): Promise<void> {
+  for (const id of column.ownsSequenceIds ?? []) await dropSequence(change, id, behavior);
 }

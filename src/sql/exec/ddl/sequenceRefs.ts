@@ -2,9 +2,10 @@
  * Sequence references: a stored expression names a sequence by its id, `nextval(52::REGCLASS)`; a
  * restored table names the restored one.
  */
-import type { Expr } from '../sql/parse/ast.ts';
-import { parseExpression } from '../sql/parse/parse.ts';
-import { printExpr } from '../sql/parse/printer.ts';
+import type { ColumnDescriptor } from '../../../catalog/descriptor.ts';
+import type { Expr } from '../../parse/ast.ts';
+import { parseExpression } from '../../parse/parse.ts';
+import { printExpr } from '../../parse/printer.ts';
 
 const SEQUENCE_FUNCTIONS: ReadonlySet<string> = new Set(['nextval', 'currval', 'setval']);
 
@@ -22,6 +23,24 @@ export function sequenceIdsIn(text: string): number[] {
   };
   rewritten(parseExpression(text), note, false);
   return [...found];
+}
+
+/** Whether a column's DEFAULT or ON UPDATE calls the sequence. */
+export function callsSequence(column: ColumnDescriptor, sequenceId: number): boolean {
+  if (column.usesSequenceIds?.includes(sequenceId)) return true;
+  return column.onUpdateExpr !== undefined && sequenceIdsIn(column.onUpdateExpr).includes(sequenceId);
+}
+
+/** A column without the expressions that call a dropped sequence. */
+export function withoutSequence(column: ColumnDescriptor, sequenceId: number): ColumnDescriptor {
+  let left = column;
+  if (left.usesSequenceIds?.includes(sequenceId)) {
+    const { defaultExpr: _default, usesSequenceIds: _uses, generatedAsIdentity: _identity, ...rest } = left;
+    left = rest;
+  }
+  if (!callsSequence(left, sequenceId)) return left;
+  const { onUpdateExpr: _onUpdate, ...rest } = left;
+  return rest;
 }
 
 /** `isArgument`: inside the argument of a sequence function, where a number is an id. */
