@@ -22,7 +22,7 @@ export const PACKAGES: Readonly<Record<string, RegExp>> = {
   hyperid: /^src\/base\//,
   pg: /^src\/cli\//,
   'node:net': /^src\/(?:server|console|cli)\//,
-  'node:tls': /^src\/(?:server|console|cli)\//,
+  'node:tls': /^src\/(?:server|console|cli|storage\/http)\//,
   'node:http': /^src\/(?:server|console|cli)\//,
   'node:https': /^src\/(?:server|console|cli)\//,
   'node:timers': /^src\/(?:base\/system\w*\.ts$|cli\/)/,

@@ -38,6 +38,7 @@ const FLAGS: FlagDefinitions = {
     help: 'address of /health and /_status/vars; port 0 picks a free one',
   },
   'external-io-dir': { type: 'string', value: 'DIR', default: 'extern', help: 'directory of nodelocal:// files, or "disabled"' },
+  'external-io-disable-http': { type: 'boolean', help: 'refuse backups to and from http:// and https://, and custom endpoints' },
   nodes: { type: 'string', value: 'N', help: 'nodes of the cluster (default 1, or one for each --locality)' },
   locality: {
     type: 'string',
@@ -102,6 +103,7 @@ export const startCommand: Command = {
         localities,
         ...(memoryBytes === undefined ? {} : { memoryBytes }),
         ...(externalIoDir === undefined ? {} : { externalIoDir }),
+        disableExternalHttp: flags.isSet('external-io-disable-http'),
       });
       undo.unshift(() => database.close());
       const pg = await listening('--listen-addr', startPgServer(database, { ...sqlAddress, ...(certs && { certs }), acceptWithoutTls }));

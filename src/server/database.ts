@@ -25,6 +25,7 @@ import type { Kv } from '../kv/kv.ts';
 import { type CatalogServices, openCatalog } from '../catalog/bootstrap.ts';
 import { roleDefaults } from '../catalog/roleSettings.ts';
 import type { ClusterSettings } from '../catalog/settings.ts';
+import { registerHttp } from '../storage/http/registerHttp.ts';
 import { MemoryKeys } from '../storage/kms/memoryKms.ts';
 import { registerKms } from '../storage/kms/registerKms.ts';
 import { MemoryFiles, openMemory } from '../storage/memory.ts';
@@ -181,6 +182,12 @@ export class Database {
       openNodelocal(uri, context, { externalIoDir, hasNode: (id) => kv.cluster.nodes.some((node) => node.id === id) }),
     );
     storage.register('userfile', (uri, context) => openUserfile(uri, context, kv, services.catalog));
+    registerHttp(storage, {
+      clock: this.ioClock,
+      customCa: () => services.settings.text('cloudstorage.http.custom_ca'),
+      timeoutMicros: () => services.settings.number('cloudstorage.timeout'),
+      isDisabled: options.disableExternalHttp ?? false,
+    });
     return storage;
   }
 
@@ -275,6 +282,7 @@ export class Database {
     this.jobs.close();
     this.reconciler.close();
     await this.#attachedBackups.close();
+    await this.storage.close();
     this.services.close();
     this.kv.close();
   }

@@ -17,6 +17,8 @@ export interface DatabaseOptions {
   readonly localities?: readonly string[];
   /** Where nodelocal:// files are; a path, relative to the working directory. Undefined refuses nodelocal. */
   readonly externalIoDir?: string;
+  /** Refuses http:// and https:// locations, and endpoints of one's own for cloud storage. */
+  readonly disableExternalHttp?: boolean;
   /** Decides every id and random value; default: drawn from the system. */
   readonly seed?: string;
   /** Default: the thread pool, in slices of a few milliseconds. */
@@ -61,6 +63,7 @@ const OPTIONS: { readonly [K in keyof Required<DatabaseOptions>]: readonly [stri
     (value) => Array.isArray(value) && value.every((one) => typeof one === 'string'),
   ],
   externalIoDir: ['the path of a directory', isText],
+  disableExternalHttp: ['true or false', (value) => typeof value === 'boolean'],
   seed: ['a text', (value) => typeof value === 'string'],
   executor: ['an executor', hasMethods('run', 'yield', 'shouldYield')],
   ioClock: ['a clock', hasMethods('nowMicros', 'setTimer')],

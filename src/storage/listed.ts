@@ -14,7 +14,7 @@
  * writes again, which leaves a moment, not none. One process at a time is what a collection on such a storage is for.
  * A listing knows what was written through the same base URI, or one above it.
  */
-import { CorruptionError, isVarveError, StatementError } from '../base/errors.ts';
+import { CorruptionError, isVarveError, StatementError, StorageError } from '../base/errors.ts';
 import { SqlState } from '../base/sqlState.ts';
 
 import type {
@@ -129,6 +129,12 @@ class ListedStorage implements ExternalStorage {
         if (children.includes(child)) return;
         await this.#store(folder, [...children, child], signal);
       }
+      throw new StorageError(SqlState.IoError, `the listing "${listingOf(folder)}" in "${this.uri}" does not keep what is written to it`, {
+        operation: 'write',
+        redactedUri: String(this.uri),
+        detail: `"${child}" is missing from it after ${ATTEMPTS_MAX} writes`,
+        hint: 'the storage must give back what was last stored, and one process at a time may write to a collection there',
+      });
     });
   }
 

@@ -169,15 +169,17 @@ class NodelocalStorage implements ExternalStorage {
   async *#readPieces(operation: 'read' | 'readStream', name: string, options: ReadOptions): AsyncGenerator<Uint8Array> {
     checkName(name);
     options.signal?.throwIfAborted();
-    const handle = await this.#wrapping(operation, name, async () => {
+    const { handle, size } = await this.#wrapping(operation, name, async () => {
       const opened = await open(await this.#existingPath(name), O_RDONLY | O_NOFOLLOW);
-      if ((await opened.stat()).isFile()) return opened;
+      const status = await opened.stat();
+      if (status.isFile()) return { handle: opened, size: status.size };
       await opened.close();
       throw missingFile(this.uri, operation, name);
     });
     try {
       let at = options.offset ?? 0;
-      let left = options.length ?? Number.MAX_SAFE_INTEGER;
+      // Files appear whole and never change, so their size says when to stop, and how large a buffer a small one needs.
+      let left = Math.min(options.length ?? Number.MAX_SAFE_INTEGER, size - at);
       while (left > 0) {
         options.signal?.throwIfAborted();
         const want = Math.min(left, READ_PIECE_BYTES);
@@ -317,8 +319,11 @@ async function writeAll(handle: FileHandle, source: WriteSource, signal: AbortSi
     const hash = createHash('sha256');
     let sizeBytes = 0;
     for await (const chunk of chunksOf(source, signal)) {
+      // Hashed while the system writes it.
+      const writing = handle.write(chunk, 0, chunk.length, sizeBytes);
       hash.update(chunk);
-      for (let written = 0; written < chunk.length; ) {
+      let written = (await writing).bytesWritten;
+      while (written < chunk.length) {
         written += (await handle.write(chunk, written, chunk.length - written, sizeBytes + written)).bytesWritten;
       }
       sizeBytes += chunk.length;

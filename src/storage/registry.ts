@@ -21,6 +21,8 @@ const KNOWN_SCHEMES: ReadonlySet<string> = new Set([
   'azure-storage',
   'http',
   'https',
+  'file-http',
+  'file-https',
   'external',
   'nodelocal',
   'userfile',
@@ -29,6 +31,7 @@ const KNOWN_SCHEMES: ReadonlySet<string> = new Set([
 export class StorageRegistry implements StorageFactory {
   readonly secrets: SecretRegistry;
   readonly #openers = new Map<string, StorageOpener>();
+  readonly #closers: (() => Promise<void>)[] = [];
   readonly #retry: RetryContext | undefined;
   readonly #wrap: ((storage: ExternalStorage) => ExternalStorage) | undefined;
 
@@ -46,6 +49,16 @@ export class StorageRegistry implements StorageFactory {
 
   register(scheme: string, opener: StorageOpener): void {
     this.#openers.set(scheme, opener);
+  }
+
+  /** Called when the registry closes: connections that openings share. */
+  onClose(closer: () => Promise<void>): void {
+    this.#closers.push(closer);
+  }
+
+  /** Lets go of what all openings share. Those that are still in use fail. */
+  async close(): Promise<void> {
+    for (const close of this.#closers) await close();
   }
 
   open(uri: string | ParsedUri, context: StorageContext): ExternalStorage {

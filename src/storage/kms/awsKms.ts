@@ -7,9 +7,9 @@
 import { loadOptional } from '../optionalPackage.ts';
 import type { ParsedUri } from '../uri.ts';
 
-import { assumedRoles, authMode, invalid, requireParameters } from './authParameter.ts';
+import { assumedRoles, authMode, invalid, requireParameters } from '../authParameter.ts';
 import { type Kms, KmsError, type KmsOpener } from './kms.ts';
-import { isRetryableStatus, scrub } from './providerError.ts';
+import { isRetryableStatus, scrub } from '../providerError.ts';
 
 const PARAMETERS = [
   'AUTH',

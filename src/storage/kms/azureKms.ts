@@ -5,9 +5,9 @@
 import { loadOptional } from '../optionalPackage.ts';
 import type { ParsedUri } from '../uri.ts';
 
-import { authMode, invalid, requireParameters } from './authParameter.ts';
+import { authMode, invalid, requireParameters } from '../authParameter.ts';
 import { type Kms, KmsError, type KmsOpener } from './kms.ts';
-import { isRetryableStatus, scrub } from './providerError.ts';
+import { isRetryableStatus, scrub } from '../providerError.ts';
 
 const PARAMETERS = ['AUTH', 'AZURE_VAULT_NAME', 'AZURE_TENANT_ID', 'AZURE_CLIENT_ID', 'AZURE_CLIENT_SECRET', 'AZURE_ENVIRONMENT'] as const;
 const ALGORITHM = 'RSA-OAEP-256';

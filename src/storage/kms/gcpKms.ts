@@ -5,10 +5,10 @@
 import { loadOptional } from '../optionalPackage.ts';
 import type { ParsedUri } from '../uri.ts';
 
-import { assumedRoles, authMode, invalid } from './authParameter.ts';
+import { assumedRoles, authMode, invalid } from '../authParameter.ts';
 import { crc32c } from './crc32c.ts';
 import { type Kms, KmsError, type KmsOpener } from './kms.ts';
-import { scrub } from './providerError.ts';
+import { scrub } from '../providerError.ts';
 
 const PARAMETERS = ['AUTH', 'CREDENTIALS', 'BEARER_TOKEN', 'ASSUME_ROLE'] as const;
 const KEY_NAME = /^projects\/([^/]+)\/locations\/[^/]+\/keyRings\/[^/]+\/cryptoKeys\/[^/]+$/;

@@ -6,7 +6,7 @@ import { createCipheriv, createDecipheriv } from 'node:crypto';
 
 import type { ParsedUri } from '../uri.ts';
 
-import { invalid } from './authParameter.ts';
+import { invalid } from '../authParameter.ts';
 import { type Kms, KmsError } from './kms.ts';
 
 const ALGORITHM = 'aes-256-gcm';

@@ -1,9 +1,9 @@
 /**
  * AUTH and ASSUME_ROLE as all cloud locations have them.
  */
-import { StatementError } from '../../base/errors.ts';
-import { SqlState } from '../../base/sqlState.ts';
-import type { ParsedUri } from '../uri.ts';
+import { StatementError } from '../base/errors.ts';
+import { SqlState } from '../base/sqlState.ts';
+import type { ParsedUri } from './uri.ts';
 
 /** `specified`: credentials are in the URI; `implicit`: in the server's environment. */
 export type AuthMode = 'specified' | 'implicit';

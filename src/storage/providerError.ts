@@ -2,8 +2,8 @@
  * Provider errors: what may be told of an error that an SDK throws. Its object is not kept as a cause: it can hold
  * requests with their headers.
  */
-import type { ParsedUri } from '../uri.ts';
-import { isSecretParameter } from '../uri.ts';
+import type { ParsedUri } from './uri.ts';
+import { isSecretParameter } from './uri.ts';
 
 const TEXT_MAX = 500;
 
@@ -15,8 +15,10 @@ export function isRetryableStatus(status: number | undefined): boolean {
 /** A provider's words, cut, without the secrets of a URI: services repeat what they were sent. */
 export function scrub(uri: ParsedUri, text: string): string {
   let scrubbed = text;
-  for (const [name, value] of uri.parameters) {
-    if (value === '' || !isSecretParameter(name)) continue;
+  const password = /^[^:]*:(.+)$/s.exec(uri.userInfo ?? '')?.[1] ?? '';
+  const secrets = [password, ...[...uri.parameters].filter(([name]) => isSecretParameter(name)).map(([, value]) => value)];
+  for (const value of secrets) {
+    if (value === '') continue;
     for (const form of [value, value.replaceAll(' ', '+'), encodeURIComponent(value)]) scrubbed = scrubbed.replaceAll(form, 'redacted');
   }
   return scrubbed.length > TEXT_MAX ? `${scrubbed.slice(0, TEXT_MAX)}...` : scrubbed;
