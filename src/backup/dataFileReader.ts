@@ -50,14 +50,22 @@ export class DataFileReader {
   readonly name: string;
   readonly footer: Footer;
   readonly blocks: readonly BlockInfo[];
+  /** All bytes of a small file, which was read at once. */
+  readonly whole: Buffer | undefined;
   readonly #storage: ExternalStorage;
   readonly #options: ReadDataFileOptions;
 
-  private constructor(storage: ExternalStorage, name: string, footer: Footer, blocks: readonly BlockInfo[], options: ReadDataFileOptions) {
+  private constructor(
+    storage: ExternalStorage,
+    name: string,
+    { footer, blocks, whole }: { footer: Footer; blocks: readonly BlockInfo[]; whole: Buffer | undefined },
+    options: ReadDataFileOptions,
+  ) {
     this.#storage = storage;
     this.name = name;
     this.footer = footer;
     this.blocks = blocks;
+    this.whole = whole;
     this.#options = options;
   }
 
@@ -71,10 +79,8 @@ export class DataFileReader {
     options: ReadDataFileOptions & { readonly expectedSize?: number },
   ): Promise<DataFileReader> {
     const { signal } = options;
-    const size = await storage.size(name);
-    if (options.expectedSize !== undefined) expectEqual({ file: name, offset: 0 }, 'size', options.expectedSize, size);
-    const tailOffset = Math.max(0, size - TAIL_BYTES);
-    const tail = asBuffer(await storage.read(name, { offset: tailOffset, length: size - tailOffset, signal }));
+    const { tail, size } = await readTail(storage, name, options);
+    const tailOffset = size - tail.length;
     const header =
       tailOffset === 0 ? tail.subarray(0, HEADER_BYTES) : asBuffer(await storage.read(name, { offset: 0, length: HEADER_BYTES, signal }));
     const { cipher } = options;
@@ -89,7 +95,8 @@ export class DataFileReader {
     const open = cipher && ((stored: Buffer) => cipher.openBlock(stored, footer.blockCount, place, footerFacts(footerBytes)));
     const index = await openFrame(frame, place, options.executor.isInline, open);
     expectEqual(place, 'number of blocks', footer.blockCount, index.header.entryCount);
-    return new DataFileReader(storage, name, footer, decodeIndex(index.content, footer, name), options);
+    const blocks = decodeIndex(index.content, footer, name);
+    return new DataFileReader(storage, name, { footer, blocks, whole: tailOffset === 0 ? tail : undefined }, options);
   }
 
   /** The versions of one block, by its index: what a point read costs. */
@@ -143,7 +150,9 @@ export class DataFileReader {
     const first = this.blocks[from]!;
     const last = this.blocks[to - 1]!;
     const length = last.offset + FRAME_BYTES + last.storedSize - first.offset;
-    const bytes = asBuffer(await this.#storage.read(this.name, { offset: first.offset, length, signal: this.#options.signal }));
+    const bytes =
+      this.whole?.subarray(first.offset, first.offset + length) ??
+      asBuffer(await this.#storage.read(this.name, { offset: first.offset, length, signal: this.#options.signal }));
     expectEqual({ file: this.name, offset: first.offset }, 'size of blocks', length, bytes.length);
     return Promise.all(
       this.blocks.slice(from, to).map(async (info, i) => {
@@ -162,6 +171,27 @@ export class DataFileReader {
   }
 }
 
+/** The end of a file, and its size; all of a file whose size is known and small, in one read. */
+async function readTail(
+  storage: ExternalStorage,
+  name: string,
+  { expectedSize, signal }: { readonly expectedSize?: number; readonly signal?: AbortSignal },
+): Promise<{ tail: Buffer; size: number }> {
+  if (expectedSize !== undefined && expectedSize <= TAIL_BYTES) {
+    // A byte more, so that a longer file shows.
+    const whole = asBuffer(await storage.read(name, { offset: 0, length: expectedSize + 1, signal }));
+    if (whole.length === expectedSize) return { tail: whole, size: expectedSize };
+  }
+  const size = await storage.size(name);
+  if (expectedSize !== undefined) expectEqual({ file: name, offset: 0 }, 'size', expectedSize, size);
+  const offset = Math.max(0, size - TAIL_BYTES);
+  return { tail: asBuffer(await storage.read(name, { offset, length: size - offset, signal })), size };
+}
+
+async function* once(bytes: Buffer): AsyncGenerator<Buffer> {
+  yield bytes;
+}
+
 /**
  * Every version of a file, front to back in one pass over its bytes, and the proof of the whole
  * file (R3) when the last one has been taken. 58P01 when it is missing, XX001 when it is not what
@@ -174,9 +204,9 @@ export async function* readDataFile(
   options: ReadDataFileOptions,
 ): AsyncGenerator<VersionRun> {
   const { signal, executor, cipher } = options;
-  const { footer, blocks } = await DataFileReader.open(storage, name, { ...options, expectedSize: expected.sizeBytes });
+  const { footer, blocks, whole } = await DataFileReader.open(storage, name, { ...options, expectedSize: expected.sizeBytes });
   const hash = createHash('sha256');
-  const input = new StreamCutter(storage.readStream(name, { signal }), hash);
+  const input = new StreamCutter(whole ? once(whole) : storage.readStream(name, { signal }), hash);
   let blocksCrc = 0;
   let after = '' as Bytes;
   const open = async (info: BlockInfo, number: number) => {

@@ -18,6 +18,7 @@
  */
 import { CorruptionError } from '../base/errors.ts';
 import { indexPrefix } from '../base/keycode.ts';
+import { mapConcurrently } from '../base/mapConcurrently.ts';
 import type { Span } from '../base/span.ts';
 import { SqlState } from '../base/sqlState.ts';
 import type { Catalog } from '../catalog/catalog.ts';
@@ -29,6 +30,7 @@ import type { Kv } from '../kv/kv.ts';
 import type { EngineServices } from '../sql/exec/statement.ts';
 import type { StorageFactory } from '../storage/externalStorage.ts';
 
+import { READS_MAX } from '../backup/collection.ts';
 import type { CollectionStorage } from '../backup/collectionStorage.ts';
 import { namingPlaces, openCollection } from '../backup/collectionStorage.ts';
 import { requireNodes } from '../backup/executionLocality.ts';
@@ -177,7 +179,7 @@ export class RestoreResumer implements Resumer {
     const { kv } = this.#deps;
     const newIds = new Map(this.#details.tableIds);
     return await this.#withCollection(ctx, async (storage) => {
-      const last = (await this.#layers(storage, ctx)).at(-1) as Layer;
+      const last = await this.#layer(storage, this.#details.layers.at(-1) as RestoreDetails['layers'][number], ctx);
       return (await readBackupStatistics(storage, last, ctx.signal)).flatMap((one) => {
         const tableId = newIds.get(one.tableId);
         return tableId === undefined ? [] : { ...one, tableId, id: kv.ids.int8() };
@@ -243,18 +245,21 @@ export class RestoreResumer implements Resumer {
 
   /** The layers that planning chose, unchanged since. */
   async #layers(storage: CollectionStorage, ctx: JobContext): Promise<Layer[]> {
-    const layers: Layer[] = [];
-    for (const { directory, manifestSha256 } of this.#details.layers) {
-      const layer = await readManifest(storage, directory, ctx.signal);
-      if (layer.manifestSha256 !== manifestSha256) {
-        throw new CorruptionError(SqlState.DataCorrupted, `backup layer "${directory}" has changed since the restore was planned`, {
-          detail: `its manifest's SHA-256 was ${manifestSha256} and is ${layer.manifestSha256}`,
-          file: directory,
-        });
-      }
-      layers.push(layer);
-    }
-    return layers;
+    const { layers } = this.#details;
+    return await mapConcurrently(layers, READS_MAX, (layer) => this.#layer(storage, layer, ctx));
+  }
+
+  async #layer(
+    storage: CollectionStorage,
+    { directory, manifestSha256 }: RestoreDetails['layers'][number],
+    { signal }: JobContext,
+  ): Promise<Layer> {
+    const layer = await readManifest(storage, directory, signal);
+    if (layer.manifestSha256 === manifestSha256) return layer;
+    throw new CorruptionError(SqlState.DataCorrupted, `backup layer "${directory}" has changed since the restore was planned`, {
+      detail: `its manifest's SHA-256 was ${manifestSha256} and is ${layer.manifestSha256}`,
+      file: directory,
+    });
   }
 
   *#tables(): Generator<{ oldId: number; table: TableDescriptor }> {
