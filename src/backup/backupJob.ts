@@ -15,8 +15,9 @@
  * (backupPlanning.ts), the workers (exportLayer.ts), who owns the directory (directoryClaim.ts).
  */
 import { assert } from '../base/assert.ts';
-import { CorruptionError, StorageError } from '../base/errors.ts';
+import { CorruptionError, StateError, StorageError } from '../base/errors.ts';
 import { mergeSpans, subtractSpans } from '../base/span.ts';
+import { SqlState } from '../base/sqlState.ts';
 import type { Timestamp } from '../base/timestamp.ts';
 import { CLUSTER_VERSION } from '../base/version.ts';
 import type { Catalog } from '../catalog/catalog.ts';
@@ -39,6 +40,7 @@ import {
   dataFileName,
   dataFilePrefix,
   fullOfDirectory,
+  isLayer,
   latestName,
   listCheckpoints,
   listClaims,
@@ -52,6 +54,7 @@ import {
 import type { CollectionStorage } from './collectionStorage.ts';
 import { openCollection } from './collectionStorage.ts';
 import { intervalsOf } from './coverage.ts';
+import { refuseWhileDeleted } from './deletionMark.ts';
 import { verifyStoredFile } from './dataFileReader.ts';
 import { ENCRYPTION_INFO_NAME, writeEncryptionInfo } from './encryptionInfo.ts';
 import { sealedLayerId } from './envelope.ts';
@@ -215,6 +218,7 @@ export class BackupResumer implements Resumer {
     const isOurs = await writeLock(storage, directory, claimant, ctx.signal);
     await ctx.pausepoint('backup.afterLock');
     await checkAlone(storage, directory, claimant, isOurs, this.#deps.jobs, ctx.signal);
+    await this.#checkChainStays(storage, ctx);
 
     await this.#writeEncryptionInfo(storage, ctx);
     const cipher = await this.#layerCipher(storage, ctx);
@@ -233,6 +237,19 @@ export class BackupResumer implements Resumer {
     const manifestSha256 = await writeManifest(storage, directory, manifest, ctx.signal);
     await ctx.pausepoint('backup.afterManifest');
     return { directory, manifest, manifestSha256, cipher };
+  }
+
+  /** 55006 when what the layer continues is being deleted: it would lead nowhere. Looked at after the lock was written. */
+  async #checkChainStays(storage: CollectionStorage, ctx: JobContext): Promise<void> {
+    const full = fullOfDirectory(this.#details.directory);
+    if (this.#details.kind === 'full' || full === undefined) return;
+    await refuseWhileDeleted(storage, full, this.#claimant(ctx), this.#deps.jobs, ctx.signal);
+    const { parent } = this.#details;
+    if (parent === undefined || !storage.capabilities.list || (await isLayer(storage, parent.directory, ctx.signal))) return;
+    throw new StateError(SqlState.ObjectNotInPrerequisiteState, `the layer that backup "${full}" would continue is gone`, {
+      detail: `"${parent.directory}" has been deleted since the backup was planned`,
+      hint: 'run the BACKUP again',
+    });
   }
 
   /** What is known of the layer's tables. */

@@ -7,7 +7,7 @@ import type { ClusterSettings } from '../catalog/settings.ts';
 import type { JobRegistry } from '../jobs/registry.ts';
 import type { Kv } from '../kv/kv.ts';
 import type { EngineServices } from '../sql/exec/statement.ts';
-import type { Restore, VerifyBackup } from '../sql/parse/ast.ts';
+import type { DeleteBackup, ExpireBackups, Restore, VerifyBackup } from '../sql/parse/ast.ts';
 import type { StorageFactory } from '../storage/externalStorage.ts';
 
 import { mayRunOn } from '../backup/executionLocality.ts';
@@ -15,6 +15,9 @@ import { mayRunOn } from '../backup/executionLocality.ts';
 import { detailsFromJson, RESTORE_JOB_TYPE } from './restoreDetails.ts';
 import { CHECKPOINT_BYTES, RESTORE_ATTEMPTS_MAX, RESTORE_PAUSEPOINT_ALIASES, RESTORE_PAUSEPOINTS, RestoreResumer } from './restoreJob.ts';
 import { restoreHook } from './restoreStatement.ts';
+import { RETENTION_JOB_TYPE, retentionDetails } from './retention/retentionDetails.ts';
+import { RETENTION_ATTEMPTS_MAX, RETENTION_PAUSEPOINTS, RetentionResumer } from './retention/retentionJob.ts';
+import { deleteBackupHook, expireBackupsHook } from './retention/retentionStatement.ts';
 import { verifyBackupHook } from './verify/verifyStatement.ts';
 
 export interface RestoreDeps {
@@ -46,5 +49,12 @@ export function registerRestore(deps: RestoreDeps): void {
       mayRunOn: (details, node) => mayRunOn(detailsFromJson(details).executionLocality, node),
     },
     (details) => new RestoreResumer(jobDeps, detailsFromJson(details)),
+  );
+  deps.engine.statements.register<DeleteBackup>('deleteBackup', deleteBackupHook(deps));
+  deps.engine.statements.register<ExpireBackups>('expireBackups', expireBackupsHook(deps));
+  jobs.register(
+    RETENTION_JOB_TYPE,
+    { pausepoints: RETENTION_PAUSEPOINTS, attemptsMax: RETENTION_ATTEMPTS_MAX, whenExhausted: 'fail' },
+    (details) => new RetentionResumer({ kv, jobs, storage }, retentionDetails(details)),
   );
 }

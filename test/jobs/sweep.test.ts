@@ -199,10 +199,10 @@ test('CREATE STATS', async () => {
 test('every job type that has pausepoints is swept', async () => {
   const { database } = await bank();
   const { jobs } = database.db;
-  // Beside those here SCHEMA CHANGE, in stops.test.ts.
+  // Beside those here SCHEMA CHANGE, in stops.test.ts, and DELETE BACKUPS, in restore/retention.test.ts.
   assert.equal(
     jobs.types().filter((type) => jobs.stepsOf(type).length > 0),
-    ['BACKUP', 'CREATE STATS', 'IMPORT', 'RESTORE', 'SCHEMA CHANGE'],
+    ['BACKUP', 'CREATE STATS', 'DELETE BACKUPS', 'IMPORT', 'RESTORE', 'SCHEMA CHANGE'],
   );
   await database.close();
 });

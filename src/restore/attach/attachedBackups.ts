@@ -27,6 +27,7 @@ import { proveCoverage } from '../../backup/coverage.ts';
 import type { Layer } from '../../backup/manifest.ts';
 import { granteesOf } from '../../backup/statementValues.ts';
 import { loadSource, readCollectionSource } from '../collectionSource.ts';
+import { chainUsesOf } from '../retention/chainUses.ts';
 import { AttachedBackup } from './attachedBackup.ts';
 import { BlockCache } from './blockCache.ts';
 
@@ -43,6 +44,8 @@ interface Attachment {
   readonly database: string;
   readonly full: string;
   readonly owner: string;
+  /** Lets the chain be deleted again. */
+  readonly release: () => void;
 }
 
 /** Decoded blocks of one attached backup at most, and of a small memory budget this share. */
@@ -153,7 +156,8 @@ export class AttachedBackups {
         sameTypes: sameTypesOf(chosen, database, await catalog.current()),
       });
       catalog.attached.add(backup);
-      this.#attachments.set(name.text, { backup, storage, cache, database: database.name, full, owner: context.user });
+      const release = chainUsesOf(this.#deps.storage).hold(location, full, `attached backup ${quoteName(name.text)}`);
+      this.#attachments.set(name.text, { backup, storage, cache, database: database.name, full, owner: context.user, release });
       return { tag: 'ATTACH BACKUP' };
     } catch (error) {
       await storage.close();
@@ -167,6 +171,7 @@ export class AttachedBackups {
     this.#attachments.delete(name);
     this.#deps.catalog.attached.remove(name);
     attachment.backup.detach();
+    attachment.release();
     await attachment.storage.close();
   }
 

@@ -16,6 +16,7 @@ import type { StorageFactory } from '../../storage/externalStorage.ts';
 import { typeOfLayer } from '../../backup/compactedLayer.ts';
 import { withCollection } from '../../backup/showCollection.ts';
 import { loadSource, readCollectionSource } from '../collectionSource.ts';
+import { chainUsesOf } from '../retention/chainUses.ts';
 import { type VerifiedTable, verifyBackup, type VerifyReport } from './verifyBackup.ts';
 
 export interface VerifyStatementDeps {
@@ -56,7 +57,8 @@ export function verifyBackupHook(deps: VerifyStatementDeps): StatementHook<Verif
 async function runVerify(deps: VerifyStatementDeps, context: StatementContext, stmt: VerifyBackup): Promise<VerifyReport> {
   const source = await readCollectionSource('VERIFY BACKUP', deps, context, stmt);
   return await withCollection(deps, context, source.location, async (storage) => {
-    const { chain, choose, isWhole } = await loadSource(storage, source, context);
+    const { chain, full, choose, isWhole } = await loadSource(storage, source, context);
+    const release = chainUsesOf(deps.storage).hold(source.location, full, 'VERIFY BACKUP');
     const { executor, clock, memory } = deps.kv;
     const holding = memory.hold('sorts');
     try {
@@ -64,6 +66,7 @@ async function runVerify(deps: VerifyStatementDeps, context: StatementContext, s
       return await verifyBackup(chain, isWhole ? undefined : choose(), options);
     } finally {
       holding.release();
+      release();
     }
   });
 }
