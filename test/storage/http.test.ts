@@ -15,6 +15,7 @@ import { StorageRegistry } from '../../src/storage/registry.ts';
 import { withRetry } from '../../src/storage/retry.ts';
 import { ParsedUri } from '../../src/storage/uri.ts';
 import { type FileServer, type Misbehaviour, startFileServer } from '../servers/fileServer.ts';
+import { backupChain } from './backupChain.ts';
 import { storageConformance } from './conformance.ts';
 
 const bytes = (text: string): Uint8Array => Buffer.from(text);
@@ -222,6 +223,13 @@ test('a stream that its reader leaves early frees its connection', () =>
     assert.is(text(await storage.read('large', { length: 1 })), '\x07');
     assert.ok(own.connections <= 42);
   }));
+
+test('a chain of backups is taken, continued and restored', async () => {
+  await backupChain({ uri: (name) => `http://${server.origin}/${name}` });
+  // What has been stored says nothing in clear.
+  for (const [path, content] of server.files) if (path.startsWith('chain-')) assert.not(content.includes('accounts'), path);
+  assert.ok([...server.files.keys()].some((path) => path.startsWith('chain-west/')));
+});
 
 test('URIs that cannot be are refused', () => {
   const registry = new StorageRegistry();
