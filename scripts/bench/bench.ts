@@ -66,6 +66,42 @@ export function fastestPairMs(times: number, first: () => () => void, second: ()
   return [a, b];
 }
 
+export interface Cost {
+  readonly wallMs: number;
+  /** Of all threads together: what can be compared on a machine that others use too. */
+  readonly processorMs: number;
+}
+
+/** What a work costs this process. Starts from a collected heap. */
+export async function costOf(work: () => unknown): Promise<Cost> {
+  collectGarbage();
+  const before = process.cpuUsage();
+  const start = performance.now();
+  await work();
+  const wallMs = performance.now() - start;
+  const { user, system } = process.cpuUsage(before);
+  return { wallMs, processorMs: (user + system) / 1000 };
+}
+
+/** The least time and the least processor time of several runs; `prepare` is not counted. */
+export async function leastCost(times: number, work: () => unknown, prepare: () => unknown = () => {}): Promise<Cost> {
+  let least: Cost = { wallMs: Number.POSITIVE_INFINITY, processorMs: Number.POSITIVE_INFINITY };
+  for (let i = 0; i < times; i++) {
+    await prepare();
+    least = lesser(least, await costOf(work));
+  }
+  return least;
+}
+
+export function lesser(a: Cost, b: Cost): Cost {
+  return { wallMs: Math.min(a.wallMs, b.wallMs), processorMs: Math.min(a.processorMs, b.processorMs) };
+}
+
+/** `180 MB/s, 95 a CPU second`. */
+export function throughputs(bytes: number, { wallMs, processorMs }: Cost): string {
+  return `${throughput(bytes, wallMs)}, ${Math.round(bytes / processorMs / 1000)} a CPU second`;
+}
+
 /** `2.41 M/s`: how many of `count` a second. */
 export function rate(count: number, ms: number): string {
   const perSecond = (count / ms) * 1000;

@@ -10,13 +10,10 @@
  * Each is called as its own documentation does it: SQLite by prepared statements, the others by query
  * texts with parameters. Works take turns. Ratios are Varve's time over SQLite's, where there is one.
  */
-import { createRequire } from 'node:module';
-import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
-
 import { open } from '../../src/index.ts';
 import { bankPayloads } from './bankRows.ts';
 import { type BenchCase, type BenchRow, collectGarbage, rate } from './bench.ts';
+import { optional } from './peers.ts';
 
 /** One database, as the works below use it. */
 interface Peer {
@@ -119,21 +116,6 @@ function bySqlite(name: string, db: SqliteDatabase): Peer {
     sum: () => db.prepare(SUM).get(),
     close: () => db.close(),
   };
-}
-
-/** A module that may be installed; undefined when it is not. */
-async function optional<T>(name: string): Promise<T | undefined> {
-  const folders = [process.env['VARVE_BENCH_PEERS'], join(import.meta.dirname, '..', '..')];
-  for (const folder of folders) {
-    if (folder === undefined) continue;
-    try {
-      const file = createRequire(join(folder, 'package.json')).resolve(name);
-      return (await import(pathToFileURL(file).href)) as T;
-    } catch (error) {
-      if ((error as { code?: string }).code !== 'MODULE_NOT_FOUND') throw error;
-    }
-  }
-  return undefined;
 }
 
 async function sqlite(): Promise<Peer> {

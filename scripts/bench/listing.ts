@@ -93,13 +93,13 @@ async function run(): Promise<BenchRow[]> {
     client.close();
     return [
       {
-        name: `listing: SHOW BACKUPS of ${LAYERS} layers`,
+        name: `backup listing: SHOW BACKUPS of ${LAYERS} layers`,
         measured: `${listMs.toFixed(0)} ms`,
         ceiling: `reading all their manifests ${readMs.toFixed(0)} ms`,
         ratio: listMs / readMs,
       },
       {
-        name: `listing: SHOW BACKUP of ${TABLES} tables`,
+        name: `backup listing: SHOW BACKUP of ${TABLES} tables`,
         measured: `${showMs.toFixed(0)} ms`,
         ceiling: `reading its manifest ${manifestMs.toFixed(0)} ms`,
         ratio: showMs / manifestMs,
@@ -111,4 +111,4 @@ async function run(): Promise<BenchRow[]> {
   }
 }
 
-export const cases: readonly BenchCase[] = [{ name: 'listing', run }];
+export const cases: readonly BenchCase[] = [{ name: 'backup listing', run }];

@@ -9,8 +9,10 @@ import { spawnSync } from 'node:child_process';
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 
+import { cases as backupChainCases } from './backupChain.ts';
 import { cases as backupFileCases } from './backupFile.ts';
 import { cases as backupProofCases } from './backupProof.ts';
+import { cases as backupRestoreCases } from './backupRestore.ts';
 import type { BenchCase, BenchRow } from './bench.ts';
 import { cases as coldStartCases } from './coldStart.ts';
 import { cases as contentionCases } from './contention.ts';
@@ -38,6 +40,8 @@ const CASES: readonly BenchCase[] = [
   ...planningCases,
   ...optimizerCases,
   ...backupFileCases,
+  ...backupRestoreCases,
+  ...backupChainCases,
   ...encryptionCases,
   ...backupProofCases,
   ...listingCases,
@@ -89,5 +93,5 @@ function printRow(row: BenchRow): void {
 }
 
 function printColumns(name: string, measured: string, ceiling: string, ratio: string, aim: string): void {
-  console.log(`  ${name.padEnd(30)}${measured.padStart(24)}   ${ceiling.padEnd(42)}${ratio.padStart(6)}   ${aim}`.trimEnd());
+  console.log(`  ${name.padEnd(38)}${measured.padStart(30)}   ${ceiling.padEnd(42)}${ratio.padStart(6)}   ${aim}`.trimEnd());
 }
