@@ -9,7 +9,9 @@ import { descriptorFromJson as fromCatalog, descriptorToJson as toCatalog } from
 import type { JsonFields, JsonObject } from './jsonFields.ts';
 
 export function descriptorToJson(descriptor: Descriptor): JsonObject {
-  return { ...(toCatalog(descriptor) as JsonObject), modificationTime: descriptor.modificationTime };
+  // A past that a restore brought is told by the backup that it came from.
+  const { past: _past, ...stored } = toCatalog(descriptor) as JsonObject;
+  return { ...stored, modificationTime: descriptor.modificationTime };
 }
 
 /** `fields` holds parsed JSON text, not what descriptorToJson returned. */

@@ -27,6 +27,7 @@ import { Content, DESCRIPTOR_SPAN, descriptorIdOf, descriptorKey, NAMESPACE_SPAN
 import { type DatabaseDescriptor, type Descriptor, PUBLIC_SCHEMA_ID, SYSTEM_DATABASE_ID } from './descriptor.ts';
 import { encodeDescriptor } from './descriptorCodec.ts';
 import { ownerPrivileges } from './privileges.ts';
+import { overlayPasts } from './restoredPast.ts';
 import { advanceCounter, raiseCounter } from './sequences.ts';
 import { type CatalogDependencies, CatalogSnapshot } from './snapshot.ts';
 import { systemTable } from './systemRows.ts';
@@ -179,6 +180,14 @@ export class Catalog {
   /** What a statement sees: a snapshot of its reader with the attached databases beside the stored ones. */
   withAttached(snapshot: CatalogSnapshot): CatalogSnapshot {
     return this.attached.isEmpty ? snapshot : snapshot.overlaid((content) => this.attached.overlay(content, snapshot.timestamp));
+  }
+
+  /** What a statement that reads history sees: also the restored tables of today whose past holds its time (restoredPast.ts). */
+  withPasts(snapshot: CatalogSnapshot, reader: KvReader | Txn): CatalogSnapshot {
+    const today = this.#states.at(-1)?.content;
+    return today === undefined || isTxn(reader)
+      ? snapshot
+      : snapshot.overlaid((content) => overlayPasts(content, today, snapshot.timestamp));
   }
 
   /** The version of the content that snapshotNow() shows, or without a reader currentNow(). */

@@ -37,6 +37,9 @@ export function namespaceKey(parentId: number, schemaId: number, name: string): 
   return systemTable('namespace').key(parentId, schemaId, name);
 }
 
+/** What the stored text of a descriptor with a restored past has in it. */
+const PAST_MARK = '"past":{"from":';
+
 /** A stored descriptor, decoded on first use. */
 class Entry {
   readonly #key: Bytes;
@@ -48,6 +51,11 @@ class Entry {
     this.#key = key;
     this.#value = value;
     this.#timestamp = timestamp;
+  }
+
+  /** Without decoding it. */
+  get hasPast(): boolean {
+    return this.#value.includes(PAST_MARK);
   }
 
   get descriptor(): Descriptor {
@@ -104,6 +112,11 @@ export class Content implements CatalogContent {
 
   *ids(): Generator<number> {
     for (const [id] of this.#descriptors.entries()) yield id;
+  }
+
+  /** Tables that a restore brought back with their history. */
+  *idsWithPast(): Generator<number> {
+    for (const [id, entry] of this.#descriptors.entries()) if (entry.hasPast) yield id;
   }
 
   idOf(parentId: number, schemaId: number, name: string): number | undefined {

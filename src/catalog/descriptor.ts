@@ -236,6 +236,15 @@ export interface SequenceOptions {
   readonly ownedBy?: { readonly tableId: number; readonly columnId: number };
 }
 
+/** The history that a restore brought with a table (restoredPast.ts). */
+export interface RestoredPast {
+  readonly from: Timestamp;
+  /** Inclusive, as `from`. */
+  readonly until: Timestamp;
+  /** PUBLIC, as it was restored. Its id is the one whose rows it tells of: a copy of the descriptor under another id has no past. */
+  readonly table: TableDescriptor;
+}
+
 export interface TableDescriptor extends DescriptorBase {
   readonly kind: 'table';
   readonly schemaId: number;
@@ -265,6 +274,8 @@ export interface TableDescriptor extends DescriptorBase {
   readonly excludeDataFromBackup?: boolean;
   /** No data of it is older: set by a restore, which ingests history. 0: the table's own first version is the bound. */
   readonly createTime: Timestamp;
+  /** Set by a restore that brought history. */
+  readonly past?: RestoredPast;
   /** Storage parameters as written, `exclude_data_from_backup` excepted. */
   readonly storageParams?: Readonly<Record<string, string>>;
 }

@@ -9,7 +9,7 @@ import { CorruptionError } from '../base/errors.ts';
 import { SqlState } from '../base/sqlState.ts';
 import type { Timestamp } from '../base/timestamp.ts';
 
-import type { ColumnDescriptor, Descriptor } from './descriptor.ts';
+import type { ColumnDescriptor, Descriptor, TableDescriptor } from './descriptor.ts';
 import { type TypeJson, typeFromJson } from './type.ts';
 
 export const DESCRIPTOR_FORMAT = 1;
@@ -38,7 +38,10 @@ export function descriptorFromJson(json: Record<string, unknown>, modificationTi
   const desc = { ...fields, modificationTime } as unknown as Descriptor;
   if (desc.kind !== 'table') return deepFreeze(desc);
   const exprTypes = desc.exprTypes && { exprTypes: desc.exprTypes.map((type) => typeFromJson(type as unknown as TypeJson)) };
-  return deepFreeze({ ...desc, ...exprTypes, columns: desc.columns.map(restoreColumn) });
+  const past = desc.past && {
+    past: { ...desc.past, table: descriptorFromJson({ ...desc.past.table, format }, modificationTime) },
+  };
+  return deepFreeze({ ...desc, ...exprTypes, ...past, columns: desc.columns.map(restoreColumn) } as TableDescriptor);
 }
 
 function restoreColumn(column: ColumnDescriptor): ColumnDescriptor {

@@ -176,6 +176,20 @@ export async function configureZone(txn: Txn, snapshot: CatalogSnapshot, target:
   await writeZone(txn, zones, target, own);
 }
 
+/** Sets variables of the zones of tables that may be just being made, beside those they have. Throws 23514 as configureZone. */
+export async function configureTables(
+  txn: Txn,
+  zones: ZoneSet,
+  tables: readonly { readonly id: number; readonly changes: ZoneConfig }[],
+): Promise<void> {
+  for (const { id, changes } of tables) {
+    const target: ZoneTarget = { kind: 'table', id };
+    const own = inherit(changes, zones.own(target) ?? {});
+    validateZone(own, inherit(own, zones.effective(target)));
+    await writeZone(txn, zones, target, own);
+  }
+}
+
 /** `COPY FROM PARENT`: the parent's present value of one variable. */
 export function parentValue(zones: ZoneSet, target: ZoneTarget, field: keyof ZoneConfig): ZoneConfig {
   const parent = zones.parentOf(target);

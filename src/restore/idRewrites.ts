@@ -138,7 +138,7 @@ class Rewriter {
   }
 
   table(source: TableDescriptor): TableDescriptor {
-    const table = renameInExpressions(withoutUnfinished(source), this.#databaseOf(source), this.#options.names);
+    const { past: _past, ...table } = renameInExpressions(withoutUnfinished(source), this.#databaseOf(source), this.#options.names);
     return {
       ...table,
       ...this.#base(table),

@@ -1,7 +1,7 @@
 /**
  * Ingest units: the data of a restore, unit after unit in key order, into stores that nobody can see yet.
  *
- *   I1  every row gets the one timestamp that planning chose, so a piece that is ingested again, after
+ *   I1  every row gets the one timestamp that planning chose, and a version of a restored past its own, so a piece that is ingested again, after
  *       a crash between ingest and checkpoint, changes nothing
  *   I2  keys are done in ascending order: one key says how far the work has come
  *   I3  a file is opened when the unit before its first one begins, and closed after its last
@@ -21,7 +21,9 @@ import type { EntryCounts } from '../backup/manifest.ts';
 import { FileCursor } from './fileCursor.ts';
 import type { KeyRewriter } from './keyRewriter.ts';
 import { mergeUnit } from './mergeUnit.ts';
+import { neededVersions } from './restoredHistory.ts';
 import { type KeptEntries, lastRowStart, type RowFilter } from './rowFilter.ts';
+import { allVersions, type MergedRun } from './verify/allVersions.ts';
 import { isUsedWhole, type LayerFile, type RestoreUnit, unitBytes, unitsAfter } from './spanCovering.ts';
 
 /** Rows of one ingested run: two or three milliseconds of the main thread. A run is never more than lies between two checkpoints. */
@@ -43,6 +45,8 @@ export interface RestoredIndex {
   readonly isPrimary: boolean;
   /** Of the primary index of a table of which some rows come: the others' entries are made from its rows. */
   readonly filter?: RowFilter | undefined;
+  /** Where the past begins that comes with it. */
+  readonly pastFrom?: Timestamp | undefined;
 }
 
 export interface IngestUnitsOptions {
@@ -139,6 +143,10 @@ class IngestWork {
     const cursors = unit.files.map((file) => this.#cursors.get(file) as FileCursor);
     // Together, so that the first reads of many layers do not wait for one another.
     await Promise.all(cursors.map((cursor) => cursor.enter(unit.span)));
+    if (index.pastFrom !== undefined) {
+      for await (const run of allVersions(cursors)) await this.#ingestVersions(index, index.pastFrom, run);
+      return;
+    }
     const run =
       this.#held ??
       new RunBuilder(index, Math.min(RUN_BYTES_MAX, this.#options.checkpointBytes), (finished) => this.#flush(index, finished));
@@ -154,7 +162,7 @@ class IngestWork {
   }
 
   async #flush(index: RestoredIndex, run: FinishedRun): Promise<void> {
-    const { kv, at, signal, checkpointBytes, isDropped } = this.#options;
+    const { kv, at, signal, isDropped } = this.#options;
     signal.throwIfAborted();
     const kept = index.filter?.keep(run.keys, run.values);
     const parts = kept ? [kept.primary, ...kept.secondary].filter(({ keys }) => keys.length > 0) : [run];
@@ -168,7 +176,36 @@ class IngestWork {
       indexEntries: indexEntries + (kept?.secondary.reduce((sum, { keys }) => sum + keys.length, 0) ?? own),
       dataBytes: dataBytes + (kept ? parts.reduce((sum, part) => sum + bytesOf(part), 0) : run.dataBytes),
     };
-    this.#bytesSinceCheckpoint += run.dataBytes;
+    await this.#step(run.dataBytes);
+  }
+
+  /** Versions of whole keys, with the timestamps that they have. */
+  async #ingestVersions(index: RestoredIndex, from: Timestamp, run: MergedRun): Promise<void> {
+    const { kv, time, signal } = this.#options;
+    signal.throwIfAborted();
+    const needed = neededVersions(run, from, time);
+    const values = needed.map((i) => run.values[i] ?? null);
+    const timestamps = needed.map((i) => run.timestamps[i] as Timestamp);
+    if (needed.length > 0) {
+      await kv.ingest({ keys: needed.map((i) => index.rewriter.rewrite(run.keys[i] as Bytes)), timestamps, values });
+    }
+    await this.#options.onRun(index.newTableId);
+    const isLive = (n: number) => values[n] !== null && (n === 0 || run.keys[needed[n - 1] as number] !== run.keys[needed[n] as number]);
+    const live = needed.filter((_, n) => isLive(n)).map((i) => run.keys[i] as Bytes);
+    const { rows, indexEntries, dataBytes } = this.#progress;
+    this.#progress = {
+      doneKey: run.keys.at(-1),
+      rows: rows + (index.isPrimary ? live.filter((key) => key.charCodeAt(key.length - 1) === FAMILY_ZERO).length : 0),
+      indexEntries: indexEntries + (index.isPrimary ? 0 : live.length),
+      dataBytes: dataBytes + needed.reduce((sum, i) => sum + (run.keys[i] as Bytes).length + (run.values[i]?.length ?? 0), 0),
+    };
+    await this.#step(run.bytes);
+  }
+
+  /** After each ingested run of so many bytes. */
+  async #step(bytes: number): Promise<void> {
+    const { kv, checkpointBytes } = this.#options;
+    this.#bytesSinceCheckpoint += bytes;
     if (this.#bytesSinceCheckpoint >= checkpointBytes) {
       this.#bytesSinceCheckpoint = 0;
       await this.#options.onProgress(this.#progress, this.#fraction());

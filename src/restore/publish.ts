@@ -16,10 +16,12 @@ import type { Catalog, CatalogDependencies, CatalogSnapshot } from '../catalog/c
 import type { Descriptor } from '../catalog/descriptor.ts';
 import { describeKind, PUBLIC_SCHEMA_ID, updated } from '../catalog/descriptor.ts';
 import { nameKey } from '../catalog/snapshot.ts';
+import { systemTable } from '../catalog/systemRows.ts';
 import type { Kv, Txn } from '../kv/kv.ts';
 
 import { requireEmptyCluster } from './emptyCluster.ts';
 import { refuse, type Report } from './problems.ts';
+import { keepPasts } from './restoredHistory.ts';
 import type { RestoreDetails, SystemRestore } from './restoreDetails.ts';
 
 interface NamePlace {
@@ -91,6 +93,9 @@ export async function writeOffline(catalog: Catalog, txn: Txn, details: RestoreD
   if (details.system?.kind === 'cluster') await giveWay(catalog, txn, details, details.system);
   const snapshot = await lockedSnapshot(catalog, txn, descriptors);
   checkNames(snapshot, descriptors);
+  const isFirst = descriptors.every(({ id }) => snapshot.byId(id) === undefined);
+  const tables = descriptors.filter((one) => one.kind === 'table');
+  if (isFirst && details.pastStarts) await keepPasts(txn, snapshot, tables, details.pastStarts);
   for (const descriptor of descriptors) {
     // A coordinator before this one came that far (P1).
     if (snapshot.byId(descriptor.id) === undefined) writeNamed(catalog, txn, descriptor);
@@ -134,8 +139,8 @@ async function giveWay(catalog: Catalog, txn: Txn, { descriptors }: RestoreDetai
 }
 
 /**
- * Makes everything PUBLIC. Reads of the new tables below the commit are refused from then on: what
- * they held then is not here. 3D000 or 3F000 when what the tables go into is gone.
+ * Makes everything PUBLIC. Reads of the new tables below the commit, or the past that came with them, are refused
+ * from then on: what they held then is not here. 3D000 or 3F000 when what the tables go into is gone.
  */
 export async function publish(kv: Kv, catalog: Catalog, txn: Txn, details: RestoreDetails): Promise<void> {
   const { descriptors } = details;
@@ -161,7 +166,10 @@ export async function publish(kv: Kv, catalog: Catalog, txn: Txn, details: Resto
   }
   catalog.noteReads(txn, snapshot.dependencies);
   txn.beforeCommit((commitTimestamp) => {
-    for (const [, newId] of details.tableIds) kv.gc.thresholds.raise(newId, (commitTimestamp - 1) as typeof commitTimestamp);
+    const pastStarts = new Map(details.pastStarts);
+    for (const [, newId] of details.tableIds) {
+      kv.gc.thresholds.raise(newId, ((pastStarts.get(newId) ?? commitTimestamp) - 1) as typeof commitTimestamp);
+    }
   });
 }
 
@@ -176,6 +184,7 @@ export async function removeOffline(catalog: Catalog, txn: Txn, details: Restore
     const isOther = isReplaced(descriptor.id) && snapshot.byId(descriptor.id)?.state !== 'OFFLINE';
     if (!isOther) removeNamed(catalog, txn, snapshot, descriptor);
   }
+  for (const [id] of details.pastStarts ?? []) await systemTable('zones').delete(txn, id);
   catalog.noteReads(txn, snapshot.dependencies);
   const left = (await catalog.snapshot(txn)).tracked();
   for (const descriptor of replaced) {

@@ -17,6 +17,7 @@ import type { Json } from '../jobs/job.ts';
 import { type LocationDetails, loadLocation, type StoredLocation, storeLocation } from '../backup/locationDetails.ts';
 
 import type { IngestProgress } from './ingestUnits.ts';
+import type { PastStarts } from './restoredHistory.ts';
 import type { RowCondition } from './rowFilter.ts';
 
 export const RESTORE_JOB_TYPE = 'RESTORE';
@@ -65,6 +66,8 @@ export interface RestoreDetails {
   readonly executionLocality: string;
   /** Which rows of the one table come; all without it. */
   readonly where?: RowCondition | undefined;
+  /** Of tables that come with their past: where it begins. */
+  readonly pastStarts?: PastStarts | undefined;
   /** It pauses itself where it would fail. */
   readonly pausesOnError?: boolean | undefined;
   readonly system?: SystemRestore | undefined;

@@ -11,7 +11,8 @@
  *   J2  any step may be the last one of a coordinator; the next one goes on from the checkpoint, and
  *       what it does again changes nothing (publish.ts P1, ingestUnits.ts I1)
  *   J3  after a failure or a cancel neither name, descriptor nor data is left
- *   J4  no protected timestamp is needed: the restored rows are live versions, which GC never takes
+ *   J4  no protected timestamp is needed: the restored rows are live versions, which GC never takes; a past that
+ *       comes with them is kept by the tables' own gc.ttlseconds (restoredHistory.ts)
  *
  * Beside each durable write stands a pausepoint. Lives elsewhere: what is restored (restorePlanning.ts),
  * the data (ingestUnits.ts), the catalog's rows (publish.ts).
@@ -277,12 +278,19 @@ export class RestoreResumer implements Resumer {
   /** By `<old table id>/<index id>`. */
   async #indexes(ctx: JobContext): Promise<ReadonlyMap<string, RestoredIndex>> {
     const { where, ingestTime } = this.#details;
+    const pastStarts = new Map(this.#details.pastStarts);
     const indexes = new Map<string, RestoredIndex>();
     for (const { oldId, table } of this.#tables()) {
       const filter = where && (await RowFilter.open(this.#deps.engine, table, where, ingestTime, ctx.signal));
       for (const { id } of allIndexes(table)) {
         const rewriter = new KeyRewriter(indexPrefix(oldId, id), indexPrefix(table.id, id));
-        indexes.set(`${oldId}/${id}`, { rewriter, newTableId: table.id, isPrimary: id === table.primaryIndex.id, filter });
+        indexes.set(`${oldId}/${id}`, {
+          rewriter,
+          newTableId: table.id,
+          isPrimary: id === table.primaryIndex.id,
+          filter,
+          pastFrom: pastStarts.get(table.id),
+        });
       }
     }
     return indexes;

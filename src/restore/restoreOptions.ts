@@ -26,6 +26,7 @@ const SWITCHES = [
   'skip_localities_check',
   'remove_regions',
   'strip_localities',
+  'revision_history',
   'schema_only',
   'verify_backup_table_data',
   'unsafe_restore_incompatible_version',
@@ -127,6 +128,9 @@ function checkTogether(given: ReadonlyMap<string, Option>, on: ReadonlySet<Switc
       },
     );
   }
+  if (on.has('revision_history') && on.has('schema_only')) {
+    throw new StatementError(SqlState.InvalidParameterValue, 'schema_only restores no rows: revision_history has none to tell of');
+  }
   if (on.has('dry_run') && on.has('detached')) {
     throw new StatementError(SqlState.InvalidParameterValue, 'a dry run starts no job that could be detached');
   }
@@ -144,6 +148,11 @@ function checkTargets(targets: BackupTargets, on: ReadonlySet<Switch>, texts: Re
       'new_db_name can only be used for RESTORE DATABASE with a single target database',
       targets.type === 'databases' ? { hint: "WITH rename = ('old' = 'new', ...) names several" } : {},
     );
+  }
+  if (on.has('revision_history') && targets.type !== 'databases' && targets.type !== 'tables') {
+    throw new StatementError(SqlState.InvalidParameterValue, 'option revision_history is for databases and tables', {
+      hint: 'a database of a cluster backup comes with its past by RESTORE DATABASE',
+    });
   }
   if (on.has('grants') && targets.type !== 'databases' && targets.type !== 'tables') {
     throw new StatementError(SqlState.InvalidParameterValue, 'option grants is for databases and tables: a cluster comes with its grants');

@@ -11,7 +11,7 @@
 import { isVarveError, StatementError } from '../base/errors.ts';
 import { SqlState } from '../base/sqlState.ts';
 import type { Timestamp } from '../base/timestamp.ts';
-import { formatDecimal } from '../base/timestamp.ts';
+import { formatDecimal, formatUtc } from '../base/timestamp.ts';
 import { CLUSTER_VERSION } from '../base/version.ts';
 import type { Catalog, NameContext } from '../catalog/catalog.ts';
 import type { DatabaseDescriptor, Descriptor, TableDescriptor, TypeDescriptor } from '../catalog/descriptor.ts';
@@ -49,6 +49,7 @@ import { checkNames } from './publish.ts';
 import { newNames, renamed, type RenameRequest, resolveRenames } from './renames.ts';
 import { checkVersions } from './restorableVersion.ts';
 import { detailsToJson, RESTORE_JOB_TYPE, type RestoreDetails, type TypeUse } from './restoreDetails.ts';
+import { pastStarts, withPasts } from './restoredHistory.ts';
 import { restoredSpans, type RestoredTable } from './restoredSpans.ts';
 import {
   checkRestoreInto,
@@ -88,6 +89,8 @@ export interface RestoreRequest extends RestoreGrantees {
   readonly where: string | undefined;
   readonly newDbName: string | undefined;
   readonly skip: SkipOptions;
+  /** The tables' past inside the chain's history comes, too. */
+  readonly revisionHistory: boolean;
   readonly schemaOnly: boolean;
   /** With schemaOnly: the data is read and proved all the same. */
   readonly verifyData: boolean;
@@ -145,6 +148,8 @@ async function makeDetails(
   const last = layers.at(-1) as Layer;
   const created = isCluster ? await keepIds(catalog, place.created) : await drawIds(catalog, place.created);
   const ids: IdMap = { created, existing: place.existing };
+  const pastStartsHere = [...plan.pastStarts].map(([oldId, from]) => [created.get(oldId) as number, from] as const);
+  if (pastStartsHere.length > 0) tellPasts(plan.pastStarts, request);
   return {
     name: source.id ?? `/${source.full}`,
     details: {
@@ -153,7 +158,8 @@ async function makeDetails(
       layers: layers.map(({ directory, manifestSha256 }) => ({ directory, manifestSha256 })),
       time,
       ingestTime: kv.hlc.now(),
-      descriptors: rewriteDescriptors(targets, ids, options),
+      descriptors: withPasts(rewriteDescriptors(targets, ids, options), pastStartsHere, time),
+      ...(pastStartsHere.length > 0 && { pastStarts: pastStartsHere }),
       tableIds: tables.map((oldId) => [oldId, created.get(oldId) as number] as const),
       typeUses: typeUsesOf(targets, ids),
       schemaOnly: request.schemaOnly,
@@ -189,6 +195,8 @@ export interface ObjectPlan extends ChosenLayers {
   readonly tables: readonly number[];
   /** Which rows of the one table come. */
   readonly where: RowCondition | undefined;
+  /** Where the past of each table begins that comes with it, by id in the backup. */
+  readonly pastStarts: ReadonlyMap<number, Timestamp>;
   readonly isCluster: boolean;
   /** Databases that give way. */
   readonly replaced: readonly DatabaseDescriptor[];
@@ -235,6 +243,8 @@ export async function planObjects(
   const tables = targets.tables.map((table) => table.id);
   const trial = rewriteDescriptors(targets, { created: ownIds, existing: place.existing }, options);
   if (!isCluster) checkNames(here, trial, report);
+  const now = deps.kv.hlc.now();
+  const pasts = request.revisionHistory ? pastStarts({ layers, time }, whole.tables, now) : NO_PASTS;
   const where = conditionOf(deps, request, kept, trial);
   if (!request.schemaOnly || request.verifyData || targets.systemTables.length > 0) {
     await reporting(report, () => requireParts(storage, layers, signal));
@@ -242,7 +252,7 @@ export async function planObjects(
   const proved = request.schemaOnly && !request.verifyData ? [] : trial;
   await reporting(report, async () => proveRestorable({ layers, time }, proved, tables, ownIds, targets.systemTables));
 
-  return { source, layers, time, backup, targets, place, options, trial, tables, where, isCluster, replaced };
+  return { source, layers, time, backup, targets, place, options, trial, tables, where, pastStarts: pasts, isCluster, replaced };
 }
 
 /** What the job needs of the statement's secrets. */
@@ -319,6 +329,14 @@ async function hasStatistics(storage: CollectionStorage, layer: Layer, { notice,
     notice(`the backup's statistics are not restored: ${error.message}${error.detail === undefined ? '' : ` (${error.detail})`}`);
     return false;
   }
+}
+
+const NO_PASTS: ReadonlyMap<number, Timestamp> = new Map();
+
+/** From when on every table has its past, and what keeps it. */
+function tellPasts(starts: ReadonlyMap<number, Timestamp>, { notice }: RestoreRequest): void {
+  const latest = Math.max(...starts.values()) as Timestamp;
+  notice(`every restored table can be read AS OF SYSTEM TIME from ${formatUtc(latest)} on; its gc.ttlseconds is raised to keep that past`);
 }
 
 /** The condition, after a look whether it can be evaluated. */

@@ -74,6 +74,7 @@ async function runRestore(deps: RestoreStatementDeps, context: StatementContext,
       sequenceOwners: options.on.has('skip_missing_sequence_owners'),
       views: options.on.has('skip_missing_views'),
     },
+    revisionHistory: options.on.has('revision_history'),
     schemaOnly: options.on.has('schema_only'),
     verifyData: options.on.has('verify_backup_table_data'),
     executionLocality,
@@ -96,14 +97,16 @@ async function runRestore(deps: RestoreStatementDeps, context: StatementContext,
 /** The condition's text. 22023 for anything but rows of a table. */
 function readWhere({ where, targets }: Restore, { on }: RestoreOptions): string | undefined {
   if (where === undefined) return undefined;
-  const message =
-    targets.type !== 'tables'
-      ? 'RESTORE ... WHERE is for one table'
-      : on.has('schema_only')
-        ? 'schema_only restores no rows: WHERE has none to choose from'
-        : undefined;
+  const message = refusalOfWhere(targets.type, on);
   if (message === undefined) return conditionText(where);
   throw new StatementError(SqlState.InvalidParameterValue, message, { location: { position: where.pos + 1 } });
+}
+
+function refusalOfWhere(targets: Restore['targets']['type'], on: RestoreOptions['on']): string | undefined {
+  if (targets !== 'tables') return 'RESTORE ... WHERE is for one table';
+  if (on.has('schema_only')) return 'schema_only restores no rows: WHERE has none to choose from';
+  if (on.has('revision_history')) return 'WHERE is about rows at one time: revision_history brings them with their past';
+  return undefined;
 }
 
 /** The options as SQL. */

@@ -98,7 +98,8 @@ async function sides(name: string, [first, second]: readonly [Moment, Moment], a
 
 async function catalogAt({ database, at }: Moment): Promise<CatalogSnapshot> {
   const { catalog } = database.services;
-  return catalog.withAttached(await catalog.snapshot(database.kv.at(at)));
+  const reader = database.kv.at(at);
+  return catalog.withAttached(catalog.withPasts(await catalog.snapshot(reader), reader));
 }
 
 /** 42501 without SELECT, 42809 for what stores no rows. */

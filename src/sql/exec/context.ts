@@ -91,11 +91,14 @@ export class RunContext implements StatementContext {
   async catalog(): Promise<CatalogSnapshot> {
     const { catalog } = this.engine;
     try {
-      this.#snapshot = catalog.withAttached(catalog.snapshotNow(this.reader) ?? (await catalog.snapshot(this.reader)));
+      this.#snapshot = catalog.withAttached(
+        catalog.snapshotNow(this.reader) ?? catalog.withPasts(await catalog.snapshot(this.reader), this.reader),
+      );
     } catch (error) {
       // The schemas of that time cannot be known. A statement that names nothing stored runs all the same.
       if (!(error instanceof HistoryGoneError)) throw error;
-      this.#snapshot = catalog.withAttached(new CatalogSnapshot(unreadableContent(error), this.reader.readTimestamp));
+      const unreadable = new CatalogSnapshot(unreadableContent(error), this.reader.readTimestamp);
+      this.#snapshot = catalog.withAttached(catalog.withPasts(unreadable, this.reader));
     }
     return this.#snapshot;
   }
