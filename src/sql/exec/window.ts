@@ -14,7 +14,9 @@
  */
 import { StatementError } from '../../base/errors.ts';
 import { SqlState } from '../../base/sqlState.ts';
-import { compareDatums, type Datum, Decimal, Interval } from '../../catalog/datum.ts';
+import { type Compare, compareDatums, type Datum, Decimal, Interval } from '../../catalog/datum.ts';
+import type { ColumnType } from '../../catalog/type.ts';
+import { castFunction } from '../expr/castFunction.ts';
 import { compareAcross } from '../expr/compare.ts';
 import { compileAsync } from '../expr/compileAsync.ts';
 import type { EvalContext } from '../expr/evalContext.ts';
@@ -335,7 +337,7 @@ async function rangeBound(
     limits.push(keyAt(i) === null ? null : ((await makeRow(limit, rows[at] as Datum[], run.eval))[0] ?? null));
   }
   const sign = key?.descending ? -1 : 1;
-  const compare = key && bound.limit ? compareAcross(key.expr.type, bound.limit.type) : () => 0;
+  const compare = key && bound.limit ? compareWithLimit(key.expr.type, bound.limit.type, run) : () => 0;
   let low = 0;
   let high = members.length;
   while (low < high && keyAt(low) === null) low++;
@@ -353,6 +355,14 @@ async function rangeBound(
     }
     return from;
   };
+}
+
+/** The order of a key and a limit: a date that an interval has moved is a timestamp. */
+function compareWithLimit(key: ColumnType, limit: ColumnType, run: Run): Compare {
+  if (key.family !== 'date' || limit.family === 'date') return compareAcross(key, limit);
+  const asLimit = castFunction(key, limit, 'implicit');
+  const compare = compareAcross(limit, limit);
+  return (date, other) => compare(asLimit(date, run.eval), other);
 }
 
 /** The frame less the row, its peers, or its peers but itself. */

@@ -215,7 +215,8 @@ function rangeBound(
     untyped: (part) => (part === item.expr || part === node ? undefined : inner.untyped(part)),
   };
   const limit = analyzeBinary(known, { kind: 'binary', op: isBack ? '-' : '+', left: item.expr, right: node, pos: node.pos }, undefined);
-  if (!areComparable(limit.type, key.expr.type) || !offsetType(key.expr.type)) {
+  const movesDate = key.expr.type.family === 'date' && limit.type.family === 'timestamp';
+  if (!(movesDate || areComparable(limit.type, key.expr.type)) || !offsetType(key.expr.type)) {
     throw new StatementError(
       SqlState.DatatypeMismatch,
       `RANGE with offset PRECEDING/FOLLOWING is not supported for column type ${familyName(key.expr.type)} and offset type ${familyName(offset.type)}`,

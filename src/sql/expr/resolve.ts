@@ -9,8 +9,7 @@
  *   5  placeholders follow the typed arguments, or the only overload left
  * NULL fits every parameter. Nothing is cast: f(int) is not found for a f(float), but f(1) is.
  */
-import type { ColumnType } from '../../catalog/type.ts';
-import { typesEquivalent } from '../../catalog/type.ts';
+import { arrayOf, type ColumnType, typesEquivalent } from '../../catalog/type.ts';
 import type { Expr } from '../parse/ast.ts';
 import { isVarveError } from '../../base/errors.ts';
 import type { Param } from './overload.ts';
@@ -53,16 +52,18 @@ export function resolveOverload<C extends Candidate>(
   /** True when each argument of these kinds passes the test. */
   const each = (kinds: readonly Untyped[], test: (ast: Expr, i: number) => boolean) =>
     args.every((ast, i) => !kinds.includes(untyped[i]) || test(ast, i));
+  const isPossible = (overload: C) => each(LITERALS, (ast, i) => canFill(overload, i, ast, typer, elementOf(overload, typed)));
+  // A wish does not reach what the constants cannot be: 1.5 * 2 is a decimal where an integer is wanted, too.
   const returnsDesired = (overload: C) =>
-    desired !== undefined && typeof overload.returns === 'object' && typesEquivalent(overload.returns, desired);
+    desired !== undefined && typeof overload.returns === 'object' && typesEquivalent(overload.returns, desired) && isPossible(overload);
   const takesDesired = (overload: C) =>
     desired !== undefined &&
     typed.every((arg) => arg === undefined) &&
-    overload.params.every((param) => typeof param === 'object' && typesEquivalent(param, desired));
+    overload.params.every((param) => typeof param === 'object' && typesEquivalent(param, desired)) &&
+    isPossible(overload);
   const followsTyped = (overload: C) =>
     agreed !== undefined && each(LITERALS, (ast, i) => fits(overload, i, agreed) && canBecome(ast, agreed, typer));
   const isNatural = (overload: C) => each(LITERALS, (ast, i) => fits(overload, i, typer(ast).type));
-  const isPossible = (overload: C) => each(LITERALS, (ast, i) => canFill(overload, i, ast, typer));
   const followsNeighbours = (overload: C) =>
     neighbours !== undefined && each(['placeholder', 'null'], (_, i) => fits(overload, i, neighbours));
 
@@ -164,6 +165,7 @@ function wildcardType(param: Param | undefined, type: ColumnType): ColumnType | 
 function concrete(overload: Candidate, index: number, element: ColumnType | undefined): ColumnType | undefined {
   const param = paramAt(overload, index);
   if (typeof param === 'object') return param;
+  if (param === 'anyarray' && element) return arrayOf(element);
   return param === 'anyelement' ? element : undefined;
 }
 
@@ -177,9 +179,11 @@ function agreedType(typed: readonly (TypedExpr | undefined)[]): ColumnType | und
   return agreed;
 }
 
-function canFill(overload: Candidate, index: number, ast: Expr, typer: Typer): boolean {
+/** `element` is what anyelement stands for, where typed arguments say it: beside an int[], '{1}' is an array. */
+function canFill(overload: Candidate, index: number, ast: Expr, typer: Typer, element: ColumnType | undefined): boolean {
   const param = paramAt(overload, index);
   if (param === undefined) return false;
+  if (param === 'anyarray' && element) return canBecome(ast, arrayOf(element), typer);
   return typeof param === 'string'
     ? param === 'any' || param === 'anyelement' || fits(overload, index, typer(ast).type)
     : canBecome(ast, param, typer);

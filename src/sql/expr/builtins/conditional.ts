@@ -21,8 +21,16 @@ function pick(name: Name, type: ColumnType): (values: readonly Datum[]) => Datum
   };
 }
 
-/** The overload for one type. */
+const ofType: Record<Name, WeakMap<ColumnType, Overload>> = { greatest: new WeakMap(), least: new WeakMap() };
+
+/** The overload for one type: the same one each time, so that equal calls are seen to be equal. */
 export function extremum(name: Name, type: ColumnType): Overload {
+  const known = ofType[name].get(type) ?? extremumOf(name, type);
+  ofType[name].set(type, known);
+  return known;
+}
+
+function extremumOf(name: Name, type: ColumnType): Overload {
   const choose = pick(name, type);
   return {
     name,

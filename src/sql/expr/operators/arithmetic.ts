@@ -48,6 +48,14 @@ const bits = (op: string, fn: (a: number, b: number) => number): Overload =>
     return result as Bytes;
   });
 
+/** Moves the bits by some places and fills with zeros: the length stays. */
+const bitShift = (op: '<<' | '>>'): Overload =>
+  pure<[Bytes, Int]>(op, [VarBit, Int8], VarBit, (bits, places) => {
+    const right = op === '>>' ? Number(places) : -Number(places);
+    const zeros = '0'.repeat(Math.min(Math.abs(right), bits.length));
+    return (right >= 0 ? zeros + bits.slice(0, bits.length - zeros.length) : bits.slice(zeros.length) + zeros) as Bytes;
+  });
+
 export const arithmeticOperators: readonly Overload[] = [
   ints('+', addInt),
   floats('+', (a, b) => a + b),
@@ -87,6 +95,8 @@ export const arithmeticOperators: readonly Overload[] = [
   bits('&', (a, b) => a & b),
   bits('|', (a, b) => a | b),
   bits('#', (a, b) => a ^ b),
+  bitShift('<<'),
+  bitShift('>>'),
 ];
 
 export const unaryOperators: readonly Overload[] = [

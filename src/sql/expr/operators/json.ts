@@ -72,4 +72,8 @@ export const jsonOperators: readonly Overload[] = [
   pure<[Json, Bytes]>('-', [Jsonb, Text], Jsonb, (a, key) => new Json(withoutKeys(a.value, [utf8Decode(key)])), { preferred: true }),
   pure<[Json, Int]>('-', [Jsonb, Int8], Jsonb, (a, index) => new Json(withoutIndex(a.value, Number(index)))),
   pure<[Json, Steps]>('-', [Jsonb, StringArray], Jsonb, (a, keys) => new Json(withoutKeys(a.value, texts(keys)))),
+  pure<[Json, Steps]>('#-', [Jsonb, StringArray], Jsonb, (a, steps) => {
+    const path = pathOf(steps);
+    return path ? new Json(withoutPath(a.value, path)) : null;
+  }),
 ];
