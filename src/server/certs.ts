@@ -9,10 +9,11 @@
  */
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createSecureContext, type SecureContext } from 'node:tls';
+import type { SecureContext } from 'node:tls';
 
 import { StateError } from '../base/errors.ts';
 import { SqlState } from '../base/sqlState.ts';
+import { nodeTls } from './lazyModules.ts';
 
 export interface ServerCerts {
   readonly cert: Buffer;
@@ -40,7 +41,7 @@ export async function loadServerCerts(directory: string): Promise<ServerCerts> {
 /** TLS 1.2 or later. F0000 when key and certificate do not fit. */
 export function secureContext({ cert, key, clientCa }: ServerCerts): SecureContext {
   try {
-    return createSecureContext({ cert, key, ca: clientCa, minVersion: 'TLSv1.2' });
+    return nodeTls().createSecureContext({ cert, key, ca: clientCa, minVersion: 'TLSv1.2' });
   } catch (cause) {
     throw broken(`node.crt and node.key cannot be used: ${(cause as Error).message}`, cause);
   }

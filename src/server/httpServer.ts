@@ -3,11 +3,11 @@
  *
  * Answers GET and HEAD only, holds no state, and never shows more of a failure than its message.
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { createServer as createSecureServer } from 'node:https';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 import type { ServerCerts } from './certs.ts';
+import { nodeHttp, nodeHttps } from './lazyModules.ts';
 import { formatPrometheus, type MetricCollector, PROMETHEUS_CONTENT_TYPE } from './prometheusText.ts';
 
 export interface HttpServerOptions {
@@ -76,8 +76,8 @@ export function startHttpServer(options: HttpServerOptions): Promise<RunningHttp
     });
   };
   const server: Server = certs
-    ? createSecureServer({ cert: certs.cert, key: certs.key, minVersion: 'TLSv1.2' }, answerRequest)
-    : createServer(answerRequest);
+    ? nodeHttps().createServer({ cert: certs.cert, key: certs.key, minVersion: 'TLSv1.2' }, answerRequest)
+    : nodeHttp().createServer(answerRequest);
   return new Promise((resolve, reject) => {
     server.once('error', reject);
     server.listen(options.port, options.host, () => {

@@ -3,9 +3,10 @@
  * are handed when their clients have asked for TLS, so that handshakes are Node's own.
  */
 import type { Socket } from 'node:net';
-import { createServer, type TLSSocket } from 'node:tls';
+import type { TLSSocket } from 'node:tls';
 
 import type { ServerCerts } from '../certs.ts';
+import { nodeTls } from '../lazyModules.ts';
 import type { ClientCertificate } from './login.ts';
 
 const HANDSHAKE_TIMEOUT_MS = 20_000;
@@ -20,7 +21,7 @@ export function tlsStarter({ cert, key, clientCa }: ServerCerts): (socket: Socke
     waiting.delete(keyOf(socket));
     return entry;
   };
-  const server = createServer({
+  const server = nodeTls().createServer({
     cert,
     key,
     ca: clientCa,
