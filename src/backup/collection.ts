@@ -41,6 +41,8 @@ export const READS_MAX = 16;
 
 const FULL_DIRECTORY = /^(\d{4})\/(\d{2})\/(\d{2})-(\d{2})(\d{2})(\d{2})\.(\d{2})$/;
 const INCREMENTAL_DIRECTORY = /^(\d{4})(\d{2})(\d{2})\/(\d{2})(\d{2})(\d{2})\.(\d{2})$/;
+/** What a compacted layer's directory has behind its end (compactedLayer.ts). */
+const COMPACTED_SUFFIX = /-\d{8}-\d{6}\.\d{2}$/;
 
 // ---- directories ------------------------------------------------------------------------------
 
@@ -71,7 +73,8 @@ export function fullOfDirectory(directory: string): string | undefined {
   if (fullDirectoryTime(directory) !== undefined) return directory;
   const parts = directory.split('/');
   const full = parts.slice(1, 4).join('/');
-  const isIncremental = parts[0] === INCREMENTALS && incrementalDirectoryTime(parts.slice(4).join('/')) !== undefined;
+  const name = parts.slice(4).join('/').replace(COMPACTED_SUFFIX, '');
+  const isIncremental = parts[0] === INCREMENTALS && incrementalDirectoryTime(name) !== undefined;
   return isIncremental && fullDirectoryTime(full) !== undefined ? full : undefined;
 }
 

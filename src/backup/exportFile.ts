@@ -135,7 +135,7 @@ class Walk {
     const { kv, allVersions, historyFrom, lateTables, targetBytes, isAlive, signal, pieceBytes: maxBytes = PIECE_BYTES } = this.#options;
     for (let unit = this.rest[0]; unit !== undefined; unit = this.rest[0]) {
       const { span, startTime, endTime } = unit;
-      const counter = new Counter(span);
+      const counter = new EntryCounter(span);
       const fingerprint = new FingerprintBuilder({ prefixLength: indexOfKey(span.key).length, endTime, historyFrom });
       let resume: ExportResume | undefined;
       do {
@@ -160,7 +160,7 @@ class Walk {
     }
   }
 
-  #endPart({ startTime, endTime }: ExportUnit, span: Span, { counts }: Counter, { fingerprint }: FingerprintBuilder): void {
+  #endPart({ startTime, endTime }: ExportUnit, span: Span, { counts }: EntryCounter, { fingerprint }: FingerprintBuilder): void {
     const { isEmpty, ...entries } = counts;
     if (isEmpty) this.emptySpans.push({ span, startTime, endTime });
     else this.parts.push({ span, startTime, endTime, ...entries, fingerprint });
@@ -168,7 +168,7 @@ class Walk {
 }
 
 /** Counts what is stored of one index: rows in the primary one, entries in the others; deletions in neither. */
-class Counter {
+export class EntryCounter {
   readonly #isPrimary: boolean;
   #rowCount = 0;
   #versionCount = 0;
@@ -178,7 +178,7 @@ class Counter {
     this.#isPrimary = indexOfKey(span.key).indexId === PRIMARY_INDEX_ID;
   }
 
-  add({ keys, values, bytes }: ExportPiece): void {
+  add({ keys, values, bytes }: Pick<ExportPiece, 'keys' | 'values' | 'bytes'>): void {
     for (let i = 0; i < keys.length; i++) {
       const key = keys[i]!;
       // A row has a key for each column family that it uses, and always one for family 0.

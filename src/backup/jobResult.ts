@@ -13,7 +13,7 @@ import type { HookResult, ResultColumn, StatementContext } from '../sql/exec/sta
 
 import { mayRunOn } from './executionLocality.ts';
 
-type JobStatement = 'BACKUP' | 'RESTORE' | 'IMPORT';
+type JobStatement = 'BACKUP' | 'RESTORE' | 'IMPORT' | 'COMPACT BACKUP';
 
 const DETACHED_COLUMNS: readonly ResultColumn[] = [{ name: 'job_id', type: Type.Int8 }];
 

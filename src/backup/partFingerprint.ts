@@ -183,6 +183,34 @@ export class VersionsFingerprint {
   }
 }
 
+/**
+ * The fingerprint of parts that follow one another in time, merged into one: `versions` as counted over what is stored now;
+ * their changes one after the other, or with `at` as one change at that time (PF2).
+ */
+export function combineFingerprints(
+  parts: readonly PartFingerprint[],
+  versions: string,
+  at: Timestamp | undefined,
+  place: FilePlace,
+): PartFingerprint {
+  const all = parts.flatMap(({ changes }) => decodeChanges(changes, place));
+  const byTime = (step: number) => {
+    const groups = new Map<number, GrowingChange>();
+    for (const { time, delta } of all) {
+      const key = at === undefined ? Math.floor(time / step) : 0;
+      const group = groups.get(key) ?? { time: at ?? time, delta: new Fingerprint() };
+      if (time > group.time) group.time = time;
+      group.delta.add(delta);
+      groups.set(key, group);
+    }
+    return groups;
+  };
+  let step = 1;
+  while (at === undefined && new Set(all.map(({ time }) => Math.floor(time / step))).size > CHANGES_MAX) step *= 2;
+  const changes = [...byTime(step).values()].sort((a, b) => a.time - b.time);
+  return { versions, changes: encodeChanges(changes) };
+}
+
 function encodeChanges(changes: readonly FingerprintChange[]): string {
   const out = Buffer.allocUnsafe(8 + changes.length * CHANGE_BYTES_MAX);
   let at = writeUvarint(out, 0, changes.length);

@@ -7,11 +7,14 @@ import type { ClusterSettings } from '../catalog/settings.ts';
 import type { JobRegistry } from '../jobs/registry.ts';
 import type { Kv } from '../kv/kv.ts';
 import type { EngineServices } from '../sql/exec/statement.ts';
-import type { DeleteBackup, ExpireBackups, Restore, VerifyBackup } from '../sql/parse/ast.ts';
+import type { CompactBackup, DeleteBackup, ExpireBackups, Restore, VerifyBackup } from '../sql/parse/ast.ts';
 import type { StorageFactory } from '../storage/externalStorage.ts';
 
 import { mayRunOn } from '../backup/executionLocality.ts';
 
+import { COMPACTION_JOB_TYPE, compactionDetails } from './compact/compactionDetails.ts';
+import { COMPACTION_ATTEMPTS_MAX, COMPACTION_PAUSEPOINTS, CompactionResumer } from './compact/compactionJob.ts';
+import { compactBackupHook } from './compact/compactStatement.ts';
 import { detailsFromJson, RESTORE_JOB_TYPE } from './restoreDetails.ts';
 import { CHECKPOINT_BYTES, RESTORE_ATTEMPTS_MAX, RESTORE_PAUSEPOINT_ALIASES, RESTORE_PAUSEPOINTS, RestoreResumer } from './restoreJob.ts';
 import { restoreHook } from './restoreStatement.ts';
@@ -56,5 +59,16 @@ export function registerRestore(deps: RestoreDeps): void {
     RETENTION_JOB_TYPE,
     { pausepoints: RETENTION_PAUSEPOINTS, attemptsMax: RETENTION_ATTEMPTS_MAX, whenExhausted: 'fail' },
     (details) => new RetentionResumer({ kv, jobs, storage }, retentionDetails(details)),
+  );
+  deps.engine.statements.register<CompactBackup>('compactBackup', compactBackupHook(deps));
+  const { settings } = deps;
+  const compactionSettings = {
+    fileSizeBytes: () => settings.number('bulkio.backup.file_size'),
+    checkpointIntervalMicros: () => settings.number('bulkio.backup.checkpoint_interval'),
+  };
+  jobs.register(
+    COMPACTION_JOB_TYPE,
+    { pausepoints: COMPACTION_PAUSEPOINTS, attemptsMax: COMPACTION_ATTEMPTS_MAX, whenExhausted: 'fail' },
+    (details) => new CompactionResumer({ kv, jobs, storage, settings: compactionSettings }, compactionDetails(details)),
   );
 }

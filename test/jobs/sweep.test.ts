@@ -62,7 +62,15 @@ async function chainText(database: TestDatabase, uri: string): Promise<string> {
   const { layers } = chooseLayers(await loadChain(storage, await readLatest(storage)), undefined);
   const lines: string[] = [];
   for (const { directory, manifest } of layers) {
-    const { layerId: _, jobId: _1, files: _2, parent: _3, emptySpans: _4, ...facts } = manifestToJson(manifest) as Record<string, unknown>;
+    const {
+      layerId: _,
+      jobId: _1,
+      files: _2,
+      parent: _3,
+      emptySpans: _4,
+      compacts: _5,
+      ...facts
+    } = manifestToJson(manifest) as Record<string, unknown>;
     lines.push(`${directory} ${JSON.stringify(facts)}`);
     const versions: string[] = [];
     for (const file of manifest.files) {
@@ -114,6 +122,44 @@ for (const kind of ['full', 'incremental'] as const) {
     await database.close();
   });
 }
+
+test('COMPACT BACKUP', async () => {
+  const { database, outage } = await bank();
+  // A file for each index, so that there is a checkpoint.
+  await database.run("SET CLUSTER SETTING bulkio.backup.file_size = '1KB'");
+  const times: number[] = [];
+  for (const change of [
+    'UPDATE accounts SET balance = 0 WHERE id % 7 = 0',
+    'DELETE FROM accounts WHERE id > 290',
+    'INSERT INTO accounts VALUES (291, 5)',
+  ]) {
+    await database.clock.advance('1s');
+    times.push(database.now());
+    await database.clock.advance('1s');
+    await database.run(change);
+  }
+  await database.clock.advance('1s');
+  times.push(database.now());
+  await database.run('ALTER DATABASE bank CONFIGURE ZONE USING gc.ttlseconds = 100000000');
+  const [first, ...later] = times;
+  const runs = await sweepJob(
+    rig(database, {
+      type: 'COMPACT BACKUP',
+      prepare: async (n) => {
+        await database.run(`BACKUP DATABASE bank INTO '${place(n)}' AS OF SYSTEM TIME ${first}`);
+        for (const time of later)
+          await database.run(`BACKUP DATABASE bank INTO LATEST IN '${place(n)}' AS OF SYSTEM TIME ${time} WITH revision_history`);
+      },
+      start: (n) => jobOf(database, `COMPACT BACKUP LATEST IN '${place(n)}' WITH detached`),
+      result: (n) => chainText(database, place(n)),
+      traces: () => tracesAndFiles(database),
+      outage,
+      exhausted: 'failed',
+    }),
+  );
+  assert.ok(runs > 40, `${runs} runs`);
+  await database.close();
+});
 
 test('RESTORE', async () => {
   const { database, outage } = await bank();
@@ -202,7 +248,7 @@ test('every job type that has pausepoints is swept', async () => {
   // Beside those here SCHEMA CHANGE, in stops.test.ts, and DELETE BACKUPS, in restore/retention.test.ts.
   assert.equal(
     jobs.types().filter((type) => jobs.stepsOf(type).length > 0),
-    ['BACKUP', 'CREATE STATS', 'DELETE BACKUPS', 'IMPORT', 'RESTORE', 'SCHEMA CHANGE'],
+    ['BACKUP', 'COMPACT BACKUP', 'CREATE STATS', 'DELETE BACKUPS', 'IMPORT', 'RESTORE', 'SCHEMA CHANGE'],
   );
   await database.close();
 });
