@@ -8,10 +8,8 @@
  *
  * It starts a second process too when `--memory SIZE` asks for a heap that this one does not have.
  */
-import { spawn } from 'node:child_process';
 import { existsSync, realpathSync } from 'node:fs';
 import nodeModule from 'node:module';
-import { constants } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
@@ -125,6 +123,10 @@ function hideTypeStrippingWarning() {
 }
 
 function runInChild(node, args) {
+  // Loaded here because a launcher that needs no child would start later for them.
+  const require = nodeModule.createRequire(import.meta.url);
+  const { spawn } = require('child_process');
+  const { constants } = require('os');
   const child = spawn(node, args, { stdio: 'inherit', env: { ...process.env, [LAUNCHED]: '1' } });
   // A terminal sends the signals of its keys to both processes, and a second SIGINT may mean more than one.
   const hasTerminal = [process.stdin, process.stdout, process.stderr].some((stream) => stream.isTTY);

@@ -16,14 +16,13 @@ import { asOfValue } from '../sql/exec/asOf.ts';
 import { splitName } from '../sql/exec/catalogLookup.ts';
 import type { ExecuteOptions, PreparedStatement, Session, SessionOptions } from '../sql/exec/session.ts';
 import type { Notice, ResultColumn, StatementResult } from '../sql/exec/statement.ts';
-import { loadServerCerts } from './certs.ts';
 import { Database } from './database.ts';
 import { explainTableGc, type TableGcExplanation } from './gcStatus.ts';
 import { forkSides, timeSides } from './historyFunctions.ts';
 import { JobHandle } from './jobHandle.ts';
 import { datumToJs, type JsValue, jsToDatum } from './jsValues.ts';
 import type { DatabaseOptions } from './openOptions.ts';
-import { type RunningPgServer, startPgServer } from './pgwire/pgServer.ts';
+import type { RunningPgServer } from './pgwire/pgServer.ts';
 import { type DiffRow, tableChanges } from './tableDiff.ts';
 
 export type OpenOptions = DatabaseOptions;
@@ -332,6 +331,8 @@ export class Varve {
   async listen(options: { host?: string; port?: number; certsDir?: string } = {}): Promise<RunningPgServer & { readonly url: string }> {
     this.database.requireOpen();
     const { host = '127.0.0.1', port = 0, certsDir } = options;
+    // Loaded here because a database that nobody connects to opens sooner without them.
+    const [{ startPgServer }, { loadServerCerts }] = await Promise.all([import('./pgwire/pgServer.ts'), import('./certs.ts')]);
     const certs = certsDir === undefined ? undefined : await loadServerCerts(certsDir);
     const server = await startPgServer(this.database, { host, port, ...(certs && { certs }) });
     const mode = certs ? 'verify-full' : 'disable';
