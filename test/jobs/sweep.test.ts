@@ -127,7 +127,7 @@ test('COMPACT BACKUP', async () => {
   const { database, outage } = await bank();
   // A file for each index, so that there is a checkpoint.
   await database.run("SET CLUSTER SETTING bulkio.backup.file_size = '1KB'");
-  const times: number[] = [];
+  const times: string[] = [];
   for (const change of [
     'UPDATE accounts SET balance = 0 WHERE id % 7 = 0',
     'DELETE FROM accounts WHERE id > 290',
