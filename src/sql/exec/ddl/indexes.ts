@@ -90,14 +90,19 @@ export function findIndex(
     const index = relation && indexNamed(relation.descriptor, wanted);
     return relation && index ? { table: relation.descriptor, index } : missing();
   }
-  const database = change.snapshot.database(change.context.names.currentDatabase);
-  const found: { table: TableDescriptor; index: IndexDescriptor }[] = [];
-  const place = name.qualifier.at(-1)?.text;
-  for (const table of database ? change.snapshot.tablesOf(database.id, { withTemporary: true }) : []) {
-    const index = indexByName(table, wanted);
-    // `s.i` is of a schema, or of a database.
-    if (index && (place === undefined || change.snapshot.fullName(table).slice(0, 2).includes(place))) found.push({ table, index });
-  }
+  const { snapshot } = change;
+  const [first, second] = name.qualifier.map(({ text }) => text);
+  const inPlace = (databaseName: string, schema?: string): { table: TableDescriptor; index: IndexDescriptor }[] => {
+    const database = snapshot.database(databaseName);
+    return [...(database ? snapshot.tablesOf(database.id, { withTemporary: true }) : [])].flatMap((table) => {
+      const index = schema === undefined || snapshot.fullName(table)[1] === schema ? indexByName(table, wanted) : undefined;
+      return index ? [{ table, index }] : [];
+    });
+  };
+  const { currentDatabase } = change.context.names;
+  // `s.i` is of a schema here, or of a database's public schema.
+  let found = first !== undefined && second !== undefined ? inPlace(first, second) : inPlace(currentDatabase, first);
+  if (found.length === 0 && first !== undefined && second === undefined) found = inPlace(first, 'public');
   if (found.length > 1) {
     throw new StatementError(
       SqlState.AmbiguousAlias,
