@@ -109,6 +109,10 @@ export function chooseNamed(chain: Chain, { id }: NamedBackup, time: Timestamp |
     const at = time ?? layer.manifest.endTime;
     return { layers: shortened(chain, layers, at), time: at };
   }
+  // The revision start time of an incremental is the end of the layer below.
+  if (layer.manifest.revisionHistory && layer.manifest.kind === 'incremental' && time === layer.manifest.startTime) {
+    return chooseLayers(chain, time);
+  }
   const { from, to } = interval ?? { from: layer.manifest.endTime, to: layer.manifest.endTime };
   const can = from === to ? `only to ${formatUtc(to)}` : `to any time from ${formatUtc(from)} to ${formatUtc(to)}`;
   throw new StatementError(SqlState.InvalidParameterValue, `backup with ID ${id} does not cover requested time`, {
