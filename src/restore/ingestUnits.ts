@@ -24,7 +24,7 @@ import { mergeUnit } from './mergeUnit.ts';
 import { neededVersions } from './restoredHistory.ts';
 import { type KeptEntries, lastRowStart, type RowFilter } from './rowFilter.ts';
 import { allVersions, type MergedRun } from './verify/allVersions.ts';
-import { isUsedWhole, type LayerFile, type RestoreUnit, unitBytes, unitsAfter } from './spanCovering.ts';
+import { filesUsedWhole, type LayerFile, type RestoreUnit, unitBytes, unitsAfter } from './spanCovering.ts';
 
 /** Rows of one ingested run: two or three milliseconds of the main thread. A run is never more than lies between two checkpoints. */
 const RUN_ROWS_MAX = 4096;
@@ -104,7 +104,7 @@ class IngestWork {
     this.#units.forEach((unit, i) => {
       for (const file of unit.files) this.#lastUse.set(file, i);
     });
-    this.#wholeFiles = new Set([...this.#lastUse.keys()].filter((file) => isUsedWhole(file, this.#units)));
+    this.#wholeFiles = filesUsedWhole(this.#units);
   }
 
   async run(): Promise<IngestProgress> {

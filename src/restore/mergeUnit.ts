@@ -33,7 +33,9 @@ export async function mergeUnit(cursors: readonly FileCursor[], time: Timestamp,
 }
 
 class Merge {
-  #cursors: FileCursor[];
+  /** By next key, which every one has: a binary heap, for a chain can have hundreds of layers. */
+  readonly #heap: FileCursor[] = [];
+  readonly #cursors: readonly FileCursor[];
   readonly #time: Timestamp;
   readonly #sink: RowSink;
   /** The key under decision; undefined before the first. */
@@ -43,55 +45,67 @@ class Merge {
   #bestValue: Bytes | null = null;
 
   constructor(cursors: readonly FileCursor[], time: Timestamp, sink: RowSink) {
-    this.#cursors = [...cursors];
+    this.#cursors = cursors;
     this.#time = time;
     this.#sink = sink;
   }
 
   async run(): Promise<void> {
-    for (;;) {
-      await this.#refill();
-      const first = this.#first();
-      if (first === undefined) break;
-      const bound = this.#leastKeyBeside(first);
+    for (const cursor of this.#cursors) if (cursor.at < cursor.end || (await cursor.advance())) this.#heap.push(cursor);
+    for (let i = this.#heap.length >> 1; i >= 0; i--) this.#siftDown(i);
+    for (let first = this.#heap[0]; first !== undefined; first = this.#heap[0]) {
+      const bound = this.#leastKeyBeside();
       // All versions below the others' next key, or, where they meet, those of the one key they share.
       const to =
         bound === undefined
           ? first.end
-          : bound > (first.keys[first.at] as Bytes)
+          : bound > nextKeyOf(first)
             ? Math.min(first.end, firstAtOrAfter(first.keys, bound, first.at))
             : this.#endOfKey(first);
       while (first.at < to) if (!this.#pass(first, to)) await this.#sink.drain();
+      if (first.at === first.end && !(await first.advance())) this.#removeFirst();
+      else this.#siftDown(0);
     }
     if (!this.#decide()) await this.#sink.drain();
   }
 
-  /** Brings up what used-up cursors have next; those at the unit's end go. */
-  async #refill(): Promise<void> {
-    let isAnyDone = false;
-    for (const cursor of this.#cursors) {
-      if (cursor.at === cursor.end && !(await cursor.advance())) isAnyDone = true;
-    }
-    if (isAnyDone) this.#cursors = this.#cursors.filter((cursor) => cursor.at < cursor.end);
+  /** The least next key but for the first cursor's. */
+  #leastKeyBeside(): Bytes | undefined {
+    const [, a, b] = this.#heap;
+    if (a === undefined) return undefined;
+    const key = nextKeyOf(a);
+    return b !== undefined && nextKeyOf(b) < key ? nextKeyOf(b) : key;
   }
 
-  /** The cursor with the least next key. */
-  #first(): FileCursor | undefined {
-    let first: FileCursor | undefined;
-    for (const cursor of this.#cursors) {
-      if (first === undefined || (cursor.keys[cursor.at] as Bytes) < (first.keys[first.at] as Bytes)) first = cursor;
-    }
-    return first;
+  #removeFirst(): void {
+    const last = this.#heap.pop();
+    if (last === undefined || this.#heap.length === 0) return;
+    this.#heap[0] = last;
+    this.#siftDown(0);
   }
 
-  #leastKeyBeside(first: FileCursor): Bytes | undefined {
-    let least: Bytes | undefined;
-    for (const cursor of this.#cursors) {
-      if (cursor === first) continue;
-      const key = cursor.keys[cursor.at] as Bytes;
-      if (least === undefined || key < least) least = key;
+  /** Moves the cursor at a place down to where it belongs. */
+  #siftDown(from: number): void {
+    const heap = this.#heap;
+    const cursor = heap[from];
+    if (cursor === undefined) return;
+    const key = nextKeyOf(cursor);
+    let at = from;
+    for (;;) {
+      let child = 2 * at + 1;
+      const left = heap[child];
+      if (left === undefined) break;
+      let least = left;
+      const right = heap[child + 1];
+      if (right !== undefined && nextKeyOf(right) < nextKeyOf(left)) {
+        least = right;
+        child++;
+      }
+      if (nextKeyOf(least) >= key) break;
+      heap[at] = least;
+      at = child;
     }
-    return least;
+    heap[at] = cursor;
   }
 
   #endOfKey(cursor: FileCursor): number {
@@ -131,4 +145,8 @@ class Merge {
     if (key === undefined || this.#bestTime < 0 || this.#bestValue === null) return true;
     return this.#sink.add(key, this.#bestValue);
   }
+}
+
+function nextKeyOf(cursor: FileCursor): Bytes {
+  return cursor.keys[cursor.at] as Bytes;
 }

@@ -145,10 +145,21 @@ export function unitBytes(unit: RestoreUnit): number {
   return bytes;
 }
 
-/** True when the units use every part of a file to its ends, so that it is read whole. */
-export function isUsedWhole(file: LayerFile, units: readonly RestoreUnit[]): boolean {
-  const spans = units.filter((unit) => unit.files.includes(file)).map((unit) => unit.span);
-  return file.file.parts.every((part) => {
+/** The files of which the units use every part to its ends, so that they are read whole. */
+export function filesUsedWhole(units: readonly RestoreUnit[]): Set<LayerFile> {
+  const spansOf = new Map<LayerFile, Span[]>();
+  for (const { span, files } of units) {
+    for (const file of files) {
+      const spans = spansOf.get(file);
+      if (spans) spans.push(span);
+      else spansOf.set(file, [span]);
+    }
+  }
+  return new Set([...spansOf].filter(([file, spans]) => isCoveredBy(file, spans)).map(([file]) => file));
+}
+
+function isCoveredBy({ file }: LayerFile, spans: readonly Span[]): boolean {
+  return file.parts.every((part) => {
     let key = part.span.key;
     for (const span of spans) {
       if (span.endKey <= key) continue;

@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { asBytes } from '../../src/base/bytes.ts';
 import type { Timestamp } from '../../src/base/timestamp.ts';
 import type { Layer } from '../../src/backup/manifest.ts';
-import { coverSpans, isUsedWhole, unitBytes, unitsAfter } from '../../src/restore/spanCovering.ts';
+import { coverSpans, filesUsedWhole, unitBytes, unitsAfter } from '../../src/restore/spanCovering.ts';
 import { makeLayer, parseSpan } from '../backup/support.ts';
 
 const test = suite('span covering');
@@ -69,7 +69,7 @@ test('a file is read whole only when every part of it is used to its end', () =>
     const units = coverSpans(spans.map(parseSpan), [full], 10 as Timestamp);
     const file = units[0]?.files[0];
     assert.ok(file);
-    return isUsedWhole(file, units);
+    return filesUsedWhole(units).has(file);
   };
   assert.is(one(['a-e']), true);
   assert.is(one(['a-c', 'c-e']), true);
