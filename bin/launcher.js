@@ -122,11 +122,9 @@ function hideTypeStrippingWarning() {
   };
 }
 
-function runInChild(node, args) {
+async function runInChild(node, args) {
   // Loaded here because a launcher that needs no child would start later for them.
-  const require = nodeModule.createRequire(import.meta.url);
-  const { spawn } = require('child_process');
-  const { constants } = require('os');
+  const [{ spawn }, { constants }] = await Promise.all([import('node:child_process'), import('node:os')]);
   const child = spawn(node, args, { stdio: 'inherit', env: { ...process.env, [LAUNCHED]: '1' } });
   // A terminal sends the signals of its keys to both processes, and a second SIGINT may mean more than one.
   const hasTerminal = [process.stdin, process.stdout, process.stderr].some((stream) => stream.isTTY);
