@@ -363,4 +363,18 @@ test('a pool runs transactions side by side', async ({ server }) => {
   await pool.end();
 });
 
+test('a named statement takes the labels that its enum gets later', async ({ client }) => {
+  await client.query("CREATE TYPE pace AS ENUM ('slow')");
+  const statement = { name: 'pace', text: 'SELECT $1::pace AS one, $2::pace[] AS many' };
+  const at = (one: string) => client.query({ ...statement, values: [one, `{${one}}`] }).then(({ rows }) => rows);
+  assert.equal(await at('slow'), [{ one: 'slow', many: '{slow}' }]);
+  await client.query("ALTER TYPE pace ADD VALUE 'fast'");
+  assert.equal(await at('fast'), [{ one: 'fast', many: '{fast}' }]);
+  await client.query('BEGIN');
+  await client.query("ALTER TYPE pace ADD VALUE 'faster'");
+  assert.equal(await at('faster'), [{ one: 'faster', many: '{faster}' }]);
+  await client.query('ROLLBACK');
+  assert.is((await errorOf(at('faster'))).code, '22P02');
+});
+
 test.run();

@@ -477,9 +477,12 @@ export class Connection {
         writer.parseComplete();
         return undefined;
       }
-      case 'bind':
+      case 'bind': {
+        const refreshed = session.refreshLabels(message.statement);
+        if (refreshed) return refreshed.then(() => this.#bind(message, session));
         this.#bind(message, session);
         return undefined;
+      }
       case 'describe': {
         const { columns, parameterTypes } =
           message.what === 'statement' ? session.preparedStatement(message.name) : session.portal(message.name).prepared;

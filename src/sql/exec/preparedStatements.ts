@@ -7,6 +7,7 @@
  */
 import { StateError, StatementError } from '../../base/errors.ts';
 import { SqlState } from '../../base/sqlState.ts';
+import type { CatalogSnapshot } from '../../catalog/catalog.ts';
 import type { ColumnType } from '../../catalog/type.ts';
 import type { Statement } from '../parse/ast.ts';
 import type { SessionOptions } from './clientState.ts';
@@ -16,6 +17,7 @@ import type { EngineServices } from './statement.ts';
 import { type CachedStatement, shownText, type StatementCache } from './statementCache.ts';
 import { SessionTransaction } from './transaction.ts';
 import { TRANSACTION_CONTROL, TransactionControl } from './transactionControl.ts';
+import { currentTypes, haveLabels } from './userType.ts';
 
 /** Statements that one session may keep under names: what a client that forgets to close them can hold. */
 export const PREPARED_STATEMENTS_MAX = 10_000;
@@ -163,6 +165,24 @@ export abstract class PreparedStatements extends TransactionControl {
     const prepared = this.#prepared.get(name);
     if (!prepared) throw new StatementError(SqlState.InvalidSqlStatementName, `prepared statement "${name}" does not exist`);
     return prepared;
+  }
+
+  /**
+   * Gives a statement's parameters the labels that their enum types have by now, so that values can be
+   * read by them. Undefined when that is done already: only a transaction may have labels of its own to read.
+   */
+  refreshLabels(name: string): Promise<void> | undefined {
+    const prepared = this.#prepared.get(name);
+    if (!prepared || !haveLabels(prepared.parameterTypes)) return undefined;
+    const { transaction } = this;
+    if (transaction?.isOpen) return this.engine.catalog.snapshot(transaction.reader).then((snapshot) => this.#relabel(prepared, snapshot));
+    const snapshot = this.engine.catalog.currentNow();
+    if (snapshot) this.#relabel(prepared, snapshot);
+    return undefined;
+  }
+
+  #relabel(prepared: PreparedStatement, snapshot: CatalogSnapshot): void {
+    this.#prepared.set(prepared.name, { ...prepared, parameterTypes: currentTypes(prepared.parameterTypes, snapshot) });
   }
 
   /** DEALLOCATE, Close: true when there was one. */

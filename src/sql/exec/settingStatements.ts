@@ -41,6 +41,7 @@ import { isolationText } from './isolationLevels.ts';
 import { registerSetConstraints } from './setConstraints.ts';
 import { permittedRole } from './setRole.ts';
 import { settingText } from './settingText.ts';
+import { currentTypes, haveLabels } from './userType.ts';
 import type { HookResult, ResultColumn, StatementContext, StatementHooks } from './statement.ts';
 
 const text = (value: string): Datum => utf8Encode(value);
@@ -242,7 +243,8 @@ const EXECUTE_PARAMETER = 'EXECUTE parameter';
 async function execute(context: RunContext, stmt: Execute): Promise<HookResult> {
   const prepared = context.session.preparedStatement(stmt.name.text);
   if (!prepared.ast) return { tag: 'EXECUTE' };
-  const types = prepared.parameterTypes;
+  const { parameterTypes } = prepared;
+  const types = haveLabels(parameterTypes) ? currentTypes(parameterTypes, await context.catalog()) : parameterTypes;
   if (stmt.args.length !== types.length) {
     throw new StatementError(
       SqlState.SyntaxError,

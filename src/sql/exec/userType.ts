@@ -3,7 +3,7 @@
  */
 import type { CatalogSnapshot, NameContext } from '../../catalog/catalog.ts';
 import type { TypeDescriptor } from '../../catalog/descriptor.ts';
-import { enumTypeOf } from '../../catalog/enumType.ts';
+import { enumTypeOf, userPartOf } from '../../catalog/enumType.ts';
 import { arrayOf, type ColumnType } from '../../catalog/type.ts';
 import type { TypeName } from '../parse/ast.ts';
 
@@ -25,3 +25,17 @@ export function userType(snapshot: CatalogSnapshot, name: TypeName, names: NameC
   const element = snapshot.resolveType([...parts.slice(0, -1), last.slice(1)], names);
   return element && { type: arrayOf(enumTypeOf(element.descriptor, snapshot)), descriptor: element.descriptor };
 }
+
+/** Types that were learned earlier as they are now: an enum's labels come, go and change their names. */
+export function currentTypes(types: readonly ColumnType[], snapshot: CatalogSnapshot): ColumnType[] {
+  return types.map((type) => {
+    const user = userPartOf(type);
+    const descriptor = user?.typeId === undefined ? undefined : snapshot.typeById(user.typeId);
+    if (!descriptor) return type;
+    const current = enumTypeOf(descriptor, snapshot);
+    return type === user ? current : arrayOf(current);
+  });
+}
+
+/** True when currentTypes() could give others. */
+export const haveLabels = (types: readonly ColumnType[]): boolean => types.some((type) => userPartOf(type) !== undefined);
