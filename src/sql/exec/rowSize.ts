@@ -26,12 +26,18 @@ export function checkRowSize(table: TableDescriptor, { keys, values }: KeyValues
       const limit = settings.number(`sql.guardrails.${name}`);
       return limit > 0 && size > Math.max(limit, ROW_SIZE_FLOOR);
     };
-    const what = `row larger than max row size: table "${table.name}", key ${prettyKey(key)}, ${size} bytes`;
+    // As CockroachDB words it. A row's key ends with its family: /0, or number and length.
+    const pretty = prettyKey(key);
+    const ending = pretty.split('/').slice(-2);
+    const family = ending[1] === '0' ? 0 : ending[0];
+    const what = `row larger than max row size: table ${table.id} family ${family} primary key ${pretty} size ${size}`;
+    const detail = `table "${table.name}"`;
     if (isOver('max_row_size_err')) {
       throw new StatementError(SqlState.ProgramLimitExceeded, what, {
+        detail,
         hint: 'the cluster setting sql.guardrails.max_row_size_err says how large a row may be',
       });
     }
-    if (isOver('max_row_size_log')) context.notice(what, { severity: 'WARNING', code: SqlState.Warning });
+    if (isOver('max_row_size_log')) context.notice(what, { detail, severity: 'WARNING', code: SqlState.Warning });
   }
 }
