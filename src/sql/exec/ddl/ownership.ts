@@ -4,6 +4,7 @@
  * The owner of an object may do everything to it. REASSIGN and DROP OWNED look at the current database
  * only, as PostgreSQL's do; a database itself is reassigned, but never dropped by them.
  */
+import { checkNotAttached } from '../../../catalog/attached.ts';
 import { StatementError } from '../../../base/errors.ts';
 import { SqlState } from '../../../base/sqlState.ts';
 import { type Descriptor, PUBLIC_SCHEMA_ID, type SchemaDescriptor, updated } from '../../../catalog/descriptor.ts';
@@ -81,6 +82,7 @@ async function ownersOf(change: SchemaChange, names: readonly Name[], verb: 'rea
 /** What is in the current database, and that itself. */
 function inDatabase(change: SchemaChange): Descriptor[] {
   const database = change.database(change.context.names.currentDatabase);
+  checkNotAttached(database.id);
   return liveObjects(change).filter((one) => one.id === database.id || one.parentId === database.id);
 }
 

@@ -1,6 +1,7 @@
 /**
  * ALTER ROLE ... [IN DATABASE d] SET, ALTER ROLE ALL SET, ALTER DATABASE d SET: what a session begins with.
  */
+import { checkNotAttached } from '../../../catalog/attached.ts';
 import { StatementError } from '../../../base/errors.ts';
 import { SqlState } from '../../../base/sqlState.ts';
 import { clearRoleDefaults, setRoleDefault } from '../../../catalog/roleSettings.ts';
@@ -24,6 +25,7 @@ interface Change {
 }
 
 async function apply(change: SchemaChange, databaseId: number, role: string, { set, reset }: Change): Promise<void> {
+  checkNotAttached(databaseId);
   if (reset === 'all') return await clearRoleDefaults(change.txn, databaseId, role);
   const { vars } = change.context.session;
   const { name, normalize } = vars.spec(set?.variable ?? reset ?? '');

@@ -1,6 +1,7 @@
 /**
  * What depends on a role: the objects it owns, and those on which something is granted to it.
  */
+import { isAttachedId } from '../../../catalog/attached.ts';
 import type { DefaultPrivileges, Descriptor } from '../../../catalog/descriptor.ts';
 import { pathGrants } from '../../../catalog/globalPrivileges.ts';
 import { quoteName, quoteNames } from '../../../catalog/names.ts';
@@ -12,6 +13,8 @@ export interface Dependents {
   readonly granted: readonly string[];
   /** `owner of table d.public.t`, by owner. */
   readonly owned: ReadonlyMap<string, readonly string[]>;
+  /** Names of attached backups, by owner. */
+  readonly attached: ReadonlyMap<string, readonly string[]>;
 }
 
 const ORDER: readonly Descriptor['kind'][] = ['database', 'table', 'schema', 'type'];
@@ -49,10 +52,16 @@ const shown = (on: DefaultPrivileges['on']): string => (on === 'tables' ? 'relat
 export async function dependents(change: SchemaChange, names: ReadonlySet<string>): Promise<Dependents> {
   const granted: string[] = [];
   const owned = new Map<string, string[]>();
+  const attached = new Map<string, string[]>();
   const own = (name: string, line: string): void => void owned.set(name, [...(owned.get(name) ?? []), line]);
   for (const descriptor of liveObjects(change)) {
     const name = objectName(change, descriptor);
     const { owner, grants } = descriptor.privileges;
+    if (isAttachedId(descriptor.id)) {
+      // All in it is whose it is, and goes with it.
+      if (descriptor.kind === 'database' && names.has(owner)) attached.set(owner, [...(attached.get(owner) ?? []), name]);
+      continue;
+    }
     if (names.has(owner)) own(owner, `owner of ${objectKind(descriptor)} ${name}`);
     if (grants.some((grant) => names.has(grant.grantee))) granted.push(name);
     if (descriptor.kind !== 'database' && descriptor.kind !== 'schema') continue;
@@ -62,5 +71,5 @@ export async function dependents(change: SchemaChange, names: ReadonlySet<string
     if (!names.has(grantee)) continue;
     granted.push(path === '/global/' ? 'the system' : `external connection ${path.replace('/externalconn/', '')}`);
   }
-  return { granted, owned };
+  return { granted, owned, attached };
 }

@@ -119,7 +119,7 @@ export async function dropRole(change: SchemaChange, stmt: DropRole): Promise<vo
   const names: string[] = [];
   for (const name of stmt.names) names.push(await validRole(change.context, name));
   await refuseAdmins(change, names, 'drop');
-  const { granted, owned } = await dependents(change, new Set(names));
+  const { granted, owned, attached } = await dependents(change, new Set(names));
   if (granted.length > 0) {
     const plural = names.length > 1 ? 's' : '';
     throw new StateError(
@@ -139,6 +139,14 @@ export async function dropRole(change: SchemaChange, stmt: DropRole): Promise<vo
     }
   }
   for (const name of names) {
+    const [backup] = attached.get(name) ?? [];
+    if (backup !== undefined) {
+      throw new StateError(
+        SqlState.DependentObjectsStillExist,
+        `role ${name} cannot be dropped because some objects depend on it\nowner of attached backup ${backup}`,
+        { hint: `DETACH BACKUP ${backup}` },
+      );
+    }
     if (name === ADMIN_ROLE || name === PUBLIC_ROLE)
       throw new StatementError(SqlState.InvalidParameterValue, `cannot drop special role ${name}`);
     if (name === ROOT_USER) throw new StatementError(SqlState.InvalidParameterValue, `cannot drop special user ${name}`);
