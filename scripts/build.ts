@@ -12,7 +12,7 @@ import { spawnSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
+import { bundle } from './bundle.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const dist = join(root, 'dist');
@@ -29,21 +29,7 @@ function compile(what: string, ...args: string[]): void {
 }
 
 rmSync(dist, { recursive: true, force: true });
-const { metafile } = await build({
-  absWorkingDir: root,
-  entryPoints: { index: 'src/index.ts', 'cli/main': 'src/cli/main.ts' },
-  outdir: dist,
-  bundle: true,
-  splitting: true,
-  chunkNames: 'chunks/[name]-[hash]',
-  format: 'esm',
-  platform: 'node',
-  target: 'node22.19',
-  packages: 'external',
-  sourcemap: true,
-  metafile: true,
-  logLevel: 'warning',
-});
+const metafile = await bundle(root, dist);
 compile('emitting declarations', '-p', 'tsconfig.build.json');
 // As a user's compiler reads them: from dist alone, every name resolved.
 compile('reading the declarations back', '-p', 'tsconfig.dist.json');
