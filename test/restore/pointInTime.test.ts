@@ -5,7 +5,8 @@
  * columns that come and go, renames, truncates, a sequence, data excluded for a while), the clock moving between them, GC
  * running, and backups of random kinds taken: fulls and incrementals, with and without revision
  * history, as of now and as of earlier. A chain that GC has overtaken ends and a new full begins;
- * others are held by protected timestamps and go on.
+ * others are held by protected timestamps and go on. Some chains are compacted, wholly or in part, and in the end some
+ * backups expire: of what is kept every moment can be restored as before, of the others nothing is left.
  * Then random restorable moments are restored under a new name, and must hold exactly the tables,
  * columns, rows, indexes and the sequence's value of the model at that moment; moments between
  * layers without history must be refused. The backup queried in place must show the same, and VERIFY
@@ -21,8 +22,9 @@ import { indexPrefix } from '../../src/base/keycode.ts';
 import { type Random, seededRandom } from '../../src/base/random.ts';
 import { prefixSpan } from '../../src/base/span.ts';
 import type { Timestamp } from '../../src/base/timestamp.ts';
-import { type Chain, loadChain, restorableIntervals } from '../../src/backup/chain.ts';
+import { type Chain, chooseLayers, loadChain, restorableIntervals } from '../../src/backup/chain.ts';
 import { collectionAt } from '../../src/backup/collectionStorage.ts';
+import { isCompacted } from '../../src/backup/compactedLayer.ts';
 import { allIndexes } from '../../src/catalog/descriptor.ts';
 
 import { COLLECTION, TestDatabase } from './database.ts';
@@ -32,7 +34,7 @@ const SEEDS = Number(process.env['SEEDS'] ?? 200);
 const RESTORES_PER_SEED = 2;
 
 const test = suite('restore to a point in time');
-const totals = { restores: 0, insideLayers: 0, refused: 0, verified: 0 };
+const totals = { restores: 0, insideLayers: 0, refused: 0, verified: 0, compactions: 0, byCompacted: 0, expired: 0 };
 
 class Run {
   readonly random: Random;
@@ -40,9 +42,12 @@ class Run {
   readonly history: History;
   /** Directories of the fulls. */
   readonly chains: string[] = [];
+  /** Of what is done to backups afterwards: it leaves the history of a seed as it was. */
+  readonly #upkeep: Random;
   #restoreCount = 0;
 
   private constructor(seed: number, database: TestDatabase) {
+    this.#upkeep = seededRandom(`upkeep ${seed}`);
     this.random = seededRandom(`point in time ${seed}`);
     this.test = database;
     this.history = new History(database, this.random);
@@ -68,8 +73,10 @@ class Run {
         if (random.int(isHeld ? 2 : 8) === 0) await this.test.db.kv.gc.runGc();
       }
       await this.#backup();
+      await this.#compact();
       if (isHeld) await this.#hold();
     }
+    await this.#expire();
     for (let i = 0; i < RESTORES_PER_SEED; i++) await this.#restoreAndCompare((chain) => this.#pickTime(chain));
     await this.#restoreAndCompare(() => (this.history.from + random.int(this.test.db.kv.reading() - this.history.from)) as Timestamp);
     await this.#verify(this.chains[random.int(this.chains.length)] as string);
@@ -108,6 +115,49 @@ class Run {
     if (!this.chains.includes(newest)) this.chains.push(newest);
   }
 
+  /** Merges incrementals of the newest chain: all, or those up to a layer's end, or from one on. */
+  async #compact(): Promise<void> {
+    const random = this.#upkeep;
+    const chain = await this.#chain(this.chains.at(-1) as string);
+    if (chain.length < 3 || random.int(3) === 0) return;
+    const bound = chain[1 + random.int(chain.length - 1)]?.manifest.endTime;
+    const range = ['', ` TO '${bound}000'`, ` FROM '${bound}000'`][random.int(3)];
+    const error = await this.test.error(`COMPACT BACKUP LATEST IN '${COLLECTION}'${range}`);
+    assert.match(error, /^(no error|22023 there is nothing to compact|58P02 the layers of backup .* are compacted already)/);
+    if (error === 'no error') totals.compactions++;
+  }
+
+  /** What a rule keeps is there afterwards, layer for layer; of the rest there is no file. */
+  async #expire(): Promise<void> {
+    const random = this.#upkeep;
+    if (random.int(2) === 0) return;
+    const { test } = this;
+    const now = test.db.kv.reading();
+    const seconds = 1 + random.int(3000);
+    const fulls = 1 + random.int(3);
+    const before = new Map<string, Chain>();
+    for (const path of this.chains) before.set(path, await this.#chain(path));
+    const [byAge, byCount] = [random.int(3) > 0, random.int(3) === 0];
+    const rules = [...(byAge ? [`KEEP '${seconds}s'`] : []), ...(byCount || !byAge ? [`KEEP ${fulls} FULLS`] : [])];
+    await test.rows(`EXPIRE BACKUPS IN '${COLLECTION}' ${rules.join(', ')}`);
+    const left = (await test.rows(`SHOW BACKUPS IN '${COLLECTION}'`)).map((row) => row[0] as string);
+    const files = await test.db.storage.open('mem://bucket', { user: 'root', nodeId: 1 }).list('');
+    for (const [i, [path, chain]] of [...before].reverse().entries()) {
+      const end = Math.max(...chain.map(({ manifest }) => manifest.endTime));
+      const isKept = i === 0 || (byAge && end >= now - seconds * 1e6) || ((byCount || !byAge) && i < fulls);
+      assert.is(left.includes(path), isKept, `${path} after ${rules.join(', ')}`);
+      if (isKept) assert.equal(await this.#chain(path), chain);
+      else assert.not(files.some((name) => name.includes(path)));
+      if (!isKept) totals.expired++;
+    }
+    this.chains.splice(0, this.chains.length, ...this.chains.filter((path) => left.includes(path)));
+  }
+
+  async #chain(path: string): Promise<Chain> {
+    const storage = collectionAt(this.test.db.storage.open(COLLECTION, { user: 'root', nodeId: 1 }));
+    return await loadChain(storage, path.replace(/^\//, ''));
+  }
+
   /** Protects every table that there is from the end of the newest backup on. */
   async #hold(): Promise<void> {
     const { test } = this;
@@ -120,8 +170,7 @@ class Run {
   async #restoreAndCompare(pick: (chain: Chain) => Timestamp): Promise<void> {
     const { random, test, history } = this;
     const directory = this.chains[random.int(this.chains.length)] as string;
-    const storage = collectionAt(test.db.storage.open(COLLECTION, { user: 'root', nodeId: 1 }));
-    const chain = await loadChain(storage, directory.replace(/^\//, ''));
+    const chain = await this.#chain(directory);
     const time = pick(chain);
     const expected = history.at(time);
     const isHeld = restorableIntervals(chain).some(({ from, to }) => from <= time && time <= to);
@@ -134,6 +183,7 @@ class Run {
     }
     if (expected === undefined) return;
     totals.restores++;
+    if (chooseLayers(chain, time).layers.some(isCompacted)) totals.byCompacted++;
     if (!chain.some(({ manifest }) => manifest.endTime === time)) totals.insideLayers++;
     await test.rows(sql);
     assert.equal(await this.#stateOf(name), plain(expected), `restored to ${time} from ${directory}`);
@@ -253,7 +303,8 @@ if (only !== undefined) {
     });
   }
   test('the seeds reached the interesting moments', () => {
-    assert.ok(totals.restores > 2 * SEEDS, `only ${totals.restores} restores`);
+    assert.ok(totals.compactions > SEEDS / 8 && totals.byCompacted > SEEDS / 20 && totals.expired > SEEDS / 40, JSON.stringify(totals));
+    assert.ok(totals.restores > 1.5 * SEEDS, `only ${totals.restores} restores`);
     assert.ok(totals.insideLayers > SEEDS, `only ${totals.insideLayers} inside layers`);
     assert.ok(totals.refused > SEEDS / 10, `only ${totals.refused} refusals`);
   });
