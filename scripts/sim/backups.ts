@@ -19,6 +19,7 @@ import { type Jobs, STORAGE_CODES } from './jobs.ts';
 import { unfinishedLayers } from './leftovers.ts';
 import { canonical, NOW, type TableModel } from './model.ts';
 import { Places } from './places.ts';
+import { formOf, hasNoPast, nameOption, pastOption, restoredInto, type RestoreForm } from './restoreForms.ts';
 import { BANK_MONEY, DATABASES } from './schema.ts';
 import { timeSql, valueOfDatum, wholeTableSql } from './sqlText.ts';
 import type { Zones } from './zones.ts';
@@ -79,6 +80,7 @@ interface Restored {
   readonly time: number;
   readonly into: string;
   readonly sql: string;
+  readonly form: RestoreForm;
 }
 
 export class Backups {
@@ -110,7 +112,7 @@ export class Backups {
     jobs.backUp = (dice) => this.backUpBeside(dice);
     jobs.onTerminal((job) => {
       // A restore that was paused goes on after its statement has ended, so the job tells.
-      const into = job.type === 'RESTORE' ? /(?:new_db_name|into_db) = '(r\d+)'/.exec(job.record.description)?.[1] : undefined;
+      const into = job.type === 'RESTORE' ? restoredInto(job.record.description) : undefined;
       const asked = into === undefined ? undefined : this.#asked.get(into);
       if (asked && job.record.status === 'succeeded') this.#restored.push(asked);
       if (job.type !== BACKUP_JOB_TYPE || job.record.status !== 'succeeded') return;
@@ -298,11 +300,13 @@ export class Backups {
       .restoreOptions()
       .map((option) => `, ${option}`)
       .join('');
+    const form = formOf(this.#number);
     this.#world.count(isClaimed ? 'restore' : 'restore outside');
+    this.#world.count(`restore form: ${form}`);
     const sql = tables
-      ? `CREATE DATABASE ${into}; RESTORE TABLE ${database}.* ${at} WITH into_db = '${into}', skip_missing_foreign_keys, skip_missing_sequences${options}`
-      : `RESTORE DATABASE ${database} ${at} WITH new_db_name = '${into}'${options}`;
-    this.#asked.set(into, { collection, full, time, into, sql });
+      ? `CREATE DATABASE ${into}; RESTORE TABLE ${database}.* ${at} WITH into_db = '${into}', skip_missing_foreign_keys, skip_missing_sequences${pastOption(form)}${options}`
+      : `RESTORE DATABASE ${database} ${at} WITH ${nameOption(form, database, into)}${pastOption(form)}${options}`;
+    this.#asked.set(into, { collection, full, time, into, sql, form });
     this.#start(sql, (error, from) => {
       if (error === undefined) {
         if (!isClaimed && !mayChange) this.#world.fail('restore outside', `${sql}\n    succeeded, and no layer claims that time`);
@@ -310,6 +314,7 @@ export class Backups {
       }
       const code = codeOf(error);
       this.#world.count(`restore: ${code}`);
+      if (form === 'past' && hasNoPast(error)) return;
       if (isClaimed ? this.#isExpected(code, RESTORE_CODES, from) : code === '22023' || this.#isExpected(code, RESTORE_CODES, from)) return;
       // Without a table at that time there is nothing to restore.
       const hasTargets = tables ? this.#targetsAt(collection, full, time).length > 0 : this.#world.model.hasDatabaseAt(database, time);
@@ -390,7 +395,7 @@ export class Backups {
     }
   }
 
-  async #compareOne({ collection, full, time, into, sql }: Restored): Promise<void> {
+  async #compareOne({ collection, full, time, into, sql, form }: Restored): Promise<void> {
     const { model } = this.#world;
     const { database } = collection;
     const names = this.#targetsAt(collection, full, time).map((name) => name.slice(database.length + 1));
@@ -410,6 +415,7 @@ export class Backups {
         throw new SimFailure('restore equals model', `${sql}\n    ${name} as of ${time} has ${content}\n    expected ${expected}`);
       }
       await this.#compareIndexes(`${into}.${name}`, expected, table, time, sql);
+      if (form === 'past') await this.#comparePast(into, name, table, time, sql);
     }
     if (!collection.tables && time >= model.completeFrom) await this.#compareOthers(database, names, time, into, sql);
   }
@@ -443,6 +449,35 @@ export class Backups {
       const content = await this.#contentOf(wholeTableSql(name, table, time, `"${indexName}"`));
       if (content !== expected) {
         throw new SimFailure('restore equals model', `${sql}\n    ${name}@${indexName} has ${content}\n    expected ${expected}`);
+      }
+    }
+  }
+
+  /** A table that came with its past reads in it as the model does: at its begin, its end, and between. */
+  async #comparePast(into: string, name: string, table: TableModel, time: number, sql: string): Promise<void> {
+    const { model, db } = this.#world;
+    const snapshot = await db.services.catalog.current();
+    const { past } = snapshot.requireTable([into, 'public', name], { currentDatabase: '', searchPath: [] }).descriptor;
+    if (past === undefined) return;
+    const { from, until } = past;
+    for (const at of new Set([from, Math.floor((from + until) / 2), until])) {
+      if (at < model.completeFrom) continue;
+      const expected = model.contentAt(table, at);
+      for (const indexName of ['', ...(snapshot.tableById(past.table.id)?.indexes ?? []).map((index) => index.name)]) {
+        const query = wholeTableSql(`${into}.${name}`, table, time, indexName === '' ? undefined : `"${indexName}"`);
+        const content = await this.#contentOf(`${query} AS OF SYSTEM TIME ${timeSql(at)}`).catch((error: unknown) => {
+          // It was compared late: by then GC may have taken that time.
+          if (codeOf(error) === '72000') return undefined;
+          throw error;
+        });
+        if (content === undefined) continue;
+        this.#world.count('restored past compared');
+        if (content !== expected) {
+          throw new SimFailure(
+            'restore equals model',
+            `${sql}\n    ${name}@${indexName} as of ${at} has ${content}\n    expected ${expected}`,
+          );
+        }
       }
     }
   }

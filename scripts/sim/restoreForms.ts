@@ -1,0 +1,33 @@
+/**
+ * Restore forms: the ways in which a simulation restores a database, in turn: under a name given by new_db_name
+ * or by rename, and with its past.
+ */
+import { tell } from './world.ts';
+
+export type RestoreForm = 'plain' | 'renamed' | 'past';
+
+const FORMS: readonly RestoreForm[] = ['plain', 'renamed', 'past', 'plain', 'past'];
+
+/** The form of a run's n-th restore. */
+export function formOf(n: number): RestoreForm {
+  return FORMS[n % FORMS.length] ?? 'plain';
+}
+
+export function nameOption(form: RestoreForm, database: string, into: string): string {
+  return form === 'renamed' ? `rename = ('${database}' = '${into}')` : `new_db_name = '${into}'`;
+}
+
+export function pastOption(form: RestoreForm): string {
+  return form === 'past' ? ', revision_history' : '';
+}
+
+/** The database that a job of the simulation's own restores into. */
+export function restoredInto(description: string): string | undefined {
+  const match = /(?:new_db_name|into_db) = '(r\d+)'|rename = \('[^']+' = '(r\d+)'\)/.exec(description);
+  return match?.[1] ?? match?.[2];
+}
+
+/** A layer without revision history has no past to bring. */
+export function hasNoPast(error: unknown): boolean {
+  return /the backup holds no history before/.test(tell(error));
+}
