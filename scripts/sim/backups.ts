@@ -19,7 +19,7 @@ import { type Jobs, STORAGE_CODES } from './jobs.ts';
 import { unfinishedLayers } from './leftovers.ts';
 import { canonical, NOW, type TableModel } from './model.ts';
 import { Places } from './places.ts';
-import { formOf, hasNoPast, nameOption, pastOption, restoredInto, type RestoreForm } from './restoreForms.ts';
+import { formOf, hasNoPast, isSomeRow, nameOption, pastOption, restoredInto, type RestoreForm, SOME_ROWS } from './restoreForms.ts';
 import { BANK_MONEY, DATABASES } from './schema.ts';
 import { timeSql, valueOfDatum, wholeTableSql } from './sqlText.ts';
 import type { Zones } from './zones.ts';
@@ -81,6 +81,8 @@ interface Restored {
   readonly into: string;
   readonly sql: string;
   readonly form: RestoreForm;
+  /** Of which table some rows are restored, instead of everything. */
+  readonly table: string | undefined;
 }
 
 export class Backups {
@@ -301,12 +303,16 @@ export class Backups {
       .map((option) => `, ${option}`)
       .join('');
     const form = formOf(this.#number);
+    const found = form === 'rows' && isClaimed ? this.#targetsAt(collection, full, time) : [];
+    const table = found[this.#number % found.length];
     this.#world.count(isClaimed ? 'restore' : 'restore outside');
     this.#world.count(`restore form: ${form}`);
-    const sql = tables
+    const some = `CREATE DATABASE ${into}; RESTORE TABLE ${table} ${at} WHERE ${SOME_ROWS} WITH into_db = '${into}', skip_missing_foreign_keys, skip_missing_sequences${options}`;
+    const whole = tables
       ? `CREATE DATABASE ${into}; RESTORE TABLE ${database}.* ${at} WITH into_db = '${into}', skip_missing_foreign_keys, skip_missing_sequences${pastOption(form)}${options}`
       : `RESTORE DATABASE ${database} ${at} WITH ${nameOption(form, database, into)}${pastOption(form)}${options}`;
-    this.#asked.set(into, { collection, full, time, into, sql, form });
+    const sql = table === undefined ? whole : some;
+    this.#asked.set(into, { collection, full, time, into, sql, form, table });
     this.#start(sql, (error, from) => {
       if (error === undefined) {
         if (!isClaimed && !mayChange) this.#world.fail('restore outside', `${sql}\n    succeeded, and no layer claims that time`);
@@ -395,10 +401,11 @@ export class Backups {
     }
   }
 
-  async #compareOne({ collection, full, time, into, sql, form }: Restored): Promise<void> {
+  async #compareOne({ collection, full, time, into, sql, form, table: only }: Restored): Promise<void> {
     const { model } = this.#world;
     const { database } = collection;
-    const names = this.#targetsAt(collection, full, time).map((name) => name.slice(database.length + 1));
+    const targets = only === undefined ? this.#targetsAt(collection, full, time) : [only];
+    const names = targets.map((name) => name.slice(database.length + 1));
     const shown = (await this.#checker.execute(`SELECT table_name FROM [SHOW TABLES FROM ${into}] WHERE type = 'table'`))[0]?.rows ?? [];
     const restored = shown.map(([name]) => String(valueOfDatum(name ?? null))).sort();
     if (restored.join() !== names.sort().join()) {
@@ -409,7 +416,7 @@ export class Backups {
     }
     for (const name of names) {
       const table = model.tableAt(`${database}.${name}`, time) as TableModel;
-      const expected = table.isExcludedAt(time) ? '' : model.contentAt(table, time);
+      const expected = table.isExcludedAt(time) ? '' : model.contentAt(table, time, only === undefined ? undefined : isSomeRow);
       const content = await this.#contentOf(wholeTableSql(`${into}.${name}`, table, time));
       if (content !== expected) {
         throw new SimFailure('restore equals model', `${sql}\n    ${name} as of ${time} has ${content}\n    expected ${expected}`);
@@ -417,7 +424,7 @@ export class Backups {
       await this.#compareIndexes(`${into}.${name}`, expected, table, time, sql);
       if (form === 'past') await this.#comparePast(into, name, table, time, sql);
     }
-    if (!collection.tables && time >= model.completeFrom) await this.#compareOthers(database, names, time, into, sql);
+    if (!collection.tables && only === undefined && time >= model.completeFrom) await this.#compareOthers(database, names, time, into, sql);
   }
 
   /** A database's view shows its bank, its type has its values, and its sequence never gives again what a row has. */

@@ -339,10 +339,11 @@ export class Model {
     });
   }
 
-  /** A table's rows at a time, with its columns of that time, in canonical form. */
-  contentAt(table: TableModel, ts: number): string {
+  /** A table's rows at a time, or those of them that are wanted, with its columns of that time, in canonical form. */
+  contentAt(table: TableModel, ts: number, isWanted: (row: Row) => boolean = () => true): string {
     const columns = table.columnsAt(ts);
-    return canonical([...table.rowsAt(ts).values()].map((row) => columns.map((column) => shownValue(row, column))));
+    const rows = [...table.rowsAt(ts).values()].filter(isWanted);
+    return canonical(rows.map((row) => columns.map((column) => shownValue(row, column))));
   }
 
   #require(name: string, ts: number): TableModel {

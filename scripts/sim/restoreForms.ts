@@ -1,12 +1,13 @@
 /**
  * Restore forms: the ways in which a simulation restores a database, in turn: under a name given by new_db_name
- * or by rename, and with its past.
+ * or by rename, with its past, and of one of its tables some rows.
  */
+import type { Row } from './model.ts';
 import { tell } from './world.ts';
 
-export type RestoreForm = 'plain' | 'renamed' | 'past';
+export type RestoreForm = 'plain' | 'renamed' | 'past' | 'rows';
 
-const FORMS: readonly RestoreForm[] = ['plain', 'renamed', 'past', 'plain', 'past'];
+const FORMS: readonly RestoreForm[] = ['plain', 'renamed', 'past', 'rows', 'past'];
 
 /** The form of a run's n-th restore. */
 export function formOf(n: number): RestoreForm {
@@ -30,4 +31,12 @@ export function restoredInto(description: string): string | undefined {
 /** A layer without revision history has no past to bring. */
 export function hasNoPast(error: unknown): boolean {
   return /the backup holds no history before/.test(tell(error));
+}
+
+/** The condition of a restore of some rows: every table has an id. */
+export const SOME_ROWS = 'id % 2 = 0';
+
+/** The same for the model. */
+export function isSomeRow(row: Row): boolean {
+  return Number(row['id']) % 2 === 0;
 }
