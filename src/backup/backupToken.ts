@@ -12,7 +12,7 @@ import { formatUtc } from '../base/timestamp.ts';
 import type { StatementContext } from '../sql/exec/statement.ts';
 
 import { decodeBackupId, encodeBackupId, fullOfId, type IdTimes } from './backupId.ts';
-import { type Chain, type ChosenLayers, chooseLayers, loadChain, pathTo, restorableIntervals, shortened } from './chain.ts';
+import { type Chain, type ChoiceOptions, type ChosenLayers, chooseLayers, loadChain, restorableIntervals, wayTo } from './chain.ts';
 import { directoryTime, fullDirectoryTime, noLatest, parseSubdirectory } from './collection.ts';
 import type { CollectionStorage } from './collectionStorage.ts';
 import { type ListedLayer, listNewestLayers, requireNewest, resolveLatest } from './layerIndex.ts';
@@ -100,14 +100,13 @@ function idNotFound(id: string, detail: string): StatementError {
  * The layers that a restore reads. Of an id: its layer and those below, to its end time, or to a time inside it that
  * it can restore; 22023 for any other time. Of a whole chain as chooseLayers().
  */
-export function chooseNamed(chain: Chain, { id }: NamedBackup, time: Timestamp | undefined): ChosenLayers {
-  if (id === undefined) return chooseLayers(chain, time);
+export function chooseNamed(chain: Chain, { id }: NamedBackup, time: Timestamp | undefined, options: ChoiceOptions = {}): ChosenLayers {
+  if (id === undefined) return chooseLayers(chain, time, options);
   const layer = layerOf(chain, id);
-  const layers = pathTo(chain, layer);
   const [interval] = restorableIntervals([layer]);
   if (time === undefined || (interval && interval.from <= time && time <= interval.to)) {
     const at = time ?? layer.manifest.endTime;
-    return { layers: shortened(chain, layers, at), time: at };
+    return { layers: wayTo(chain, layer, at, options), time: at };
   }
   // The revision start time of an incremental is the end of the layer below.
   if (layer.manifest.revisionHistory && layer.manifest.kind === 'incremental' && time === layer.manifest.startTime) {

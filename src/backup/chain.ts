@@ -156,14 +156,25 @@ export interface ChosenLayers {
  * Chooses the layers for a restore to `time` (H2). 22023 with the nearest restorable times when no
  * layer holds that moment.
  */
-export function chooseLayers(chain: Chain, time: Timestamp | undefined): ChosenLayers {
+export function chooseLayers(chain: Chain, time: Timestamp | undefined, options: ChoiceOptions = {}): ChosenLayers {
   if (time === undefined) {
     const newest = newestLayer(chain);
-    return { layers: shortened(chain, pathTo(chain, newest), newest.manifest.endTime), time: newest.manifest.endTime };
+    return { layers: wayTo(chain, newest, newest.manifest.endTime, options), time: newest.manifest.endTime };
   }
   const holder = restorableIntervals(chain).find(({ from, to }) => from <= time && time <= to);
   if (holder === undefined) throw notRestorable(chain, time);
-  return { layers: shortened(chain, pathTo(chain, holder.layer), time), time };
+  return { layers: wayTo(chain, holder.layer, time, options), time };
+}
+
+export interface ChoiceOptions {
+  /** The history below `time` is wanted too: the layers as they were taken, for compacted ones may hold less of it. */
+  readonly withPast?: boolean;
+}
+
+/** The layers to read for `layer` as of a time in it: the path to it, or a shorter way. */
+export function wayTo(chain: Chain, layer: Layer, time: Timestamp, { withPast = false }: ChoiceOptions = {}): Layer[] {
+  const path = pathTo(chain, layer);
+  return withPast ? path : shortened(chain, path, time);
 }
 
 /** A path of taken layers, or a shorter one by way of compacted layers that brings back the same at `time` (H4). */

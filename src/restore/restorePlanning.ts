@@ -214,7 +214,7 @@ export async function planObjects(
   const source = await resolveToken(storage, request.backup, { useIds: request.useIds, signal });
   const chain = await loadNamed(storage, source, signal);
   await checkNewest(storage, chain, source, request.asOf, signal);
-  const { layers, time } = chooseNamed(chain, source, request.asOf);
+  const { layers, time } = chooseNamed(chain, source, request.asOf, { withPast: request.revisionHistory });
   const last = layers.at(-1) as Layer;
   const backup = backupSnapshot(last.manifest, time);
   const named = resolveRestoreTargets(backup, last.manifest, request.targets, request.names);
