@@ -279,10 +279,11 @@ function finishLike(c: Cursor, operand: Expr, op: 'like' | 'ilike' | 'similarTo'
   return { kind: 'like', op, negated, operand, pattern, escape: c.accept(T.ESCAPE) ? parseExpr(c, Power.like + 1) : undefined, pos };
 }
 
-/** ANY, SOME or ALL with its parenthesised right side, when one stands here. */
+/** ANY, SOME or ALL with its right side, when one stands here; only an array may do without parentheses. */
 function tryQuantified(c: Cursor, left: Expr, op: QuantifiedExpr['op'], pos: number): Expr | undefined {
-  if ((!c.at(T.ANY) && !c.at(T.SOME) && !c.at(T.ALL)) || !c.atAt(1, T.LParen)) return undefined;
+  if (!c.at(T.ANY) && !c.at(T.SOME) && !c.at(T.ALL)) return undefined;
   const quantifier = c.next().type === T.ALL ? 'all' : 'any';
+  if (!c.at(T.LParen)) return { kind: 'quantified', op, quantifier, left, right: parseExpr(c, Power.like + 1), pos };
   const open = c.next().startOffset;
   const inner = parseParenthesized(c);
   let right: Expr;
