@@ -48,7 +48,7 @@ const FORCE = 'force';
 
 const COLUMNS: readonly ResultColumn[] = [
   { name: 'path', type: Type.String },
-  { name: 'end_time', type: Type.Timestamp },
+  { name: 'end_time', type: Type.TimestampTz },
   { name: 'layers', type: Type.Int8 },
   { name: 'action', type: Type.String },
   { name: 'reason', type: Type.String },
