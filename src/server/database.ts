@@ -31,6 +31,7 @@ import { registerKms } from '../storage/kms/registerKms.ts';
 import { MemoryFiles, openMemory } from '../storage/memory.ts';
 import { openNodelocal } from '../storage/nodelocal.ts';
 import { StorageRegistry } from '../storage/registry.ts';
+import { openS3 } from '../storage/s3/s3Storage.ts';
 import { openUserfile } from '../storage/userfile.ts';
 import { systemJobTable } from '../jobs/jobTable.ts';
 import { ProtectionReconciler } from '../jobs/protectionReconciler.ts';
@@ -170,8 +171,9 @@ export class Database {
 
   #openers(): StorageRegistry {
     const { kv, services, options, memoryFiles, memoryKeys, random } = this.#parts;
+    const retry = { clock: this.ioClock, random: random.fork('retry') };
     const storage = new StorageRegistry({
-      retry: { clock: this.ioClock, random: random.fork('retry') },
+      retry,
       ...(options.wrapStorage ? { wrap: options.wrapStorage } : {}),
       secrets: { executor: kv.executor, ...(options.secureBytes && { secureBytes: options.secureBytes }) },
     });
@@ -182,12 +184,14 @@ export class Database {
       openNodelocal(uri, context, { externalIoDir, hasNode: (id) => kv.cluster.nodes.some((node) => node.id === id) }),
     );
     storage.register('userfile', (uri, context) => openUserfile(uri, context, kv, services.catalog));
-    registerHttp(storage, {
+    const network = {
       clock: this.ioClock,
       customCa: () => services.settings.text('cloudstorage.http.custom_ca'),
       timeoutMicros: () => services.settings.number('cloudstorage.timeout'),
-      isDisabled: options.disableExternalHttp ?? false,
-    });
+    };
+    const isHttpDisabled = options.disableExternalHttp ?? false;
+    registerHttp(storage, { ...network, isDisabled: isHttpDisabled });
+    storage.register('s3', (uri) => openS3(uri, { ...network, retry, isHttpDisabled }));
     return storage;
   }
 

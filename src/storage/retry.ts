@@ -55,19 +55,50 @@ export function withRetry(inner: ExternalStorage, context: RetryContext): Extern
   return new RetryingStorage(inner, context);
 }
 
+/** R1 and R2 for one call; `canRepeat` says whether the call may be made again at all. */
+export async function retrying<T>(
+  context: RetryContext,
+  signal: AbortSignal | undefined,
+  call: (attempt: number) => Promise<T>,
+  canRepeat: () => boolean = () => true,
+): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await call(attempt);
+    } catch (error) {
+      if (!canRepeat() || !mayRetry(context, error, attempt)) throw final(error, attempt);
+    }
+    await pause(context, attempt, signal);
+  }
+}
+
+function mayRetry(context: RetryContext, error: unknown, attempt: number): boolean {
+  return error instanceof StorageError && error.isRetryable && attempt < (context.policy ?? DEFAULT_RETRY_POLICY).attemptsMax;
+}
+
+/** The error for the caller, who learns how often it was tried. */
+function final(error: unknown, attempt: number): unknown {
+  return attempt > 1 && error instanceof StorageError ? withFields(error, { detail: `tried ${attempt} times` }) : error;
+}
+
+async function pause(context: RetryContext, attempt: number, signal: AbortSignal | undefined): Promise<void> {
+  const { initialDelayMicros, delayMicrosMax } = context.policy ?? DEFAULT_RETRY_POLICY;
+  const delay = Math.min(delayMicrosMax, initialDelayMicros * 2 ** (attempt - 1)) * (0.5 + context.random.float() / 2);
+  const wait = sleep(context.clock, Math.ceil(delay), signal);
+  await (context.activity ? context.activity.suspend(wait) : wait);
+}
+
 class RetryingStorage implements ExternalStorage {
   readonly uri: ParsedUri;
   readonly capabilities: StorageCapabilities;
   readonly #inner: ExternalStorage;
   readonly #context: RetryContext;
-  readonly #policy: RetryPolicy;
 
   constructor(inner: ExternalStorage, context: RetryContext) {
     this.uri = inner.uri;
     this.capabilities = inner.capabilities;
     this.#inner = inner;
     this.#context = context;
-    this.#policy = context.policy ?? DEFAULT_RETRY_POLICY;
   }
 
   async write(name: string, source: WriteSource, options: WriteOptions = {}): Promise<WriteResult> {
@@ -112,8 +143,8 @@ class RetryingStorage implements ExternalStorage {
         }
         return;
       } catch (error) {
-        if (!this.#mayRetry(error, attempt)) throw this.#final(error, attempt);
-        await this.#wait(attempt, options.signal);
+        if (!mayRetry(this.#context, error, attempt)) throw final(error, attempt);
+        await pause(this.#context, attempt, options.signal);
         attempt++;
       }
     }
@@ -135,35 +166,8 @@ class RetryingStorage implements ExternalStorage {
     return this.#inner.close();
   }
 
-  async #attempt<T>(
-    signal: AbortSignal | undefined,
-    call: (attempt: number) => Promise<T>,
-    canRepeat: () => boolean = () => true,
-  ): Promise<T> {
-    for (let attempt = 1; ; attempt++) {
-      try {
-        return await call(attempt);
-      } catch (error) {
-        if (!canRepeat() || !this.#mayRetry(error, attempt)) throw this.#final(error, attempt);
-      }
-      await this.#wait(attempt, signal);
-    }
-  }
-
-  #mayRetry(error: unknown, attempt: number): boolean {
-    return error instanceof StorageError && error.isRetryable && attempt < this.#policy.attemptsMax;
-  }
-
-  /** The error for the caller, who learns how often it was tried. */
-  #final(error: unknown, attempt: number): unknown {
-    return attempt > 1 && error instanceof StorageError ? withFields(error, { detail: `tried ${attempt} times` }) : error;
-  }
-
-  async #wait(attempt: number, signal: AbortSignal | undefined): Promise<void> {
-    const { initialDelayMicros, delayMicrosMax } = this.#policy;
-    const delay = Math.min(delayMicrosMax, initialDelayMicros * 2 ** (attempt - 1)) * (0.5 + this.#context.random.float() / 2);
-    const wait = sleep(this.#context.clock, Math.ceil(delay), signal);
-    await (this.#context.activity ? this.#context.activity.suspend(wait) : wait);
+  #attempt<T>(signal: AbortSignal | undefined, call: (attempt: number) => Promise<T>, canRepeat?: () => boolean): Promise<T> {
+    return retrying(this.#context, signal, call, canRepeat);
   }
 
   /** The write's result when the stored file is byte for byte the source. */

@@ -13,7 +13,7 @@ export interface Request {
 export interface Answer {
   readonly status: number;
   readonly headers?: Record<string, string>;
-  readonly body: string;
+  readonly body: string | Buffer;
 }
 
 export const json = (status: number, body: unknown, headers: Record<string, string> = {}): Answer => ({

@@ -8,6 +8,14 @@ export interface RunningProgram {
   stop(): Promise<void>;
 }
 
+export interface ServerUnderTest {
+  /** A place that is empty at the first use of its name. */
+  uri(name: string): string;
+  /** PEM. */
+  readonly customCa?: string;
+  stop(): Promise<void>;
+}
+
 const START_MS_MAX = 60_000;
 const STOP_MS_MAX = 10_000;
 

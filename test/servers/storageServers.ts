@@ -15,15 +15,8 @@ import { ListingLocks, withListings } from '../../src/storage/listed.ts';
 import { StorageRegistry } from '../../src/storage/registry.ts';
 import { backupChain } from '../storage/backupChain.ts';
 import { storageConformance } from '../storage/conformance.ts';
+import type { ServerUnderTest } from './process.ts';
 import { startCaddy, startNginx } from './webServers.ts';
-
-export interface ServerUnderTest {
-  /** A place that is empty at the first use of its name. */
-  uri(name: string): string;
-  /** PEM. */
-  readonly customCa?: string;
-  stop(): Promise<void>;
-}
 
 const SERVERS: Readonly<Record<string, (folder: string) => Promise<ServerUnderTest>>> = { nginx: startNginx, caddy: startCaddy };
 

@@ -7,8 +7,7 @@ import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
-import type { ServerUnderTest } from './storageServers.ts';
-import { freePort, startProgram } from './process.ts';
+import { freePort, type ServerUnderTest, startProgram } from './process.ts';
 
 const run = promisify(execFile);
 const PAGE = join(import.meta.dirname, '..', '..', 'docs', 'storage.md');

@@ -10,7 +10,7 @@
 import type { Dispatcher } from 'undici';
 
 import type { Clock } from '../../base/clock.ts';
-import { Patience } from './patience.ts';
+import { Patience } from '../patience.ts';
 
 /** Longest time that a request may stand still, whatever cloudstorage.timeout allows. */
 const SILENCE_MICROS_MAX = 60_000_000;

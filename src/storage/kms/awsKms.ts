@@ -7,7 +7,8 @@
 import { loadOptional } from '../optionalPackage.ts';
 import type { ParsedUri } from '../uri.ts';
 
-import { assumedRoles, authMode, invalid, requireParameters } from '../authParameter.ts';
+import { invalid } from '../authParameter.ts';
+import { type AwsCredentials, assumeRoles, checkCredentials } from '../awsCredentials.ts';
 import { type Kms, KmsError, type KmsOpener } from './kms.ts';
 import { isRetryableStatus, scrub } from '../providerError.ts';
 
@@ -22,12 +23,9 @@ const PARAMETERS = [
 ] as const;
 const CONNECT_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 60_000;
-const SESSION_NAME = 'varve';
 
 type Sdk = typeof import('@aws-sdk/client-kms');
 type Client = InstanceType<Sdk['KMSClient']>;
-type CredentialProvider = ReturnType<typeof import('@aws-sdk/credential-providers')['fromTemporaryCredentials']>;
-type Credentials = CredentialProvider | { accessKeyId: string; secretAccessKey: string; sessionToken?: string };
 
 export const openAwsKms: KmsOpener = (uri) => new AwsKms(uri);
 
@@ -37,7 +35,6 @@ class AwsKms implements Kms {
   readonly #uri: ParsedUri;
   readonly #keyId: string;
   readonly #region: string;
-  readonly #credentials: Credentials | undefined;
   #client: Promise<{ sdk: Sdk; client: Client }> | undefined;
 
   constructor(uri: ParsedUri) {
@@ -50,8 +47,7 @@ class AwsKms implements Kms {
     this.#region = region;
     // A key id or alias means another key in another region; an ARN says where it is.
     this.key = uri.path.startsWith('arn:') ? uri.path : `${region}:${uri.path}`;
-    this.#credentials = staticCredentials(uri);
-    assumedRoles(uri);
+    checkCredentials(uri);
   }
 
   async encrypt(plaintext: Uint8Array, signal?: AbortSignal): Promise<Uint8Array> {
@@ -99,7 +95,7 @@ class AwsKms implements Kms {
     const sdk = await loadOptional('@aws-sdk/client-kms', 'a key of AWS KMS', () => import('@aws-sdk/client-kms'));
     const endpoint = this.#uri.parameters.get('AWS_ENDPOINT');
     const place = { region: this.#region, ...(endpoint !== undefined && { endpoint }) };
-    const credentials = await this.#assumeRoles(place);
+    const credentials: AwsCredentials | undefined = await assumeRoles(this.#uri, place);
     const client = new sdk.KMSClient({
       ...place,
       ...(credentials && { credentials }),
@@ -107,36 +103,4 @@ class AwsKms implements Kms {
     });
     return { sdk, client };
   }
-
-  /** Undefined: whatever the server's environment gives. */
-  async #assumeRoles(place: { region: string; endpoint?: string }): Promise<Credentials | undefined> {
-    const roles = assumedRoles(this.#uri);
-    let credentials = this.#credentials;
-    if (roles.length === 0) return credentials;
-    const { fromTemporaryCredentials } = await loadOptional(
-      '@aws-sdk/credential-providers',
-      'ASSUME_ROLE',
-      () => import('@aws-sdk/credential-providers'),
-    );
-    for (const { role, externalId } of roles) {
-      credentials = fromTemporaryCredentials({
-        ...(credentials && { masterCredentials: credentials }),
-        params: { RoleArn: role, RoleSessionName: SESSION_NAME, ...(externalId !== undefined && { ExternalId: externalId }) },
-        clientConfig: place,
-      });
-    }
-    return credentials;
-  }
-}
-
-function staticCredentials(uri: ParsedUri): Credentials | undefined {
-  if (authMode(uri) === 'implicit') return undefined;
-  const given = requireParameters(uri, 'AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY');
-  const token = uri.parameters.get('AWS_SESSION_TOKEN');
-  return {
-    accessKeyId: given.AWS_ACCESS_KEY_ID,
-    // A '+' that was not encoded came out as a space, and no secret has one.
-    secretAccessKey: given.AWS_SECRET_ACCESS_KEY.replaceAll(' ', '+'),
-    ...(token !== undefined && { sessionToken: token.replaceAll(' ', '+') }),
-  };
 }

@@ -5,7 +5,7 @@
  * It looks once in every `limitMicros`, so a silent request ends after one to two of them: a timer for each
  * piece of a stream would cost more than the piece.
  */
-import type { Clock, Timer } from '../../base/clock.ts';
+import type { Clock, Timer } from '../base/clock.ts';
 
 export class Patience {
   readonly #clock: Clock;

@@ -1,0 +1,263 @@
+/**
+ * s3://bucket/prefix: Amazon S3 and what speaks its protocol, over the official SDK.
+ *
+ *   O1  files are written, read and listed; nothing is overwritten but by a write of the same name, so buckets with
+ *       object lock or without permission to delete work
+ *   O2  a file up to one part goes out in one call, a larger one as a multipart upload (s3Upload.ts): both become
+ *       visible whole
+ *   O3  `ifAbsent` is If-None-Match. Amazon keeps it; other services may pass over it without a word, so with
+ *       AWS_ENDPOINT the capability is not claimed
+ */
+import { createHash } from 'node:crypto';
+
+import { StorageError } from '../../base/errors.ts';
+import { SqlState } from '../../base/sqlState.ts';
+
+import type {
+  ExternalStorage,
+  ListOptions,
+  ReadOptions,
+  StorageCapabilities,
+  StorageOperation,
+  WriteOptions,
+  WriteResult,
+  WriteSource,
+} from '../externalStorage.ts';
+import { checkBasePath, checkName, chunksOf, fileExists, listing, missingFile } from '../names.ts';
+import type { RetryContext } from '../retry.ts';
+import type { ParsedUri } from '../uri.ts';
+import { S3Calls, type S3Environment, type S3Refusal } from './s3Client.ts';
+import { type S3Options, type S3Restrictions, s3Options } from './s3Options.ts';
+import { PartBuffer, uploadParts } from './s3Upload.ts';
+
+export interface S3Context extends S3Environment, S3Restrictions {
+  /** For the parts of an upload, whose source cannot be read twice. */
+  readonly retry: RetryContext;
+  /** The service behind AWS_ENDPOINT is known to keep If-None-Match. */
+  readonly keepsConditions?: boolean;
+}
+
+/** Throws 22023 for a URI that cannot be. Touches no network. */
+export function openS3(uri: ParsedUri, context: S3Context): ExternalStorage {
+  const options = s3Options(uri, context);
+  checkBasePath(uri.path, uri);
+  return new S3Storage(uri, options, context);
+}
+
+class S3Storage implements ExternalStorage {
+  readonly uri: ParsedUri;
+  readonly capabilities: StorageCapabilities;
+  readonly #options: S3Options;
+  readonly #context: S3Context;
+  readonly #calls: S3Calls;
+
+  constructor(uri: ParsedUri, options: S3Options, context: S3Context) {
+    this.uri = uri;
+    const conditionalCreate = options.endpoint === undefined || (context.keepsConditions ?? false);
+    this.capabilities = Object.freeze({ list: true, delete: true, conditionalCreate });
+    this.#options = options;
+    this.#context = context;
+    this.#calls = new S3Calls(uri, options, context);
+  }
+
+  async write(name: string, source: WriteSource, options: WriteOptions = {}): Promise<WriteResult> {
+    checkName(name);
+    if (options.ifAbsent && !this.capabilities.conditionalCreate) {
+      throw new StorageError(SqlState.FeatureNotSupported, 'this service is not known to create a file only if it is absent', {
+        operation: 'write',
+        redactedUri: String(this.uri),
+      });
+    }
+    const { signal } = options;
+    const hash = createHash('sha256');
+    const parts = new PartBuffer();
+    const chunks = chunksOf(source, signal);
+    let sizeBytes = 0;
+    const take = (chunk: Uint8Array) => {
+      hash.update(chunk);
+      sizeBytes += chunk.length;
+      parts.add(chunk);
+    };
+    // One part is stored in one call; only what does not fit in it is worth an upload of parts.
+    for (let next = await chunks.next(); ; next = await chunks.next()) {
+      if (next.done) {
+        await this.#put(name, parts.rest(), options);
+        break;
+      }
+      take(next.value);
+      if (!parts.isOverfull) continue;
+      const target = {
+        calls: this.#calls,
+        call: { operation: 'write' as const, name, signal },
+        place: this.#place(name),
+        stored: this.#stored(),
+      };
+      await uploadParts(target, this.#context.retry, this.#condition(options), partsOf(parts, chunks, take), this.#conflict(name, options));
+      break;
+    }
+    return { sizeBytes, sha256: hash.digest('hex') };
+  }
+
+  async read(name: string, options: ReadOptions = {}): Promise<Uint8Array> {
+    const pieces: Uint8Array[] = [];
+    for await (const piece of this.#get('read', name, options)) pieces.push(piece);
+    return Buffer.concat(pieces);
+  }
+
+  readStream(name: string, options: ReadOptions = {}): AsyncIterable<Uint8Array> {
+    return this.#get('readStream', name, options);
+  }
+
+  async size(name: string): Promise<number> {
+    return await this.#head('size', name, undefined);
+  }
+
+  async list(prefix: string, options?: ListOptions): Promise<string[]> {
+    const { bucket, prefix: base } = this.#options;
+    const found: string[] = [];
+    let token: string | undefined;
+    do {
+      const page = await this.#calls.call({ operation: 'list', name: prefix, signal: options?.signal }, (sdk, client, abortSignal) =>
+        client.send(
+          new sdk.ListObjectsV2Command({
+            Bucket: bucket,
+            Prefix: base + prefix,
+            // A name may have characters that XML has not.
+            EncodingType: 'url',
+            ...(options?.delimiter && { Delimiter: options.delimiter }),
+            ...(token !== undefined && { ContinuationToken: token }),
+          }),
+          { abortSignal },
+        ),
+      );
+      const keys = [...(page.Contents ?? []).map(({ Key }) => Key), ...(page.CommonPrefixes ?? []).map(({ Prefix }) => Prefix)];
+      for (const key of keys) if (key !== undefined) found.push(decodeKey(key).slice(base.length));
+      token = page.IsTruncated ? page.NextContinuationToken : undefined;
+    } while (token !== undefined);
+    // Consoles make "folders": empty objects whose names end in a slash, and none of ours.
+    return listing(options?.delimiter ? found : found.filter((name) => !name.endsWith('/') && name !== ''), prefix, options);
+  }
+
+  async delete(name: string): Promise<void> {
+    checkName(name);
+    await this.#calls.call({ operation: 'delete', name }, async (sdk, client, abortSignal) => {
+      await client
+        .send(new sdk.DeleteObjectCommand(this.#place(name)), { abortSignal })
+        .catch((error: { $metadata?: { httpStatusCode?: number } }) => {
+          // Amazon is content with a name that is not there; others are not.
+          if (error.$metadata?.httpStatusCode !== 404) throw error;
+        });
+    });
+  }
+
+  close(): Promise<void> {
+    return this.#calls.close();
+  }
+
+  async #put(name: string, body: Uint8Array, options: WriteOptions): Promise<void> {
+    const call = { operation: 'write' as const, name, signal: options.signal };
+    await this.#calls.call(
+      call,
+      (sdk, client, abortSignal) =>
+        client.send(new sdk.PutObjectCommand({ ...this.#place(name), ...this.#stored(), ...this.#condition(options), Body: body }), {
+          abortSignal,
+        }),
+      this.#conflict(name, options),
+    );
+  }
+
+  async *#get(operation: StorageOperation, name: string, options: ReadOptions): AsyncGenerator<Uint8Array> {
+    checkName(name);
+    const { offset = 0, length = Number.POSITIVE_INFINITY, signal } = options;
+    if (length === 0) {
+      await this.#head(operation, name, signal);
+      return;
+    }
+    const last = length === Number.POSITIVE_INFINITY ? '' : String(offset + length - 1);
+    const range = offset > 0 || last !== '' ? `bytes=${offset}-${last}` : undefined;
+    const call = { operation, name, signal };
+    let announced: number | undefined;
+    let receivedBytes = 0;
+    const pieces = this.#calls.stream(
+      call,
+      async (sdk, client, abortSignal) => {
+        const command = new sdk.GetObjectCommand({ ...this.#place(name), ...(range !== undefined && { Range: range }) });
+        const answer = await client
+          .send(command, { abortSignal })
+          .catch((error: { name?: string; $metadata?: { httpStatusCode?: number } }) => {
+            if (error.$metadata?.httpStatusCode === 416) return undefined;
+            throw error;
+          });
+        announced = answer?.ContentLength;
+        return answer?.Body as AsyncIterable<Uint8Array> | undefined;
+      },
+      this.#missing(operation, name),
+    );
+    for await (const piece of pieces) {
+      receivedBytes += piece.length;
+      yield piece;
+    }
+    if (announced === undefined || receivedBytes >= announced) return;
+    throw new StorageError(
+      SqlState.IoError,
+      `cannot ${operation} "${name}" in "${this.uri}": the connection ended after ${receivedBytes} of ${announced} bytes`,
+      { operation, redactedUri: String(this.uri), isRetryable: true },
+    );
+  }
+
+  async #head(operation: StorageOperation, name: string, signal: AbortSignal | undefined): Promise<number> {
+    checkName(name);
+    const answer = await this.#calls.call(
+      { operation, name, signal },
+      (sdk, client, abortSignal) => client.send(new sdk.HeadObjectCommand(this.#place(name)), { abortSignal }),
+      this.#missing(operation, name),
+    );
+    return answer.ContentLength ?? 0;
+  }
+
+  #place(name: string): { Bucket: string; Key: string } {
+    return { Bucket: this.#options.bucket, Key: this.#options.prefix + name };
+  }
+
+  /** How an object is to be kept. */
+  #stored() {
+    const { storageClass, encryption } = this.#options;
+    return {
+      ...(storageClass && { StorageClass: storageClass }),
+      ...(encryption && { ServerSideEncryption: encryption.mode }),
+      ...(encryption?.keyId !== undefined && { SSEKMSKeyId: encryption.keyId }),
+    };
+  }
+
+  #condition(options: WriteOptions): { IfNoneMatch?: string } {
+    return options.ifAbsent ? { IfNoneMatch: '*' } : {};
+  }
+
+  #conflict(name: string, options: WriteOptions) {
+    return (refusal: S3Refusal) => (options.ifAbsent && refusal.status === 412 ? fileExists(this.uri, name) : undefined);
+  }
+
+  #missing(operation: StorageOperation, name: string) {
+    return (refusal: S3Refusal) =>
+      refusal.status === 404 && refusal.errorName !== 'NoSuchBucket' ? missingFile(this.uri, operation, name) : undefined;
+  }
+}
+
+/** The parts of a file whose beginning is in the buffer already. */
+async function* partsOf(
+  parts: PartBuffer,
+  chunks: AsyncIterable<Uint8Array>,
+  take: (chunk: Uint8Array) => void,
+): AsyncGenerator<Uint8Array> {
+  yield* parts.whole();
+  for await (const chunk of chunks) {
+    take(chunk);
+    yield* parts.whole();
+  }
+  const rest = parts.rest();
+  if (rest.length > 0) yield rest;
+}
+
+function decodeKey(key: string): string {
+  return decodeURIComponent(key.replaceAll('+', ' '));
+}
