@@ -293,8 +293,11 @@ export class Decimal {
     return new Wide(this.toString());
   }
 
-  /** A decimal.js result, rounded to DIVISION_PRECISION significant digits. */
+  /** A decimal.js result, rounded to DIVISION_PRECISION significant digits. Throws 22003 beyond EXPONENT_MAX, before it writes any out. */
   static fromDecimalJs(value: DecimalJs): Decimal {
+    if (value.isFinite() && !value.isZero() && Math.abs(value.e) > EXPONENT_MAX) {
+      return new Decimal('finite', 1n, -value.e).checked();
+    }
     const parsed = Decimal.parse(value.toFixed()) ?? Decimal.parse(value.toString()) ?? Decimal.NaN;
     return parsed.rounded(DIVISION_PRECISION);
   }

@@ -1,10 +1,12 @@
 /** Errors as the fields of an ErrorResponse. */
 import { isVarveError } from '../../base/errors.ts';
 import { SqlState } from '../../base/sqlState.ts';
+import { tooLargeValue } from '../../sql/expr/resultSize.ts';
 import type { ReportFields } from './backendMessages.ts';
 
 /** Any error as the fields of a report; what is not Varve's own is a bug, and says so. */
-export function reportOf(error: unknown, severity: 'ERROR' | 'FATAL'): ReportFields {
+export function reportOf(thrown: unknown, severity: 'ERROR' | 'FATAL'): ReportFields {
+  const error = tooLargeValue(thrown);
   if (!isVarveError(error)) {
     return {
       severity,

@@ -40,6 +40,7 @@ import { invalidCast, mustBeBool, notSupported, tooComplex } from './errors.ts';
 import { foldConstants } from './fold.ts';
 import { numberConstant, parameterType, plainType, stringConstant, untypedKind } from './literals.ts';
 import { conflictingAnnotation, undeterminedPlaceholder } from './placeholders.ts';
+import { tooLargeValue } from './resultSize.ts';
 import type { AnalyzeContext, ResolvedColumn } from './scope.ts';
 import type { TypedExpr } from './typedExpr.ts';
 
@@ -51,7 +52,8 @@ import type { TypedExpr } from './typedExpr.ts';
 export function analyzeExpr(node: ast.Expr, ctx: AnalyzeContext, desired?: ColumnType): TypedExpr {
   try {
     return foldConstants(analysisOf(ctx).type(node, desired));
-  } catch (error) {
+  } catch (thrown) {
+    const error = tooLargeValue(thrown);
     // The engine's own stack is the limit: nothing has been changed yet, so running out of it does no harm.
     if (error instanceof RangeError) throw tooComplex(node.pos);
     throw error;

@@ -27,3 +27,9 @@ export function joinAll(parts: readonly string[], separator: string): string {
   checkResultSize(bytes);
   return parts.join(separator);
 }
+
+/** The engine's refusal of a string or array longer than it can hold, as 54000; every other error as it is. */
+export function tooLargeValue(error: unknown): unknown {
+  if (!(error instanceof RangeError) || !/^Invalid (?:string|array) length/.test(error.message)) return error;
+  return new StatementError(SqlState.ProgramLimitExceeded, 'the value is too large');
+}
