@@ -64,7 +64,7 @@ export async function checkKmsAccess(context: StatementContext, uris: readonly s
   );
 }
 
-function optionValue(option: Option): Expr {
+export function optionValue(option: Option): Expr {
   if (option.value !== undefined) return option.value;
   throw new StatementError(SqlState.SyntaxError, `option ${option.name} needs a value`, { location: { position: option.pos + 1 } });
 }

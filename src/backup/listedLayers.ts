@@ -81,16 +81,27 @@ function probeDirectory(i: number): string {
   return i === 0 ? full : incrementalDirectory(full, (i * DIRECTORY_STEP_MICROS) as Timestamp);
 }
 
-/** The layer at a place when it is an incremental one, shown by itself; undefined for a full. 58P01 as readListedChain(). */
+/**
+ * The layer at a place when it is an incremental one, shown by itself; undefined for a full. `full`: where its chain's
+ * full is, which has the keys of an encrypted one. 58P01 as readListedChain().
+ */
 export async function readListedIncremental(
   factory: StorageFactory,
   uris: PlaceUris,
   base: Omit<LocationDetails, 'uris' | 'incrementalUris' | 'places'>,
   context: StorageContext & { readonly signal?: AbortSignal },
+  full?: PlaceUris,
 ): Promise<{ readonly location: LocationDetails; readonly layer: Layer } | undefined> {
   if (splitCollection(uris)) return undefined;
-  const directory = probeDirectory(0);
-  const location = { ...base, uris, incrementalUris: [], places: [{ directory, uris }] };
+  const directory = probeDirectory(full === undefined ? 0 : 1);
+  const places =
+    full === undefined
+      ? [{ directory, uris }]
+      : [
+          { directory: probeDirectory(0), uris: full },
+          { directory, uris },
+        ];
+  const location = { ...base, uris, incrementalUris: [], places };
   const storage = openCollection(factory, location, context);
   try {
     const layer = await readAt(storage, directory, uris, context.signal);

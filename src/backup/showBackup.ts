@@ -4,6 +4,8 @@
  * A subdirectory or LATEST shows the chain, full first; an id, and LATEST with use_backups_with_ids, one layer.
  * Lives elsewhere: the rows (showObjects.ts, showFiles.ts), lists of backups (showBackups.ts).
  */
+import { StatementError } from '../base/errors.ts';
+import { SqlState } from '../base/sqlState.ts';
 import type { Datum } from '../catalog/datum.ts';
 import type { HookResult, ResultColumn, StatementContext, StatementHook } from '../sql/exec/statement.ts';
 import type { Option, ShowBackup } from '../sql/parse/ast.ts';
@@ -25,7 +27,7 @@ import {
   validationRows,
 } from './showFiles.ts';
 import { objectColumns, objectRows } from './showObjects.ts';
-import { ENCRYPTION_OPTIONS, readEncryption } from './encryptionOptions.ts';
+import { ENCRYPTION_OPTIONS, optionValue, readEncryption } from './encryptionOptions.ts';
 import type { CollectionStorage } from './collectionStorage.ts';
 import { readListedChain, readListedIncremental } from './listedLayers.ts';
 import type { LocationDetails } from './locationDetails.ts';
@@ -34,6 +36,9 @@ import { checkLocationAccess, granteesOf, looksOn, readOptions, readSwitch, requ
 
 const SWITCHES = ['as_json', 'check_files', 'debug_ids', 'privileges', 'skip size'] as const;
 type Switch = (typeof SWITCHES)[number];
+
+/** Where the keys of an incremental layer that is named by its own location are: its full's. */
+const ENCRYPTION_INFO_DIR = 'encryption_info_dir';
 
 export function showBackupHook(deps: ShowBackupDeps): StatementHook<ShowBackup> {
   return { columns: (stmt) => columnsOf(stmt), run: (context, stmt) => runShowBackup(deps, context, stmt), isReadOnly: true };
@@ -60,7 +65,7 @@ function columnsOf({ view, options }: ShowBackup): readonly ResultColumn[] {
 
 async function runShowBackup(deps: ShowBackupDeps, context: StatementContext, stmt: ShowBackup): Promise<HookResult> {
   const { source } = stmt;
-  const options = readOptions('SHOW BACKUP', stmt.options, [...SWITCHES, INCREMENTAL_LOCATION, ...ENCRYPTION_OPTIONS]);
+  const options = readOptions('SHOW BACKUP', stmt.options, [...SWITCHES, INCREMENTAL_LOCATION, ...ENCRYPTION_OPTIONS, ENCRYPTION_INFO_DIR]);
   const on = new Set<Switch>();
   for (const name of SWITCHES) if (await readSwitch(context, options.get(name))) on.add(name);
   const { text, location, alone } = await readSource(deps, context, source, options);
@@ -94,8 +99,10 @@ async function readSource(
   options: ReadonlyMap<string, Option>,
 ): Promise<{ readonly text: string; readonly location: LocationDetails; readonly alone?: Layer }> {
   const incremental = options.get(INCREMENTAL_LOCATION);
+  const infoDir = options.get(ENCRYPTION_INFO_DIR);
   const secrets = await readEncryption(context, options);
   if (source.type !== 'uri') {
+    if (infoDir) throw infoDirOfCollection(infoDir);
     const text = source.type === 'latest' ? 'LATEST' : await requireText(context, source.subdir, 'the subdirectory of a backup');
     return { text, location: { ...(await readLocation(context, source.uris, incremental)), ...secrets } };
   }
@@ -105,10 +112,23 @@ async function readSource(
   const { user, session, signal } = context;
   const reader = { user, nodeId: session.nodeId, signal };
   // Of an incremental layer that has a URI of its own the others' are not known: it is shown alone.
-  const incrementalAlone = await readListedIncremental(deps.storage, uris, secrets, reader);
+  const full = infoDir && [await requireText(context, optionValue(infoDir), `option ${ENCRYPTION_INFO_DIR}`)];
+  if (full) await checkLocationAccess(context, full, await granteesOf(context));
+  const incrementalAlone = await readListedIncremental(deps.storage, uris, secrets, reader, full);
   if (incrementalAlone) return { text: '', location: incrementalAlone.location, alone: incrementalAlone.layer };
-  const { full, location } = await readListedChain(deps.storage, [uris], secrets, reader);
-  return { text: full, location };
+  const chain = await readListedChain(deps.storage, [uris], secrets, reader);
+  return { text: chain.full, location: chain.location };
+}
+
+function infoDirOfCollection({ pos }: Option): StatementError {
+  return new StatementError(
+    SqlState.InvalidParameterValue,
+    `${ENCRYPTION_INFO_DIR} is for an incremental backup that is named by its own location`,
+    {
+      hint: 'a collection has the keys of its chains',
+      location: { position: pos + 1 },
+    },
+  );
 }
 
 function rowsOf(view: ShowBackup['view'], on: ReadonlySet<Switch>, chain: Chain, shown: readonly Layer[]): Datum[][] {

@@ -51,7 +51,6 @@ const NOT_SUPPORTED: ReadonlySet<string> = new Set([
   'include_all_secondary_tenants',
   'revision stream',
   'include_deprecated_interleaves',
-  'encryption_info_dir',
   'debug_dump_metadata_sst',
 ]);
 
