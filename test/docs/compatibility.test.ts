@@ -33,7 +33,7 @@ const WAITING: Readonly<Record<string, number>> = {
   functions: 1,
   'multi-region databases': 12,
   schedules: 23,
-  'storage adapters': 15,
+  'storage adapters': 10,
 };
 
 interface Row {
