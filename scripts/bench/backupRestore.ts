@@ -14,16 +14,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { zstdCompressSync, constants } from 'node:zlib';
 
-import { seededRandom } from '../../src/base/random.ts';
 import { EVERYTHING } from '../../src/base/span.ts';
 import { bankStatements } from '../../src/cli/workload/bank.ts';
 import { open, type Varve } from '../../src/index.ts';
 import { type PeerCost, postgresCosts, sqliteCost } from './backupPeers.ts';
 import { type BenchCase, type BenchRow, type Cost, costOf, lesser, leastCost, throughput, throughputs } from './bench.ts';
+import { micros, p99, readLatencies } from './latencies.ts';
 
 const TIMES = 5;
 const PASSPHRASE = "encryption_passphrase = 'bench'";
-const READS = 5_000;
 const LEVEL_1 = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
 /** Aims of issue 5. */
 const RATE_MIN = 200;
@@ -120,26 +119,6 @@ async function bufferPeak(work: () => Promise<unknown>): Promise<number> {
   clearInterval(sample);
   return peak;
 }
-
-/** Latencies of point reads in milliseconds, ascending, while `beside` runs (or alone). */
-async function readLatencies(db: Varve, rows: number, beside?: () => boolean): Promise<number[]> {
-  const random = seededRandom('reads');
-  const latencies: number[] = [];
-  const client = db.connect();
-  for (let i = 0; beside ? beside() : i < READS; i++) {
-    const id = random.int(rows);
-    const start = performance.now();
-    await client.query('SELECT balance FROM bank.bank WHERE id = $1', [id]);
-    latencies.push(performance.now() - start);
-    // Gives what else is ready its turn, as requests from a socket would.
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-  client.close();
-  return latencies.sort((a, b) => a - b);
-}
-
-const p99 = (sorted: readonly number[]) => sorted[Math.floor(sorted.length * 0.99)] ?? Number.NaN;
-const micros = (ms: number) => `${(ms * 1000).toFixed(0)} µs`;
 
 async function besideReads(db: Varve, rows: number): Promise<BenchRow> {
   await readLatencies(db, rows);
