@@ -14,7 +14,7 @@ const test = suite('the list of what is compatible');
 
 const ROOT = join(import.meta.dirname, '../..');
 
-/** Rows of each page, by section; the two without sections count through. */
+/** Rows of each page, by section; those without sections count through. */
 const PAGES: Readonly<Record<string, readonly string[]>> = {
   'inventory.md': upTo(200, ''),
   'documents.md': upTo(14, 'A'),
@@ -22,6 +22,7 @@ const PAGES: Readonly<Record<string, readonly string[]>> = {
   'restore.md': chapter('20', '1.2:5 2:9 3:23 4:13 5:9 6:9 7:8 8:7 9:5 10:3 11:13 12:4 13:24'),
   'show-backup.md': chapter('30', '1:9 2:11 3:3 4:21 5:2 6:2 7:5 8:4'),
   'jobs.md': chapter('40', '1:12 2:19 3:2 4:16 5:4 6:14'),
+  'beyond.md': upTo(14, 'B'),
 };
 
 /** What may be left out for good. */
@@ -60,7 +61,7 @@ function chapter(number: string, sections: string): readonly string[] {
 function rowsOf(page: string): Row[] {
   const lines = readFileSync(join(ROOT, 'docs/compatibility', page), 'utf8').split('\n');
   return lines
-    .filter((line) => /^\| (?:A?\d+|\d0 §[\d.]+) \|/.test(line))
+    .filter((line) => /^\| (?:[AB]?\d+|\d0 §[\d.]+) \|/.test(line))
     .map((line) => {
       const cells = line.slice(2, -2).split(' | ');
       const [number = '', what = '', standing = '', tests = ''] = cells;
