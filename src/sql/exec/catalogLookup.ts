@@ -222,7 +222,14 @@ export class SnapshotLookup implements CatalogLookup {
   comment(oid: number, sub: number): string | undefined {
     const table = this.#snapshot.tableById(oid);
     if (table) return sub === 0 ? table.comment : table.columns.find((column) => column.id === sub)?.comment;
-    return this.#snapshot.byId(oid)?.comment;
+    if (sub !== 0) return undefined;
+    const index = this.#indexOf(oid);
+    if (index) return index.index.comment;
+    for (const database of this.#snapshot.allDatabases()) {
+      const schema = this.#snapshot.schemasOf(database).find(({ name }) => schemaOid(database.id, name) === oid);
+      if (schema) return this.#snapshot.byId(schema.id)?.comment;
+    }
+    return (this.#snapshot.typeById(oid - USER_TYPE_OID_BASE) ?? this.#snapshot.byId(oid))?.comment;
   }
 
   databaseOid(name: string): number | undefined {

@@ -21,9 +21,14 @@ export interface Analysis {
 
 export const NULL: TypedExpr = { kind: 'const', type: Type.Unknown, value: null };
 
+/** True for the collations that ask for what strings do anyway, comparing by their bytes: there are no others. */
+export function isByteOrder(locale: string): boolean {
+  return /^(?:pg_catalog\.)?(?:default|c|posix)$/i.test(locale);
+}
+
 /** A type name to a type. Throws 42704 when there is none, 0A000 for a collated string. */
 export function resolveType(name: TypeName, ctx: AnalyzeContext): ColumnType {
-  if (name.collation !== undefined) {
+  if (name.collation !== undefined && !isByteOrder(name.collation)) {
     throw new StatementError(SqlState.FeatureNotSupported, `COLLATE ${name.collation} is not supported`, {
       location: { position: name.pos + 1 },
       hint: 'strings compare by their UTF-8 bytes',

@@ -14,7 +14,7 @@ import { isVarveError } from '../../base/errors.ts';
 import { SqlState } from '../../base/sqlState.ts';
 import { arrayOf, type ColumnType, familyName, sqlTypeName, Type, typesEqual, typesEquivalent } from '../../catalog/type.ts';
 import type * as ast from '../parse/ast.ts';
-import { type Analysis, castTo, NULL, resolveType, typeAlike } from './analysis.ts';
+import { type Analysis, castTo, isByteOrder, NULL, resolveType, typeAlike } from './analysis.ts';
 import { analyzeCall } from './analyzeCall.ts';
 import { arraySlice } from './builtins/array.ts';
 import {
@@ -500,9 +500,8 @@ function subscript(analysis: Analysis, node: ast.SubscriptExpr): TypedExpr {
   return call(arraySlice, [operand, bound(node.low, 1), bound(node.high, Number.MAX_SAFE_INTEGER)]);
 }
 
-/** Strings compare by their bytes, which is what the collations `default`, `C` and `POSIX` ask for; there are no others. */
 function collate(analysis: Analysis, node: ast.CollateExpr, desired: ColumnType | undefined): TypedExpr {
-  if (!/^(?:pg_catalog\.)?(?:default|c|posix)$/i.test(node.locale)) throw notSupported(`COLLATE ${node.locale} is not supported`, node.pos);
+  if (!isByteOrder(node.locale)) throw notSupported(`COLLATE ${node.locale} is not supported`, node.pos);
   const operand = analysis.type(node.operand, desired ?? Type.String);
   if (operand.type.family === 'string' || operand.type.family === 'unknown') return operand;
   throw new StatementError(SqlState.DatatypeMismatch, `incompatible type for COLLATE: ${familyName(operand.type)}`, {

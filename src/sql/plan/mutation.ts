@@ -43,8 +43,8 @@ function nullOf(type: ColumnType): TypedExpr {
   return { kind: 'const', type, value: null };
 }
 
-/** A column by name that a statement writes. 42703 unknown, 55000 computed. */
-function writableColumn(table: TableDescriptor, name: Name): { column: ColumnDescriptor; position: number } {
+/** A column by name that a statement writes. 42703 unknown, 55000 while it is being added. */
+function columnOf(table: TableDescriptor, name: Name): { column: ColumnDescriptor; position: number } {
   const column = columnByName(table, name.text);
   if (column?.state === 'write_only') {
     throw new StateError(SqlState.ObjectNotInPrerequisiteState, `column "${name.text}" is being backfilled`, {
@@ -54,8 +54,14 @@ function writableColumn(table: TableDescriptor, name: Name): { column: ColumnDes
   if (column?.state !== 'public') {
     throw new StatementError(SqlState.UndefinedColumn, `column "${name.text}" does not exist`, { location: { position: name.pos + 1 } });
   }
-  refuseComputed(column);
   return { column, position: table.columns.indexOf(column) };
+}
+
+/** As columnOf, for one that takes any value. 55000 computed. */
+function writableColumn(table: TableDescriptor, name: Name): Target {
+  const target = columnOf(table, name);
+  refuseComputed(target.column);
+  return target;
 }
 
 // ---- INSERT -----------------------------------------------------------------------------------
@@ -101,10 +107,10 @@ function givenWidth({ source }: InsertStatement): number {
   return source?.body.kind === 'values' ? (source.body.rows[0]?.length ?? 0) : Number.POSITIVE_INFINITY;
 }
 
-/** What a statement may write: the columns it names, else all that are seen, computed ones too, which then take no value. */
+/** What a statement may write: the columns it names, else all that are seen; computed ones too, which then take DEFAULT alone. */
 function insertTargets(table: TableDescriptor, names: readonly Name[]): Target[] {
   if (names.length > 0) {
-    const targets = names.map((name) => writableColumn(table, name));
+    const targets = names.map((name) => columnOf(table, name));
     refuseTwice(targets);
     return targets;
   }

@@ -23,6 +23,7 @@ import { indexSpan } from '../../../catalog/rowCodec.ts';
 import { resolveTypeName } from '../../../catalog/typeName.ts';
 import type { ColumnType } from '../../../catalog/type.ts';
 import type { Txn } from '../../../kv/kv.ts';
+import { isByteOrder } from '../../expr/analysis.ts';
 import type { ObjectName, Statement, TypeName } from '../../parse/ast.ts';
 import { printStatement } from '../../parse/printer.ts';
 import type { RunContext } from '../context.ts';
@@ -250,7 +251,8 @@ export class SchemaChange {
 
   /** The type of a column, built in or user-defined. `within`: where a name is looked up that the session's names do not know. 42704. */
   columnType(name: TypeName, within?: NameContext): { type: ColumnType; isSerial: boolean } {
-    if (name.collation !== undefined) throw new StatementError(SqlState.FeatureNotSupported, 'collated strings are not supported yet');
+    if (name.collation !== undefined && !isByteOrder(name.collation))
+      throw new StatementError(SqlState.FeatureNotSupported, 'collated strings are not supported yet');
     const last = name.name.parts.at(-1)?.text ?? '';
     const parts = partsOf(name.name);
     if (parts.length === 1 || parts[0] === 'pg_catalog') {

@@ -22,6 +22,7 @@ import {
   updated,
 } from '../../../catalog/descriptor.ts';
 import { sqlTypeName, Type } from '../../../catalog/type.ts';
+import { isByteOrder } from '../../expr/analysis.ts';
 import type {
   ColumnDef,
   ColumnQualifier,
@@ -225,7 +226,8 @@ export class TableBuilder {
     if (has('null') && (has('notNull') || isSerial)) {
       throw new StatementError(SqlState.SyntaxError, `conflicting NULL/NOT NULL declarations ${ofTable}`);
     }
-    if (has('collate')) throw new StatementError(SqlState.FeatureNotSupported, 'collated strings are not supported yet');
+    if (def.qualifiers.some((qualifier) => qualifier.type === 'collate' && !isByteOrder(qualifier.locale)))
+      throw new StatementError(SqlState.FeatureNotSupported, 'collated strings are not supported yet');
     const id = this.table.nextColumnId;
     let column: ColumnDescriptor = {
       id,

@@ -85,7 +85,9 @@ export const pgCompatFunctions: readonly Overload[] = [
   stable('obj_description', [Oid], Text, (ctx, oid) => spoken(ctx.catalog.comment(Number(oid), 0))),
   stable('obj_description', [Oid, Text], Text, (ctx, oid) => spoken(ctx.catalog.comment(Number(oid), 0))),
   stable('col_description', [Oid, Int8], Text, (ctx, oid, column) => spoken(ctx.catalog.comment(Number(oid), Number(column)))),
-  stable('shobj_description', [Oid, Text], Text, () => null),
+  stable('shobj_description', [Oid, Text], Text, (ctx, oid, from) =>
+    text(from) === 'pg_database' ? spoken(ctx.catalog.comment(Number(oid), 0)) : null,
+  ),
   contextual('pg_size_pretty', [Int8], Text, 'immutable', (_, bytes) => utf8Encode(prettySize(Number(bytes)))),
   stable('pg_encoding_to_char', [Int8], Text, (_, encoding) => (Number(encoding) === 6 ? ('UTF8' as ByteString) : null)),
   stable('pg_client_encoding', [], Text, () => 'UTF8' as ByteString),
