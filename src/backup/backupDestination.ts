@@ -227,7 +227,12 @@ export function checkContinues(prior: PriorLayers, request: LayerRequest): void 
     // TRUNCATE gives a table another id; under the same name it goes on, exported from the beginning.
     if (before.has(id) || (request.scope === 'tables' && manifest.targets.includes(fullName))) continue;
     const what = request.scope === 'databases' ? 'the complete database' : 'table';
-    throw wrongTargets(`previous backup does not contain ${what} "${name}"`, manifest.targets);
+    const isSuccessor = manifest.targets.includes(fullName);
+    throw wrongTargets(
+      `previous backup does not contain ${what} "${name}"`,
+      manifest.targets,
+      isSuccessor ? 'another one of that name, which has been dropped or renamed since' : undefined,
+    );
   }
   const asked = new Set(request.requested.map(({ id }) => id));
   const missing = manifest.targetIds.filter((id) => !asked.has(id) && !request.goneIds.has(id));
@@ -251,9 +256,9 @@ function otherScope({ scope }: Manifest, request: LayerRequest): string {
   return `previous backup is of ${scope}, this one of ${request.scope === 'cluster' ? CLUSTER_TARGET : request.scope}`;
 }
 
-function wrongTargets(message: string, targets: readonly string[]): VarveError {
+function wrongTargets(message: string, targets: readonly string[], held = targets.join(', ')): VarveError {
   return new StatementError(SqlState.InvalidParameterValue, message, {
-    detail: `the chain holds ${targets.join(', ')}`,
+    detail: `the chain holds ${held}`,
     hint: 'an incremental backup has the targets of its chain; take a full backup of others into a collection of their own: BACKUP ... INTO',
   });
 }

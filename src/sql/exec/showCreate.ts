@@ -63,7 +63,7 @@ export function columnText(column: ColumnDescriptor, snapshot: CatalogSnapshot):
   parts.push(column.nullable ? 'NULL' : 'NOT NULL');
   if (column.generatedAsIdentity) parts.push(identityText(column, column.generatedAsIdentity, snapshot));
   else if (column.defaultExpr !== undefined) parts.push(`DEFAULT ${displayExpr(column.defaultExpr, snapshot)}`);
-  if (column.onUpdateExpr !== undefined) parts.push(`ON UPDATE ${column.onUpdateExpr}`);
+  if (column.onUpdateExpr !== undefined) parts.push(`ON UPDATE ${displayExpr(column.onUpdateExpr, snapshot)}`);
   if (column.computeExpr !== undefined) parts.push(`AS (${column.computeExpr}) ${column.isVirtual ? 'VIRTUAL' : 'STORED'}`);
   return parts.join(' ');
 }
