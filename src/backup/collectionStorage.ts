@@ -18,32 +18,14 @@ import type { ExternalStorage, StorageContext, StorageFactory } from '../storage
 import { ListingLocks, withListings } from '../storage/listed.ts';
 
 import { INCREMENTALS_PREFIX } from './collection.ts';
+import type { CollectionStorage } from './collectionPort.ts';
 import { Keyring, NO_KEYS } from './keyring.ts';
 import { findPart } from './localityPart.ts';
 import type { LocationDetails, PlaceUris } from './locationDetails.ts';
 import { tierOf } from './locationDetails.ts';
 import { RoutedStorage } from './routedStorage.ts';
 
-export interface CollectionStorage extends ExternalStorage {
-  /** The keys of encrypted chains, by the secrets that the location came with. */
-  readonly keys: Keyring;
-  /** False for layers that the older statements name one by one: they have neither pointers nor an index. */
-  readonly isCollection: boolean;
-  /**
-   * The storage that holds the data files of a layer that were written for a locality tier ('' = default),
-   * under the names that they have in the collection. Owned by the collection: it closes with it.
-   * 58P01 naming the tier when none of the places holds them.
-   */
-  fileStorage(layerDirectory: string, locality: string): Promise<ExternalStorage>;
-  /** The tier whose place a node writes to: the most specific one that it has; '' for the default place. */
-  tierFor(locality: Locality): string;
-  /** Where a writer puts the files of a tier. */
-  writeStorage(layerDirectory: string, locality: string): ExternalStorage;
-  /** Every storage that files of a layer may lie in, the default one first. */
-  layerStorages(layerDirectory: string): readonly ExternalStorage[];
-  /** What a file is called in the place where it lies, for messages. */
-  ownName(name: string): string;
-}
+export type { CollectionStorage } from './collectionPort.ts';
 
 /** Opens a collection. Throws what opening a storage throws; touches neither disk nor network. */
 export function openCollection(factory: StorageFactory, location: LocationDetails, context: StorageContext): CollectionStorage {

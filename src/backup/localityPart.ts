@@ -18,7 +18,7 @@ import { SqlState } from '../base/sqlState.ts';
 import type { ExternalStorage } from '../storage/externalStorage.ts';
 
 import { READS_MAX } from './collection.ts';
-import type { CollectionStorage } from './collectionStorage.ts';
+import type { CollectionStorage } from './collectionPort.ts';
 import { expectEqual } from './corruption.ts';
 import { decodeEnvelope, encodeEnvelope, PART_MAGIC } from './envelope.ts';
 import { JsonFields } from './jsonFields.ts';

@@ -23,7 +23,7 @@ import type { Descriptor } from '../catalog/descriptor.ts';
 
 import { type Cipher, EncryptionError, LayerCipher } from './cipher.ts';
 import { MANIFEST_CHECKSUM_NAME, MANIFEST_NAME } from './collection.ts';
-import type { CollectionStorage } from './collectionStorage.ts';
+import type { CollectionStorage } from './collectionPort.ts';
 import { corruptFile, expectEqual } from './corruption.ts';
 import { descriptorFromJson, descriptorToJson } from './descriptorJson.ts';
 import { decodeEnvelope, encodeEnvelope, MANIFEST_MAGIC, isSealed } from './envelope.ts';

@@ -15,7 +15,7 @@ import type { Span } from '../base/span.ts';
 import { SqlState } from '../base/sqlState.ts';
 import type { Timestamp } from '../base/timestamp.ts';
 import { tableOfKey } from './indexOfKey.ts';
-import type { ExportOptions, ExportPiece, ScanOptions, ScanResult } from './kv.ts';
+import type { ExportOptions, ExportPiece, ScanOptions, ScanResult } from './batches.ts';
 
 /** Ids of stored tables lie far below. */
 export const MOUNTED_TABLE_ID_MIN = 3_000_000_000;

@@ -13,7 +13,7 @@ import { AdvisoryLocks } from './advisoryLocks.ts';
 import type { CopyPort } from './copy/port.ts';
 import { grantedIsolation, isolationNamed, isolationText } from './isolationLevels.ts';
 import { SessionVars, splitSearchPath } from './sessionVars.ts';
-import { SqlCursors } from './sqlCursors.ts';
+import { SqlCursors } from './cursorSet.ts';
 import type { EngineServices } from './statement.ts';
 import type { SessionTransaction, TransactionOptions, TransactionStatus } from './transaction.ts';
 

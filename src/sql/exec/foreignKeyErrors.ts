@@ -6,7 +6,7 @@ import { SqlState } from '../../base/sqlState.ts';
 import type { Datum } from '../../catalog/datum.ts';
 import type { ForeignKeyDescriptor, TableDescriptor } from '../../catalog/descriptor.ts';
 import { tableShape } from '../plan/tableShape.ts';
-import { describeKey } from './tableWriter.ts';
+import { describeKey } from './describeRow.ts';
 
 /** 23503: a row refers to what is not there. */
 export function notPresent(

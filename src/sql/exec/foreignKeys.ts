@@ -43,7 +43,8 @@ import { compileReadOnly as compileNode } from './operators.ts';
 import { batched, breathe, collect, type Operator, type Run, withOuterRow } from './run.ts';
 import type { StatementContext } from './statement.ts';
 import { distinctKeys, refuseDuplicates } from './uniqueChecks.ts';
-import { defaultOf, describeKey, describeRow, type RowChange, type RowChangeSink, tableWriter } from './tableWriter.ts';
+import { describeKey, describeRow } from './describeRow.ts';
+import { defaultOf, type RowChange, type RowChangeSink, tableWriter } from './tableWriter.ts';
 
 type Verb = 'insert' | 'update' | 'delete' | 'upsert';
 

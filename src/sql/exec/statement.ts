@@ -29,18 +29,12 @@ import type { CopyPort } from './copy/port.ts';
 import type { DroppedDataService } from './schemaChange/droppedDataService.ts';
 import type { SchemaChangeService } from './schemaChange/service.ts';
 import type { AdvisoryLocks } from './advisoryLocks.ts';
-import type { SqlCursors } from './sqlCursors.ts';
+import type { SqlCursors } from './cursorSet.ts';
+import type { ResultColumn } from './resultColumn.ts';
+export type { ResultColumn } from './resultColumn.ts';
 import type { SessionVars } from './sessionVars.ts';
 import type { DeferredKeys } from './deferredKeys.ts';
 import type { SessionTransaction, TransactionOptions, TransactionStatus } from './transaction.ts';
-
-export interface ResultColumn {
-  readonly name: string;
-  readonly type: ColumnType;
-  /** The table column it comes from unchanged, for the wire protocol's row description. */
-  readonly tableId?: number;
-  readonly columnId?: number;
-}
 
 /** A message beside the result: a NOTICE or WARNING of the wire protocol. */
 export interface Notice {

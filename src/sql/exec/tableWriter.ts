@@ -12,7 +12,6 @@
 import type { Bytes } from '../../base/bytes.ts';
 import { ConstraintError } from '../../base/errors.ts';
 import { SqlState } from '../../base/sqlState.ts';
-import { formatDatum } from '../../catalog/datumText.ts';
 import { type Datum, datumsEqual } from '../../catalog/datum.ts';
 import { type ColumnDescriptor, givenKeyColumnIds, type IndexDescriptor, type TableDescriptor } from '../../catalog/descriptor.ts';
 import { type KeyValues, tableCodec, type TableCodec } from '../../catalog/rowCodec.ts';
@@ -30,6 +29,7 @@ import { parseExpression } from '../parse/parse.ts';
 import { readOnlyError } from './transaction.ts';
 import { Frame, type ScopeColumn, type ScopeTable, SelectScope } from '../plan/scope.ts';
 import { type TableShape, tableShape } from '../plan/tableShape.ts';
+import { describeKey } from './describeRow.ts';
 import { checkRowSize } from './rowSize.ts';
 import { batched, breathe, type Run, WRITE_ROWS } from './run.ts';
 
@@ -480,37 +480,6 @@ function holds(written: WrittenIndex, row: readonly Datum[], run: Run): boolean 
 function writable(run: Run): Txn {
   if (!run.txn) throw readOnlyError('this statement');
   return run.txn;
-}
-
-/** `(a, b)=(1, 'x')`: columns and values as error details show them. */
-export function describeKey(table: TableDescriptor, columnIds: readonly number[], row: readonly Datum[]): string {
-  const shown = describeValues(table, columnIds, row);
-  return `(${shown.map(([name]) => name).join(', ')})=(${shown.map(([, value]) => value).join(', ')})`;
-}
-
-/** `a=1, b='x'`: a row as validation shows it. */
-export function describeRow(table: TableDescriptor, columnIds: readonly number[], row: readonly Datum[]): string {
-  return describeValues(table, columnIds, row)
-    .map((shown) => shown.join('='))
-    .join(', ');
-}
-
-function describeValues(table: TableDescriptor, columnIds: readonly number[], row: readonly Datum[]): [name: string, value: string][] {
-  return columnIds.flatMap((id) => {
-    const position = tableShape(table).positionOf(id);
-    const column = table.columns[position];
-    if (!column) return [];
-    const value = row[position] ?? null;
-    const text =
-      value === null ? 'NULL' : value === true ? 'true' : value === false ? 'false' : quoteIfText(column, formatDatum(column.type, value));
-    return [[column.name, text] as [string, string]];
-  });
-}
-
-const PLAIN_FAMILIES = new Set(['int', 'float', 'decimal', 'bool', 'oid']);
-
-function quoteIfText(column: ColumnDescriptor, text: string): string {
-  return PLAIN_FAMILIES.has(column.type.family) ? text : `'${text.replaceAll("'", "''")}'`;
 }
 
 /** A column's DEFAULT for one row; NULL without one. */

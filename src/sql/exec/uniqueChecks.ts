@@ -12,7 +12,7 @@ import type { TableDescriptor, UniqueConstraintDescriptor } from '../../catalog/
 import { keyHash, type KeyRow, keyOf, wholeScan } from './keyRows.ts';
 import { compileReadOnly } from './operators.ts';
 import type { Run } from './run.ts';
-import { describeKey } from './tableWriter.ts';
+import { describeKey } from './describeRow.ts';
 
 /** The keys of some rows, each once; a key with a NULL equals none. */
 export function distinctKeys(table: TableDescriptor, columnIds: readonly number[], rows: readonly (readonly Datum[])[]): KeyRow[] {

@@ -21,6 +21,7 @@ import type { SchemaChange } from './common.ts';
 import { bucketsOf } from './hashSharded.ts';
 import { foreignKeyNamed } from './constraintNames.ts';
 import { TableBuilder } from './createTable.ts';
+import { dropForeignKey } from './dropForeignKey.ts';
 import { fillIndex } from './indexes.ts';
 import { addUniqueWithoutIndex, dropUniqueWithoutIndex, validateUniqueWithoutIndex } from './uniqueWithoutIndex.ts';
 
@@ -147,23 +148,6 @@ export async function validateCheck(change: SchemaChange, table: TableDescriptor
   const run = change.context.newRun(0, 0);
   for (const row of await rowsOf(change, table)) {
     if (test(row, run.eval) === false) throw checkError(table, check, row);
-  }
-}
-
-export async function dropForeignKey(change: SchemaChange, table: TableDescriptor, id: number): Promise<void> {
-  const fk = table.foreignKeys.find((one) => one.id === id);
-  if (!fk) return;
-  const foreignKeys = table.foreignKeys.filter((one) => one.id !== id);
-  const isStillReferring = foreignKeys.some((one) => one.referencedTableId === fk.referencedTableId);
-  if (fk.referencedTableId === table.id) {
-    const referencedByIds = isStillReferring ? table.referencedByIds : table.referencedByIds.filter((one) => one !== table.id);
-    await change.write(updated(table, { foreignKeys, referencedByIds }));
-    return;
-  }
-  await change.write(updated(table, { foreignKeys }));
-  const parent = change.snapshot.tableById(fk.referencedTableId);
-  if (parent && !isStillReferring) {
-    await change.write(updated(parent, { referencedByIds: parent.referencedByIds.filter((one) => one !== table.id) }));
   }
 }
 

@@ -22,13 +22,13 @@ import {
   addConstraint,
   alterPrimaryKey,
   validateCheck,
-  dropForeignKey,
   dropConstraint,
   renameConstraint,
   validateConstraint,
   constraintNames,
   rowsOf,
 } from './alterConstraints.ts';
+import { dropForeignKey } from './dropForeignKey.ts';
 import { setColumnType } from './columnType.ts';
 import { TableBuilder } from './createTable.ts';
 import { dropViewsOf } from './drop.ts';

@@ -43,6 +43,7 @@ import { emptyTable } from './emptyTable.ts';
 import { copyLike } from './likeTable.ts';
 import { bucketColumn, bucketsOf } from './hashSharded.ts';
 import { checkInverted, invertedColumn } from './invertedIndexes.ts';
+import { elementOf, type NewIndex, type TableInMaking } from './tableInMaking.ts';
 import { uniqueWithoutIndex } from './uniqueWithoutIndex.ts';
 import { serialColumn, withSequence } from './serialColumn.ts';
 import { newPlace } from './temporary.ts';
@@ -78,7 +79,7 @@ export async function publishTable(change: SchemaChange, builder: TableBuilder, 
 type Indexed = Extract<TableConstraint, { kind: 'primaryKey' | 'unique' }>;
 
 /** A table under construction, or under change. */
-export class TableBuilder {
+export class TableBuilder implements TableInMaking {
   readonly change: SchemaChange;
   table: TableDescriptor;
   /** Tables that this one came to refer to. */
@@ -383,18 +384,7 @@ export class TableBuilder {
     this.#hasPrimaryKey = true;
   }
 
-  addIndex(element: {
-    readonly name: Name | undefined;
-    readonly unique: boolean;
-    readonly columns: readonly IndexElement[];
-    readonly storing: readonly Name[];
-    readonly where: Indexed['where'];
-    readonly isConstraint?: boolean;
-    readonly kind?: string;
-    readonly state?: IndexDescriptor['state'];
-    readonly inverted?: boolean;
-    readonly buckets?: number | undefined;
-  }): IndexDescriptor {
+  addIndex(element: NewIndex): IndexDescriptor {
     const indexName = element.name?.text;
     if (element.inverted) checkInverted(element);
     const plain = element.inverted ? element.columns.slice(0, -1) : element.columns;
@@ -570,8 +560,4 @@ export class TableBuilder {
   noteSequences(columnId: number, ids: readonly number[]): void {
     for (const id of ids) this.#sequences.set(id, columnId);
   }
-}
-
-export function elementOf(name: Name): IndexElement {
-  return { expr: { kind: 'column', parts: [name], pos: name.pos }, descending: false, nulls: undefined, pos: name.pos };
 }

@@ -9,7 +9,8 @@ import type { CreateTableAs, TableElement } from '../../parse/ast.ts';
 import { constraintQueue } from '../foreignKeys.ts';
 import { tableWriter } from '../tableWriter.ts';
 import { alreadyExists, type SchemaChange } from './common.ts';
-import { elementOf, publishTable, TableBuilder } from './createTable.ts';
+import { publishTable, TableBuilder } from './createTable.ts';
+import { elementOf } from './tableInMaking.ts';
 import { emptyTable } from './emptyTable.ts';
 import { newPlace } from './temporary.ts';
 

@@ -12,9 +12,9 @@ import {
 } from '../../../catalog/descriptor.ts';
 import type { IndexElement, Name, TableElement } from '../../parse/ast.ts';
 import { parseExpression } from '../../parse/parse.ts';
-import { elementOf, type TableBuilder } from './createTable.ts';
+import { elementOf, type TableInMaking } from './tableInMaking.ts';
 
-export function copyLike(builder: TableBuilder, element: Extract<TableElement, { kind: 'likeTable' }>): void {
+export function copyLike(builder: TableInMaking, element: Extract<TableElement, { kind: 'likeTable' }>): void {
   const source = builder.change.table(element.table);
   const includes = (what: string): boolean => {
     let isOn = false;
@@ -55,7 +55,7 @@ export function copyLike(builder: TableBuilder, element: Extract<TableElement, {
   for (const index of source.indexes) copyIndex(builder, source, index);
 }
 
-function copyIndex(builder: TableBuilder, source: TableDescriptor, index: IndexDescriptor): void {
+function copyIndex(builder: TableInMaking, source: TableDescriptor, index: IndexDescriptor): void {
   const named = (text: string): Name => ({ text, pos: 0 });
   const skipped = index.sharded ? 1 : 0;
   const columns = namedKeyColumnIds(index)

@@ -10,15 +10,15 @@ import { SqlState } from '../../../base/sqlState.ts';
 import { type TableDescriptor, type UniqueConstraintDescriptor, updated } from '../../../catalog/descriptor.ts';
 import type { IndexElement, TableConstraint } from '../../parse/ast.ts';
 import { validateUnique } from '../uniqueChecks.ts';
-import { dropForeignKey } from './alterConstraints.ts';
+import { dropForeignKey } from './dropForeignKey.ts';
 import type { SchemaChange } from './common.ts';
-import type { TableBuilder } from './createTable.ts';
+import type { TableInMaking } from './tableInMaking.ts';
 
 type Unique = Extract<TableConstraint, { kind: 'primaryKey' | 'unique' }>;
 
 /** The descriptor, with the table's next constraint id. 0A000 unless the session allows it, and for what only an index can do. */
 export function uniqueWithoutIndex(
-  builder: TableBuilder,
+  builder: TableInMaking,
   element: Unique,
   validated: boolean,
   taken: readonly string[],
@@ -52,7 +52,7 @@ function nameOf({ name, columns }: Unique, taken: readonly string[]): string {
 /** ADD CONSTRAINT. 23505 when rows share a key, unless it is NOT VALID. */
 export async function addUniqueWithoutIndex(
   change: SchemaChange,
-  builder: TableBuilder,
+  builder: TableInMaking,
   element: Unique,
   validates: boolean,
 ): Promise<void> {

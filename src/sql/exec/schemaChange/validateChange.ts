@@ -27,7 +27,8 @@ import type { Run } from '../run.ts';
 import { decodeFetched } from '../scan.ts';
 import type { EngineServices } from '../statement.ts';
 import { tableDecoder } from '../virtualColumns.ts';
-import { describeRow, rowAnalysis, tableWriter } from '../tableWriter.ts';
+import { describeRow } from '../describeRow.ts';
+import { rowAnalysis, tableWriter } from '../tableWriter.ts';
 import { giveWay } from './backfill.ts';
 import { tableRows } from './tableRows.ts';
 
