@@ -5,7 +5,7 @@
  * Processor time of PostgreSQL's tools is theirs and the server's together. pg_basebackup copies the whole
  * cluster, so its rate is of the cluster's bytes; the others' is of Varve's count of the table's bytes.
  */
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -38,8 +38,11 @@ function* inserts(rows: number): Generator<string> {
   for (const { sql } of bankStatements({ rows })) if (sql.startsWith('INSERT')) yield sql.replace('bank.bank', 'bank');
 }
 
-/** Undefined where PostgreSQL is not installed. */
+const TOOLS = ['pg_dump', 'pg_restore', 'pg_basebackup'];
+
+/** Undefined where PostgreSQL, or one of its tools, is not installed. */
 export async function postgresCosts(rows: number): Promise<PeerCosts | undefined> {
+  if (TOOLS.some((tool) => spawnSync(tool, ['--version']).status !== 0)) return undefined;
   const server = await startPostgres();
   if (server === undefined) return undefined;
   const folder = await mkdtemp(join(tmpdir(), 'varve-bench-'));

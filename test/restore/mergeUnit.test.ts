@@ -113,7 +113,7 @@ test('newer layers win, tombstones hide, later versions do not count', async () 
 
 test('random layers, times, units, block cuts and sink sizes: always what a walk over all versions finds', async () => {
   const version = fc.tuple(fc.integer({ min: 0, max: 15 }), fc.integer({ min: 1, max: 40 }), fc.option(fc.integer({ min: 0, max: 9 })));
-  const layersOf = fc.array(fc.array(version, { maxLength: 40 }), { minLength: 1, maxLength: 5 });
+  const layersOf = fc.array(fc.array(version, { maxLength: 40 }), { minLength: 1, maxLength: 20 });
   await fc.assert(
     fc.asyncProperty(
       layersOf,
