@@ -230,7 +230,12 @@ export class QueryParser extends FamilyParser {
   }
 
   whereClause(): Expr | undefined {
-    return this.when(T.WHERE, () => this.expr());
+    return this.when(T.WHERE, () => {
+      if (this.recorder === undefined && this.c.atAt(1, T.OF) && this.c.token.image.toLowerCase() === 'current') {
+        throw this.c.unimplemented('WHERE CURRENT OF');
+      }
+      return this.expr();
+    });
   }
 
   targetList(): SelectTarget[] {
