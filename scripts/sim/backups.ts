@@ -16,7 +16,7 @@ import { defaultUri } from '../../src/backup/locationDetails.ts';
 import type { Session } from '../../src/sql/exec/session.ts';
 import type { Dice } from './dice.ts';
 import { type Jobs, STORAGE_CODES } from './jobs.ts';
-import { unfinishedLayers } from './leftovers.ts';
+import { unfinishedLayers } from './unfinished.ts';
 import { canonical, NOW, type TableModel } from './model.ts';
 import { Places } from './places.ts';
 import { formOf, hasNoPast, isSomeRow, nameOption, pastOption, restoredInto, type RestoreForm, SOME_ROWS } from './restoreForms.ts';
@@ -358,6 +358,14 @@ export class Backups {
         return { from: places.from(full), options: places.restoreOptions(), database, times, tablesAt };
       });
     });
+  }
+
+  /** Chains in collections, but for those that a revert left files in that storage hindered. */
+  keptChains(): { readonly full: string; readonly places: Places }[] {
+    const left = unfinishedLayers(this.#jobs).map(uriOf);
+    return this.#collections
+      .filter(({ uri, places }) => !places.isAppended && !left.includes(uri))
+      .flatMap(({ uri, places }) => this.#fullsOf(uri).map((full) => ({ full, places })));
   }
 
   /** Restores each chain to some times that it claims, quietly; for the end of a run. */

@@ -2,13 +2,13 @@
  * Leftovers: what must not be there when nothing is under way: in the storage, in the catalog, among
  * the protections; and the walkers over the engine's own invariants.
  */
-import { type BackupDetails, detailsFromJson } from '../../src/backup/backupDetails.ts';
 import { isTerminal } from '../../src/jobs/jobMachine.ts';
 import type { Session } from '../../src/sql/exec/session.ts';
 import type { Backups } from './backups.ts';
-import { FILES_ARE_LEFT, type Jobs } from './jobs.ts';
+import type { Jobs } from './jobs.ts';
 import { canonical, type TableModel } from './model.ts';
 import { BANK_MONEY, BANK_ROWS } from './schema.ts';
+import { unfinishedLayers } from './unfinished.ts';
 import { timeSql, valueOfDatum, wholeTableSql } from './sqlText.ts';
 import { SimFailure, settle, type World } from './world.ts';
 
@@ -20,17 +20,6 @@ const INDEX = /^metadata\/index\/.*_(\d{8}-\d{6}\.\d\d)\.vix$/;
 function endIn(directory: string): string {
   const parts = directory.split('/');
   return directory.startsWith('incrementals/') ? parts.slice(-2).join('-') : parts.join('');
-}
-
-/** Layers of which files may be there although no job of theirs has succeeded: of one under way, or a revert that storage hindered. */
-export function unfinishedLayers(jobs: Jobs): BackupDetails[] {
-  const layers: BackupDetails[] = [];
-  for (const { record } of jobs.watched.values()) {
-    if (record.type !== 'BACKUP') continue;
-    const isHindered = record.runningStatus?.startsWith(FILES_ARE_LEFT) || record.status === 'revert-failed';
-    if (!isTerminal(record.status) || isHindered) layers.push(detailsFromJson(record.details));
-  }
-  return layers;
 }
 
 /** Every file of a collection belongs to a layer whose job succeeded, or to a job under way, or to a revert that storage hindered. */

@@ -14,7 +14,7 @@ import type { Session } from '../../src/sql/exec/session.ts';
 import type { Backups, Collection } from './backups.ts';
 import type { Dice } from './dice.ts';
 import type { Jobs } from './jobs.ts';
-import { unfinishedLayers } from './leftovers.ts';
+import { unfinishedLayers } from './unfinished.ts';
 import { valueOfDatum } from './sqlText.ts';
 import { codeOf, SimFailure, tell, type World } from './world.ts';
 

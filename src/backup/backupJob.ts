@@ -32,6 +32,7 @@ import type { StorageFactory } from '../storage/externalStorage.ts';
 import { KmsError } from '../storage/kms/kms.ts';
 
 import type { BackupDetails } from './backupDetails.ts';
+import type { BackupSettings } from './layerSettings.ts';
 import type { BackupMetrics } from './backupMetrics.ts';
 import { descriptorHistory } from './backupSpans.ts';
 import { readNewestCheckpoint, writeCheckpoint } from './checkpoint.ts';
@@ -66,7 +67,7 @@ import { exportLayer } from './exportLayer.ts';
 import { indexName, indexOfLayer, writeIndexFile } from './indexFile.ts';
 import { healIndex } from './layerIndex.ts';
 import { isPartOf, partName, writePart } from './localityPart.ts';
-import type { EntryCounts, Layer, Manifest, StatisticsFile } from './manifest.ts';
+import type { Layer, Manifest, StatisticsFile } from './manifest.ts';
 import { countsOf, isMissing, readManifest, writeManifest } from './manifest.ts';
 import { statisticsOf, writeStatistics } from './statisticsFile.ts';
 
@@ -107,19 +108,6 @@ export interface BackupJobDeps {
   readonly storage: StorageFactory;
   readonly settings: BackupSettings;
   readonly metrics: BackupMetrics;
-}
-
-/** Present values of the cluster settings that govern backups. */
-export interface BackupSettings {
-  /** bulkio.backup.file_size. */
-  fileSizeBytes(): number;
-  /** bulkio.backup.checkpoint_interval. */
-  checkpointIntervalMicros(): number;
-}
-
-/** What a succeeded job's record keeps for the waiting statement. */
-export interface BackupResult extends EntryCounts {
-  readonly [name: string]: number;
 }
 
 export class BackupResumer implements Resumer {

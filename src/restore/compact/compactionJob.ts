@@ -15,7 +15,7 @@ import type { JobRegistry } from '../../jobs/registry.ts';
 import type { Kv } from '../../kv/kv.ts';
 import type { StorageFactory } from '../../storage/externalStorage.ts';
 
-import type { BackupResult, BackupSettings } from '../../backup/backupJob.ts';
+import type { BackupResult, BackupSettings } from '../../backup/layerSettings.ts';
 import { readNewestCheckpoint, writeCheckpoint } from '../../backup/checkpoint.ts';
 import { EncryptionError, LayerCipher } from '../../backup/cipher.ts';
 import {
