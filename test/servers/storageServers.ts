@@ -7,18 +7,26 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
 
+import { seededRandom } from '../../src/base/random.ts';
 import { SystemClock } from '../../src/base/systemClock.ts';
 import type { ExternalStorage } from '../../src/storage/externalStorage.ts';
 import { registerHttp } from '../../src/storage/http/registerHttp.ts';
 import { ListingLocks, withListings } from '../../src/storage/listed.ts';
 import { StorageRegistry } from '../../src/storage/registry.ts';
+import { openS3 } from '../../src/storage/s3/s3Storage.ts';
 import { backupChain } from '../storage/backupChain.ts';
 import { storageConformance } from '../storage/conformance.ts';
 import type { ServerUnderTest } from './process.ts';
+import { startSwift } from './swiftServer.ts';
 import { startCaddy, startNginx } from './webServers.ts';
 
-const SERVERS: Readonly<Record<string, (folder: string) => Promise<ServerUnderTest>>> = { nginx: startNginx, caddy: startCaddy };
+const SERVERS: Readonly<Record<string, (folder: string) => Promise<ServerUnderTest>>> = {
+  nginx: startNginx,
+  caddy: startCaddy,
+  swift: startSwift,
+};
 
 const wanted = process.argv.slice(2);
 const unknown = wanted.find((name) => !Object.hasOwn(SERVERS, name));
@@ -40,7 +48,10 @@ for (const [name, folder, server] of started) declareTests(name, folder, server)
 
 function declareTests(name: string, folder: string, server: ServerUnderTest): void {
   const registry = new StorageRegistry();
-  registerHttp(registry, { clock: new SystemClock(), customCa: () => server.customCa ?? '', isDisabled: false });
+  const clock = new SystemClock();
+  const network = { clock, customCa: () => server.customCa ?? '' };
+  registerHttp(registry, { ...network, isDisabled: false });
+  registry.register('s3', (uri) => openS3(uri, { ...network, retry: { clock, random: seededRandom(name) } }));
   const locks = new ListingLocks();
   const open = (uri: string): ExternalStorage => withListings(registry.open(uri, { user: 'root', nodeId: 1 }), locks);
   let opened = 0;
@@ -49,7 +60,18 @@ function declareTests(name: string, folder: string, server: ServerUnderTest): vo
     reopen: async (storage) => open(storage.uri.unredacted()),
   });
 
-  const test = suite(`chain of backups: ${name}`);
+  const test = suite(`backups and large files: ${name}`);
+  test('a stream of several parts is one file', async () => {
+    const content = Buffer.alloc(20_000_003);
+    for (let at = 0; at + 4 <= content.length; at += 4) content.writeUInt32LE(at, at);
+    const storage = open(server.uri('large'));
+    const { sizeBytes } = await storage.write('file', piecesOf(content));
+    assert.is(sizeBytes, content.length);
+    assert.is(await storage.size('file'), content.length);
+    assert.ok(content.equals(await storage.read('file')));
+    assert.ok(content.subarray(12_345_678).equals(await storage.read('file', { offset: 12_345_678 })));
+    assert.equal(await storage.list(''), ['file']);
+  });
   test('full, incremental and restore, encrypted, by locality', async () => {
     const settings = server.customCa === undefined ? [] : [`SET CLUSTER SETTING cloudstorage.http.custom_ca = '${server.customCa}'`];
     await backupChain({ uri: (place) => server.uri(place), settings });
@@ -60,4 +82,8 @@ function declareTests(name: string, folder: string, server: ServerUnderTest): vo
     await rm(folder, { recursive: true, force: true });
   });
   test.run();
+}
+
+async function* piecesOf(content: Buffer): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < content.length; at += 1_000_001) yield content.subarray(at, at + 1_000_001);
 }
