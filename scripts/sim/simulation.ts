@@ -19,6 +19,7 @@ import { Jobs } from './jobs.ts';
 import { checkCatalog, checkEngine, checkProtections, checkStorage, checkTables } from './leftovers.ts';
 import { Listings } from './listings.ts';
 import { Proofs } from './proofs.ts';
+import { Upkeep } from './upkeep.ts';
 import { Protections } from './protections.ts';
 import { Schema } from './schema.ts';
 import { Stories } from './stories.ts';
@@ -209,6 +210,8 @@ class Run {
     await this.#check();
     await within(world, this.#forks.end(), 'the last look at forks');
     await within(world, checkStorage(world, this.#backups, this.#jobs), 'the storage check');
+    const upkeep = new Upkeep(world, this.#backups);
+    await within(world, upkeep.compactSome(this.#dice.fork('compaction')), 'the compaction of chains', ENDING_TURNS_MAX);
     await within(world, this.#backups.restoreEverything(this.#dice.fork('end'), 2), 'the last restores', ENDING_TURNS_MAX);
     if (world.catchUp()) {
       const proofs = new Proofs(world, this.#backups);
@@ -218,6 +221,7 @@ class Run {
       const clusters = new Clusters(world, this.#backups);
       await within(world, clusters.restoreEverything(this.#dice.fork('clusters'), 2), 'the last restores of clusters', ENDING_TURNS_MAX);
     }
+    await within(world, upkeep.expireAll(this.#dice.fork('expiry')), 'the end of old backups', ENDING_TURNS_MAX);
     await this.#catchUp();
     await checkCatalog(world);
     await this.#check();

@@ -17,6 +17,8 @@ const HAPPENED = [
   'job BACKUP succeeded',
   'job RESTORE succeeded',
   'restore compared',
+  'chain compacted',
+  'collection expired',
   'collection listed',
   'backup shown',
   'index files lost',
