@@ -54,10 +54,15 @@ export function showBackupsHook(deps: ShowBackupDeps): StatementHook<ShowBackups
         });
       }
       const filter = await readFilter(context, stmt);
-      return await withCollection(deps, context, await readLocation(context, stmt.uris, options.get(INCREMENTAL_LOCATION)), async (storage) => {
-        const rows = useIds ? await layerRows(context, storage, filter, withRevisions) : await pathRows(context, storage, filter);
-        return { tag: `SHOW BACKUPS ${rows.length}`, rows, rowCount: rows.length };
-      });
+      return await withCollection(
+        deps,
+        context,
+        await readLocation(context, stmt.uris, options.get(INCREMENTAL_LOCATION)),
+        async (storage) => {
+          const rows = useIds ? await layerRows(context, storage, filter, withRevisions) : await pathRows(context, storage, filter);
+          return { tag: `SHOW BACKUPS ${rows.length}`, rows, rowCount: rows.length };
+        },
+      );
     },
     isReadOnly: true,
   };

@@ -256,7 +256,10 @@ test('crashes at every checkpoint, before and after it is stored: each run goes 
         if (update.fractionCompleted !== 0.98) throw new Error('crash after the checkpoint');
       },
     } as unknown as JobContext;
-    const resumer = new RestoreResumer({ kv, catalog, storage, engine: database.db.engine, checkpointBytes: 1 << 13 }, detailsFromJson(record.details));
+    const resumer = new RestoreResumer(
+      { kv, catalog, storage, engine: database.db.engine, checkpointBytes: 1 << 13 },
+      detailsFromJson(record.details),
+    );
     try {
       outcome = await resumer.resume(context);
     } catch (error) {

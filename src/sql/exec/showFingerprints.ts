@@ -41,7 +41,8 @@ async function fingerprintRows(context: StatementContext, { table: name, asOf }:
   const { kv, catalog } = context.engine;
   const at = asOf && (await context.resolveAsOf(asOf.expr));
   const reader = at === undefined ? context.reader : kv.at(at);
-  const snapshot = at === undefined ? await context.catalog() : catalog.withAttached(catalog.withPasts(await catalog.snapshot(reader), reader));
+  const snapshot =
+    at === undefined ? await context.catalog() : catalog.withAttached(catalog.withPasts(await catalog.snapshot(reader), reader));
   const table = snapshot.requireTable(
     name.parts.map((part) => part.text),
     context.names,
