@@ -8,7 +8,7 @@ import { pathToFileURL } from 'node:url';
 
 /** A module that may be installed; undefined when it is not. */
 export async function optional<T>(name: string): Promise<T | undefined> {
-  const folders = [process.env['VARVE_BENCH_PEERS'], join(import.meta.dirname, '..', '..')];
+  const folders = [process.env['VARVE_BENCH_PEERS'] || undefined, join(import.meta.dirname, '..', '..')];
   for (const folder of folders) {
     if (folder === undefined) continue;
     try {
