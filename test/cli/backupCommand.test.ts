@@ -5,26 +5,10 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 
-import { main } from '../../src/cli/main.ts';
 import { Database } from '../../src/server/database.ts';
+import { commandLine as varve } from '../support/commandLine.ts';
 
 const test = suite('varve backup verify');
-
-async function varve(...argv: string[]): Promise<{ status: number; out: string; err: string }> {
-  let out = '';
-  let err = '';
-  const status = await main(argv, {
-    out: (text) => {
-      out += text;
-    },
-    err: (text) => {
-      err += text;
-    },
-    isTerminal: false,
-    monotonicMicros: () => 0,
-  });
-  return { status, out, err };
-}
 
 async function withCollection(run: (folder: string) => Promise<void>): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'varve-verify-'));
