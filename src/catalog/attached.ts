@@ -10,7 +10,7 @@
  *   AT4  a reader of a time before they were attached sees them as of that time, everybody else as of the
  *        time they were attached at
  */
-import { StatementError } from '../base/errors.ts';
+import { isVarveError, StatementError } from '../base/errors.ts';
 import { SqlState } from '../base/sqlState.ts';
 import type { Timestamp } from '../base/timestamp.ts';
 import { MOUNTED_TABLE_ID_MIN } from '../kv/mounts.ts';
@@ -125,7 +125,8 @@ class Part {
   ids(): number[] {
     try {
       return [this.database.id, ...this.descriptors.keys()];
-    } catch {
+    } catch (error) {
+      if (!isVarveError(error)) throw error;
       return [this.database.id];
     }
   }

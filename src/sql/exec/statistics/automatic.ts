@@ -53,6 +53,7 @@ export class AutomaticStatistics {
       this.#isLooking = true;
       void kv.activity
         .during('automatic statistics', () => this.#look())
+        // What hinders a look (memory, a database that closes) hinders no statement: later writes bring the next one. A job's own error is in its record.
         .catch(() => {})
         .finally(() => {
           this.#isLooking = false;
