@@ -12,7 +12,7 @@
  * layers without history must be refused. The backup queried in place must show the same, and VERIFY
  * BACKUP find nothing wrong.
  *
- * SEED=n runs one seed, SEEDS=n so many of them.
+ * SEED=n runs one seed, SEEDS=n so many of them (CI: 200).
  */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -30,7 +30,7 @@ import { allIndexes } from '../../src/catalog/descriptor.ts';
 import { COLLECTION, TestDatabase } from './database.ts';
 import { History, type ModelState } from './history.ts';
 
-const SEEDS = Number(process.env['SEEDS'] ?? 200);
+const SEEDS = Number(process.env['SEEDS'] ?? 100);
 const RESTORES_PER_SEED = 2;
 
 const test = suite('restore to a point in time');
