@@ -16,6 +16,7 @@ import { PoolExecutor } from '../base/executor.ts';
 import { Activity } from '../base/idle.ts';
 import { Ids } from '../base/ids.ts';
 import { ManualClock } from '../base/manualClock.ts';
+import { MetricRegistry } from '../base/metrics.ts';
 import { type Random, seededRandom } from '../base/random.ts';
 import { SqlState } from '../base/sqlState.ts';
 import { SystemClock } from '../base/systemClock.ts';
@@ -79,6 +80,8 @@ export class Database {
   readonly services: CatalogServices;
   readonly jobs: JobRegistry;
   readonly storage: StorageRegistry;
+  /** What this database counts of itself: parts register their counters and gauges here when they are wired. */
+  readonly metrics = new MetricRegistry();
   readonly backupMetrics = new BackupMetrics();
   readonly engine: SqlEngine;
   readonly reconciler: ProtectionReconciler;
