@@ -8,8 +8,6 @@
  *   O3  `ifAbsent` is If-None-Match. Amazon keeps it; other services may pass over it without a word, so with
  *       AWS_ENDPOINT the capability is not claimed
  */
-import { createHash } from 'node:crypto';
-
 import { StorageError } from '../../base/errors.ts';
 import { SqlState } from '../../base/sqlState.ts';
 
@@ -23,14 +21,16 @@ import type {
   WriteResult,
   WriteSource,
 } from '../externalStorage.ts';
-import { checkBasePath, checkName, chunksOf, fileExists, listing, missingFile } from '../names.ts';
+import { checkBasePath, checkName, fileExists, listing, missingFile } from '../names.ts';
+import { writeInParts } from '../parts.ts';
+import type { ProviderEnvironment } from '../providerCalls.ts';
 import type { RetryContext } from '../retry.ts';
 import type { ParsedUri } from '../uri.ts';
-import { S3Calls, type S3Environment, type S3Refusal } from './s3Client.ts';
+import { S3Calls, type S3Refusal } from './s3Client.ts';
 import { type S3Options, type S3Restrictions, s3Options } from './s3Options.ts';
-import { PartBuffer, uploadParts } from './s3Upload.ts';
+import { uploadParts } from './s3Upload.ts';
 
-export interface S3Context extends S3Environment, S3Restrictions {
+export interface S3Context extends ProviderEnvironment, S3Restrictions {
   /** For the parts of an upload, whose source cannot be read twice. */
   readonly retry: RetryContext;
   /** The service behind AWS_ENDPOINT is known to keep If-None-Match. */
@@ -69,33 +69,16 @@ class S3Storage implements ExternalStorage {
       });
     }
     const { signal } = options;
-    const hash = createHash('sha256');
-    const parts = new PartBuffer();
-    const chunks = chunksOf(source, signal);
-    let sizeBytes = 0;
-    const take = (chunk: Uint8Array) => {
-      hash.update(chunk);
-      sizeBytes += chunk.length;
-      parts.add(chunk);
-    };
-    // One part is stored in one call; only what does not fit in it is worth an upload of parts.
-    for (let next = await chunks.next(); ; next = await chunks.next()) {
-      if (next.done) {
-        await this.#put(name, parts.rest(), options);
-        break;
-      }
-      take(next.value);
-      if (!parts.isOverfull) continue;
-      const target = {
-        calls: this.#calls,
-        call: { operation: 'write' as const, name, signal },
-        place: this.#place(name),
-        stored: this.#stored(),
-      };
-      await uploadParts(target, this.#context.retry, this.#condition(options), partsOf(parts, chunks, take), this.#conflict(name, options));
-      break;
-    }
-    return { sizeBytes, sha256: hash.digest('hex') };
+    return await writeInParts(
+      source,
+      signal,
+      (content) => this.#put(name, content, options),
+      (parts) => {
+        const call = { operation: 'write' as const, name, signal };
+        const target = { calls: this.#calls, call, place: this.#place(name), stored: this.#stored() };
+        return uploadParts(target, this.#context.retry, this.#condition(options), parts, this.#conflict(name, options));
+      },
+    );
   }
 
   async read(name: string, options: ReadOptions = {}): Promise<Uint8Array> {
@@ -117,7 +100,7 @@ class S3Storage implements ExternalStorage {
     const found: string[] = [];
     let token: string | undefined;
     do {
-      const page = await this.#calls.call({ operation: 'list', name: prefix, signal: options?.signal }, (sdk, client, abortSignal) =>
+      const page = await this.#calls.call({ operation: 'list', name: prefix, signal: options?.signal }, ({ sdk, client }, abortSignal) =>
         client.send(
           new sdk.ListObjectsV2Command({
             Bucket: bucket,
@@ -140,7 +123,7 @@ class S3Storage implements ExternalStorage {
 
   async delete(name: string): Promise<void> {
     checkName(name);
-    await this.#calls.call({ operation: 'delete', name }, async (sdk, client, abortSignal) => {
+    await this.#calls.call({ operation: 'delete', name }, async ({ sdk, client }, abortSignal) => {
       await client
         .send(new sdk.DeleteObjectCommand(this.#place(name)), { abortSignal })
         .catch((error: { $metadata?: { httpStatusCode?: number } }) => {
@@ -158,7 +141,7 @@ class S3Storage implements ExternalStorage {
     const call = { operation: 'write' as const, name, signal: options.signal };
     await this.#calls.call(
       call,
-      (sdk, client, abortSignal) =>
+      ({ sdk, client }, abortSignal) =>
         client.send(new sdk.PutObjectCommand({ ...this.#place(name), ...this.#stored(), ...this.#condition(options), Body: body }), {
           abortSignal,
         }),
@@ -180,7 +163,7 @@ class S3Storage implements ExternalStorage {
     let receivedBytes = 0;
     const pieces = this.#calls.stream(
       call,
-      async (sdk, client, abortSignal) => {
+      async ({ sdk, client }, abortSignal) => {
         const command = new sdk.GetObjectCommand({ ...this.#place(name), ...(range !== undefined && { Range: range }) });
         const answer = await client
           .send(command, { abortSignal })
@@ -209,7 +192,7 @@ class S3Storage implements ExternalStorage {
     checkName(name);
     const answer = await this.#calls.call(
       { operation, name, signal },
-      (sdk, client, abortSignal) => client.send(new sdk.HeadObjectCommand(this.#place(name)), { abortSignal }),
+      ({ sdk, client }, abortSignal) => client.send(new sdk.HeadObjectCommand(this.#place(name)), { abortSignal }),
       this.#missing(operation, name),
     );
     return answer.ContentLength ?? 0;
@@ -241,21 +224,6 @@ class S3Storage implements ExternalStorage {
     return (refusal: S3Refusal) =>
       refusal.status === 404 && refusal.errorName !== 'NoSuchBucket' ? missingFile(this.uri, operation, name) : undefined;
   }
-}
-
-/** The parts of a file whose beginning is in the buffer already. */
-async function* partsOf(
-  parts: PartBuffer,
-  chunks: AsyncIterable<Uint8Array>,
-  take: (chunk: Uint8Array) => void,
-): AsyncGenerator<Uint8Array> {
-  yield* parts.whole();
-  for await (const chunk of chunks) {
-    take(chunk);
-    yield* parts.whole();
-  }
-  const rest = parts.rest();
-  if (rest.length > 0) yield rest;
 }
 
 function decodeKey(key: string): string {

@@ -1,0 +1,138 @@
+/**
+ * Parts: a stream of any length cut into pieces that are sent one by one, as clouds take large files. Memory is
+ * bounded by the parts on their way, plus one.
+ *
+ * Parts grow with their number, so that the most parts a cloud takes hold the largest file it takes.
+ */
+import { createHash } from 'node:crypto';
+
+import type { WriteResult, WriteSource } from './externalStorage.ts';
+import { chunksOf } from './names.ts';
+
+const PART_BYTES_MIN = 8 << 20;
+/** Parts of one size, before the size doubles: sizes of 8 MiB to 4 GiB. */
+const PARTS_OF_A_SIZE = 1000;
+
+/** Chunks on their way into parts. */
+export class PartBuffer {
+  #chunks: Uint8Array[] = [];
+  #bytes = 0;
+  #made = 0;
+  readonly #firstBytes: number;
+
+  constructor(firstBytes: number = PART_BYTES_MIN) {
+    this.#firstBytes = firstBytes;
+  }
+
+  /** Keeps a copy: the caller may use its buffer again. */
+  add(chunk: Uint8Array): void {
+    this.#chunks.push(Buffer.from(chunk));
+    this.#bytes += chunk.length;
+  }
+
+  /** Whether there is more than one part takes. */
+  get isOverfull(): boolean {
+    return this.#bytes > this.#partBytes();
+  }
+
+  /** Parts that are full. */
+  *whole(): Generator<Uint8Array> {
+    while (this.#bytes >= this.#partBytes()) {
+      const all = this.#joined();
+      const size = this.#partBytes();
+      this.#made++;
+      this.#chunks = all.length > size ? [all.subarray(size)] : [];
+      this.#bytes = all.length - size;
+      yield all.subarray(0, size);
+    }
+  }
+
+  /** What is left. */
+  rest(): Uint8Array {
+    const all = this.#joined();
+    this.#chunks = [];
+    this.#bytes = 0;
+    return all;
+  }
+
+  #joined(): Uint8Array {
+    const [only] = this.#chunks;
+    return this.#chunks.length === 1 && only ? only : Buffer.concat(this.#chunks);
+  }
+
+  #partBytes(): number {
+    return this.#firstBytes * 2 ** Math.floor(this.#made / PARTS_OF_A_SIZE);
+  }
+}
+
+/**
+ * Stores a source: what fits in one part goes to `whole`, in one call; only more is worth an upload of `parts`, which are
+ * made as they are taken.
+ */
+export async function writeInParts(
+  source: WriteSource,
+  signal: AbortSignal | undefined,
+  whole: (content: Uint8Array) => Promise<void>,
+  parts: (parts: AsyncIterable<Uint8Array>) => Promise<void>,
+): Promise<WriteResult> {
+  const hash = createHash('sha256');
+  const buffer = new PartBuffer();
+  const chunks = chunksOf(source, signal);
+  let sizeBytes = 0;
+  const take = (chunk: Uint8Array) => {
+    hash.update(chunk);
+    sizeBytes += chunk.length;
+    buffer.add(chunk);
+  };
+  async function* all(): AsyncGenerator<Uint8Array> {
+    yield* buffer.whole();
+    for await (const chunk of chunks) {
+      take(chunk);
+      yield* buffer.whole();
+    }
+    const rest = buffer.rest();
+    if (rest.length > 0) yield rest;
+  }
+  for (let next = await chunks.next(); ; next = await chunks.next()) {
+    if (next.done) {
+      await whole(buffer.rest());
+      break;
+    }
+    take(next.value);
+    if (!buffer.isOverfull) continue;
+    await parts(all());
+    break;
+  }
+  return { sizeBytes, sha256: hash.digest('hex') };
+}
+
+/**
+ * Sends each part with its number from 0, `inFlightMax` at once, and resolves with what `send` did, in order. Rejects
+ * with the first failure, and only when nothing is on its way any more.
+ */
+export async function sendParts<T>(
+  parts: AsyncIterable<Uint8Array>,
+  inFlightMax: number,
+  send: (part: Uint8Array, index: number) => Promise<T>,
+): Promise<T[]> {
+  const sent: Promise<T>[] = [];
+  const inFlight = new Set<Promise<unknown>>();
+  let failed: { error: unknown } | undefined;
+  try {
+    for await (const part of parts) {
+      const sending = send(part, sent.length);
+      sent.push(sending);
+      const settled: Promise<unknown> = sending
+        .catch((error: unknown) => {
+          failed ??= { error };
+        })
+        .finally(() => inFlight.delete(settled));
+      inFlight.add(settled);
+      if (inFlight.size >= inFlightMax) await Promise.race(inFlight);
+      if (failed) throw failed.error;
+    }
+  } finally {
+    await Promise.all(inFlight);
+  }
+  return await Promise.all(sent);
+}
