@@ -3,14 +3,15 @@
  * on without exporting again what is stored already.
  *
  * A checkpoint that is damaged, or of another job, is passed over: it costs work, never correctness.
- * Lives elsewhere: when one is taken (backupJob.ts). Format: docs/format.md 4.
+ * Lives elsewhere: when one is taken (layerWriter.ts). Format: docs/format.md 4.
  */
+import { isVarveError } from '../base/errors.ts';
 import type { Timestamp } from '../base/timestamp.ts';
 
-import type { Cipher, LayerCipher } from './cipher.ts';
+import { type Cipher, EncryptionError, type LayerCipher } from './cipher.ts';
 import { checkpointName, listCheckpoints } from './collection.ts';
 import type { CollectionStorage } from './collectionStorage.ts';
-import { CHECKPOINT_MAGIC, decodeEnvelope, encodeEnvelope } from './envelope.ts';
+import { CHECKPOINT_MAGIC, decodeEnvelope, encodeEnvelope, sealedLayerId } from './envelope.ts';
 import { JsonFields } from './jsonFields.ts';
 import type { ManifestFile, SpanInterval } from './manifest.ts';
 import { fileFromJson, fileToJson, intervalFromJson, intervalToJson, isMissing } from './manifest.ts';
@@ -53,18 +54,51 @@ export async function readNewestCheckpoint(
 ): Promise<(Checkpoint & { readonly name: string }) | undefined> {
   const { cipher, signal } = options;
   for (const name of await listCheckpoints(storage, directory, signal)) {
-    let bytes: Buffer;
-    try {
-      bytes = Buffer.from(await storage.read(name, { signal }));
-    } catch (error) {
-      if (isMissing(error)) continue;
-      throw error;
-    }
+    const bytes = await readIfThere(storage, name, signal);
+    if (bytes === undefined) continue;
     const opened = cipher && { cipher: cipher.cipher, name: name.slice(directory.length + 1) };
-    const checkpoint = await decodeCheckpoint(bytes, name, opened).catch(() => undefined);
+    const checkpoint = await decodeCheckpoint(bytes, name, opened).catch((error: unknown) => {
+      // Damaged, a later version's, sealed with another key: passed over.
+      if (isVarveError(error)) return undefined;
+      throw error;
+    });
     if (checkpoint?.clusterId === owner.clusterId && checkpoint.jobId === owner.jobId) return { ...checkpoint, name };
   }
   return undefined;
+}
+
+/** Names of the checkpoints that are a job's own, as far as they are whole. Needs no key: one that is sealed says its layer in clear. */
+export async function listOwnCheckpoints(
+  storage: CollectionStorage,
+  directory: string,
+  owner: { readonly clusterId: string; readonly jobId: string; readonly layerId: string },
+  signal?: AbortSignal,
+): Promise<string[]> {
+  const own: string[] = [];
+  for (const name of await listCheckpoints(storage, directory, signal)) {
+    const bytes = await readIfThere(storage, name, signal);
+    if (bytes !== undefined && (await isOwn(bytes, name, owner))) own.push(name);
+  }
+  return own;
+}
+
+async function isOwn(bytes: Buffer, name: string, owner: { clusterId: string; jobId: string; layerId: string }): Promise<boolean> {
+  try {
+    const { clusterId, jobId } = await decodeCheckpoint(bytes, name);
+    return clusterId === owner.clusterId && jobId === owner.jobId;
+  } catch (error) {
+    if (!isVarveError(error)) throw error;
+    return error instanceof EncryptionError && sealedLayerId(bytes) === owner.layerId;
+  }
+}
+
+async function readIfThere(storage: CollectionStorage, name: string, signal?: AbortSignal): Promise<Buffer | undefined> {
+  try {
+    return Buffer.from(await storage.read(name, { signal }));
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
 }
 
 /** XX001 when it is damaged. */

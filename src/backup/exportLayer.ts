@@ -24,6 +24,7 @@ import type { CollectionStorage } from './collectionStorage.ts';
 import { workerFor } from './executionLocality.ts';
 import type { ExportUnit } from './exportFile.ts';
 import { checkNothingIsGone, exportFile, WorkerLostError } from './exportFile.ts';
+import type { LayerData } from './layerWriter.ts';
 import type { ManifestFile, SpanInterval } from './manifest.ts';
 
 /** Two encode while a third waits for storage: what a thread pool of four keeps busy. */
@@ -34,18 +35,12 @@ const UNITS_PER_FILE_MAX = 1000;
 /** A worker takes at least this much, so that small tables share files. */
 const SHARE_BYTES_MIN = 8 << 20;
 
-/** What has been stored so far. */
-export interface ExportProgress {
-  readonly files: readonly ManifestFile[];
-  readonly emptySpans: readonly SpanInterval[];
-}
-
 export interface ExportLayerOptions {
   readonly kv: Kv;
   readonly details: BackupDetails;
   /** Undefined: not encrypted. */
   readonly cipher?: LayerCipher | undefined;
-  readonly done: ExportProgress;
+  readonly done: LayerData;
   readonly fileTargetBytes: number;
   readonly signal: AbortSignal;
   /** A new name of a data file, within the layer's directory. */
@@ -53,11 +48,11 @@ export interface ExportLayerOptions {
   /** The collection as a node sees it. The caller closes it. */
   readonly storageFor: (node: ClusterNode) => CollectionStorage;
   /** Called after each finished file, one call at a time. `fraction` is of the bytes there are; `isAll`: nothing is left to export. */
-  readonly onProgress: (progress: ExportProgress, fraction: number, isAll: boolean) => Promise<void>;
+  readonly onProgress: (progress: LayerData, fraction: number, isAll: boolean) => Promise<void>;
 }
 
 /** Exports what of the layer's spans is not done yet; returns everything. */
-export async function exportLayer(options: ExportLayerOptions): Promise<ExportProgress> {
+export async function exportLayer(options: ExportLayerOptions): Promise<LayerData> {
   const work = new Work(options);
   await work.run();
   return work.progress;
@@ -88,7 +83,7 @@ class Work {
     this.#pending = remainingUnits(details, options.done);
   }
 
-  get progress(): ExportProgress {
+  get progress(): LayerData {
     return { files: [...this.#files], emptySpans: [...this.#emptySpans] };
   }
 
@@ -266,7 +261,7 @@ function requirePlace(node: ClusterNode, tier: string): void {
 }
 
 /** What of the layer's spans no finished file and no empty span holds; in key order. */
-export function remainingUnits(details: BackupDetails, done: ExportProgress): ExportUnit[] {
+export function remainingUnits(details: BackupDetails, done: LayerData): ExportUnit[] {
   const finished = mergeSpans([...done.files.flatMap((file) => file.parts), ...done.emptySpans].map(({ span }) => span));
   const { startTime, endTime, introducedSpans } = details;
   const continuing = subtractSpans(details.spans, introducedSpans);

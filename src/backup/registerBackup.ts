@@ -17,6 +17,7 @@ import { BACKUP_ATTEMPTS_MAX, BACKUP_PAUSEPOINTS, BackupResumer } from './backup
 import { backupHook } from './backupStatement.ts';
 import { DirectoryReservations } from './directoryReservations.ts';
 import { mayRunOn } from './executionLocality.ts';
+import { layerSettings } from './layerSettings.ts';
 import { showBackupHook } from './showBackup.ts';
 import { showBackupsHook } from './showBackups.ts';
 
@@ -48,10 +49,6 @@ export function registerBackup(deps: BackupDeps): void {
   statements.register<ShowBackups>('showBackups', showBackupsHook(deps));
   statements.register<ShowBackup>('showBackup', showBackupHook(deps));
   statements.register<AlterBackup>('alterBackup', alterBackupHook(deps));
-  const backupSettings = {
-    fileSizeBytes: () => settings.number('bulkio.backup.file_size'),
-    checkpointIntervalMicros: () => settings.number('bulkio.backup.checkpoint_interval'),
-  };
   jobs.register(
     BACKUP_JOB_TYPE,
     {
@@ -61,6 +58,6 @@ export function registerBackup(deps: BackupDeps): void {
       whenExhausted: 'fail',
       mayRunOn: (details, node) => mayRunOn(detailsFromJson(details).executionLocality, node),
     },
-    (details) => new BackupResumer({ ...deps, metrics, settings: backupSettings }, detailsFromJson(details)),
+    (details) => new BackupResumer({ ...deps, metrics, settings: layerSettings(settings) }, detailsFromJson(details)),
   );
 }

@@ -11,6 +11,7 @@ import type { CompactBackup, DeleteBackup, ExpireBackups, Restore, VerifyBackup 
 import type { StorageFactory } from '../storage/externalStorage.ts';
 
 import { mayRunOn } from '../backup/executionLocality.ts';
+import { layerSettings } from '../backup/layerSettings.ts';
 
 import { COMPACTION_JOB_TYPE, compactionDetails } from './compact/compactionDetails.ts';
 import { COMPACTION_ATTEMPTS_MAX, COMPACTION_PAUSEPOINTS, CompactionResumer } from './compact/compactionJob.ts';
@@ -61,14 +62,10 @@ export function registerRestore(deps: RestoreDeps): void {
     (details) => new RetentionResumer({ kv, jobs, storage }, retentionDetails(details)),
   );
   deps.engine.statements.register<CompactBackup>('compactBackup', compactBackupHook(deps));
-  const { settings } = deps;
-  const compactionSettings = {
-    fileSizeBytes: () => settings.number('bulkio.backup.file_size'),
-    checkpointIntervalMicros: () => settings.number('bulkio.backup.checkpoint_interval'),
-  };
+  const settings = layerSettings(deps.settings);
   jobs.register(
     COMPACTION_JOB_TYPE,
     { pausepoints: COMPACTION_PAUSEPOINTS, attemptsMax: COMPACTION_ATTEMPTS_MAX, whenExhausted: 'fail' },
-    (details) => new CompactionResumer({ kv, jobs, storage, settings: compactionSettings }, compactionDetails(details)),
+    (details) => new CompactionResumer({ kv, jobs, storage, settings }, compactionDetails(details)),
   );
 }
