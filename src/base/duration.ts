@@ -8,6 +8,7 @@
 import { StatementError } from './errors.ts';
 import { SqlState } from './sqlState.ts';
 
+export const NANOS_PER_MICRO = 1000;
 export const MICROS_PER_MILLI = 1000;
 export const MICROS_PER_SECOND = 1_000_000;
 export const MICROS_PER_MINUTE = 60 * MICROS_PER_SECOND;

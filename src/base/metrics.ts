@@ -1,13 +1,14 @@
 /**
  * Metrics: what a database counts about itself, under CockroachDB's dotted names.
  *
- * Whatever has something to tell gets the registry of its database, and registers counters and gauges
- * with it once; counting is then an addition. What some part knows anyway is registered as a function
- * and read when somebody looks, so that it can never disagree with the part. Nothing is global: a
+ * Whatever has something to tell gets the registry of its database (`kv.metrics`), and registers counters
+ * and gauges with it once. Counting is an addition. A gauge is a function of what some part knows anyway,
+ * read when somebody looks, so that it can never disagree with that part. Nothing is global: a
  * fork, or a second database of the process, has a registry of its own.
  *
  *   M1  a counter only grows, from 0 when the database opens
- *   M2  metrics of one name have one type and one help, and differ in their labels
+ *   M2  metrics of one name have one type and one help, and differ in their labels; who registers one
+ *       again goes on with the same counter, or replaces the function
  *
  * Lives elsewhere: the forms in which they leave (server/metricsText.ts, crdb_internal.node_metrics).
  */
@@ -53,18 +54,11 @@ export class Counter {
   }
 }
 
-export class Gauge {
-  value = 0;
-
-  add(change: number): void {
-    this.value += change;
-  }
-}
-
 interface Registered {
   readonly definition: MetricDefinition;
   readonly type: MetricType;
   readonly read: () => number;
+  readonly counter?: Counter;
 }
 
 export class MetricRegistry {
@@ -72,25 +66,19 @@ export class MetricRegistry {
   readonly #sources: MetricSource[] = [];
 
   counter(definition: MetricDefinition): Counter {
-    const counter = new Counter();
-    this.#add('counter', definition, () => counter.value);
+    const counter = this.#registered.get(keyOf(definition))?.counter ?? new Counter();
+    this.#put({ type: 'counter', definition, read: () => counter.value, counter });
     return counter;
-  }
-
-  gauge(definition: MetricDefinition): Gauge {
-    const gauge = new Gauge();
-    this.#add('gauge', definition, () => gauge.value);
-    return gauge;
   }
 
   /** A counter that somebody keeps already. `read` must not throw, and never return less than before. */
   counterOf(definition: MetricDefinition, read: () => number): void {
-    this.#add('counter', definition, read);
+    this.#put({ type: 'counter', definition, read });
   }
 
-  /** A gauge that is read when somebody looks. `read` must not throw. */
-  gaugeOf(definition: MetricDefinition, read: () => number): void {
-    this.#add('gauge', definition, read);
+  /** `read` is called when somebody looks; it must not throw. */
+  gauge(definition: MetricDefinition, read: () => number): void {
+    this.#put({ type: 'gauge', definition, read });
   }
 
   /** For what takes a look at many things at once, or has names that are not known yet. */
@@ -106,10 +94,11 @@ export class MetricRegistry {
     return keyed.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)).map(([, metric]) => metric);
   }
 
-  #add(type: MetricType, definition: MetricDefinition, read: () => number): void {
-    const key = keyOf(definition);
-    assert(!this.#registered.has(key), `metric ${key} registered twice`);
-    this.#registered.set(key, { definition, type, read });
+  #put(registered: Registered): void {
+    const key = keyOf(registered.definition);
+    const known = this.#registered.get(key);
+    assert(known === undefined || known.type === registered.type, `metric ${key} of two types`);
+    this.#registered.set(key, registered);
   }
 }
 

@@ -13,12 +13,14 @@
 import type { Clock } from '../base/clock.ts';
 import type { Executor } from '../base/executor.ts';
 import type { Activity } from '../base/idle.ts';
+import type { MetricRegistry } from '../base/metrics.ts';
 import type { Timestamp } from '../base/timestamp.ts';
 import type { StoreStats } from '../mvcc/stats.ts';
 import { addStats, emptyStats, garbageBytes } from '../mvcc/stats.ts';
 import type { Store } from '../mvcc/store.ts';
 import type { GcActor } from './gcActor.ts';
 import { createGcActor } from './gcActor.ts';
+import { GcMetrics } from './gcMetrics.ts';
 import type { ProtectionRecord } from './protectedTimestamps.ts';
 import { covers, ProtectedTimestamps } from './protectedTimestamps.ts';
 import type { SpanConfigs } from './spanConfigs.ts';
@@ -38,6 +40,7 @@ export interface GcControllerOptions {
   readonly executor: Executor;
   readonly activity: Activity;
   readonly stores: GcStores;
+  readonly metrics: MetricRegistry;
   /** The HLC's reading. */
   readonly now: () => Timestamp;
   readonly configs?: SpanConfigs;
@@ -72,6 +75,7 @@ export class GcController {
   readonly thresholds: Thresholds;
   readonly #options: GcControllerOptions;
   readonly #actor: GcActor;
+  readonly #counts: GcMetrics;
   #intervalMicros = GC_INTERVAL_MICROS_DEFAULT;
   #configs: SpanConfigs;
   #stopListening: () => void;
@@ -83,6 +87,7 @@ export class GcController {
     this.#configs = options.configs ?? DEFAULT_SPAN_CONFIGS;
     this.protections = options.protections ?? new ProtectedTimestamps();
     this.thresholds = new Thresholds(options.now, this.#configs, this.protections, () => options.stores.tableIds());
+    this.#counts = new GcMetrics(options.metrics, () => this.#waitingGarbage());
     this.protections.onChange(() => this.noteGarbage());
     this.#stopListening = this.#configs.onBeforeChange(() => this.noteGarbage());
     this.#actor = createGcActor({
@@ -245,8 +250,9 @@ export class GcController {
   }
 
   async #collectAll(): Promise<GcResult> {
-    const { stores, executor } = this.#options;
+    const { stores, executor, clock } = this.#options;
     const thresholds = new Map<number, Timestamp>();
+    const begin = clock.nowMicros();
     let removedVersions = 0;
     let removedBytes = 0;
     this.thresholds.settleAll();
@@ -255,14 +261,16 @@ export class GcController {
       for (const { indexId, store } of [...stores.storesOf(tableId)]) {
         const threshold = this.thresholds.of(tableId, indexId);
         for (let done = false; !done; ) {
-          const result = store.collect(store.span, threshold, { maxVersions: SLICE_ENTRIES });
+          const result = this.#counts.failing(() => store.collect(store.span, threshold, { maxVersions: SLICE_ENTRIES }));
           removedVersions += result.removedVersions;
           removedBytes += result.removedBytes;
           done = result.done;
           if (executor.shouldYield()) await executor.yield();
         }
+        this.#counts.collected.add();
       }
     }
+    this.#counts.noteRun(removedVersions, removedBytes, clock.nowMicros() - begin);
     const result = { removedVersions, removedBytes, thresholds };
     for (const work of this.#afterRun) await work(result);
     return result;
@@ -273,10 +281,21 @@ export class GcController {
     for (const tableId of this.thresholds.tableIds()) {
       const isDropped = this.thresholds.configOf(tableId).droppedAt !== undefined;
       if (isDropped && this.thresholds.explain(tableId).reason !== 'protection') return true;
-      for (const { indexId, store } of this.#options.stores.storesOf(tableId)) {
-        if (garbageBytes(store.stats()) > 0 && this.thresholds.explain(tableId, indexId).reason !== 'protection') return true;
-      }
+      for (const _ of this.#waitingStores(tableId)) return true;
     }
     return false;
+  }
+
+  /** How many indexes hold garbage that time alone will free. */
+  #waitingGarbage(): number {
+    let count = 0;
+    for (const tableId of this.thresholds.tableIds()) for (const _ of this.#waitingStores(tableId)) count++;
+    return count;
+  }
+
+  *#waitingStores(tableId: number): Generator<Store> {
+    for (const { indexId, store } of this.#options.stores.storesOf(tableId)) {
+      if (garbageBytes(store.stats()) > 0 && this.thresholds.explain(tableId, indexId).reason !== 'protection') yield store;
+    }
   }
 }

@@ -37,6 +37,9 @@ export interface JobClaim {
   readonly nodeEpoch: number;
 }
 
+/** What `createdBy.type` is for jobs that a schedule started. */
+export const CREATED_BY_SCHEDULE = 'crdb_schedule';
+
 export interface JobRecord {
   readonly id: JobId;
   /** `BACKUP`, `RESTORE`, ... as SHOW JOBS prints it. */
@@ -165,6 +168,8 @@ export interface JobContext {
   pausepoint(name: string): Promise<void>;
   /** Waits on the clock. Rejects with the signal's reason. */
   sleep(micros: number): Promise<void>;
+  /** Says that it waits for something that takes long (true), or works again: it counts as idle meanwhile, as it does in sleep(). */
+  markIdle(isIdle: boolean): void;
 }
 
 /** The claim has gone to another: the work ends quietly and touches nothing more. */

@@ -33,6 +33,7 @@ import {
 } from './job.ts';
 import { createJobActor, followRow, type JobActor } from './jobActor.ts';
 import type { JobEvent, RevertOutcome } from './jobMachine.ts';
+import type { JobTypeCounts, RunCounts } from './jobMetrics.ts';
 import type { JobTable } from './jobTable.ts';
 import { PausepointError, type Pausepoints } from './pausepoints.ts';
 import { recordAfter } from './transitions.ts';
@@ -49,6 +50,8 @@ export interface RetryLimits {
 export interface RunnerEnvironment {
   readonly kv: Kv;
   readonly table: JobTable;
+  /** Where the ends of a type's runs are counted. */
+  countsOf(type: string): JobTypeCounts | undefined;
   readonly pausepoints: Pausepoints;
   /** Microseconds to wait after this many failed attempts in a row. */
   retryDelayMicros(attempts: number): number;
@@ -72,6 +75,8 @@ export class JobRunner implements JobContext {
   #record: JobRecord;
   #controller = new AbortController();
   #isLost = false;
+  #isWorking = false;
+  #isIdle = false;
 
   /** `record` as it was committed with this claim. */
   constructor(
@@ -99,6 +104,9 @@ export class JobRunner implements JobContext {
   get jobId(): JobId {
     return this.#record.id;
   }
+  get type(): string {
+    return this.#record.type;
+  }
   get user(): string {
     return this.#record.user;
   }
@@ -122,6 +130,13 @@ export class JobRunner implements JobContext {
   }
   get signal(): AbortSignal {
     return this.#controller.signal;
+  }
+  /** In resume() or onFailOrCancel(), not between attempts. */
+  get isWorking(): boolean {
+    return this.#isWorking;
+  }
+  get isIdle(): boolean {
+    return this.#isIdle;
   }
   get kv(): Kv {
     return this.#environment.kv;
@@ -210,22 +225,43 @@ export class JobRunner implements JobContext {
 
   async sleep(micros: number): Promise<void> {
     const { activity, clock } = this.#environment.kv;
-    await activity.suspend(sleep(clock, micros, this.signal));
+    this.#isIdle = true;
+    try {
+      await activity.suspend(sleep(clock, micros, this.signal));
+    } finally {
+      this.#isIdle = false;
+    }
+  }
+
+  markIdle(isIdle: boolean): void {
+    this.#isIdle = isIdle;
   }
 
   async #attempt(done: JobEvent, work: () => Promise<JobOutcome | undefined>): Promise<void> {
+    const counts = this.#counts();
     let outcome: JobOutcome | undefined;
+    this.#isWorking = true;
+    this.#isIdle = false;
     try {
       outcome = await work();
-      await this.#step(done, outcome?.result === undefined ? {} : { result: outcome.result }, outcome);
+      const isDone = await this.#step(done, outcome?.result === undefined ? {} : { result: outcome.result }, outcome);
+      if (isDone) counts?.completed.add();
     } catch (error) {
       await this.#onError(error);
+    } finally {
+      this.#isWorking = false;
     }
+  }
+
+  /** Where the end of the present run counts. */
+  #counts(): RunCounts | undefined {
+    return this.#environment.countsOf(this.type)?.[this.#record.status === 'reverting' ? 'revert' : 'resume'];
   }
 
   async #onError(error: unknown): Promise<void> {
     if (this.#isLost || error instanceof StaleClaimError) throw this.#stale();
     const kept = toJobError(error);
+    const counts = this.#counts();
     if (error instanceof PausepointError || (kept.code === SqlState.InternalError && !this.signal.aborted)) {
       await this.#step({ type: 'job.pauseSelf' }, { pauseError: kept });
     } else if (this.#record.status === 'running' && this.#limits.pausesOn?.(kept, this.#record.details)) {
@@ -234,7 +270,7 @@ export class JobRunner implements JobContext {
       const isReverting = this.#record.status === 'reverting';
       // What made the job fail stays its error; why the revert failed stands beside it.
       const changes = isReverting && this.#record.error ? { executionErrors: this.#withExecutionError(kept) } : { error: kept };
-      await this.#step({ type: 'job.fail' }, { attempts: 0, ...changes });
+      if (await this.#step({ type: 'job.fail' }, { attempts: 0, ...changes })) counts?.failed.add();
     } else {
       await this.#retryOrGiveUp(kept);
     }
@@ -243,15 +279,19 @@ export class JobRunner implements JobContext {
   async #retryOrGiveUp(kept: JobError): Promise<void> {
     const attempts = this.#record.attempts + 1;
     const executionErrors = this.#withExecutionError(kept);
+    const counts = this.#counts();
     if (attempts < this.#limits.attemptsMax) {
       // The clock's time, not the HLC's: the wait is a timer's.
       const nextRun = timestamp(Math.floor(this.kv.clock.nowMicros()) + this.#environment.retryDelayMicros(attempts));
-      await this.#step({ type: 'job.retry' }, { attempts, executionErrors, nextRun });
+      if (await this.#step({ type: 'job.retry' }, { attempts, executionErrors, nextRun })) counts?.retried.add();
       return;
     }
     const exhausted: JobError = { ...kept, detail: `gave up after ${attempts} attempts` };
     if (this.#limits.whenExhausted === 'pause') await this.#step({ type: 'job.pauseSelf' }, { executionErrors, pauseError: exhausted });
-    else await this.#step({ type: 'job.fail' }, { attempts: 0, executionErrors, error: this.#record.error ?? exhausted });
+    else {
+      const error = this.#record.error ?? exhausted;
+      if (await this.#step({ type: 'job.fail' }, { attempts: 0, executionErrors, error })) counts?.failed.add();
+    }
   }
 
   #withExecutionError(kept: JobError): readonly string[] {
@@ -268,8 +308,8 @@ export class JobRunner implements JobContext {
     await this.#step({ type: 'job.retryDue' }, {});
   }
 
-  /** Stores an event and its changes; a request to stop that came first is answered instead. */
-  async #step(event: JobEvent, changes: Partial<JobRecord>, outcome?: JobOutcome): Promise<void> {
+  /** Stores an event and its changes; a request to stop that came first is answered instead: then false. */
+  async #step(event: JobEvent, changes: Partial<JobRecord>, outcome?: JobOutcome): Promise<boolean> {
     let stored: JobEvent = event;
     let requested: JobEvent | undefined;
     await this.#update(async (record, txn) => {
@@ -284,6 +324,7 @@ export class JobRunner implements JobContext {
     }, outcome?.inFinalTxn && this.#untilStopped());
     if (requested && this.actor.getSnapshot().can(requested)) this.actor.send(requested);
     followRow(this.actor, stored, this.#record.status);
+    return requested === undefined;
   }
 
   async #update(change: (record: JobRecord, txn: Txn) => Promise<JobRecord>, options: RunOptions = AS_EFFECT): Promise<void> {

@@ -21,6 +21,7 @@ import type { ClusterNode } from '../kv/nodeActor.ts';
 
 import { fromJobError, type JobContext, type JobId, type JobRecord, type JobSpec, type Json, type Resumer } from './job.ts';
 import { isActive, isTerminal } from './jobMachine.ts';
+import { JobMetrics } from './jobMetrics.ts';
 import { JobRunner, type RetryLimits, type RunnerEnvironment } from './jobRunner.ts';
 import type { JobTable } from './jobTable.ts';
 import { Pausepoints } from './pausepoints.ts';
@@ -81,6 +82,7 @@ export class JobRegistry {
   readonly #kv: Kv;
   readonly #settings: JobSettings;
   readonly #environment: RunnerEnvironment;
+  readonly #metrics: JobMetrics;
   readonly #types = new Map<string, JobType>();
   readonly #runners = new Map<JobId, JobRunner>();
   /** Runs that have not ended, of lost claims too. */
@@ -99,9 +101,15 @@ export class JobRegistry {
     this.table = options.table;
     this.#settings = options.settings;
     this.pausepoints = new Pausepoints(() => options.settings.pausepoints());
+    this.#metrics = new JobMetrics({
+      kv: options.kv,
+      listUnfinished: () => this.listUnfinished(),
+      runners: () => this.#runners.values(),
+    });
     this.#environment = {
       kv: options.kv,
       table: options.table,
+      countsOf: (type) => this.#metrics.of(type),
       pausepoints: this.pausepoints,
       retryDelayMicros: (attempts) => this.#retryDelayMicros(attempts),
     };
@@ -111,6 +119,7 @@ export class JobRegistry {
   register(type: string, options: JobTypeOptions, make: ResumerFactory): void {
     assert(!this.#types.has(type), `job type ${type} registered twice`);
     this.pausepoints.define(options.pausepoints ?? [], options.pausepointAliases);
+    this.#metrics.addType(type);
     this.#types.set(type, {
       make,
       limits: {
@@ -303,6 +312,7 @@ export class JobRegistry {
     void this.#kv.activity.during(`job ${id}: look`, async () => {
       do {
         this.#looking.set(id, false);
+        this.#metrics.adoptIterations.add();
         await this.#look(id);
       } while (this.#looking.get(id) && this.#isOpen);
       this.#looking.delete(id);
@@ -352,6 +362,7 @@ export class JobRegistry {
       if (next) await this.table.write(txn, next);
       return next;
     }, AS_EFFECT);
+    if (claimed) this.#metrics.claimed.add();
     if (!claimed || !this.#isOpen) return;
     // The node died between the claim and here: the claim is void, so try another one.
     if (!isLive()) this.#wake(id);
@@ -361,6 +372,7 @@ export class JobRegistry {
   #run(record: JobRecord, node: ClusterNode, nodeEpoch: number): void {
     const type = this.#types.get(record.type);
     assert(type !== undefined, `no job type ${record.type}`);
+    this.#metrics.resumed.add();
     const runner = new JobRunner(this.#environment, record, node, nodeEpoch, type.make(record.details), type.limits);
     this.#runners.set(record.id, runner);
     const done = this.#kv.activity

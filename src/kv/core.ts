@@ -15,6 +15,7 @@ import { prevTimestamp } from '../base/timestamp.ts';
 import type { GcController } from '../gc/gcController.ts';
 import type { CommitHooks } from './hooks.ts';
 import type { Keyspace } from './keyspace.ts';
+import type { KvMetrics } from './kvMetrics.ts';
 import type { LockTable } from './lockTable.ts';
 import type { Memory } from './memory.ts';
 import type { Mounts } from './mounts.ts';
@@ -35,6 +36,7 @@ export interface KvCore {
   readonly executor: Executor;
   readonly activity: Activity;
   readonly ids: Ids;
+  readonly counts: KvMetrics;
   readonly keyspace: Keyspace;
   readonly locks: LockTable;
   readonly hooks: CommitHooks;

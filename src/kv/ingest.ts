@@ -8,13 +8,20 @@ import type { Timestamp } from '../base/timestamp.ts';
 import { VersionBatch } from '../mvcc/versionBatch.ts';
 import type { KvCore } from './core.ts';
 import { underWay } from './core.ts';
+import { addDelay } from './kvMetrics.ts';
 import { committedBytes } from './memory.ts';
 import type { IngestOptions, IngestRun } from './kv.ts';
 
 /** Returns the timestamp of arrival, which is also the versions' own where the run brings none. Throws 53200 when memory has no room. */
 export async function ingestRun(core: KvCore, run: IngestRun, options: IngestOptions): Promise<Timestamp> {
-  await core.memory.makeRoom(committedBytes(run.keys, run.values));
+  const { clock, counts, memory } = core;
+  counts.ingests.add();
+  const bytes = committedBytes(run.keys, run.values);
+  const waitsFrom = memory.budget.fits(bytes) && underWay(core) === undefined ? undefined : clock.nowMicros();
+  await memory.makeRoom(bytes);
+  if (waitsFrom !== undefined) addDelay(counts.ingestBackpressure, clock, waitsFrom);
   for (let large = underWay(core); large !== undefined; large = underWay(core)) await large.published;
+  if (waitsFrom !== undefined) addDelay(counts.ingestDelay, clock, waitsFrom);
   const arrival = core.hlc.now();
   const { keys, values, timestamps } = run;
   assert(
@@ -33,6 +40,7 @@ export async function ingestRun(core: KvCore, run: IngestRun, options: IngestOpt
     }
     assert(end > start, 'an ingested run out of key order');
     store.ingest(batch, arrival);
+    counts.ingestedRuns.add();
     start = end;
   }
   core.rangeQueue.noteWrites();

@@ -12,6 +12,7 @@ import { Hlc } from '../base/hlc.ts';
 import { Activity } from '../base/idle.ts';
 import type { Ids } from '../base/ids.ts';
 import { ManualClock } from '../base/manualClock.ts';
+import { MetricRegistry } from '../base/metrics.ts';
 import type { Span } from '../base/span.ts';
 import { intersectSpans } from '../base/span.ts';
 import { SqlState } from '../base/sqlState.ts';
@@ -45,6 +46,7 @@ import type {
   Txn,
   TxnOptions,
 } from './kv.ts';
+import { addDelay, KvMetrics } from './kvMetrics.ts';
 import { formatLocality, parseLocality } from './locality.ts';
 import { LockTable } from './lockTable.ts';
 import { Memory } from './memory.ts';
@@ -78,6 +80,8 @@ class LocalKv implements Kv, KvCore {
   readonly executor: Executor;
   readonly activity: Activity;
   readonly ids: Ids;
+  readonly metrics = new MetricRegistry();
+  readonly counts = new KvMetrics(this.metrics);
   readonly cluster: Cluster;
   readonly ranges: Ranges;
   readonly rangeQueue: RangeQueue;
@@ -127,6 +131,7 @@ class LocalKv implements Kv, KvCore {
       clock: this.clock,
       executor: this.executor,
       activity: this.activity,
+      metrics: this.metrics,
       now: () => this.reading(),
       stores: {
         tableIds: () => this.keyspace.tableIds(),
@@ -202,7 +207,9 @@ class LocalKv implements Kv, KvCore {
     assert(start <= end, `export from ${start} to ${end}`);
     this.#checkNotFuture(end);
     this.hlc.forward(end);
+    const waitsFrom = isReadableAt(this, end) ? undefined : this.clock.nowMicros();
     await untilReadableAt(this, end);
+    if (waitsFrom !== undefined) addDelay(this.counts.exportDelay, this.clock, waitsFrom);
     const mounted = this.mounts.sourceOf(span.key);
     if (mounted !== undefined) return await mounted.export(span, start, end, options);
     return exportPiece(this, span, start, end, options);

@@ -134,7 +134,9 @@ class DroppedDataResumer implements Resumer {
       }
       if (status !== said) await ctx.checkpoint({ runningStatus: status });
       said = status;
+      ctx.markIdle(true);
       await ctx.kv.activity.suspend(ran.promise);
+      ctx.markIdle(false);
     }
   }
 
