@@ -22,6 +22,7 @@ export const PACKAGES: Readonly<Record<string, RegExp>> = {
   'decimal.js': /^src\/(?:base|catalog|sql)\//,
   hyperid: /^src\/base\//,
   pg: /^src\/cli\//,
+  'prom-client': /^src\/server\/metricsText/,
   'node:net': /^src\/(?:server|console|cli)\//,
   'node:tls': /^src\/(?:server|console|cli|storage\/http)\//,
   'node:http': /^src\/(?:server|console|cli)\//,

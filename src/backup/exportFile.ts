@@ -18,6 +18,7 @@ import { indexOfKey } from '../kv/indexOfKey.ts';
 import type { ExportPiece, ExportResume, Kv } from '../kv/kv.ts';
 import type { ExternalStorage } from '../storage/externalStorage.ts';
 
+import { engineReads } from './backupMetrics.ts';
 import type { FileCipher } from './cipher.ts';
 import { writeDataFile } from './dataFileWriter.ts';
 import type { EntryCounts, ManifestFile, ManifestFilePart, SpanInterval } from './manifest.ts';
@@ -133,6 +134,7 @@ class Walk {
   /** Pieces with something in them, in order. */
   async *pieces(): AsyncGenerator<ExportPiece> {
     const { kv, allVersions, historyFrom, lateTables, targetBytes, isAlive, signal, pieceBytes: maxBytes = PIECE_BYTES } = this.#options;
+    const reads = engineReads(kv.metrics);
     for (let unit = this.rest[0]; unit !== undefined; unit = this.rest[0]) {
       const { span, startTime, endTime } = unit;
       const counter = new EntryCounter(span);
@@ -144,6 +146,7 @@ class Walk {
         const piece: ExportPiece = await kv.exportSpan(span, startTime, endTime, { allVersions, maxBytes, resume, withReplaced: true });
         checkNothingIsGone(kv, unit, historyFrom, lateTables);
         resume = piece.resume;
+        reads.add(piece.bytes);
         counter.add(piece);
         fingerprint.add(piece);
         if (piece.keys.length > 0) yield piece;

@@ -29,7 +29,6 @@ export interface BackupDeps {
   readonly storage: StorageFactory;
   readonly protections: ProtectedRecords;
   readonly settings: ClusterSettings;
-  readonly metrics?: BackupMetrics;
 }
 
 /** CockroachDB's names of the places nearest to a backup's pausepoints. */
@@ -43,7 +42,8 @@ const PAUSEPOINT_ALIASES = Object.freeze({
 
 /** Before the registry starts. */
 export function registerBackup(deps: BackupDeps): void {
-  const { settings, jobs, metrics = new BackupMetrics() } = deps;
+  const { settings, jobs } = deps;
+  const metrics = new BackupMetrics(deps.kv.metrics);
   const { statements } = deps.engine;
   statements.register<Backup>('backup', backupHook({ ...deps, metrics, reservations: new DirectoryReservations() }));
   statements.register<ShowBackups>('showBackups', showBackupsHook(deps));

@@ -17,7 +17,6 @@ import { loadServerCerts, type ServerCerts } from '../server/certs.ts';
 import { Database } from '../server/database.ts';
 import { startHttpServer } from '../server/httpServer.ts';
 import { isLoopback } from '../server/loopback.ts';
-import { databaseMetrics } from '../server/metrics.ts';
 import { MEMORY_BYTES_MIN } from '../server/openOptions.ts';
 import { startPgServer } from '../server/pgwire/pgServer.ts';
 import { UsageError } from './cliError.ts';
@@ -35,7 +34,7 @@ const FLAGS: FlagDefinitions = {
     type: 'string',
     value: 'HOST:PORT',
     default: '127.0.0.1:8080',
-    help: 'address of /health and /_status/vars; port 0 picks a free one',
+    help: 'address of /health, /_status/vars and /metrics; port 0 picks a free one',
   },
   'external-io-dir': { type: 'string', value: 'DIR', default: 'extern', help: 'directory of nodelocal:// files, or "disabled"' },
   'external-io-disable-http': { type: 'boolean', help: 'refuse backups to and from http:// and https://, and custom endpoints' },
@@ -114,7 +113,7 @@ export const startCommand: Command = {
           ...httpAddress,
           ...(certs && { certs }),
           isReady: () => database.kv.cluster.liveNodes().length > 0,
-          collectors: [() => databaseMetrics(database, pg.connectionCount)],
+          metrics: database.metrics,
         }),
       );
       undo.unshift(() => http.close());

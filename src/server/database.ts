@@ -16,7 +16,7 @@ import { PoolExecutor } from '../base/executor.ts';
 import { Activity } from '../base/idle.ts';
 import { Ids } from '../base/ids.ts';
 import { ManualClock } from '../base/manualClock.ts';
-import { MetricRegistry } from '../base/metrics.ts';
+import type { MetricRegistry } from '../base/metrics.ts';
 import { type Random, seededRandom } from '../base/random.ts';
 import { SqlState } from '../base/sqlState.ts';
 import { SystemClock } from '../base/systemClock.ts';
@@ -45,7 +45,6 @@ import type { AutomaticStatistics } from '../sql/exec/statistics/automatic.ts';
 import { registerStatistics } from '../sql/exec/statistics/register.ts';
 import { registerSchemaChanges } from '../sql/exec/schemaChange/registerSchemaChanges.ts';
 import type { Session, SessionOptions } from '../sql/exec/session.ts';
-import { BackupMetrics } from '../backup/backupMetrics.ts';
 import { registerBackup } from '../backup/registerBackup.ts';
 import { AttachedBackups } from '../restore/attach/attachedBackups.ts';
 import { registerRestore } from '../restore/registerRestore.ts';
@@ -60,6 +59,7 @@ import { defaultMemoryBytes, isReservedTable, registerMemory } from './memoryTab
 import { registerNodeFunctions } from './nodeFunctions.ts';
 import { checkOptions, type DatabaseOptions } from './openOptions.ts';
 import { registerUserfileFunctions } from './userfileFunctions.ts';
+import { registerServerMetrics } from './metrics.ts';
 
 interface Parts {
   readonly kv: Kv;
@@ -80,9 +80,6 @@ export class Database {
   readonly services: CatalogServices;
   readonly jobs: JobRegistry;
   readonly storage: StorageRegistry;
-  /** What this database counts of itself: parts register their counters and gauges here when they are wired. */
-  readonly metrics = new MetricRegistry();
-  readonly backupMetrics = new BackupMetrics();
   readonly engine: SqlEngine;
   readonly reconciler: ProtectionReconciler;
   readonly forks: Forks<Database>;
@@ -117,7 +114,7 @@ export class Database {
     registerSchemaChanges({ engine, jobs, protections, reconciler: this.reconciler });
     this.#automaticStatistics = registerStatistics(engine, services.statistics, jobs);
     const deps = { kv, catalog, engine, jobs, storage, protections, settings };
-    registerBackup({ ...deps, metrics: this.backupMetrics });
+    registerBackup(deps);
     const { restoreCheckpointBytes } = parts.options;
     registerRestore({ ...deps, ...(restoreCheckpointBytes !== undefined && { restoreCheckpointBytes }) });
     this.#attachedBackups = new AttachedBackups(deps);
@@ -133,6 +130,7 @@ export class Database {
       await collectDropped(engine);
     });
     registerDroppedData(engine, jobs);
+    registerServerMetrics(kv, engine);
     registerUserfileFunctions(engine.functions, storage);
     registerForkFunctions(this);
     registerDumpFunctions(engine.functions);
@@ -211,6 +209,11 @@ export class Database {
   get closing(): AbortSignal {
     return this.#closing.signal;
   }
+  /** What it counts of itself. */
+  get metrics(): MetricRegistry {
+    return this.kv.metrics;
+  }
+
 
   /**
    * Throws 3D000 for a database that does not exist, before somebody's session begins in it. In

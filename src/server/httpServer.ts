@@ -1,14 +1,15 @@
 /**
- * The HTTP address: `/health` for probes, `/_status/vars` for Prometheus.
+ * The HTTP address: `/health` for probes, `/_status/vars` and `/metrics` for Prometheus.
  *
  * Answers GET and HEAD only, holds no state, and never shows more of a failure than its message.
  */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
+import type { MetricRegistry } from '../base/metrics.ts';
 import type { ServerCerts } from './certs.ts';
 import { nodeHttp, nodeHttps } from './lazyModules.ts';
-import { formatPrometheus, type MetricCollector, PROMETHEUS_CONTENT_TYPE } from './prometheusText.ts';
+import { type MetricsForm, metricsText } from './metricsText.ts';
 
 export interface HttpServerOptions {
   readonly host: string;
@@ -16,7 +17,7 @@ export interface HttpServerOptions {
   readonly port: number;
   /** False while draining: `/health?ready=1` then answers 503. */
   readonly isReady: () => boolean;
-  readonly collectors: readonly MetricCollector[];
+  readonly metrics: MetricRegistry;
   /** Turns it into HTTPS. */
   readonly certs?: ServerCerts;
 }
@@ -33,21 +34,18 @@ interface Answer {
   readonly body: string;
 }
 
+const METRICS: Readonly<Record<string, MetricsForm>> = Object.freeze({ '/_status/vars': 'names', '/metrics': 'labels' });
+
 async function answer(url: URL, options: HttpServerOptions): Promise<Answer> {
-  switch (url.pathname) {
-    case '/health': {
-      const ready = options.isReady();
-      if (url.searchParams.has('ready') && !ready)
-        return { status: 503, contentType: 'application/json', body: '{"error":"node is not ready"}\n' };
-      return { status: 200, contentType: 'application/json', body: '{}\n' };
-    }
-    case '/_status/vars': {
-      const metrics = await Promise.all(options.collectors.map((collect) => collect()));
-      return { status: 200, contentType: PROMETHEUS_CONTENT_TYPE, body: formatPrometheus(metrics.flatMap((some) => [...some])) };
-    }
-    default:
-      return { status: 404, contentType: 'text/plain; charset=utf-8', body: 'not found; try /health or /_status/vars\n' };
+  if (url.pathname === '/health') {
+    const ready = options.isReady();
+    if (url.searchParams.has('ready') && !ready)
+      return { status: 503, contentType: 'application/json', body: '{"error":"node is not ready"}\n' };
+    return { status: 200, contentType: 'application/json', body: '{}\n' };
   }
+  const form = METRICS[url.pathname];
+  if (form !== undefined) return { status: 200, ...(await metricsText(await options.metrics.read(), form)) };
+  return { status: 404, contentType: 'text/plain; charset=utf-8', body: 'not found; try /health, /_status/vars or /metrics\n' };
 }
 
 /** The answer to a request; never rejects. */

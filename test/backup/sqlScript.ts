@@ -24,7 +24,6 @@ import { ManualClock } from '../../src/base/manualClock.ts';
 import { formatDecimal, type Timestamp } from '../../src/base/timestamp.ts';
 import { formatDatum } from '../../src/catalog/datumText.ts';
 import { Database } from '../../src/server/database.ts';
-import { databaseMetrics } from '../../src/server/metrics.ts';
 import type { DatabaseOptions } from '../../src/server/openOptions.ts';
 import type { Session } from '../../src/sql/exec/session.ts';
 import type { StatementResult } from '../../src/sql/exec/statement.ts';
@@ -110,10 +109,10 @@ export async function openSqlScript(options: DatabaseOptions): Promise<GoldenHan
         else keys.refused.set(second, { message: 'the key is disabled', isRetryable: false });
         return '';
       case 'metric': {
-        const metric = (await databaseMetrics(db, 0)).find(({ name }) => name === first);
-        if (metric === undefined) throw new Error(`no metric ${first}`);
+        const found = (await db.metrics.read()).filter(({ name }) => name === first);
+        if (found.length === 0) throw new Error(`no metric ${first}`);
         const seconds = (value: number) => (value > Date.parse(START) / 1000 ? `@${value - Date.parse(START) / 1000}s` : String(value));
-        return metric.samples.map(({ value }) => seconds(value)).join('\n');
+        return found.map(({ value }) => seconds(value)).join('\n');
       }
       case 'node':
         if (first === 'stop') db.kv.cluster.stopNode(Number(second));

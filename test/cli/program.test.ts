@@ -141,7 +141,7 @@ test('a manual clock moves when told, on the wire too', async ({ server }) => {
 
 test('health and metrics answer', async ({ server }) => {
   assert.is((await fetch(`${server.http}/health?ready=1`)).status, 200);
-  assert.match(await (await fetch(`${server.http}/_status/vars`)).text(), '\nliveness_livenodes 2\n');
+  assert.match(await (await fetch(`${server.http}/_status/vars`)).text(), '\nliveness_livenodes{node_id="1"} 2\n');
 });
 
 test('workload fills a bank, runs transfers and keeps the total', async ({ server }) => {

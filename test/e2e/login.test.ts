@@ -13,6 +13,7 @@ import pg from 'pg';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 
+import { MetricRegistry } from '../../src/base/metrics.ts';
 import { main } from '../../src/cli/main.ts';
 import { open } from '../../src/index.ts';
 import { loadServerCerts } from '../../src/server/certs.ts';
@@ -231,7 +232,7 @@ test('HTTP speaks TLS too', async (context) => {
     host: '127.0.0.1',
     port: 0,
     isReady: () => true,
-    collectors: [],
+    metrics: new MetricRegistry(),
     certs: await loadServerCerts(context.certs),
   });
   try {

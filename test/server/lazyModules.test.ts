@@ -14,10 +14,11 @@ const url = (path: string): string => JSON.stringify(pathToFileURL(join(import.m
 const SCRIPT = `
   const { open } = await import(${url('index.ts')});
   const { startHttpServer } = await import(${url('server/httpServer.ts')});
+  const { MetricRegistry } = await import(${url('base/metrics.ts')});
   const db = await open();
   await db.query('SELECT 1');
   const pg = await db.listen({ port: 0 });
-  const http = await startHttpServer({ host: '127.0.0.1', port: 0, isReady: () => true, collectors: [] });
+  const http = await startHttpServer({ host: '127.0.0.1', port: 0, isReady: () => true, metrics: new MetricRegistry() });
   await http.close();
   await pg.close();
   await db.close();

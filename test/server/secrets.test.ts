@@ -9,7 +9,6 @@ import * as assert from 'uvu/assert';
 
 import { ManualClock } from '../../src/base/manualClock.ts';
 import { Database } from '../../src/server/database.ts';
-import { databaseMetrics } from '../../src/server/metrics.ts';
 import { formatDatum } from '../../src/catalog/datumText.ts';
 import { KmsError } from '../../src/storage/kms/kms.ts';
 import { MemoryKeys, openMemoryKms } from '../../src/storage/kms/memoryKms.ts';
@@ -106,7 +105,7 @@ async function openWorld(): Promise<World> {
         }
         for (const show of ['SHOW JOBS', 'SHOW QUERIES', 'SHOW SESSIONS', 'SHOW STATEMENTS', 'SHOW CLUSTER SETTINGS', 'SHOW ALL'])
           await read(show).catch(() => {});
-        for (const metric of await databaseMetrics(db, 1)) texts.push(JSON.stringify(metric));
+        for (const metric of await db.metrics.read()) texts.push(JSON.stringify(metric));
       } finally {
         session.close();
       }

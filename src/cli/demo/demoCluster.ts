@@ -10,7 +10,6 @@ import { join } from 'node:path';
 
 import { Database } from '../../server/database.ts';
 import { startHttpServer } from '../../server/httpServer.ts';
-import { databaseMetrics } from '../../server/metrics.ts';
 import { startPgServer } from '../../server/pgwire/pgServer.ts';
 
 const HOST = '127.0.0.1';
@@ -53,7 +52,7 @@ export async function openDemoCluster({ nodes, localities, sqlPort, httpPort }: 
         host: HOST,
         port,
         isReady: () => database.kv.cluster.liveNodes().length > 0,
-        collectors: [() => databaseMetrics(database, pg.connectionCount)],
+        metrics: database.metrics,
       }),
     );
     undo.unshift(() => http.close());

@@ -87,6 +87,7 @@ export async function startPgServer(database: Database, options: PgServerOptions
     );
   });
 
+  database.metrics.gauge({ name: 'sql.conns', help: 'Clients that have started a session' }, () => byProcessId.size);
   return new Promise((resolve, reject) => {
     server.once('error', reject);
     server.listen(options.port, options.host, () => {
