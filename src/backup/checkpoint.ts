@@ -5,7 +5,7 @@
  * A checkpoint that is damaged, or of another job, is passed over: it costs work, never correctness.
  * Lives elsewhere: when one is taken (layerWriter.ts). Format: docs/format.md 4.
  */
-import { isVarveError } from '../base/errors.ts';
+import { isVarveError, letGo } from '../base/errors.ts';
 import type { Timestamp } from '../base/timestamp.ts';
 
 import { type Cipher, EncryptionError, type LayerCipher } from './cipher.ts';
@@ -57,11 +57,8 @@ export async function readNewestCheckpoint(
     const bytes = await readIfThere(storage, name, signal);
     if (bytes === undefined) continue;
     const opened = cipher && { cipher: cipher.cipher, name: name.slice(directory.length + 1) };
-    const checkpoint = await decodeCheckpoint(bytes, name, opened).catch((error: unknown) => {
-      // Damaged, a later version's, sealed with another key: passed over.
-      if (isVarveError(error)) return undefined;
-      throw error;
-    });
+    // Damaged, a later version's, sealed with another key: passed over.
+    const checkpoint = await decodeCheckpoint(bytes, name, opened).catch(letGo);
     if (checkpoint?.clusterId === owner.clusterId && checkpoint.jobId === owner.jobId) return { ...checkpoint, name };
   }
   return undefined;

@@ -99,6 +99,12 @@ export function isVarveError(error: unknown): error is VarveError {
   return typeof error === 'object' && error !== null && (error as Record<symbol, unknown>)[BRAND] === true;
 }
 
+/** For a handler that lets refusals go: undefined for a VarveError; anything else is a bug, and thrown. */
+export function letGo(error: unknown): undefined {
+  if (!isVarveError(error)) throw error;
+  return undefined;
+}
+
 /** The same error with more fields: what an upper layer that knows the user's words adds on the way. */
 export function withFields<E extends VarveError>(error: E, fields: ErrorFields): E {
   for (const [name, value] of Object.entries(fields)) {

@@ -9,6 +9,7 @@
  * histogram as JSON: { type, buckets }. Lives elsewhere: who makes rows (sql/exec/statistics), what
  * planning makes of them (sql/plan/selectivity.ts).
  */
+import { letGo } from '../base/errors.ts';
 import type { Timestamp } from '../base/timestamp.ts';
 import type { Kv, KvReader, Txn } from '../kv/kv.ts';
 import type { TableDescriptor } from './descriptor.ts';
@@ -180,8 +181,9 @@ export function histogramOf(statistic: Statistic, table: TableDescriptor): Histo
   let parsed: Histogram | undefined;
   try {
     parsed = column && bucketsFromJson(column.type, histogram.buckets);
-  } catch {
+  } catch (error) {
     // Injected, or of a type that the column no longer has: it says nothing.
+    letGo(error);
   }
   histograms.set(statistic, parsed);
   return parsed;

@@ -11,6 +11,7 @@
 import type { Actor } from 'xstate';
 import { createActor } from 'xstate';
 
+import { letGo } from '../base/errors.ts';
 import type { Timer } from '../base/clock.ts';
 import type { ProtectedRecords } from '../catalog/protectedRecords.ts';
 import type { Kv, Txn, TxnOptions } from '../kv/kv.ts';
@@ -73,7 +74,7 @@ export class ProtectionReconciler {
         void kv.activity
           .during('protection reconciler', () => this.#reconcile({ isEffect: true }))
           // Nothing is lost by a look that fails: the next one finds the same records.
-          .catch(() => undefined)
+          .catch(letGo)
           .then(() => this.actor.send({ type: 'reconciler.done', watches: this.#watched().length > 0 }));
       },
     });

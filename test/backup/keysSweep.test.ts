@@ -6,7 +6,9 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 
 import { seededRandom } from '../../src/base/random.ts';
+import { tablePrefix } from '../../src/base/keycode.ts';
 import { FaultInjector } from '../../src/storage/faulty.ts';
+import { MemoryKeys, openMemoryKms } from '../../src/storage/kms/memoryKms.ts';
 import { TestDatabase } from '../restore/database.ts';
 import { sweepJob } from '../support/jobSweep.ts';
 
@@ -60,4 +62,40 @@ for (const kind of ['full', 'incremental'] as const) {
     await database.close();
   });
 }
+// Whose a checkpoint is shows without the key: a KMS that does not answer, now or ever again, lets nothing stay.
+for (const isRetryable of [true, false]) {
+  test(`a KMS that ${isRetryable ? 'does not answer' : 'refuses'} while a backup is undone`, async () => {
+    const database = await TestDatabase.open({ nodes: 3 });
+    const { db, clock } = database;
+    const keys = new MemoryKeys((count) => Buffer.alloc(count, 7));
+    db.storage.secrets.registerKms('mem-kms', (uri) => openMemoryKms(uri, keys));
+    // A file for each node that holds leases, so that there is a checkpoint.
+    await database.run(
+      'CREATE DATABASE bank; CREATE TABLE bank.t (id INT PRIMARY KEY); ALTER TABLE bank.t SPLIT AT VALUES (100), (200)',
+      'INSERT INTO bank.t SELECT * FROM generate_series(1, 300)',
+    );
+    for (const { rangeId } of db.kv.rangesOf({ key: tablePrefix(50), endKey: tablePrefix(1000) }))
+      db.kv.ranges.transferLease(rangeId, 1 + (rangeId % 3));
+    // The lock of another job is there, so what cannot tell its owner would stay.
+    const storage = db.storage.open('mem://bucket', { user: 'root', nodeId: 1 });
+    const [[id] = []] = await database.rows(
+      `SET CLUSTER SETTING jobs.debug.pausepoints = 'backup.afterFirstExport'; BACKUP DATABASE bank INTO '${place(0)}' WITH ${SECRETS.incremental}, detached`,
+    );
+    await clock.activity.settled();
+    const names = await storage.list('');
+    assert.ok(
+      names.some((name) => name.includes('CHECKPOINT')),
+      'there is a checkpoint',
+    );
+    const other = `${names.find((name) => name.includes('LOCK'))}9`;
+    await storage.write(other, Buffer.from('{}'));
+    for (const key of ['k1', 'k2']) keys.refused.set(key, { message: 'away', isRetryable });
+    await database.run(`CANCEL JOB ${id}`);
+    await clock.advance('1m');
+    assert.is((await db.jobs.get(Number(id)))?.status, 'canceled');
+    assert.equal(await storage.list(''), [other]);
+    await database.close();
+  });
+}
+
 test.run();

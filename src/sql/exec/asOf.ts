@@ -11,7 +11,7 @@
  * Finer input is floored to microseconds. The future is refused by the HLC's reading, never by a wall clock.
  */
 import { utf8Decode, type Bytes } from '../../base/bytes.ts';
-import { StatementError } from '../../base/errors.ts';
+import { letGo, StatementError } from '../../base/errors.ts';
 import { SqlState } from '../../base/sqlState.ts';
 import { formatForError, parseDecimal, type Timestamp } from '../../base/timestamp.ts';
 import type { Datum } from '../../catalog/datum.ts';
@@ -134,11 +134,13 @@ function textMicros(text: string, context: AsOfTimes): number {
   if (/^\d+(?:\.\d*)?$/.test(trimmed)) return nanosToMicros(trimmed);
   try {
     return Number(parseTimestampTz(trimmed, { nowMicros: context.statementTimestamp }));
-  } catch {
+  } catch (noTime) {
+    letGo(noTime);
     let interval: Interval;
     try {
       interval = parseInterval(trimmed);
-    } catch {
+    } catch (noInterval) {
+      letGo(noInterval);
       return refuse('value is neither timestamp, decimal, nor interval');
     }
     return before(interval, context, text);

@@ -2,7 +2,7 @@
  * ClientState: what a session remembers between statements, and shows to them: user, settings, the open
  * transaction, sequence values. Running statements is the Session's own part (session.ts).
  */
-import { StatementError } from '../../base/errors.ts';
+import { letGo, StatementError } from '../../base/errors.ts';
 import { SqlState } from '../../base/sqlState.ts';
 import type { Timestamp } from '../../base/timestamp.ts';
 import type { NameContext } from '../../catalog/catalog.ts';
@@ -118,8 +118,8 @@ export class ClientState {
       variable: (name) => {
         try {
           return this.showVariable(name);
-        } catch {
-          return undefined;
+        } catch (error) {
+          return letGo(error);
         }
       },
       setVariable: (name, value, local) => {

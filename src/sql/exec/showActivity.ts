@@ -3,6 +3,7 @@
  *
  * A running statement is shown as it prints, so that one text stands for all ways to write it.
  */
+import { letGo } from '../../base/errors.ts';
 import type { Datum } from '../../catalog/datum.ts';
 import { type ColumnType, Type } from '../../catalog/type.ts';
 import { parseStatements } from '../parse/parse.ts';
@@ -52,7 +53,8 @@ export function runningStatement(session: SessionState): string {
     return parseStatements(activeQuery)
       .map(({ ast }) => printStatement(ast))
       .join('; ');
-  } catch {
+  } catch (error) {
+    letGo(error);
     return activeQuery;
   }
 }

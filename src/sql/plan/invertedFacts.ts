@@ -9,7 +9,7 @@
  * Lives elsewhere: facts that are about columns (spanFacts.ts).
  */
 import { type Bytes, utf8Decode } from '../../base/bytes.ts';
-import { StatementError } from '../../base/errors.ts';
+import { letGo, StatementError } from '../../base/errors.ts';
 import { SqlState } from '../../base/sqlState.ts';
 import type { Datum, Json } from '../../catalog/datum.ts';
 import type { IndexDescriptor, TableDescriptor } from '../../catalog/descriptor.ts';
@@ -112,8 +112,9 @@ function spokenAs(text: string): JsonValue[] | undefined {
   if (/^-?\d/.test(text)) {
     try {
       values.push(parseJson(text));
-    } catch {
+    } catch (error) {
       // No number: text only.
+      letGo(error);
     }
   }
   return values;

@@ -6,7 +6,7 @@
  * has to fit the new type, checks and index conditions have to make sense with it. Done in the statement's transaction: the scan of
  * the table is validated at the commit.
  */
-import { StatementError } from '../../../base/errors.ts';
+import { letGo, StatementError } from '../../../base/errors.ts';
 import { SqlState } from '../../../base/sqlState.ts';
 import type { Datum } from '../../../catalog/datum.ts';
 import { allIndexes, type ColumnDescriptor, type TableDescriptor } from '../../../catalog/descriptor.ts';
@@ -110,6 +110,7 @@ function defaultFor(change: SchemaChange, column: ColumnDescriptor, type: Column
   try {
     return { defaultExpr: storeDefault(change, parseExpression(column.defaultExpr), type, column.name).text };
   } catch (cause) {
+    letGo(cause);
     throw new StatementError(
       SqlState.DatatypeMismatch,
       `default for column "${column.name}" cannot be cast automatically to type ${sqlTypeName(type)}`,

@@ -12,6 +12,7 @@
  */
 import { MICROS_PER_SECOND } from '../../../base/duration.ts';
 import type { Timer } from '../../../base/clock.ts';
+import { letGo } from '../../../base/errors.ts';
 import { MIN_TIMESTAMP } from '../../../base/timestamp.ts';
 import { isTable, MAX_SYSTEM_ID, type TableDescriptor } from '../../../catalog/descriptor.ts';
 import { quoteNames } from '../../../catalog/names.ts';
@@ -54,7 +55,7 @@ export class AutomaticStatistics {
       void kv.activity
         .during('automatic statistics', () => this.#look())
         // What hinders a look (memory, a database that closes) hinders no statement: later writes bring the next one. A job's own error is in its record.
-        .catch(() => {})
+        .catch(letGo)
         .finally(() => {
           this.#isLooking = false;
         });

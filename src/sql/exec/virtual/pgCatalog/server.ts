@@ -1,6 +1,7 @@
 /**
  * pg_catalog: databases, users, settings and sessions: what belongs to the whole cluster.
  */
+import { letGo } from '../../../../base/errors.ts';
 import { parseTimestampTz } from '../../../../catalog/datetimeText.ts';
 import { parseInet } from '../../../../catalog/inet.ts';
 import type { DatabaseDescriptor } from '../../../../catalog/descriptor.ts';
@@ -93,8 +94,8 @@ function validUntil(user: UserInfo): number | bigint | undefined {
   const option = user.options.find((one) => one.startsWith('VALID UNTIL='));
   try {
     return option === undefined ? undefined : parseTimestampTz(option.slice('VALID UNTIL='.length), { nowMicros: 0 });
-  } catch {
-    return undefined;
+  } catch (error) {
+    return letGo(error);
   }
 }
 
