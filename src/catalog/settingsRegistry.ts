@@ -173,6 +173,11 @@ export const SETTINGS: readonly SettingDefinition[] = Object.freeze(
     duration('server.web_session_timeout', 7 * DAY, 'life of a session of the web console'),
     int('server.max_connections_per_gateway', -1, 'clients that may be connected at a time, root apart; -1 is no limit', -1),
     choice('server.user_login.password_encryption', 'scram-sha-256', ['crdb-bcrypt', 'scram-sha-256'], 'how new passwords are stored'),
+    bool(
+      'sql.defaults.autocommit_before_ddl.enabled',
+      false,
+      'commit a transaction before a schema change in it (default of autocommit_before_ddl)',
+    ),
     duration('sql.defaults.idle_in_session_timeout', 0, 'default of idle_in_session_timeout'),
     duration('sql.defaults.idle_in_transaction_session_timeout', 0, 'default of idle_in_transaction_session_timeout'),
     choice('sql.defaults.intervalstyle', 'postgres', ['postgres', 'iso_8601', 'sql_standard'], 'default of intervalstyle'),

@@ -95,6 +95,7 @@ export class ClientState {
       session_id: this.id,
       node_id: String(this.nodeId),
       is_superuser: this.#user === 'root' ? 'on' : 'off',
+      autocommit_before_ddl: engine.settings.get('sql.defaults.autocommit_before_ddl.enabled') ? 'on' : 'off',
       ...options.variables,
     });
     const { vars } = this;

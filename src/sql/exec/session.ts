@@ -24,6 +24,7 @@ import { commonAsOf } from './asOf.ts';
 import type { SessionOptions } from './clientState.ts';
 import { RunContext } from './context.ts';
 import { drain, openStatement } from './cursor.ts';
+import { commitsBefore, withCommitNotice } from './ddlCommits.ts';
 import { nameSchema } from './errorSchema.ts';
 import { nameLockedRow } from './lockedRow.ts';
 import { dropPortal, type ExecuteOptions, type OpenPortal, type Portal, type PortalResult, requireColumns } from './portal.ts';
@@ -80,8 +81,11 @@ export class Session extends StatementsNow implements SessionState {
     // What is one transaction with other statements may have to run again with them.
     const options = statements.length > 1 ? { ...asked, stream: undefined } : asked;
     const given: StatementResult[] = [];
+    let hasCommitted = false;
     const give = (results: readonly StatementResult[]): void => {
-      for (const result of results) {
+      for (const one of results) {
+        const result = hasCommitted ? withCommitNotice(one, true) : one;
+        hasCommitted = false;
         given.push(result);
         options.onResult?.(result);
       }
@@ -90,9 +94,11 @@ export class Session extends StatementsNow implements SessionState {
     try {
       let at = 0;
       while (at < statements.length) {
+        const statement = statements[at] as CachedStatement;
+        if (await this.#commitBefore(statement)) hasCommitted = at === 0;
         if (this.transaction) {
-          give([await this.#runInTransaction(statements[at] as CachedStatement, options)]);
-          at++;
+          const result = await this.#runInTransaction(statement, options);
+          give(this.#tellOfCommit([result], statements[++at]));
           continue;
         }
         at = await this.#runBatch(statements, at, options, give);
@@ -128,6 +134,7 @@ export class Session extends StatementsNow implements SessionState {
           const statement = statements[at] as CachedStatement;
           const own = this.#runsAlone(statement);
           if (own && results.length > 0 && this.transaction?.isImplicit !== false) break;
+          if (results.length > 0 && commitsBefore(this.vars, statement.ast)) break;
           if (own || statement.ast.kind === 'prepare') isRetriable = false;
           // COPY answers by itself: what came before it goes first.
           if (own) give(results.splice(0));
@@ -152,7 +159,7 @@ export class Session extends StatementsNow implements SessionState {
           await this.#commitImplicit();
           if (last) results.push(last);
         }
-        give(results);
+        give(this.#tellOfCommit(results, statements[at]));
         return at;
       } catch (error) {
         this.#rollbackImplicit();
@@ -166,6 +173,22 @@ export class Session extends StatementsNow implements SessionState {
         throw gaveUp(error, attempt);
       }
     }
+  }
+
+  /** Commits what a schema change is to find committed (autocommit_before_ddl): true when there was something. */
+  async #commitBefore(statement: CachedStatement): Promise<boolean> {
+    if (!this.transaction?.isOpen || !commitsBefore(this.vars, statement.ast)) return false;
+    if (this.transaction.isImplicit) await this.#commitImplicit();
+    else await this.runTransactionStatement({ kind: 'commit', pos: statement.ast.pos });
+    return true;
+  }
+
+  /** With a notice on the last of the results when the statement after it commits what it is part of. */
+  #tellOfCommit(results: StatementResult[], next: CachedStatement | undefined): StatementResult[] {
+    const last = results.pop();
+    if (!last) return results;
+    const isPart = last.tag !== 'COMMIT' && last.tag !== 'ROLLBACK';
+    return [...results, isPart && commitsBefore(this.vars, next?.ast) ? withCommitNotice(last) : last];
   }
 
   /** Whether the statements of a text share an implicit transaction, as in PostgreSQL; else each has its own. */
@@ -350,6 +373,11 @@ export class Session extends StatementsNow implements SessionState {
       try {
         if (portal.isDone) return { rows: [], suspended: false, tag: portal.cursor?.tag(0) ?? 'SELECT 0', notices: [] };
         if (!portal.cursor && this.transaction?.isImplicit && this.#runsAlone(statement)) await this.#commitImplicit();
+        const hasCommitted = !portal.cursor && (await this.#commitBefore(statement));
+        if (hasCommitted) {
+          const result = await this.#runWholePortal(portal, statement, moreFollows, stream);
+          return { ...result, notices: withCommitNotice({ tag: '', rows: [], notices: result.notices }, true).notices };
+        }
         if (!portal.cursor && rowsMax === 0) return await this.#runWholePortal(portal, statement, moreFollows, stream);
         return await this.#runPortalPiece(portal, statement, rowsMax, moreFollows);
       } catch (error) {
