@@ -8,6 +8,7 @@ import { EVERYTHING } from '../../src/base/span.ts';
 import type { Timestamp } from '../../src/base/timestamp.ts';
 import type { VersionRun } from '../../src/backup/block.ts';
 import { BlockEncoder } from '../../src/backup/block.ts';
+import { giveBlockBuffer } from '../../src/backup/blockBuffers.ts';
 import { DataFileReader, readDataFile } from '../../src/backup/dataFileReader.ts';
 import { writeDataFile } from '../../src/backup/dataFileWriter.ts';
 import { MemoryFiles, openMemory } from '../../src/storage/memory.ts';
@@ -48,7 +49,7 @@ async function measure(rows: number): Promise<BenchRow[]> {
     const encoder = new BlockEncoder();
     for (const { keys, timestamps, values } of runs) {
       for (let i = 0; i < keys.length; i++) {
-        if (encoder.add(keys[i]!, timestamps[i]!, values[i]!)) encoder.give(encoder.take().buffer);
+        if (encoder.add(keys[i]!, timestamps[i]!, values[i]!)) giveBlockBuffer(encoder.take().buffer);
       }
     }
   });

@@ -10,6 +10,7 @@ import type { Timestamp } from '../../src/base/timestamp.ts';
 import { EVERYTHING } from '../../src/base/span.ts';
 import { seededRandom } from '../../src/base/random.ts';
 import { BlockEncoder } from '../../src/backup/block.ts';
+import { giveBlockBuffer } from '../../src/backup/blockBuffers.ts';
 import { FingerprintBuilder } from '../../src/backup/partFingerprint.ts';
 import { bankStatements } from '../../src/cli/workload/bank.ts';
 import { open, type Varve } from '../../src/index.ts';
@@ -63,7 +64,7 @@ async function fingerprints(rows: number): Promise<BenchRow> {
         for (const piece of pieces) {
           for (let at = 0; at < piece.keys.length; ) {
             at = encoder.fill(piece, at);
-            if (encoder.isFull) encoder.give(encoder.take().buffer);
+            if (encoder.isFull) giveBlockBuffer(encoder.take().buffer);
           }
         }
       }),

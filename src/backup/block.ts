@@ -6,9 +6,9 @@
  *   B3  what decode() takes, encode() could have written: every field is checked, twice where it
  *       is stated twice (frame and index, count and content)
  *
- * The encoder writes into a buffer that it owns; take() hands the buffer out with the finished
- * content, and the caller gives it back when the thread pool is done with it. So the main thread
- * encodes the next block while the last one is compressed, with no allocation per entry.
+ * The encoder writes into a block buffer; take() hands it out with the finished content, and the caller gives it
+ * back (blockBuffers.ts) when the block has been stored. So the main thread encodes the next block while the last
+ * one is compressed, with no allocation per entry.
  *
  * Lives elsewhere: the frame a block is stored in (frame.ts), the file around the blocks (dataFile.ts).
  * Format: docs/format.md 2.3.
@@ -17,6 +17,7 @@ import { assert } from '../base/assert.ts';
 import type { Bytes } from '../base/bytes.ts';
 import type { Timestamp } from '../base/timestamp.ts';
 
+import { giveBlockBuffer, takeBlockBuffer } from './blockBuffers.ts';
 import type { FilePlace } from './corruption.ts';
 import { corruptFile } from './corruption.ts';
 
@@ -36,10 +37,10 @@ const ENTRY_NUMBERS_BYTES_MAX = 32;
 
 /** A finished block, not yet compressed. */
 export interface RawBlock {
-  /** The content; a part of `buffer`. */
-  readonly content: Buffer;
-  /** To give back to the encoder once the content is not needed any more. */
+  /** Holds the content from its beginning. The caller's, to give back once the block is stored. */
   readonly buffer: Buffer;
+  /** Of the content. */
+  readonly rawSize: number;
   readonly entryCount: number;
   readonly tombstoneCount: number;
   /** Bytes of keys and values. */
@@ -59,8 +60,8 @@ export interface BlockBounds {
 
 export class BlockEncoder {
   readonly #targetBytes: number;
-  readonly #free: Buffer[] = [];
-  #buffer: Buffer;
+  /** Undefined between two blocks. */
+  #buffer: Buffer | undefined;
   #length = 0;
   #entryCount = 0;
   #tombstoneCount = 0;
@@ -75,7 +76,6 @@ export class BlockEncoder {
   constructor(targetBytes: number = BLOCK_TARGET_BYTES) {
     assert(targetBytes >= 1 && targetBytes <= BLOCK_TARGET_BYTES, `block target out of range: ${targetBytes}`);
     this.#targetBytes = targetBytes;
-    this.#buffer = this.#newBuffer(0);
   }
 
   get entryCount(): number {
@@ -94,9 +94,7 @@ export class BlockEncoder {
     if (key.length + valueLength > ENTRY_BYTES_MAX) assert(false, `backup entry of ${key.length + valueLength} bytes`);
     this.#checkOrder(key, time);
     const needed = this.#length + key.length + valueLength + ENTRY_NUMBERS_BYTES_MAX;
-    if (needed > this.#buffer.length) this.#grow(needed);
-
-    const buffer = this.#buffer;
+    const buffer = this.#buffer !== undefined && needed <= this.#buffer.length ? this.#buffer : this.#grow(needed);
     let at = this.#length;
     let shared = 0;
     if (this.#entryCount === 0) {
@@ -150,10 +148,10 @@ export class BlockEncoder {
 
   /** Ends the block and starts the next one in another buffer. The block has at least one entry. */
   take(): RawBlock {
-    assert(this.#entryCount > 0, 'an empty backup block');
+    assert(this.#buffer !== undefined, 'an empty backup block');
     const block: RawBlock = {
-      content: this.#buffer.subarray(0, this.#length),
       buffer: this.#buffer,
+      rawSize: this.#length,
       entryCount: this.#entryCount,
       tombstoneCount: this.#tombstoneCount,
       dataBytes: this.#dataBytes,
@@ -162,7 +160,7 @@ export class BlockEncoder {
       lowestTime: this.#lowestTime,
       highestTime: this.#highestTime,
     };
-    this.#buffer = this.#free.pop() ?? this.#newBuffer(0);
+    this.#buffer = undefined;
     this.#length = 0;
     this.#entryCount = 0;
     this.#tombstoneCount = 0;
@@ -173,9 +171,10 @@ export class BlockEncoder {
     return block;
   }
 
-  /** Takes a buffer back whose content has been compressed. */
-  give(buffer: Buffer): void {
-    this.#free.push(buffer);
+  /** Gives up what has been encoded since the last take(). */
+  drop(): void {
+    if (this.#buffer) giveBlockBuffer(this.#buffer);
+    this.#buffer = undefined;
   }
 
   /** Time of the last entry of the block before. */
@@ -193,14 +192,16 @@ export class BlockEncoder {
       assert(false, `backup entries out of order: ${JSON.stringify(key)}@${time} after ${JSON.stringify(this.#lastKey)}@${lastTime}`);
   }
 
-  #newBuffer(neededBytes: number): Buffer {
-    return Buffer.allocUnsafeSlow(Math.max(neededBytes, this.#targetBytes + (this.#targetBytes >> 3) + 1024));
-  }
-
-  #grow(neededBytes: number): void {
-    const larger = this.#newBuffer(Math.max(neededBytes, this.#buffer.length + (this.#buffer.length >> 1)));
-    this.#buffer.copy(larger, 0, 0, this.#length);
+  /** Another buffer with what is in the present one. */
+  #grow(neededBytes: number): Buffer {
+    const before = this.#buffer;
+    const larger = takeBlockBuffer(Math.max(neededBytes, this.#targetBytes, (before?.length ?? 0) * 1.5));
+    if (before) {
+      before.copy(larger, 0, 0, this.#length);
+      giveBlockBuffer(before);
+    }
     this.#buffer = larger;
+    return larger;
   }
 }
 

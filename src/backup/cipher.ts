@@ -7,30 +7,24 @@
  *       swapped content does not open, nor does that of another chain, whose key is another
  *   E2  nonces are drawn at random for every seal: a key seals at most 2^32 times (format.md 2.6), some four
  *       pebibytes of blocks
- *   E3  keys never leave this object but to be wrapped (encryptionInfo.ts), and are never printed
+ *   E3  a key's bytes never leave this object but to be wrapped (encryptionInfo.ts), and are never printed
  *
- * It runs on the calling thread. At 2.5 GB/s a core for blocks of half a MiB it takes 0.2 ms a block; the thread
- * pool (WebCrypto) copies in and out on the calling thread, and saves a third of that.
- *
- * Lives elsewhere: where keys come from (keyring.ts). Format: docs/format.md 2.6 and 3.1.
+ * Lives elsewhere: the algorithm (blockCodec.ts: it runs where a block is compressed, which gets the key as an object that
+ * cannot be read), where keys come from (keyring.ts). Format: docs/format.md 2.6 and 3.1.
  */
-import { createCipheriv, createDecipheriv } from 'node:crypto';
+import { createSecretKey, type KeyObject } from 'node:crypto';
 import { inspect } from 'node:util';
 
 import { assert } from '../base/assert.ts';
 import { StatementError } from '../base/errors.ts';
 import { SqlState } from '../base/sqlState.ts';
 
+import type { Opening, Sealing } from './blockCodec.ts';
+import { CODEC, NONCE_BYTES, SEAL_BYTES } from './blockCodec.ts';
 import type { FilePlace } from './corruption.ts';
 import { corruptFile } from './corruption.ts';
 
-const ALGORITHM = 'aes-256-gcm';
 export const KEY_BYTES = 32;
-const NONCE_BYTES = 12;
-const TAG_BYTES = 16;
-const PIECE_BYTES = 1 << 16;
-/** What sealing adds to content. */
-export const SEAL_BYTES = NONCE_BYTES + TAG_BYTES;
 
 /** CockroachDB's words, which Go's cipher gave it. */
 export const NOT_AUTHENTIC = 'cipher: message authentication failed';
@@ -63,51 +57,38 @@ export function appearsEncrypted(file: string): EncryptionError {
 
 /** A data key at work. */
 export class Cipher {
-  readonly #key: Buffer;
+  readonly #key: KeyObject;
   readonly #secureBytes: SecureBytes;
 
   constructor(key: Buffer, secureBytes: SecureBytes) {
     assert(key.length === KEY_BYTES, `a key of ${key.length} bytes`);
-    this.#key = key;
+    this.#key = createSecretKey(key);
     this.#secureBytes = secureBytes;
   }
 
   /** The key itself, for wrapping. */
   exportKey(): Buffer {
-    return Buffer.from(this.#key);
+    return this.#key.export();
+  }
+
+  /** What seals something once, and what opens it. */
+  sealing(belongsTo: Uint8Array): Sealing {
+    return { key: this.#key, nonce: this.#secureBytes(NONCE_BYTES), belongsTo };
+  }
+
+  opening(belongsTo: Uint8Array): Opening {
+    return { key: this.#key, belongsTo };
   }
 
   seal(content: Uint8Array, belongsTo: Uint8Array): Buffer {
-    const sealed = Buffer.from(content);
-    const { nonce, tag } = this.sealInPlace(sealed, belongsTo);
-    return Buffer.concat([nonce, sealed, tag]);
-  }
-
-  /** The same with the content itself becoming the ciphertext: nothing large is allocated. */
-  sealInPlace(content: Buffer, belongsTo: Uint8Array): Seal {
-    const nonce = this.#secureBytes(NONCE_BYTES);
-    const cipher = createCipheriv(ALGORITHM, this.#key, nonce);
-    cipher.setAAD(belongsTo);
-    inPieces(cipher, content, content);
-    cipher.final();
-    return { nonce, tag: cipher.getAuthTag() };
+    const sealed = Buffer.alloc(content.length + SEAL_BYTES);
+    CODEC.seal(sealed, content, this.sealing(belongsTo));
+    return sealed;
   }
 
   /** Undefined when it was not sealed with this key for this place, or has changed since. */
-  open(stored: Buffer, belongsTo: Uint8Array): Buffer | undefined {
-    if (stored.length < SEAL_BYTES) return undefined;
-    const end = stored.length - TAG_BYTES;
-    const decipher = createDecipheriv(ALGORITHM, this.#key, stored.subarray(0, NONCE_BYTES), { authTagLength: TAG_BYTES });
-    decipher.setAAD(belongsTo);
-    decipher.setAuthTag(stored.subarray(end));
-    const content = Buffer.allocUnsafe(end - NONCE_BYTES);
-    inPieces(decipher, stored.subarray(NONCE_BYTES, end), content);
-    try {
-      decipher.final();
-    } catch {
-      return undefined;
-    }
-    return content;
+  open(stored: Uint8Array, belongsTo: Uint8Array): Buffer | undefined {
+    return CODEC.unseal(stored, this.opening(belongsTo));
   }
 
   toJSON(): string {
@@ -117,20 +98,6 @@ export class Cipher {
   [inspect.custom](): string {
     return 'Cipher';
   }
-}
-
-/** What is stored before and after ciphertext. */
-export interface Seal {
-  readonly nonce: Buffer;
-  readonly tag: Buffer;
-}
-
-/**
- * Runs a cipher over `from`, into `to`, which may be the same. It gives each piece in a buffer of its own: small ones come out of memory
- * that is at hand, where one for the whole would have to be mapped first, which takes as long as the cipher.
- */
-function inPieces(cipher: { update(piece: Uint8Array): Buffer }, from: Uint8Array, to: Buffer): void {
-  for (let at = 0; at < from.length; at += PIECE_BYTES) to.set(cipher.update(from.subarray(at, at + PIECE_BYTES)), at);
 }
 
 /** A cipher that seals for one layer. */
@@ -162,6 +129,11 @@ export interface DocumentCipher {
   readonly name: string;
 }
 
+/** What opens a block, and which one it is. */
+export interface BlockOpening extends Opening {
+  readonly number: number;
+}
+
 /** Seals and opens the blocks of one data file. */
 export class FileCipher {
   readonly #cipher: Cipher;
@@ -172,16 +144,14 @@ export class FileCipher {
     this.#prefix = `${placeText(layerId, path)}\0`;
   }
 
-  /** In place. `facts`: what else must be as it was, of the index the footer's numbers. */
-  sealBlock(content: Buffer, blockNumber: number, facts?: Uint8Array): Seal {
-    return this.#cipher.sealInPlace(content, this.#place(blockNumber, facts));
+  /** What seals a block, once. `facts`: what else must be as it was, of the index the footer's numbers. */
+  sealing(blockNumber: number, facts?: Uint8Array): Sealing {
+    return this.#cipher.sealing(this.#place(blockNumber, facts));
   }
 
-  /** XX001 when the block is not what was written at this place of this file of this layer. */
-  openBlock(stored: Buffer, blockNumber: number, place: FilePlace, facts?: Uint8Array): Buffer {
-    const content = this.#cipher.open(stored, this.#place(blockNumber, facts));
-    if (content === undefined) throw notAuthentic(place, `block ${blockNumber} of this file, as it was written`);
-    return content;
+  /** What opens it. */
+  opening(blockNumber: number, facts?: Uint8Array): BlockOpening {
+    return { ...this.#cipher.opening(this.#place(blockNumber, facts)), number: blockNumber };
   }
 
   #place(blockNumber: number, facts: Uint8Array | undefined): Buffer {

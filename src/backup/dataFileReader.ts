@@ -2,8 +2,8 @@
  * Data file reader: by key through the index with ranged reads, or whole from front to back.
  *
  *   R1  what comes out has passed the block's checksum, the limits and the order; nothing is trusted before
- *   R2  scan() keeps at most two groups of blocks in memory, readDataFile() two blocks: one being read
- *       and decompressed while the other is decoded and used
+ *   R2  one block is opened while the one before it is decoded and used; scan() keeps two groups of stored
+ *       blocks beside them
  *   R3  readDataFile() also proves the whole file: its size, its SHA-256, the checksum of checksums,
  *       and that header, index, footer and blocks say the same; it throws at the end, so its user
  *       must not act on the versions before it has returned
@@ -18,12 +18,12 @@ import type { ExternalStorage } from '../storage/externalStorage.ts';
 
 import type { VersionRun } from './block.ts';
 import { BlockDecoder, decodeBlock } from './block.ts';
-import type { FileCipher } from './cipher.ts';
+import type { BlockOpening, FileCipher } from './cipher.ts';
 import type { FilePlace } from './corruption.ts';
 import { corruptFile, expectEqual } from './corruption.ts';
 import type { BlockInfo, Footer } from './dataFile.ts';
 import { checkHeader, decodeFooter, decodeIndex, FOOTER_BYTES, footerFacts, HEADER_BYTES } from './dataFile.ts';
-import type { OpenContent } from './frame.ts';
+import type { OpenBlock } from './frame.ts';
 import { crcBytes, decodeFrameHeader, FRAME_BYTES, hex32, openFrame } from './frame.ts';
 
 /** Stored bytes of neighbouring blocks fetched with one read: few round trips to an object store, little memory. */
@@ -92,44 +92,69 @@ export class DataFileReader {
         ? tail.subarray(footer.indexOffset - tailOffset, footer.indexOffset - tailOffset + footer.indexSize)
         : asBuffer(await storage.read(name, { offset: footer.indexOffset, length: footer.indexSize, signal }));
     const place = { file: name, offset: footer.indexOffset };
-    const open = cipher && ((stored: Buffer) => cipher.openBlock(stored, footer.blockCount, place, footerFacts(footerBytes)));
-    const index = await openFrame(frame, place, options.executor.isInline, open);
+    const opening = cipher?.opening(footer.blockCount, footerFacts(footerBytes));
+    const index = await openFrame(frame, place, options.executor.isInline, opening);
     expectEqual(place, 'number of blocks', footer.blockCount, index.header.entryCount);
     const blocks = decodeIndex(index.content, footer, name);
+    index.release();
     return new DataFileReader(storage, name, { footer, blocks, whole: tailOffset === 0 ? tail : undefined }, options);
   }
 
   /** The versions of one block, by its index: what a point read costs. */
   async block(index: number): Promise<VersionRun> {
-    const [fetched] = await this.#fetch({ from: index, to: index + 1 });
-    const { content, info, after } = fetched as NonNullable<typeof fetched>;
-    return decodeBlock(content, info, { file: this.name, offset: info.offset }, after);
+    const group = { from: index, to: index + 1 };
+    const block = await this.#open(await this.#fetch(group), group, index);
+    const run = decodeBlock(block.content, block.info, { file: this.name, offset: block.info.offset }, block.after);
+    block.release();
+    return run;
   }
 
   /** The versions of keys in a span, in order, in runs of at most RUN_ENTRIES_MAX, never empty. */
   async *scan(span: Span): AsyncGenerator<VersionRun> {
-    const groups = this.#groups(span);
-    let next = groups.next();
-    if (next.done) return;
-    let ahead = handled(this.#fetch(next.value));
-    while (true) {
-      const fetched = await ahead;
-      next = groups.next();
-      if (!next.done) ahead = handled(this.#fetch(next.value));
-      for (const { content, info, after } of fetched) {
+    const { executor } = this.#options;
+    const blocks = this.#openAll(this.#groups(span));
+    let ahead: Promise<IteratorResult<OpenedBlock>> | undefined = handled(blocks.next());
+    try {
+      for (;;) {
+        const next: IteratorResult<OpenedBlock> = await ahead;
+        ahead = undefined;
+        if (next.done) return;
+        ahead = handled(blocks.next());
+        const { content, info, after, release } = next.value;
         const decoder = new BlockDecoder(content, info, { file: this.name, offset: info.offset }, after);
         while (!decoder.isDone) {
           const run = clip(decoder.decode(RUN_ENTRIES_MAX), span);
           if (run !== undefined) yield run;
-          if (this.#options.executor.shouldYield()) await this.#options.executor.yield();
+          if (executor.shouldYield()) await executor.yield();
         }
+        release();
       }
-      if (next.done) return;
+    } finally {
+      // Whoever leaves early leaves nothing reading behind.
+      await ahead?.catch(() => undefined);
+    }
+  }
+
+  /** The blocks of groups, the next group being read while those of one are opened. */
+  async *#openAll(groups: Iterator<BlockGroup, undefined>): AsyncGenerator<OpenedBlock> {
+    let next = groups.next();
+    let ahead = next.done ? undefined : handled(this.#fetch(next.value));
+    try {
+      while (!next.done) {
+        const group = next.value;
+        const bytes = await (ahead as Promise<Buffer>);
+        ahead = undefined;
+        next = groups.next();
+        if (!next.done) ahead = handled(this.#fetch(next.value));
+        for (let i = group.from; i < group.to; i++) yield await this.#open(bytes, group, i);
+      }
+    } finally {
+      await ahead?.catch(() => undefined);
     }
   }
 
   /** Indexes of the blocks that meet a span, in stretches of at most GROUP_BYTES (but at least one block). */
-  *#groups(span: Span): Generator<{ from: number; to: number }, undefined> {
+  *#groups(span: Span): Generator<BlockGroup, undefined> {
     let from = 0;
     while (from < this.blocks.length && this.blocks[from]!.lastKey < span.key) from++;
     while (from < this.blocks.length && this.blocks[from]!.firstKey < span.endKey) {
@@ -145,8 +170,8 @@ export class DataFileReader {
     return undefined;
   }
 
-  /** Reads, checks and decompresses neighbouring blocks. */
-  async #fetch({ from, to }: { from: number; to: number }): Promise<{ content: Buffer; info: BlockInfo; after: Bytes }[]> {
+  /** Reads neighbouring blocks. */
+  async #fetch({ from, to }: BlockGroup): Promise<Buffer> {
     const first = this.blocks[from]!;
     const last = this.blocks[to - 1]!;
     const length = last.offset + FRAME_BYTES + last.storedSize - first.offset;
@@ -154,21 +179,38 @@ export class DataFileReader {
       this.whole?.subarray(first.offset, first.offset + length) ??
       asBuffer(await this.#storage.read(this.name, { offset: first.offset, length, signal: this.#options.signal }));
     expectEqual({ file: this.name, offset: first.offset }, 'size of blocks', length, bytes.length);
-    return Promise.all(
-      this.blocks.slice(from, to).map(async (info, i) => {
-        const start = info.offset - first.offset;
-        const frame = bytes.subarray(start, start + FRAME_BYTES + info.storedSize);
-        const place = { file: this.name, offset: info.offset };
-        const { executor, cipher } = this.#options;
-        const { header, content } = await executor.run('decompress backup block', () =>
-          openFrame(frame, place, executor.isInline, openerOf(cipher, from + i, place)),
-        );
-        expectEqual(place, 'entry count of a block', info.entryCount, header.entryCount);
-        expectEqual(place, 'raw size of a block', info.rawSize, header.rawSize);
-        return { content, info, after: this.blocks[from + i - 1]?.lastKey ?? ('' as Bytes) };
-      }),
-    );
+    return bytes;
   }
+
+  /** Checks and decompresses one block of a group. */
+  async #open(group: Buffer, { from }: BlockGroup, index: number): Promise<OpenedBlock> {
+    const info = this.blocks[index]!;
+    const start = info.offset - this.blocks[from]!.offset;
+    const frame = group.subarray(start, start + FRAME_BYTES + info.storedSize);
+    const place = { file: this.name, offset: info.offset };
+    const opened = await openBlock(frame, place, this.#options, index);
+    expectEqual(place, 'entry count of a block', info.entryCount, opened.header.entryCount);
+    expectEqual(place, 'raw size of a block', info.rawSize, opened.header.rawSize);
+    return { ...opened, info, after: this.blocks[index - 1]?.lastKey ?? ('' as Bytes) };
+  }
+}
+
+/** Neighbouring blocks, by their indexes: `to` is exclusive. */
+interface BlockGroup {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** What a decoder needs. */
+interface OpenedBlock extends OpenBlock {
+  readonly info: BlockInfo;
+  /** The last key of the block before. */
+  readonly after: Bytes;
+}
+
+async function openBlock(frame: Buffer, place: FilePlace, { executor, cipher }: ReadDataFileOptions, index: number): Promise<OpenBlock> {
+  const opening: BlockOpening | undefined = cipher?.opening(index);
+  return await executor.run('decompress backup block', () => openFrame(frame, place, executor.isInline, opening));
 }
 
 /** The end of a file, and its size; all of a file whose size is known and small, in one read. */
@@ -211,15 +253,14 @@ export async function* readDataFile(
   let after = '' as Bytes;
   const open = async (info: BlockInfo, number: number) => {
     const frame = await input.take(FRAME_BYTES + info.storedSize, name);
-    const place = { file: name, offset: info.offset };
-    return await executor.run('decompress backup block', () => openFrame(frame, place, executor.isInline, openerOf(cipher, number, place)));
+    return await openBlock(frame, { file: name, offset: info.offset }, options, number);
   };
   checkHeader(await input.take(HEADER_BYTES, name), name, cipher !== undefined);
   let ahead = blocks[0] && handled(open(blocks[0], 0));
   try {
     for (const [i, info] of blocks.entries()) {
       const place = { file: name, offset: info.offset };
-      const { header, content } = await (ahead ?? open(info, i));
+      const { header, content, release } = await (ahead ?? open(info, i));
       const next = blocks[i + 1];
       ahead = next && handled(open(next, i + 1));
       blocksCrc = crc32(crcBytes(header.crc), blocksCrc);
@@ -229,6 +270,7 @@ export async function* readDataFile(
         yield decoder.decode(RUN_ENTRIES_MAX);
         if (executor.shouldYield()) await executor.yield();
       }
+      release();
       after = info.lastKey;
     }
   } finally {
@@ -258,10 +300,6 @@ export async function verifyStoredFile(
   }
   expectEqual({ file: name, offset: 0 }, 'size', expected.sizeBytes, size);
   expectEqual({ file: name, offset: 0 }, 'SHA-256', expected.sha256, hash.digest('hex'));
-}
-
-function openerOf(cipher: FileCipher | undefined, blockNumber: number, place: FilePlace): OpenContent {
-  return cipher && ((stored) => cipher.openBlock(stored, blockNumber, place));
 }
 
 /** The same promise, which may fail before anybody waits for it. */

@@ -2,11 +2,12 @@
  * Data file writer: streams sorted versions into one file of a storage.
  *
  *   main thread     | encode block 3 | encode block 4 | ...
- *   thread pool        | compress block 2 | compress block 3 | ...   (encryption is the main thread's: cipher.ts)
+ *   worker             | compress and seal block 2 | block 3 | ...
  *   storage               | write block 1 | write block 2 | ...
  *
- * The storage pulls: at most IN_FLIGHT_MAX blocks are between encoder and storage, so memory is
- * bounded however slow the storage is. The file appears whole or not at all (S1 of the port).
+ * The storage pulls: at most IN_FLIGHT_MAX blocks are between encoder and storage, each in one buffer from its first
+ * entry to its last stored byte, so memory is bounded however slow the storage is. The file appears whole or not at
+ * all (S1 of the port).
  */
 import { crc32 } from 'node:zlib';
 
@@ -14,6 +15,7 @@ import type { Executor } from '../base/executor.ts';
 import type { Timestamp } from '../base/timestamp.ts';
 import type { ExternalStorage } from '../storage/externalStorage.ts';
 
+import { giveBlockBuffer } from './blockBuffers.ts';
 import type { VersionRun } from './block.ts';
 import { BLOCK_TARGET_BYTES, BlockEncoder } from './block.ts';
 import type { FileCipher } from './cipher.ts';
@@ -75,7 +77,7 @@ async function* encodeFile(runs: AsyncIterable<VersionRun>, options: DataFileOpt
   const { executor, progress, cipher } = options;
   const isEncrypted = cipher !== undefined;
   const encoder = new BlockEncoder(options.blockTargetBytes ?? BLOCK_TARGET_BYTES);
-  const inFlight: Promise<StoredBlock & { info: Omit<BlockInfo, 'offset'> }>[] = [];
+  const inFlight: Promise<StoredBlock & { info: Omit<BlockInfo, 'offset'>; buffer: Buffer }>[] = [];
   const blocks: BlockInfo[] = [];
   let offset = HEADER_BYTES;
   let blocksCrc = 0;
@@ -88,38 +90,49 @@ async function* encodeFile(runs: AsyncIterable<VersionRun>, options: DataFileOpt
     totals.entryCount += raw.entryCount;
     totals.tombstoneCount += raw.tombstoneCount;
     totals.dataBytes += raw.dataBytes;
-    const { entryCount, firstKey, lastKey, content } = raw;
-    const number = startedCount++;
+    const { entryCount, firstKey, lastKey, buffer, rawSize } = raw;
+    const sealing = cipher?.sealing(startedCount++);
     const stored = executor.run('compress backup block', async () => {
-      const block = await storeBlock(content, entryCount, executor.isInline, cipher && ((bytes) => cipher.sealBlock(bytes, number)));
-      encoder.give(raw.buffer);
-      return { ...block, info: { storedSize: block.storedSize, rawSize: content.length, entryCount, firstKey, lastKey } };
+      const block = await storeBlock(buffer, rawSize, entryCount, { isInline: executor.isInline, sealing });
+      return { ...block, info: { storedSize: block.storedSize, rawSize, entryCount, firstKey, lastKey }, buffer };
     });
     // A failure is thrown where the block is awaited; until then it must not count as unhandled.
     stored.catch(() => {});
     inFlight.push(stored);
   };
-  const nextBlock = async (): Promise<readonly Buffer[]> => {
-    const block = await (inFlight.shift() as (typeof inFlight)[number]);
-    blocks.push({ offset, ...block.info });
-    offset += FRAME_BYTES + block.storedSize;
+  /** Whoever takes a piece is done with it when the next one is asked for. */
+  const writeBlock = async function* (): AsyncGenerator<Buffer> {
+    const { info, frame, storedSize, crc, buffer } = await (inFlight.shift() as (typeof inFlight)[number]);
+    blocks.push({ offset, ...info });
+    offset += FRAME_BYTES + storedSize;
     if (progress) progress.storedBytes = offset;
-    blocksCrc = crc32(crcBytes(block.crc), blocksCrc);
-    return block.pieces;
+    blocksCrc = crc32(crcBytes(crc), blocksCrc);
+    yield frame;
+    giveBlockBuffer(buffer);
   };
 
-  yield encodeHeader(isEncrypted);
-  for await (const run of runs) {
-    if (executor.shouldYield()) await executor.yield();
-    for (let at = 0; at < run.keys.length; ) {
-      at = encoder.fill(run, at);
-      if (!encoder.isFull) break;
-      startBlock();
-      if (inFlight.length >= IN_FLIGHT_MAX) yield* await nextBlock();
+  try {
+    yield encodeHeader(isEncrypted);
+    for await (const run of runs) {
+      if (executor.shouldYield()) await executor.yield();
+      for (let at = 0; at < run.keys.length; ) {
+        at = encoder.fill(run, at);
+        if (!encoder.isFull) break;
+        startBlock();
+        if (inFlight.length >= IN_FLIGHT_MAX) yield* writeBlock();
+      }
     }
+    if (encoder.entryCount > 0) startBlock();
+    while (inFlight.length > 0) yield* writeBlock();
+  } finally {
+    encoder.drop();
+    // Nobody writes any more what is under way; a buffer is free when its worker has left it.
+    for (const stored of inFlight)
+      void stored.then(
+        ({ buffer }) => giveBlockBuffer(buffer),
+        () => {},
+      );
   }
-  if (encoder.entryCount > 0) startBlock();
-  while (inFlight.length > 0) yield* await nextBlock();
 
   const footerOf = (indexSize: number) =>
     encodeFooter(
@@ -137,9 +150,12 @@ async function* encodeFile(runs: AsyncIterable<VersionRun>, options: DataFileOpt
       isEncrypted,
     );
   const facts = footerFacts(footerOf(0));
-  const seal = cipher && ((bytes: Buffer) => cipher.sealBlock(bytes, blocks.length, facts));
-  const index = await storeBlock(encodeIndex(blocks), blocks.length, executor.isInline, seal);
+  const content = encodeIndex(blocks);
+  const index = await storeBlock(content, content.length, blocks.length, {
+    isInline: executor.isInline,
+    sealing: cipher?.sealing(blocks.length, facts),
+  });
   blocksCrc = crc32(crcBytes(index.crc), blocksCrc);
-  yield* index.pieces;
+  yield index.frame;
   yield footerOf(FRAME_BYTES + index.storedSize);
 }

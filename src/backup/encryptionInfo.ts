@@ -15,7 +15,8 @@ import type { ExternalStorage } from '../storage/externalStorage.ts';
 import type { Kms } from '../storage/kms/kms.ts';
 import type { SecretServices } from '../storage/secretServices.ts';
 
-import { Cipher, KEY_BYTES, SEAL_BYTES } from './cipher.ts';
+import { SEAL_BYTES } from './blockCodec.ts';
+import { Cipher, KEY_BYTES } from './cipher.ts';
 import { corruptFile } from './corruption.ts';
 import { decodeEnvelope, ENCRYPTION_INFO_MAGIC, encodeEnvelope } from './envelope.ts';
 import type { JsonObject } from './jsonFields.ts';

@@ -1,15 +1,20 @@
 /**
  * Frame: how a block is stored: sizes, a count and a checksum in front of one zstd frame, which may be
  * encrypted (the checksum is of what is stored, so it shows accidents to those without a key too); and the
- * compression that documents use. It runs on the thread pool, except where the executor says inline and for
- * content so small that the way there and back would take longer.
+ * compression that documents use. Blocks go to worker threads, large documents to the thread pool, except where the
+ * executor says inline and for content so small that the way there and back would take longer.
  *
- * Format: docs/format.md 2.2.
+ * Lives elsewhere: the bytes of a frame (blockCodec.ts), the threads (blockWorkers.ts). Format: docs/format.md 2.2.
  */
 import type { ZstdOptions } from 'node:zlib';
-import { constants, crc32, zstdCompress, zstdCompressSync, zstdDecompress, zstdDecompressSync } from 'node:zlib';
+import { constants, zstdCompress, zstdCompressSync, zstdDecompress, zstdDecompressSync } from 'node:zlib';
 
-import type { Seal } from './cipher.ts';
+import { giveBlockBuffer, takeBlockBuffer } from './blockBuffers.ts';
+import type { OpenedBlock, Sealing } from './blockCodec.ts';
+import { CODEC } from './blockCodec.ts';
+import { openOnWorker, storeOnWorker } from './blockWorkers.ts';
+import type { BlockOpening } from './cipher.ts';
+import { notAuthentic } from './cipher.ts';
 import type { FilePlace } from './corruption.ts';
 import { corruptFile, expectEqual } from './corruption.ts';
 
@@ -19,33 +24,26 @@ export const BLOCK_BYTES_MAX = 64 << 20;
 
 /** The stored form of a block. */
 export interface StoredBlock {
-  /** Its frame's header and the stored content, to be written one after the other. */
-  readonly pieces: readonly Buffer[];
+  /** Header and stored content. */
+  readonly frame: Buffer;
   /** Of the content; without the header. */
   readonly storedSize: number;
   readonly crc: number;
 }
 
-/** Encrypts content in place; undefined leaves it plain. */
-export type SealContent = ((content: Buffer) => Seal) | undefined;
-/** Decrypts stored content. */
-export type OpenContent = ((stored: Buffer) => Buffer) | undefined;
-
-/** `isInline`: as the executor says. `rawSize` 0 makes the frame of an empty index. */
-export async function storeBlock(raw: Buffer, entryCount: number, isInline = false, seal?: SealContent): Promise<StoredBlock> {
-  const content = await compress(raw, isInline);
-  const sealed = seal?.(content);
-  const stored = sealed === undefined ? [content] : [sealed.nonce, content, sealed.tag];
-  const storedSize = stored.reduce((size, piece) => size + piece.length, 0);
-  const header = Buffer.allocUnsafe(FRAME_BYTES);
-  header.writeUInt32LE(storedSize, 0);
-  header.writeUInt32LE(raw.length, 4);
-  header.writeUInt32LE(entryCount, 8);
-  const crc = stored.reduce((sum, piece) => crc32(piece, sum), crc32(header.subarray(0, 12)));
-  header.writeUInt32LE(crc, 12);
-  // Small pieces in one: each is a write.
-  const pieces = sealed === undefined ? [header, content] : [Buffer.concat([header, sealed.nonce]), content, sealed.tag];
-  return { pieces, storedSize, crc };
+/**
+ * Stores the first `rawSize` bytes of `buffer`, which is used up: the frame may be in its place. `isInline`: as the
+ * executor says. `rawSize` 0 makes the frame of an empty index.
+ */
+export async function storeBlock(
+  buffer: Buffer,
+  rawSize: number,
+  entryCount: number,
+  { isInline = false, sealing }: { readonly isInline?: boolean; readonly sealing?: Sealing | undefined } = {},
+): Promise<StoredBlock> {
+  const isHere = isInline || rawSize <= INLINE_BYTES_MAX || !(buffer.buffer instanceof SharedArrayBuffer);
+  const frame = isHere ? CODEC.store(buffer, rawSize, entryCount, sealing) : await storeOnWorker(buffer, { rawSize, entryCount, sealing });
+  return { frame, storedSize: frame.length - FRAME_BYTES, crc: frame.readUInt32LE(12) };
 }
 
 export interface FrameHeader {
@@ -73,19 +71,33 @@ export function decodeFrameHeader(header: Buffer, place: FilePlace): FrameHeader
   return frame;
 }
 
-/** A block's frame (header and content, nothing else) to its raw content. */
-export async function openFrame(
-  frame: Buffer,
-  place: FilePlace,
-  isInline = false,
-  open?: OpenContent,
-): Promise<{ header: FrameHeader; content: Buffer }> {
+/** A block's content, to be released when nobody reads it any more: its memory is used again. */
+export interface OpenBlock {
+  readonly header: FrameHeader;
+  readonly content: Buffer;
+  release(): void;
+}
+
+/** A block's frame (header and content, nothing else) to its raw content. XX001. */
+export async function openFrame(frame: Buffer, place: FilePlace, isInline = false, opening?: BlockOpening): Promise<OpenBlock> {
   const header = decodeFrameHeader(frame, place);
   expectEqual(place, 'size of a block', FRAME_BYTES + header.storedSize, frame.length);
-  const stored = frame.subarray(FRAME_BYTES);
-  expectEqual(place, 'checksum of a block', hex32(header.crc), hex32(crc32(stored, crc32(frame.subarray(0, 12)))));
-  const compressed = open === undefined ? stored : open(stored);
-  return { header, content: await decompress(compressed, header.rawSize, place, isInline) };
+  let release = () => {};
+  let opened: OpenedBlock;
+  if (isInline || header.rawSize <= INLINE_BYTES_MAX) {
+    opened = CODEC.open(frame, opening);
+  } else {
+    const buffer = takeBlockBuffer(Math.max(frame.length, header.rawSize + 1));
+    frame.copy(buffer);
+    opened = await openOnWorker(buffer, { frameSize: frame.length, opening });
+    release = () => giveBlockBuffer(buffer);
+  }
+  if ('wrongCrc' in opened) throw corruptFile(place, 'checksum of a block', hex32(header.crc), hex32(opened.wrongCrc));
+  if ('isForeign' in opened) throw notAuthentic(place, `block ${opening?.number} of this file, as it was written`);
+  if ('notZstd' in opened) throw corruptFile(place, 'compressed content', 'a zstd frame', opened.notZstd);
+  const { content } = opened;
+  if (content.length !== header.rawSize) throw corruptFile(place, 'size of decompressed content', header.rawSize, content.length);
+  return { header, content, release };
 }
 
 export function hex32(value: number): string {

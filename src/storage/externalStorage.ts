@@ -31,7 +31,8 @@ export interface StorageCapabilities {
 
 /**
  * Content to write. A Uint8Array or an array of them can be sent again by a retry; an async
- * iterable is read once, and a failure after its first chunk is final.
+ * iterable is read once, and a failure after its first chunk is final. A chunk of an iterable is the
+ * storage's until it asks for the next one: its memory is used again then.
  */
 export type WriteSource = Uint8Array | readonly Uint8Array[] | AsyncIterable<Uint8Array>;
 

@@ -10,7 +10,7 @@ import { StatementError } from '../base/errors.ts';
 import { SqlState } from '../base/sqlState.ts';
 
 import type { ExternalStorage, ListOptions, ReadOptions, WriteOptions, WriteResult, WriteSource } from './externalStorage.ts';
-import { checkBasePath, checkName, chunksOf, fileExists, listing, missingFile } from './names.ts';
+import { checkBasePath, checkName, fileExists, lentChunksOf, listing, missingFile } from './names.ts';
 import type { ParsedUri } from './uri.ts';
 
 /** The buckets of one database: bucket name -> whole path -> content. */
@@ -56,7 +56,7 @@ class MemoryStorage implements ExternalStorage {
     const key = this.#base + name;
     if (options.ifAbsent && this.#files.has(key)) throw fileExists(this.uri, name);
     const chunks: Uint8Array[] = [];
-    for await (const chunk of chunksOf(source, options.signal)) chunks.push(Uint8Array.from(chunk));
+    for await (const chunk of lentChunksOf(source, options.signal)) chunks.push(Uint8Array.from(chunk));
     const joined = Buffer.concat(chunks);
     // A plain view: Buffer's own slice() would hand out the stored bytes themselves.
     const content = new Uint8Array(joined.buffer, joined.byteOffset, joined.length);

@@ -77,8 +77,17 @@ export function fileExists(uri: ParsedUri, name: string, cause?: unknown): Stora
   });
 }
 
-/** The chunks of a source, one after another; stops with the signal's reason when it aborts. */
+/**
+ * The chunks of a source, one after another; stops with the signal's reason when it aborts. Whoever takes a chunk may
+ * keep it: those of an iterable, whose memory may be used again, are copied.
+ */
 export async function* chunksOf(source: WriteSource, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array> {
+  const isKept = isReplayable(source);
+  for await (const chunk of lentChunksOf(source, signal)) yield isKept ? chunk : Buffer.from(chunk);
+}
+
+/** The same for who is done with a chunk when asking for the next: nothing is copied. */
+export async function* lentChunksOf(source: WriteSource, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array> {
   signal?.throwIfAborted();
   const chunks = source instanceof Uint8Array ? [source] : source;
   for await (const chunk of chunks) {

@@ -32,7 +32,7 @@ import type {
   WriteResult,
   WriteSource,
 } from './externalStorage.ts';
-import { checkBasePath, checkName, chunksOf, fileExists, listing, missingFile } from './names.ts';
+import { checkBasePath, checkName, fileExists, lentChunksOf, listing, missingFile } from './names.ts';
 import type { ParsedUri } from './uri.ts';
 
 export interface NodelocalOptions {
@@ -318,7 +318,7 @@ async function writeAll(handle: FileHandle, source: WriteSource, signal: AbortSi
   try {
     const hash = createHash('sha256');
     let sizeBytes = 0;
-    for await (const chunk of chunksOf(source, signal)) {
+    for await (const chunk of lentChunksOf(source, signal)) {
       // Hashed while the system writes it.
       const writing = handle.write(chunk, 0, chunk.length, sizeBytes);
       hash.update(chunk);
