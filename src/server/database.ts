@@ -26,6 +26,7 @@ import type { Kv } from '../kv/kv.ts';
 import { type CatalogServices, openCatalog } from '../catalog/bootstrap.ts';
 import { roleDefaults } from '../catalog/roleSettings.ts';
 import type { ClusterSettings } from '../catalog/settings.ts';
+import { ConnectionCounts } from '../storage/connectionCounts.ts';
 import { registerHttp } from '../storage/http/registerHttp.ts';
 import { MemoryKeys } from '../storage/kms/memoryKms.ts';
 import { registerKms } from '../storage/kms/registerKms.ts';
@@ -175,6 +176,7 @@ export class Database {
     const retry = { clock: this.ioClock, random: random.fork('retry') };
     const storage = new StorageRegistry({
       retry,
+      metrics: kv.metrics,
       ...(options.wrapStorage ? { wrap: options.wrapStorage } : {}),
       secrets: { executor: kv.executor, ...(options.secureBytes && { secureBytes: options.secureBytes }) },
     });
@@ -187,6 +189,7 @@ export class Database {
     storage.register('userfile', (uri, context) => openUserfile(uri, context, kv, services.catalog));
     const network = {
       clock: this.ioClock,
+      connections: new ConnectionCounts(kv.metrics),
       customCa: () => services.settings.text('cloudstorage.http.custom_ca'),
       timeoutMicros: () => services.settings.number('cloudstorage.timeout'),
     };

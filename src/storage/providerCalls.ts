@@ -6,6 +6,7 @@
 import type { Clock } from '../base/clock.ts';
 import { StorageError } from '../base/errors.ts';
 
+import type { ConnectionCounts } from './connectionCounts.ts';
 import type { StorageOperation } from './externalStorage.ts';
 import { HttpSilence } from './http/httpClient.ts';
 import { Patience } from './patience.ts';
@@ -20,6 +21,7 @@ export interface ProviderEnvironment {
   readonly customCa?: () => string;
   /** cloudstorage.timeout. */
   readonly timeoutMicros?: () => number;
+  readonly connections?: ConnectionCounts | undefined;
 }
 
 export interface CallOptions {

@@ -3,8 +3,10 @@
  * knows an adapter by name.
  */
 import { StatementError } from '../base/errors.ts';
+import type { MetricRegistry } from '../base/metrics.ts';
 import { SqlState } from '../base/sqlState.ts';
 
+import { CloudMetrics, metered } from './cloudMetrics.ts';
 import type { ExternalStorage, StorageContext, StorageFactory } from './externalStorage.ts';
 import { type RetryContext, withRetry } from './retry.ts';
 import { SecretRegistry, type SecretServicesOptions } from './secretServices.ts';
@@ -34,17 +36,24 @@ export class StorageRegistry implements StorageFactory {
   readonly #closers: (() => Promise<void>)[] = [];
   readonly #retry: RetryContext | undefined;
   readonly #wrap: ((storage: ExternalStorage) => ExternalStorage) | undefined;
+  readonly #metrics: CloudMetrics | undefined;
 
   /**
    * `secrets`: of their registry; `retry`: every opened storage retries as retry.ts says; `wrap` goes around the adapter, inside
-   * the retry (fault injection).
+   * the retry (fault injection); `metrics`: where what storage does is counted.
    */
   constructor(
-    options: { retry?: RetryContext; wrap?: (storage: ExternalStorage) => ExternalStorage; secrets?: SecretServicesOptions } = {},
+    options: {
+      retry?: RetryContext;
+      wrap?: (storage: ExternalStorage) => ExternalStorage;
+      secrets?: SecretServicesOptions;
+      metrics?: MetricRegistry;
+    } = {},
   ) {
     this.secrets = new SecretRegistry(options.secrets);
     this.#retry = options.retry;
     this.#wrap = options.wrap;
+    this.#metrics = options.metrics && new CloudMetrics(options.metrics);
   }
 
   register(scheme: string, opener: StorageOpener): void {
@@ -69,7 +78,8 @@ export class StorageRegistry implements StorageFactory {
     void parsed.locality;
     const adapter = opener(parsed, context);
     const wrapped = this.#wrap ? this.#wrap(adapter) : adapter;
-    return this.#retry ? withRetry(wrapped, this.#retry) : wrapped;
+    const counted = this.#metrics ? metered(wrapped, this.#metrics) : wrapped;
+    return this.#retry ? withRetry(counted, this.#retry) : counted;
   }
 
   #unknownScheme(uri: ParsedUri): StatementError {

@@ -10,6 +10,7 @@
 import type { Dispatcher } from 'undici';
 
 import type { Clock } from '../../base/clock.ts';
+import type { ConnectionCounts } from '../connectionCounts.ts';
 import { Patience } from '../patience.ts';
 
 /** Longest time that a request may stand still, whatever cloudstorage.timeout allows. */
@@ -23,6 +24,7 @@ export interface HttpClientOptions {
   readonly customCa?: () => string;
   /** cloudstorage.timeout. */
   readonly timeoutMicros?: () => number;
+  readonly connections?: ConnectionCounts | undefined;
 }
 
 export interface HttpRequest {
@@ -61,6 +63,8 @@ const REST_BYTES_MAX = 64 << 10;
 export class HttpClient {
   readonly #options: HttpClientOptions;
   #agent: { readonly dispatcher: Promise<Dispatcher>; readonly ca: string } | undefined;
+  /** Connections opened that have not carried a request yet: the next one went there. */
+  #freshConnections = 0;
 
   constructor(options: HttpClientOptions) {
     this.#options = options;
@@ -92,6 +96,7 @@ export class HttpClient {
         ...(sent && { body: sent.pieces as unknown as Dispatcher.RequestOptions['body'] }),
       });
       patience.leave();
+      this.#noteRequest();
       return received(response, { patience, ending, end });
     } catch (error) {
       end();
@@ -112,17 +117,28 @@ export class HttpClient {
     if (this.#agent?.ca !== ca) {
       // Requests under way end as they began.
       void this.#agent?.dispatcher.then((before) => before.close());
-      this.#agent = { dispatcher: newDispatcher(ca), ca };
+      this.#agent = { dispatcher: newDispatcher(ca, (isTls) => this.#noteOpened(isTls)), ca };
     }
     return this.#agent.dispatcher;
   }
+
+  #noteOpened(isTls: boolean): void {
+    this.#freshConnections++;
+    this.#options.connections?.noteOpened(isTls);
+  }
+
+  #noteRequest(): void {
+    if (this.#freshConnections > 0) this.#freshConnections--;
+    else this.#options.connections?.noteReused();
+  }
 }
 
-async function newDispatcher(ca: string): Promise<Dispatcher> {
-  const { EnvHttpProxyAgent } = await import('undici');
+async function newDispatcher(ca: string, onOpened: (isTls: boolean) => void): Promise<Dispatcher> {
+  const { EnvHttpProxyAgent, Pool } = await import('undici');
   const authorities = ca === '' ? undefined : [...(await import('node:tls')).rootCertificates, ca];
   return new EnvHttpProxyAgent({
     connections: CONNECTIONS_MAX,
+    factory: (origin, options) => new Pool(origin, options).on('connect', ({ protocol }) => onOpened(protocol === 'https:')),
     keepAliveTimeout: KEEP_ALIVE_MS,
     // Its own timers are off: patience.ts watches.
     headersTimeout: 0,

@@ -51,7 +51,6 @@ export class S3Calls extends ProviderCalls<OpenedS3, S3Refusal> {
     const place = { ...(region !== undefined && { region }), ...(endpoint !== undefined && { endpoint }) };
     const credentials = await assumeRoles(this.uri, { region: region ?? 'us-east-1', ...(endpoint !== undefined && { endpoint }) });
     const checksums = skipsChecksum ? 'WHEN_REQUIRED' : 'WHEN_SUPPORTED';
-    const httpsAgent = agentFor(this.environment.customCa?.() ?? '');
     const client = new sdk.S3Client({
       ...place,
       ...(credentials && { credentials }),
@@ -61,7 +60,7 @@ export class S3Calls extends ProviderCalls<OpenedS3, S3Refusal> {
       responseChecksumValidation: checksums,
       // retry.ts repeats, on its own clock.
       maxAttempts: 1,
-      ...(httpsAgent && { requestHandler: { httpsAgent } }),
+      requestHandler: agents(this.environment),
     });
     return { sdk, client };
   }
@@ -88,12 +87,16 @@ export class S3Calls extends ProviderCalls<OpenedS3, S3Refusal> {
   }
 }
 
-/** Undefined: the SDK's own, which trusts the system's authorities. */
-function agentFor(ca: string) {
-  if (ca === '') return undefined;
-  const { Agent } = process.getBuiltinModule('node:https');
-  const { rootCertificates } = process.getBuiltinModule('node:tls');
-  return new Agent({ keepAlive: true, maxSockets: 50, ca: [...rootCertificates, ca] });
+/** As the SDK would make them, but for the authorities that they trust besides, and their connections are counted. */
+function agents({ customCa, connections }: ProviderEnvironment) {
+  const http = process.getBuiltinModule('node:http');
+  const https = process.getBuiltinModule('node:https');
+  const ca = customCa?.() ?? '';
+  const options = { keepAlive: true, maxSockets: 50 };
+  const trusting = ca === '' ? {} : { ca: [...process.getBuiltinModule('node:tls').rootCertificates, ca] };
+  const httpAgent = new http.Agent(options);
+  const httpsAgent = new https.Agent({ ...options, ...trusting });
+  return { httpAgent: connections?.watch(httpAgent, false) ?? httpAgent, httpsAgent: connections?.watch(httpsAgent, true) ?? httpsAgent };
 }
 
 const CODES: Readonly<Record<string, SqlState>> = {
