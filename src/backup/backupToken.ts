@@ -12,7 +12,16 @@ import { formatUtc } from '../base/timestamp.ts';
 import type { StatementContext } from '../sql/exec/statement.ts';
 
 import { decodeBackupId, encodeBackupId, fullOfId, type IdTimes } from './backupId.ts';
-import { type Chain, type ChoiceOptions, type ChosenLayers, chooseLayers, loadChain, restorableIntervals, wayTo } from './chain.ts';
+import {
+  type Chain,
+  type ChoiceOptions,
+  type ChosenLayers,
+  chooseLayers,
+  loadChain,
+  type PassedOver,
+  restorableIntervals,
+  wayTo,
+} from './chain.ts';
 import { directoryTime, fullDirectoryTime, noLatest, parseSubdirectory } from './collection.ts';
 import type { CollectionStorage } from './collectionStorage.ts';
 import { type ListedLayer, listNewestLayers, requireNewest, resolveLatest } from './layerIndex.ts';
@@ -56,9 +65,14 @@ export async function resolveToken(
 }
 
 /** The chain of a named backup. 58P01 as loadChain(), in the user's words. */
-export async function loadNamed(storage: CollectionStorage, { full, id }: NamedBackup, signal?: AbortSignal): Promise<Chain> {
+export async function loadNamed(
+  storage: CollectionStorage,
+  { full, id }: NamedBackup,
+  signal?: AbortSignal,
+  onPassedOver?: PassedOver,
+): Promise<Chain> {
   try {
-    return await loadChain(storage, full, signal);
+    return await loadChain(storage, full, signal, onPassedOver);
   } catch (error) {
     if (id === undefined || !isMissing(error)) throw error;
     throw idNotFound(id, `there is no completed backup "${full}" in "${storage.uri}"`);

@@ -11,6 +11,8 @@
  *       without only its end time
  *   H4  on the path that a moment needs, a compacted layer takes the place of those that it was made of, where that
  *       makes the path shorter and loses nothing of the moment. What can be restored does not depend on it
+ *   H5  so a compacted layer whose manifest is damaged is passed over, and told of (PassedOver): the layers that it was made
+ *       of bring back the same. Any other damaged manifest makes the chain unreadable
  *
  *        full            incremental          incremental, revision history
  *   0 ----------|--------------------|---------------------------------------|
@@ -18,13 +20,14 @@
  *
  * Lives elsewhere: proof that a path has no holes (coverage.ts), compacted layers (compactedLayer.ts).
  */
-import { CorruptionError, StatementError } from '../base/errors.ts';
+import { CorruptionError, isVarveError, StatementError, type VarveError } from '../base/errors.ts';
 import { mapConcurrently } from '../base/mapConcurrently.ts';
 import { SqlState } from '../base/sqlState.ts';
 import type { Timestamp } from '../base/timestamp.ts';
 import { formatUtc } from '../base/timestamp.ts';
 
 import { directoryTime, fullDirectoryTime, incrementalDirectoryTime, MANIFEST_NAME, READS_MAX } from './collection.ts';
+import { EncryptionError } from './cipher.ts';
 import type { CollectionStorage } from './collectionStorage.ts';
 import { compactedTimes, isCompacted, listChainDirectories } from './compactedLayer.ts';
 import { expectEqual } from './corruption.ts';
@@ -41,11 +44,25 @@ export interface RestorableInterval {
   readonly layer: Layer;
 }
 
+/** Hears of a compacted layer that cannot be read, and what is wrong with it (H5). */
+export type PassedOver = (directory: string, why: VarveError) => void;
+
+/** Tells a user of a compacted layer that is passed over. */
+export function passedOverNotice(directory: string, { message, detail }: VarveError): string {
+  const why = detail === undefined ? message : `${message} (${detail})`;
+  return `the compacted layer "${directory}" is passed over, and the layers that it was made of are read: ${why}`;
+}
+
 /**
  * Reads the manifests of a full and of all completed incrementals on it. 58P01 naming the backup
  * when there is no completed full in `full`; XX001, 0A000 as readManifest.
  */
-export async function loadChain(storage: CollectionStorage, full: string, signal?: AbortSignal): Promise<Chain> {
+export async function loadChain(
+  storage: CollectionStorage,
+  full: string,
+  signal?: AbortSignal,
+  onPassedOver: PassedOver = () => {},
+): Promise<Chain> {
   // Both at once; which directories are layers shows when their manifests are read.
   const [read, listed] = await Promise.allSettled([readManifest(storage, full, signal), listChainDirectories(storage, full, signal)]);
   if (read.status === 'rejected') {
@@ -64,7 +81,10 @@ export async function loadChain(storage: CollectionStorage, full: string, signal
     throw new CorruptionError(SqlState.DataCorrupted, `backup "${full}" is an incremental layer where a full one belongs`, { file: full });
   }
   const { incrementals, compacted } = listed.value;
-  const found = await mapConcurrently([...incrementals, ...compacted], READS_MAX, (directory) => readLayer(storage, directory, signal));
+  const found = await mapConcurrently([...incrementals, ...compacted], READS_MAX, (directory) => {
+    const read = readLayer(storage, directory, signal);
+    return compactedTimes(directory) === undefined ? read : read.catch((error: unknown) => passOver(directory, error, onPassedOver));
+  });
   const layers = found.filter((layer) => layer !== undefined);
   const rank = (layer: Layer) => Number(isCompacted(layer));
   layers.sort((a, b) => a.manifest.endTime - b.manifest.endTime || rank(a) - rank(b) || (a.directory < b.directory ? -1 : 1));
@@ -81,6 +101,13 @@ async function readLayer(storage: CollectionStorage, directory: string, signal?:
     if (isMissing(error)) return undefined;
     throw error;
   }
+}
+
+/** What is stored is to blame; a storage or KMS that is out of reach is not passed over. */
+function passOver(directory: string, error: unknown, onPassedOver: PassedOver): undefined {
+  const isLaterVersion = isVarveError(error) && error.code === SqlState.FeatureNotSupported;
+  if (!(error instanceof CorruptionError || error instanceof EncryptionError || isLaterVersion)) throw error;
+  onPassedOver(directory, error);
 }
 
 /** XX001 when a dated directory holds a layer of another time: its files are another's. */

@@ -20,11 +20,21 @@ export function corruptFile(
 ): CorruptionError {
   return new CorruptionError(SqlState.DataCorrupted, `backup file "${place.file}" is corrupt: ${what}`, {
     detail: `at offset ${place.offset}: expected ${expected}, found ${found}`,
-    hint: 'take the file from another copy of the collection; SHOW BACKUP ... WITH check_files lists what is missing',
+    hint: hintFor(place.file),
     file: place.file,
     offset: place.offset,
     cause,
   });
+}
+
+/** The directory of a compacted layer (compactedLayer.ts), of a file in it. */
+const COMPACTED = /^(.*\d{8}\/\d{6}\.\d{2}-\d{8}-\d{6}\.\d{2})\//;
+
+function hintFor(file: string): string {
+  const compacted = COMPACTED.exec(file)?.[1];
+  return compacted === undefined
+    ? 'take the file from another copy of the collection; SHOW BACKUP ... WITH check_files lists what is missing'
+    : `delete the directory "${compacted}": the layers that it was made of bring back the same, and COMPACT BACKUP makes it again`;
 }
 
 /** Throws unless both are equal. */

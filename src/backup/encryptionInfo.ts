@@ -37,6 +37,8 @@ export const ENCRYPTION_INFO_NAME = 'ENCRYPTION_INFO';
 
 export interface PassphraseWrap {
   readonly type: 'passphrase';
+  /** Where it was read. */
+  readonly file?: string;
   readonly iterations: number;
   readonly salt: Buffer;
   readonly wrappedKey: Buffer;
@@ -44,6 +46,8 @@ export interface PassphraseWrap {
 
 export interface KmsWrap {
   readonly type: 'kms';
+  /** Where it was read. */
+  readonly file?: string;
   readonly provider: string;
   readonly key: string;
   readonly wrappedKey: Buffer;
@@ -225,7 +229,7 @@ export async function decodeEncryptionInfo(bytes: Buffer, file: string): Promise
   const info = {
     keyId: fields.string('keyId'),
     keyCheck: bytesOf(fields, 'keyCheck'),
-    wraps: fields.objects('wraps').map(wrapFromJson),
+    wraps: fields.objects('wraps').map((one) => ({ ...wrapFromJson(one), file })),
   };
   fields.must(/^[0-9a-f]{32}$/.test(info.keyId), 'keyId is 16 bytes');
   fields.must(info.keyCheck.length === SEAL_BYTES, 'keyCheck is a nonce and a tag');
@@ -236,7 +240,7 @@ export async function decodeEncryptionInfo(bytes: Buffer, file: string): Promise
 export function wrapToJson(wrap: KeyWrap): JsonObject {
   const wrappedKey = wrap.wrappedKey.toString('hex');
   return wrap.type === 'kms'
-    ? { ...wrap, wrappedKey }
+    ? { type: wrap.type, provider: wrap.provider, key: wrap.key, wrappedKey }
     : { type: wrap.type, kdf: KDF, iterations: wrap.iterations, salt: wrap.salt.toString('hex'), wrappedKey };
 }
 

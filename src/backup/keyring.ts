@@ -20,8 +20,10 @@ import type { SecretServices } from '../storage/secretServices.ts';
 
 import { type Cipher, EncryptionError, NOT_AUTHENTIC } from './cipher.ts';
 import { fullOfDirectory } from './collection.ts';
+import { corruptFile } from './corruption.ts';
 import type { EncryptionInfo, KeyWrap, KmsWrap } from './encryptionInfo.ts';
 import {
+  encryptionInfoName,
   newDataKey,
   provenKey,
   readEncryptionInfo,
@@ -182,16 +184,23 @@ async function openWithKms(
     try {
       const cipher = await withKms(services, context, uri, (kms) => unwrapWithKms(info, wraps[i] as KmsWrap, kms, services, signal));
       if (cipher !== undefined) return cipher;
-      failure = wrongKey(
-        `what KMS key ${keyName(wraps[i] as KmsWrap)} gives back is not the key of backup "${full}"`,
-        'ENCRYPTION_INFO has been changed',
+      failure = corruptFile(
+        { file: fileOf(wraps[i], full), offset: 0 },
+        `what KMS key ${keyName(wraps[i] as KmsWrap)} has wrapped`,
+        `the data key ${info.keyId} of the backup`,
+        'another key',
       );
     } catch (error) {
       if (!(error instanceof KmsError)) throw error;
-      failure = error;
+      failure = error.isRetryable ? error : error.about(`it was given what "${fileOf(wraps[i], full)}" says it has wrapped`);
     }
   }
   throw failure;
+}
+
+/** The file that has a wrap. */
+function fileOf(wrap: KmsWrap | undefined, full: string): string {
+  return wrap?.file ?? encryptionInfoName(full, 1);
 }
 
 /** EncryptionError in CockroachDB's words when the chain's key is not wrapped with this KMS key. */

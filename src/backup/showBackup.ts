@@ -11,7 +11,7 @@ import type { HookResult, ResultColumn, StatementContext, StatementHook } from '
 import type { Option, ShowBackup } from '../sql/parse/ast.ts';
 
 import { layerOf, loadNamed, resolveToken, tokenOf, usesIds } from './backupToken.ts';
-import { type Chain, newestLayer, pathTo } from './chain.ts';
+import { type Chain, newestLayer, passedOverNotice, pathTo } from './chain.ts';
 import { lostLayers } from './layerIndex.ts';
 import type { Layer } from './manifest.ts';
 import { type ShowBackupDeps, withCollection } from './showCollection.ts';
@@ -70,12 +70,15 @@ async function runShowBackup(deps: ShowBackupDeps, context: StatementContext, st
   for (const name of SWITCHES) if (await readSwitch(context, options.get(name))) on.add(name);
   const { text, location, alone } = await readSource(deps, context, source, options);
   return await withCollection(deps, context, location, async (storage) => {
-    const { chain, shown } = alone ? { chain: [alone] as Chain, shown: [alone] } : await findShown(context, storage, text);
+    const { chain, shown, damaged } = alone
+      ? { chain: [alone] as Chain, shown: [alone], damaged: [] }
+      : await findShown(context, storage, text);
+    if (stmt.view !== 'validate') for (const told of damaged) context.notice(told);
     if (on.has('check_files')) {
       const lost = shown === chain && storage.capabilities.list ? await lostLayers(storage, chain, context.signal) : [];
       await checkAllFiles(storage, shown, lost);
     }
-    const rows = rowsOf(stmt.view, on, chain, shown);
+    const rows = rowsOf(stmt.view, on, chain, shown, damaged);
     return { tag: `SHOW BACKUP ${rows.length}`, rows, rowCount: rows.length };
   });
 }
@@ -84,11 +87,12 @@ async function findShown(
   context: StatementContext,
   storage: CollectionStorage,
   text: string,
-): Promise<{ readonly chain: Chain; readonly shown: readonly Layer[] }> {
+): Promise<{ readonly chain: Chain; readonly shown: readonly Layer[]; readonly damaged: readonly string[] }> {
   const { signal } = context;
+  const damaged: string[] = [];
   const named = await resolveToken(storage, tokenOf(text), { useIds: usesIds(context), signal });
-  const chain = await loadNamed(storage, named, signal);
-  return { chain, shown: named.id === undefined ? chain : [layerOf(chain, named.id)] };
+  const chain = await loadNamed(storage, named, signal, (directory, why) => damaged.push(passedOverNotice(directory, why)));
+  return { chain, shown: named.id === undefined ? chain : [layerOf(chain, named.id)], damaged };
 }
 
 /** Which backup, and where; an older statement names a location whose backup it reads. */
@@ -131,7 +135,13 @@ function infoDirOfCollection({ pos }: Option): StatementError {
   );
 }
 
-function rowsOf(view: ShowBackup['view'], on: ReadonlySet<Switch>, chain: Chain, shown: readonly Layer[]): Datum[][] {
+function rowsOf(
+  view: ShowBackup['view'],
+  on: ReadonlySet<Switch>,
+  chain: Chain,
+  shown: readonly Layer[],
+  damaged: readonly string[],
+): Datum[][] {
   if (on.has('as_json')) return manifestRows(shown);
   switch (view) {
     case 'files':
@@ -139,7 +149,7 @@ function rowsOf(view: ShowBackup['view'], on: ReadonlySet<Switch>, chain: Chain,
     case 'ranges':
       return rangeRows(shown);
     case 'validate':
-      return validationRows(pathTo(chain, shown === chain ? newestLayer(chain) : (shown[0] ?? newestLayer(chain))));
+      return validationRows(pathTo(chain, shown === chain ? newestLayer(chain) : (shown[0] ?? newestLayer(chain))), damaged);
     default: {
       const show = {
         schemas: view === 'schemas',

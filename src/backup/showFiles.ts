@@ -85,10 +85,10 @@ function shownManifest(manifest: Manifest): unknown {
 
 export const VALIDATE_COLUMNS: readonly ResultColumn[] = [{ name: 'validation_status', type: Type.String }];
 
-/** One row: every broken rule of the newest layer's descriptors and of the path's coverage, a line each, and what that comes to. */
-export function validationRows(path: readonly Layer[]): Datum[][] {
+/** One row: every broken rule of the newest layer's descriptors and of the path's coverage, and what is `damaged` besides, a line each, and what that comes to. */
+export function validationRows(path: readonly Layer[], damaged: readonly string[]): Datum[][] {
   const last = path.at(-1) as Layer;
-  const problems = validateCatalog(backupSnapshot(last.manifest, last.manifest.endTime));
+  const problems = [...damaged, ...validateCatalog(backupSnapshot(last.manifest, last.manifest.endTime))];
   try {
     proveCoverage(path);
   } catch (error) {

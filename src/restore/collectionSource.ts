@@ -8,7 +8,7 @@ import type { AsOfClause, Option, Restore } from '../sql/parse/ast.ts';
 import type { StorageFactory } from '../storage/externalStorage.ts';
 
 import { type BackupToken, checkNewest, chooseNamed, loadNamed, resolveToken, tokenOf, usesIds } from '../backup/backupToken.ts';
-import type { Chain, ChosenLayers } from '../backup/chain.ts';
+import { type Chain, type ChosenLayers, type PassedOver, passedOverNotice } from '../backup/chain.ts';
 import type { CollectionStorage } from '../backup/collectionStorage.ts';
 import { ENCRYPTION_OPTIONS, readEncryption } from '../backup/encryptionOptions.ts';
 import { readListedChain } from '../backup/listedLayers.ts';
@@ -55,15 +55,19 @@ export async function readCollectionSource(
   return { backup: tokenOf(full), location, asOf: time };
 }
 
-/** The chain that is meant, and what of it a restore to the time would read (choose(), as chooseNamed); `isWhole` when all of it is meant. */
+/**
+ * The chain that is meant, and what of it a restore to the time would read (choose(), as chooseNamed); `isWhole` when all of it is meant. The
+ * session is told of compacted layers that are passed over, unless `onPassedOver` hears of them.
+ */
 export async function loadSource(
   storage: CollectionStorage,
   { backup, asOf }: CollectionSource,
   context: StatementContext,
+  onPassedOver: PassedOver = (directory, why) => context.notice(passedOverNotice(directory, why)),
 ): Promise<{ readonly chain: Chain; readonly full: string; readonly choose: () => ChosenLayers; readonly isWhole: boolean }> {
   const { signal } = context;
   const named = await resolveToken(storage, backup, { useIds: usesIds(context), signal });
-  const chain = await loadNamed(storage, named, signal);
+  const chain = await loadNamed(storage, named, signal, onPassedOver);
   await checkNewest(storage, chain, named, asOf, signal);
   return { chain, full: named.full, choose: () => chooseNamed(chain, named, asOf), isWhole: asOf === undefined && named.id === undefined };
 }

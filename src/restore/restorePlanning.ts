@@ -29,7 +29,7 @@ import type { StorageFactory } from '../storage/externalStorage.ts';
 
 import { backupSnapshot } from '../backup/backupCatalog.ts';
 import { type BackupToken, checkNewest, chooseNamed, loadNamed, type NamedBackup, resolveToken } from '../backup/backupToken.ts';
-import type { ChosenLayers } from '../backup/chain.ts';
+import { type ChosenLayers, passedOverNotice } from '../backup/chain.ts';
 import type { CollectionStorage } from '../backup/collectionStorage.ts';
 import { namingPlaces, openCollection } from '../backup/collectionStorage.ts';
 import { proveCoverage, requireSpan } from '../backup/coverage.ts';
@@ -212,7 +212,7 @@ export async function planObjects(
   const { catalog } = deps;
   const { signal } = request;
   const source = await resolveToken(storage, request.backup, { useIds: request.useIds, signal });
-  const chain = await loadNamed(storage, source, signal);
+  const chain = await loadNamed(storage, source, signal, (directory, why) => request.notice(passedOverNotice(directory, why)));
   await checkNewest(storage, chain, source, request.asOf, signal);
   const { layers, time } = chooseNamed(chain, source, request.asOf, { withPast: request.revisionHistory });
   const last = layers.at(-1) as Layer;

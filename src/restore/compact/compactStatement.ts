@@ -3,7 +3,7 @@
  *
  * Planning reads the chain and decides which of its incremental layers are merged; the job (compactionJob.ts) does the rest.
  */
-import { StateError, StatementError } from '../../base/errors.ts';
+import { StateError, StatementError, type VarveError } from '../../base/errors.ts';
 import { SqlState } from '../../base/sqlState.ts';
 import { formatUtc, type Timestamp } from '../../base/timestamp.ts';
 import { hasSystemPrivilege } from '../../catalog/globalPrivileges.ts';
@@ -87,9 +87,13 @@ async function planStatement(
   try {
     return await namingPlaces(storage, async () => {
       const { full } = await resolveToken(storage, tokenOf(text), { useIds: usesIds(context), signal });
-      const chain = await loadChain(storage, full, signal);
+      const damaged = new Map<string, VarveError>();
+      const chain = await loadChain(storage, full, signal, (directory, why) => damaged.set(directory, why));
       const path = await finalPath(deps, chain);
-      return planRange(deps, { chain, path, location, user, range });
+      const details = planRange(deps, { chain, path, location, user, range });
+      const inTheWay = damaged.get(details.directory);
+      if (inTheWay !== undefined) throw inTheWay;
+      return details;
     });
   } finally {
     await storage.close();
@@ -193,11 +197,14 @@ export async function compactWhenDue(
   }
   const storage: CollectionStorage = openCollection(deps.storage, location, { user, nodeId });
   try {
-    const chain = await loadChain(storage, full, signal);
+    const damaged = new Set<string>();
+    const chain = await loadChain(storage, full, signal, (directory) => damaged.add(directory));
     const path = await finalPath(deps, chain);
     const end = path.at(-1)?.manifest.endTime ?? (0 as Timestamp);
     if (path.length < 3 || shortened(chain, path, end).length < threshold) return undefined;
     const details = planRange(deps, { chain, path, location, user, range: { from: undefined, to: undefined } });
+    // Where a damaged one lies it stays, until somebody has looked at it.
+    if (damaged.has(details.directory)) return undefined;
     const jobId = deps.jobs.newJobId();
     await deps.kv.run((txn) => deps.jobs.create(txn, jobSpec(details, jobId, createdBy)), { name: 'create compaction job' });
     return jobId;

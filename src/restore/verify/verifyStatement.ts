@@ -57,13 +57,16 @@ export function verifyBackupHook(deps: VerifyStatementDeps): StatementHook<Verif
 async function runVerify(deps: VerifyStatementDeps, context: StatementContext, stmt: VerifyBackup): Promise<VerifyReport> {
   const source = await readCollectionSource('VERIFY BACKUP', deps, context, stmt);
   return await withCollection(deps, context, source.location, async (storage) => {
-    const { chain, full, choose, isWhole } = await loadSource(storage, source, context);
+    const damaged: VarveError[] = [];
+    const { chain, full, choose, isWhole } = await loadSource(storage, source, context, (_, why) => damaged.push(why));
     const release = chainUsesOf(deps.storage).hold(source.location, full, 'VERIFY BACKUP');
     const { executor, clock, memory } = deps.kv;
     const holding = memory.hold('sorts');
     try {
       const options = { storage, executor, clock, signal: context.signal, onHeld: (bytes: number) => holding.resize(bytes) };
-      return await verifyBackup(chain, isWhole ? undefined : choose(), options);
+      const report = await verifyBackup(chain, isWhole ? undefined : choose(), options);
+      // What a moment needs does without it.
+      return isWhole ? { ...report, faults: [...damaged, ...report.faults] } : report;
     } finally {
       holding.release();
       release();

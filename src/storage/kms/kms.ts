@@ -37,6 +37,8 @@ export type KmsOpener = (uri: ParsedUri, context: KmsContext) => Kms;
 
 /** The service is out of reach, or refuses. */
 export class KmsError extends StorageError {
+  readonly #again: (detail: string) => KmsError;
+
   constructor(uri: ParsedUri, operation: 'encrypt' | 'decrypt', what: string, fields: ErrorFields & { isRetryable?: boolean } = {}) {
     const task = operation === 'encrypt' ? 'failed to encrypt data key' : 'failed to decrypt data key';
     super(SqlState.IoError, `${task} with KMS scheme ${uri.scheme}: ${what}`, {
@@ -46,5 +48,11 @@ export class KmsError extends StorageError {
       operation: `kms ${operation}`,
       redactedUri: String(uri),
     });
+    this.#again = (detail) => new KmsError(uri, operation, what, { ...fields, detail, cause: this });
+  }
+
+  /** The same that says besides what was to be done with the key. */
+  about(what: string): KmsError {
+    return this.#again(`${this.detail}; ${what}`);
   }
 }
