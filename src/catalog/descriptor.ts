@@ -79,8 +79,22 @@ interface DescriptorBase {
   readonly comment?: string;
 }
 
+export type SurvivalGoal = 'zone' | 'region';
+
+/** What makes a database a multi-region one. Its regions are the labels of its region type (regions.ts). */
+export interface RegionConfig {
+  /** The type crdb_internal_region in schema public. */
+  readonly typeId: number;
+  readonly primaryRegion: string;
+  readonly secondaryRegion?: string;
+  readonly survivalGoal: SurvivalGoal;
+  /** Replicas that do not vote stay in the home region, but for those of GLOBAL tables. */
+  readonly isPlacementRestricted?: true;
+}
+
 export interface DatabaseDescriptor extends DescriptorBase {
   readonly kind: 'database';
+  readonly regions?: RegionConfig;
   /** For new objects anywhere in it. */
   readonly defaultPrivileges?: readonly DefaultPrivileges[];
 }
@@ -151,6 +165,8 @@ export interface IndexDescriptor {
   readonly inverted?: { readonly columnId: number };
   /** Its first key column is a computed one: in which of so many buckets a hash of the others puts a row. */
   readonly sharded?: { readonly buckets: number };
+  /** Of a REGIONAL BY ROW table: its first key column is the row's region, which nobody named. Unique without it as well. */
+  readonly regional?: true;
   readonly comment?: string;
 }
 
@@ -236,6 +252,14 @@ export interface SequenceOptions {
   readonly ownedBy?: { readonly tableId: number; readonly columnId: number };
 }
 
+/** Where a table's data is at home, in a multi-region database. */
+export type TableLocality =
+  | { readonly kind: 'global' }
+  /** Without a region the database's primary one. */
+  | { readonly kind: 'table'; readonly region?: string }
+  /** Each row has its region in a column. `isNamed`: the user said which one (AS). */
+  | { readonly kind: 'row'; readonly columnId: number; readonly isNamed?: true };
+
 /** The history that a restore brought with a table (restoredPast.ts). */
 export interface RestoredPast {
   readonly from: Timestamp;
@@ -272,6 +296,8 @@ export interface TableDescriptor extends DescriptorBase {
   readonly exprTypes?: readonly ColumnType[];
   readonly sequence?: SequenceOptions;
   readonly excludeDataFromBackup?: boolean;
+  /** Absent in a database without regions, and where the default holds (regions.ts). */
+  readonly locality?: TableLocality;
   /** No data of it is older: set by a restore, which ingests history. 0: the table's own first version is the bound. */
   readonly createTime: Timestamp;
   /** Set by a restore that brought history. */
@@ -288,6 +314,8 @@ export interface TypeDescriptor extends DescriptorBase {
   readonly members: readonly string[];
   /** What stands for each label in keys and values, in hexadecimal; ascending, and a label's for good (enumType.ts). */
   readonly physical: readonly string[];
+  /** The regions of its database: ALTER DATABASE changes it. */
+  readonly isRegions?: true;
   /** Tables and views that use it; ascending. */
   readonly referencedByIds: readonly number[];
 }
@@ -357,9 +385,15 @@ export function namedKeyColumnIds(index: IndexDescriptor): readonly number[] {
   return index.inverted ? [...index.columnIds.slice(0, -1), index.inverted.columnId] : index.columnIds;
 }
 
-/** The key columns that users gave: all but the bucket of a hash-sharded index. */
+/** How many key columns come before those that users gave: the region of the row, or the bucket of a hash-sharded index. */
+export function implicitKeyColumns({ sharded, regional }: IndexDescriptor): number {
+  return sharded || regional ? 1 : 0;
+}
+
+/** The key columns that users gave: all but the implicit ones. */
 export function givenKeyColumnIds(index: IndexDescriptor): readonly number[] {
-  return index.sharded ? index.columnIds.slice(1) : index.columnIds;
+  const implicit = implicitKeyColumns(index);
+  return implicit === 0 ? index.columnIds : index.columnIds.slice(implicit);
 }
 
 /** The same table with other fields: the one way to change a descriptor in memory. */

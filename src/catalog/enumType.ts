@@ -63,6 +63,17 @@ export function typeIdsUsed(table: TableDescriptor): number[] {
   return [...new Set([...ids, ...(table.view?.typeIds ?? [])])].filter((id) => id !== undefined).sort((a, b) => a - b);
 }
 
+/** The type that a stored text names, among those the table carries; undefined when it carries no such type. */
+export function carriedType(table: TableDescriptor, parts: readonly string[]): ColumnType | undefined {
+  const name = parts.at(-1);
+  const schema = parts.at(-2);
+  for (const type of [...table.columns.map((column) => column.type), ...(table.exprTypes ?? [])]) {
+    const user = userPartOf(type);
+    if (user?.name === name && (schema === undefined || user?.schema === schema)) return user;
+  }
+  return undefined;
+}
+
 export interface EnumCodec {
   toPhysical(label: Bytes): Bytes;
   /** Throws XX001 for bytes that stand for no label. */

@@ -37,12 +37,12 @@ export const ZONE_VARIABLES: readonly Variable[] = Object.freeze([
   { name: 'range_min_bytes', field: 'rangeMinBytes', kind: 'int' },
   { name: 'range_max_bytes', field: 'rangeMaxBytes', kind: 'int' },
   { name: 'gc.ttlseconds', field: 'gcTtlSeconds', kind: 'int' },
-  { name: 'num_replicas', field: 'numReplicas', kind: 'int' },
-  { name: 'constraints', field: 'constraints', kind: 'text' },
-  { name: 'lease_preferences', field: 'leasePreferences', kind: 'text' },
   { name: 'global_reads', field: 'globalReads', kind: 'bool' },
+  { name: 'num_replicas', field: 'numReplicas', kind: 'int' },
   { name: 'num_voters', field: 'numVoters', kind: 'int' },
+  { name: 'constraints', field: 'constraints', kind: 'text' },
   { name: 'voter_constraints', field: 'voterConstraints', kind: 'text' },
+  { name: 'lease_preferences', field: 'leasePreferences', kind: 'text' },
 ]);
 
 /** RANGE default of a new cluster. */

@@ -32,7 +32,9 @@ export type ZoneTarget =
   | { readonly kind: 'range'; readonly name: RangeZoneName }
   | { readonly kind: 'database'; readonly id: number }
   | { readonly kind: 'table'; readonly id: number }
-  | { readonly kind: 'index'; readonly id: number; readonly indexId: number };
+  | { readonly kind: 'index'; readonly id: number; readonly indexId: number }
+  /** The rows of an index that are in one region. */
+  | { readonly kind: 'partition'; readonly id: number; readonly indexId: number; readonly region: string };
 
 /** One row of system.zones. */
 export interface StoredZone {
@@ -41,7 +43,13 @@ export interface StoredZone {
   readonly config: ZoneConfig | undefined;
   /** By index id as text. */
   readonly indexes: Readonly<Record<string, ZoneConfig>>;
+  /** By index id as text, then by region: the parts of a REGIONAL BY ROW table. */
+  readonly partitions: PartitionZones;
 }
+
+export type PartitionZones = Readonly<Record<string, Readonly<Record<string, ZoneConfig>>>>;
+
+const NONE: PartitionZones = Object.freeze({});
 
 /** One row of SHOW ZONE CONFIGURATION. */
 export interface ZoneDisplay {
@@ -61,8 +69,8 @@ export function rangeZone(name: string): ZoneTarget {
 }
 
 function fromRow(row: PlainRow): StoredZone {
-  const { config, indexes } = (row['config'] ?? {}) as { config?: ZoneConfig; indexes?: Record<string, ZoneConfig> };
-  return { id: Number(row['id']), config, indexes: indexes ?? {} };
+  const { config, indexes = {}, partitions = NONE } = (row['config'] ?? {}) as Partial<StoredZone>;
+  return { id: Number(row['id']), config, indexes, partitions };
 }
 
 /** The zones of one moment. */
@@ -85,6 +93,7 @@ export class ZoneSet {
   /** What the target itself sets; undefined when it has no zone. */
   own(target: ZoneTarget): ZoneConfig | undefined {
     const zone = this.#zones.get(zoneId(target));
+    if (target.kind === 'partition') return zone?.partitions[target.indexId]?.[target.region];
     return target.kind === 'index' ? zone?.indexes[target.indexId] : zone?.config;
   }
 
@@ -102,6 +111,8 @@ export class ZoneSet {
   /** Where the target's unset variables come from; undefined for RANGE default. */
   parentOf(target: ZoneTarget): ZoneTarget | undefined {
     switch (target.kind) {
+      case 'partition':
+        return { kind: 'index', id: target.id, indexId: target.indexId };
       case 'index':
         return { kind: 'table', id: target.id };
       case 'table': {
@@ -137,6 +148,8 @@ export class ZoneSet {
       else if (descriptor?.kind === 'table') add({ kind: 'table', id: zone.id });
       else if (rangeName !== undefined) add({ kind: 'range', name: rangeName });
       for (const indexId of Object.keys(zone.indexes)) add({ kind: 'index', id: zone.id, indexId: Number(indexId) });
+      for (const [indexId, ofRegions] of Object.entries(zone.partitions))
+        for (const region of Object.keys(ofRegions)) add({ kind: 'partition', id: zone.id, indexId: Number(indexId), region });
     }
     return displays;
   }
@@ -149,7 +162,8 @@ export class ZoneSet {
     const name = table ? quoteNames(this.#snapshot.fullName(table)) : `[${target.id}]`;
     if (target.kind === 'table') return `TABLE ${name}`;
     const index = table && indexById(table, target.indexId);
-    return `INDEX ${name}@${index ? quoteName(index.name) : `[${target.indexId}]`}`;
+    const indexName = `INDEX ${name}@${index ? quoteName(index.name) : `[${target.indexId}]`}`;
+    return target.kind === 'index' ? indexName : `PARTITION ${quoteName(target.region)} OF ${indexName}`;
   }
 
   zoneOf(id: number): StoredZone | undefined {
@@ -209,12 +223,25 @@ async function writeZone(txn: Txn, zones: ZoneSet, target: ZoneTarget, own: Zone
   const id = zoneId(target);
   const stored = zones.zoneOf(id);
   const indexes: Record<string, ZoneConfig> = { ...stored?.indexes };
+  let partitions = stored?.partitions ?? NONE;
   let config = stored?.config;
-  if (target.kind !== 'index') config = own;
+  if (target.kind === 'partition') {
+    const ofRegions: Record<string, ZoneConfig> = { ...partitions[target.indexId] };
+    if (own === undefined) delete ofRegions[target.region];
+    else ofRegions[target.region] = own;
+    partitions = { ...partitions, [target.indexId]: ofRegions };
+  } else if (target.kind !== 'index') config = own;
   else if (own === undefined) delete indexes[target.indexId];
   else indexes[target.indexId] = own;
-  if (config === undefined && Object.keys(indexes).length === 0) await systemTable('zones').delete(txn, id);
-  else await systemTable('zones').upsert(txn, zoneRow(id, config, indexes));
+  await putZone(txn, { id, config, indexes, partitions });
+}
+
+/** Writes all that one row of system.zones says; takes the row away when it says nothing. */
+export async function putZone(txn: Txn, { id, config, indexes, partitions }: StoredZone): Promise<void> {
+  const parts = Object.entries(partitions).filter(([, ofRegions]) => Object.keys(ofRegions).length > 0);
+  const isEmpty = config === undefined && Object.keys(indexes).length + parts.length === 0;
+  if (isEmpty) await systemTable('zones').delete(txn, id);
+  else await systemTable('zones').upsert(txn, zoneRow(id, config, indexes, Object.fromEntries(parts)));
 }
 
 /** Gives a table that replaces another (TRUNCATE) its zone; the old one keeps it until its data is cleared. */
@@ -240,22 +267,30 @@ export async function deleteOrphanZones(kv: Kv, zones: Zones, snapshot: CatalogS
 }
 
 async function deleteOrphanIndexZones(kv: Kv, zones: Zones, snapshot: CatalogSnapshot): Promise<void> {
-  for (const { id, indexes } of zones.current()?.zones() ?? []) {
+  for (const { id, indexes, partitions } of zones.current()?.zones() ?? []) {
     const table = snapshot.tableById(id);
     if (table?.state !== 'PUBLIC') continue;
     const isGone = (indexId: number) =>
       indexById(table, indexId) === undefined && kv.rangesOf(prefixSpan(indexPrefix(id, indexId))).length === 0;
-    const gone = Object.keys(indexes).map(Number).filter(isGone);
-    if (gone.length === 0) continue;
+    const gone = new Set([...Object.keys(indexes), ...Object.keys(partitions)].filter((indexId) => isGone(Number(indexId))));
+    if (gone.size === 0) continue;
+    const kept = <T>(record: Readonly<Record<string, T>>) => Object.fromEntries(Object.entries(record).filter(([key]) => !gone.has(key)));
     await kv.run(async (txn) => {
-      for (const indexId of gone) await writeZone(txn, await ZoneSet.read(txn, snapshot), { kind: 'index', id, indexId }, undefined);
+      const stored = (await ZoneSet.read(txn, snapshot)).zoneOf(id);
+      if (stored) await putZone(txn, { ...stored, indexes: kept(stored.indexes), partitions: kept(stored.partitions) });
     });
   }
 }
 
 /** The row of a zone. */
-export function zoneRow(id: number, config: ZoneConfig | undefined, indexes: Readonly<Record<string, ZoneConfig>> = {}): PlainRow {
-  return { id, config: { ...(config && { config }), ...(Object.keys(indexes).length > 0 && { indexes }) } };
+export function zoneRow(
+  id: number,
+  config: ZoneConfig | undefined,
+  indexes: StoredZone['indexes'] = {},
+  partitions: PartitionZones = NONE,
+): PlainRow {
+  const isSome = (record: object) => Object.keys(record).length > 0;
+  return { id, config: { ...(config && { config }), ...(isSome(indexes) && { indexes }), ...(isSome(partitions) && { partitions }) } };
 }
 
 /** Tables whose history every protection holds: without them no other history can be read. */

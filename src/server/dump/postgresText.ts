@@ -9,7 +9,7 @@
  *   left out   ON UPDATE, column families, storage parameters
  */
 import type { ColumnDescriptor, IndexDescriptor, SequenceOptions, TableDescriptor, TypeDescriptor } from '../../catalog/descriptor.ts';
-import { columnById, givenKeyColumnIds, publicColumns } from '../../catalog/descriptor.ts';
+import { columnById, givenKeyColumnIds, implicitKeyColumns, publicColumns } from '../../catalog/descriptor.ts';
 import { quoteLiteral, quoteName } from '../../catalog/names.ts';
 import type { CatalogSnapshot } from '../../catalog/snapshot.ts';
 import { type ColumnType, elementOf, pgTypeName } from '../../catalog/type.ts';
@@ -206,7 +206,7 @@ class PostgresText implements DumpDialect {
     const isPlain =
       index.predicate === undefined &&
       index.columnIds.every(
-        (id, i) => (!columnById(table, id)?.isIndexExpression || (i === 0 && index.sharded)) && index.directions[i] === 'ASC',
+        (id, i) => (!columnById(table, id)?.isIndexExpression || i < implicitKeyColumns(index)) && index.directions[i] === 'ASC',
       );
     const include =
       index.storeColumnIds.length > 0 ? ` INCLUDE (${index.storeColumnIds.map((id) => this.#columnName(table, id)).join(', ')})` : '';
@@ -220,7 +220,7 @@ class PostgresText implements DumpDialect {
       const column = columnById(table, id);
       const key =
         column?.isIndexExpression && column.computeExpr !== undefined ? `(${this.#expr(column.computeExpr)})` : this.#columnName(table, id);
-      return index.directions[index.sharded ? i + 1 : i] === 'DESC' ? `${key} DESC` : key;
+      return index.directions[i + implicitKeyColumns(index)] === 'DESC' ? `${key} DESC` : key;
     });
     const where = index.predicate === undefined ? '' : ` WHERE ${this.#expr(index.predicate)}`;
     // Columns before the inverted one would ask for an extension there.

@@ -27,6 +27,7 @@ import { resolveAsOf } from './asOf.ts';
 import { SnapshotLookup, splitName } from './catalogLookup.ts';
 import { runCorrelated } from './executor.ts';
 import { answer } from './privilegeQuestions.ts';
+import { regionOperations } from './regionOperations.ts';
 import type { Run } from './run.ts';
 import type { EngineServices, Notice, SessionState, StatementContext } from './statement.ts';
 import type { SessionTransaction } from './transaction.ts';
@@ -179,6 +180,9 @@ export class RunContext implements StatementContext {
         return backendsOf(context);
       },
       catalog: new LazyLookup(asLookup),
+      get regions() {
+        return regionOperations(context);
+      },
       runSubquery,
       hasPrivilege: (question) => answer(this, question),
       notice: (message) => this.notice(message),

@@ -42,6 +42,7 @@ import { notPresent, stillReferenced, violation } from './foreignKeyErrors.ts';
 import { compileReadOnly as compileNode } from './operators.ts';
 import { batched, breathe, collect, type Operator, type Run, withOuterRow } from './run.ts';
 import type { StatementContext } from './statement.ts';
+import { keptByReading } from './keptByReading.ts';
 import { distinctKeys, refuseDuplicates } from './uniqueChecks.ts';
 import { describeKey, describeRow } from './describeRow.ts';
 import { defaultOf, type RowChange, type RowChangeSink, tableWriter } from './tableWriter.ts';
@@ -122,7 +123,7 @@ export class ConstraintQueue implements RowChangeSink {
   inserted(table: TableDescriptor, rows: readonly (readonly Datum[])[], verb: Verb = 'insert'): void {
     const change = this.#changeOf(table, 'insert', verb);
     for (const fk of table.foreignKeys) this.#refers(change, fk, rows);
-    for (const unique of table.uniqueWithoutIndex ?? []) this.#claims(table, unique, rows);
+    for (const unique of keptByReading(table)) this.#claims(table, unique, rows);
   }
 
   updated(table: TableDescriptor, changes: readonly RowChange[], verb: Verb = 'update'): void {
@@ -132,7 +133,7 @@ export class ConstraintQueue implements RowChangeSink {
       const rows = changed.map((change) => change.next);
       if (rows.length > 0) this.#refers(update, fk, rows);
     }
-    for (const unique of table.uniqueWithoutIndex ?? []) {
+    for (const unique of keptByReading(table)) {
       const changed = changes.filter((change) => differ(table, unique.columnIds, change.old, change.next));
       this.#claims(
         table,
@@ -443,7 +444,7 @@ export class ConstraintQueue implements RowChangeSink {
 
   /** As #missingParents, where a unique constraint without an index is what is referred to. */
   async #missingWithoutIndex(parent: TableDescriptor, fk: ForeignKeyDescriptor, keys: readonly KeyRow[], run: Run): Promise<boolean[]> {
-    const unique = parent.uniqueWithoutIndex?.find(({ columnIds }) => isSameSet(columnIds, fk.referencedColumnIds));
+    const unique = keptByReading(parent).find(({ columnIds }) => isSameSet(columnIds, fk.referencedColumnIds));
     if (!unique) return keys.map(() => true);
     const looked = { id: unique.id, columnIds: fk.referencedColumnIds };
     const hash = keyHash(parent, fk.referencedColumnIds);
@@ -463,6 +464,7 @@ export class ConstraintQueue implements RowChangeSink {
     const index = allIndexes(parent).find(
       (candidate) =>
         candidate.unique &&
+        !candidate.regional &&
         candidate.state === 'public' &&
         candidate.predicate === undefined &&
         givenKeyColumnIds(candidate).length === fk.referencedColumnIds.length &&

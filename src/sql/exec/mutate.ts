@@ -8,7 +8,7 @@
  *
  * Between pieces others have their turn; no step is about more than a piece's rows.
  */
-import type { Bytes } from '../../base/bytes.ts';
+import { type Bytes, utf8Encode } from '../../base/bytes.ts';
 import { ConstraintError } from '../../base/errors.ts';
 import { SqlState } from '../../base/sqlState.ts';
 import type { Datum } from '../../catalog/datum.ts';
@@ -120,15 +120,17 @@ type MeetConflict = (writer: TableWriter, rows: readonly Datum[][], run: Run, qu
 /** Sorts proposed rows into new ones and those that meet a stored row, and writes both; gives the rows as written. */
 function compileConflict(node: InsertNode, action: ConflictAction): MeetConflict {
   const { table } = node;
-  const arbiters: readonly IndexDescriptor[] =
+  const indexes: readonly IndexDescriptor[] =
     action.type === 'upsert'
       ? [table.primaryIndex]
       : action.type === 'update'
         ? [action.arbiter]
         : (action.arbiters ?? [table.primaryIndex, ...table.indexes.filter((index) => index.unique && index.state === 'public')]);
+  const arbiters = indexes.flatMap((index) => placesOf(table, index));
   const change = action.type === 'update' ? compileUpdateAction(table, action) : action.type === 'upsert' ? upsertAction(node) : undefined;
 
-  const isBlind = action.type === 'upsert' && table.indexes.length === 0 && node.targets.length === table.columns.length;
+  const isBlind =
+    action.type === 'upsert' && table.indexes.length === 0 && !table.primaryIndex.regional && node.targets.length === table.columns.length;
   return async (writer, proposed, run, queue, kept) => {
     // A row is replaced whole, unread: of two with one key the later stays.
     const rows = isBlind ? await lastOfEach(writer, proposed, run) : proposed;
@@ -144,15 +146,15 @@ function compileConflict(node: InsertNode, action: ConflictAction): MeetConflict
     };
     for (const piece of batched(rows, WRITE_ROWS)) {
       await beforePiece(piece, writer, run);
-      const keysOf = piece.map((row) => arbiters.map((index) => writer.conflictKey(index, row, run)));
+      const keysOf = piece.map((row) => arbiters.map(({ index, inPlace }) => writer.conflictKey(index, inPlace(row), run)));
       const stored = await readLocked([...new Set(keysOf.flat().filter((key) => key !== undefined))], run);
-      const met: { key: Bytes; index: IndexDescriptor; row: Datum[] }[] = [];
+      const met: { key: Bytes; index: IndexDescriptor; row: Datum[]; atKey: Datum[] }[] = [];
       piece.forEach((row, i) => {
         const keys = keysOf[i] ?? [];
         const at = keys.findIndex((key) => key !== undefined && (stored.has(key) || taken.has(key)));
         const key = keys[at];
-        const index = arbiters[at];
-        if (key === undefined || !index) {
+        const arbiter = arbiters[at];
+        if (key === undefined || !arbiter) {
           for (const one of keys) if (one !== undefined) take(one);
           fresh.push(row);
           return;
@@ -168,7 +170,7 @@ function compileConflict(node: InsertNode, action: ConflictAction): MeetConflict
           );
         }
         take(key);
-        met.push({ key, index, row });
+        met.push({ key, index: arbiter.index, row, atKey: arbiter.inPlace(row) });
       });
       if (!change || met.length === 0) continue;
       const oldRows = await fetchConflicting(writer, met, stored, run);
@@ -198,6 +200,24 @@ function compileConflict(node: InsertNode, action: ConflictAction): MeetConflict
   };
 }
 
+interface Arbiter {
+  readonly index: IndexDescriptor;
+  /** The row as it would stand at the key that is looked at. */
+  readonly inPlace: (row: Datum[]) => Datum[];
+}
+
+/** Where an index may have a row's key: in any region, when rows have regions that nobody named in it. */
+function placesOf(table: TableDescriptor, index: IndexDescriptor): Arbiter[] {
+  const regionId = index.regional ? index.columnIds[0] : undefined;
+  const at = table.columns.findIndex(({ id }) => id === regionId);
+  if (at < 0) return [{ index, inPlace: (row) => row }];
+  const members = table.columns[at]?.type.members ?? [];
+  return members.map((member): Arbiter => {
+    const region = utf8Encode(member);
+    return { index, inPlace: (row) => row.with(at, region) };
+  });
+}
+
 /** Locks keys and reads them: what is stored under those that are there. */
 async function readLocked(keys: readonly Bytes[], run: Run): Promise<Map<Bytes, Bytes>> {
   const { txn } = run.context;
@@ -214,15 +234,15 @@ async function readLocked(keys: readonly Bytes[], run: Run): Promise<Map<Bytes, 
 /** The stored rows behind conflicting keys, whole. */
 async function fetchConflicting(
   writer: TableWriter,
-  met: readonly { key: Bytes; index: IndexDescriptor; row: Datum[] }[],
+  met: readonly { key: Bytes; index: IndexDescriptor; atKey: Datum[] }[],
   stored: ReadonlyMap<Bytes, Bytes>,
   run: Run,
 ): Promise<(Datum[] | undefined)[]> {
   const { table, codec, shape } = writer;
   const keys: Bytes[] = [];
-  for (const { key, index, row } of met) {
+  for (const { key, index, atKey } of met) {
     if (index.id === table.primaryIndex.id) {
-      keys.push(...codec.familyKeys(row));
+      keys.push(...codec.familyKeys(atKey));
       continue;
     }
     const decoder = rowDecoder(table, index, table.primaryIndex.columnIds);

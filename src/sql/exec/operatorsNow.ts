@@ -21,6 +21,7 @@ import { traits } from '../expr/traits.ts';
 import type { TypedExpr } from '../expr/typedExpr.ts';
 import type { DeleteNode, InsertNode, LimitNode, PlanNode, ScanNode, UpdateNode, ValuesNode } from '../plan/plan.ts';
 import { tableShape } from '../plan/tableShape.ts';
+import { keptByReading } from './keptByReading.ts';
 import { asShape } from './mutate.ts';
 import { compileCondition, compileRow, type Run } from './run.ts';
 import { compileOneKey, decodeFetched, isAllPoints, lockerOf, turnsOf } from './scan.ts';
@@ -110,8 +111,8 @@ function returningNow(returning: readonly TypedExpr[] | undefined): ((row: Datum
 }
 
 /** Foreign keys, and unique constraints without an index, are looked up at the end of the statement, which has to wait. */
-function standsAlone({ foreignKeys, referencedByIds, uniqueWithoutIndex = [] }: TableDescriptor): boolean {
-  return foreignKeys.length + referencedByIds.length + uniqueWithoutIndex.length === 0;
+function standsAlone(table: TableDescriptor): boolean {
+  return table.foreignKeys.length + table.referencedByIds.length + keptByReading(table).length === 0;
 }
 
 function hasRoom(run: Run): boolean {

@@ -13,6 +13,7 @@ import { type ColumnType, familyName, Type, typesEquivalent } from '../../catalo
 import { configureZone, discardZone, parentValue, rangeZone, type ZoneTarget, ZoneSet } from '../../catalog/zones.ts';
 import { inherit, type ZoneConfig, zoneSetting, zoneVariable } from '../../catalog/zoneConfig.ts';
 import { indexByName } from '../../catalog/descriptor.ts';
+import { localityOf, REGION_FIELDS, regionsOf } from '../../catalog/regions.ts';
 import { discardTemporary } from './ddl/temporary.ts';
 import { analyzeExpr, coerceTo } from '../expr/analyze.ts';
 import { canCast } from '../expr/castFunction.ts';
@@ -172,8 +173,52 @@ function zoneTarget(change: SchemaChange, target: AstZoneTarget): ZoneTarget {
       return { kind: 'index', id: table.id, indexId: index.id };
     }
     case 'partition':
-      throw new StatementError(SqlState.FeatureNotSupported, 'partitions are not supported');
+      return partitionTarget(change, target);
   }
+}
+
+/** The rows of one region, in a table's primary index or the index named. 42704 when there is no such part. */
+function partitionTarget(change: SchemaChange, target: Extract<AstZoneTarget, { type: 'partition' }>): ZoneTarget {
+  const name = target.table ?? target.index?.table;
+  if (!name) throw new StatementError(SqlState.SyntaxError, 'index name must be given with its table: table@index');
+  const table = change.table(name);
+  const index = target.index ? indexByName(table, target.index.index.text) : table.primaryIndex;
+  if (!index) throw new StatementError(SqlState.UndefinedObject, `index "${target.index?.index.text}" does not exist`);
+  const regions = regionsOf(change.snapshot.databaseById(table.parentId), change.snapshot);
+  const region = target.partition.text;
+  if (table.locality?.kind !== 'row' || !regions?.names.includes(region)) {
+    throw new StatementError(SqlState.UndefinedObject, `partition "${region}" does not exist on index "${index.name}"`);
+  }
+  return { kind: 'partition', id: table.id, indexId: index.id, region };
+}
+
+const OVERRIDE_HINT = 'to override this error, SET override_multi_region_zone_config = true and reissue the command';
+
+/** 42P17 for a variable that the regions of a database decide; with no variables for a zone that they made. */
+function refuseOfRegions(change: SchemaChange, target: ZoneTarget, variables: readonly string[] | undefined): void {
+  if (target.kind === 'range' || change.context.session.vars.isOn('override_multi_region_zone_config')) return;
+  const descriptor = change.snapshot.byId(target.id);
+  const database = descriptor?.kind === 'database' ? descriptor : change.snapshot.databaseById(descriptor?.parentId ?? 0);
+  if (!database?.regions) return;
+  if (variables) {
+    const found = variables.find((name) => (REGION_FIELDS as readonly string[]).includes(zoneVariable(name).field));
+    if (found === undefined) return;
+    throw new StatementError(
+      SqlState.InvalidObjectDefinition,
+      `attempting to modify protected field "${found}" of a multi-region zone configuration`,
+      { hint: OVERRIDE_HINT },
+    );
+  }
+  const locality = descriptor?.kind === 'table' ? localityOf(descriptor, change.snapshot) : undefined;
+  const isMadeByRegions =
+    target.kind === 'database' ||
+    (target.kind === 'partition' && locality?.kind === 'row') ||
+    (target.kind === 'table' && (locality?.kind === 'global' || (locality?.kind === 'table' && locality.region !== undefined)));
+  if (!isMadeByRegions) return;
+  throw new StatementError(SqlState.InvalidObjectDefinition, 'attempting to discard the zone configuration of a multi-region entity', {
+    detail: 'discarding a multi-region zone configuration may result in sub-optimal performance or behavior',
+    hint: OVERRIDE_HINT,
+  });
 }
 
 async function runConfigureZone(context: RunContext, stmt: ConfigureZone): Promise<HookResult> {
@@ -186,6 +231,7 @@ async function runConfigureZone(context: RunContext, stmt: ConfigureZone): Promi
     if (descriptor && !hasPrivilege(change.roles, descriptor.privileges, 'CREATE')) change.check(descriptor, 'ZONECONFIG');
   }
   change.note();
+  refuseOfRegions(change, target, stmt.discard ? undefined : stmt.settings.map(({ name }) => name));
   if (stmt.discard) {
     await discardZone(context.txn, change.snapshot, target);
     return { tag: 'CONFIGURE ZONE 1', rowCount: 1 };

@@ -29,9 +29,10 @@ import { createTypeText } from './ddl/types.ts';
 import { createViewText } from './ddl/views.ts';
 import { rangeForRowColumns, showRangeForRow, showRanges, showRangesColumns } from './rangeStatements.ts';
 import { ACTIVITY_COLUMNS, activityRows } from './showActivity.ts';
-import { constraintText, createSequenceText, createTableText, displayExpr } from './showCreate.ts';
+import { constraintText, createDatabaseText, createSequenceText, createTableText, displayExpr } from './showCreate.ts';
 import { ACCESS_COLUMNS, showAccess } from './showAccess.ts';
 import { grantColumns, showGrants } from './showGrants.ts';
+import { localityCell, REGION_COLUMNS, regionCells, regionView, showRegions } from './showRegions.ts';
 import { virtualColumnRows, virtualCreateRow, virtualNamed, virtualTableRows } from './showVirtual.ts';
 import type { HookResult, ResultColumn, SessionState, StatementHooks } from './statement.ts';
 import {
@@ -56,6 +57,7 @@ function columnsOf(stmt: Show): ResultColumn[] {
         database_name: T.String,
         owner: T.Name,
         primary_region: T.String,
+        secondary_region: T.String,
         regions: arrayOf(T.String),
         survival_goal: T.String,
         ...comment,
@@ -116,6 +118,10 @@ function columnsOf(stmt: Show): ResultColumn[] {
       return asColumns({ create_statement: T.String });
     case 'locality':
       return asColumns({ locality: T.String });
+    case 'regions':
+    case 'survivalGoal':
+    case 'partitions':
+      return asColumns(REGION_COLUMNS[regionView(stmt)]);
     case 'statistics':
       return [...(stmt.format === undefined ? SHOW_STATISTICS_COLUMNS : SHOW_STATISTICS_JSON_COLUMNS)];
     case 'histogram':
@@ -201,7 +207,7 @@ async function rowsOf(context: RunContext, stmt: Show): Promise<Datum[][]> {
       return snapshot
         .allDatabases()
         .filter((one) => hasAnyPrivilege(roles, one.privileges))
-        .map((one) => [text(one.name), text(one.privileges.owner), null, [], null, ...withComment(stmt, one.comment)]);
+        .map((one) => [text(one.name), text(one.privileges.owner), ...regionCells(one, snapshot), ...withComment(stmt, one.comment)]);
     case 'schemas': {
       const { database } = await databaseOf(context, stmt.from);
       const rows: Datum[][] = context.engine.virtualTables.schemas().map((name) => [text(name), null, ...withComment(stmt, undefined)]);
@@ -227,7 +233,7 @@ async function rowsOf(context: RunContext, stmt: Show): Promise<Datum[][]> {
           table.sequence || table.view || !isCounted
             ? 0
             : context.engine.kv.stats(indexSpan(table, table.primaryIndex)).liveKeys / Math.max(1, table.families.length),
-          null,
+          localityCell(table, snapshot),
           ...withComment(stmt, table.comment),
         ].map((value, i) => (i === 4 ? Math.round(Number(value)) : (value as Datum))),
       );
@@ -314,6 +320,10 @@ async function rowsOf(context: RunContext, stmt: Show): Promise<Datum[][]> {
       const node = context.engine.kv.cluster.node(context.session.nodeId);
       return [[text(formatLocality(node.locality))]];
     }
+    case 'regions':
+    case 'survivalGoal':
+    case 'partitions':
+      return showRegions(context, stmt);
     case 'syntax':
       return syntaxRows(stmt.sql);
     case 'savepointStatus':
@@ -392,7 +402,7 @@ function indexRows(table: TableDescriptor, withComment: boolean): Datum[][] {
         nameOf(id),
         text(direction),
         kind === 'storing',
-        kind === 'implicit',
+        kind === 'implicit' || (index.regional === true && kind === 'key' && i === 0),
       ];
       rows.push(withComment ? [...row, textOrNull(index.comment)] : row);
     });
@@ -429,7 +439,7 @@ function showCreate(change: SchemaChange, stmt: Of<'create'>): Datum[][] {
   const { snapshot } = change;
   if (stmt.object === 'database') {
     const database = change.database(stmt.name.parts.at(-1)?.text ?? '');
-    return [[text(database.name), text(`CREATE DATABASE ${quoteName(database.name)}`)]];
+    return [[text(database.name), text(createDatabaseText(database, snapshot))]];
   }
   if (stmt.object === 'schema') throw new StatementError(SqlState.FeatureNotSupported, 'SHOW CREATE SCHEMA is not supported yet');
   if (stmt.object === 'type') {

@@ -2,13 +2,16 @@
  * SHOW CREATE: descriptors as CockroachDB prints them, and the definitions of single parts.
  */
 import type { CatalogSnapshot } from '../../catalog/catalog.ts';
-import type {
-  ColumnDescriptor,
-  ForeignKeyDescriptor,
-  IndexDescriptor,
-  TableDescriptor,
-  UniqueConstraintDescriptor,
+import {
+  type ColumnDescriptor,
+  type DatabaseDescriptor,
+  type ForeignKeyDescriptor,
+  implicitKeyColumns,
+  type IndexDescriptor,
+  type TableDescriptor,
+  type UniqueConstraintDescriptor,
 } from '../../catalog/descriptor.ts';
+import { localityOf, localityText, regionsOf } from '../../catalog/regions.ts';
 import { quoteLiteral, quoteName, quoteNames } from '../../catalog/names.ts';
 import { sqlTypeName } from '../../catalog/type.ts';
 import { parseExpression } from '../parse/parse.ts';
@@ -23,7 +26,7 @@ const keyOf = (table: TableDescriptor, index: IndexDescriptor): string =>
         ? nameOf(table, index.inverted.columnId)
         : `${keyPart(table, id)} ${index.directions[i] ?? 'ASC'}`,
     )
-    .slice(index.sharded ? 1 : 0)
+    .slice(implicitKeyColumns(index))
     .join(', ');
 const shardingOf = ({ sharded }: IndexDescriptor): string => (sharded ? ` USING HASH WITH BUCKET_COUNT = ${sharded.buckets}` : '');
 const methodOf = (index: IndexDescriptor): string => (index.inverted ? 'gin' : 'btree');
@@ -177,7 +180,9 @@ export function createTableText(
   const params: string[] = [];
   if (table.excludeDataFromBackup) params.push('exclude_data_from_backup = true');
   for (const [key, value] of Object.entries(table.storageParams ?? {})) params.push(`${key} = ${value}`);
-  const tail = params.length > 0 ? ` WITH (${params.join(', ')})` : '';
+  const locality = localityOf(table, snapshot);
+  const home = locality ? ` LOCALITY ${localityText(locality, table)}` : '';
+  const tail = `${params.length > 0 ? ` WITH (${params.join(', ')})` : ''}${home}`;
   const comments: string[] = [];
   if (table.comment !== undefined) comments.push(`COMMENT ON TABLE ${name} IS ${quoteLiteral(table.comment)}`);
   for (const column of table.columns) {
@@ -197,4 +202,18 @@ export function createSequenceText(table: TableDescriptor, snapshot: CatalogSnap
   if (!options) return `CREATE ${kind} ${name}`;
   const cache = options.cacheSize === '1' ? '' : ` CACHE ${options.cacheSize}`;
   return `CREATE ${kind} ${name} MINVALUE ${options.minValue} MAXVALUE ${options.maxValue} INCREMENT ${options.increment} START ${options.start}${cache}${options.cycle ? ' CYCLE' : ''}${options.isVirtual ? ' VIRTUAL' : ''}`;
+}
+
+/** `CREATE DATABASE d PRIMARY REGION "r" REGIONS = "q", "r" SURVIVE ZONE FAILURE`. */
+export function createDatabaseText(database: DatabaseDescriptor, snapshot: CatalogSnapshot): string {
+  const regions = regionsOf(database, snapshot);
+  const head = `CREATE DATABASE ${quoteName(database.name)}`;
+  if (!regions) return head;
+  const { primaryRegion, secondaryRegion, names, survivalGoal, isPlacementRestricted } = regions;
+  return [
+    head,
+    ` PRIMARY REGION ${quoteName(primaryRegion)} REGIONS = ${names.map(quoteName).join(', ')} SURVIVE ${survivalGoal.toUpperCase()} FAILURE`,
+    isPlacementRestricted ? ' PLACEMENT RESTRICTED' : '',
+    secondaryRegion === undefined ? '' : ` SECONDARY REGION ${quoteName(secondaryRegion)}`,
+  ].join('');
 }

@@ -21,7 +21,7 @@ import { type Compiled, compileExpr } from '../expr/compile.ts';
 import { compileAsync } from '../expr/compileAsync.ts';
 import { invertedKeysOf } from '../../catalog/invertedKeys.ts';
 import { arrayOf, type ColumnType } from '../../catalog/type.ts';
-import { carriedType } from './ddl/typeReferences.ts';
+import { carriedType } from '../../catalog/enumType.ts';
 import { Placeholders } from '../expr/placeholders.ts';
 import type { FunctionRegistry } from '../expr/registry.ts';
 import type { AnalyzeContext } from '../expr/scope.ts';

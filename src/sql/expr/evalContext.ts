@@ -78,6 +78,18 @@ export interface CatalogLookup {
   schemaNames(): readonly string[];
 }
 
+/** Regions of the session's node and of databases. */
+export interface RegionOperations {
+  /** The region of the node that the session is connected to. */
+  gateway(): string | undefined;
+  /** Undefined for a database without regions; 3D000 for none. */
+  ofDatabase(name: string): { readonly names: readonly string[]; readonly primaryRegion: string } | undefined;
+  /** 42P17 when the zones of the current database are not what its regions make of them. */
+  validateZones(): Promise<void>;
+  /** Writes the zones of an object as its regions make them. */
+  resetZones(of: 'table' | 'database', id: number): Promise<void>;
+}
+
 /** The sessions of clients, by the number that PostgreSQL calls a process. */
 export interface BackendOperations {
   /** This session's; -1 where no client is connected to it. */
@@ -148,6 +160,7 @@ export interface EvalContext {
   readonly advisoryLocks: AdvisoryOperations;
   readonly backends: BackendOperations;
   readonly catalog: CatalogLookup;
+  readonly regions: RegionOperations;
   /** Runs a correlated subquery for one row and gives its result in the plan's form. */
   runSubquery(plan: SubqueryPlan, row: Row, ctx: EvalContext): Promise<Datum>;
   /** Is the privilege held? Undefined when an oid is nothing (has_table_privilege and its kin). */

@@ -43,8 +43,22 @@ export interface CreateDatabase {
   readonly ifNotExists: boolean;
   /** owner, template, encoding, lc_collate, lc_ctype, connection limit: lower-case. */
   readonly options: readonly Option[];
+  readonly regions: DatabaseRegionsClause;
   readonly pos: number;
 }
+/** PRIMARY REGION, REGIONS and so on of CREATE DATABASE: what was given. */
+export interface DatabaseRegionsClause {
+  readonly primary?: Name;
+  readonly secondary?: Name;
+  readonly names?: readonly Name[];
+  readonly survive?: 'zone' | 'region';
+  readonly placement?: 'default' | 'restricted';
+}
+/** What follows LOCALITY. Without a region the primary one, without a column crdb_region. */
+export type TableLocalityClause =
+  | { readonly type: 'global' }
+  | { readonly type: 'table'; readonly region: Name | undefined }
+  | { readonly type: 'row'; readonly column: Name | undefined };
 export interface AlterDatabase {
   readonly kind: 'alterDatabase';
   readonly name: Name;
@@ -52,7 +66,13 @@ export interface AlterDatabase {
     | { readonly type: 'rename'; readonly newName: Name }
     | { readonly type: 'owner'; readonly owner: Name }
     | { readonly type: 'set'; readonly variable: string; readonly values: readonly Expr[] }
-    | { readonly type: 'reset'; readonly variable: string | undefined };
+    | { readonly type: 'reset'; readonly variable: string | undefined }
+    | { readonly type: 'primaryRegion' | 'secondaryRegion'; readonly region: Name }
+    | { readonly type: 'dropSecondaryRegion'; readonly ifExists: boolean }
+    | { readonly type: 'addRegion'; readonly ifNotExists: boolean; readonly region: Name }
+    | { readonly type: 'dropRegion'; readonly ifExists: boolean; readonly region: Name }
+    | { readonly type: 'survive'; readonly goal: 'zone' | 'region' }
+    | { readonly type: 'placement'; readonly placement: 'default' | 'restricted' };
   readonly pos: number;
 }
 export interface DropDatabase {
@@ -94,6 +114,7 @@ export interface CreateTable {
   /** In source order. */
   readonly elements: readonly TableElement[];
   readonly storageParams: readonly Option[];
+  readonly locality: TableLocalityClause | undefined;
   readonly pos: number;
 }
 export interface CreateTableAs {
@@ -243,6 +264,7 @@ export type AlterTableAction = { readonly pos: number } & (
   | { readonly type: 'resetStorageParams'; readonly names: readonly string[] }
   | { readonly type: 'rename'; readonly newName: ObjectName }
   | { readonly type: 'setSchema'; readonly schema: Name }
+  | { readonly type: 'setLocality'; readonly locality: TableLocalityClause }
   | { readonly type: 'owner'; readonly owner: Name }
 );
 /** DROP TABLE, VIEW, SEQUENCE. */

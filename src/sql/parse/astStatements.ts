@@ -324,15 +324,20 @@ export type Show = { readonly kind: 'show'; readonly pos: number } & (
   | { readonly what: 'sequences' | 'types' | 'enums' | 'functions'; readonly from: ObjectName | undefined }
   | { readonly what: 'columns' | 'indexes'; readonly table: ObjectName; readonly withComment: boolean }
   | { readonly what: 'databaseIndexes'; readonly database: ObjectName; readonly withComment: boolean }
-  | { readonly what: 'constraints' | 'partitions'; readonly table: ObjectName }
+  | { readonly what: 'constraints'; readonly table: ObjectName }
+  | { readonly what: 'partitions'; readonly table: ObjectName }
   | {
       readonly what: 'create';
       readonly object: 'any' | 'table' | 'view' | 'sequence' | 'database' | 'schema' | 'type';
       readonly name: ObjectName;
     }
+  /** Those of the cluster with the databases in them; with `of` those of one place. */
+  | { readonly what: 'regions'; readonly of: 'cluster' | 'allDatabases' | 'database' | undefined; readonly database: Name | undefined }
+  /** The current database's without a name. */
+  | { readonly what: 'survivalGoal'; readonly database: Name | undefined }
   | { readonly what: 'createAll'; readonly objects: 'tables' | 'schemas' | 'types' }
   | { readonly what: 'users' | 'roles' }
-  | { readonly what: 'locality' | 'regions' | 'savepointStatus' | 'transactionStatus' | 'lastQueryStatistics' }
+  | { readonly what: 'locality' | 'savepointStatus' | 'transactionStatus' | 'lastQueryStatistics' }
   | { readonly what: 'sessions' | 'statements' | 'transactions'; readonly cluster: boolean; readonly all: boolean }
   | { readonly what: 'grants'; readonly target: GrantTarget | undefined; readonly grantees: readonly Name[] }
   | { readonly what: 'grantsOnRole'; readonly roles: readonly Name[]; readonly members: readonly Name[] }

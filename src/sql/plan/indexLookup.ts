@@ -22,6 +22,7 @@ import { invertedFacts, requireUsable } from './invertedFacts.ts';
 import { indexUnion } from './indexUnion.ts';
 import { lookupJoin } from './lookupJoin.ts';
 import { mergeOrders } from './mergeJoin.ts';
+import { regionFacts } from './regionFacts.ts';
 import {
   type AggregateNode,
   type IndexConstraint,
@@ -255,7 +256,7 @@ export function readCost(node: PlanNode): number {
 
 function cheapest(scan: ScanNode, conjuncts: readonly TypedExpr[], wanted: Wanted): Candidate | undefined {
   const direct = conjuncts.flatMap((expr) => factsOf(expr, scan));
-  const facts = [...direct, ...invertedFacts(conjuncts, scan), ...bucketFacts(direct, scan)];
+  const facts = [...direct, ...invertedFacts(conjuncts, scan), ...bucketFacts(direct, scan), ...regionFacts(direct, scan)];
   let best: Candidate | undefined;
   for (const index of allIndexes(scan.table)) {
     if (index.state !== 'public') continue;

@@ -28,14 +28,14 @@ import { type TableShape, tableShape } from './tableShape.ts';
 const parsedDefaults = new WeakMap<ColumnDescriptor, Expr>();
 
 /** A column's DEFAULT, typed for the column; NULL without one. */
-export function defaultOf(ctx: PlanContext, column: ColumnDescriptor): TypedExpr {
+export function defaultOf(ctx: PlanContext, column: ColumnDescriptor, table: TableDescriptor): TypedExpr {
   if (column.defaultExpr === undefined) return nullOf(column.type);
   let parsed = parsedDefaults.get(column);
   if (!parsed) {
     parsed = parseExpression(column.defaultExpr);
     parsedDefaults.set(column, parsed);
   }
-  const typed = ctx.analyze(parsed, undefined, { clause: 'DEFAULT', desired: column.type, commonTables: undefined });
+  const typed = ctx.analyze(parsed, undefined, { clause: 'DEFAULT', desired: column.type, commonTables: undefined, typesOf: table });
   return coerceTo(typed, column.type, column.name);
 }
 
@@ -168,7 +168,7 @@ function insertInput(
   ctes: CommonTables | undefined,
 ): PlanNode {
   const columns: PlanColumn[] = tableShape(table).columns.slice(0, table.columns.length);
-  const defaults = table.columns.map((column) => (column.computeExpr === undefined ? defaultOf(ctx, column) : nullOf(column.type)));
+  const defaults = table.columns.map((column) => (column.computeExpr === undefined ? defaultOf(ctx, column, table) : nullOf(column.type)));
   const { source } = stmt;
   const verb = stmt.upsert ? 'UPSERT' : 'INSERT';
   if (!source) return { kind: 'values', rows: [defaults], columns };
@@ -362,7 +362,7 @@ function planAssignments(
   const assign = (target: Target, value: Expr): void => {
     targets.push(target);
     if (value.kind !== 'default') refuseIdentity(target.column);
-    exprs.push(value.kind === 'default' ? defaultOf(ctx, target.column) : valueFor(ctx, value, target.column, scope, 'UPDATE SET', ctes));
+    exprs.push(value.kind === 'default' ? defaultOf(ctx, target.column, table) : valueFor(ctx, value, target.column, scope, 'UPDATE SET', ctes));
   };
   for (const assignment of set) {
     const columns = assignment.columns.map((name) => writableColumn(table, name));

@@ -8,9 +8,10 @@
 import { StatementError } from '../../base/errors.ts';
 import { SqlState } from '../../base/sqlState.ts';
 import type { TableDescriptor } from '../../catalog/descriptor.ts';
+import { carriedType } from '../../catalog/enumType.ts';
 import type { KnownStatistics } from '../../catalog/tableStatistics.ts';
 import type { ColumnType } from '../../catalog/type.ts';
-import { tupleOf, Type } from '../../catalog/type.ts';
+import { arrayOf, tupleOf, Type } from '../../catalog/type.ts';
 import type { Expr, ObjectName, SelectStatement, Star, Statement, TypeName, WindowSpec } from '../parse/ast.ts';
 import { analyzeBool, analyzeExpr, analyzeLiteral } from '../expr/analyze.ts';
 import type { PlaceholderTypes } from '../expr/scope.ts';
@@ -77,6 +78,15 @@ export interface CommonTables {
   readonly outer: CommonTables | undefined;
 }
 
+/** A user type that a stored text of a table names, whatever database is current. */
+function carried(table: TableDescriptor, { name, isArray }: TypeName): ColumnType | undefined {
+  const type = carriedType(
+    table,
+    name.parts.map(({ text }) => text),
+  );
+  return type && isArray ? arrayOf(type) : type;
+}
+
 export interface AnalyzeOptions {
   readonly clause: string;
   readonly allowAggregates?: boolean;
@@ -84,6 +94,8 @@ export interface AnalyzeOptions {
   readonly allowWindows?: boolean;
   readonly desired?: ColumnType;
   readonly commonTables: CommonTables | undefined;
+  /** The table whose stored text this is: it carries the types that are named. */
+  readonly typesOf?: TableDescriptor;
 }
 
 const NO_WINDOWS: ReadonlyMap<string, WindowSpec> = new Map();
@@ -149,7 +161,7 @@ export class PlanContext {
       functions: this.env.functions,
       placeholders: this.placeholders,
       subqueries: { planSubquery: (query, form, desired) => this.#planSubquery(query, form, scope, options.commonTables, desired) },
-      resolveType: (name) => this.env.resolveType(name),
+      resolveType: (name) => (options.typesOf && carried(options.typesOf, name)) ?? this.env.resolveType(name),
       clause: options.clause,
       allowAggregates: options.allowAggregates ?? false,
       allowGenerators: options.allowGenerators ?? false,

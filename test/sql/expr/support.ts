@@ -105,6 +105,7 @@ export function testEvalContext(more: Partial<EvalContext> & { timeZone?: string
     outerRows: [],
     sequences: testSequences(),
     catalog,
+    regions: { gateway: () => undefined, ofDatabase: () => undefined, validateZones: async () => {}, resetZones: async () => {} },
     runSubquery: () => Promise.reject(new Error('no subqueries here')),
     hasPrivilege: async ({ user }) => user === 'root',
     notice: () => undefined,

@@ -5,7 +5,7 @@
 import { StatementError } from '../../../base/errors.ts';
 import { SqlState } from '../../../base/sqlState.ts';
 import type { Datum } from '../../../catalog/datum.ts';
-import { type CheckDescriptor, type TableDescriptor, updated } from '../../../catalog/descriptor.ts';
+import { type CheckDescriptor, givenKeyColumnIds, type TableDescriptor, updated } from '../../../catalog/descriptor.ts';
 import { analyzeBool } from '../../expr/analyze.ts';
 import { compileExpr } from '../../expr/compile.ts';
 import { parseExpression } from '../../parse/parse.ts';
@@ -23,6 +23,7 @@ import { foreignKeyNamed } from './constraintNames.ts';
 import { TableBuilder } from './createTable.ts';
 import { dropForeignKey } from './dropForeignKey.ts';
 import { fillIndex } from './indexes.ts';
+import { withRegionFirst } from './localities.ts';
 import { addUniqueWithoutIndex, dropUniqueWithoutIndex, validateUniqueWithoutIndex } from './uniqueWithoutIndex.ts';
 
 type Action<T extends AlterTableAction['type']> = Extract<AlterTableAction, { type: T }>;
@@ -84,7 +85,8 @@ export async function alterPrimaryKey(
   action: { readonly columns: Action<'alterPrimaryKey'>['columns']; readonly name?: string },
 ): Promise<void> {
   const oldKey = table.primaryIndex;
-  const only = oldKey.columnIds.length === 1 ? table.columns.find((column) => column.id === oldKey.columnIds[0]) : undefined;
+  const [onlyId, ...others] = givenKeyColumnIds(oldKey);
+  const only = others.length === 0 ? table.columns.find((column) => column.id === onlyId) : undefined;
   const isRowId = only?.hidden === true && only.defaultExpr === 'unique_rowid()';
   if (action.name !== undefined && !isRowId) {
     throw new StatementError(SqlState.InvalidTableDefinition, `multiple primary keys for table "${table.name}" are not allowed`);
@@ -98,19 +100,21 @@ export async function alterPrimaryKey(
     }
     builder.replaceColumn(id, { nullable: false });
   }
-  builder.set({ primaryIndex: { ...oldKey, name: action.name ?? oldKey.name, columnIds, directions } });
+  const { sharded: _sharded, regional: _regional, ...plain } = oldKey;
+  const key = withRegionFirst(table, { ...plain, name: action.name ?? oldKey.name, columnIds, directions });
   builder.set({
+    primaryIndex: key,
     indexes: builder.table.indexes.map((index) => ({
       ...index,
-      keySuffixColumnIds: columnIds.filter((id) => !index.columnIds.includes(id)),
-      storeColumnIds: index.storeColumnIds.filter((id) => !columnIds.includes(id)),
+      keySuffixColumnIds: key.columnIds.filter((id) => !index.columnIds.includes(id)),
+      storeColumnIds: index.storeColumnIds.filter((id) => !key.columnIds.includes(id)),
     })),
   });
   if (!isRowId) {
     builder.addIndex({
       name: undefined,
       unique: true,
-      columns: oldKey.columnIds.map((id) => {
+      columns: givenKeyColumnIds(oldKey).map((id) => {
         const column = table.columns.find((one) => one.id === id);
         return {
           expr: { kind: 'column', parts: [{ text: column?.name ?? '', pos: 0 }], pos: 0 },

@@ -34,6 +34,7 @@ import { TableBuilder } from './createTable.ts';
 import { dropViewsOf } from './drop.ts';
 import { alterIdentity, dropOwnedSequences } from './identity.ts';
 import { dropUniqueWithoutIndex } from './uniqueWithoutIndex.ts';
+import { setLocality } from './setLocality.ts';
 import { moveRelation, renameRelation, schemaToMoveTo } from './databases.ts';
 import { setOwner } from './ownership.ts';
 import { fillIndex, removeIndex } from './indexes.ts';
@@ -163,6 +164,8 @@ async function apply(change: SchemaChange, table: TableDescriptor, action: Alter
       if (action.names.includes('exclude_data_from_backup')) builder.set({ excludeDataFromBackup: undefined });
       return change.write(builder.table);
     }
+    case 'setLocality':
+      return setLocality(change, builder, action.locality);
     case 'rename':
       return renameRelation(change, table, action.newName);
     case 'setSchema': {

@@ -7,7 +7,8 @@
  * as pending and creates a SCHEMA CHANGE job, for which the commit waits (../schemaChange).
  *
  *   C1  everything a change looked up, found or not, joins the transaction's read set
- *   C2  a descriptor or name is locked before it is written; the user types of a written table learn of it with it
+ *   C2  a descriptor or name is locked before it is written; the user types of a written table learn of it with it, and the
+ *       zones of one that has another home than before
  *   C3  a table has at most one pending change; a statement of another transaction waits for its end,
  *       or fails with 55000 where it cannot wait
  */
@@ -16,8 +17,9 @@ import { SqlState } from '../../../base/sqlState.ts';
 import type { Bytes } from '../../../base/bytes.ts';
 import type { CatalogDependencies, CatalogSnapshot, NameContext, ResolvedObject, ResolvedSchema } from '../../../catalog/catalog.ts';
 import type { DatabaseDescriptor, Descriptor, TableDescriptor, TypeDescriptor } from '../../../catalog/descriptor.ts';
-import { describeKind, MAX_SYSTEM_ID, updated } from '../../../catalog/descriptor.ts';
+import { allIndexes, describeKind, MAX_SYSTEM_ID, updated } from '../../../catalog/descriptor.ts';
 import { quoteNames } from '../../../catalog/names.ts';
+import { writeTableZones } from '../../../catalog/regionZones.ts';
 import { checkPrivilege, checkUsable, hasPrivilege, isAdmin } from '../../../catalog/privileges.ts';
 import { indexSpan } from '../../../catalog/rowCodec.ts';
 import { resolveTypeName } from '../../../catalog/typeName.ts';
@@ -78,9 +80,12 @@ export class SchemaChange {
   async write(...descriptors: readonly Descriptor[]): Promise<void> {
     const { catalog } = this.context.engine;
     const all = withTypeReferences(this.#snapshot, descriptors);
+    const rehomed: number[] = [];
     for (const descriptor of descriptors) {
-      const before = descriptor.kind === 'table' ? this.#snapshot.tableById(descriptor.id) : undefined;
-      if (before && descriptor.kind === 'table') checkViewsStand(this.#snapshot, before, descriptor);
+      if (descriptor.kind !== 'table') continue;
+      const before = this.#snapshot.tableById(descriptor.id);
+      if (before) checkViewsStand(this.#snapshot, before, descriptor);
+      if (homeOf(before) !== homeOf(descriptor)) rehomed.push(descriptor.id);
     }
     await catalog.lock(
       this.txn,
@@ -88,6 +93,9 @@ export class SchemaChange {
     );
     for (const descriptor of all) catalog.writeDescriptor(this.txn, descriptor);
     await this.refresh();
+    const tables = rehomed.map((id) => this.#snapshot.tableById(id)).filter((table) => table !== undefined);
+    const inRegions = tables.filter((table) => this.#snapshot.databaseById(table.parentId)?.regions);
+    await writeTableZones(this.txn, this.#snapshot, inRegions);
   }
 
   async writeName(parentId: number, schemaId: number, name: string, id: number): Promise<void> {
@@ -272,6 +280,13 @@ export class SchemaChange {
     checkPrivilege(this.roles, user.descriptor, 'USAGE');
     return { type: user.type, isSerial: false };
   }
+}
+
+/** What decides the zones of a table in a database with regions, as text: where it is at home, and which indexes it has there. */
+function homeOf(table: TableDescriptor | undefined): string {
+  if (!table) return '';
+  const home = table.locality ?? (table.view?.isMaterialized ? { kind: 'global' } : undefined);
+  return home ? JSON.stringify([home, home.kind === 'row' && allIndexes(table).map(({ id }) => id)]) : '';
 }
 
 /** `relation "t" already exists`, by what holds the name. */

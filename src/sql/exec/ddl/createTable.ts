@@ -33,6 +33,7 @@ import type {
   Option,
   TableConstraint,
   TableElement,
+  TableLocalityClause,
 } from '../../parse/ast.ts';
 import { alreadyExists, freeName, type SchemaChange } from './common.ts';
 import { foreignKeyName, nameStyle, primaryKeyName } from './constraintNames.ts';
@@ -43,6 +44,7 @@ import { emptyTable } from './emptyTable.ts';
 import { copyLike } from './likeTable.ts';
 import { bucketColumn, bucketsOf } from './hashSharded.ts';
 import { checkInverted, invertedColumn } from './invertedIndexes.ts';
+import { checkRegionalIndex, takeLocality, withRegionFirst } from './localities.ts';
 import { elementOf, type NewIndex, type TableInMaking } from './tableInMaking.ts';
 import { uniqueWithoutIndex } from './uniqueWithoutIndex.ts';
 import { serialColumn, withSequence } from './serialColumn.ts';
@@ -62,7 +64,7 @@ export async function createTable(change: SchemaChange, stmt: CreateTable): Prom
   const builder = new TableBuilder(change, emptyTable(id, name, schema, change.context));
   for (const param of stmt.storageParams)
     builder.storageParam(param, await change.context.evalDatum(param.value ?? { kind: 'boolean', value: true, pos: 0 }));
-  await builder.addElements(stmt.elements);
+  await builder.addElements(stmt.elements, stmt.locality);
   builder.finish();
   return publishTable(change, builder, schema);
 }
@@ -98,7 +100,7 @@ export class TableBuilder implements TableInMaking {
     this.table = updated(this.table, changes);
   }
 
-  async addElements(elements: readonly TableElement[]): Promise<void> {
+  async addElements(elements: readonly TableElement[], locality?: TableLocalityClause): Promise<void> {
     const computed: { column: ColumnDef; qualifier: Extract<ColumnQualifier, { type: 'computed' }> }[] = [];
     for (const element of elements) {
       if (element.kind === 'columnDef') {
@@ -113,6 +115,7 @@ export class TableBuilder implements TableInMaking {
     // Again, now that it is known which are computed.
     for (const { column, qualifier } of computed)
       storeComputed(this.change, qualifier.expr, this.table, this.column(column.name.text).type);
+    if (locality) takeLocality(this, locality);
     for (const element of elements) if (element.kind === 'familyDef') this.#addFamily(element.name?.text, element.columns);
     for (const element of elements) if (element.kind === 'primaryKey') this.setPrimaryKey(element, await bucketsOf(this.change, element));
     for (const element of elements) if (element.kind === 'columnDef') await this.#columnKeys(element);
@@ -295,7 +298,7 @@ export class TableBuilder implements TableInMaking {
     this.set({
       columns: [...this.table.columns, column],
       nextColumnId: id + 1,
-      primaryIndex: { ...this.table.primaryIndex, columnIds: [id], directions: ['ASC'] },
+      primaryIndex: withRegionFirst(this.table, { ...this.table.primaryIndex, columnIds: [id], directions: ['ASC'] }),
     });
     this.#hasPrimaryKey = true;
   }
@@ -380,13 +383,16 @@ export class TableBuilder implements TableInMaking {
     const name = element.name?.text ?? primaryKeyName(nameStyle(this.change.context.engine.settings), this.table.name);
     if (buckets !== undefined) this.#shard(columnIds, directions, buckets, true);
     const sharded = buckets === undefined ? {} : { sharded: { buckets } };
-    this.set({ primaryIndex: { ...this.table.primaryIndex, name, columnIds, directions, ...sharded } });
+    checkRegionalIndex(this.table, { unique: true, buckets });
+    const key = withRegionFirst(this.table, { columnIds, directions });
+    this.set({ primaryIndex: { ...this.table.primaryIndex, name, ...key, ...sharded } });
     this.#hasPrimaryKey = true;
   }
 
   addIndex(element: NewIndex): IndexDescriptor {
     const indexName = element.name?.text;
     if (element.inverted) checkInverted(element);
+    checkRegionalIndex(this.table, element);
     const plain = element.inverted ? element.columns.slice(0, -1) : element.columns;
     const { columnIds, directions } = this.keyColumns(plain, { indexName, allowsExpressions: element.kind !== 'unique' });
     const last = element.columns.at(-1);
@@ -458,14 +464,14 @@ export class TableBuilder implements TableInMaking {
     predicate: string | undefined,
     state: IndexDescriptor['state'] = 'public',
   ): IndexDescriptor {
+    const key = withRegionFirst(this.table, { columnIds, directions });
     const index: IndexDescriptor = {
       id: this.table.nextIndexId,
       name,
       unique,
-      columnIds,
-      directions,
+      ...key,
       storeColumnIds,
-      keySuffixColumnIds: this.table.primaryIndex.columnIds.filter((id) => !columnIds.includes(id)),
+      keySuffixColumnIds: this.table.primaryIndex.columnIds.filter((id) => !key.columnIds.includes(id)),
       state,
       ...(isConstraint && { isConstraint }),
       ...(predicate !== undefined && { predicate }),

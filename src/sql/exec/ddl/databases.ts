@@ -17,6 +17,7 @@ import { requireOwner, setOwner } from './ownership.ts';
 import { refuseTemporaryMove } from './temporary.ts';
 import { alterDatabaseDefaults } from './roleDefaults.ts';
 import { findIndex } from './indexes.ts';
+import { addRegions, alterRegions, type RegionAction, wantedRegions } from './regions.ts';
 import { namesType, refreshUsers, typeRenaming } from './typeUsers.ts';
 
 /** Options whose values could ask for what a database here never is. */
@@ -62,11 +63,16 @@ export async function createDatabase(change: SchemaChange, stmt: CreateDatabase)
   const owner = stmt.options.find((option) => option.name === 'owner')?.value;
   const ownerName = owner ? ((await change.context.evalString(owner)) ?? change.context.user) : change.context.user;
   if (owner) await requireUser(change.txn, ownerName);
-  await change.context.engine.catalog.createDatabase(change.txn, { name, owner: ownerName });
+  const regions = wantedRegions(change.context, stmt.regions);
+  const database = await change.context.engine.catalog.createDatabase(change.txn, { name, owner: ownerName });
+  if (!regions) return;
+  await change.refresh();
+  await addRegions(change, database, regions);
 }
 
 export async function alterDatabase(change: SchemaChange, stmt: AlterDatabase): Promise<void> {
   const database = change.database(stmt.name.text);
+  if (isRegionAction(stmt.action)) return alterRegions(change, database, stmt.action);
   if (database.name === 'system') throw new StatementError(SqlState.InsufficientPrivilege, 'cannot alter the system database');
   const { action } = stmt;
   switch (action.type) {
@@ -88,11 +94,15 @@ export async function alterDatabase(change: SchemaChange, stmt: AlterDatabase): 
     case 'owner':
       await setOwner(change, database, action.owner);
       return;
-    default:
+    case 'set':
+    case 'reset':
       requireOwner(change, database);
       await alterDatabaseDefaults(change, database.id, action);
   }
 }
+
+const isRegionAction = (action: AlterDatabase['action']): action is RegionAction =>
+  !['rename', 'owner', 'set', 'reset'].includes(action.type);
 
 /** By a schema that is being restored, too: it cannot be used yet, and has its name already. */
 function isSchemaNameTaken(change: SchemaChange, database: DatabaseDescriptor, name: string): boolean {

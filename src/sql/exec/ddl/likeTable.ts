@@ -6,6 +6,7 @@ import {
   columnById,
   type ColumnDescriptor,
   givenKeyColumnIds,
+  implicitKeyColumns,
   type IndexDescriptor,
   namedKeyColumnIds,
   type TableDescriptor,
@@ -51,13 +52,13 @@ export function copyLike(builder: TableInMaking, element: Extract<TableElement, 
   const { primaryIndex } = source;
   const keyIds = givenKeyColumnIds(primaryIndex);
   if (!includes('indexes') || keyIds.some((id) => columnById(source, id)?.hidden)) return;
-  builder.takePrimaryKey(keyIds.map(idOf), primaryIndex.directions.slice(primaryIndex.sharded ? 1 : 0), primaryIndex.sharded?.buckets);
+  builder.takePrimaryKey(keyIds.map(idOf), primaryIndex.directions.slice(implicitKeyColumns(primaryIndex)), primaryIndex.sharded?.buckets);
   for (const index of source.indexes) copyIndex(builder, source, index);
 }
 
 function copyIndex(builder: TableInMaking, source: TableDescriptor, index: IndexDescriptor): void {
   const named = (text: string): Name => ({ text, pos: 0 });
-  const skipped = index.sharded ? 1 : 0;
+  const skipped = implicitKeyColumns(index);
   const columns = namedKeyColumnIds(index)
     .slice(skipped)
     .map((id, i): IndexElement => {

@@ -27,6 +27,8 @@ export interface TableInMaking {
   keyColumns(elements: readonly IndexElement[]): { columnIds: number[] };
   takePrimaryKey(columnIds: readonly number[], directions: IndexDescriptor['directions'], buckets: number | undefined): void;
   addIndex(element: NewIndex): IndexDescriptor;
+  /** Settles families. */
+  finish(): void;
   addUniqueWithoutIndex(element: Indexed, validated?: boolean): UniqueConstraintDescriptor;
 }
 

@@ -64,14 +64,3 @@ function withExprTypes(snapshot: CatalogSnapshot, table: TableDescriptor): Table
   const { exprTypes: _before, ...rest } = table;
   return found.size === 0 ? rest : { ...rest, exprTypes: [...found.values()] };
 }
-
-/** The type that a stored text names, among those the table carries; undefined when it carries no such type. */
-export function carriedType(table: TableDescriptor, parts: readonly string[]): ColumnType | undefined {
-  const name = parts.at(-1);
-  const schema = parts.at(-2);
-  for (const type of [...table.columns.map((column) => column.type), ...(table.exprTypes ?? [])]) {
-    const user = userPartOf(type);
-    if (user?.name === name && (schema === undefined || user?.schema === schema)) return user;
-  }
-  return undefined;
-}

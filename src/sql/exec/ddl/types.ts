@@ -6,25 +6,20 @@
  * name it or one of its labels, in the same transaction. Rows never change: a label's representation
  * is its own for good (catalog/enumType.ts).
  */
-import { isVarveError, StateError, StatementError } from '../../../base/errors.ts';
+import { StateError, StatementError } from '../../../base/errors.ts';
 import { SqlState } from '../../../base/sqlState.ts';
 import { MIN_TIMESTAMP } from '../../../base/timestamp.ts';
 import { utf8Encode } from '../../../base/bytes.ts';
-import type { Datum } from '../../../catalog/datum.ts';
 import { describeKind, type Descriptor, type TableDescriptor, type TypeDescriptor, updated } from '../../../catalog/descriptor.ts';
-import { firstRepresentations, representationBetween, userPartOf } from '../../../catalog/enumType.ts';
+import { firstRepresentations, representationBetween } from '../../../catalog/enumType.ts';
 import { quoteNames } from '../../../catalog/names.ts';
-import type { AlterType, CreateType, DropType, Expr, TypeName } from '../../parse/ast.ts';
-import { parseExpression } from '../../parse/parse.ts';
-import { wholeScan } from '../keyRows.ts';
-import { compileReadOnly } from '../operators.ts';
+import type { AlterType, CreateType, DropType, Expr } from '../../parse/ast.ts';
 import { alreadyExists, partsOf, requireUserType, type SchemaChange } from './common.ts';
+import { checkViews, labelOf, removeLabel, writeType } from './enumLabels.ts';
 import { schemaToMoveTo } from './databases.ts';
 import { newPrivileges } from './newPrivileges.ts';
 import { requireOwner, setOwner } from './ownership.ts';
-import { type Rewrite, storedExpressions, visitTree } from './storedTexts.ts';
-import { checkView } from './viewText.ts';
-import { namesType, refreshUsers, typeRenaming } from './typeUsers.ts';
+import { namesType, typeRenaming } from './typeUsers.ts';
 
 type Action<T extends AlterType['action']['type']> = Extract<AlterType['action'], { type: T }>;
 
@@ -79,6 +74,7 @@ export async function createType(change: SchemaChange, stmt: CreateType): Promis
 export async function alterType(change: SchemaChange, stmt: AlterType): Promise<void> {
   const type = requireUserType(change, stmt.name);
   const { action } = stmt;
+  refuseRegions(change, type, "can't be modified using the alter type command", 'try adding/removing the region using ALTER DATABASE');
   if (action.type === 'owner') return setOwner(change, type, action.owner);
   requireOwner(change, type);
   switch (action.type) {
@@ -136,12 +132,12 @@ async function renameValue(change: SchemaChange, type: TypeDescriptor, { label, 
   checkViews(change, type, (view) => `could not rename enum value "${label}" as it is being used by "${view}"`);
 }
 
-/** Is the node this label under the type's name: `'a':::public.t`, `'a'::public.t` or `public.t 'a'`? */
-function labelOf(node: Readonly<Record<string, unknown>>, isOfType: (name: TypeName) => boolean, label: string): boolean {
-  if (node['kind'] === 'typedLiteral') return node['value'] === label && isOfType(node['type'] as TypeName);
-  if (node['kind'] !== 'cast' && node['kind'] !== 'annotate') return false;
-  const operand = node['operand'] as Expr;
-  return operand.kind === 'string' && operand.value === label && isOfType(node['type'] as TypeName);
+/** 42809 for the type of a database's regions, which ALTER DATABASE changes. */
+function refuseRegions(change: SchemaChange, type: TypeDescriptor, what: string, hint: string): void {
+  if (!type.isRegions) return;
+  throw new StatementError(SqlState.WrongObjectType, `"${change.snapshot.fullName(type).join('.')}" is a multi-region enum and ${what}`, {
+    hint,
+  });
 }
 
 async function dropValue(change: SchemaChange, type: TypeDescriptor, label: string): Promise<void> {
@@ -151,51 +147,7 @@ async function dropValue(change: SchemaChange, type: TypeDescriptor, label: stri
       'rejected (sql_safe_updates = true): ALTER TYPE ... DROP VALUE may cause view/default/computed expressions to stop working if the enum label is used inside them',
     );
   }
-  const at = type.members.indexOf(label);
-  if (at < 0) throw new StatementError(SqlState.UndefinedObject, `enum value "${label}" does not exist`);
-  const inUse = (table: TableDescriptor): StateError =>
-    new StateError(SqlState.DependentObjectsStillExist, `could not remove enum value "${label}" as it is being used by "${table.name}"`);
-  const isOfType = namesType(change, type);
-  for (const id of type.referencedByIds) {
-    const table = change.snapshot.tableById(id);
-    if (!table || table.state === 'DROP') continue;
-    const trees: unknown[] = storedExpressions(table).map(parseExpression);
-    for (const tree of trees) {
-      visitTree(tree, (node) => {
-        if (labelOf(node, isOfType, label)) throw inUse(table);
-      });
-    }
-    if (!table.view && (await holdsLabel(change, table, type.id, label))) throw inUse(table);
-  }
-  const without = <T>(list: readonly T[]): T[] => list.filter((_, i) => i !== at);
-  await writeType(change, updated(type, { members: without(type.members), physical: without(type.physical) }));
-  checkViews(change, type, (view) => `could not remove enum value "${label}" as it is being used by "${view}"`);
-}
-
-/** 2BP01 when a view's text means nothing any more: it may name a label without the type beside it. */
-function checkViews(change: SchemaChange, { id, referencedByIds }: TypeDescriptor, message: (view: string) => string): void {
-  for (const view of change.snapshot.all()) {
-    if (view.kind !== 'table' || !view.view || view.state === 'DROP') continue;
-    if (!view.view.typeIds.includes(id) && !view.view.dependsOnIds.some((used) => referencedByIds.includes(used))) continue;
-    try {
-      checkView(change, view);
-    } catch (error) {
-      if (!isVarveError(error)) throw error;
-      throw new StateError(SqlState.DependentObjectsStillExist, message(view.name), { detail: error.message });
-    }
-  }
-}
-
-/** Does a row of the table hold the label? Cost: a scan, whose rows join the read set. */
-async function holdsLabel(change: SchemaChange, table: TableDescriptor, typeId: number, label: string): Promise<boolean> {
-  const positions = table.columns.flatMap((column, i) => (userPartOf(column.type)?.typeId === typeId ? [i] : []));
-  if (positions.length === 0) return false;
-  const wanted = utf8Encode(label);
-  const holds = (datum: Datum | undefined): boolean => (Array.isArray(datum) ? datum.includes(wanted) : datum === wanted);
-  for await (const batch of compileReadOnly(wholeScan(table))(change.context.newRun(0, 0))) {
-    for (const row of batch) if (positions.some((position) => holds(row[position]))) return true;
-  }
-  return false;
+  await removeLabel(change, type, label);
 }
 
 async function moveType(change: SchemaChange, type: TypeDescriptor, schemaId: number, name: string): Promise<void> {
@@ -211,16 +163,6 @@ async function moveType(change: SchemaChange, type: TypeDescriptor, schemaId: nu
   await writeType(change, updated(type, { name, schemaId }), typeRenaming(isOfType, schema?.name ?? 'public', name));
 }
 
-/** Writes a type, and everything that uses it as it uses it now. */
-async function writeType(change: SchemaChange, type: TypeDescriptor, rewrite?: Rewrite): Promise<void> {
-  for (const id of type.referencedByIds) {
-    const table = change.snapshot.tableById(id);
-    if (table) await change.awaitPending(table);
-  }
-  await change.write(type);
-  await refreshUsers(change, type, rewrite);
-}
-
 export async function dropType(change: SchemaChange, stmt: DropType): Promise<void> {
   if (stmt.behavior === 'cascade') throw new StatementError(SqlState.FeatureNotSupported, 'DROP TYPE CASCADE is not yet supported');
   const { catalog } = change.context.engine;
@@ -233,6 +175,7 @@ export async function dropType(change: SchemaChange, stmt: DropType): Promise<vo
       continue;
     }
     const type = found.descriptor;
+    refuseRegions(change, type, 'cannot be modified directly', 'try ALTER DATABASE DROP REGION');
     requireOwner(change, type);
     const users = type.referencedByIds.map((id) => change.snapshot.byId(id)).filter((user) => user !== undefined && user.state !== 'DROP');
     if (users.length > 0) {

@@ -19,6 +19,7 @@ import { pgCompatFunctions } from './pgCompat.ts';
 import { pgServerFunctions, pgServerGenerators } from './pgServer.ts';
 import { privilegeFunctions } from './privileges.ts';
 import { regexpFunctions } from './regexp.ts';
+import { regionFunctions } from './regions.ts';
 import { sequenceFunctions } from './sequence.ts';
 import { statisticsFunctions } from './statistics.ts';
 import { stringFunctions } from './string.ts';
@@ -47,6 +48,7 @@ export function builtinFunctions(): FunctionRegistry {
     ...enumFunctions,
     ...conditionalFunctions,
     ...systemFunctions,
+    ...regionFunctions,
     ...sequenceFunctions,
     ...pgCompatFunctions,
     ...pgServerFunctions,

@@ -6,12 +6,12 @@ import type {
 } from '../ast.ts'; // biome-ignore format: one line
 import { T } from '../tokens.ts';
 import type { Alternative } from './base.ts';
-import { TableDefParser } from './tableDef.ts';
+import { RegionParser } from './regions.ts';
 
 type Unplaced<A> = A extends unknown ? Omit<A, 'pos'> : never;
 type Action = Unplaced<AlterTableAction>;
 
-export class AlterParser extends TableDefParser {
+export class AlterParser extends RegionParser {
   readonly statement = this.rule('alter', (): Statement => {
     const pos = this.pos;
     this.tok(T.ALTER);
@@ -81,7 +81,7 @@ export class AlterParser extends TableDefParser {
       [[T.VALIDATE, T.CONSTRAINT], () => ({ type: 'validateConstraint', constraint: this.name() })],
       [[T.SET, T.SCHEMA], () => ({ type: 'setSchema', schema: this.name() })],
       [[T.SET, T.LParen], () => ({ type: 'setStorageParams', params: this.paramsInside() })],
-      [[T.SET, T.LOCALITY], () => this.refuse('table localities') as never],
+      [[T.SET, T.LOCALITY], () => ({ type: 'setLocality', locality: this.localityClause() })],
       [T.RESET, () => ({ type: 'resetStorageParams', names: this.parens(() => this.list(() => this.dottedName())) })],
       [[T.OWNER, T.TO], () => ({ type: 'owner', owner: this.role() })],
       [[T.PARTITION, T.BY], () => this.refuse('partitioned tables') as never],
@@ -281,6 +281,9 @@ export class AlterParser extends TableDefParser {
       [[T.CONFIGURE, T.ZONE], () => this.configureZone({ type: 'database', name, pos: name.pos }, pos)],
       [[T.RENAME, T.TO], () => ({ kind: 'alterDatabase', name, action: { type: 'rename', newName: this.name('database') }, pos })],
       [[T.OWNER, T.TO], () => ({ kind: 'alterDatabase', name, action: { type: 'owner', owner: this.role() }, pos })],
+      ...this.regionActions().map(
+        ([lead, body]): Alternative<Statement> => [lead, () => ({ kind: 'alterDatabase', name, action: body(), pos })],
+      ),
       [
         T.SET,
         () => {
@@ -291,8 +294,6 @@ export class AlterParser extends TableDefParser {
       ],
       [[T.RESET, T.ALL], () => ({ kind: 'alterDatabase', name, action: { type: 'reset', variable: undefined }, pos })],
       [T.RESET, () => ({ kind: 'alterDatabase', name, action: { type: 'reset', variable: this.dottedName() }, pos })],
-      [T.ADD, () => this.refuse('multi-region databases') as never],
-      [[T.PRIMARY], () => this.refuse('multi-region databases') as never],
     ]);
   }
 

@@ -4,15 +4,15 @@
 import { StatementError } from '../../../base/errors.ts';
 import { SqlState } from '../../../base/sqlState.ts';
 import type {
-  AsColumn, ColumnDef, CreateDatabase, CreateIndex, CreateSchema, CreateSequence, CreateTable, CreateTableAs, CreateType, CreateView, Expr, FamilyDef, IndexDef,
+  AsColumn, ColumnDef, CreateDatabase, CreateIndex, CreateSchema, CreateSequence, CreateTable, CreateTableAs, CreateType, CreateView, DatabaseRegionsClause, Expr, FamilyDef, IndexDef,
   LikeTable, Name, ObjectName, Option, Statement, TableConstraint, TableElement,
 } from '../ast.ts'; // biome-ignore format: one line
 import { T } from '../tokens.ts';
-import { TableDefParser } from './tableDef.ts';
+import { RegionParser } from './regions.ts';
 
 type AsElement = TableConstraint | FamilyDef;
 
-export class CreateParser extends TableDefParser {
+export class CreateParser extends RegionParser {
   readonly statement = this.rule('create', (): Statement => {
     const pos = this.pos;
     this.tok(T.CREATE);
@@ -84,6 +84,7 @@ export class CreateParser extends TableDefParser {
     const name = this.name('database');
     this.has(T.WITH);
     const options: Option[] = [];
+    let regions: DatabaseRegionsClause = {};
     const option = (optionName: string) => (): void => {
       const at = this.pos;
       this.has(T.Equal);
@@ -96,9 +97,11 @@ export class CreateParser extends TableDefParser {
       [T.LC_CTYPE, option('lc_ctype')],
       [T.OWNER, option('owner')],
       [[T.CONNECTION, T.LIMIT], option('connection limit')],
-      [T.PRIMARY, () => this.refuse('multi-region databases')],
+      ...this.databaseRegions((clause) => {
+        regions = { ...regions, ...clause };
+      }),
     ]);
-    return { kind: 'createDatabase', name, ifNotExists, options, pos };
+    return { kind: 'createDatabase', name, ifNotExists, options, regions, pos };
   }
 
   /** A bare word counts as a string. */
@@ -157,12 +160,12 @@ export class CreateParser extends TableDefParser {
           [[T.PARTITION, T.BY], () => this.refuse('partitioned tables')],
           [T.INHERITS, () => this.refuse('table inheritance')],
           [[T.ON, T.COMMIT], () => this.onCommit(temporary)],
-          [T.LOCALITY, () => this.refuse('table localities')],
         ]);
         const storageParams = this.withParams();
+        const locality = this.when(T.LOCALITY, () => this.localityClause());
         if (this.words(T.WITH, T.OIDS)) this.refuse('WITH OIDS');
         this.words(T.WITHOUT, T.OIDS);
-        return { kind: 'createTable', name, ifNotExists, temporary, elements, storageParams, pos };
+        return { kind: 'createTable', name, ifNotExists, temporary, elements, storageParams, locality, pos };
       },
     );
   }

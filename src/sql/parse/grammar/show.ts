@@ -202,11 +202,22 @@ export class ShowParser extends FamilyParser {
       [[T.RANGE, T.FROM], () => this.rangeForRow()],
       [T.LOCALITY, () => ({ what: 'locality' })],
       [T.SYNTAX, () => ({ what: 'syntax', sql: this.stringText() })],
-      [T.REGIONS, () => ({ what: 'regions' })],
+      [[T.REGIONS, T.FROM, T.CLUSTER], () => ({ what: 'regions', of: 'cluster', database: undefined })],
+      [[T.REGIONS, T.FROM, T.ALL, T.DATABASES], () => ({ what: 'regions', of: 'allDatabases', database: undefined })],
+      [[T.REGIONS, T.FROM, T.DATABASE], () => ({ what: 'regions', of: 'database', database: this.databaseIfNamed() })],
+      [T.REGIONS, () => ({ what: 'regions', of: undefined, database: undefined })],
+      [[T.SURVIVAL, T.GOAL, T.FROM, T.DATABASE], () => ({ what: 'survivalGoal', database: this.databaseIfNamed() })],
+      [[T.SUPER, T.REGIONS], () => this.refuse('super regions') as never],
       [[T.SAVEPOINT, T.STATUS], () => ({ what: 'savepointStatus' })],
       [[T.TRANSACTION, T.STATUS], () => ({ what: 'transactionStatus' })],
       [[T.LAST, T.QUERY, T.STATISTICS], () => ({ what: 'lastQueryStatistics' })],
     ];
+  }
+
+  private databaseIfNamed(): Name | undefined {
+    if (this.recorder === undefined) return this.c.atName() ? this.name('database') : undefined;
+    this.choose<Name | undefined>([], () => this.name());
+    return undefined;
   }
 
   private ranges(): Shown {

@@ -421,8 +421,13 @@ function printShow(s: Extract<Statement, { kind: 'show' }>, o: PrintOptions): st
     case 'users':
     case 'roles':
     case 'locality':
-    case 'regions':
       return `SHOW ${s.what.toUpperCase()}`;
+    case 'regions': {
+      const of = { cluster: ' FROM CLUSTER', allDatabases: ' FROM ALL DATABASES', database: ' FROM DATABASE' };
+      return `SHOW REGIONS${s.of === undefined ? '' : of[s.of]}${s.database === undefined ? '' : ` ${printName(s.database)}`}`;
+    }
+    case 'survivalGoal':
+      return `SHOW SURVIVAL GOAL FROM DATABASE${s.database === undefined ? '' : ` ${printName(s.database)}`}`;
     case 'syntax':
       return `SHOW SYNTAX ${quoteString(s.sql)}`;
     case 'savepointStatus':

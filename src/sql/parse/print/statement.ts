@@ -39,6 +39,7 @@ import {
 import { nestedPrinters } from './nested.ts';
 import type { PrintOptions } from './options.ts';
 import { printDelete, printInsert, printSelect, printUpdate } from './query.ts';
+import { printDatabaseRegions, printLocality, printRegionAction } from './regions.ts';
 
 const opt = (condition: boolean, text: string): string => (condition ? text : '');
 export const behaviorText = (behavior: DropBehavior): string => (behavior === undefined ? '' : ` ${behavior.toUpperCase()}`);
@@ -57,13 +58,14 @@ export function printStatement(s: Statement, o: PrintOptions = {}): string {
     case 'delete':
       return printDelete(s, o);
     case 'createDatabase':
-      return `CREATE DATABASE ${ifNotExists(s.ifNotExists)}${printName(s.name)}${s.options.map((option) => ` ${option.name.toUpperCase()} = ${option.value === undefined ? '' : e(option.value)}`).join('')}`;
+      return `CREATE DATABASE ${ifNotExists(s.ifNotExists)}${printName(s.name)}${s.options.map((option) => ` ${option.name.toUpperCase()} = ${option.value === undefined ? '' : e(option.value)}`).join('')}${printDatabaseRegions(s.regions)}`;
     case 'alterDatabase': {
       const { action } = s;
       const head = `ALTER DATABASE ${printName(s.name)}`;
       if (action.type === 'rename') return `${head} RENAME TO ${printName(action.newName)}`;
       if (action.type === 'owner') return `${head} OWNER TO ${printRole(action.owner)}`;
       if (action.type === 'set') return `${head} SET ${printDotted(action.variable)} = ${action.values.map(e).join(', ')}`;
+      if (action.type !== 'reset') return `${head} ${printRegionAction(action)}`;
       return `${head} RESET ${action.variable === undefined ? 'ALL' : printDotted(action.variable)}`;
     }
     case 'dropDatabase':
@@ -82,7 +84,7 @@ export function printStatement(s: Statement, o: PrintOptions = {}): string {
       return `DROP SCHEMA ${ifExists(s.ifExists)}${printObjectNames(s.names)}${behaviorText(s.behavior)}`;
     case 'createTable': {
       const elements = s.elements.map((element) => printTableElement(element, o)).join(', ');
-      return `CREATE ${opt(s.temporary, 'TEMPORARY ')}TABLE ${ifNotExists(s.ifNotExists)}${printObjectName(s.name)} (${elements})${withParams(s.storageParams, o)}`;
+      return `CREATE ${opt(s.temporary, 'TEMPORARY ')}TABLE ${ifNotExists(s.ifNotExists)}${printObjectName(s.name)} (${elements})${withParams(s.storageParams, o)}${s.locality === undefined ? '' : ` ${printLocality(s.locality)}`}`;
     }
     case 'createTableAs': {
       const column = ({ name, isPrimaryKey, family }: AsColumn): string =>
@@ -388,6 +390,8 @@ function printAlterTableAction(a: AlterTableAction, o: PrintOptions): string {
       return `RESET (${a.names.map(printDotted).join(', ')})`;
     case 'rename':
       return `RENAME TO ${printObjectName(a.newName)}`;
+    case 'setLocality':
+      return `SET ${printLocality(a.locality)}`;
     case 'setSchema':
       return `SET SCHEMA ${printName(a.schema)}`;
     case 'owner':

@@ -15,9 +15,10 @@ import {
   namedKeyColumnIds,
 } from '../../../../catalog/descriptor.ts';
 import { arrayOf, sqlTypeName, Type } from '../../../../catalog/type.ts';
-import { RANGE_ZONE_IDS, type ZoneTarget, ZoneSet } from '../../../../catalog/zones.ts';
+import { localityOf, localityText, regionsOf } from '../../../../catalog/regions.ts';
+import { RANGE_ZONE_IDS, type StoredZone, type ZoneTarget, ZoneSet } from '../../../../catalog/zones.ts';
 import { zoneSql } from '../../../../catalog/zoneConfig.ts';
-import { createSequenceText, createTableText, displayExpr } from '../../showCreate.ts';
+import { createDatabaseText, createSequenceText, createTableText, displayExpr } from '../../showCreate.ts';
 import type { CatalogView } from '../catalogView.ts';
 import { hidden, inSchema } from '../defineTable.ts';
 
@@ -31,6 +32,11 @@ function allDescriptors<K extends Descriptor['kind']>(view: CatalogView, kind: K
   return found.sort((a, b) => a.id - b.id);
 }
 
+function localityName(descriptor: TableDescriptor, { snapshot }: CatalogView): string | undefined {
+  const locality = localityOf(descriptor, snapshot);
+  return locality && localityText(locality, descriptor);
+}
+
 const databases = table(
   'databases',
   {
@@ -38,14 +44,30 @@ const databases = table(
     name: Type.String,
     owner: Type.Name,
     primary_region: Type.String,
+    secondary_region: Type.String,
     regions: arrayOf(Type.String),
     survival_goal: Type.String,
+    placement_policy: Type.String,
+    create_statement: Type.String,
   },
   (view) =>
     view.snapshot
       .allDatabases()
       .filter((database) => view.canSee(database))
-      .map((database) => ({ id: database.id, name: database.name, owner: database.privileges.owner, regions: [] })),
+      .map((database) => {
+        const regions = regionsOf(database, view.snapshot);
+        return {
+          id: database.id,
+          name: database.name,
+          owner: database.privileges.owner,
+          primary_region: regions?.primaryRegion,
+          secondary_region: regions && (regions.secondaryRegion ?? ''),
+          regions: regions?.names ?? [],
+          survival_goal: regions?.survivalGoal,
+          placement_policy: regions && (regions.isPlacementRestricted ? 'restricted' : 'default'),
+          create_statement: createDatabaseText(database, view.snapshot),
+        };
+      }),
 );
 
 const tables = table(
@@ -87,6 +109,7 @@ const tables = table(
         offline_reason: descriptor.offlineReason,
         schema_name,
         parent_schema_id: descriptor.schemaId,
+        locality: localityName(descriptor, view),
         descriptor_type: describeKind(descriptor),
       };
     }
@@ -240,13 +263,13 @@ const zones = table(
     const set = await ZoneSet.read(view.context.reader, view.snapshot);
     const rows = [];
     for (const stored of [...set.zones()].sort((a, b) => a.id - b.id)) {
-      for (const target of zoneTargets(stored.id, Object.keys(stored.indexes).map(Number), view)) {
+      for (const target of zoneTargets(stored, view)) {
         const own = set.own(target);
         if (own === undefined) continue;
         const name = set.nameOf(target);
         rows.push({
           zone_id: stored.id,
-          subzone_id: target.kind === 'index' ? target.indexId : 0,
+          subzone_id: target.kind === 'index' || target.kind === 'partition' ? target.indexId : 0,
           target: name,
           ...zoneNames(target, view),
           raw_config_sql: zoneSql(name, own),
@@ -259,14 +282,20 @@ const zones = table(
 );
 
 /** What a row of system.zones is about; nothing when its object is gone. */
-function zoneTargets(id: number, indexIds: readonly number[], view: CatalogView): ZoneTarget[] {
+function zoneTargets({ id, indexes, partitions }: StoredZone, view: CatalogView): ZoneTarget[] {
   for (const [name, rangeId] of Object.entries(RANGE_ZONE_IDS)) {
     if (rangeId === id) return [{ kind: 'range', name: name as keyof typeof RANGE_ZONE_IDS }];
   }
   const descriptor = view.snapshot.byId(id);
   if (descriptor?.kind === 'database') return [{ kind: 'database', id }];
   if (descriptor?.kind !== 'table') return [];
-  return [{ kind: 'table', id }, ...indexIds.map((indexId): ZoneTarget => ({ kind: 'index', id, indexId }))];
+  return [
+    { kind: 'table', id },
+    ...Object.keys(indexes).map((indexId): ZoneTarget => ({ kind: 'index', id, indexId: Number(indexId) })),
+    ...Object.entries(partitions).flatMap(([indexId, ofRegions]) =>
+      Object.keys(ofRegions).map((region): ZoneTarget => ({ kind: 'partition', id, indexId: Number(indexId), region })),
+    ),
+  ];
 }
 
 function zoneNames(target: ZoneTarget, view: CatalogView) {
@@ -275,8 +304,17 @@ function zoneNames(target: ZoneTarget, view: CatalogView) {
   const descriptor = view.snapshot.tableById(target.id);
   if (!descriptor) return {};
   const [database_name, schema_name, table_name] = view.snapshot.fullName(descriptor);
-  const index = target.kind === 'index' ? allIndexes(descriptor).find((candidate) => candidate.id === target.indexId) : undefined;
-  return { database_name, schema_name, table_name, index_name: index?.name };
+  const index =
+    target.kind === 'index' || target.kind === 'partition'
+      ? allIndexes(descriptor).find((candidate) => candidate.id === target.indexId)
+      : undefined;
+  return {
+    database_name,
+    schema_name,
+    table_name,
+    index_name: index?.name,
+    partition_name: target.kind === 'partition' ? target.region : undefined,
+  };
 }
 
 export const catalogTables = [createStatements, databases, indexColumns, tableColumns, tableIndexes, tables, zones];

@@ -6,6 +6,7 @@ import { prettyKey } from '../../../../base/prettyKey.ts';
 import { hasSystemPrivilege, requireAnySystemPrivilege } from '../../../../catalog/globalPrivileges.ts';
 import { printSetting } from '../../../../catalog/settings.ts';
 import { indexById } from '../../../../catalog/descriptor.ts';
+import { clusterRegions } from '../../../../catalog/regions.ts';
 import { arrayOf, Type } from '../../../../catalog/type.ts';
 import { systemJobTable } from '../../../../jobs/jobTable.ts';
 import { jobRow } from '../../../../jobs/showJobs.ts';
@@ -46,6 +47,11 @@ const gossipNodes = table(
     }));
   },
 );
+
+const regions = table('regions', { region: Type.String, zones: arrayOf(Type.String) }, (view) => {
+  const live = nodesOf(view).filter((node) => node.isLive);
+  return [...clusterRegions(live.map(({ locality }) => locality))].map(([region, zones]) => ({ region, zones }));
+});
 
 const kvNodeLiveness = table(
   'kv_node_liveness',
@@ -316,6 +322,7 @@ export const clusterTables = [
   kvNodeStatus,
   nodeBuildInfo,
   nodeQueries,
+  regions,
   nodeSessions,
   ranges,
   rangesNoLeases,
