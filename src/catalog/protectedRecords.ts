@@ -14,6 +14,7 @@ import type { ProtectionRecord, ProtectionTarget } from '../gc/protectedTimestam
 import type { CommittedWrites, Kv, KvReader, Txn } from '../kv/kv.ts';
 
 import { Decimal } from './decimal.ts';
+import { ProtectionMetrics } from './protectionMetrics.ts';
 import { type PlainRow, systemTable } from './systemRows.ts';
 
 const MICROS_SCALE = 1000n;
@@ -62,16 +63,18 @@ export class ProtectedRecords {
   readonly #kv: Kv;
   readonly #limits: () => ProtectionLimits;
   readonly #removeHook: () => void;
+  readonly #metrics: ProtectionMetrics;
 
   private constructor(kv: Kv, limits: () => ProtectionLimits) {
     this.#kv = kv;
     this.#limits = limits;
+    this.#metrics = new ProtectionMetrics(kv.metrics);
     this.#removeHook = kv.addCommitHook(systemTable('protected_ts_records').span, {
       validate: (writes) => {
         for (const record of committedRecords(writes)) {
           const present = kv.gc.protections.get(record.id);
           // Moving a record forward needs no look at thresholds: it holds them down already.
-          if (!present || record.ts < present.ts) kv.gc.verifyProtection(record);
+          if (!present || record.ts < present.ts) this.#verify(record);
         }
       },
       apply: (writes) => {
@@ -92,11 +95,24 @@ export class ProtectedRecords {
     this.#removeHook();
   }
 
+  #verify(record: ProtectionRecord): void {
+    try {
+      this.#kv.gc.verifyProtection(record);
+    } catch (error) {
+      this.#metrics.noteRefused();
+      throw error;
+    }
+  }
+
   /**
    * Writes a record; it counts once the transaction commits. 42710 when the id exists, 22023 for a
    * zero time, 54000 over the limits; the commit fails with 72000 when the time is not kept any more.
    */
-  async protect(txn: Txn, record: ProtectionRecord): Promise<void> {
+  protect(txn: Txn, record: ProtectionRecord): Promise<void> {
+    return this.#metrics.protect(txn, () => this.#protect(txn, record));
+  }
+
+  async #protect(txn: Txn, record: ProtectionRecord): Promise<void> {
     if (record.ts <= 0) throw new StatementError(SqlState.InvalidParameterValue, 'invalid zero value timestamp');
     const table = systemTable('protected_ts_records');
     if ((await table.get(txn, record.id)) !== undefined) {
@@ -107,8 +123,12 @@ export class ProtectedRecords {
   }
 
   /** Moves a record's time forward. 42704 when there is none, 22023 for an earlier time. */
-  async update(txn: Txn, id: string, ts: Timestamp): Promise<void> {
-    const record = await this.get(txn, id);
+  update(txn: Txn, id: string, ts: Timestamp): Promise<void> {
+    return this.#metrics.update(txn, () => this.#update(txn, id, ts));
+  }
+
+  async #update(txn: Txn, id: string, ts: Timestamp): Promise<void> {
+    const record = await this.#read(txn, id);
     if (!record) throw notFound(id);
     if (ts < record.ts) {
       throw new StatementError(SqlState.InvalidParameterValue, `cannot move protected timestamp record ${id} back`, {
@@ -120,14 +140,22 @@ export class ProtectedRecords {
   }
 
   /** Removes a record. 42704 when there is none. */
-  async release(txn: Txn, id: string): Promise<void> {
-    const record = await this.get(txn, id);
+  release(txn: Txn, id: string): Promise<void> {
+    return this.#metrics.release(txn, () => this.#release(txn, id));
+  }
+
+  async #release(txn: Txn, id: string): Promise<void> {
+    const record = await this.#read(txn, id);
     if (!record) throw notFound(id);
     await systemTable('protected_ts_records').delete(txn, id);
     await this.#count(txn, -1, -targetCount(record), -sizeOf(record));
   }
 
-  async get(reader: KvReader, id: string): Promise<ProtectionRecord | undefined> {
+  get(reader: KvReader, id: string): Promise<ProtectionRecord | undefined> {
+    return this.#metrics.get(() => this.#read(reader, id));
+  }
+
+  async #read(reader: KvReader, id: string): Promise<ProtectionRecord | undefined> {
     const row = await systemTable('protected_ts_records').get(reader, id);
     return row && fromRow(row);
   }

@@ -13,6 +13,7 @@ import { createActor } from 'xstate';
 
 import { letGo } from '../base/errors.ts';
 import type { Timer } from '../base/clock.ts';
+import type { Counter } from '../base/metrics.ts';
 import type { ProtectedRecords } from '../catalog/protectedRecords.ts';
 import type { Kv, Txn, TxnOptions } from '../kv/kv.ts';
 
@@ -58,10 +59,19 @@ export class ProtectionReconciler {
   readonly #options: ProtectionReconcilerOptions;
   readonly #checks = new Map<string, OwnerCheck>();
   readonly #stopListening: () => void;
+  readonly #runs: Counter;
+  readonly #processed: Counter;
+  readonly #removed: Counter;
+  readonly #errors: Counter;
 
   constructor(options: ProtectionReconcilerOptions) {
     this.#options = options;
     const { kv, jobs } = options;
+    const counter = (name: string, help: string): Counter => kv.metrics.counter({ name: `kv.protectedts.reconciliation.${name}`, help });
+    this.#runs = counter('num_runs', 'Looks at every record whose owner may be gone');
+    this.#processed = counter('records_processed', 'Records whose owner was asked for');
+    this.#removed = counter('records_removed', 'Records released because their owner is gone');
+    this.#errors = counter('errors', 'Records whose owner could not be asked for');
     this.addOwnerCheck('jobs', jobOwnerCheck(jobs));
     let timer: Timer | undefined;
     this.actor = createActor(machine, { id: 'protectionReconciler' });
@@ -103,19 +113,32 @@ export class ProtectionReconciler {
   }
 
   async #reconcile(txnOptions: TxnOptions): Promise<string[]> {
-    const { kv, protections } = this.#options;
     const released: string[] = [];
     for (const { id } of this.#watched()) {
-      const isOrphan = await kv.run(async (txn) => {
-        const record = await protections.get(txn, id);
-        const check = record && this.#checks.get(record.metaType);
-        if (!record || !check || (await check(txn, record.meta))) return false;
-        await protections.release(txn, id);
-        return true;
-      }, txnOptions);
-      if (isOrphan) released.push(id);
+      try {
+        if (await this.#releaseOrphan(id, txnOptions)) {
+          released.push(id);
+          this.#removed.add();
+        }
+      } catch (error) {
+        this.#errors.add();
+        throw error;
+      }
+      this.#processed.add();
     }
+    this.#runs.add();
     return released;
+  }
+
+  async #releaseOrphan(id: string, txnOptions: TxnOptions): Promise<boolean> {
+    const { kv, protections } = this.#options;
+    return await kv.run(async (txn) => {
+      const record = await protections.get(txn, id);
+      const check = record && this.#checks.get(record.metaType);
+      if (!record || !check || (await check(txn, record.meta))) return false;
+      await protections.release(txn, id);
+      return true;
+    }, txnOptions);
   }
 
   #watched() {

@@ -72,7 +72,10 @@ test('a write under way is open, and one that fails wrote nothing', async () => 
   );
   assert.equal(await shown(metrics), { open_writers: 1, writers_opened: 1 });
   reject(new Error('the source broke'));
-  await written.then(assert.unreachable, () => undefined);
+  await written.then(
+    () => assert.unreachable(),
+    () => undefined,
+  );
   assert.equal(await shown(metrics), { writers_opened: 1 });
 });
 
