@@ -27,6 +27,7 @@ import { type CatalogServices, openCatalog } from '../catalog/bootstrap.ts';
 import { roleDefaults } from '../catalog/roleSettings.ts';
 import type { ClusterSettings } from '../catalog/settings.ts';
 import { ConnectionCounts } from '../storage/connectionCounts.ts';
+import { AZURE_SCHEMES, openAzure } from '../storage/azure/azureStorage.ts';
 import { registerHttp } from '../storage/http/registerHttp.ts';
 import { MemoryKeys } from '../storage/kms/memoryKms.ts';
 import { registerKms } from '../storage/kms/registerKms.ts';
@@ -196,6 +197,8 @@ export class Database {
     const isHttpDisabled = options.disableExternalHttp ?? false;
     registerHttp(storage, { ...network, isDisabled: isHttpDisabled });
     storage.register('s3', (uri) => openS3(uri, { ...network, retry, isHttpDisabled }));
+    const uploadBuffers = () => services.settings.number('cloudstorage.azure.concurrent_upload_buffers');
+    for (const scheme of AZURE_SCHEMES) storage.register(scheme, (uri) => openAzure(uri, { ...network, retry, uploadBuffers }));
     return storage;
   }
 

@@ -74,9 +74,10 @@ export async function writeInParts(
   signal: AbortSignal | undefined,
   whole: (content: Uint8Array) => Promise<void>,
   parts: (parts: AsyncIterable<Uint8Array>) => Promise<void>,
+  partBytes?: number,
 ): Promise<WriteResult> {
   const hash = createHash('sha256');
-  const buffer = new PartBuffer();
+  const buffer = new PartBuffer(partBytes);
   const chunks = chunksOf(source, signal);
   let sizeBytes = 0;
   const take = (chunk: Uint8Array) => {

@@ -4,8 +4,8 @@
  */
 import { constants, generateKeyPairSync, type KeyObject, privateDecrypt, publicEncrypt } from 'node:crypto';
 
-import { issue, keyPem, newKey } from '../../src/cli/x509.ts';
 import { type Answer, json, startServer, type TestServer } from './httpServer.ts';
+import { selfSigned } from './selfSigned.ts';
 
 export interface AzureKeyVaultServer extends TestServer {
   /** Who vouches for the server, in PEM. */
@@ -73,16 +73,4 @@ export async function startAzureKeyVault(options: {
     }
   }, tls);
   return Object.assign(server, { ca: tls.ca });
-}
-
-/** A certificate for loopback, and the CA that has issued it. */
-function selfSigned(): { key: string; cert: string; ca: string } {
-  const [caKey, key] = [newKey(), newKey()];
-  const validity = { from: new Date('2020-01-01T00:00:00Z'), until: new Date('2090-01-01T00:00:00Z') };
-  const issuer = { commonName: 'a test', key: caKey };
-  return {
-    key: keyPem(key),
-    cert: issue({ commonName: 'node', use: 'node', hosts: ['127.0.0.1'], ...validity }, key, issuer),
-    ca: issue({ commonName: 'a test', use: 'ca', ...validity }, caKey, issuer),
-  };
 }

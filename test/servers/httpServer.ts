@@ -14,6 +14,8 @@ export interface Answer {
   readonly status: number;
   readonly headers?: Record<string, string>;
   readonly body: string | Buffer;
+  /** Breaks the connection after half of the body, or before an empty one. */
+  readonly isCut?: boolean;
 }
 
 export const json = (status: number, body: unknown, headers: Record<string, string> = {}): Answer => ({
@@ -40,9 +42,11 @@ export async function startServer(handle: (request: Request) => Answer, tls?: { 
       const url = new URL(incoming.url ?? '/', `http://${incoming.headers.host}`);
       const request = { method: incoming.method ?? '', url, headers: incoming.headers, body: Buffer.concat(pieces) };
       requests.push(request);
-      const { status, headers, body } = handle(request);
+      const { status, headers, body, isCut } = handle(request);
+      if (isCut && body.length === 0) return void outgoing.destroy();
       outgoing.writeHead(status, headers);
-      outgoing.end(body);
+      if (isCut) outgoing.write(body.slice(0, body.length / 2), () => outgoing.destroy());
+      else outgoing.end(body);
     });
   };
   const server: Server = tls === undefined ? createServer(onRequest) : createTlsServer(tls, onRequest);

@@ -13,6 +13,8 @@ export interface ServerUnderTest {
   uri(name: string): string;
   /** PEM. */
   readonly customCa?: string;
+  /** Names that cannot be kept there. */
+  readonly refuses?: RegExp;
   stop(): Promise<void>;
 }
 

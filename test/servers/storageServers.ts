@@ -11,6 +11,7 @@ import * as assert from 'uvu/assert';
 
 import { seededRandom } from '../../src/base/random.ts';
 import { SystemClock } from '../../src/base/systemClock.ts';
+import { AZURE_SCHEMES, openAzure } from '../../src/storage/azure/azureStorage.ts';
 import type { ExternalStorage } from '../../src/storage/externalStorage.ts';
 import { registerHttp } from '../../src/storage/http/registerHttp.ts';
 import { ListingLocks, withListings } from '../../src/storage/listed.ts';
@@ -18,6 +19,7 @@ import { StorageRegistry } from '../../src/storage/registry.ts';
 import { openS3 } from '../../src/storage/s3/s3Storage.ts';
 import { backupChain } from '../storage/backupChain.ts';
 import { storageConformance } from '../storage/conformance.ts';
+import { startAzurite } from './azurite/azuriteServer.ts';
 import type { ServerUnderTest } from './process.ts';
 import { startSwift } from './swiftServer.ts';
 import { startCaddy, startNginx } from './webServers.ts';
@@ -26,6 +28,7 @@ const SERVERS: Readonly<Record<string, (folder: string) => Promise<ServerUnderTe
   nginx: startNginx,
   caddy: startCaddy,
   swift: startSwift,
+  azurite: startAzurite,
 };
 
 const wanted = process.argv.slice(2);
@@ -50,14 +53,17 @@ function declareTests(name: string, folder: string, server: ServerUnderTest): vo
   const registry = new StorageRegistry();
   const clock = new SystemClock();
   const network = { clock, customCa: () => server.customCa ?? '' };
-  registerHttp(registry, { ...network, isDisabled: false });
-  registry.register('s3', (uri) => openS3(uri, { ...network, retry: { clock, random: seededRandom(name) } }));
+  registerHttp(registry, network);
+  const cloud = { ...network, retry: { clock, random: seededRandom(name) } };
+  registry.register('s3', (uri) => openS3(uri, cloud));
+  for (const scheme of AZURE_SCHEMES) registry.register(scheme, (uri) => openAzure(uri, cloud));
   const locks = new ListingLocks();
   const open = (uri: string): ExternalStorage => withListings(registry.open(uri, { user: 'root', nodeId: 1 }), locks);
   let opened = 0;
   storageConformance(name, {
     open: async () => open(server.uri(`conformance/${++opened}`)),
     reopen: async (storage) => open(storage.uri.unredacted()),
+    ...(server.refuses && { refuses: server.refuses }),
   });
 
   const test = suite(`backups and large files: ${name}`);

@@ -6,26 +6,12 @@ import { loadOptional } from '../optionalPackage.ts';
 import type { ParsedUri } from '../uri.ts';
 
 import { authMode, invalid, requireParameters } from '../authParameter.ts';
+import { APP_PARAMETERS, type AzureEndpoints, azureCloud, azureCredential } from '../azureCredentials.ts';
 import { type Kms, KmsError, type KmsOpener } from './kms.ts';
 import { isRetryableStatus, scrub } from '../providerError.ts';
 
-const PARAMETERS = ['AUTH', 'AZURE_VAULT_NAME', 'AZURE_TENANT_ID', 'AZURE_CLIENT_ID', 'AZURE_CLIENT_SECRET', 'AZURE_ENVIRONMENT'] as const;
+const PARAMETERS = ['AUTH', 'AZURE_VAULT_NAME', ...APP_PARAMETERS, 'AZURE_ENVIRONMENT'] as const;
 const ALGORITHM = 'RSA-OAEP-256';
-
-/** By AZURE_ENVIRONMENT: where one signs in, and under which domain vaults are. */
-const CLOUDS: ReadonlyMap<string, readonly [authorityHost: string, vaultDomain: string]> = new Map([
-  ['AZUREPUBLICCLOUD', ['https://login.microsoftonline.com', 'vault.azure.net']],
-  ['AZUREUSGOVERNMENTCLOUD', ['https://login.microsoftonline.us', 'vault.usgovcloudapi.net']],
-  ['AZURECHINACLOUD', ['https://login.chinacloudapi.cn', 'vault.azure.cn']],
-  ['AZUREGERMANCLOUD', ['https://login.microsoftonline.de', 'vault.microsoftazure.de']],
-]);
-
-/** A server that stands for both services, and who vouches for it; for tests. */
-export interface AzureEndpoints {
-  /** `https://host:port`: tokens go over TLS only. */
-  readonly origin: string;
-  readonly ca: string;
-}
 
 type Client = InstanceType<typeof import('@azure/keyvault-keys')['CryptographyClient']>;
 
@@ -57,20 +43,18 @@ class AzureKms implements Kms {
           : 'AZURE_VAULT_NAME is not the name of a vault';
       throw invalid(what, uri, HINT);
     }
-    const cloud = CLOUDS.get(uri.parameters.get('AZURE_ENVIRONMENT')?.toUpperCase() ?? 'AZUREPUBLICCLOUD');
-    if (cloud === undefined)
-      throw invalid('azure kms environment: there is none of this name', uri, `environments are ${[...CLOUDS.keys()].join(', ')}`);
+    const cloud = azureCloud(uri, 'azure kms');
     if (authMode(uri) === 'specified') {
-      requireParameters(uri, 'AZURE_TENANT_ID', 'AZURE_CLIENT_ID', 'AZURE_CLIENT_SECRET');
+      requireParameters(uri, ...APP_PARAMETERS);
     } else {
-      const extra = ['AZURE_TENANT_ID', 'AZURE_CLIENT_ID', 'AZURE_CLIENT_SECRET'].filter((name) => uri.parameters.has(name));
+      const extra = APP_PARAMETERS.filter((name) => uri.parameters.has(name));
       if (extra.length > 0)
         throw invalid(`kms implicit auth URI does not support: ${extra.join(', ')}`, uri, 'leave them out, or use AUTH=specified');
     }
     this.#uri = uri;
     this.#endpoints = endpoints;
-    this.#authorityHost = endpoints?.origin ?? cloud[0];
-    this.#vaultUrl = endpoints?.origin ?? `https://${vault}.${cloud[1]}`;
+    this.#authorityHost = cloud.authorityHost;
+    this.#vaultUrl = endpoints?.origin ?? `https://${vault}.${cloud.vaultDomain}`;
     this.key = `${vault}/${uri.path}`;
   }
 
@@ -114,19 +98,8 @@ class AzureKms implements Kms {
   async #open(): Promise<Client> {
     const purpose = 'a key of Azure Key Vault';
     const { CryptographyClient } = await loadOptional('@azure/keyvault-keys', purpose, () => import('@azure/keyvault-keys'));
-    const identity = await loadOptional('@azure/identity', purpose, () => import('@azure/identity'));
     const tls = this.#endpoints && { tlsOptions: { ca: this.#endpoints.ca } };
-    const { parameters } = this.#uri;
-    const signIn = { authorityHost: this.#authorityHost, ...(tls && { ...tls, disableInstanceDiscovery: true }) };
-    const credential =
-      authMode(this.#uri) === 'implicit'
-        ? new identity.DefaultAzureCredential(signIn)
-        : new identity.ClientSecretCredential(
-            parameters.get('AZURE_TENANT_ID') ?? '',
-            parameters.get('AZURE_CLIENT_ID') ?? '',
-            parameters.get('AZURE_CLIENT_SECRET') ?? '',
-            signIn,
-          );
+    const credential = await azureCredential(this.#uri, purpose, this.#authorityHost, this.#endpoints);
     const keyUrl = `${this.#vaultUrl}/keys/${this.#uri.path.split('/').map(encodeURIComponent).join('/')}`;
     return new CryptographyClient(keyUrl, credential, tls && { ...tls, disableChallengeResourceVerification: true });
   }
