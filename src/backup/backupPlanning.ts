@@ -18,6 +18,7 @@ import type { Timestamp } from '../base/timestamp.ts';
 import { formatDecimal, formatForError, formatUtc, MIN_TIMESTAMP } from '../base/timestamp.ts';
 import { MICROS_PER_SECOND } from '../base/duration.ts';
 import type { Catalog, NameContext } from '../catalog/catalog.ts';
+import type { ClusterSettings } from '../catalog/settings.ts';
 import { SYSTEM_DATABASE_ID } from '../catalog/descriptor.ts';
 import { quoteLiteral } from '../catalog/names.ts';
 import { isAdmin } from '../catalog/privileges.ts';
@@ -70,6 +71,7 @@ export interface BackupPlanningDeps {
   readonly storage: StorageFactory;
   readonly reservations: DirectoryReservations;
   readonly metrics: BackupMetrics;
+  readonly settings: ClusterSettings;
 }
 
 /** A BACKUP statement with its expressions evaluated. */
@@ -226,7 +228,8 @@ async function makePlan(
     });
   } else {
     const { scope, names, requested } = targets;
-    await checkSameCollection(storage, { clusterId: kv.clusterId, scope, names, ids: requested.map(({ id }) => id) }, request.signal);
+    const related = { clusterId: kv.clusterId, scope, names, ids: requested.map(({ id }) => id) };
+    if (!deps.settings.get('varve.backup.mixed_collections.enabled')) await checkSameCollection(storage, related, request.signal);
   }
   const startTime = prior?.newest.manifest.endTime ?? MIN_TIMESTAMP;
   const liveSpans = spansOfDescriptors(targets.descriptors);

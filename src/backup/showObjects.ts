@@ -1,6 +1,7 @@
 /**
- * Show objects: the rows of SHOW BACKUP and SHOW BACKUP SCHEMAS. One row an object a layer, the full first, and
- * in a layer database, schemas, tables, types. An unchanged table of an incremental has a row with zeros.
+ * Show objects: the rows of SHOW BACKUP and SHOW BACKUP SCHEMAS. One row an object a layer, the full first; in
+ * a layer database after database, what is in each in the order of ids, which is that of making, a type's array
+ * with it. An unchanged table of an incremental has a row with zeros.
  *
  * Cost: the descriptors and the file parts of each layer, each looked at once.
  */
@@ -71,20 +72,22 @@ interface ShownObject {
   readonly descriptor: Descriptor | undefined;
 }
 
-function objectsOf({ descriptors }: Manifest): ShownObject[] {
+function objectsOf({ descriptors, scope }: Manifest): ShownObject[] {
   const schemas = new Map(descriptors.filter((one): one is SchemaDescriptor => one.kind === 'schema').map((one) => [one.id, one]));
   const databases = descriptors.filter((one): one is DatabaseDescriptor => one.kind === 'database');
-  const members = new Map<number, { schema: ShownObject[]; table: ShownObject[]; type: ShownObject[] }>();
+  const members = new Map<number, ShownObject[]>();
   const byId = new Map(databases.map((database) => [database.id, database]));
-  for (const one of databases) members.set(one.id, { schema: [], table: [], type: [] });
+  for (const one of databases) members.set(one.id, []);
   for (const one of descriptors) {
     const own = members.get(one.parentId);
     if (one.kind === 'database' || own === undefined) continue;
     const schema = one.kind === 'schema' ? undefined : { id: one.schemaId, name: schemas.get(one.schemaId)?.name ?? 'public' };
-    own[one.kind].push({ database: byId.get(one.parentId), schema, id: one.id, name: one.name, type: one.kind, descriptor: one });
+    const shown: ShownObject = { database: byId.get(one.parentId), schema, id: one.id, name: one.name, type: one.kind, descriptor: one };
+    own.push(shown);
+    if (one.kind === 'type') own.push({ ...shown, id: one.id + 1, name: `_${one.name}` });
   }
   return databases.flatMap((database) => {
-    const own = members.get(database.id);
+    const own = (members.get(database.id) ?? []).sort((a, b) => a.id - b.id);
     const itself: ShownObject = {
       database: undefined,
       schema: undefined,
@@ -101,9 +104,10 @@ function objectsOf({ descriptors }: Manifest): ShownObject[] {
       type: 'schema',
       descriptor: undefined,
     };
-    // The system database's public schema is no user's: a cluster backup does not list it.
-    const first = database.id === SYSTEM_DATABASE_ID ? [itself] : [itself, publicSchema];
-    return [...first, ...(own ? [...own.schema, ...own.table, ...own.type] : [])];
+    // The system database's public schema is no user's: a cluster backup does not list it. One of tables lists what holds them.
+    const isHolding = scope !== 'tables' || own.some(({ schema }) => schema?.id === PUBLIC_SCHEMA_ID);
+    const hasPublic = database.id !== SYSTEM_DATABASE_ID && isHolding;
+    return [itself, ...(hasPublic ? [publicSchema] : []), ...own];
   });
 }
 

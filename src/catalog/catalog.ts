@@ -27,6 +27,7 @@ import { Content, DESCRIPTOR_SPAN, descriptorIdOf, descriptorKey, NAMESPACE_SPAN
 import { type DatabaseDescriptor, type Descriptor, PUBLIC_SCHEMA_ID, SYSTEM_DATABASE_ID } from './descriptor.ts';
 import { encodeDescriptor } from './descriptorCodec.ts';
 import { ownerPrivileges } from './privileges.ts';
+import { newDatabasePrivileges } from './publicSchema.ts';
 import { overlayPasts } from './restoredPast.ts';
 import { advanceCounter, raiseCounter } from './sequences.ts';
 import { type CatalogDependencies, CatalogSnapshot } from './snapshot.ts';
@@ -283,14 +284,18 @@ export class Catalog {
   }
 
   /** Writes a new database and its names. Throws 42P04 when the name is taken. */
-  async createDatabase(txn: Txn, options: { name: string; owner: string; id?: number }): Promise<DatabaseDescriptor> {
+  async createDatabase(
+    txn: Txn,
+    options: { name: string; owner: string; id?: number; ownPublicSchema?: boolean },
+  ): Promise<DatabaseDescriptor> {
     await this.lock(txn, [], [{ parentId: 0, schemaId: 0, name: options.name }]);
     const snapshot = (await this.snapshot(txn)).tracked();
     const taken = snapshot.lookup(0, 0, options.name) !== undefined;
     this.noteReads(txn, snapshot.dependencies);
     if (taken) throw new StatementError(SqlState.DuplicateDatabase, `database "${options.name}" already exists`);
     const id = options.id ?? (await this.allocateIds(1));
-    const database = this.writeDescriptor(txn, newDatabase(id, options.name, options.owner));
+    const made = newDatabase(id, options.name, options.owner);
+    const database = this.writeDescriptor(txn, options.ownPublicSchema ? { ...made, ...newDatabasePrivileges(options.owner) } : made);
     this.writeName(txn, 0, 0, options.name, id);
     this.writeName(txn, id, 0, 'public', PUBLIC_SCHEMA_ID);
     return database;

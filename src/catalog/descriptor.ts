@@ -95,6 +95,8 @@ export interface RegionConfig {
 export interface DatabaseDescriptor extends DescriptorBase {
   readonly kind: 'database';
   readonly regions?: RegionConfig;
+  /** Those of schema public, where it has its own (publicSchema.ts). */
+  readonly publicSchema?: Privileges;
   /** For new objects anywhere in it. */
   readonly defaultPrivileges?: readonly DefaultPrivileges[];
 }

@@ -10,7 +10,7 @@
  *       CockroachDB up to v21.2), or holds the privilege WITH GRANT OPTION (later versions)
  *
  * Lives elsewhere: privileges of the whole cluster and of external connections (globalPrivileges.ts),
- * what new objects start with by ALTER DEFAULT PRIVILEGES (defaultPrivileges.ts).
+ * of schema public (publicSchema.ts), what new objects start with by ALTER DEFAULT PRIVILEGES (defaultPrivileges.ts).
  */
 import { StatementError } from '../base/errors.ts';
 import { SqlState } from '../base/sqlState.ts';
@@ -161,11 +161,6 @@ export function objectWord(desc: Descriptor): string {
 export function checkPrivilege(user: Grantees, desc: Descriptor, privilege: Privilege): void {
   if (hasPrivilege(user, desc.privileges, privilege)) return;
   throw lacks(user, privilege, `${objectWord(desc)} ${desc.name}`);
-}
-
-/** Throws 42501 for what stands in a schema that the user may not use. Everybody may use schema public, which has no descriptor. */
-export function checkUsable(user: Grantees, schema: { readonly descriptor?: Descriptor | undefined }): void {
-  if (schema.descriptor) checkPrivilege(user, schema.descriptor, 'USAGE');
 }
 
 /** Throws 42501 unless the user may pass each privilege on. */

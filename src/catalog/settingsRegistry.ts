@@ -233,6 +233,17 @@ export const SETTINGS: readonly SettingDefinition[] = Object.freeze(
       ['postgres', 'crdb_21'],
       "names of keys that nobody named: PostgreSQL's (t_pkey, t_a_fkey), or those of CockroachDB before 22.1 (primary, fk_a_ref_p)",
     ),
+    choice(
+      'varve.sql.privileges',
+      'crdb_21',
+      ['crdb_21', 'crdb_22'],
+      'privileges of new databases, and columns of SHOW GRANTS: those of CockroachDB before 22.1, or since, where schema public has its own',
+    ),
+    bool(
+      'varve.backup.mixed_collections.enabled',
+      false,
+      'let a collection hold full backups of unrelated targets; LATEST is the newest of any',
+    ),
     bool('varve.memory.early_gc.enabled', false, 'let memory pressure raise GC thresholds before their time, never past a protection'),
     { name: 'version', type: 'm', default: '1.0', description: 'version of the cluster', readOnly: true } satisfies SettingDefinition,
     ...KEPT_SETTINGS.map(kept),

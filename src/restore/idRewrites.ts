@@ -113,9 +113,10 @@ class Rewriter {
     };
   }
 
-  database({ defaultPrivileges, ...database }: DatabaseDescriptor): DatabaseDescriptor {
-    const defaults = this.#options.privileges.defaults(defaultPrivileges);
-    return { ...database, ...defaults, ...this.#base(database) };
+  database({ defaultPrivileges, publicSchema, ...database }: DatabaseDescriptor): DatabaseDescriptor {
+    const { privileges } = this.#options;
+    const own = privileges.ofDatabase({ privileges: database.privileges, ...(publicSchema && { publicSchema }) });
+    return { ...database, ...privileges.defaults(defaultPrivileges), ...this.#base(database), ...own };
   }
 
   schema({ defaultPrivileges, ...schema }: SchemaDescriptor): SchemaDescriptor {

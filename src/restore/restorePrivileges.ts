@@ -30,6 +30,7 @@ import {
 } from '../catalog/privileges.ts';
 import type { BackupTargets } from '../sql/parse/ast.ts';
 
+import { type DatabasePrivileges, newDatabasePrivileges } from '../catalog/publicSchema.ts';
 import { deprecationNotice } from '../backup/backupPrivileges.ts';
 
 /** The user behind a statement, and what it holds. */
@@ -81,12 +82,15 @@ export function checkRestoreInto(databases: readonly DatabaseDescriptor[], { gra
 /** Of each restored object: its owner and grants, and what new objects in it start with. */
 export interface RestoredPrivileges {
   of(descriptor: Descriptor): Privileges;
+  /** Of a database, and of its schema public where that has its own. */
+  ofDatabase(backedUp: DatabasePrivileges): DatabasePrivileges;
   defaults(backedUp: readonly DefaultPrivileges[] | undefined): { readonly defaultPrivileges?: readonly DefaultPrivileges[] };
 }
 
 /** As the backup has them: its users come back with it. */
 export const PRIVILEGES_AS_BACKED_UP: RestoredPrivileges = Object.freeze({
   of: ({ privileges }: Descriptor) => privileges,
+  ofDatabase: (backedUp: DatabasePrivileges) => backedUp,
   defaults: (defaultPrivileges: readonly DefaultPrivileges[] | undefined) => ({ ...(defaultPrivileges && { defaultPrivileges }) }),
 });
 
@@ -97,6 +101,7 @@ export function ownedBy(owner: string, placeOf: (descriptor: Descriptor) => Defa
       const place = placeOf(descriptor);
       return place === undefined ? ownerPrivileges(owner) : withDefaults(ownerPrivileges(owner), objectKind(descriptor), place);
     },
+    ofDatabase: ({ publicSchema }) => (publicSchema ? newDatabasePrivileges(owner) : { privileges: ownerPrivileges(owner) }),
     // Grants to roles that may not be here.
     defaults: () => ({}),
   };
@@ -106,11 +111,16 @@ export function ownedBy(owner: string, placeOf: (descriptor: Descriptor) => Defa
 export function withGrantsTo(users: ReadonlySet<string>, base: RestoredPrivileges): RestoredPrivileges {
   const isHere = (grantee: string) => grantee === PUBLIC_ROLE || users.has(grantee);
   const known = (grants: readonly Grant[]) => grants.filter(({ grantee }) => isHere(grantee));
+  const added = (own: Privileges, { grants }: Privileges): Privileges => {
+    const granted = known(grants).filter(({ grantee }) => !isAlwaysAllowed(grantee));
+    return { ...own, grants: granted.reduce(withAll, own.grants) };
+  };
   return {
-    of: (descriptor) => {
-      const own = base.of(descriptor);
-      const granted = known(descriptor.privileges.grants).filter(({ grantee }) => !isAlwaysAllowed(grantee));
-      return { ...own, grants: granted.reduce(withAll, own.grants) };
+    of: (descriptor) => added(base.of(descriptor), descriptor.privileges),
+    ofDatabase: ({ privileges, publicSchema }) => {
+      // What public may is as it was, no more.
+      const own = base.ofDatabase({ privileges }).privileges;
+      return { privileges: added(own, privileges), ...(publicSchema && { publicSchema: added(own, publicSchema) }) };
     },
     defaults: (backedUp = []) => {
       const kept = backedUp

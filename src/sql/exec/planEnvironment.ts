@@ -20,7 +20,8 @@ import { userType } from './userType.ts';
 import { sequenceTable } from './virtual/sequenceTable.ts';
 import { type ResolvedVirtual, resolveVirtual } from './virtual/virtualNames.ts';
 import { checkNotAttached } from '../../catalog/attached.ts';
-import { checkPrivilege, checkUsable } from '../../catalog/privileges.ts';
+import { checkPrivilege } from '../../catalog/privileges.ts';
+import { checkUsable } from '../../catalog/publicSchema.ts';
 
 const partsOf = (name: ObjectName): string[] => name.parts.map((part) => part.text);
 

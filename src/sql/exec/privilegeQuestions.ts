@@ -121,7 +121,7 @@ function objectOf(context: AskingStatement, { kind, object, column }: PrivilegeQ
   }
 }
 
-/** Everybody may use schema public and the virtual ones; who creates in public is a matter of the database. */
+/** Everybody may use the virtual schemas, and public where it has no privileges of its own: who creates there is a matter of the database. */
 function schemaObject(context: AskingStatement, object: string | number): Object {
   const snapshot = context.snapshotNow();
   const { virtualTables } = context.engine;
@@ -136,7 +136,8 @@ function schemaObject(context: AskingStatement, object: string | number): Object
     if (typeof object === 'number') return { everybody: ['USAGE'] };
     throw new StatementError(SqlState.InvalidSchemaName, `schema "${object}" does not exist`);
   }
-  if (found.descriptor) return { privileges: found.descriptor.privileges };
+  const own = found.descriptor?.privileges ?? database.publicSchema;
+  if (own) return { privileges: own };
   const grants = [...database.privileges.grants, { grantee: PUBLIC_ROLE, privileges: ['USAGE' as const] }];
   return { privileges: { ...database.privileges, grants } };
 }

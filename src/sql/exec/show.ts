@@ -34,7 +34,7 @@ import { ACCESS_COLUMNS, showAccess } from './showAccess.ts';
 import { grantColumns, showGrants } from './showGrants.ts';
 import { localityCell, REGION_COLUMNS, regionCells, regionView, showRegions } from './showRegions.ts';
 import { virtualColumnRows, virtualCreateRow, virtualNamed, virtualTableRows } from './showVirtual.ts';
-import type { HookResult, ResultColumn, SessionState, StatementHooks } from './statement.ts';
+import type { EngineServices, HookResult, ResultColumn, SessionState, StatementHooks } from './statement.ts';
 import {
   SHOW_HISTOGRAM_COLUMNS,
   SHOW_STATISTICS_COLUMNS,
@@ -49,7 +49,7 @@ type Of<W extends Show['what']> = Extract<Show, { what: W }>;
 const asColumns = (spec: Parameters<typeof columns>[0]): ResultColumn[] => columns(spec).map(({ name, type }) => ({ name, type }));
 const T = Type;
 
-function columnsOf(stmt: Show): ResultColumn[] {
+function columnsOf(stmt: Show, { settings }: EngineServices): ResultColumn[] {
   const comment: Readonly<Record<string, ColumnType>> = 'withComment' in stmt && stmt.withComment ? { comment: T.String } : {};
   switch (stmt.what) {
     case 'databases':
@@ -137,7 +137,7 @@ function columnsOf(stmt: Show): ResultColumn[] {
     case 'transactions':
       return asColumns(ACTIVITY_COLUMNS[stmt.what]);
     case 'grants':
-      return grantColumns(stmt.target).map((name) => ({ name, type: T.String }));
+      return grantColumns(stmt.target, settings);
     case 'users':
     case 'roles':
     case 'grantsOnRole':
@@ -212,7 +212,7 @@ async function rowsOf(context: RunContext, stmt: Show): Promise<Datum[][]> {
       const { database } = await databaseOf(context, stmt.from);
       const rows: Datum[][] = context.engine.virtualTables.schemas().map((name) => [text(name), null, ...withComment(stmt, undefined)]);
       for (const schema of snapshot.schemasOf(database, { withTemporary: true })) {
-        const owner = schema.descriptor?.privileges.owner ?? 'admin';
+        const owner = (schema.descriptor?.privileges ?? database.publicSchema)?.owner ?? 'admin';
         rows.push([text(schema.name), text(owner), ...withComment(stmt, schema.descriptor?.comment)]);
       }
       return rows.sort((a, b) => ((a[0] as string) < (b[0] as string) ? -1 : 1));
@@ -460,7 +460,7 @@ function showCreate(change: SchemaChange, stmt: Of<'create'>): Datum[][] {
 export function registerShowStatements(hooks: StatementHooks): void {
   hooks.register<Show>('show', {
     isReadOnly: true,
-    columns: columnsOf,
+    columns: (stmt, context) => columnsOf(stmt, context.engine),
     run: async (context, stmt): Promise<HookResult> => {
       const rows = await rowsOf(context as RunContext, stmt);
       return { tag: `SHOW ${rows.length}`, rows };

@@ -20,7 +20,8 @@ import type { DatabaseDescriptor, Descriptor, TableDescriptor, TypeDescriptor } 
 import { allIndexes, describeKind, MAX_SYSTEM_ID, updated } from '../../../catalog/descriptor.ts';
 import { quoteNames } from '../../../catalog/names.ts';
 import { writeTableZones } from '../../../catalog/regionZones.ts';
-import { checkPrivilege, checkUsable, hasPrivilege, isAdmin } from '../../../catalog/privileges.ts';
+import { checkPrivilege, hasPrivilege, isAdmin } from '../../../catalog/privileges.ts';
+import { checkUsable, schemaHolder } from '../../../catalog/publicSchema.ts';
 import { indexSpan } from '../../../catalog/rowCodec.ts';
 import { resolveTypeName } from '../../../catalog/typeName.ts';
 import type { ColumnType } from '../../../catalog/type.ts';
@@ -226,7 +227,7 @@ export class SchemaChange {
         `user ${this.context.user} does not have CREATE privilege on database system`,
       );
     }
-    this.check(target.schema.descriptor ?? target.schema.database, 'CREATE');
+    this.check(schemaHolder(target.schema), 'CREATE');
     this.#home ??= target.schema.database.id;
     const id = this.#snapshot.lookup(target.schema.database.id, target.schema.id, target.name);
     return { ...target, taken: id === undefined ? undefined : this.#snapshot.byId(id) };

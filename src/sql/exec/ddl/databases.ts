@@ -6,6 +6,7 @@ import { SqlState } from '../../../base/sqlState.ts';
 import { MIN_TIMESTAMP } from '../../../base/timestamp.ts';
 import { type DatabaseDescriptor, type SchemaDescriptor, type TableDescriptor, updated } from '../../../catalog/descriptor.ts';
 import { quoteNames } from '../../../catalog/names.ts';
+import { hasPublicSchemas, schemaHolder } from '../../../catalog/publicSchema.ts';
 import { hasSystemPrivilege } from '../../../catalog/globalPrivileges.ts';
 import type { ResolvedSchema } from '../../../catalog/catalog.ts';
 import { schemaMeant } from '../../../catalog/snapshot.ts';
@@ -64,7 +65,11 @@ export async function createDatabase(change: SchemaChange, stmt: CreateDatabase)
   const ownerName = owner ? ((await change.context.evalString(owner)) ?? change.context.user) : change.context.user;
   if (owner) await requireUser(change.txn, ownerName);
   const regions = wantedRegions(change.context, stmt.regions);
-  const database = await change.context.engine.catalog.createDatabase(change.txn, { name, owner: ownerName });
+  const database = await change.context.engine.catalog.createDatabase(change.txn, {
+    name,
+    owner: ownerName,
+    ownPublicSchema: hasPublicSchemas(change.context.engine.settings),
+  });
   if (!regions) return;
   await change.refresh();
   await addRegions(change, database, regions);
@@ -225,7 +230,7 @@ export async function renameRelation(change: SchemaChange, table: TableDescripto
   const name = parts.at(-1) ?? '';
   if (name === '') throw new StatementError(SqlState.SyntaxError, 'empty table name');
   const schema = parts.length > 1 ? change.snapshot.resolveTarget(parts, change.context.names).schema : own;
-  change.check(schema.descriptor ?? schema.database, 'CREATE');
+  change.check(schemaHolder(schema), 'CREATE');
   refuseTemporaryMove(own, schema, 'cannot change schema of table with RENAME');
   if (schema.database.id !== database.id) refuseTies(change, table);
   await moveRelation(change, table, schema.id, name, schema.database.id);
@@ -239,7 +244,7 @@ export function schemaToMoveTo(change: SchemaChange, database: DatabaseDescripto
   const schema = change.snapshot.requireSchema(database, schemaMeant(name, change.context.names));
   const from = change.snapshot.schemaById(database, fromId);
   if (from) refuseTemporaryMove(from, schema, 'cannot move objects into or out of temporary schemas');
-  change.check(schema.descriptor ?? database, 'CREATE');
+  change.check(schemaHolder(schema), 'CREATE');
   return schema;
 }
 
@@ -304,7 +309,7 @@ export async function commentOn(change: SchemaChange, stmt: CommentOn): Promise<
     case 'schema': {
       const database = change.database(parts.length > 1 ? (parts[0] ?? '') : change.context.names.currentDatabase);
       const schema = change.snapshot.requireSchema(database, last);
-      change.check(schema.descriptor ?? database, 'CREATE');
+      change.check(schemaHolder(schema), 'CREATE');
       if (schema.descriptor) await change.write(updated(schema.descriptor, { comment }));
       return;
     }

@@ -5,6 +5,7 @@ import { StatementError } from '../../../base/errors.ts';
 import { SqlState } from '../../../base/sqlState.ts';
 import type { ResolvedSchema } from '../../../catalog/catalog.ts';
 import type { DatabaseDescriptor, Descriptor, TableDescriptor } from '../../../catalog/descriptor.ts';
+import { publicSchemaOf } from '../../../catalog/publicSchema.ts';
 import type { GrantTarget, ObjectName } from '../../parse/ast.ts';
 import { partsOf, type SchemaChange } from './common.ts';
 
@@ -42,7 +43,7 @@ export function allInSchemas(change: SchemaChange, target: Extract<GrantTarget, 
   });
 }
 
-/** The descriptors a target names, each once. Schema public has none: what it grants is what its database does. */
+/** The descriptors a target names, each once. Schema public has one only where its grants are its own. */
 export function targetsOf(change: SchemaChange, target: ObjectTarget): Descriptor[] {
   const { snapshot, context } = change;
   const found = ((): Descriptor[] => {
@@ -50,7 +51,10 @@ export function targetsOf(change: SchemaChange, target: ObjectTarget): Descripto
       case 'database':
         return target.names.map((name) => change.database(name.parts.at(-1)?.text ?? ''));
       case 'schema':
-        return target.names.flatMap((name) => schemaNamed(change, name).descriptor ?? []);
+        return target.names.flatMap((name) => {
+          const { descriptor, database } = schemaNamed(change, name);
+          return descriptor ?? publicSchemaOf(database) ?? [];
+        });
       case 'type':
         return target.names.map((name) => {
           const type = snapshot.resolveType(partsOf(name), context.names);

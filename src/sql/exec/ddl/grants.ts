@@ -28,6 +28,7 @@ import {
   withGrant,
   withoutGrant,
 } from '../../../catalog/privileges.ts';
+import { isPublicSchema } from '../../../catalog/publicSchema.ts';
 import type { Grant, ObjectName, Revoke } from '../../parse/ast.ts';
 import type { SchemaChange } from './common.ts';
 import { type ObjectTarget, schemaNamed, targetsOf } from './grantTargets.ts';
@@ -50,11 +51,17 @@ export async function changeGrants(change: SchemaChange, stmt: Grant | Revoke): 
   const objects = targetsOf(change, target);
   for (const object of objects) {
     requirePrivileges(stmt.privileges, kind === 'table' ? objectKind(object) : kind);
-    if (object.id <= MAX_SYSTEM_ID) throw new StatementError(SqlState.InsufficientPrivilege, `cannot ${verb(stmt)} on system object`);
+    if (object.id <= MAX_SYSTEM_ID && !isPublicSchema(object))
+      throw new StatementError(SqlState.InsufficientPrivilege, `cannot ${verb(stmt)} on system object`);
     checkGrantable(change.roles, object, privileges);
     if (stmt.kind === 'revoke') keepAdmins(names, object);
   }
-  const changed = objects.map((object) => updated(object, { privileges: changedPrivileges(stmt, object, names) }));
+  const changed = objects.flatMap((object): Descriptor[] => {
+    const next = changedPrivileges(stmt, object, names);
+    if (!isPublicSchema(object)) return [updated(object, { privileges: next })];
+    const database = change.snapshot.databaseById(object.parentId);
+    return database ? [updated(database, { publicSchema: next })] : [];
+  });
   if (changed.length > 0) await change.write(...changed);
 }
 
@@ -89,7 +96,7 @@ function keepAdmins(names: readonly string[], object: Descriptor): void {
 function refusePublicSchema(change: SchemaChange, names: readonly ObjectName[], privileges: readonly string[]): void {
   for (const name of names) {
     const schema = schemaNamed(change, name);
-    if (schema.descriptor || privileges.every((privilege) => privilege === 'USAGE')) continue;
+    if (schema.descriptor || schema.database.publicSchema || privileges.every((privilege) => privilege === 'USAGE')) continue;
     throw new StatementError(SqlState.InvalidGrantOperation, `cannot change privileges on schema "${schema.name}"`, {
       hint: `everybody may use it; CREATE in it is granted ON DATABASE ${schema.database.name}`,
     });

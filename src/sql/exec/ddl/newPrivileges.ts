@@ -9,17 +9,22 @@ import { inheritedPrivileges, type ObjectKind, ownerPrivileges, typePrivileges, 
 
 export function newPrivileges(kind: Exclude<ObjectKind, 'database' | 'schema'>, owner: string, schema: ResolvedSchema): Privileges {
   const { database, descriptor } = schema;
-  const start = kind === 'type' ? typeStart(owner, schema) : inheritedPrivileges(database.privileges, kind, owner);
+  const start = kind === 'type' ? typeStart(owner, schema) : passedOn(database, kind, owner);
   return withDefaults(start, kind, { database: database.defaultPrivileges, schema: descriptor });
 }
 
 export function newSchemaPrivileges(owner: string, database: DatabaseDescriptor): Privileges {
-  return withDefaults(inheritedPrivileges(database.privileges, 'schema', owner), 'schema', { database: database.defaultPrivileges });
+  return withDefaults(passedOn(database, 'schema', owner), 'schema', { database: database.defaultPrivileges });
 }
 
-/** In schema public everybody may use a type; elsewhere those who may use the schema. */
-function typeStart(owner: string, { descriptor }: ResolvedSchema): Privileges {
-  if (!descriptor) return typePrivileges(owner);
+/** What a database passes on; one of the newer kind does not (catalog/publicSchema.ts). */
+function passedOn(database: DatabaseDescriptor, kind: ObjectKind, owner: string): Privileges {
+  return database.publicSchema ? ownerPrivileges(owner) : inheritedPrivileges(database.privileges, kind, owner);
+}
+
+/** In schema public everybody may use a type; elsewhere those who may use the schema, or everybody in databases of the newer kind. */
+function typeStart(owner: string, { descriptor, database }: ResolvedSchema): Privileges {
+  if (!descriptor || database.publicSchema) return typePrivileges(owner);
   let privileges = ownerPrivileges(owner);
   for (const grant of descriptor.privileges.grants) {
     if (grant.privileges.includes('USAGE')) privileges = withGrant(privileges, grant.grantee, ['USAGE']);

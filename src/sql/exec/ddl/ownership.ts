@@ -40,7 +40,13 @@ export async function setOwner(change: SchemaChange, descriptor: Descriptor, nam
     if (descriptor.kind === 'database') await requireRoleOption(change, 'CREATEDB');
   }
   await requirePlace(change, descriptor, owner);
-  await change.write(updated(descriptor, { privileges: { ...descriptor.privileges, owner } }));
+  await change.write(ofOwner(descriptor, owner));
+}
+
+/** A database's schema public goes with it. */
+function ofOwner(descriptor: Descriptor, owner: string): Descriptor {
+  const next = updated(descriptor, { privileges: { ...descriptor.privileges, owner } });
+  return next.kind === 'database' && next.publicSchema ? { ...next, publicSchema: { ...next.publicSchema, owner } } : next;
 }
 
 /** 42501 unless the user owns the object, or is in what does. */
@@ -95,7 +101,7 @@ export async function reassignOwned(change: SchemaChange, stmt: ReassignOwned): 
   }
   const owned = inDatabase(change).filter((one) => owners.has(one.privileges.owner));
   for (const one of owned) await requirePlace(change, one, owner);
-  if (owned.length > 0) await change.write(...owned.map((one) => updated(one, { privileges: { ...one.privileges, owner } })));
+  if (owned.length > 0) await change.write(...owned.map((one) => ofOwner(one, owner)));
 }
 
 /** Drops what the roles own, and revokes what is granted to them, default privileges too. */
@@ -128,6 +134,9 @@ function withoutRoles(object: Descriptor, roles: ReadonlySet<string>): Descripto
   for (const role of roles) {
     if (result.privileges.grants.some((grant) => grant.grantee === role)) {
       result = updated(result, { privileges: withoutGrant(result.privileges, role, ['ALL'], privilegesOf(result)) });
+    }
+    if (result.kind === 'database' && result.publicSchema?.grants.some((grant) => grant.grantee === role)) {
+      result = updated(result, { publicSchema: withoutGrant(result.publicSchema, role, ['ALL'], privilegesOf('schema')) });
     }
     if ((result.kind === 'database' || result.kind === 'schema') && result.defaultPrivileges) {
       const left = withoutRole(result.defaultPrivileges, role);

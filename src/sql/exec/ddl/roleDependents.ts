@@ -64,6 +64,8 @@ export async function dependents(change: SchemaChange, names: ReadonlySet<string
     }
     if (names.has(owner)) own(owner, `owner of ${objectKind(descriptor)} ${name}`);
     if (grants.some((grant) => names.has(grant.grantee))) granted.push(name);
+    if (descriptor.kind === 'database' && descriptor.publicSchema?.grants.some((grant) => names.has(grant.grantee)))
+      granted.push(`${name}.public`);
     if (descriptor.kind !== 'database' && descriptor.kind !== 'schema') continue;
     for (const entry of descriptor.defaultPrivileges ?? []) for (const [role, line] of defaultLines(entry, names)) own(role, line);
   }

@@ -13,6 +13,7 @@ import { utf8Encode } from '../../../base/bytes.ts';
 import { describeKind, type Descriptor, type TableDescriptor, type TypeDescriptor, updated } from '../../../catalog/descriptor.ts';
 import { firstRepresentations, representationBetween } from '../../../catalog/enumType.ts';
 import { quoteNames } from '../../../catalog/names.ts';
+import type { ResolvedSchema } from '../../../catalog/catalog.ts';
 import type { AlterType, CreateType, DropType, Expr } from '../../parse/ast.ts';
 import { alreadyExists, partsOf, requireUserType, type SchemaChange } from './common.ts';
 import { checkViews, labelOf, removeLabel, writeType } from './enumLabels.ts';
@@ -33,8 +34,17 @@ function checkLabel(label: string): void {
   }
 }
 
+/** The type whose array has the name: `_t` is t's. */
+function typeOfArray(change: SchemaChange, schema: ResolvedSchema, name: string): TypeDescriptor | undefined {
+  const id = name.startsWith('_') ? change.snapshot.lookup(schema.database.id, schema.id, name.slice(1)) : undefined;
+  const found = id === undefined ? undefined : change.snapshot.byId(id);
+  return found?.kind === 'type' ? found : undefined;
+}
+
 export async function createType(change: SchemaChange, stmt: CreateType): Promise<void> {
-  const { schema, name, taken } = change.target(stmt.name);
+  const target = change.target(stmt.name);
+  const { schema, name } = target;
+  const taken = target.taken ?? typeOfArray(change, schema, name);
   if (schema.descriptor?.temporary) throw new StatementError(SqlState.FeatureNotSupported, 'temporary types are not supported');
   if (taken) {
     if (stmt.ifNotExists && taken.kind === 'type') {

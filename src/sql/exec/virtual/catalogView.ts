@@ -13,6 +13,7 @@ import {
   type TypeDescriptor,
 } from '../../../catalog/descriptor.ts';
 import { hasAnyPrivilege, hasPrivilege, isAdmin } from '../../../catalog/privileges.ts';
+import { schemaHolder } from '../../../catalog/publicSchema.ts';
 import { rolesOf } from '../../../catalog/users.ts';
 import type { VirtualColumn, VirtualTable } from '../../plan/virtualTable.ts';
 import { schemaOid } from '../oids.ts';
@@ -133,7 +134,7 @@ export class CatalogView {
   }
 }
 
-/** Owner of a schema: public belongs to its database's. */
+/** Owner of a schema: public belongs to its database's where it has none of its own. */
 export function schemaOwner(schema: ResolvedSchema): string {
-  return (schema.descriptor ?? schema.database).privileges.owner;
+  return schemaHolder(schema).privileges.owner;
 }

@@ -134,7 +134,8 @@ const schemaPrivileges = table('schema_privileges', SCHEMA_GRANT_COLUMNS, functi
     // What has no descriptor of its own grants what its database does.
     const inherited = schemaGrants(database.privileges);
     const schemas = new Map<string, Privileges>(view.virtualSchemas.map((name) => [name, inherited]));
-    for (const { name, descriptor } of view.snapshot.schemasOf(database)) schemas.set(name, descriptor?.privileges ?? inherited);
+    for (const { name, descriptor } of view.snapshot.schemasOf(database))
+      schemas.set(name, descriptor?.privileges ?? database.publicSchema ?? inherited);
     for (const [table_schema, privileges] of [...schemas].sort()) {
       for (const grant of grantsOf(privileges, undefined)) yield { table_catalog: database.name, table_schema, ...grant };
     }

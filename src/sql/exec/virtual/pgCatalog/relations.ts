@@ -171,11 +171,12 @@ const pgNamespace = table(
   function* (view) {
     for (const nspname of view.virtualSchemas) yield { oid: view.virtualSchemaOid(nspname), nspname };
     for (const schema of view.schemas()) {
+      const own = schema.descriptor?.privileges ?? schema.database.publicSchema;
       yield {
         oid: schemaOid(schema.database.id, schema.name),
         nspname: schema.name,
         nspowner: userOid(schemaOwner(schema)),
-        nspacl: schema.descriptor && aclOf(schema.descriptor.privileges, 'schema'),
+        nspacl: own && aclOf(own, 'schema'),
       };
     }
   },
