@@ -18,13 +18,14 @@ import type { ExternalStorage } from '../storage/externalStorage.ts';
 
 import type { VersionRun } from './block.ts';
 import { BlockDecoder, decodeBlock } from './block.ts';
+import { takeBlockBuffer } from './blockBuffers.ts';
 import type { BlockOpening, FileCipher } from './cipher.ts';
 import type { FilePlace } from './corruption.ts';
 import { corruptFile, expectEqual } from './corruption.ts';
 import type { BlockInfo, Footer } from './dataFile.ts';
 import { checkHeader, decodeFooter, decodeIndex, FOOTER_BYTES, footerFacts, HEADER_BYTES } from './dataFile.ts';
 import type { OpenBlock } from './frame.ts';
-import { crcBytes, decodeFrameHeader, FRAME_BYTES, hex32, openFrame } from './frame.ts';
+import { BLOCK_BYTES_MAX, crcBytes, decodeFrameHeader, FRAME_BYTES, hex32, INLINE_BYTES_MAX, openFrame } from './frame.ts';
 
 /** Stored bytes of neighbouring blocks fetched with one read: few round trips to an object store, little memory. */
 const GROUP_BYTES = 4 << 20;
@@ -252,7 +253,7 @@ export async function* readDataFile(
   let blocksCrc = 0;
   let after = '' as Bytes;
   const open = async (info: BlockInfo, number: number) => {
-    const frame = await input.take(FRAME_BYTES + info.storedSize, name);
+    const frame = await input.takeFrame(FRAME_BYTES + info.storedSize, info.rawSize, name);
     return await openBlock(frame, { file: name, offset: info.offset }, options, number);
   };
   checkHeader(await input.take(HEADER_BYTES, name), name, cipher !== undefined);
@@ -321,19 +322,35 @@ class StreamCutter {
   }
 
   async take(count: number, file: string): Promise<Buffer> {
-    const parts: Buffer[] = [this.#held];
-    let length = this.#held.length;
-    while (length < count) {
-      const next = await this.#pieces.next();
-      if (next.done) throw corruptFile({ file, offset: this.#offset }, 'end of file', `${count} more bytes`, length);
-      this.#hash.update(next.value);
-      parts.push(asBuffer(next.value));
-      length += next.value.length;
+    const held = this.#held;
+    if (held.length >= count) {
+      this.#held = held.subarray(count);
+      this.#offset += count;
+      return held.subarray(0, count);
     }
-    const joined = parts.length === 1 ? this.#held : Buffer.concat(parts, length);
-    this.#held = joined.subarray(count);
-    this.#offset += count;
-    return joined.subarray(0, count);
+    return await this.#fill(Buffer.allocUnsafe(count), file);
+  }
+
+  /** A frame for openFrame(): a large one in the block buffer in which it will be opened. */
+  async takeFrame(count: number, rawSize: number, file: string): Promise<Buffer> {
+    if (rawSize <= INLINE_BYTES_MAX || rawSize > BLOCK_BYTES_MAX) return await this.take(count, file);
+    return await this.#fill(takeBlockBuffer(Math.max(count, rawSize + 1)).subarray(0, count), file);
+  }
+
+  async #fill(to: Buffer, file: string): Promise<Buffer> {
+    let length = this.#held.copy(to);
+    this.#held = this.#held.subarray(length);
+    while (length < to.length) {
+      const next = await this.#pieces.next();
+      if (next.done) throw corruptFile({ file, offset: this.#offset }, 'end of file', `${to.length} more bytes`, length);
+      this.#hash.update(next.value);
+      const piece = asBuffer(next.value);
+      const taken = piece.copy(to, length);
+      length += taken;
+      this.#held = piece.subarray(taken);
+    }
+    this.#offset += to.length;
+    return to;
   }
 
   /** Throws XX001 when bytes are left. */

@@ -78,7 +78,7 @@ export interface OpenBlock {
   release(): void;
 }
 
-/** A block's frame (header and content, nothing else) to its raw content. XX001. */
+/** A block's frame (header and content, nothing else) to its raw content. One at the beginning of a block buffer is opened there. XX001. */
 export async function openFrame(frame: Buffer, place: FilePlace, isInline = false, opening?: BlockOpening): Promise<OpenBlock> {
   const header = decodeFrameHeader(frame, place);
   expectEqual(place, 'size of a block', FRAME_BYTES + header.storedSize, frame.length);
@@ -87,8 +87,7 @@ export async function openFrame(frame: Buffer, place: FilePlace, isInline = fals
   if (isInline || header.rawSize <= INLINE_BYTES_MAX) {
     opened = CODEC.open(frame, opening);
   } else {
-    const buffer = takeBlockBuffer(Math.max(frame.length, header.rawSize + 1));
-    frame.copy(buffer);
+    const buffer = inBlockBuffer(frame, header.rawSize + 1);
     opened = await openOnWorker(buffer, { frameSize: frame.length, opening });
     release = () => giveBlockBuffer(buffer);
   }
@@ -100,6 +99,15 @@ export async function openFrame(frame: Buffer, place: FilePlace, isInline = fals
   return { header, content, release };
 }
 
+/** The block buffer that a frame lies at the beginning of, or one with a copy. */
+function inBlockBuffer(frame: Buffer, sizeMin: number): Buffer {
+  if (frame.buffer instanceof SharedArrayBuffer && frame.byteOffset === 0 && frame.buffer.byteLength >= sizeMin)
+    return Buffer.from(frame.buffer);
+  const buffer = takeBlockBuffer(Math.max(frame.length, sizeMin));
+  frame.copy(buffer);
+  return buffer;
+}
+
 export function hex32(value: number): string {
   return value.toString(16).padStart(8, '0');
 }
@@ -107,7 +115,7 @@ export function hex32(value: number): string {
 /** Level 1: at about 500 MB/s a core it keeps up with the encoder, and halves typical rows. */
 const COMPRESSION_LEVEL = 1;
 /** Raw content up to this size is done on the calling thread: it takes a fraction of a millisecond. */
-const INLINE_BYTES_MAX = 1 << 17;
+export const INLINE_BYTES_MAX = 1 << 17;
 
 /** One zstd frame with its content size. */
 export async function compress(raw: Buffer, isInline = false): Promise<Buffer> {

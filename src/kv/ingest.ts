@@ -9,14 +9,14 @@ import { VersionBatch } from '../mvcc/versionBatch.ts';
 import type { KvCore } from './core.ts';
 import { underWay } from './core.ts';
 import { addDelay } from './kvMetrics.ts';
-import { committedBytes } from './memory.ts';
+import { bufferedBytes, committedBytes } from './memory.ts';
 import type { IngestOptions, IngestRun } from './kv.ts';
 
 /** Returns the timestamp of arrival, which is also the versions' own where the run brings none. Throws 53200 when memory has no room. */
 export async function ingestRun(core: KvCore, run: IngestRun, options: IngestOptions): Promise<Timestamp> {
   const { clock, counts, memory } = core;
   counts.ingests.add();
-  const bytes = committedBytes(run.keys, run.values);
+  const bytes = run.bytes === undefined ? committedBytes(run.keys, run.values) : bufferedBytes(run.keys.length, run.bytes);
   const waitsFrom = memory.budget.fits(bytes) && underWay(core) === undefined ? undefined : clock.nowMicros();
   await memory.makeRoom(bytes);
   if (waitsFrom !== undefined) addDelay(counts.ingestBackpressure, clock, waitsFrom);
@@ -33,6 +33,12 @@ export async function ingestRun(core: KvCore, run: IngestRun, options: IngestOpt
   const batch = new VersionBatch();
   for (let start = 0; start < keys.length; ) {
     const { store, span } = core.keyspace.ensure(keys[start] as Bytes);
+    const isWhole = start === 0 && (keys[keys.length - 1] as Bytes) < span.endKey;
+    if (isWhole && timestamps === undefined && isRows(values)) {
+      store.ingestRows({ keys, values, at }, arrival);
+      counts.ingestedRuns.add();
+      break;
+    }
     batch.clear();
     let end = start;
     for (; end < keys.length && (keys[end] as Bytes) < span.endKey; end++) {
@@ -46,4 +52,9 @@ export async function ingestRun(core: KvCore, run: IngestRun, options: IngestOpt
   core.rangeQueue.noteWrites();
   core.memory.noteGrowth();
   return arrival;
+}
+
+/** No deletion among them. */
+function isRows(values: readonly (Bytes | null)[]): values is readonly Bytes[] {
+  return !values.includes(null);
 }

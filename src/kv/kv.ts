@@ -190,6 +190,8 @@ export interface IngestRun {
   /** Original timestamps: a restore with history. Absent: every version gets the one new timestamp. */
   readonly timestamps?: readonly Timestamp[];
   readonly values: readonly (Bytes | null)[];
+  /** Bytes of keys and values, from who knows them: else they are counted. */
+  readonly bytes?: number;
 }
 
 export interface IngestOptions {

@@ -42,8 +42,8 @@ import type { Version } from './version.ts';
 import { versionAt } from './version.ts';
 import type { VersionBatch } from './versionBatch.ts';
 import { VersionTree } from './versionTree.ts';
-import type { WriteBatch } from './write.ts';
-import { apply, clearSpan, ingest } from './write.ts';
+import type { IngestedRows, WriteBatch } from './write.ts';
+import { apply, clearSpan, ingest, ingestRows } from './write.ts';
 
 export class Store {
   readonly #state: StoreState;
@@ -118,6 +118,12 @@ export class Store {
    */
   ingest(run: VersionBatch, arrival: Timestamp): void {
     ingest(this.#state, run, arrival);
+    this.#account();
+  }
+
+  /** The same for keys, ascending, with one value each and one timestamp for all: above the last key of the store a pass over them. */
+  ingestRows(rows: IngestedRows, arrival: Timestamp): void {
+    ingestRows(this.#state, rows, arrival);
     this.#account();
   }
 

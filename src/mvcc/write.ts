@@ -9,16 +9,23 @@ import { nextKey, spanContains } from '../base/span.ts';
 import type { Timestamp } from '../base/timestamp.ts';
 import { MIN_TIMESTAMP } from '../base/timestamp.ts';
 import { keyHeapBytes, LOG_ENTRY_BYTES, versionHeapBytes } from './footprint.ts';
-import { countChain, emptyStats } from './stats.ts';
+import { addStats, countChain, emptyStats } from './stats.ts';
 import type { StoreState } from './storeState.ts';
 import { ownTree } from './storeState.ts';
 import { relink, Version } from './version.ts';
-import type { VersionBatch } from './versionBatch.ts';
+import { VersionBatch } from './versionBatch.ts';
 
 /** What a commit writes: parallel arrays, each key once. A null value deletes. */
 export interface WriteBatch {
   readonly keys: readonly Bytes[];
   readonly values: readonly (Bytes | null)[];
+}
+
+/** New rows: parallel arrays, keys ascending, and the one timestamp of all. */
+export interface IngestedRows {
+  readonly keys: readonly Bytes[];
+  readonly values: readonly Bytes[];
+  readonly at: Timestamp;
 }
 
 /** See Store.apply. */
@@ -52,6 +59,36 @@ export function apply(state: StoreState, ts: Timestamp, batch: WriteBatch, from:
     stats.totalBytes += bytes;
     log.append(tree.placedKey, version);
   }
+}
+
+/** See Store.ingestRows. */
+export function ingestRows(state: StoreState, { keys, values, at }: IngestedRows, arrival: Timestamp): void {
+  const last = ownTree(state).lastKey;
+  if (keys.length === 0) return;
+  if (last !== undefined && last >= (keys[0] as Bytes)) {
+    const batch = new VersionBatch();
+    for (let i = 0; i < keys.length; i++) batch.push(keys[i] as Bytes, at, values[i] as Bytes);
+    ingest(state, batch, arrival);
+    return;
+  }
+  assert(at <= arrival, 'ingested version later than its arrival');
+  const heads = new Array<Version>(keys.length);
+  let bytes = 0;
+  for (let i = 0; i < keys.length; i++) {
+    const key = keys[i] as Bytes;
+    const value = values[i] as Bytes;
+    // Asked first: messages would cost more than the write.
+    if (i > 0 && (keys[i - 1] as Bytes) >= key) assert(false, 'ingested run out of key order');
+    heads[i] = new Version(at, value, undefined);
+    bytes += key.length + value.length;
+  }
+  const span = { key: keys[0] as Bytes, endKey: nextKey(keys[keys.length - 1] as Bytes) };
+  if (verifyEnabled) assert(span.key >= state.span.key && span.endKey <= state.span.endKey, 'ingest outside the span of its store');
+  state.tree.append(keys, heads);
+  const count = keys.length;
+  const more = { liveKeys: count, totalKeys: count, versions: count, tombstones: 0, liveBytes: bytes, totalBytes: bytes, heldBytes: bytes };
+  addStats(state.stats, more);
+  state.log.addIngest({ kind: 'ingest', span, at: arrival, minTs: at, maxTs: at }, []);
 }
 
 /** See Store.ingest. */

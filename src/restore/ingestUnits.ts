@@ -13,7 +13,7 @@ import { assert } from '../base/assert.ts';
 import type { Bytes } from '../base/bytes.ts';
 import type { Timestamp } from '../base/timestamp.ts';
 import { indexOfKey } from '../kv/indexOfKey.ts';
-import type { Kv } from '../kv/kv.ts';
+import type { IngestRun, Kv } from '../kv/kv.ts';
 
 import type { CollectionStorage } from '../backup/collectionStorage.ts';
 import type { EntryCounts } from '../backup/manifest.ts';
@@ -165,8 +165,10 @@ class IngestWork {
     const { kv, at, signal, isDropped } = this.#options;
     signal.throwIfAborted();
     const kept = index.filter?.keep(run.keys, run.values);
-    const parts = kept ? [kept.primary, ...kept.secondary].filter(({ keys }) => keys.length > 0) : [run];
-    for (const { keys, values } of isDropped ? [] : parts) await kv.ingest({ keys, values }, { at });
+    const parts: readonly IngestRun[] = kept
+      ? [kept.primary, ...kept.secondary].filter(({ keys }) => keys.length > 0)
+      : [{ keys: run.keys, values: run.values, bytes: run.dataBytes }];
+    for (const part of isDropped ? [] : parts) await kv.ingest(part, { at });
     await this.#options.onRun(index.newTableId);
     const { rows, indexEntries, dataBytes } = this.#progress;
     const own = index.isPrimary ? 0 : run.keys.length;
@@ -174,7 +176,7 @@ class IngestWork {
       doneKey: run.lastKey,
       rows: rows + (kept?.rowCount ?? (index.isPrimary ? run.rowCount : 0)),
       indexEntries: indexEntries + (kept?.secondary.reduce((sum, { keys }) => sum + keys.length, 0) ?? own),
-      dataBytes: dataBytes + (kept ? parts.reduce((sum, part) => sum + bytesOf(part), 0) : run.dataBytes),
+      dataBytes: dataBytes + (kept ? bytesOf(kept.primary) + kept.secondary.reduce((sum, part) => sum + bytesOf(part), 0) : run.dataBytes),
     };
     await this.#step(run.dataBytes);
   }

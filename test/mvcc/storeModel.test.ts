@@ -80,6 +80,7 @@ class Run {
     if (op < 5) this.commit(member);
     else if (op === 5) this.ingest(member);
     else if (op === 6 && this.pick(4) === 0) this.clear(member);
+    else if (op === 6 && this.pick(3) === 0) this.ingestRows(member);
     else if (op === 7 || op === 8) this.collect(member);
     else if (op === 9 && this.family.length < 4) this.fork(member);
     else if (op === 10) checkExport(this, member);
@@ -125,6 +126,25 @@ class Run {
       const span = { key: layer.keys[0] as Bytes, endKey: nextKey(layer.keys.at(-1) as Bytes) };
       member.ingests.push({ span, at: member.now });
     }
+  }
+
+  /** New rows of one time; now and then above all there is, and delivered twice. */
+  ingestRows(member: Member): void {
+    const prefix = `${this.pick(2) === 0 ? 'z' : 'n'}${String(member.runCount++).padStart(6, '0')}`;
+    const keys = Array.from(
+      { length: 1 + this.pick(this.pick(8) === 0 ? 70 : 3) },
+      (_, i) => `${prefix}${String(i).padStart(3, '0')}` as Bytes,
+    );
+    const values = keys.map((_, i) => `${prefix}=${i}` as Bytes);
+    const at = (1 + this.pick(member.now)) as Timestamp;
+    keys.forEach((key, i) => {
+      member.oracle.put(key, at, values[i] as Bytes);
+    });
+    member.now += 1;
+    for (let times = this.pick(4) === 0 ? 2 : 1; times > 0; times--) {
+      member.store.ingestRows({ keys, values, at }, member.now as Timestamp);
+    }
+    member.ingests.push({ span: { key: keys[0] as Bytes, endKey: nextKey(keys.at(-1) as Bytes) }, at: member.now });
   }
 
   clear(member: Member): void {
