@@ -136,11 +136,21 @@ function rowOf(
     size?.dataBytes ?? null,
     size?.rows ?? null,
     manifest.scope === 'cluster',
-    null,
+    text(descriptor?.kind === 'database' ? regionsText(descriptor, manifest) : undefined),
     ...(snapshot ? [text(descriptor?.kind === 'table' ? createText(descriptor, snapshot) : undefined)] : []),
     ...(show.privileges ? [text(descriptor && grantsOf(object, descriptor)), text(descriptor?.privileges.owner)] : []),
     ...(show.checkFiles ? [size ? Math.round(size.fileBytes) : null] : []),
   ];
+}
+
+/** The statements that give a database its regions: `ALTER DATABASE d SET PRIMARY REGION "r"; ALTER DATABASE d ADD REGION "q";`. */
+function regionsText({ name, regions }: DatabaseDescriptor, { descriptors }: Manifest): string | undefined {
+  const type = regions && descriptors.find(({ id }) => id === regions.typeId);
+  if (!regions || type?.kind !== 'type') return undefined;
+  const others = type.members.filter((region) => region !== regions.primaryRegion).map((region) => `ADD REGION "${region}"`);
+  return [`SET PRIMARY REGION "${regions.primaryRegion}"`, ...others]
+    .map((action) => `ALTER DATABASE ${quoteName(name)} ${action};`)
+    .join(' ');
 }
 
 interface TableSize {

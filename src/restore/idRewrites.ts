@@ -59,6 +59,8 @@ export interface RewriteOptions {
   readonly report: Report;
   /** The backup's catalog, for names in errors. */
   readonly backup: CatalogSnapshot;
+  /** Types that are here already, by id in the backup: those of regions may have more labels than the backup's. */
+  readonly typesHere?: ReadonlyMap<number, TypeDescriptor | undefined>;
 }
 
 /** Ids of the backup to ids here. */
@@ -113,10 +115,11 @@ class Rewriter {
     };
   }
 
-  database({ defaultPrivileges, publicSchema, ...database }: DatabaseDescriptor): DatabaseDescriptor {
+  database({ defaultPrivileges, publicSchema, regions, ...database }: DatabaseDescriptor): DatabaseDescriptor {
     const { privileges } = this.#options;
     const own = privileges.ofDatabase({ privileges: database.privileges, ...(publicSchema && { publicSchema }) });
-    return { ...database, ...privileges.defaults(defaultPrivileges), ...this.#base(database), ...own };
+    const regionsHere = regions && { regions: { ...regions, typeId: this.#id(regions.typeId) } };
+    return { ...database, ...regionsHere, ...privileges.defaults(defaultPrivileges), ...this.#base(database), ...own };
   }
 
   schema({ defaultPrivileges, ...schema }: SchemaDescriptor): SchemaDescriptor {
@@ -272,7 +275,8 @@ class Rewriter {
       return element === type.element ? type : arrayOf(element);
     }
     if (type.typeId === undefined) return type;
-    const { name = '', schema = '', members = [], physical = [] } = type;
+    const { name = '', schema = '' } = type;
+    const { members = [], physical = [] } = this.#options.typesHere?.get(type.typeId) ?? type;
     const inBackup = this.#options.backup.typeById(type.typeId);
     const schemaHere = (inBackup && this.#options.names.of(this.#options.backup.fullName(inBackup))?.[1]) ?? schema;
     return enumOf({ typeId: this.#id(type.typeId), name, schema: schemaHere, members, physical });

@@ -16,7 +16,9 @@ import type { Catalog, CatalogDependencies, CatalogSnapshot } from '../catalog/c
 import type { Descriptor } from '../catalog/descriptor.ts';
 import { describeKind, PUBLIC_SCHEMA_ID, updated } from '../catalog/descriptor.ts';
 import { nameKey } from '../catalog/snapshot.ts';
+import { writeRegionZones, writeTableZones } from '../catalog/regionZones.ts';
 import { systemTable } from '../catalog/systemRows.ts';
+import { ZoneSet } from '../catalog/zones.ts';
 import type { Kv, Txn } from '../kv/kv.ts';
 
 import { requireEmptyCluster } from './emptyCluster.ts';
@@ -165,12 +167,30 @@ export async function publish(kv: Kv, catalog: Catalog, txn: Txn, details: Resto
     catalog.writeDescriptor(txn, updated(type, { referencedByIds }));
   }
   catalog.noteReads(txn, snapshot.dependencies);
+  await writeZones(txn, await catalog.snapshot(txn), details);
   txn.beforeCommit((commitTimestamp) => {
     const pastStarts = new Map(details.pastStarts);
     for (const [, newId] of details.tableIds) {
       kv.gc.thresholds.raise(newId, ((pastStarts.get(newId) ?? commitTimestamp) - 1) as typeof commitTimestamp);
     }
   });
+}
+
+/** The zones that regions decide: of restored databases, and of tables that came into one. A cluster's zones came with it, but for new regions. */
+async function writeZones(txn: Txn, snapshot: CatalogSnapshot, { descriptors, system }: RestoreDetails): Promise<void> {
+  const databases = descriptors.map(({ id }) => snapshot.databaseById(id)).filter((one) => one?.regions !== undefined);
+  const zones = databases.length > 0 && system?.kind === 'cluster' ? await ZoneSet.read(txn, snapshot) : undefined;
+  for (const database of databases) {
+    if (database && zones?.own({ kind: 'database', id: database.id })?.leasePreferences === undefined) {
+      await writeRegionZones(txn, snapshot, database);
+    }
+  }
+  const created = new Set(descriptors.map(({ id }) => id));
+  const tables = descriptors.map(({ id }) => snapshot.tableById(id)).filter((table) => table !== undefined);
+  const moved = tables.filter(({ parentId }) => !created.has(parentId) && snapshot.databaseById(parentId)?.regions);
+  for (const parentId of new Set(moved.map((table) => table.parentId))) {
+    await writeTableZones(txn, snapshot, moved.filter((table) => table.parentId === parentId)); // biome-ignore format: one line
+  }
 }
 
 /** Removes what writeOffline wrote, as far as it is there, and puts back what gave way to it. */

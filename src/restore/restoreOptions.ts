@@ -1,7 +1,7 @@
 /**
  * Restore options: the WITH clause of RESTORE, read and checked as far as the statement alone allows.
  *
- * Some of CockroachDB's options are about what this database has not got: functions, regions. There is
+ * Some of CockroachDB's options are about what this database has not got: functions. There is
  * nothing for them to leave out, so they change nothing. An online restore (EXPERIMENTAL DEFERRED COPY,
  * EXPERIMENTAL COPY) is a plain one, within its limits: objects can be used when their data is there.
  */

@@ -59,6 +59,7 @@ import {
   type RestoreGrantees,
   withGrantsTo,
 } from './restorePrivileges.ts';
+import { checkHome, regionTypeMismatch, withRegionsHere } from './restoreRegions.ts';
 import { resolveRestoreTargets, type RestoreTargets } from './restoreTargets.ts';
 import { rowSpan } from './systemTableRows.ts';
 import { compileCondition, filteredTargets, type RowCondition } from './rowFilter.ts';
@@ -92,6 +93,10 @@ export interface RestoreRequest extends RestoreGrantees {
   /** The tables' past inside the chain's history comes, too. */
   readonly revisionHistory: boolean;
   readonly schemaOnly: boolean;
+  readonly skipsLocalities: boolean;
+  readonly removesRegions: boolean;
+  /** sql.defaults.primary_region; empty for none. */
+  readonly defaultRegion: string;
   /** With schemaOnly: the data is read and proved all the same. */
   readonly verifyData: boolean;
   /** Versions that do not go together are not refused. */
@@ -108,7 +113,7 @@ export interface RestoreRequest extends RestoreGrantees {
   readonly user: string;
   readonly names: NameContext;
   /** Tells the user something. */
-  readonly notice: (message: string) => void;
+  readonly notice: (message: string, more?: { readonly hint?: string }) => void;
   readonly signal?: AbortSignal;
 }
 
@@ -223,11 +228,11 @@ export async function planObjects(
   const whole = withoutLostViews(named, request.skip.views, backup, report);
   const kept = request.where === undefined ? whole : filteredTargets(whole, request.skip.foreignKeys, report);
   const renames = resolveRenames(request.renames, kept, backup);
-  const targets = renamed(kept, renames, request.newDbName);
+  const targets = withRegionsHere(renamed(kept, renames, request.newDbName), backup, deps.kv, request, report);
 
   const here = await catalog.current();
   const isCluster = request.targets.type === 'cluster';
-  const place = findPlace(here, targets, request, report);
+  const place = findPlace(here, targets, { request, backup, report });
   const advice = checkRestoreInto(place.databases, request);
   if (advice !== undefined) request.notice(advice);
   const options = {
@@ -236,6 +241,7 @@ export async function planObjects(
     names: newNames(kept, renames, databaseNames(here, kept, targets, place), backup),
     report,
     backup,
+    typesHere: new Map([...place.existing].map(([oldId, id]) => [oldId, here.typeById(id)])),
   };
   const replaced = isCluster ? requireEmptyCluster(here, new Set(), report) : [];
   // Under any ids at first: what is wrong with references or names shows before ids are drawn (N2).
@@ -403,7 +409,11 @@ export interface Place {
   readonly databases: readonly DatabaseDescriptor[];
 }
 
-function findPlace(here: CatalogSnapshot, targets: RestoreTargets, request: RestoreRequest, report: Report): Place {
+function findPlace(
+  here: CatalogSnapshot,
+  targets: RestoreTargets,
+  { request, backup, report }: { readonly request: RestoreRequest; readonly backup: CatalogSnapshot; readonly report: Report },
+): Place {
   const { databases, schemas, types, tables, parents } = targets;
   const existing = new Map<number, number>();
   const into = parents.map((parent) => {
@@ -412,6 +422,10 @@ function findPlace(here: CatalogSnapshot, targets: RestoreTargets, request: Rest
     return database;
   });
   const databaseOf = (oldId: number) => into[parents.findIndex(({ id }) => id === oldId)];
+  for (const table of tables) {
+    const database = databaseOf(table.parentId);
+    if (database) checkHome(table, database, { here, backup, removesRegions: request.removesRegions }, report);
+  }
   for (const schema of schemas) {
     const database = databaseOf(schema.parentId);
     const found = database && here.schema(database, schema.name);
@@ -419,7 +433,8 @@ function findPlace(here: CatalogSnapshot, targets: RestoreTargets, request: Rest
   }
   for (const type of types) {
     const database = databaseOf(type.parentId);
-    const found = database && existingType(here, type, database, existing, report);
+    const users = tables.filter((table) => typeIdsUsed(table).includes(type.id)).map(({ name }) => name);
+    const found = database && existingType(here, type, database, { existing, users, report });
     if (found) existing.set(type.id, found.id);
   }
   const created = [...databases, ...schemas, ...types, ...tables].filter(({ id }) => !existing.has(id)).sort((a, b) => a.id - b.id);
@@ -450,13 +465,28 @@ function existingType(
   here: CatalogSnapshot,
   type: TypeDescriptor,
   database: DatabaseDescriptor,
-  existing: ReadonlyMap<number, number>,
-  report: Report,
+  {
+    existing,
+    users,
+    report,
+  }: { readonly existing: ReadonlyMap<number, number>; readonly users: readonly string[]; readonly report: Report },
 ): TypeDescriptor | undefined {
   const schemaId = type.schemaId === PUBLIC_SCHEMA_ID ? PUBLIC_SCHEMA_ID : existing.get(type.schemaId);
   const id = schemaId === undefined ? undefined : here.lookup(database.id, schemaId, type.name);
   const found = id === undefined ? undefined : here.typeById(id);
   if (found === undefined) return undefined;
+  if (type.isRegions) {
+    const mismatch = regionTypeMismatch(type, found);
+    if (mismatch === undefined && found.state === 'PUBLIC') return found;
+    report(
+      new StatementError(
+        SqlState.DuplicateObject,
+        `table-level restore of "${users.join('", "')}" into database "${database.name}": "${type.name}" is not compatible with type "${found.name}" existing in cluster: ${mismatch ?? `it is ${found.state}`}`,
+        { hint: 'the database must have the regions of the backed-up one, added in the same order' },
+      ),
+    );
+    return found;
+  }
   // Stored rows hold representations: they must mean the same labels here.
   const isSame = sameList(found.members, type.members) && sameList(found.physical, type.physical);
   if (isSame && found.state === 'PUBLIC') return found;
