@@ -30,7 +30,7 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
   sql: [...upToJobs, ...sqlParts],
   backup: [...upToJobs, ...sqlForStatements],
   restore: [...upToJobs, ...sqlForStatements, 'backup'],
-  schedules: [...upToJobs, ...sqlForStatements],
+  schedules: [...upToJobs, ...sqlForStatements, 'sql/plan', 'backup', 'restore'],
   server: upToSchedules,
   index: [...upToSchedules, 'server'],
   console: [...upToSchedules, 'server'],

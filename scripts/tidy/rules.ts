@@ -8,8 +8,9 @@ import type { SourceFile, Violation } from './source.ts';
 /** Third-party packages, and the sockets and timers of Node, with the paths in src that may import them. */
 export const PACKAGES: Readonly<Record<string, RegExp>> = {
   re2js: /^src\/sql\/expr\//,
-  'sorted-btree': /^src\/kv\/writeBuffer/,
-  xstate: /(?:Machine|Actor)\.ts$|^src\/(?:kv\/(?:cluster|rangeQueue)|jobs\/(?:registry|protectionReconciler))\.ts$/,
+  'sorted-btree': /^src\/(?:kv\/writeBuffer|schedules\/dueIndex)/,
+  croner: /^src\/schedules\/recurrence/,
+  xstate: /(?:Machine|Actor)\.ts$|^src\/(?:kv\/(?:cluster|rangeQueue)|jobs\/(?:registry|protectionReconciler)|schedules\/executor)\.ts$/,
   undici: /^src\/storage\//,
   '@aws-sdk/client-kms': /^src\/storage\/kms\//,
   '@aws-sdk/client-s3': /^src\/storage\/s3\//,

@@ -14,6 +14,7 @@ import type { Json } from '../jobs/job.ts';
 
 import { type LocationDetails, loadLocation, type StoredLocation, storeLocation } from './locationDetails.ts';
 import type { BackupScope, LayerKind, ParentLayer } from './manifest.ts';
+import type { ScheduleLink } from './scheduledBackup.ts';
 
 export const BACKUP_JOB_TYPE = 'BACKUP';
 
@@ -53,6 +54,8 @@ export interface BackupDetails {
   readonly encryptionInfo?: string | undefined;
   /** A failure for want of the KMS shows among the metrics. */
   readonly updatesMetrics?: boolean;
+  /** The schedule that started it. */
+  readonly schedule?: ScheduleLink | undefined;
   /** Protection records to release at the end. */
   readonly protectionIds: readonly string[];
 }

@@ -38,6 +38,7 @@ import { healIndex } from './layerIndex.ts';
 import { type Attempt, type LayerContent, type LayerData, LayerWriter, type LayerWriterDeps } from './layerWriter.ts';
 import type { Layer, Manifest, StatisticsFile } from './manifest.ts';
 import { countsOf } from './manifest.ts';
+import type { OnScheduledSuccess } from './scheduledBackup.ts';
 import { statisticsOf } from './statisticsFile.ts';
 
 /** In the order in which a backup comes to them; the last two while it is undone. */
@@ -67,6 +68,7 @@ export interface BackupJobDeps extends LayerWriterDeps {
   readonly catalog: Catalog;
   readonly protections: ProtectedRecords;
   readonly metrics: BackupMetrics;
+  readonly onScheduledSuccess?: OnScheduledSuccess | undefined;
 }
 
 export class BackupResumer implements Resumer, LayerContent {
@@ -99,7 +101,12 @@ export class BackupResumer implements Resumer, LayerContent {
       return layer;
     });
     const { rows, indexEntries, dataBytes } = manifest.entryCounts;
-    return { result: { rows, indexEntries, dataBytes }, inFinalTxn: (txn) => this.#releaseProtections(txn) };
+    const inFinalTxn = async (txn: Txn) => {
+      const { schedule } = this.#details;
+      if (schedule) await this.#deps.onScheduledSuccess?.(txn, { schedule, jobId: ctx.jobId, details: this.#details });
+      await this.#releaseProtections(txn);
+    };
+    return { result: { rows, indexEntries, dataBytes }, inFinalTxn };
   }
 
   async onFailOrCancel(ctx: JobContext): Promise<JobOutcome> {
@@ -176,7 +183,7 @@ export class BackupResumer implements Resumer, LayerContent {
     const { kv } = this.#deps;
     const { endTime, revisionHistory, revisionStartTime, descriptorIds, historyIds, completeDatabaseIds } = this.#details;
     const { location: _, user: _1, directory: _2, descriptorIds: _3, historyIds: _4, protectionIds: _5, ...told } = this.#details;
-    const { executionLocality: _6, strictLocality: _7, encryptionInfo: _8, updatesMetrics: _9, ...facts } = told;
+    const { executionLocality: _6, strictLocality: _7, encryptionInfo: _8, updatesMetrics: _9, schedule: _10, ...facts } = told;
     const byKey = [...data.files].sort((a, b) => (firstKey(a) < firstKey(b) ? -1 : 1));
     const scope = { isCluster: this.#details.scope === 'cluster', databaseIds: completeDatabaseIds, ids: historyIds };
     const manifest: Manifest = {

@@ -26,6 +26,7 @@ import type { ProtectedRecords } from '../catalog/protectedRecords.ts';
 import type { CatalogSnapshot } from '../catalog/snapshot.ts';
 import { CATALOG_TABLE_IDS } from '../catalog/zones.ts';
 import { HistoryGoneError } from '../gc/thresholds.ts';
+import { CREATED_BY_SCHEDULE } from '../jobs/job.ts';
 import type { JobRegistry } from '../jobs/registry.ts';
 import type { Kv, Txn } from '../kv/kv.ts';
 import type { BackupTargets as TargetsAst } from '../sql/parse/ast.ts';
@@ -62,6 +63,7 @@ import { isListed, listedPlaces, withNewLayer } from './listedLayers.ts';
 import type { LocationDetails } from './locationDetails.ts';
 import { isSamePlace, localitiesOf, urisText } from './locationDetails.ts';
 import type { DescriptorChange, Layer } from './manifest.ts';
+import type { ScheduleLink } from './scheduledBackup.ts';
 
 export interface BackupPlanningDeps {
   readonly kv: Kv;
@@ -87,6 +89,8 @@ export interface BackupRequest extends BackupGrantees {
   /** A failure for want of the KMS shows among the metrics. */
   readonly updatesMetrics: boolean;
   readonly detached: boolean;
+  /** The schedule that asks for it. */
+  readonly schedule?: ScheduleLink | undefined;
   readonly user: string;
   readonly names: NameContext;
   /** Tells the user something. */
@@ -286,6 +290,7 @@ async function makePlan(
       executionLocality: request.executionLocality,
       strictLocality: request.strictLocality,
       updatesMetrics: request.updatesMetrics,
+      schedule: request.schedule,
       spans,
       introducedSpans: introduced,
       parent,
@@ -499,6 +504,7 @@ async function writeJob(deps: BackupPlanningDeps, request: BackupRequest, plan: 
     type: BACKUP_JOB_TYPE,
     description: describe(request, details),
     user: request.user,
+    ...(request.schedule && { createdBy: { type: CREATED_BY_SCHEDULE, id: request.schedule.id } }),
     details: detailsToJson(details),
   });
 }

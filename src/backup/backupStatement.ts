@@ -26,6 +26,7 @@ import { readListedDestination } from './listedLayers.ts';
 import type { LocationDetails } from './locationDetails.ts';
 import { urisOf } from './locationDetails.ts';
 import { INCREMENTAL_LOCATION, readDestination, readUris, refuseIncrementalLocation } from './readLocation.ts';
+import type { BackupToPlan, PlanScheduledBackup } from './scheduledBackup.ts';
 import { checkLocationAccess, granteesOf, looksOn, readOptions, readSwitch, requireText } from './statementValues.ts';
 
 const STRICT_LOCALITY = 'strict storage locality';
@@ -58,26 +59,7 @@ async function runBackup(deps: BackupStatementDeps, context: StatementContext, s
   const options = readOptions('BACKUP', stmt.options, OPTIONS);
   const detached = await readSwitch(context, options.get('detached'));
   checkTransaction('BACKUP', context, detached);
-  refuseAttachedTargets(deps.catalog.attached, stmt.targets, context.names);
-  const grantees = await granteesOf(context);
-  const { destination, location } = await readForm(deps, context, stmt, options, grantees);
-  const request: BackupRequest = {
-    targets: stmt.targets,
-    destination,
-    location,
-    asOf: stmt.asOf && (await context.resolveAsOf(stmt.asOf.expr)),
-    revisionHistory: await readSwitch(context, options.get('revision_history')),
-    executionLocality: await readExecutionLocality(context, options.get(EXECUTION_LOCALITY), deps.kv.cluster),
-    updatesMetrics: await readSwitch(context, options.get(UPDATES_METRICS)),
-    strictLocality: await readStrictLocality(context, options.get(STRICT_LOCALITY), location),
-    detached,
-    user: context.user,
-    grantees,
-    hasSystemBackup: await hasSystemPrivilege(context.txn, grantees, 'BACKUP'),
-    notice: (message) => context.notice(message),
-    names: context.session.names,
-    signal: context.signal,
-  };
+  const request = await readBackup(deps, context, { stmt });
   const jobId = await planBackup(deps, request, async (write) => {
     if (context.inExplicitTransaction) await write(context.txn);
     else await deps.kv.run(write, { name: 'create backup job' });
@@ -85,6 +67,44 @@ async function runBackup(deps: BackupStatementDeps, context: StatementContext, s
   const result = await jobResult('BACKUP', context, deps.jobs, jobId, detached, request.executionLocality);
   if (!detached) await warnOfBreakingChain(deps, context, jobId);
   return result;
+}
+
+/** Plans the backups of schedules. */
+export function scheduledBackupPlanner(deps: BackupStatementDeps): PlanScheduledBackup {
+  return async (context, backup, commit) => {
+    checkFeature('BACKUP', deps.settings);
+    return await planBackup(deps, await readBackup(deps, context, backup), commit);
+  };
+}
+
+/** The statement with its expressions evaluated, and what can be said of them refused. */
+async function readBackup(
+  deps: BackupStatementDeps,
+  context: StatementContext,
+  { stmt, asOf, schedule }: BackupToPlan,
+): Promise<BackupRequest> {
+  const options = readOptions('BACKUP', stmt.options, OPTIONS);
+  refuseAttachedTargets(deps.catalog.attached, stmt.targets, context.names);
+  const grantees = await granteesOf(context);
+  const { destination, location } = await readForm(deps, context, stmt, options, grantees);
+  return {
+    targets: stmt.targets,
+    destination,
+    location,
+    asOf: asOf ?? (stmt.asOf && (await context.resolveAsOf(stmt.asOf.expr))),
+    revisionHistory: await readSwitch(context, options.get('revision_history')),
+    executionLocality: await readExecutionLocality(context, options.get(EXECUTION_LOCALITY), deps.kv.cluster),
+    updatesMetrics: await readSwitch(context, options.get(UPDATES_METRICS)),
+    strictLocality: await readStrictLocality(context, options.get(STRICT_LOCALITY), location),
+    detached: await readSwitch(context, options.get('detached')),
+    schedule,
+    user: context.user,
+    grantees,
+    hasSystemBackup: await hasSystemPrivilege(context.txn, grantees, 'BACKUP'),
+    notice: (message) => context.notice(message),
+    names: context.session.names,
+    signal: context.signal,
+  };
 }
 
 /** 22023 without a place for any tier: then no node could write. */

@@ -14,10 +14,11 @@ import { alterBackupHook } from './alterBackup.ts';
 import { BACKUP_JOB_TYPE, detailsFromJson } from './backupDetails.ts';
 import { BackupMetrics } from './backupMetrics.ts';
 import { BACKUP_ATTEMPTS_MAX, BACKUP_PAUSEPOINTS, BackupResumer } from './backupJob.ts';
-import { backupHook } from './backupStatement.ts';
+import { backupHook, scheduledBackupPlanner } from './backupStatement.ts';
 import { DirectoryReservations } from './directoryReservations.ts';
 import { mayRunOn } from './executionLocality.ts';
 import { layerSettings } from './layerSettings.ts';
+import type { OnScheduledSuccess, PlanScheduledBackup } from './scheduledBackup.ts';
 import { showBackupHook } from './showBackup.ts';
 import { showBackupsHook } from './showBackups.ts';
 
@@ -29,6 +30,7 @@ export interface BackupDeps {
   readonly storage: StorageFactory;
   readonly protections: ProtectedRecords;
   readonly settings: ClusterSettings;
+  readonly onScheduledSuccess?: OnScheduledSuccess;
 }
 
 /** CockroachDB's names of the places nearest to a backup's pausepoints. */
@@ -40,12 +42,13 @@ const PAUSEPOINT_ALIASES = Object.freeze({
   'backup.after.write_lock': 'backup.afterLock',
 });
 
-/** Before the registry starts. */
-export function registerBackup(deps: BackupDeps): void {
+/** Before the registry starts. Returns what plans the backups of schedules. */
+export function registerBackup(deps: BackupDeps): PlanScheduledBackup {
   const { settings, jobs } = deps;
   const metrics = new BackupMetrics(deps.kv.metrics);
   const { statements } = deps.engine;
-  statements.register<Backup>('backup', backupHook({ ...deps, metrics, reservations: new DirectoryReservations() }));
+  const planning = { ...deps, metrics, reservations: new DirectoryReservations() };
+  statements.register<Backup>('backup', backupHook(planning));
   statements.register<ShowBackups>('showBackups', showBackupsHook(deps));
   statements.register<ShowBackup>('showBackup', showBackupHook(deps));
   statements.register<AlterBackup>('alterBackup', alterBackupHook(deps));
@@ -60,4 +63,5 @@ export function registerBackup(deps: BackupDeps): void {
     },
     (details) => new BackupResumer({ ...deps, metrics, settings: layerSettings(settings) }, detailsFromJson(details)),
   );
+  return scheduledBackupPlanner(planning);
 }

@@ -50,6 +50,7 @@ import type { Session, SessionOptions } from '../sql/exec/session.ts';
 import { registerBackup } from '../backup/registerBackup.ts';
 import { AttachedBackups } from '../restore/attach/attachedBackups.ts';
 import { registerRestore } from '../restore/registerRestore.ts';
+import { Schedules } from '../schedules/schedules.ts';
 import { registerCsv } from './csv/registerCsv.ts';
 import { registerDumpFunctions } from './dump/dumpFunctions.ts';
 import { registerForkFunctions } from './forkFunctions.ts';
@@ -84,6 +85,7 @@ export class Database {
   readonly storage: StorageRegistry;
   readonly engine: SqlEngine;
   readonly reconciler: ProtectionReconciler;
+  readonly schedules: Schedules;
   readonly forks: Forks<Database>;
   readonly #parts: Parts;
   readonly #attachedBackups: AttachedBackups;
@@ -116,9 +118,10 @@ export class Database {
     registerSchemaChanges({ engine, jobs, protections, reconciler: this.reconciler });
     this.#automaticStatistics = registerStatistics(engine, services.statistics, jobs);
     const deps = { kv, catalog, engine, jobs, storage, protections, settings };
-    registerBackup(deps);
+    const planBackup = registerBackup({ ...deps, onScheduledSuccess: (txn, success) => this.schedules.onSuccess(txn, success) });
     const { restoreCheckpointBytes } = parts.options;
     registerRestore({ ...deps, ...(restoreCheckpointBytes !== undefined && { restoreCheckpointBytes }) });
+    this.schedules = new Schedules({ ...deps, planBackup, reconciler: this.reconciler, metrics: kv.metrics });
     this.#attachedBackups = new AttachedBackups(deps);
     registerCsv({ engine, jobs, storage, protections, reconciler: this.reconciler });
     // Every type of job is registered by now.
@@ -166,6 +169,7 @@ export class Database {
   static async #start(parts: Parts): Promise<Database> {
     const database = new Database(parts);
     await database.jobs.start({ pauseAll: parts.isFork });
+    await database.schedules.start({ pauseAll: parts.isFork });
     parts.kv.gc.start();
     parts.kv.rangeQueue.start();
     database.reconciler.start();
@@ -219,7 +223,6 @@ export class Database {
   get metrics(): MetricRegistry {
     return this.kv.metrics;
   }
-
 
   /**
    * Throws 3D000 for a database that does not exist, before somebody's session begins in it. In
@@ -295,6 +298,7 @@ export class Database {
     for (const session of this.engine.sessions()) session.onTerminate?.(reason);
     this.engine.close();
     this.#automaticStatistics.close();
+    this.schedules.close();
     this.jobs.close();
     this.reconciler.close();
     await this.#attachedBackups.close();

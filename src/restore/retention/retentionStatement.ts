@@ -15,6 +15,7 @@ import { formatInterval, parseInterval } from '../../catalog/intervalText.ts';
 import { isAdmin } from '../../catalog/privileges.ts';
 import type { ClusterSettings } from '../../catalog/settings.ts';
 import { Type } from '../../catalog/type.ts';
+import type { JobId, JobSpec } from '../../jobs/job.ts';
 import { type JobRegistry, requireSucceeded } from '../../jobs/registry.ts';
 import type { Kv } from '../../kv/kv.ts';
 import type { HookResult, ResultColumn, StatementContext, StatementHook } from '../../sql/exec/statement.ts';
@@ -42,6 +43,8 @@ export interface RetentionDeps {
   readonly storage: StorageFactory;
   readonly settings: ClusterSettings;
 }
+
+type CreatedBy = NonNullable<JobSpec['createdBy']>;
 
 const PREVIEW = 'preview';
 const FORCE = 'force';
@@ -73,16 +76,47 @@ async function runExpire(deps: RetentionDeps, context: StatementContext, stmt: E
   const location = await readLocation(context, stmt.uris, options.get(INCREMENTAL_LOCATION));
   const keep = rules.map((rule) => `KEEP ${rule.unit === 'age' ? `'${rule.text}'` : `${rule.count} FULLS`}`).join(', ');
   return await withCollection(deps, context, location, async (storage) => {
-    const content = await readHere(deps, context, storage, name);
-    const uses = new Map<string, string>();
-    for (const { full } of content) {
-      const use = await useOf(deps, storage, context, location, full, content);
-      if (use !== undefined) uses.set(full, use);
-    }
-    const plan = planExpiry(content, rules, (full) => uses.get(full));
+    const plan = await planHere(deps, context, storage, { name, location, rules });
     const description = `EXPIRE BACKUPS IN ${urisText(location.uris)} ${keep}`;
     return await carryOut(deps, context, { name, plan, location, isPreview, isStrict: false, description });
   });
+}
+
+/**
+ * EXPIRE BACKUPS ... KEEP age of a schedule, in the name of the context's user: creates the job and does not wait for it.
+ * Undefined when there is nothing to delete. 42501, 0A000 and the storage's own errors as for the statement.
+ */
+export async function expireForSchedule(
+  deps: RetentionDeps,
+  context: StatementContext,
+  request: { readonly location: LocationDetails; readonly age: string; readonly createdBy: CreatedBy },
+): Promise<JobId | undefined> {
+  const name = 'EXPIRE BACKUPS';
+  await checkMayDelete(deps, context, name);
+  const { location, age, createdBy } = request;
+  const rule = ageRule(parseInterval(age), age, deps.kv.reading());
+  return await withCollection(deps, context, location, async (storage) => {
+    const plan = await planHere(deps, context, storage, { name, location, rules: [rule] });
+    if (plan.chains.length + plan.garbage.length === 0) return undefined;
+    const description = `EXPIRE BACKUPS IN ${urisText(location.uris)} KEEP '${age}'`;
+    return await createJob(deps, context, { name, plan, location, isPreview: false, isStrict: false, description }, createdBy);
+  });
+}
+
+/** What an expiry by these rules would delete. */
+async function planHere(
+  deps: RetentionDeps,
+  context: StatementContext,
+  storage: CollectionStorage,
+  { name, location, rules }: { readonly name: string; readonly location: LocationDetails; readonly rules: readonly Rule[] },
+): Promise<RetentionPlan> {
+  const content = await readHere(deps, context, storage, name);
+  const uses = new Map<string, string>();
+  for (const { full } of content) {
+    const use = await useOf(deps, storage, context, location, full, content);
+    if (use !== undefined) uses.set(full, use);
+  }
+  return planExpiry(content, rules, (full) => uses.get(full));
 }
 
 async function runDelete(deps: RetentionDeps, context: StatementContext, stmt: DeleteBackup): Promise<HookResult> {
@@ -206,14 +240,11 @@ interface Deed {
 }
 
 async function carryOut(deps: RetentionDeps, context: StatementContext, deed: Deed): Promise<HookResult> {
-  const { name, plan, location, isPreview, isStrict, description } = deed;
+  const { name, plan, isPreview } = deed;
   const { chains, garbage } = plan;
   if (isPreview) return rowsOf(name, plan.verdicts, { keeps: 'would be kept', goes: 'would be deleted' });
   if (chains.length + garbage.length === 0) return rowsOf(name, plan.verdicts, { keeps: 'kept', goes: 'deleted' });
-  const details: RetentionDetails = { location, user: context.user, chains, garbage, isStrict };
-  const jobId = deps.jobs.newJobId();
-  const spec = { id: jobId, type: RETENTION_JOB_TYPE, description, user: context.user, details: retentionDetailsToJson(details) };
-  await deps.kv.run((txn) => deps.jobs.create(txn, spec), { name: 'create retention job' });
+  const jobId = await createJob(deps, context, deed);
   const record = requireSucceeded(await deps.jobs.wait(jobId, { signal: context.signal }));
   const { left } = record.result as unknown as RetentionResult;
   const verdicts = plan.verdicts.map((verdict) => {
@@ -221,6 +252,23 @@ async function carryOut(deps: RetentionDeps, context: StatementContext, deed: De
     return reason === undefined ? verdict : { ...verdict, keeps: true, reason };
   });
   return rowsOf(name, verdicts, { keeps: 'kept', goes: 'deleted' });
+}
+
+async function createJob(deps: RetentionDeps, context: StatementContext, deed: Deed, createdBy?: CreatedBy): Promise<JobId> {
+  const { plan, location, isStrict, description } = deed;
+  const { user } = context;
+  const details: RetentionDetails = { location, user, chains: plan.chains, garbage: plan.garbage, isStrict };
+  const id = deps.jobs.newJobId();
+  const spec = {
+    id,
+    type: RETENTION_JOB_TYPE,
+    description,
+    user,
+    details: retentionDetailsToJson(details),
+    ...(createdBy && { createdBy }),
+  };
+  await deps.kv.run((txn) => deps.jobs.create(txn, spec), { name: 'create retention job' });
+  return id;
 }
 
 function rowsOf(name: string, verdicts: readonly Verdict[], words: { readonly keeps: string; readonly goes: string }): HookResult {
@@ -272,8 +320,12 @@ async function readRule(context: StatementContext, { unit, value: expr }: KeepRu
   if (interval.sortMicros() <= 0n) {
     throw new StatementError(SqlState.InvalidParameterValue, 'KEEP needs an interval greater than zero', { location, hint });
   }
+  return ageRule(interval, typeof given === 'string' ? given : formatInterval(interval), now);
+}
+
+function ageRule(interval: Interval, text: string, now: Timestamp): Rule {
   const since = Number(addInterval(now, interval.negated())) as Timestamp;
-  return { unit, since: Math.max(0, since) as Timestamp, text: typeof given === 'string' ? given : formatInterval(interval) };
+  return { unit: 'age', since: Math.max(0, since) as Timestamp, text };
 }
 
 function quoted(text: string): string {

@@ -83,6 +83,16 @@ export class SqlEngine implements EngineServices {
     return session;
   }
 
+  /** Runs `work` in a user's name, with a statement's context, in a transaction of its own. In no list of sessions: nobody's client. */
+  async runAs<T>(user: string, work: (context: StatementContext) => Promise<T>, signal?: AbortSignal): Promise<T> {
+    const session = new Session(this, this.#cache, { user }, () => {});
+    try {
+      return await session.inContext(work, signal);
+    } finally {
+      session.close();
+    }
+  }
+
   /** Open sessions, oldest first. */
   sessions(): readonly Session[] {
     return [...this.#sessions];

@@ -15,15 +15,12 @@ import { hasSystemPrivilege, type SystemPrivilege } from '../../catalog/globalPr
 import { isAdmin } from '../../catalog/privileges.ts';
 import { arrayOf, type ColumnType, Type } from '../../catalog/type.ts';
 import { requireUser, rolesOf } from '../../catalog/users.ts';
-import type { JobId, JobRecord } from '../../jobs/job.ts';
+import { CREATED_BY_SCHEDULE, type JobId, type JobRecord } from '../../jobs/job.ts';
 import { type JobRegistry, unknownJob } from '../../jobs/registry.ts';
 import { DETAIL_COLUMNS, JOB_COLUMNS, type JobDetailsRow, type JobRow, jobDetailsRow, jobRow, showJobs } from '../../jobs/showJobs.ts';
 import { recordAfterRequest } from '../../jobs/transitions.ts';
 import type { AlterJobOwner, ControlJobs, Expr, JobSelection, ShowJobs } from '../parse/ast.ts';
 import type { HookResult, ResultColumn, StatementContext, StatementHooks } from './statement.ts';
-
-/** What createdBy.type is for jobs that a schedule started. */
-export const CREATED_BY_SCHEDULE = 'crdb_schedule';
 
 // SHOW JOBS WHEN COMPLETE gives up after a day, as CockroachDB does.
 const WHEN_COMPLETE_MICROS_MAX = 24 * MICROS_PER_HOUR;

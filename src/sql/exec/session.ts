@@ -30,7 +30,7 @@ import { nameLockedRow } from './lockedRow.ts';
 import { dropPortal, type ExecuteOptions, type OpenPortal, type Portal, type PortalResult, requireColumns } from './portal.ts';
 import { gaveUp, isConflict, resultBytes, runsMax } from './runAgain.ts';
 import type { RowStream } from './rowStream.ts';
-import type { EngineServices, SessionState, StatementResult } from './statement.ts';
+import type { EngineServices, SessionState, StatementContext, StatementResult } from './statement.ts';
 import type { CachedStatement, StatementCache } from './statementCache.ts';
 import { StatementsNow } from './statementsNow.ts';
 import { SessionTransaction } from './transaction.ts';
@@ -304,6 +304,29 @@ export class Session extends StatementsNow implements SessionState {
     };
     const cursor = await openStatement(statement, context, this.openOptions(types));
     return drain(cursor, context);
+  }
+
+  /**
+   * What the database does in a user's name, outside of any statement: runs `work` with the context that a statement
+   * of the session would have, in an implicit transaction of its own.
+   */
+  inContext<T>(work: (context: StatementContext) => Promise<T>, signal?: AbortSignal): Promise<T> {
+    return this.inTurn(async () => {
+      const release = this.linkSignal(signal);
+      try {
+        this.abort.signal.throwIfAborted();
+        this.transaction = new SessionTransaction(this.engine.kv, this.defaults(), true);
+        this.transaction.nextStatement();
+        const result = await work(this.newContext(this.transaction, [], []));
+        await this.#commitImplicit();
+        return result;
+      } catch (error) {
+        this.#rollbackImplicit();
+        throw error;
+      } finally {
+        release();
+      }
+    });
   }
 
   // ---- portals --------------------------------------------------------------------------------

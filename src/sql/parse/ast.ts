@@ -2,7 +2,7 @@
  * The syntax tree: what the parser makes of a statement, before any name is looked up.
  *
  * Every node is a plain readonly object told apart by `kind`. Names, expressions and
- * queries are in astCore.ts, row changes in astDml.ts, schema statements in astSchema.ts, ranges in astRanges.ts, keys, proof and retention of backups in astKeys.ts, astProof.ts and astRetention.ts, statistics in astStatistics.ts,
+ * queries are in astCore.ts, row changes in astDml.ts, schema statements in astSchema.ts, ranges in astRanges.ts, keys, proof and retention of backups in astKeys.ts, astProof.ts and astRetention.ts, schedules in astSchedules.ts, statistics in astStatistics.ts,
  * administration, jobs and backups in astStatements.ts; users import all of them from here.
  *
  *   A1  identifiers are already folded: unquoted ones lower-case, quoted ones as written
@@ -21,5 +21,6 @@ export type * from './astKeys.ts';
 export type * from './astProof.ts';
 export type * from './astRanges.ts';
 export type * from './astRetention.ts';
+export type * from './astSchedules.ts';
 export type * from './astSchema.ts';
 export type * from './astStatistics.ts';

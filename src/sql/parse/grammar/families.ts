@@ -15,6 +15,7 @@ import { DmlParser } from './dml.ts';
 import { DropParser } from './drop.ts';
 import { parseExpr } from './expressions.ts';
 import { JobsParser } from './jobs.ts';
+import { SchedulesParser } from './schedules.ts';
 import { SessionParser } from './session.ts';
 import { ShowParser } from './show.ts';
 import { SqlCursorsParser } from './sqlCursors.ts';
@@ -29,6 +30,7 @@ const builders = {
   show: (c: Cursor) => new ShowParser(c),
   jobs: (c: Cursor) => new JobsParser(c),
   backup: (c: Cursor) => new BackupParser(c),
+  schedules: (c: Cursor) => new SchedulesParser(c),
   cursors: (c: Cursor) => new SqlCursorsParser(c),
 } satisfies Record<string, (c: Cursor) => FamilyParser>;
 
@@ -43,23 +45,40 @@ function starts(family: Family | ((c: Cursor) => Family), ...types: TokenType[])
 const isRole = (c: Cursor): boolean => c.atAt(1, T.USER) || c.atAt(1, T.ROLE);
 starts('dml', T.SELECT, T.VALUES, T.TABLE, T.WITH, T.LParen, T.INSERT, T.UPSERT, T.UPDATE);
 starts((c) => (c.atAt(1, T.BACKUP) ? 'backup' : 'dml'), T.DELETE);
-starts((c) => (isRole(c) ? 'access' : 'create'), T.CREATE);
+const isSchedules = (c: Cursor): boolean => c.atAt(1, T.SCHEDULE) || c.atAt(1, T.SCHEDULES);
+starts((c) => (isRole(c) ? 'access' : c.atAt(1, T.SCHEDULE) ? 'schedules' : 'create'), T.CREATE);
 starts((c) => {
-  if (c.atAt(1, T.BACKUP) && !c.atAt(2, T.SCHEDULE)) return 'backup';
+  if (c.atAt(1, T.BACKUP)) return c.atAt(2, T.SCHEDULE) ? 'schedules' : 'backup';
   return isRole(c) || (c.atAt(1, T.DEFAULT) && c.atAt(2, T.PRIVILEGES)) ? 'access' : 'alter';
 }, T.ALTER);
-starts((c) => (isRole(c) || (c.atAt(1, T.OWNED) && c.atAt(2, T.BY)) ? 'access' : 'drop'), T.DROP);
+starts((c) => {
+  if (isSchedules(c)) return 'schedules';
+  return isRole(c) || (c.atAt(1, T.OWNED) && c.atAt(2, T.BY)) ? 'access' : 'drop';
+}, T.DROP);
 starts('drop', T.TRUNCATE, T.COMMENT, T.REFRESH);
 starts('access', T.GRANT, T.REVOKE, T.REASSIGN);
 starts('session', T.BEGIN, T.START, T.COMMIT, T.END, T.ABORT, T.ROLLBACK, T.SAVEPOINT, T.RELEASE, T.SET, T.RESET, T.USE);
-starts('session', T.PREPARE, T.EXECUTE, T.DEALLOCATE, T.EXPLAIN, T.ANALYZE, T.ANALYSE, T.DISCARD, T.COPY, T.UNLISTEN);
+starts('session', T.PREPARE, T.DEALLOCATE, T.EXPLAIN, T.ANALYZE, T.ANALYSE, T.DISCARD, T.COPY, T.UNLISTEN);
 starts('cursors', T.DECLARE, T.FETCH, T.MOVE, T.CLOSE);
-starts('jobs', T.PAUSE, T.RESUME, T.CANCEL);
+// EXECUTE schedule runs a prepared statement of that name.
+starts(
+  (c) => (c.atAt(1, T.SCHEDULE) && !c.atAt(2, T.EOF) && !c.atAt(2, T.Semicolon) && !c.atAt(2, T.LParen) ? 'schedules' : 'session'),
+  T.EXECUTE,
+);
+starts((c) => (isSchedules(c) ? 'schedules' : 'jobs'), T.PAUSE, T.RESUME);
+starts('jobs', T.CANCEL);
 starts('backup', T.BACKUP, T.RESTORE, T.EXPORT, T.IMPORT, T.VERIFY, T.ATTACH, T.DETACH, T.COMPACT, T.EXPIRE);
 starts((c) => {
   if (c.atAt(1, T.BACKUP) || c.atAt(1, T.BACKUPS) || (c.atAt(1, T.ATTACHED) && c.atAt(2, T.BACKUPS))) return 'backup';
+  if (isSchedules(c) || isShownSchedules(c)) return 'schedules';
   return c.atAt(1, T.JOB) || c.atAt(1, T.JOBS) || c.atAt(1, T.AUTOMATIC) ? 'jobs' : 'show';
 }, T.SHOW);
+
+/** SHOW CREATE SCHEDULE, SHOW CREATE ALL SCHEDULES, SHOW RUNNING SCHEDULES, SHOW PAUSED SCHEDULES. */
+function isShownSchedules(c: Cursor): boolean {
+  if (c.atAt(1, T.CREATE)) return c.atAt(2, T.SCHEDULE) || (c.atAt(2, T.ALL) && c.atAt(3, T.SCHEDULES));
+  return (c.atAt(1, T.RUNNING) || c.atAt(1, T.PAUSED)) && c.atAt(2, T.SCHEDULES);
+}
 
 /** The words a statement can begin with. */
 export const firstWords: readonly string[] = [...byFirstWord.keys()]

@@ -85,8 +85,6 @@ export class JobsParser extends FamilyParser {
       [T.JOB, () => oneJob(this.expr())],
       [T.JOBS, () => this.forSchedules() ?? { type: 'select', query: this.query() }],
       [T.ALL, () => this.allOfType()],
-      [T.SCHEDULE, () => this.refuse('schedules') as never],
-      [T.SCHEDULES, () => this.refuse('schedules') as never],
     ]);
     const reason =
       command === 'pause'

@@ -285,7 +285,6 @@ export class ShowParser extends FamilyParser {
       [[T.TRANSACTION, T.PRIORITY], variable('transaction_priority')],
       [[T.TIME, T.ZONE], variable('timezone')],
       [T.SESSION, () => ({ kind: 'showVariable', variable: this.dottedName(), pos })],
-      [T.SCHEDULES, () => this.refuse('schedules') as never],
     ];
   }
 

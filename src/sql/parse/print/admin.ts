@@ -4,10 +4,8 @@
  * What is secret does not get out: a passphrase or password prints as `'*****'`, and storage URIs go
  * redacted, unless `showSecrets` asks for the text as it was.
  */
-import { redactUri } from '../../../base/uriText.ts';
 import type {
   AsOfClause,
-  BackupTargets,
   Expr,
   GrantTarget,
   JobSelection,
@@ -19,6 +17,7 @@ import type {
   TransactionModes,
   UriList,
 } from '../ast.ts';
+import { SECRET, targets, uris, uriText, withOptions } from './backupParts.ts';
 import { printExpr, printExprs, printOptionList } from './expr.ts';
 import {
   printDotted,
@@ -36,6 +35,7 @@ import {
 import { printSelect } from './query.ts';
 import { nestedPrinters } from './nested.ts';
 import type { PrintOptions } from './options.ts';
+import { printSchedules } from './schedules.ts';
 import { printSqlCursor } from './sqlCursors.ts';
 
 /** The statements that statement.ts leaves to this file. */
@@ -48,9 +48,6 @@ type SchemaKind = Extract<
 >; // biome-ignore format: a table
 
 const opt = (condition: boolean, text: string): string => (condition ? text : '');
-const SECRET = "'*****'";
-const secretOptions = new Set(['encryption_passphrase', 'password']);
-const uriOptions = new Set(['kms', 'incremental_location', 'encryption_info_dir']);
 
 export function printAdmin(s: AdminStatement, o: PrintOptions): string {
   const e = (expr: Expr): string => printExpr(expr, o);
@@ -190,6 +187,12 @@ export function printAdmin(s: AdminStatement, o: PrintOptions): string {
         text += ` INCREMENTAL FROM ${d.incrementalFrom.map((uri) => uriText(uri, o)).join(', ')}`;
       return text + withOptions(s.options, o);
     }
+    case 'createSchedule':
+    case 'alterBackupSchedule':
+    case 'showSchedules':
+    case 'showCreateSchedules':
+    case 'controlSchedules':
+      return printSchedules(s, o);
     case 'restore': {
       const text = `RESTORE${targets(s.targets)} FROM ${collectionSource(s.source, o)}`;
       const where = s.where === undefined ? '' : ` WHERE ${e(s.where)}`;
@@ -335,33 +338,6 @@ function copyOptions(options: readonly Option[], o: PrintOptions): string {
 
 // ---- backup -------------------------------------------------------------------------------------
 
-function targets(t: BackupTargets): string {
-  switch (t.type) {
-    case 'cluster':
-      return '';
-    case 'databases':
-      return ` DATABASE ${printNames(t.names)}`;
-    case 'tables':
-      return ` TABLE ${t.patterns.map(printTablePattern).join(', ')}`;
-    case 'systemUsers':
-      return ' SYSTEM USERS';
-  }
-}
-
-/** A storage location: what is secret in it shows only when it is asked for. */
-export function uriText(uri: Expr, o: PrintOptions): string {
-  const replaced = o.replace?.(uri);
-  if (replaced !== undefined) return replaced;
-  if (uri.kind === 'string' && o.showSecrets !== true) return quoteString(redactUri(uri.value));
-  return printExpr(uri, o);
-}
-
-/** One URI bare, several in parentheses. */
-function uris(list: UriList, o: PrintOptions): string {
-  const texts = list.map((uri) => uriText(uri, o));
-  return texts.length === 1 ? (texts[0] as string) : `(${texts.join(', ')})`;
-}
-
 type CollectionSource =
   | { readonly type: 'latest'; readonly uris: UriList }
   | { readonly type: 'subdir'; readonly subdir: Expr; readonly uris: UriList }
@@ -374,18 +350,6 @@ function collectionSource(source: CollectionSource, o: PrintOptions): string {
 
 function asOfText(asOf: AsOfClause | undefined, o: PrintOptions): string {
   return asOf === undefined ? '' : ` AS OF SYSTEM TIME ${printExpr(asOf.expr, o)}`;
-}
-
-function withOptions(options: readonly Option[], o: PrintOptions): string {
-  if (options.length === 0) return '';
-  const one = ({ name, value }: Option): string => {
-    const label = name.includes(' ') ? name.toUpperCase() : printDotted(name);
-    if (value === undefined) return label;
-    if (secretOptions.has(name) && o.showSecrets !== true) return `${label} = ${SECRET}`;
-    if (!uriOptions.has(name)) return `${label} = ${printExpr(value, o)}`;
-    return `${label} = ${value.kind === 'tuple' ? `(${value.elements.map((uri) => uriText(uri, o)).join(', ')})` : uriText(value, o)}`;
-  };
-  return ` WITH ${options.map(one).join(', ')}`;
 }
 
 // ---- SHOW ---------------------------------------------------------------------------------------

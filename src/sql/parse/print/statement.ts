@@ -21,7 +21,8 @@ import type {
   TableConstraint,
   TableElement,
 } from '../ast.ts';
-import { printAdmin, uriText } from './admin.ts';
+import { printAdmin } from './admin.ts';
+import { uriText } from './backupParts.ts';
 import { direction, printExpr, printOptionList } from './expr.ts';
 import {
   printDotted,
