@@ -16,6 +16,7 @@ import { ADMIN_ROLE, ROOT_USER } from './privileges.ts';
 import { ProtectedRecords } from './protectedRecords.ts';
 import { encodeSequenceValue, sequenceKey, Sequences } from './sequences.ts';
 import { ZoneRangePolicy } from './rangePolicy.ts';
+import { EventTable } from './eventTable.ts';
 import { ClusterSettings, requireSetting, settingRow } from './settings.ts';
 import { systemTable } from './systemRows.ts';
 import { TableStatistics } from './tableStatistics.ts';
@@ -82,6 +83,7 @@ export interface CatalogServices {
   readonly protections: ProtectedRecords;
   readonly sequences: Sequences;
   readonly statistics: TableStatistics;
+  readonly events: EventTable;
   close(): void;
 }
 
@@ -96,6 +98,7 @@ export async function openCatalog(kv: Kv, parent?: CatalogServices): Promise<Cat
   const settings = parent ? parent.settings.fork(kv) : await ClusterSettings.open(kv);
   const zones = parent ? parent.zones.fork(kv, catalog) : await Zones.open(kv, catalog);
   const statistics = parent ? parent.statistics.fork(kv) : await TableStatistics.open(kv);
+  const events = await EventTable.open(kv, settings);
   kv.gc.useConfigs(zones);
   kv.rangeQueue.usePolicy(new ZoneRangePolicy(zones));
   zones.onZoneChange(() => kv.rangeQueue.policyChanged());
@@ -116,7 +119,9 @@ export async function openCatalog(kv: Kv, parent?: CatalogServices): Promise<Cat
     protections,
     sequences: new Sequences(kv),
     statistics,
+    events,
     close: () => {
+      events.close();
       statistics.close();
       protections.close();
       zones.close();

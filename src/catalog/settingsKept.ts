@@ -83,8 +83,6 @@ export const KEPT_SETTINGS: readonly KeptSetting[] = [
   ['server.consistency_check.interval', 'd', '24h', 'time in which every range is checked once'],
   ['server.consistency_check.max_rate', 'z', '8.0 MiB', 'bytes a second of consistency checks'],
   ['server.declined_reservation_timeout', 'd', '1s', 'time a store is left alone that refused a replica'],
-  ['server.eventlog.enabled', 'b', 'true', 'record events in system.eventlog'],
-  ['server.eventlog.ttl', 'd', '2160h', 'age at which events are removed'],
   ['server.failed_reservation_timeout', 'd', '5s', 'time a store is left alone that failed to take a replica'],
   ['server.goroutine_dump.num_goroutines_threshold', 'i', '1000', 'number of threads of work above which a dump is taken'],
   ['server.goroutine_dump.total_dump_size_limit', 'z', '500 MiB', 'bytes of such dumps kept'],

@@ -176,6 +176,8 @@ export const SETTINGS: readonly SettingDefinition[] = Object.freeze(
     bool('schedules.backup.gc_protection.enabled', true, 'keep what the next scheduled backup needs from garbage collection'),
     text('server.auth_log.sql_connections.enabled', 'false', 'log client connections'),
     duration('server.clock.forward_jump_check_interval', 0, 'how often the clock is checked for jumps; 0 turns it off'),
+    bool('server.eventlog.enabled', true, 'record events in system.eventlog'),
+    duration('server.eventlog.ttl', 90 * DAY, 'age at which events are removed from system.eventlog'),
     duration('server.shutdown.query_wait', 10 * SECOND, 'how long a shutdown waits for running statements'),
     duration('server.time_until_store_dead', 5 * MINUTE, 'time after which a silent node counts as dead'),
     duration('server.web_session_timeout', 7 * DAY, 'life of a session of the web console'),

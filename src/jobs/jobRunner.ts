@@ -50,6 +50,8 @@ export interface RetryLimits {
 export interface RunnerEnvironment {
   readonly kv: Kv;
   readonly table: JobTable;
+  /** Stores a record in place of another, and tells of a new status. */
+  write(txn: Txn, before: JobRecord, next: JobRecord): Promise<void>;
   /** Where the ends of a type's runs are counted. */
   countsOf(type: string): JobTypeCounts | undefined;
   readonly pausepoints: Pausepoints;
@@ -329,8 +331,9 @@ export class JobRunner implements JobContext {
 
   async #update(change: (record: JobRecord, txn: Txn) => Promise<JobRecord>, options: RunOptions = AS_EFFECT): Promise<void> {
     this.#record = await this.#environment.kv.run(async (txn) => {
-      const next = await change(await this.#readClaimed(txn), txn);
-      await this.#environment.table.write(txn, next);
+      const before = await this.#readClaimed(txn);
+      const next = await change(before, txn);
+      await this.#environment.write(txn, before, next);
       return next;
     }, options);
   }

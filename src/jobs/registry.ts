@@ -25,6 +25,7 @@ import { JobMetrics } from './jobMetrics.ts';
 import { JobRunner, type RetryLimits, type RunnerEnvironment } from './jobRunner.ts';
 import type { JobTable } from './jobTable.ts';
 import { Pausepoints } from './pausepoints.ts';
+import type { JobStatusChange } from './statusChange.ts';
 import { type JobRequest, recordAfter, recordAfterRequest } from './transitions.ts';
 
 /** Present values of the cluster settings that govern jobs. */
@@ -69,6 +70,8 @@ export interface JobRegistryOptions {
   readonly kv: Kv;
   readonly table: JobTable;
   readonly settings: JobSettings;
+  /** Called in the transaction of every change, to write what is to be known of it. */
+  readonly onStatusChange?: (txn: Txn, change: JobStatusChange) => void;
 }
 
 /** What the registry does by itself are effects of the Activity: while they wait for a client's lock, time may pass. */
@@ -81,6 +84,7 @@ export class JobRegistry {
   readonly table: JobTable;
   readonly #kv: Kv;
   readonly #settings: JobSettings;
+  readonly #onStatusChange: (txn: Txn, change: JobStatusChange) => void;
   readonly #environment: RunnerEnvironment;
   readonly #metrics: JobMetrics;
   readonly #types = new Map<string, JobType>();
@@ -100,6 +104,7 @@ export class JobRegistry {
     this.#kv = options.kv;
     this.table = options.table;
     this.#settings = options.settings;
+    this.#onStatusChange = options.onStatusChange ?? (() => {});
     this.pausepoints = new Pausepoints(() => options.settings.pausepoints());
     this.#metrics = new JobMetrics({
       kv: options.kv,
@@ -110,6 +115,7 @@ export class JobRegistry {
       kv: options.kv,
       table: options.table,
       countsOf: (type) => this.#metrics.of(type),
+      write: (txn, before, next) => this.#write(txn, before, next),
       pausepoints: this.pausepoints,
       retryDelayMicros: (attempts) => this.#retryDelayMicros(attempts),
     };
@@ -175,7 +181,7 @@ export class JobRegistry {
     assert(this.#types.has(spec.type), `no job type ${spec.type}`);
     const id = spec.id ?? this.newJobId();
     const created = txn.readTimestamp;
-    await this.table.write(txn, {
+    await this.#write(txn, undefined, {
       id,
       type: spec.type,
       description: spec.description,
@@ -221,7 +227,7 @@ export class JobRegistry {
       throw new StateError(SqlState.ObjectNotInPrerequisiteState, `job ${id} of type ${record.type} cannot be canceled`);
     }
     const next = recordAfterRequest(record, request, this.#kv.reading(), reason);
-    if (next !== record) await this.table.write(txn, next);
+    if (next !== record) await this.#write(txn, record, next);
   }
 
   pause(id: JobId, reason?: string): Promise<void> {
@@ -301,6 +307,12 @@ export class JobRegistry {
     return this.#runners.get(id);
   }
 
+  /** Stores a record, and tells of a new status in the same transaction. */
+  #write(txn: Txn, before: JobRecord | undefined, next: JobRecord): Promise<void> {
+    if (before?.status !== next.status) this.#onStatusChange(txn, { record: next, previous: before?.status });
+    return this.table.write(txn, next);
+  }
+
   /** Looks at a job soon; a look that is under way is followed by another. */
   #wake(id: JobId): void {
     if (!this.#isOpen) return;
@@ -341,7 +353,7 @@ export class JobRegistry {
     await this.#kv.run(async (txn) => {
       const record = await this.table.read(txn, id, { validated: true });
       const next = record && recordAfter(record, { type: 'job.acknowledge' }, this.#kv.reading(), { claim: undefined });
-      if (next) await this.table.write(txn, next);
+      if (next) await this.#write(txn, record, next);
     }, AS_EFFECT);
   }
 
@@ -359,7 +371,7 @@ export class JobRegistry {
         claim: { nodeId: node.id, nodeEpoch },
         claimEpoch: record.claimEpoch + 1,
       });
-      if (next) await this.table.write(txn, next);
+      if (next) await this.#write(txn, record, next);
       return next;
     }, AS_EFFECT);
     if (claimed) this.#metrics.claimed.add();
@@ -475,7 +487,7 @@ export class JobRegistry {
           const event = isRequested ? ({ type: 'job.acknowledge' } as const) : ({ type: 'job.pause' } as const);
           paused = recordAfter(paused, event, this.#kv.reading(), { pauseReason: 'the database was forked' });
         }
-        if (paused && paused !== record) await this.table.write(txn, paused);
+        if (paused && paused !== record) await this.#write(txn, record, paused);
       }
     });
   }

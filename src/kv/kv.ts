@@ -13,6 +13,7 @@
 import type { Bytes } from '../base/bytes.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Hlc } from '../base/hlc.ts';
+import type { EventLog } from '../base/eventLog.ts';
 import type { MetricRegistry } from '../base/metrics.ts';
 import type { Span } from '../base/span.ts';
 import type { Timestamp } from '../base/timestamp.ts';
@@ -248,6 +249,8 @@ export interface Kv {
   readonly ids: Ids;
   /** What the database counts of itself: every part above registers its metrics here, a fork has its own. */
   readonly metrics: MetricRegistry;
+  /** What happens in the database, for those who log it. */
+  readonly events: EventLog;
   readonly cluster: Cluster;
   readonly ranges: Ranges;
   /** Splits, merges and lease preferences on the clock, once started; the catalog plugs its zones in here. */

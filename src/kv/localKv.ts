@@ -7,6 +7,7 @@ import { assert } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
 import { sleep } from '../base/clock.ts';
 import { isVarveError, StatementError } from '../base/errors.ts';
+import { EventLog } from '../base/eventLog.ts';
 import type { Executor } from '../base/executor.ts';
 import { Hlc } from '../base/hlc.ts';
 import { Activity } from '../base/idle.ts';
@@ -81,6 +82,7 @@ class LocalKv implements Kv, KvCore {
   readonly activity: Activity;
   readonly ids: Ids;
   readonly metrics = new MetricRegistry();
+  readonly events = new EventLog();
   readonly counts = new KvMetrics(this.metrics);
   readonly cluster: Cluster;
   readonly ranges: Ranges;

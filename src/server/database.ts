@@ -39,6 +39,7 @@ import { openUserfile } from '../storage/userfile.ts';
 import { systemJobTable } from '../jobs/jobTable.ts';
 import { ProtectionReconciler } from '../jobs/protectionReconciler.ts';
 import { JobRegistry } from '../jobs/registry.ts';
+import { statusEvent } from '../jobs/statusChange.ts';
 import { collectDropped } from '../sql/exec/ddl/drop.ts';
 import { registerDroppedData } from '../sql/exec/schemaChange/droppedData.ts';
 import { SqlEngine } from '../sql/exec/engine.ts';
@@ -104,7 +105,12 @@ export class Database {
     this.forks = parts.forks ?? new Forks<Database>(this);
     this.kv = kv;
     this.services = services;
-    this.jobs = new JobRegistry({ kv, table: systemJobTable, settings: jobSettings(settings) });
+    this.jobs = new JobRegistry({
+      kv,
+      table: systemJobTable,
+      settings: jobSettings(settings),
+      onStatusChange: (txn, change) => services.events.record(txn, statusEvent(change, kv.reading())),
+    });
     this.reconciler = new ProtectionReconciler({
       kv,
       protections,
