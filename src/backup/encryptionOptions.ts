@@ -4,12 +4,12 @@
  */
 import { StatementError } from '../base/errors.ts';
 import { SqlState } from '../base/sqlState.ts';
-import { hasSystemPrivilege } from '../catalog/globalPrivileges.ts';
 import { quoteLiteral } from '../catalog/names.ts';
 import type { Grantees } from '../catalog/privileges.ts';
 import type { StatementContext } from '../sql/exec/statement.ts';
 import type { Expr, Option } from '../sql/parse/ast.ts';
-import { ParsedUri, redactUri } from '../storage/uri.ts';
+import { requireAccess } from '../storage/access.ts';
+import { redactUri } from '../storage/uri.ts';
 
 import type { EncryptionSecrets } from './keyring.ts';
 import type { LocationDetails } from './locationDetails.ts';
@@ -51,17 +51,9 @@ async function readSecrets(
   return { type: 'kms', uris };
 }
 
-/** 22023 for what is no URI; 42501 when the server's own credentials, or its network, are asked for without the privilege. */
+/** 22023 for what is no URI; 42501 when the user may not use a key. */
 export async function checkKmsAccess(context: StatementContext, uris: readonly string[], grantees: Grantees): Promise<void> {
-  const own = uris
-    .map((uri) => ParsedUri.parse(uri))
-    .find(({ parameters }) => parameters.get('AUTH') === 'implicit' || parameters.has('AWS_ENDPOINT'));
-  if (own === undefined || (await hasSystemPrivilege(context.txn, grantees, 'EXTERNALIOIMPLICITACCESS'))) return;
-  throw new StatementError(
-    SqlState.InsufficientPrivilege,
-    'only users with the admin role or the EXTERNALIOIMPLICITACCESS system privilege are allowed to use implicit credentials or custom endpoints of a KMS',
-    { detail: `"${own}" names them` },
-  );
+  await requireAccess(context.txn, grantees, uris, context.engine.externalIo, 'keys');
 }
 
 export function optionValue(option: Option): Expr {

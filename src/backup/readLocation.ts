@@ -6,8 +6,11 @@
  */
 import { StatementError } from '../base/errors.ts';
 import { SqlState } from '../base/sqlState.ts';
+import { readConnection } from '../catalog/externalConnections.ts';
 import type { StatementContext } from '../sql/exec/statement.ts';
 import type { Option, UriList } from '../sql/parse/ast.ts';
+import { CONNECTION_SCHEME } from '../storage/access.ts';
+import { checkConnectionUri, localityOfConnection } from '../storage/external/connectionUri.ts';
 import { LOCALITY_PARAMETER, ParsedUri } from '../storage/uri.ts';
 
 import type { LocationDetails, PlaceUris } from './locationDetails.ts';
@@ -44,20 +47,27 @@ export async function readDestination(context: StatementContext, uris: UriList, 
 export async function readUris(context: StatementContext, uris: UriList): Promise<string[]> {
   const places: string[] = [];
   for (const uri of uris) {
-    const text = await requireText(context, uri, 'the location of a backup');
-    // What is wrong with it shows before anything is opened.
-    void ParsedUri.parse(text).locality;
-    places.push(text);
+    places.push(await placeText(context, await requireText(context, uri, 'the location of a backup')));
   }
   return places;
+}
+
+/** The URI with the locality that its connection says, where it is the name of one. What is wrong with it shows before anything is opened. */
+async function placeText(context: StatementContext, text: string): Promise<string> {
+  const uri = ParsedUri.parse(text);
+  void uri.locality;
+  if (uri.scheme !== CONNECTION_SCHEME) return text;
+  checkConnectionUri(uri);
+  const connection = await readConnection(context.txn, uri.host);
+  return connection === undefined ? text : localityOfConnection(uri, connection.uri);
 }
 
 async function readIncrementalUris(context: StatementContext, option: Option | undefined, base: PlaceUris): Promise<string[]> {
   if (option === undefined) return [];
   const location = { position: option.pos + 1 };
   if (option.value === undefined) throw new StatementError(SqlState.SyntaxError, `option ${option.name} needs a value`, { location });
-  const places = await requireTexts(context, option.value, `option ${option.name}`);
-  for (const place of places) void ParsedUri.parse(place).locality;
+  const places: string[] = [];
+  for (const text of await requireTexts(context, option.value, `option ${option.name}`)) places.push(await placeText(context, text));
   if (places.length === base.length) return places;
   throw invalid('the incremental_location option must contain the same number of locality aware URIs as the full backup destination', {
     detail: `it has ${places.length}, the destination has ${base.length}`,

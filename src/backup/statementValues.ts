@@ -5,12 +5,11 @@ import type { Bytes } from '../base/bytes.ts';
 import { utf8Decode } from '../base/bytes.ts';
 import { StatementError } from '../base/errors.ts';
 import { SqlState } from '../base/sqlState.ts';
-import { hasSystemPrivilege } from '../catalog/globalPrivileges.ts';
 import type { Grantees } from '../catalog/privileges.ts';
 import { rolesOf } from '../catalog/users.ts';
 import type { StatementContext } from '../sql/exec/statement.ts';
 import type { Expr, Option } from '../sql/parse/ast.ts';
-import { ParsedUri } from '../storage/uri.ts';
+import { requireAccess } from '../storage/access.ts';
 
 /** The text of a location, subdirectory or option value. 22023 for NULL, or for an empty text. */
 export async function requireText(context: StatementContext, expr: Expr, what: string): Promise<string> {
@@ -35,14 +34,9 @@ export async function granteesOf(context: StatementContext): Promise<Grantees> {
   return await rolesOf(context.txn, context.user);
 }
 
-/** Throws 42501 when a location needs EXTERNALIOIMPLICITACCESS, and the user has not got it: the server's own files. */
+/** Throws 42501 when the user may not use a location. */
 export async function checkLocationAccess(context: StatementContext, uris: readonly string[], grantees: Grantees): Promise<void> {
-  const parsed = uris.map((uri) => ParsedUri.parse(uri)).find(({ scheme }) => scheme === 'nodelocal');
-  if (parsed === undefined || (await hasSystemPrivilege(context.txn, grantees, 'EXTERNALIOIMPLICITACCESS'))) return;
-  throw new StatementError(
-    SqlState.InsufficientPrivilege,
-    'only users with the admin role or the EXTERNALIOIMPLICITACCESS system privilege are allowed to access the specified nodelocal URI',
-  );
+  await requireAccess(context.txn, grantees, uris, context.engine.externalIo, 'storage');
 }
 
 /** Options that exist elsewhere and not here yet: each is refused by name. */

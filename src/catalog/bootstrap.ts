@@ -10,13 +10,14 @@ import type { Kv, Txn } from '../kv/kv.ts';
 
 import { Catalog, newDatabase } from './catalog.ts';
 import { namespaceKey } from './catalogContent.ts';
+import { EventTable } from './eventTable.ts';
+import { ExternalConnections } from './externalConnections.ts';
 import { DEFAULTDB_ID, type Descriptor, FIRST_USER_ID, POSTGRES_ID, PUBLIC_SCHEMA_ID, SYSTEM_DATABASE_ID } from './descriptor.ts';
 import { encodeDescriptor } from './descriptorCodec.ts';
 import { ADMIN_ROLE, ROOT_USER } from './privileges.ts';
 import { ProtectedRecords } from './protectedRecords.ts';
 import { encodeSequenceValue, sequenceKey, Sequences } from './sequences.ts';
 import { ZoneRangePolicy } from './rangePolicy.ts';
-import { EventTable } from './eventTable.ts';
 import { ClusterSettings, requireSetting, settingRow } from './settings.ts';
 import { systemTable } from './systemRows.ts';
 import { TableStatistics } from './tableStatistics.ts';
@@ -83,6 +84,7 @@ export interface CatalogServices {
   readonly protections: ProtectedRecords;
   readonly sequences: Sequences;
   readonly statistics: TableStatistics;
+  readonly connections: ExternalConnections;
   readonly events: EventTable;
   close(): void;
 }
@@ -98,6 +100,7 @@ export async function openCatalog(kv: Kv, parent?: CatalogServices): Promise<Cat
   const settings = parent ? parent.settings.fork(kv) : await ClusterSettings.open(kv);
   const zones = parent ? parent.zones.fork(kv, catalog) : await Zones.open(kv, catalog);
   const statistics = parent ? parent.statistics.fork(kv) : await TableStatistics.open(kv);
+  const connections = parent ? parent.connections.fork(kv) : await ExternalConnections.open(kv);
   const events = await EventTable.open(kv, settings);
   kv.gc.useConfigs(zones);
   kv.rangeQueue.usePolicy(new ZoneRangePolicy(zones));
@@ -119,9 +122,11 @@ export async function openCatalog(kv: Kv, parent?: CatalogServices): Promise<Cat
     protections,
     sequences: new Sequences(kv),
     statistics,
+    connections,
     events,
     close: () => {
       events.close();
+      connections.close();
       statistics.close();
       protections.close();
       zones.close();

@@ -3,7 +3,8 @@
  * of CockroachDB v21.1, and what becomes of each in a cluster backup.
  *
  * Two deviations: columns that hold encoded messages there are JSONB here, so that a SELECT shows
- * them (jobs, scheduled_jobs, table_statistics, zones, protected_ts_records), and descriptors are JSON text in BYTES.
+ * them (jobs, scheduled_jobs, table_statistics, zones, protected_ts_records, external_connections), and descriptors are JSON text
+ * in BYTES.
  *
  * Lives elsewhere: reading and writing their rows (systemRows.ts), their first contents (bootstrap.ts).
  */
@@ -275,6 +276,20 @@ export const systemTables = Object.freeze({
     'database_role_settings',
     { database_id: Type.Int8, role_name: Type.String, settings: arrayOf(Type.String) },
     { key: ['database_id', 'role_name'], inClusterBackup: true, holdsDescriptorIds: true },
+  ),
+  external_connections: define(
+    48,
+    'external_connections',
+    {
+      connection_name: Type.String,
+      created: { type: Type.Timestamp, default: now },
+      updated: { type: Type.Timestamp, default: now },
+      connection_type: Type.String,
+      connection_details: Type.Jsonb,
+      owner: Type.String,
+    },
+    // Its rows hold what opens other people's storage; statements of their own write them.
+    { key: ['connection_name'], inClusterBackup: true, privileges: READ },
   ),
   privileges: define(
     49,

@@ -26,8 +26,9 @@ import type { Kv } from '../kv/kv.ts';
 import { type CatalogServices, openCatalog } from '../catalog/bootstrap.ts';
 import { roleDefaults } from '../catalog/roleSettings.ts';
 import type { ClusterSettings } from '../catalog/settings.ts';
-import { ConnectionCounts } from '../storage/connectionCounts.ts';
 import { AZURE_SCHEMES, openAzure } from '../storage/azure/azureStorage.ts';
+import type { ExternalIoRules } from '../storage/access.ts';
+import { ConnectionCounts } from '../storage/connectionCounts.ts';
 import { registerHttp } from '../storage/http/registerHttp.ts';
 import { MemoryKeys } from '../storage/kms/memoryKms.ts';
 import { registerKms } from '../storage/kms/registerKms.ts';
@@ -40,6 +41,7 @@ import { systemJobTable } from '../jobs/jobTable.ts';
 import { ProtectionReconciler } from '../jobs/protectionReconciler.ts';
 import { JobRegistry } from '../jobs/registry.ts';
 import { statusEvent } from '../jobs/statusChange.ts';
+import { registerExternalConnections } from '../sql/exec/connections/register.ts';
 import { collectDropped } from '../sql/exec/ddl/drop.ts';
 import { registerDroppedData } from '../sql/exec/schemaChange/droppedData.ts';
 import { SqlEngine } from '../sql/exec/engine.ts';
@@ -60,10 +62,10 @@ import { registerGcStatus } from './gcStatus.ts';
 import { registerHistoryFunctions } from './historyFunctions.ts';
 import { registerInternals } from './internals.ts';
 import { defaultMemoryBytes, isReservedTable, registerMemory } from './memoryTable.ts';
-import { registerNodeFunctions } from './nodeFunctions.ts';
-import { checkOptions, type DatabaseOptions } from './openOptions.ts';
-import { registerUserfileFunctions } from './userfileFunctions.ts';
 import { registerServerMetrics } from './metrics.ts';
+import { registerNodeFunctions } from './nodeFunctions.ts';
+import { checkOptions, type DatabaseOptions, externalIoRules } from './openOptions.ts';
+import { registerUserfileFunctions } from './userfileFunctions.ts';
 
 interface Parts {
   readonly kv: Kv;
@@ -117,9 +119,11 @@ export class Database {
       jobs: systemJobTable,
       intervalMicros: () => settings.number('kv.protectedts.reconciliation.interval'),
     });
-    this.storage = this.#openers();
-    this.engine = new SqlEngine({ kv, catalog, zones, settings, sequences, random: random.fork('sql'), version: VERSION });
+    const externalIo = externalIoRules(parts.options);
+    this.storage = this.#openers(externalIo);
+    this.engine = new SqlEngine({ kv, catalog, zones, settings, sequences, random: random.fork('sql'), version: VERSION, externalIo });
     const { jobs, storage, engine } = this;
+    registerExternalConnections({ engine, storage, ioClock: this.ioClock });
     registerJobStatements(engine.statements, jobs);
     registerSchemaChanges({ engine, jobs, protections, reconciler: this.reconciler });
     this.#automaticStatistics = registerStatistics(engine, services.statistics, jobs);
@@ -136,12 +140,12 @@ export class Database {
     registerGcStatus(engine, jobs);
     registerInternals({ engine, protections, clock: kv.clock });
     registerMemory(services, engine);
+    registerServerMetrics(kv, engine);
     kv.gc.addAfterRun(async () => {
       await engine.dropLeftTemporary();
       await collectDropped(engine);
     });
     registerDroppedData(engine, jobs);
-    registerServerMetrics(kv, engine);
     registerUserfileFunctions(engine.functions, storage);
     registerForkFunctions(this);
     registerDumpFunctions(engine.functions);
@@ -182,11 +186,13 @@ export class Database {
     return database;
   }
 
-  #openers(): StorageRegistry {
+  #openers(rules: ExternalIoRules): StorageRegistry {
     const { kv, services, options, memoryFiles, memoryKeys, random } = this.#parts;
     const retry = { clock: this.ioClock, random: random.fork('retry') };
     const storage = new StorageRegistry({
       retry,
+      rules,
+      connections: services.connections,
       metrics: kv.metrics,
       ...(options.wrapStorage ? { wrap: options.wrapStorage } : {}),
       secrets: { executor: kv.executor, ...(options.secureBytes && { secureBytes: options.secureBytes }) },
@@ -204,16 +210,21 @@ export class Database {
       customCa: () => services.settings.text('cloudstorage.http.custom_ca'),
       timeoutMicros: () => services.settings.number('cloudstorage.timeout'),
     };
-    const isHttpDisabled = options.disableExternalHttp ?? false;
-    registerHttp(storage, { ...network, isDisabled: isHttpDisabled });
-    storage.register('s3', (uri) => openS3(uri, { ...network, retry, isHttpDisabled }));
+    registerHttp(storage, network);
+    const cloud = { ...network, retry };
+    storage.register('s3', (uri) => openS3(uri, cloud));
     const uploadBuffers = () => services.settings.number('cloudstorage.azure.concurrent_upload_buffers');
-    for (const scheme of AZURE_SCHEMES) storage.register(scheme, (uri) => openAzure(uri, { ...network, retry, uploadBuffers }));
+    for (const scheme of AZURE_SCHEMES) storage.register(scheme, (uri) => openAzure(uri, { ...cloud, uploadBuffers }));
     return storage;
   }
 
   get clock(): Clock {
     return this.kv.clock;
+  }
+
+  /** What it counts of itself. */
+  get metrics(): MetricRegistry {
+    return this.kv.metrics;
   }
 
   /** Throws 57P01 once the database is closed. */
@@ -224,10 +235,6 @@ export class Database {
   /** Aborts with 57P01 when the database closes. */
   get closing(): AbortSignal {
     return this.#closing.signal;
-  }
-  /** What it counts of itself. */
-  get metrics(): MetricRegistry {
-    return this.kv.metrics;
   }
 
   /**

@@ -6,6 +6,7 @@ import type { Clock } from '../base/clock.ts';
 import { StatementError } from '../base/errors.ts';
 import type { Executor } from '../base/executor.ts';
 import { SqlState } from '../base/sqlState.ts';
+import type { ExternalIoRules } from '../storage/access.ts';
 import type { ExternalStorage } from '../storage/externalStorage.ts';
 
 export interface DatabaseOptions {
@@ -17,8 +18,14 @@ export interface DatabaseOptions {
   readonly localities?: readonly string[];
   /** Where nodelocal:// files are; a path, relative to the working directory. Undefined refuses nodelocal. */
   readonly externalIoDir?: string;
-  /** Refuses http:// and https:// locations, and endpoints of one's own for cloud storage. */
+  /** Refuses http:// and https:// locations, and endpoints of one's own for clouds. */
   readonly disableExternalHttp?: boolean;
+  /** Refuses what would use this machine's own credentials (AUTH=implicit). */
+  readonly disableImplicitCredentials?: boolean;
+  /** Refuses every location outside the process: all but userfile:// and mem://. */
+  readonly disableExternalIo?: boolean;
+  /** Lets users who are no admins use files, credentials and network of this machine without EXTERNALIOIMPLICITACCESS. */
+  readonly allowNonAdminImplicitAccess?: boolean;
   /** Decides every id and random value; default: drawn from the system. */
   readonly seed?: string;
   /** Default: the thread pool, in slices of a few milliseconds. */
@@ -51,6 +58,8 @@ const hasMethods =
   (value: unknown): boolean =>
     typeof value === 'object' && value !== null && names.every((name) => typeof (value as Record<string, unknown>)[name] === 'function');
 
+const SWITCH: readonly [string, (value: unknown) => boolean] = ['true or false', (value) => typeof value === 'boolean'];
+
 /** For each option what it has to be, and the test of it. */
 const OPTIONS: { readonly [K in keyof Required<DatabaseOptions>]: readonly [string, (value: unknown) => boolean] } = {
   clock: ['a clock, such as new ManualClock()', hasMethods('nowMicros', 'setTimer')],
@@ -63,7 +72,10 @@ const OPTIONS: { readonly [K in keyof Required<DatabaseOptions>]: readonly [stri
     (value) => Array.isArray(value) && value.every((one) => typeof one === 'string'),
   ],
   externalIoDir: ['the path of a directory', isText],
-  disableExternalHttp: ['true or false', (value) => typeof value === 'boolean'],
+  disableExternalHttp: SWITCH,
+  disableImplicitCredentials: SWITCH,
+  disableExternalIo: SWITCH,
+  allowNonAdminImplicitAccess: SWITCH,
   seed: ['a text', (value) => typeof value === 'string'],
   executor: ['an executor', hasMethods('run', 'yield', 'shouldYield')],
   ioClock: ['a clock', hasMethods('nowMicros', 'setTimer')],
@@ -72,6 +84,16 @@ const OPTIONS: { readonly [K in keyof Required<DatabaseOptions>]: readonly [stri
   secureBytes: ['a function', (value) => typeof value === 'function'],
   wrapStorage: ['a function', (value) => typeof value === 'function'],
 };
+
+/** What the options say of locations outside the process. */
+export function externalIoRules(options: DatabaseOptions): ExternalIoRules {
+  return {
+    disableHttp: options.disableExternalHttp ?? false,
+    disableImplicitCredentials: options.disableImplicitCredentials ?? false,
+    disabled: options.disableExternalIo ?? false,
+    allowNonAdminImplicitAccess: options.allowNonAdminImplicitAccess ?? false,
+  };
+}
 
 /** Throws 22023 for an option that does not exist or cannot have its value; undefined stands for "not given". */
 export function checkOptions(options: DatabaseOptions): void {

@@ -26,6 +26,7 @@ import type {
   WriteResult,
   WriteSource,
 } from './externalStorage.ts';
+import { placeOf } from './external/namedStorage.ts';
 import { compareNames } from './names.ts';
 
 const LISTING = '.listing';
@@ -176,7 +177,7 @@ class ListedStorage implements ExternalStorage {
 
   /** By the folder itself, whatever base it is reached from. */
   async #change<T>(folder: string, change: () => Promise<T>): Promise<T> {
-    const { scheme, host, path } = this.uri;
+    const { scheme, host, path } = placeOf(this.#inner);
     return await this.#locks.run(`${scheme}://${host}/${path}/${folder}`, change);
   }
 }

@@ -6,6 +6,9 @@ import { StatementError } from '../base/errors.ts';
 import type { MetricRegistry } from '../base/metrics.ts';
 import { SqlState } from '../base/sqlState.ts';
 
+import { checkServerRules, CONNECTION_SCHEME, type ExternalIoRules } from './access.ts';
+import { type ConnectionSource, resolveConnection } from './external/connectionUri.ts';
+import { underName } from './external/namedStorage.ts';
 import { CloudMetrics, metered } from './cloudMetrics.ts';
 import type { ExternalStorage, StorageContext, StorageFactory } from './externalStorage.ts';
 import { type RetryContext, withRetry } from './retry.ts';
@@ -25,7 +28,7 @@ const KNOWN_SCHEMES: ReadonlySet<string> = new Set([
   'https',
   'file-http',
   'file-https',
-  'external',
+  CONNECTION_SCHEME,
   'nodelocal',
   'userfile',
 ]);
@@ -37,20 +40,27 @@ export class StorageRegistry implements StorageFactory {
   readonly #retry: RetryContext | undefined;
   readonly #wrap: ((storage: ExternalStorage) => ExternalStorage) | undefined;
   readonly #metrics: CloudMetrics | undefined;
+  readonly #rules: ExternalIoRules;
+  readonly #connections: ConnectionSource;
 
   /**
    * `secrets`: of their registry; `retry`: every opened storage retries as retry.ts says; `wrap` goes around the adapter, inside
-   * the retry (fault injection); `metrics`: where what storage does is counted.
+   * the retry (fault injection); `rules`: what is refused at every opening; `connections`: what external:// names stand for;
+   * `metrics`: where what storage does is counted.
    */
   constructor(
     options: {
       retry?: RetryContext;
       wrap?: (storage: ExternalStorage) => ExternalStorage;
       secrets?: SecretServicesOptions;
+      rules?: ExternalIoRules;
+      connections?: ConnectionSource;
       metrics?: MetricRegistry;
     } = {},
   ) {
-    this.secrets = new SecretRegistry(options.secrets);
+    this.#rules = options.rules ?? {};
+    this.#connections = options.connections ?? new Map();
+    this.secrets = new SecretRegistry({ rules: this.#rules, connections: this.#connections, ...options.secrets });
     this.#retry = options.retry;
     this.#wrap = options.wrap;
     this.#metrics = options.metrics && new CloudMetrics(options.metrics);
@@ -71,15 +81,18 @@ export class StorageRegistry implements StorageFactory {
   }
 
   open(uri: string | ParsedUri, context: StorageContext): ExternalStorage {
-    const parsed = typeof uri === 'string' ? ParsedUri.parse(uri) : uri;
+    const asked = typeof uri === 'string' ? ParsedUri.parse(uri) : uri;
+    const parsed = resolveConnection(asked, 'STORAGE', this.#connections);
     const opener = this.#openers.get(parsed.scheme);
     if (!opener) throw this.#unknownScheme(parsed);
+    checkServerRules(parsed, this.#rules);
     // An unreadable locality is the user's mistake wherever the URI is used.
     void parsed.locality;
     const adapter = opener(parsed, context);
     const wrapped = this.#wrap ? this.#wrap(adapter) : adapter;
     const counted = this.#metrics ? metered(wrapped, this.#metrics) : wrapped;
-    return this.#retry ? withRetry(counted, this.#retry) : counted;
+    const storage = this.#retry ? withRetry(counted, this.#retry) : counted;
+    return asked === parsed ? storage : underName(storage, asked);
   }
 
   #unknownScheme(uri: ParsedUri): StatementError {

@@ -10,6 +10,8 @@ import { StatementError } from '../base/errors.ts';
 import type { Executor } from '../base/executor.ts';
 import { SqlState } from '../base/sqlState.ts';
 
+import { checkServerRules, type ExternalIoRules } from './access.ts';
+import { type ConnectionSource, resolveConnection } from './external/connectionUri.ts';
 import type { Kms, KmsContext, KmsOpener } from './kms/kms.ts';
 import { ParsedUri } from './uri.ts';
 
@@ -27,6 +29,10 @@ export interface SecretServicesOptions {
   readonly secureBytes?: (count: number) => Buffer;
   /** Runs the derivation of keys; default: on the calling thread. */
   readonly executor?: Executor;
+  /** What is refused at every opening of a key. */
+  readonly rules?: ExternalIoRules;
+  /** What external:// names stand for. */
+  readonly connections?: ConnectionSource;
 }
 
 const KEY_BYTES = 32;
@@ -53,7 +59,8 @@ export class SecretRegistry implements SecretServices {
   }
 
   openKms(uri: string | ParsedUri, context: KmsContext): Kms {
-    const parsed = typeof uri === 'string' ? ParsedUri.parse(uri) : uri;
+    const { connections = new Map(), rules = {} } = this.#options;
+    const parsed = resolveConnection(typeof uri === 'string' ? ParsedUri.parse(uri) : uri, 'KMS', connections);
     const opener = this.#openers.get(parsed.scheme);
     if (opener === undefined) {
       throw new StatementError(SqlState.InvalidParameterValue, `no KMS for scheme "${parsed.scheme}"`, {
@@ -61,6 +68,7 @@ export class SecretRegistry implements SecretServices {
         hint: `the schemes of keys are ${[...this.#openers.keys()].map((scheme) => `${scheme}:///`).join(', ')}`,
       });
     }
+    checkServerRules(parsed, rules);
     return opener(parsed, context);
   }
 }

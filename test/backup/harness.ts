@@ -287,6 +287,7 @@ export class Harness {
       user,
       inExplicitTransaction,
       signal: new AbortController().signal,
+      engine: { externalIo: {} } as unknown as StatementContext['engine'],
       session: {
         names: { currentDatabase: 'bank', searchPath: ['public'] },
         nodeId: 1,

@@ -233,7 +233,7 @@ test('a chain of backups is taken, continued and restored', async () => {
 
 test('URIs that cannot be are refused', () => {
   const registry = new StorageRegistry();
-  registerHttp(registry, { clock: new SystemClock(), isDisabled: false });
+  registerHttp(registry, { clock: new SystemClock() });
   const context = { user: 'root', nodeId: 1 };
   for (const [uri, message] of [
     ['http:///path', 'no server in "http:///path"'],
@@ -252,8 +252,8 @@ test('URIs that cannot be are refused', () => {
 });
 
 test('--external-io-disable-http refuses every HTTP location', () => {
-  const registry = new StorageRegistry();
-  registerHttp(registry, { clock: new SystemClock(), isDisabled: true });
+  const registry = new StorageRegistry({ rules: { disableHttp: true } });
+  registerHttp(registry, { clock: new SystemClock() });
   for (const scheme of ['http', 'https', 'file-http', 'file-https']) {
     assert.throws(
       () => registry.open(`${scheme}://user:hunter2@host/p`, { user: 'root', nodeId: 1 }),

@@ -206,10 +206,6 @@ test('parameters that cannot be are refused', () => {
     );
   }
   assert.throws(() => openS3(ParsedUri.parse(`s3:///p?${KEYS}`), context), /no bucket/);
-  assert.throws(
-    () => openS3(ParsedUri.parse(`s3://bucket/p?${KEYS}&${PLACE}`), { ...context, isHttpDisabled: true }),
-    (error: StorageError) => error.message === 'custom endpoints disallowed for s3 due to --external-io-disable-http flag',
-  );
   assert.not(
     openS3(ParsedUri.parse(`s3://bucket/p?${KEYS}&${PLACE}`), { ...context, keepsConditions: false }).capabilities.conditionalCreate,
   );

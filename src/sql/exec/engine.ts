@@ -13,6 +13,7 @@ import { Sequences } from '../../catalog/sequences.ts';
 import type { TableStatistics } from '../../catalog/tableStatistics.ts';
 import type { Zones } from '../../catalog/zones.ts';
 import type { Kv } from '../../kv/kv.ts';
+import type { ExternalIoRules } from '../../storage/access.ts';
 import { builtinFunctions } from '../expr/builtins/index.ts';
 import { FunctionRegistry } from '../expr/registry.ts';
 import type { Statement } from '../parse/ast.ts';
@@ -38,6 +39,8 @@ export interface EngineOptions {
   readonly sequences?: Sequences;
   /** What version() says after `Varve`. */
   readonly version?: string;
+  /** What the server refuses and allows of locations outside the process. */
+  readonly externalIo?: ExternalIoRules;
 }
 
 export class SqlEngine implements EngineServices {
@@ -48,6 +51,7 @@ export class SqlEngine implements EngineServices {
   readonly random: Random;
   readonly sequences: Sequences;
   readonly version: string;
+  readonly externalIo: ExternalIoRules;
   readonly functions: FunctionRegistry = new FunctionRegistry(builtinFunctions());
   readonly statements: StatementHooks = new StatementHooks();
   readonly features: FeatureUsage = new FeatureUsage();
@@ -69,6 +73,7 @@ export class SqlEngine implements EngineServices {
     this.random = options.random;
     this.sequences = options.sequences ?? new Sequences(options.kv);
     this.version = options.version ?? '0.1.0';
+    this.externalIo = options.externalIo ?? {};
     registerBuiltinStatements(this.statements);
     registerCatalogFunctions(this);
   }

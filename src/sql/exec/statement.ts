@@ -18,6 +18,7 @@ import type { Sequences } from '../../catalog/sequences.ts';
 import type { ClusterSettings } from '../../catalog/settings.ts';
 import type { TableStatistics } from '../../catalog/tableStatistics.ts';
 import type { Zones } from '../../catalog/zones.ts';
+import type { ExternalIoRules } from '../../storage/access.ts';
 import type { VarveError } from '../../base/errors.ts';
 import type { Random } from '../../base/random.ts';
 import type { Expr, Statement, TransactionModes } from '../parse/ast.ts';
@@ -76,6 +77,8 @@ export interface EngineServices {
   readonly sequences: Sequences;
   readonly random: Random;
   readonly version: string;
+  /** What the server refuses and allows of locations outside the process. */
+  readonly externalIo: ExternalIoRules;
   readonly functions: FunctionRegistry;
   readonly statements: StatementHooks;
   readonly features: FeatureUsage;

@@ -48,21 +48,13 @@ export interface S3Options {
   readonly encryption: { readonly mode: (typeof ENCRYPTION_MODES)[number]; readonly keyId: string | undefined } | undefined;
 }
 
-export interface S3Restrictions {
-  /** --external-io-disable-http */
-  readonly isHttpDisabled?: boolean;
-}
-
 /** Throws 22023 for parameters that are unknown, missing or do not go together. */
-export function s3Options(uri: ParsedUri, restrictions: S3Restrictions): S3Options {
+export function s3Options(uri: ParsedUri): S3Options {
   uri.refuseOtherParameters(PARAMETERS);
   const parameter = (name: (typeof PARAMETERS)[number]) => uri.parameters.get(name) || undefined;
   if (uri.host === '') throw invalid(`no bucket in "${uri}"`, uri, "write 's3://bucket/path?AWS_ACCESS_KEY_ID=...'");
   checkCredentials(uri);
   const endpoint = parameter('AWS_ENDPOINT');
-  if (endpoint !== undefined && restrictions.isHttpDisabled) {
-    throw invalid('custom endpoints disallowed for s3 due to --external-io-disable-http flag', uri, 'leave AWS_ENDPOINT out');
-  }
   return {
     bucket: uri.host,
     prefix: uri.path === '' ? '' : `${uri.path}/`,

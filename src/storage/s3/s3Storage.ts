@@ -27,10 +27,10 @@ import type { ProviderEnvironment } from '../providerCalls.ts';
 import type { RetryContext } from '../retry.ts';
 import type { ParsedUri } from '../uri.ts';
 import { S3Calls, type S3Refusal } from './s3Client.ts';
-import { type S3Options, type S3Restrictions, s3Options } from './s3Options.ts';
+import { type S3Options, s3Options } from './s3Options.ts';
 import { uploadParts } from './s3Upload.ts';
 
-export interface S3Context extends ProviderEnvironment, S3Restrictions {
+export interface S3Context extends ProviderEnvironment {
   /** For the parts of an upload, whose source cannot be read twice. */
   readonly retry: RetryContext;
   /** The service behind AWS_ENDPOINT is known to keep If-None-Match. */
@@ -39,7 +39,7 @@ export interface S3Context extends ProviderEnvironment, S3Restrictions {
 
 /** Throws 22023 for a URI that cannot be. Touches no network. */
 export function openS3(uri: ParsedUri, context: S3Context): ExternalStorage {
-  const options = s3Options(uri, context);
+  const options = s3Options(uri);
   checkBasePath(uri.path, uri);
   return new S3Storage(uri, options, context);
 }

@@ -231,7 +231,6 @@ export class BackupParser extends BackupPartsParser {
   }
 
   private showBackup(pos: number): ShowBackup {
-    if (this.has(T.CONNECTION)) this.refuse('SHOW BACKUP CONNECTION', 'use CHECK EXTERNAL CONNECTION');
     const view = this.choose<ShowBackup['view']>(
       [
         [T.SCHEMAS, () => 'schemas'],

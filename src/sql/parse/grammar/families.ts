@@ -9,6 +9,7 @@ import { AccessParser } from './access.ts';
 import { AlterParser } from './alter.ts';
 import { BackupParser } from './backup.ts';
 import type { FamilyParser } from './base.ts';
+import { ConnectionsParser } from './connections.ts';
 import { CreateParser } from './create.ts';
 import { Cursor, type NestedParsers } from './cursor.ts';
 import { DmlParser } from './dml.ts';
@@ -31,6 +32,7 @@ const builders = {
   jobs: (c: Cursor) => new JobsParser(c),
   backup: (c: Cursor) => new BackupParser(c),
   schedules: (c: Cursor) => new SchedulesParser(c),
+  connections: (c: Cursor) => new ConnectionsParser(c),
   cursors: (c: Cursor) => new SqlCursorsParser(c),
 } satisfies Record<string, (c: Cursor) => FamilyParser>;
 
@@ -43,15 +45,23 @@ function starts(family: Family | ((c: Cursor) => Family), ...types: TokenType[])
   for (const type of types) byFirstWord.set(type, family);
 }
 const isRole = (c: Cursor): boolean => c.atAt(1, T.USER) || c.atAt(1, T.ROLE);
+const isConnection = (c: Cursor, at = 1): boolean =>
+  c.atAt(at, T.EXTERNAL) && (c.atAt(at + 1, T.CONNECTION) || c.atAt(at + 1, T.CONNECTIONS));
 starts('dml', T.SELECT, T.VALUES, T.TABLE, T.WITH, T.LParen, T.INSERT, T.UPSERT, T.UPDATE);
 starts((c) => (c.atAt(1, T.BACKUP) ? 'backup' : 'dml'), T.DELETE);
 const isSchedules = (c: Cursor): boolean => c.atAt(1, T.SCHEDULE) || c.atAt(1, T.SCHEDULES);
-starts((c) => (isRole(c) ? 'access' : c.atAt(1, T.SCHEDULE) ? 'schedules' : 'create'), T.CREATE);
+starts('connections', T.CHECK);
 starts((c) => {
+  if (isConnection(c)) return 'connections';
+  return isRole(c) ? 'access' : c.atAt(1, T.SCHEDULE) ? 'schedules' : 'create';
+}, T.CREATE);
+starts((c) => {
+  if (isConnection(c)) return 'connections';
   if (c.atAt(1, T.BACKUP)) return c.atAt(2, T.SCHEDULE) ? 'schedules' : 'backup';
   return isRole(c) || (c.atAt(1, T.DEFAULT) && c.atAt(2, T.PRIVILEGES)) ? 'access' : 'alter';
 }, T.ALTER);
 starts((c) => {
+  if (isConnection(c)) return 'connections';
   if (isSchedules(c)) return 'schedules';
   return isRole(c) || (c.atAt(1, T.OWNED) && c.atAt(2, T.BY)) ? 'access' : 'drop';
 }, T.DROP);
@@ -69,6 +79,8 @@ starts((c) => (isSchedules(c) ? 'schedules' : 'jobs'), T.PAUSE, T.RESUME);
 starts('jobs', T.CANCEL);
 starts('backup', T.BACKUP, T.RESTORE, T.EXPORT, T.IMPORT, T.VERIFY, T.ATTACH, T.DETACH, T.COMPACT, T.EXPIRE);
 starts((c) => {
+  if (isConnection(c) || (c.atAt(1, T.BACKUP) && c.atAt(2, T.CONNECTION))) return 'connections';
+  if (c.atAt(1, T.CREATE) && (isConnection(c, 2) || (c.atAt(2, T.ALL) && isConnection(c, 3)))) return 'connections';
   if (c.atAt(1, T.BACKUP) || c.atAt(1, T.BACKUPS) || (c.atAt(1, T.ATTACHED) && c.atAt(2, T.BACKUPS))) return 'backup';
   if (isSchedules(c) || isShownSchedules(c)) return 'schedules';
   return c.atAt(1, T.JOB) || c.atAt(1, T.JOBS) || c.atAt(1, T.AUTOMATIC) ? 'jobs' : 'show';

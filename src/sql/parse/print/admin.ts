@@ -231,6 +231,19 @@ export function printAdmin(s: AdminStatement, o: PrintOptions): string {
       const older = s.olderThan === undefined ? '' : ` OLDER THAN ${e(s.olderThan)}`;
       return `SHOW BACKUPS IN ${uris(s.uris, o)}${newer}${older}${withOptions(s.options, o)}`;
     }
+    case 'createExternalConnection':
+      return `CREATE EXTERNAL CONNECTION ${s.ifNotExists ? 'IF NOT EXISTS ' : ''}${e(s.name)} AS ${uriText(s.uri, o)}`;
+    case 'alterExternalConnection':
+      return `ALTER EXTERNAL CONNECTION ${s.ifExists ? 'IF EXISTS ' : ''}${e(s.name)} AS ${uriText(s.uri, o)}`;
+    case 'dropExternalConnection':
+      return `DROP EXTERNAL CONNECTION ${s.ifExists ? 'IF EXISTS ' : ''}${e(s.name)}`;
+    case 'showExternalConnections': {
+      const what = s.create ? 'SHOW CREATE ' : 'SHOW ';
+      if (s.name === undefined) return `${what}${s.create ? 'ALL ' : ''}EXTERNAL CONNECTIONS`;
+      return `${what}EXTERNAL CONNECTION ${e(s.name)}`;
+    }
+    case 'checkExternalConnection':
+      return `CHECK EXTERNAL CONNECTION ${uriText(s.uri, o)}${withOptions(s.options, o)}`;
     case 'showBackup': {
       const view = s.view === 'default' ? '' : ` ${s.view.toUpperCase()}`;
       const from = s.source.type === 'uri' ? uris(s.source.uris, o) : `FROM ${collectionSource(s.source, o)}`;
