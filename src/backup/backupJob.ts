@@ -30,9 +30,9 @@ import { fullOfDirectory, isLayer, latestName, writeLatest } from './collection.
 import type { CollectionStorage } from './collectionStorage.ts';
 import { intervalsOf } from './coverage.ts';
 import { refuseWhileDeleted } from './deletionMark.ts';
-import type { Claimant } from './directoryClaim.ts';
 import { requireNodes } from './executionLocality.ts';
 import { exportLayer } from './exportLayer.ts';
+import type { Claimant } from './holders.ts';
 import { indexName, indexOfLayer, writeIndexFile } from './indexFile.ts';
 import { healIndex } from './layerIndex.ts';
 import { type Attempt, type LayerContent, type LayerData, LayerWriter, type LayerWriterDeps } from './layerWriter.ts';

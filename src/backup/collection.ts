@@ -278,6 +278,8 @@ export interface LockContent {
   readonly clusterId: string;
   readonly jobId: string;
   readonly node: number;
+  /** Until when another cluster takes it for that of a job at work (holders.ts); undefined: for good. */
+  readonly until?: Timestamp;
 }
 
 export function encodeLock(lock: LockContent): Buffer {
@@ -289,7 +291,8 @@ export function decodeLock(content: Uint8Array): LockContent | undefined {
   try {
     const value = JSON.parse(Buffer.from(content).toString('utf8')) as Partial<LockContent> | null;
     if (typeof value?.clusterId !== 'string' || typeof value.jobId !== 'string' || typeof value.node !== 'number') return undefined;
-    return { clusterId: value.clusterId, jobId: value.jobId, node: value.node };
+    const { clusterId, jobId, node, until } = value;
+    return { clusterId, jobId, node, ...(typeof until === 'number' && { until }) };
   } catch {
     return undefined;
   }

@@ -3,39 +3,43 @@
  *
  *   L1  the lock's name carries the job id, so locks of two jobs are two files: each writes its own
  *       first and looks for others then. Two that race see each other, and neither goes on
- *   L2  a lock whose job is terminal or unknown to its own cluster holds nothing, and is removed
+ *   L2  a lock whose job is terminal or unknown to its own cluster, or of another cluster and lapsed (holders.ts), holds nothing,
+ *       and is removed. A job at work writes its own again before it lapses
  *   L3  what another job or cluster wrote is never removed, a dead lock excepted
  */
 import { StateError } from '../base/errors.ts';
 import { isVarveError } from '../base/errors.ts';
 import { SqlState } from '../base/sqlState.ts';
+import { formatUtc } from '../base/timestamp.ts';
 import { isTerminal } from '../jobs/jobMachine.ts';
 import type { JobRegistry } from '../jobs/registry.ts';
 
 import { EncryptionError } from './cipher.ts';
-import { decodeLock, encodeLock, listClaims, lockName, MANIFEST_NAME } from './collection.ts';
+import { decodeLock, listClaims, lockName, MANIFEST_NAME } from './collection.ts';
 import type { CollectionStorage } from './collectionStorage.ts';
+import { type Claimant, claimOf, hasLapsed } from './holders.ts';
 import type { Manifest } from './manifest.ts';
 import { decodeManifest, isMissing } from './manifest.ts';
 
-export interface Claimant {
-  readonly clusterId: string;
-  readonly jobId: string;
-  readonly nodeId: number;
-}
-
 /** Writes the claimant's lock, unless it is there. True when it was not, and the storage can tell: then the file of that name is this claimant's. */
 export async function writeLock(storage: CollectionStorage, directory: string, claimant: Claimant, signal?: AbortSignal): Promise<boolean> {
-  const content = encodeLock({ clusterId: claimant.clusterId, jobId: claimant.jobId, node: claimant.nodeId });
   try {
     // Without conditional create, the name alone keeps two jobs apart.
-    await storage.write(lockName(directory, claimant.jobId), content, { signal, ifAbsent: storage.capabilities.conditionalCreate });
+    await storage.write(lockName(directory, claimant.jobId), claimOf(claimant), {
+      signal,
+      ifAbsent: storage.capabilities.conditionalCreate,
+    });
     return storage.capabilities.conditionalCreate;
   } catch (error) {
     // This job's own, from a claim before; or one of the same id from another cluster, which checkAlone will see.
     if (!isVarveError(error) || error.code !== SqlState.DuplicateFile) throw error;
     return false;
   }
+}
+
+/** Writes a lock that is known to be the claimant's own again, before other clusters take it for a dead one's. */
+export async function renewLock(storage: CollectionStorage, directory: string, claimant: Claimant, signal?: AbortSignal): Promise<void> {
+  await storage.write(lockName(directory, claimant.jobId), claimOf(claimant), { signal });
 }
 
 /** `isOurs`: as writeLock said. Throws 55006 naming the other job when another one that is not terminal holds the directory, 58P02 when it holds a finished layer. */
@@ -56,7 +60,10 @@ export async function checkAlone(
     const isOfThisCluster = lock?.clusterId === claimant.clusterId;
     if (isOfThisCluster && jobId === claimant.jobId) continue;
     const record = isOfThisCluster ? await jobs.get(Number(jobId)) : undefined;
-    if (isOfThisCluster && (record === undefined || isTerminal(record.status))) {
+    const isDead = isOfThisCluster
+      ? record === undefined || isTerminal(record.status)
+      : lock !== undefined && hasLapsed(lock, claimant.now);
+    if (isDead) {
       if (storage.capabilities.delete) await storage.delete(name);
       continue;
     }
@@ -66,7 +73,7 @@ export async function checkAlone(
         : `the job is of another cluster: ${lock?.clusterId ?? 'its lock cannot be read'}`,
       hint: isOfThisCluster
         ? 'wait for that job, or cancel it'
-        : `if that cluster is gone, delete the file "${name}" by hand and try again`,
+        : `${lock?.until === undefined ? '' : `its lock lapses at ${formatUtc(lock.until)}; `}if that cluster is gone, delete the file "${name}" by hand and try again`,
     });
   }
   const manifest = hasManifest ? await ownableManifest(storage, directory, signal) : undefined;

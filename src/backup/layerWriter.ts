@@ -20,6 +20,7 @@
  * Lives elsewhere: who owns the directory (directoryClaim.ts), what is in the files.
  */
 import { CorruptionError, StorageError } from '../base/errors.ts';
+import type { Timestamp } from '../base/timestamp.ts';
 import type { Statistic } from '../catalog/tableStatistics.ts';
 import type { JobContext } from '../jobs/job.ts';
 import { RetryableJobError } from '../jobs/job.ts';
@@ -43,9 +44,10 @@ import {
 } from './collection.ts';
 import { type CollectionStorage, openCollection } from './collectionStorage.ts';
 import { verifyStoredFile } from './dataFileReader.ts';
-import { checkAlone, type Claimant, writeLock } from './directoryClaim.ts';
+import { checkAlone, renewLock, writeLock } from './directoryClaim.ts';
 import { ENCRYPTION_INFO_NAME, writeEncryptionInfo } from './encryptionInfo.ts';
 import { sealedLayerId } from './envelope.ts';
+import { type Claimant, RENEW_MICROS } from './holders.ts';
 import type { BackupSettings } from './layerSettings.ts';
 import { isPartOf, partName, writePart } from './localityPart.ts';
 import type { LocationDetails } from './locationDetails.ts';
@@ -114,6 +116,7 @@ export class LayerWriter {
   /** An attempt of this claim has come as far as the data. */
   #hasBegun = false;
   #checkpointAt = Number.NEGATIVE_INFINITY;
+  #lockedAt = Number.NEGATIVE_INFINITY;
 
   constructor(deps: LayerWriterDeps, task: LayerTask, prefix: string) {
     this.#deps = deps;
@@ -171,12 +174,15 @@ export class LayerWriter {
     const { ctx, storage } = attempt;
     const { jobs } = this.#deps;
     const { directory, layerId } = this.#task;
-    const claimant: Claimant = { clusterId: this.#deps.kv.clusterId, jobId: String(ctx.jobId), nodeId: ctx.node.id };
+    const claimant = this.#claimant(ctx);
     await this.#pausepoint(ctx, 'beforeLock');
     await ctx.checkClaim();
     const isOurs = await writeLock(storage, directory, claimant, ctx.signal);
     await this.#pausepoint(ctx, 'afterLock');
     await checkAlone(storage, directory, claimant, isOurs, jobs, ctx.signal);
+    // An attempt before has written it.
+    if (!isOurs && storage.capabilities.conditionalCreate) await renewLock(storage, directory, claimant, ctx.signal);
+    this.#lockedAt = claimant.now;
     await this.#writeKeys(attempt);
     await content.begin(attempt, claimant);
 
@@ -201,6 +207,11 @@ export class LayerWriter {
     const manifestSha256 = await writeManifest(storage, directory, manifest, ctx.signal);
     await this.#pausepoint(ctx, 'afterManifest');
     return { directory, manifest, manifestSha256, cipher };
+  }
+
+  #claimant(ctx: JobContext): Claimant {
+    const { clusterId, clock } = this.#deps.kv;
+    return { clusterId, jobId: String(ctx.jobId), nodeId: ctx.node.id, now: clock.nowMicros() as Timestamp };
   }
 
   /** The keys of an encrypted chain, before the first file that needs one. Written again it is the same. */
@@ -237,6 +248,10 @@ export class LayerWriter {
   async noteProgress(attempt: Attempt, cipher: LayerCipher | undefined, data: LayerData, fraction: number, isAll: boolean): Promise<void> {
     const { kv, settings } = this.#deps;
     const now = kv.clock.nowMicros();
+    if (now - this.#lockedAt >= RENEW_MICROS) {
+      await renewLock(attempt.storage, this.#task.directory, this.#claimant(attempt.ctx), attempt.ctx.signal);
+      this.#lockedAt = now;
+    }
     if (isAll || now - this.#checkpointAt < settings.checkpointIntervalMicros()) {
       await attempt.ctx.setFraction(fraction * DATA_FRACTION);
     } else {

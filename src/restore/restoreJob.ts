@@ -36,6 +36,7 @@ import type { CollectionStorage } from '../backup/collectionStorage.ts';
 import { namingPlaces, openCollection } from '../backup/collectionStorage.ts';
 import { requireNodes } from '../backup/executionLocality.ts';
 import type { Layer } from '../backup/manifest.ts';
+import { ReadMark } from '../backup/readMark.ts';
 import { readManifest } from '../backup/manifest.ts';
 import { readBackupStatistics } from '../backup/statisticsFile.ts';
 
@@ -80,6 +81,8 @@ export const RESTORE_PAUSEPOINT_ALIASES = Object.freeze({
 export const RESTORE_ATTEMPTS_MAX = 6;
 /** Bytes of rows between checkpoints: a fraction of a second of work to do again. */
 export const CHECKPOINT_BYTES = 32 << 20;
+/** Attempts to undo that try again for the mark: below those at which the registry would give up. */
+const UNDO_ATTEMPTS_MAX = 4;
 /** The data's share of the whole. */
 const INGEST_FRACTION = 0.98;
 
@@ -99,6 +102,13 @@ export interface RestoreResult {
   readonly [name: string]: number;
 }
 
+/** What a restore has read of the backup. */
+interface Brought {
+  readonly systemRows: SystemRows;
+  readonly ingested: IngestProgress;
+  readonly statistics: readonly Statistic[];
+}
+
 /** False for a restore of the schema alone. */
 function readsData({ schemaOnly, verifyData }: RestoreDetails): boolean {
   return !schemaOnly || verifyData;
@@ -107,6 +117,7 @@ function readsData({ schemaOnly, verifyData }: RestoreDetails): boolean {
 export class RestoreResumer implements Resumer {
   readonly #deps: RestoreJobDeps;
   readonly #details: RestoreDetails;
+  #undoAttempts = 0;
 
   constructor(deps: RestoreJobDeps, details: RestoreDetails) {
     this.#deps = deps;
@@ -121,17 +132,8 @@ export class RestoreResumer implements Resumer {
     await ctx.txn((txn) => writeOffline(catalog, txn, details));
     await ctx.pausepoint('restore.afterDescriptors');
     const { system } = details;
-    const systemRows = await this.#systemRows(ctx);
+    const { systemRows, ingested, statistics } = await this.#withCollection(ctx, (storage) => this.#bring(storage, ctx));
     const { byTable } = systemRows;
-    if (system?.kind === 'cluster') {
-      const zones = byTable.get(ZONES_TABLE) ?? [];
-      await ctx.txn((txn) => restoreSystemTable(txn, ZONES_TABLE, zones, new Map(system.ids)));
-      await ctx.pausepoint('restore.afterZones');
-    }
-    const ingested = readsData(details) ? await this.#ingest(ctx) : progressFromJson(null);
-    if (system !== undefined) await ctx.pausepoint('restore.beforeSystemTables');
-    await ctx.pausepoint('restore.beforePublish');
-    const statistics = details.hasStatistics ? await this.#statistics(ctx) : [];
     const counted = details.schemaOnly ? NO_SYSTEM_ROWS : systemRows;
     const result: RestoreResult = {
       rows: ingested.rows + counted.rows,
@@ -160,31 +162,55 @@ export class RestoreResumer implements Resumer {
     await ctx.pausepoint('restore.afterDescriptorsRemoved');
     await ctx.checkClaim();
     clearData(kv, this.#details);
+    const mayTryAgain = ++this.#undoAttempts < UNDO_ATTEMPTS_MAX;
+    await this.#withCollection(ctx, (storage) => this.#readMark(ctx).remove(storage, mayTryAgain));
     await ctx.pausepoint('restore.afterRevert');
     return undefined;
   }
 
+  /** All that is read of the backup: rows into their stores, which nobody sees yet, the rest to be published. */
+  async #bring(storage: CollectionStorage, ctx: JobContext): Promise<Brought> {
+    const details = this.#details;
+    const { system } = details;
+    const readsFiles = readsData(details) || system !== undefined;
+    const mark = this.#readMark(ctx);
+    if (readsFiles) await mark.keep(storage, ctx.signal);
+    const systemRows = await this.#systemRows(storage, ctx);
+    if (system?.kind === 'cluster') {
+      const zones = systemRows.byTable.get(ZONES_TABLE) ?? [];
+      await ctx.txn((txn) => restoreSystemTable(txn, ZONES_TABLE, zones, new Map(system.ids)));
+      await ctx.pausepoint('restore.afterZones');
+    }
+    const ingested = readsData(details) ? await this.#ingest(storage, mark, ctx) : progressFromJson(null);
+    if (system !== undefined) await ctx.pausepoint('restore.beforeSystemTables');
+    await ctx.pausepoint('restore.beforePublish');
+    const statistics = details.hasStatistics ? await this.#statistics(storage, ctx) : [];
+    if (readsFiles) await mark.remove(storage);
+    return { systemRows, ingested, statistics };
+  }
+
+  #readMark({ jobId, node }: JobContext): ReadMark {
+    const { clusterId, clock } = this.#deps.kv;
+    return new ReadMark(this.#details.layers[0]?.directory ?? '', { clusterId, jobId: String(jobId), nodeId: node.id }, clock);
+  }
+
   /** What of the system's own tables is restored. */
-  async #systemRows(ctx: JobContext): Promise<SystemRows> {
+  async #systemRows(storage: CollectionStorage, ctx: JobContext): Promise<SystemRows> {
     const { executor } = this.#deps.kv;
     const { system, time } = this.#details;
     if (system === undefined) return NO_SYSTEM_ROWS;
-    return await this.#withCollection(ctx, async (storage) => {
-      const layers = await this.#layers(storage, ctx);
-      return await readSystemRows(system.tables, { storage, executor, layers, time, signal: ctx.signal });
-    });
+    const layers = await this.#layers(storage, ctx);
+    return await readSystemRows(system.tables, { storage, executor, layers, time, signal: ctx.signal });
   }
 
   /** What the last layer knows of the tables, under their new ids. */
-  async #statistics(ctx: JobContext): Promise<Statistic[]> {
+  async #statistics(storage: CollectionStorage, ctx: JobContext): Promise<Statistic[]> {
     const { kv } = this.#deps;
     const newIds = new Map(this.#details.tableIds);
-    return await this.#withCollection(ctx, async (storage) => {
-      const last = await this.#layer(storage, this.#details.layers.at(-1) as RestoreDetails['layers'][number], ctx);
-      return (await readBackupStatistics(storage, last, ctx.signal)).flatMap((one) => {
-        const tableId = newIds.get(one.tableId);
-        return tableId === undefined ? [] : { ...one, tableId, id: kv.ids.int8() };
-      });
+    const last = await this.#layer(storage, this.#details.layers.at(-1) as RestoreDetails['layers'][number], ctx);
+    return (await readBackupStatistics(storage, last, ctx.signal)).flatMap((one) => {
+      const tableId = newIds.get(one.tableId);
+      return tableId === undefined ? [] : { ...one, tableId, id: kv.ids.int8() };
     });
   }
 
@@ -198,7 +224,7 @@ export class RestoreResumer implements Resumer {
     }
   }
 
-  async #ingest(ctx: JobContext): Promise<IngestProgress> {
+  async #ingest(storage: CollectionStorage, mark: ReadMark, ctx: JobContext): Promise<IngestProgress> {
     const { kv, checkpointBytes } = this.#deps;
     const details = this.#details;
     let isFirstRun = true;
@@ -208,32 +234,31 @@ export class RestoreResumer implements Resumer {
       if (isFirstCheckpoint) await ctx.pausepoint('restore.afterFirstCheckpoint');
       isFirstCheckpoint = false;
     };
-    return await this.#withCollection(ctx, async (storage) => {
-      const layers = await this.#layers(storage, ctx);
-      const indexes = await this.#indexes(ctx);
-      await ctx.pausepoint('restore.beforeIngest');
-      const progress = await ingestUnits({
-        kv,
-        storage,
-        units: coverSpans(this.#spans(), layers, details.time),
-        done: progressFromJson(ctx.progress),
-        time: details.time,
-        at: details.ingestTime,
-        indexOf: (tableId, indexId) => indexes.get(`${tableId}/${indexId}`),
-        checkpointBytes,
-        isDropped: details.schemaOnly,
-        signal: ctx.signal,
-        onRun: async (newTableId) => {
-          this.#undoIfRemoved(newTableId, ctx);
-          if (isFirstRun) await ctx.pausepoint('restore.afterFirstIngest');
-          isFirstRun = false;
-        },
-        onProgress,
-      });
-      await onProgress(progress, 1);
-      await ctx.pausepoint('restore.afterIngest');
-      return progress;
+    const layers = await this.#layers(storage, ctx);
+    const indexes = await this.#indexes(ctx);
+    await ctx.pausepoint('restore.beforeIngest');
+    const progress = await ingestUnits({
+      kv,
+      storage,
+      units: coverSpans(this.#spans(), layers, details.time),
+      done: progressFromJson(ctx.progress),
+      time: details.time,
+      at: details.ingestTime,
+      indexOf: (tableId, indexId) => indexes.get(`${tableId}/${indexId}`),
+      checkpointBytes,
+      isDropped: details.schemaOnly,
+      signal: ctx.signal,
+      onRun: async (newTableId) => {
+        this.#undoIfRemoved(newTableId, ctx);
+        await mark.keep(storage, ctx.signal);
+        if (isFirstRun) await ctx.pausepoint('restore.afterFirstIngest');
+        isFirstRun = false;
+      },
+      onProgress,
     });
+    await onProgress(progress, 1);
+    await ctx.pausepoint('restore.afterIngest');
+    return progress;
   }
 
   /**

@@ -171,10 +171,17 @@ test('any one failing call is survived, or fails the restore clearly and leaves 
   assert.ok(callCount > 10, `${callCount} calls`);
   await database.run('DROP DATABASE r0 CASCADE');
   // What was dropped keeps its place for its TTL.
-  const before = await database.traces();
+  let before = await database.traces();
   for (let nth = 1; nth <= callCount; nth++) {
     inject({ nth, count: 1, action: { kind: 'fail', isRetryable: false } });
     const error = await database.error(`RESTORE DATABASE bank FROM LATEST IN '${COLLECTION}' WITH new_db_name = 'r'`);
+    if (calls.log[nth - 1]?.name.includes('/BACKUP-READ-')) {
+      // A place that may only be read is restored from as well; a mark that could not be deleted lapses.
+      assert.is(error, 'no error', `call ${nth}`);
+      await database.run('DROP DATABASE r CASCADE');
+      before = await database.traces();
+      continue;
+    }
     assert.match(error, /^58030/, `call ${nth}`);
     assert.equal(await database.traces(), before, `call ${nth}`);
   }

@@ -13,7 +13,7 @@ import type { JobContext, JobOutcome, Resumer } from '../../jobs/job.ts';
 
 import type { LayerCipher } from '../../backup/cipher.ts';
 import { refuseWhileDeleted } from '../../backup/deletionMark.ts';
-import type { Claimant } from '../../backup/directoryClaim.ts';
+import type { Claimant } from '../../backup/holders.ts';
 import type { BackupResult } from '../../backup/layerSettings.ts';
 import { type Attempt, type LayerContent, type LayerData, LayerWriter, type LayerWriterDeps } from '../../backup/layerWriter.ts';
 import { countsOf, isMissing, type Layer, type Manifest, readManifest } from '../../backup/manifest.ts';

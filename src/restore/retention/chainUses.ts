@@ -3,7 +3,7 @@
  *
  *   jobs         unfinished BACKUP, RESTORE, COMPACT BACKUP and deletions of this cluster, by their records
  *   statements   VERIFY BACKUP and attached backups, held here
- *   elsewhere    other clusters show by their locks (backup/deletionMark.ts); their restores do not show
+ *   elsewhere    other clusters' jobs show by their locks and marks (backup/holders.ts); their statements do not
  *
  *   U1  two places are the same when scheme, host and path are: credentials and options say nothing of where files lie.
  *       An external connection may be any place, so it counts as the same

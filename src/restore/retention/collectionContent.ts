@@ -21,6 +21,7 @@ import {
 } from '../../backup/collection.ts';
 import type { CollectionStorage } from '../../backup/collectionStorage.ts';
 import { compactedTimes, listChainDirectories } from '../../backup/compactedLayer.ts';
+import { isHold } from '../../backup/holders.ts';
 import { type IndexedLayer, listIndex } from '../../backup/indexFile.ts';
 
 export interface ContentLayer {
@@ -83,7 +84,7 @@ async function readContentChain(storage: CollectionStorage, full: string, look: 
     const layer = contentLayer(full, directory, own);
     const names = await storage.list(`${directory}/BACKUP`, { signal });
     const isWhole = names.includes(`${directory}/${MANIFEST_NAME}`) && names.includes(`${directory}/${MANIFEST_CHECKSUM_NAME}`);
-    heldBy.push(...names.filter((name) => /\/BACKUP-(?:LOCK|DELETE)-\d+$/.test(name)));
+    heldBy.push(...names.filter(isHold));
     if (isWhole) layers.push(layer);
     else if (await isHeld(names)) isAnyHeld = true;
     else garbage.push(layer);

@@ -12,6 +12,7 @@
  */
 import { isVarveError, StateError } from '../../base/errors.ts';
 import { SqlState } from '../../base/sqlState.ts';
+import type { Timestamp } from '../../base/timestamp.ts';
 import type { JobContext, JobOutcome, Json, Resumer } from '../../jobs/job.ts';
 import { isRetryableJobError } from '../../jobs/job.ts';
 import type { JobRegistry } from '../../jobs/registry.ts';
@@ -28,9 +29,9 @@ import {
 } from '../../backup/collection.ts';
 import { type CollectionStorage, openCollection } from '../../backup/collectionStorage.ts';
 import { listChainDirectories } from '../../backup/compactedLayer.ts';
-import { holdersOf, markName, writeMark } from '../../backup/deletionMark.ts';
-import type { Claimant } from '../../backup/directoryClaim.ts';
+import { markName, writeMark } from '../../backup/deletionMark.ts';
 import { ENCRYPTION_INFO_NAME } from '../../backup/encryptionInfo.ts';
+import { type Claimant, holdersOf, holderText } from '../../backup/holders.ts';
 import { chainUsesOf } from './chainUses.ts';
 import type { DoomedChain, DoomedLayer, RetentionDetails, RetentionResult } from './retentionDetails.ts';
 
@@ -103,7 +104,8 @@ export class RetentionResumer implements Resumer {
   }
 
   #claimant(ctx: JobContext): Claimant {
-    return { clusterId: this.#deps.kv.clusterId, jobId: String(ctx.jobId), nodeId: ctx.node.id };
+    const { clusterId, clock } = this.#deps.kv;
+    return { clusterId, jobId: String(ctx.jobId), nodeId: ctx.node.id, now: clock.nowMicros() as Timestamp };
   }
 
   /** Why the chain was left; undefined when it is gone. */
@@ -129,7 +131,7 @@ export class RetentionResumer implements Resumer {
     for (const directory of [full, ...incrementals, ...compacted]) {
       const names = await storage.list(`${directory}/BACKUP`, { signal: ctx.signal });
       const [holder] = await holdersOf(storage, names, this.#claimant(ctx), this.#deps.jobs, ctx.signal);
-      if (holder !== undefined) return `it is in use by job ${holder.jobId}${holder.status === undefined ? ' of another cluster' : ''}`;
+      if (holder !== undefined) return `it is in use by ${holderText(holder)}`;
       const isWhole = names.includes(`${directory}/${MANIFEST_NAME}`) && names.includes(`${directory}/${MANIFEST_CHECKSUM_NAME}`);
       if (isWhole && !known.includes(directory)) return `layer "${directory}" has been added to it`;
     }

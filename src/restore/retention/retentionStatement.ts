@@ -26,7 +26,7 @@ import { decodeBackupId } from '../../backup/backupId.ts';
 import { resolveToken, tokenOf, usesIds } from '../../backup/backupToken.ts';
 import { directoryTime } from '../../backup/collection.ts';
 import type { CollectionStorage } from '../../backup/collectionStorage.ts';
-import { holdersOf } from '../../backup/deletionMark.ts';
+import { holdersOf, holderText } from '../../backup/holders.ts';
 import { checkFeature } from '../../backup/jobResult.ts';
 import { type LocationDetails, urisText } from '../../backup/locationDetails.ts';
 import { INCREMENTAL_LOCATION, readLocation } from '../../backup/readLocation.ts';
@@ -160,7 +160,7 @@ async function runDelete(deps: RetentionDeps, context: StatementContext, stmt: D
 
 async function readHere(deps: RetentionDeps, context: StatementContext, storage: CollectionStorage, name: string) {
   requireDeletes(storage, name);
-  const own = { clusterId: deps.kv.clusterId, jobId: '' };
+  const own = { clusterId: deps.kv.clusterId, jobId: '', now: deps.kv.clock.nowMicros() as Timestamp };
   const isHeld = async (names: readonly string[]) => (await holdersOf(storage, names, own, deps.jobs, context.signal)).length > 0;
   return await readContent(storage, isHeld, context.signal);
 }
@@ -176,10 +176,10 @@ async function useOf(
 ): Promise<string | undefined> {
   const use = await chainUsesOf(deps.storage).find(location, full, deps.jobs);
   if (use !== undefined) return use;
-  const own = { clusterId: deps.kv.clusterId, jobId: '' };
+  const own = { clusterId: deps.kv.clusterId, jobId: '', now: deps.kv.clock.nowMicros() as Timestamp };
   const { heldBy = [] } = content.find((chain) => chain.full === full) ?? {};
   const [holder] = await holdersOf(storage, heldBy, own, deps.jobs, context.signal);
-  return holder && `job ${holder.jobId}${holder.status === undefined ? ' of another cluster' : ''}`;
+  return holder && holderText(holder);
 }
 
 /** 0A000 where files can be neither found nor deleted. */
