@@ -16,7 +16,7 @@ export const PACKAGES: Readonly<Record<string, RegExp>> = {
   '@aws-sdk/client-s3': /^src\/storage\/s3\//,
   '@aws-sdk/credential-providers': /^src\/storage\/awsCredentials/,
   '@google-cloud/kms': /^src\/storage\/kms\//,
-  'google-auth-library': /^src\/storage\/(?:kms\/|googleCredentials)/,
+  'google-auth-library': /^src\/storage\/googleCredentials/,
   '@azure/keyvault-keys': /^src\/storage\/kms\//,
   '@azure/identity': /^src\/storage\/azureCredentials/,
   '@azure/storage-blob': /^src\/storage\/azure\//,

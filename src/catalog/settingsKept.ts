@@ -19,7 +19,6 @@ export const KEPT_SETTINGS: readonly KeptSetting[] = [
   ['bulkio.index_backfill.checkpoint_interval', 'd', '30s', 'time between two checkpoints of a backfill'],
   ['changefeed.node_throttle_config', 's', '', 'limits on what the change feeds of a node send'],
   ['changefeed.schema_feed.read_with_priority_after', 'd', '1m', 'age at which schema reads of a change feed take priority'],
-  ['cloudstorage.gs.default.key', 's', '', 'credentials of Google Cloud Storage for URIs with AUTH=implicit'],
   ['cluster.preserve_downgrade_option', 's', '', 'version to which the cluster may still go back'],
   ['diagnostics.forced_sql_stat_reset.interval', 'd', '2h', 'time after which statement statistics are reset'],
   ['diagnostics.reporting.enabled', 'b', 'false', 'report how the cluster is used; never done here'],

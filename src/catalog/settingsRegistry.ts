@@ -97,11 +97,7 @@ const rateLimits = ['azure', 'gs', 'http', 'nodelocal', 'nullsink', 's3', 'userf
 );
 
 /** Who sets these could read other people's secrets, or open the cluster to strangers. */
-const ADMIN_ONLY: ReadonlySet<string> = new Set([
-  'cloudstorage.gs.default.key',
-  'enterprise.license',
-  'server.oidc_authentication.client_secret',
-]);
+const ADMIN_ONLY: ReadonlySet<string> = new Set(['enterprise.license', 'server.oidc_authentication.client_secret']);
 
 function kept([name, letter, value, description]: KeptSetting): SettingDefinition {
   const common = { name, description, ...(ADMIN_ONLY.has(name) && { adminOnly: true }) };
@@ -140,6 +136,10 @@ export const SETTINGS: readonly SettingDefinition[] = Object.freeze(
     duration('bulkio.stream_ingestion.minimum_flush_interval', 5 * SECOND, 'least time between two flushes of an ingestion'),
     duration('changefeed.protect_timestamp.max_age', 4 * DAY, 'age at which a protection held by a change feed fails the feed'),
     int('cloudstorage.azure.concurrent_upload_buffers', 1, 'upload buffers a file uses with Azure storage', 1),
+    {
+      ...text('cloudstorage.gs.default.key', '', 'JSON key of the service account for Google Cloud Storage with AUTH=default'),
+      adminOnly: true,
+    },
     text('cloudstorage.http.custom_ca', '', 'certificate authority added to the system ones for storage over HTTPS'),
     duration('cloudstorage.timeout', 10 * MINUTE, 'time after which a call to external storage fails'),
     ...rateLimits,

@@ -29,6 +29,7 @@ import type { ClusterSettings } from '../catalog/settings.ts';
 import { AZURE_SCHEMES, openAzure } from '../storage/azure/azureStorage.ts';
 import type { ExternalIoRules } from '../storage/access.ts';
 import { ConnectionCounts } from '../storage/connectionCounts.ts';
+import { registerGcs } from '../storage/gcs/registerGcs.ts';
 import { registerHttp } from '../storage/http/registerHttp.ts';
 import { MemoryKeys } from '../storage/kms/memoryKms.ts';
 import { registerKms } from '../storage/kms/registerKms.ts';
@@ -215,6 +216,7 @@ export class Database {
     storage.register('s3', (uri) => openS3(uri, cloud));
     const uploadBuffers = () => services.settings.number('cloudstorage.azure.concurrent_upload_buffers');
     for (const scheme of AZURE_SCHEMES) storage.register(scheme, (uri) => openAzure(uri, { ...cloud, uploadBuffers }));
+    registerGcs(storage, { ...cloud, defaultKey: () => services.settings.text('cloudstorage.gs.default.key') });
     return storage;
   }
 

@@ -13,6 +13,7 @@ import { seededRandom } from '../../src/base/random.ts';
 import { SystemClock } from '../../src/base/systemClock.ts';
 import { AZURE_SCHEMES, openAzure } from '../../src/storage/azure/azureStorage.ts';
 import type { ExternalStorage } from '../../src/storage/externalStorage.ts';
+import { registerGcs } from '../../src/storage/gcs/registerGcs.ts';
 import { registerHttp } from '../../src/storage/http/registerHttp.ts';
 import { ListingLocks, withListings } from '../../src/storage/listed.ts';
 import { StorageRegistry } from '../../src/storage/registry.ts';
@@ -20,6 +21,7 @@ import { openS3 } from '../../src/storage/s3/s3Storage.ts';
 import { backupChain } from '../storage/backupChain.ts';
 import { storageConformance } from '../storage/conformance.ts';
 import { startAzurite } from './azurite/azuriteServer.ts';
+import { startGcs } from './gcsServer.ts';
 import type { ServerUnderTest } from './process.ts';
 import { startSwift } from './swiftServer.ts';
 import { startCaddy, startNginx } from './webServers.ts';
@@ -29,6 +31,7 @@ const SERVERS: Readonly<Record<string, (folder: string) => Promise<ServerUnderTe
   caddy: startCaddy,
   swift: startSwift,
   azurite: startAzurite,
+  gcs: startGcs,
 };
 
 const wanted = process.argv.slice(2);
@@ -57,6 +60,7 @@ function declareTests(name: string, folder: string, server: ServerUnderTest): vo
   const cloud = { ...network, retry: { clock, random: seededRandom(name) } };
   registry.register('s3', (uri) => openS3(uri, cloud));
   for (const scheme of AZURE_SCHEMES) registry.register(scheme, (uri) => openAzure(uri, cloud));
+  registerGcs(registry, cloud);
   const locks = new ListingLocks();
   const open = (uri: string): ExternalStorage => withListings(registry.open(uri, { user: 'root', nodeId: 1 }), locks);
   let opened = 0;

@@ -28,12 +28,12 @@ export interface HttpClientOptions {
 }
 
 export interface HttpRequest {
-  readonly method: 'GET' | 'PUT' | 'DELETE';
+  readonly method: 'GET' | 'PUT' | 'POST' | 'DELETE';
   readonly origin: string;
   /** Percent-encoded. */
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
-  /** Called once; the pieces of a PUT. */
+  /** Called once; the pieces of a PUT or POST. */
   readonly body?: () => AsyncIterable<Uint8Array>;
   readonly signal?: AbortSignal | undefined;
 }

@@ -5,7 +5,8 @@
 import { loadOptional } from '../optionalPackage.ts';
 import type { ParsedUri } from '../uri.ts';
 
-import { assumedRoles, authMode, invalid } from '../authParameter.ts';
+import { assumedRoles, invalid } from '../authParameter.ts';
+import { type GoogleAuthClient, googleAuthClient, type ServiceAccountKey, serviceAccount } from '../googleCredentials.ts';
 import { crc32c } from './crc32c.ts';
 import { type Kms, KmsError, type KmsOpener } from './kms.ts';
 import { scrub } from '../providerError.ts';
@@ -20,8 +21,6 @@ const RETRYABLE: ReadonlySet<unknown> = new Set([4, 8, 10, 13, 14]);
 type Sdk = typeof import('@google-cloud/kms');
 type Client = InstanceType<Sdk['KeyManagementServiceClient']>;
 type ClientOptions = NonNullable<ConstructorParameters<Sdk['KeyManagementServiceClient']>[0]>;
-type Auth = typeof import('google-auth-library');
-type AuthClient = InstanceType<Auth['OAuth2Client']> | InstanceType<Auth['Impersonated']>;
 
 /** Where the services are asked instead of googleapis.com; for tests. */
 export interface GcpEndpoints {
@@ -31,11 +30,6 @@ export interface GcpEndpoints {
 
 export function gcpKmsOpener(endpoints?: GcpEndpoints): KmsOpener {
   return (uri) => new GcpKms(uri, endpoints);
-}
-
-interface ServiceAccountKey {
-  readonly client_email: string;
-  readonly private_key: string;
 }
 
 class GcpKms implements Kms {
@@ -130,58 +124,20 @@ class GcpKms implements Kms {
   }
 
   /** Undefined: the SDK signs in by itself, with the account of CREDENTIALS or with that of the environment. */
-  async #authClient(): Promise<AuthClient | undefined> {
-    const roles = assumedRoles(this.#uri);
-    const token = this.#uri.parameters.get('BEARER_TOKEN');
-    if (roles.length === 0 && token === undefined) return undefined;
-    const auth = await loadOptional('google-auth-library', 'BEARER_TOKEN or ASSUME_ROLE', () => import('google-auth-library'));
-    let source: AuthClient;
-    if (token !== undefined && this.#account === undefined) {
-      source = new auth.OAuth2Client();
-      source.setCredentials({ access_token: token });
-    } else if (this.#account !== undefined) {
-      source = new auth.JWT({ email: this.#account.client_email, key: this.#account.private_key, scopes: [SCOPE] });
-    } else {
-      source = (await new auth.GoogleAuth({ scopes: [SCOPE] }).getClient()) as AuthClient;
-    }
-    const last = roles.at(-1);
-    if (last === undefined) return source;
+  async #authClient(): Promise<GoogleAuthClient | undefined> {
+    const isOfSdk = assumedRoles(this.#uri).length === 0 && this.#uri.parameters.get('BEARER_TOKEN') === undefined;
+    if (isOfSdk) return undefined;
     const { host, port } = this.#endpoints ?? {};
-    return new auth.Impersonated({
-      sourceClient: source,
-      targetPrincipal: last.role,
-      delegates: roles.slice(0, -1).map(({ role }) => role),
-      targetScopes: [SCOPE],
-      lifetime: 3600,
-      ...(host !== undefined && { endpoint: `http://${host}:${port}` }),
+    return await googleAuthClient(this.#uri, {
+      purpose: 'BEARER_TOKEN or ASSUME_ROLE',
+      scope: SCOPE,
+      account: this.#account,
+      endpoint: host === undefined ? undefined : `http://${host}:${port}`,
     });
   }
 }
 
 const HINT = 'write gs:///projects/PROJECT/locations/LOCATION/keyRings/RING/cryptoKeys/KEY?...';
-
-/** The service account of CREDENTIALS; undefined with other credentials. 22023 when it is none. */
-function serviceAccount(uri: ParsedUri): ServiceAccountKey | undefined {
-  const text = uri.parameters.get('CREDENTIALS');
-  if (authMode(uri) === 'implicit') return undefined;
-  if (text === undefined || text === '') {
-    if (uri.parameters.get('BEARER_TOKEN')) return undefined;
-    throw invalid(
-      'CREDENTIALS or BEARER_TOKEN must be set if "AUTH" is "specified"',
-      uri,
-      'CREDENTIALS is a service account key, base64-encoded',
-    );
-  }
-  try {
-    const key = JSON.parse(Buffer.from(text.replaceAll(' ', '+'), 'base64').toString('utf8')) as Partial<ServiceAccountKey>;
-    if (typeof key.client_email === 'string' && typeof key.private_key === 'string') {
-      return { client_email: key.client_email, private_key: key.private_key };
-    }
-  } catch {
-    // Said below, without a word of what it holds.
-  }
-  throw invalid('error getting credentials from CREDENTIALS', uri, 'CREDENTIALS is the JSON key of a service account, base64-encoded');
-}
 
 function checked(what: string, bytes: Uint8Array | string | null | undefined, sum: { value?: unknown } | null | undefined): Uint8Array {
   const content = typeof bytes === 'string' ? Buffer.from(bytes, 'base64') : (bytes ?? new Uint8Array());
