@@ -166,6 +166,11 @@ export class ZoneSet {
     return target.kind === 'index' ? indexName : `PARTITION ${quoteName(target.region)} OF ${indexName}`;
   }
 
+  /** What is known of a table at this moment. */
+  table(id: number): TableDescriptor | undefined {
+    return this.#snapshot.tableById(id);
+  }
+
   zoneOf(id: number): StoredZone | undefined {
     return this.#zones.get(id);
   }

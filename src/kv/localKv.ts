@@ -149,9 +149,9 @@ class LocalKv implements Kv, KvCore {
       ranges: this.ranges,
       entries: () => this.keyspace.entries(),
     });
-    this.ranges.preferredOf = (tableId, indexId, live) => {
+    this.ranges.preferredOf = (tableId, indexId, key, live) => {
       if (live.length === 1) return live;
-      const preferences = this.rangeQueue.policy.leasePreferencesOf(tableId, indexId);
+      const preferences = this.rangeQueue.policy.leasePreferencesOf(tableId, indexId, key);
       if (preferences.length === 0) return live;
       const nodes = live.map((lease) => ({ lease, locality: this.cluster.node(lease.nodeId).locality }));
       return preferredNodes(nodes, preferences).map(({ lease }) => lease);

@@ -28,8 +28,10 @@ export type LeasePreference = readonly LeaseConstraint[];
 
 export interface RangePolicy {
   sizesOf(tableId: number, indexId: number): RangeSizes;
-  /** Best first; the first that some live node meets decides. Empty: any node. */
-  leasePreferencesOf(tableId: number, indexId: number): readonly LeasePreference[];
+  /** Best first; the first that some live node meets decides. Empty: any node. `key`: where the range starts. */
+  leasePreferencesOf(tableId: number, indexId: number, key: Bytes): readonly LeasePreference[];
+  /** Keys at which a range of the index always starts, in order: parts of it have preferences of their own. */
+  boundsOf(tableId: number, indexId: number): readonly Bytes[];
   /** The key at or below `key` at which its row starts: a range never begins inside a row. */
   rowStart(key: Bytes): Bytes;
 }
@@ -38,6 +40,7 @@ export interface RangePolicy {
 export const DEFAULT_RANGE_POLICY: RangePolicy = Object.freeze({
   sizesOf: () => ({ minBytes: 128 << 20, maxBytes: 512 << 20 }),
   leasePreferencesOf: () => [],
+  boundsOf: () => [],
   rowStart: (key: Bytes) => key,
 });
 

@@ -96,6 +96,7 @@ export class RangeQueue {
 
   /** Leases follow new preferences at once; sizes are looked at soon. */
   policyChanged(): void {
+    for (const entry of this.#options.entries()) this.#cutParts(entry);
     this.#options.ranges.reassignLeases();
     this.noteWrites();
   }
@@ -127,6 +128,7 @@ export class RangeQueue {
   async run(): Promise<number | undefined> {
     const { executor, ranges } = this.#options;
     let expiry: number | undefined;
+    for (const entry of this.#options.entries()) this.#cutParts(entry);
     ranges.reassignLeases();
     for (const entry of [...this.#options.entries()]) {
       const { minBytes, maxBytes } = this.#policy.sizesOf(entry.tableId, entry.indexId);
@@ -144,14 +146,21 @@ export class RangeQueue {
     return expiry;
   }
 
+  /** Cuts an index where a part begins that has lease preferences of its own. */
+  #cutParts({ tableId, indexId }: IndexStore): void {
+    for (const key of this.#policy.boundsOf(tableId, indexId)) this.#options.ranges.splitBySize(key);
+  }
+
   /** Joins neighbours of which one is smaller than wanted. */
   #merge(entry: IndexStore, minBytes: number, maxBytes: number): void {
     const { ranges, clock } = this.#options;
+    const bounds = this.#policy.boundsOf(entry.tableId, entry.indexId);
     const bytesOf = (range: RangeInfo) => entry.store.statsOf(range.span).totalBytes;
     let left: RangeInfo | undefined;
     let leftBytes: number | undefined;
     for (const right of ranges.overlapping(entry.span)) {
-      const isFree = right.splitUntil === undefined || right.splitUntil <= clock.nowMicros();
+      const isCutToStay = right.splitUntil !== undefined && right.splitUntil > clock.nowMicros();
+      const isFree = !isCutToStay && !bounds.includes(right.span.key);
       let rightBytes: number | undefined;
       if (left !== undefined && isFree) {
         leftBytes ??= bytesOf(left);

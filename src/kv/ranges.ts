@@ -57,8 +57,13 @@ export class Ranges {
   readonly #liveNodes: () => readonly Lease[];
   readonly #liveBytesOf: (tableId: number, indexId: number) => number;
   onLeaseMoved: LeaseListener = () => {};
-  /** Which of the live nodes should hold an index's leases; never none of some. */
-  preferredOf: (tableId: number, indexId: number, live: readonly Lease[]) => readonly Lease[] = (_tableId, _indexId, live) => live;
+  /** Which of the live nodes should hold the lease of an index's range that starts at a key; never none of some. */
+  preferredOf: (tableId: number, indexId: number, key: Bytes, live: readonly Lease[]) => readonly Lease[] = (
+    _tableId,
+    _indexId,
+    _key,
+    live,
+  ) => live;
 
   /** `liveNodes`: the nodes that may hold a lease, in id order, with their epochs. */
   constructor(liveNodes: () => readonly Lease[], liveBytesOf: (tableId: number, indexId: number) => number) {
@@ -75,7 +80,7 @@ export class Ranges {
     const at = this.#firstEndingAfter(span.key);
     const next = this.#ranges[at];
     assert(next === undefined || next.span.key >= span.endKey, `range of /Table/${tableId}/${indexId} overlaps r${next?.rangeId}`);
-    const lease = this.#nextLease(tableId, indexId);
+    const lease = this.#nextLease(tableId, indexId, span.key);
     const range: Range = { rangeId: ++this.#rangeIdLast, span, tableId, indexId, lease, splitUntil: undefined };
     this.#ranges.splice(at, 0, range);
     return range.rangeId;
@@ -173,7 +178,7 @@ export class Ranges {
     const live = this.#liveNodes();
     if (live.length === 0) return;
     for (const range of this.#ranges) {
-      const preferred = this.preferredOf(range.tableId, range.indexId, live);
+      const preferred = this.preferredOf(range.tableId, range.indexId, range.span.key, live);
       const holder = preferred.find((lease) => lease.nodeId === range.lease.nodeId);
       if (holder === undefined) this.#move(range, this.#nextOf(preferred));
       else if (holder.epoch !== range.lease.epoch) range.lease = holder;
@@ -207,9 +212,9 @@ export class Ranges {
     if (from !== lease.nodeId) this.onLeaseMoved(range.rangeId, from, lease.nodeId);
   }
 
-  #nextLease(tableId: number, indexId: number): Lease {
+  #nextLease(tableId: number, indexId: number, key: Bytes): Lease {
     const live = this.#liveNodes();
-    return live.length === 0 ? NO_LEASE : this.#nextOf(this.preferredOf(tableId, indexId, live));
+    return live.length === 0 ? NO_LEASE : this.#nextOf(this.preferredOf(tableId, indexId, key, live));
   }
 
   #nextOf(leases: readonly Lease[]): Lease {

@@ -38,7 +38,12 @@ async function disturb(kv: Kv, { kind, n }: Disturbance): Promise<void> {
 async function filled(): Promise<Kv> {
   const { kv } = makeKv({ localities: ['', '', ''] });
   // Sizes at which the queue has something to do: about eight rows a range.
-  kv.rangeQueue.usePolicy({ sizesOf: () => ({ minBytes: 40, maxBytes: 160 }), leasePreferencesOf: () => [], rowStart: (at) => at });
+  kv.rangeQueue.usePolicy({
+    sizesOf: () => ({ minBytes: 40, maxBytes: 160 }),
+    leasePreferencesOf: () => [],
+    boundsOf: () => [],
+    rowStart: (at) => at,
+  });
   for (let round = 0; round < 2; round++) {
     await kv.run(async (txn) => {
       for (let n = 0; n < ROWS; n++) txn.write([key(n)], [n % 7 === round ? null : value(`${round}-${n}`)]);
@@ -179,7 +184,12 @@ test('the queue splits and merges until nothing is left to do, and then leaves r
   for (let i = 0; i < 3; i++) await kv.rangeQueue.run();
   assert.equal(bounds(), settled);
   for (const { span } of kv.rangesOf(tableSpan(TABLE))) assert.ok(kv.stats(span).totalBytes <= 160);
-  kv.rangeQueue.usePolicy({ sizesOf: () => ({ minBytes: 1e6, maxBytes: 1e7 }), leasePreferencesOf: () => [], rowStart: (at) => at });
+  kv.rangeQueue.usePolicy({
+    sizesOf: () => ({ minBytes: 1e6, maxBytes: 1e7 }),
+    leasePreferencesOf: () => [],
+    boundsOf: () => [],
+    rowStart: (at) => at,
+  });
   await kv.rangeQueue.run();
   assert.is(bounds().length, 1);
   kv.close();

@@ -166,8 +166,9 @@ async function scatter(context: RunContext, stmt: Scatter): Promise<HookResult> 
   change.check(target.table, 'INSERT');
   const { ranges, cluster } = context.engine.kv;
   const { table, index } = target;
-  const holders = ranges.preferredOf(table.id, index.id, cluster.liveLeases());
+  const live = cluster.liveLeases();
   const rows = ranges.overlapping(indexSpan(table, index)).map((range, i): Datum[] => {
+    const holders = ranges.preferredOf(table.id, index.id, range.span.key, live);
     const holder = holders[i % holders.length];
     if (holder) ranges.transferLease(range.rangeId, holder.nodeId);
     return [range.span.key, text(prettyKey(range.span.key))];
