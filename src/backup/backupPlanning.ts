@@ -74,6 +74,8 @@ export interface BackupPlanningDeps {
   readonly reservations: DirectoryReservations;
   readonly metrics: BackupMetrics;
   readonly settings: ClusterSettings;
+  /** Jobs of layers that are known to be final, which they stay: a chain's are asked for with each layer that it gets. */
+  readonly finalJobs: Set<string>;
 }
 
 /** A BACKUP statement with its expressions evaluated. */
@@ -321,10 +323,13 @@ function firstEnd(wanted: Timestamp, prior: PriorLayers | undefined, request: Ba
 }
 
 /** A job that succeeded, or has no record any more, leaves its layer as it is; any other may remove it. */
-async function isFinal(deps: BackupPlanningDeps, { manifest }: Layer): Promise<boolean> {
-  if (manifest.clusterId !== deps.kv.clusterId) return true;
-  const record = await deps.jobs.get(Number(manifest.jobId));
-  return record === undefined || record.status === 'succeeded';
+async function isFinal({ kv, jobs, finalJobs }: BackupPlanningDeps, { manifest }: Layer): Promise<boolean> {
+  const { clusterId, jobId } = manifest;
+  if (clusterId !== kv.clusterId || finalJobs.has(jobId)) return true;
+  const record = await jobs.get(Number(jobId));
+  const isDone = record === undefined || record.status === 'succeeded';
+  if (isDone) finalJobs.add(jobId);
+  return isDone;
 }
 
 /** Whether an unfinished job will write to this directory of the collection, or does. */

@@ -29,6 +29,7 @@ import { descriptorFromJson, descriptorToJson } from './descriptorJson.ts';
 import { decodeEnvelope, encodeEnvelope, MANIFEST_MAGIC, isSealed } from './envelope.ts';
 import type { JsonObject } from './jsonFields.ts';
 import { JsonFields } from './jsonFields.ts';
+import { KnownManifests } from './knownManifests.ts';
 import type { PartFingerprint } from './partFingerprint.ts';
 
 const MAJOR_VERSION = 1;
@@ -171,6 +172,8 @@ export async function writeManifest(
   return digest;
 }
 
+const KNOWN = new KnownManifests();
+
 /**
  * Reads a layer's manifest. 58P01 when the directory holds no completed layer, XX001 when it is
  * damaged, 0A000 for a later version; EncryptionError when the collection's keys do not open it, or are not needed.
@@ -195,7 +198,9 @@ export async function readManifest(storage: CollectionStorage, directory: string
         )
       : error;
   });
-  const manifest = await decodeManifest(bytes, file, cipher);
+  const isKept = cipher === undefined && !hasTestFault('a72839');
+  const manifest = (isKept ? KNOWN.get(digest) : undefined) ?? (await decodeManifest(bytes, file, cipher));
+  if (isKept) KNOWN.add(digest, manifest, bytes.length);
   return { directory, manifest, manifestSha256: digest, ...(cipher && { cipher: new LayerCipher(cipher, manifest.layerId) }) };
 }
 

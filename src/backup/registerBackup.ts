@@ -47,7 +47,7 @@ export function registerBackup(deps: BackupDeps): PlanScheduledBackup {
   const { settings, jobs } = deps;
   const metrics = new BackupMetrics(deps.kv.metrics);
   const { statements } = deps.engine;
-  const planning = { ...deps, metrics, reservations: new DirectoryReservations() };
+  const planning = { ...deps, metrics, reservations: new DirectoryReservations(), finalJobs: new Set<string>() };
   statements.register<Backup>('backup', backupHook(planning));
   statements.register<ShowBackups>('showBackups', showBackupsHook(deps));
   statements.register<ShowBackup>('showBackup', showBackupHook(deps));

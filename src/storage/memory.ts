@@ -13,14 +13,58 @@ import type { ExternalStorage, ListOptions, ReadOptions, WriteOptions, WriteResu
 import { checkBasePath, checkName, fileExists, lentChunksOf, listing, missingFile } from './names.ts';
 import type { ParsedUri } from './uri.ts';
 
-/** The buckets of one database: bucket name -> whole path -> content. */
-export class MemoryFiles {
-  readonly #buckets = new Map<string, Map<string, Uint8Array>>();
+/** Contents by whole path. The paths are kept in order too: a listing costs what it finds, not what there is. */
+export class MemoryBucket {
+  readonly #contents = new Map<string, Uint8Array>();
+  readonly #paths: string[] = [];
 
-  bucket(name: string): Map<string, Uint8Array> {
+  get(path: string): Uint8Array | undefined {
+    return this.#contents.get(path);
+  }
+
+  has(path: string): boolean {
+    return this.#contents.has(path);
+  }
+
+  set(path: string, content: Uint8Array): void {
+    if (!this.#contents.has(path)) this.#paths.splice(this.#place(path), 0, path);
+    this.#contents.set(path, content);
+  }
+
+  delete(path: string): void {
+    if (this.#contents.delete(path)) this.#paths.splice(this.#place(path), 1);
+  }
+
+  /** In the order of JavaScript's strings, in which those with one prefix stand together. */
+  *withPrefix(prefix: string): Iterable<string> {
+    for (let i = this.#place(prefix); i < this.#paths.length; i++) {
+      const path = this.#paths[i] as string;
+      if (!path.startsWith(prefix)) return;
+      yield path;
+    }
+  }
+
+  /** The index of the first path that is not less. */
+  #place(path: string): number {
+    let low = 0;
+    let high = this.#paths.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((this.#paths[middle] as string) < path) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+}
+
+/** The buckets of one database, by name. */
+export class MemoryFiles {
+  readonly #buckets = new Map<string, MemoryBucket>();
+
+  bucket(name: string): MemoryBucket {
     const existing = this.#buckets.get(name);
     if (existing) return existing;
-    const bucket = new Map<string, Uint8Array>();
+    const bucket = new MemoryBucket();
     this.#buckets.set(name, bucket);
     return bucket;
   }
@@ -41,11 +85,11 @@ export function openMemory(uri: ParsedUri, files: MemoryFiles): ExternalStorage 
 class MemoryStorage implements ExternalStorage {
   readonly uri: ParsedUri;
   readonly capabilities = Object.freeze({ list: true, delete: true, conditionalCreate: true });
-  readonly #files: Map<string, Uint8Array>;
+  readonly #files: MemoryBucket;
   /** '' or the base path with a trailing slash. */
   readonly #base: string;
 
-  constructor(uri: ParsedUri, files: Map<string, Uint8Array>) {
+  constructor(uri: ParsedUri, files: MemoryBucket) {
     this.uri = uri;
     this.#files = files;
     this.#base = uri.path === '' ? '' : `${uri.path}/`;
@@ -89,7 +133,7 @@ class MemoryStorage implements ExternalStorage {
   async list(prefix: string, options?: ListOptions): Promise<string[]> {
     options?.signal?.throwIfAborted();
     const names: string[] = [];
-    for (const key of this.#files.keys()) if (key.startsWith(this.#base)) names.push(key.slice(this.#base.length));
+    for (const path of this.#files.withPrefix(this.#base + prefix)) names.push(path.slice(this.#base.length));
     return listing(names, prefix, options);
   }
 

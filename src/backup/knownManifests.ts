@@ -1,0 +1,41 @@
+/**
+ * Known manifests: what bytes decode to, remembered by their digest. Every plan of an incremental backup reads all of its
+ * chain's manifests, and checks their digests; those that it decoded for the one before it need not be decoded again.
+ *
+ * Equal bytes decode equally, so nothing here can be wrong, whoever reads. Encrypted manifests are not kept: who has no key
+ * must not find them. Bounded by count, and by the size of what was decoded.
+ */
+import type { Manifest } from './manifest.ts';
+
+const COUNT_MAX = 256;
+const STORED_BYTES_MAX = 1024 * 1024;
+
+interface Known {
+  readonly manifest: Manifest;
+  readonly storedBytes: number;
+}
+
+export class KnownManifests {
+  /** By digest; the one used last stands last. */
+  readonly #known = new Map<string, Known>();
+  #storedBytes = 0;
+
+  get(digest: string): Manifest | undefined {
+    const known = this.#known.get(digest);
+    if (known === undefined) return undefined;
+    this.#known.delete(digest);
+    this.#known.set(digest, known);
+    return known.manifest;
+  }
+
+  add(digest: string, manifest: Manifest, storedBytes: number): void {
+    if (this.#known.has(digest)) return;
+    this.#known.set(digest, { manifest, storedBytes });
+    this.#storedBytes += storedBytes;
+    for (const [oldest, { storedBytes: bytes }] of this.#known) {
+      if (this.#known.size <= COUNT_MAX && this.#storedBytes <= STORED_BYTES_MAX) break;
+      this.#known.delete(oldest);
+      this.#storedBytes -= bytes;
+    }
+  }
+}
