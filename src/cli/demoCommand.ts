@@ -14,6 +14,7 @@ import type { Command, CommandIo } from './command.ts';
 import { type DemoCluster, openDemoCluster } from './demo/demoCluster.ts';
 import { demoCommand as demoVerbs } from './demo/demoVerbs.ts';
 import { embeddedClient } from './embeddedClient.ts';
+import { EXTERNAL_IO_RULE_FLAGS, externalIoRuleOptions } from './externalIoFlags.ts';
 import type { FlagDefinitions, Flags } from './flags.ts';
 import { RESULT_FORMATS } from './resultFormat.ts';
 import { OPTION_NAMES, type ShellOptions } from './shell/options.ts';
@@ -37,6 +38,7 @@ const FLAGS: FlagDefinitions = {
   set: { type: 'string', value: 'NAME=VALUE', multiple: true, help: `client option: ${OPTION_NAMES.join(', ')}; repeatable` },
   'sql-port': { type: 'string', value: 'PORT', help: 'port for other clients; 0 picks a free one (default 26257 if free)' },
   'http-port': { type: 'string', value: 'PORT', help: 'port of /health and /_status/vars; 0 picks a free one (default 8080 if free)' },
+  ...EXTERNAL_IO_RULE_FLAGS,
   rows: { type: 'string', value: 'N', help: "rows of the workload's largest table" },
   insecure: { type: 'boolean', help: 'accepted for CockroachDB scripts: a demo listens on this machine only, and is so anyway' },
 };
@@ -70,6 +72,7 @@ export const demoCommand: Command = {
       localities: localities.length > 0 ? localities : USUAL_LOCALITIES.slice(0, nodes),
       sqlPort: flags.integer('sql-port', 0, 65535),
       httpPort: flags.integer('http-port', 0, 65535),
+      rules: externalIoRuleOptions(flags),
     });
     try {
       if (isInteractive) io.out(welcome(cluster, workload));

@@ -8,10 +8,11 @@ import { formatter, parseDatum } from '../catalog/datumText.ts';
 import type { ColumnType } from '../catalog/type.ts';
 import { Database } from '../server/database.ts';
 import type { ResultColumn, StatementResult } from '../sql/exec/statement.ts';
+import type { ExternalIoRuleOptions } from './externalIoFlags.ts';
 import type { TextResult } from './resultFormat.ts';
 import { type ClientNotice, NUMERIC_OIDS, type SqlClient } from './sqlClient.ts';
 
-export interface EmbeddedOptions {
+export interface EmbeddedOptions extends Partial<ExternalIoRuleOptions> {
   readonly database: string;
   readonly user: string;
   /** Undefined refuses nodelocal. */
@@ -20,15 +21,15 @@ export interface EmbeddedOptions {
 
 /** Opens a database that lives as long as the client. */
 export async function openEmbeddedClient(options: EmbeddedOptions): Promise<SqlClient> {
-  const { externalIoDir } = options;
-  const database = await Database.open(externalIoDir === undefined ? {} : { externalIoDir });
+  const { externalIoDir, database: name, user, ...rules } = options;
+  const database = await Database.open({ ...rules, ...(externalIoDir === undefined ? {} : { externalIoDir }) });
   try {
-    await database.requireDatabase(options.database);
+    await database.requireDatabase(name);
   } catch (error) {
     await database.close();
     throw error;
   }
-  const client = embeddedClient(database, options);
+  const client = embeddedClient(database, { database: name, user });
   return {
     ...client,
     async close() {

@@ -46,6 +46,12 @@ const COMMANDS: readonly CommandEntry[] = Object.freeze([
   { name: 'version', summary: 'print the version', load: async () => (await import('./versionCommand.ts')).versionCommand },
 ]);
 
+/** What scripts call commands that go by another name here. */
+const OTHER_NAMES: ReadonlyMap<string, string> = new Map([
+  ['--version', 'version'],
+  ['start-single-node', 'start'],
+]);
+
 function overview(): string {
   const width = Math.max(...COMMANDS.map((command) => command.name.length)) + 2;
   return [
@@ -68,7 +74,7 @@ export async function main(argv: readonly string[], io: CommandIo): Promise<numb
     io.out(overview());
     return name === undefined ? 1 : 0;
   }
-  const entry = COMMANDS.find((command) => command.name === (name === '--version' ? 'version' : name));
+  const entry = COMMANDS.find((command) => command.name === (OTHER_NAMES.get(name) ?? name));
   if (!entry) {
     io.err(`ERROR: unknown command "${name}"\n\n${overview()}`);
     return 1;

@@ -11,6 +11,7 @@ import { errorReport, UsageError } from './cliError.ts';
 import type { Command, CommandIo } from './command.ts';
 import { connectionUrl } from './connectionUrl.ts';
 import { openEmbeddedClient } from './embeddedClient.ts';
+import { EXTERNAL_IO_RULE_FLAGS, externalIoDir, externalIoRuleOptions } from './externalIoFlags.ts';
 import type { FlagDefinitions, Flags } from './flags.ts';
 import { formatResult, RESULT_FORMATS } from './resultFormat.ts';
 import { DEFAULT_PROMPT, OPTION_NAMES, setOption, type ShellOptions } from './shell/options.ts';
@@ -35,6 +36,7 @@ const FLAGS: FlagDefinitions = {
     help: "with --url: ca.crt, and the user's client certificate where there is one",
   },
   'external-io-dir': { type: 'string', value: 'DIR', help: 'directory of nodelocal:// without --url, or "disabled" (default extern)' },
+  ...EXTERNAL_IO_RULE_FLAGS,
   set: {
     type: 'string',
     value: 'NAME=VALUE',
@@ -122,11 +124,11 @@ export function shellOptions(flags: Flags, io: CommandIo, isInteractive: boolean
 async function connect(flags: Flags): Promise<SqlClient> {
   const database = flags.text('database');
   if (!namesServer(flags)) {
-    const directory = flags.text('external-io-dir') ?? 'extern';
     return openEmbeddedClient({
       database: database ?? 'defaultdb',
       user: flags.text('user') ?? 'root',
-      externalIoDir: directory === 'disabled' ? undefined : directory,
+      externalIoDir: externalIoDir(flags),
+      ...externalIoRuleOptions(flags),
     });
   }
   return connectWire(connectionUrl(flags, database));

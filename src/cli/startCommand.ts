@@ -21,6 +21,7 @@ import { MEMORY_BYTES_MIN } from '../server/openOptions.ts';
 import { startPgServer } from '../server/pgwire/pgServer.ts';
 import { UsageError } from './cliError.ts';
 import type { Command } from './command.ts';
+import { EXTERNAL_IO_DIR_FLAG, EXTERNAL_IO_RULE_FLAGS, externalIoDir, externalIoRuleOptions } from './externalIoFlags.ts';
 import type { FlagDefinitions } from './flags.ts';
 
 const FLAGS: FlagDefinitions = {
@@ -36,8 +37,8 @@ const FLAGS: FlagDefinitions = {
     default: '127.0.0.1:8080',
     help: 'address of /health, /_status/vars and /metrics; port 0 picks a free one',
   },
-  'external-io-dir': { type: 'string', value: 'DIR', default: 'extern', help: 'directory of nodelocal:// files, or "disabled"' },
-  'external-io-disable-http': { type: 'boolean', help: 'refuse backups to and from http:// and https://, and custom endpoints' },
+  ...EXTERNAL_IO_DIR_FLAG,
+  ...EXTERNAL_IO_RULE_FLAGS,
   nodes: { type: 'string', value: 'N', help: 'nodes of the cluster (default 1, or one for each --locality)' },
   locality: {
     type: 'string',
@@ -85,8 +86,7 @@ export const startCommand: Command = {
     if (kind === 'system' && clockStart !== undefined) throw new UsageError('--clock-start needs --clock manual');
     const system = new SystemClock();
     const clock = kind === 'manual' ? new ManualClock(clockStart ?? system.nowMicros()) : system;
-    const directory = flags.text('external-io-dir') ?? 'extern';
-    const externalIoDir = directory === 'disabled' ? undefined : resolve(directory);
+    const ioDirectory = externalIoDir(flags);
 
     const memoryBytes = flags.bytes('memory', MEMORY_BYTES_MIN);
 
@@ -101,8 +101,8 @@ export const startCommand: Command = {
         nodes,
         localities,
         ...(memoryBytes === undefined ? {} : { memoryBytes }),
-        ...(externalIoDir === undefined ? {} : { externalIoDir }),
-        disableExternalHttp: flags.isSet('external-io-disable-http'),
+        ...(ioDirectory === undefined ? {} : { externalIoDir: ioDirectory }),
+        ...externalIoRuleOptions(flags),
       });
       undo.unshift(() => database.close());
       const pg = await listening('--listen-addr', startPgServer(database, { ...sqlAddress, ...(certs && { certs }), acceptWithoutTls }));
@@ -128,7 +128,7 @@ export const startCommand: Command = {
         ['sql', url],
         ['http', `${certs ? 'https' : 'http'}://${urlHost(http.host)}:${http.port}`],
         ['certificates', certsDir === undefined ? 'none' : resolve(certsDir)],
-        ['external I/O path', externalIoDir ?? 'disabled'],
+        ['external I/O path', ioDirectory ?? 'disabled'],
         ['memory', formatByteSize(database.kv.memory.budget.limitBytes)],
         ['clock', kind],
         [

@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import { Database } from '../../server/database.ts';
 import { startHttpServer } from '../../server/httpServer.ts';
 import { startPgServer } from '../../server/pgwire/pgServer.ts';
+import type { ExternalIoRuleOptions } from '../externalIoFlags.ts';
 
 const HOST = '127.0.0.1';
 const USUAL_SQL_PORT = 26257;
@@ -22,6 +23,8 @@ export interface DemoClusterOptions {
   readonly localities: readonly string[];
   readonly sqlPort: number | undefined;
   readonly httpPort: number | undefined;
+  /** What users may reach outside the process; default: everything, by EXTERNALIOIMPLICITACCESS. */
+  readonly rules?: ExternalIoRuleOptions;
 }
 
 export interface DemoCluster {
@@ -35,7 +38,7 @@ export interface DemoCluster {
 }
 
 /** Opens it. Throws what listening throws, after closing what was open. */
-export async function openDemoCluster({ nodes, localities, sqlPort, httpPort }: DemoClusterOptions): Promise<DemoCluster> {
+export async function openDemoCluster({ nodes, localities, sqlPort, httpPort, rules }: DemoClusterOptions): Promise<DemoCluster> {
   const externalIoDir = await mkdtemp(join(tmpdir(), 'varve-demo-'));
   // What to undo, newest first, whether the demo ends or cannot start.
   const undo: (() => Promise<void>)[] = [() => rm(externalIoDir, { recursive: true, force: true })];
@@ -43,7 +46,7 @@ export async function openDemoCluster({ nodes, localities, sqlPort, httpPort }: 
     for (const step of undo.splice(0)) await step();
   };
   try {
-    const database = await Database.open({ nodes, localities, externalIoDir });
+    const database = await Database.open({ nodes, localities, externalIoDir, ...rules });
     undo.unshift(() => database.close());
     const pg = await onPort(sqlPort, USUAL_SQL_PORT, (port) => startPgServer(database, { host: HOST, port }));
     undo.unshift(() => pg.close());
