@@ -91,7 +91,7 @@ export async function openFrame(frame: Buffer, place: FilePlace, isInline = fals
     opened = await openOnWorker(buffer, { frameSize: frame.length, opening });
     release = () => giveBlockBuffer(buffer);
   }
-  if ('wrongCrc' in opened) throw corruptFile(place, 'checksum of a block', hex32(header.crc), hex32(opened.wrongCrc));
+  if ('wrongCrc' in opened) throw corruptFile(place, 'checksum mismatch in a block', hex32(header.crc), hex32(opened.wrongCrc));
   if ('isForeign' in opened) throw notAuthentic(place, `block ${opening?.number} of this file, as it was written`);
   if ('notZstd' in opened) throw corruptFile(place, 'compressed content', 'a zstd frame', opened.notZstd);
   const { content } = opened;

@@ -3,19 +3,13 @@
  *
  * In databases of the older kind (CockroachDB up to 21.2, the default) it has none of its own: everybody
  * may use it, and who creates in it is a matter of the database, whose grants new objects take over. In
- * those of the newer kind (since 22.1; `varve.sql.privileges` = crdb_22 when they are made) it has an
+ * those of the newer kind (since 22.1; `varve.sql.compatibility` = crdb_25 when they are made) it has an
  * owner and grants like other schemas, by which everybody may create in it, everybody may connect to the
  * database, and new objects take nothing over. The grants lie in the database's descriptor, for the
  * schema has no row of its own.
  */
 import { type DatabaseDescriptor, type Descriptor, PUBLIC_SCHEMA_ID, type SchemaDescriptor } from './descriptor.ts';
-import type { ClusterSettings } from './settings.ts';
 import { checkPrivilege, type Grantees, ownerPrivileges, PUBLIC_ROLE, withGrant } from './privileges.ts';
-
-/** True where new databases are of the newer kind, and SHOW GRANTS prints as there. */
-export function hasPublicSchemas(settings: ClusterSettings): boolean {
-  return settings.get('varve.sql.privileges') === 'crdb_22';
-}
 
 /** Where a database's privileges lie. */
 export type DatabasePrivileges = Pick<DatabaseDescriptor, 'privileges' | 'publicSchema'>;

@@ -244,10 +244,10 @@ export const SETTINGS: readonly SettingDefinition[] = Object.freeze(
       "names of keys that nobody named: PostgreSQL's (t_pkey, t_a_fkey), or those of CockroachDB before 22.1 (primary, fk_a_ref_p)",
     ),
     choice(
-      'varve.sql.privileges',
+      'varve.sql.compatibility',
       'crdb_21',
-      ['crdb_21', 'crdb_22'],
-      'privileges of new databases, and columns of SHOW GRANTS: those of CockroachDB before 22.1, or since, where schema public has its own',
+      ['crdb_21', 'crdb_25'],
+      'version of CockroachDB that new databases get their privileges like, and SHOW its columns and texts',
     ),
     bool(
       'varve.backup.mixed_collections.enabled',

@@ -73,7 +73,7 @@ test('what is wrong with a frame is said as it is said of small ones', async () 
   };
   const flipped = Buffer.from(frame);
   flipped[100] = (flipped[100] as number) ^ 1;
-  assert.match((await failure(flipped)).message, 'checksum of a block');
+  assert.match((await failure(flipped)).message, 'checksum mismatch in a block');
   assert.match((await failure(frame, cipherOf(2))).message, 'authentication failed');
   assert.match((await failure(frame, cipherOf(1), 8)).message, 'authentication failed');
   const plain = takeBlockBuffer(BYTES);

@@ -14,7 +14,8 @@ import {
 } from '../../catalog/descriptor.ts';
 import { quoteName, quoteNames } from '../../catalog/names.ts';
 import { hasSystemPrivilege } from '../../catalog/globalPrivileges.ts';
-import { hasAnyPrivilege, hasPrivilege } from '../../catalog/privileges.ts';
+import { isNewerForm } from '../../catalog/newerForm.ts';
+import { hasAnyPrivilege, hasPrivilege, NODE_USER } from '../../catalog/privileges.ts';
 import { indexSpan } from '../../catalog/rowCodec.ts';
 import { schemaMeant } from '../../catalog/snapshot.ts';
 import { arrayOf, type ColumnType, sqlTypeName, Type } from '../../catalog/type.ts';
@@ -42,6 +43,7 @@ import {
   showHistogram,
   showStatistics,
 } from './statistics/statements.ts';
+import { isListedSchema } from './virtual/catalogView.ts';
 import { columns, text, textOrNull } from './virtual/support.ts';
 
 type Of<W extends Show['what']> = Extract<Show, { what: W }>;
@@ -57,7 +59,7 @@ function columnsOf(stmt: Show, { settings }: EngineServices): ResultColumn[] {
         database_name: T.String,
         owner: T.Name,
         primary_region: T.String,
-        secondary_region: T.String,
+        ...(isNewerForm(settings) && { secondary_region: T.String }),
         regions: arrayOf(T.String),
         survival_goal: T.String,
         ...comment,
@@ -200,6 +202,7 @@ async function visibleSessions(context: RunContext): Promise<readonly SessionSta
 async function rowsOf(context: RunContext, stmt: Show): Promise<Datum[][]> {
   const snapshot = await context.catalog();
   const roles = await context.roles();
+  const isNewer = isNewerForm(context.engine.settings);
   const withComment = (stmt_: { withComment: boolean }, comment: string | undefined): Datum[] =>
     stmt_.withComment ? [textOrNull(comment)] : [];
   switch (stmt.what) {
@@ -207,10 +210,18 @@ async function rowsOf(context: RunContext, stmt: Show): Promise<Datum[][]> {
       return snapshot
         .allDatabases()
         .filter((one) => hasAnyPrivilege(roles, one.privileges))
-        .map((one) => [text(one.name), text(one.privileges.owner), ...regionCells(one, snapshot), ...withComment(stmt, one.comment)]);
+        .map((one) => {
+          const [primary, secondary, ...rest] = regionCells(one, snapshot);
+          const cells = isNewer ? [primary, secondary, ...rest] : [primary, ...rest];
+          return [text(one.name), text(one.privileges.owner), ...cells, ...withComment(stmt, one.comment)];
+        });
     case 'schemas': {
       const { database } = await databaseOf(context, stmt.from);
-      const rows: Datum[][] = context.engine.virtualTables.schemas().map((name) => [text(name), null, ...withComment(stmt, undefined)]);
+      const ofNode = isNewer ? text(NODE_USER) : null;
+      const rows: Datum[][] = context.engine.virtualTables
+        .schemas()
+        .filter(isListedSchema)
+        .map((name) => [text(name), ofNode, ...withComment(stmt, undefined)]);
       for (const schema of snapshot.schemasOf(database, { withTemporary: true })) {
         const owner = (schema.descriptor?.privileges ?? database.publicSchema)?.owner ?? 'admin';
         rows.push([text(schema.name), text(owner), ...withComment(stmt, schema.descriptor?.comment)]);
@@ -452,9 +463,23 @@ function showCreate(change: SchemaChange, stmt: Of<'create'>): Datum[][] {
   requireAnyPrivilege(change, table);
   if (stmt.object === 'view' && !table.view) throw new StatementError(SqlState.WrongObjectType, `"${table.name}" is not a view`);
   if (table.view) return [[text(shownName(change, table)), text(createViewText(table, snapshot.fullName(table)[1] ?? 'public'))]];
-  const shown = stmt.name.parts.map((part) => quoteName(part.text)).join('.');
+  const isNewer = isNewerForm(change.context.engine.settings);
+  const shown = isNewer ? nameAsResolved(change, table, stmt.name) : stmt.name.parts.map((part) => quoteName(part.text)).join('.');
   if (table.sequence) return [[text(shown), text(createSequenceText(table, snapshot))]];
-  return [[text(shown), text(createTableText(table, snapshot))]];
+  return [[text(shown), text(isNewer ? `${createTableText(withoutOnlyFamily(table), snapshot)};` : createTableText(table, snapshot))]];
+}
+
+/** The name that was given, with the schema that it left out after a database. */
+function nameAsResolved(change: SchemaChange, table: TableDescriptor, { parts }: ObjectName): string {
+  const full = change.snapshot.fullName(table);
+  const namesDatabase = parts.length > 1 && parts[0]?.text === full[0] && (parts.length > 2 || parts[0]?.text !== full[1]);
+  return quoteNames(namesDatabase ? full : parts.map((part) => part.text));
+}
+
+/** 25.1 does not print the family that every table has. */
+function withoutOnlyFamily(table: TableDescriptor): TableDescriptor {
+  const [family] = table.families;
+  return table.families.length === 1 && family?.name === 'primary' ? { ...table, families: [{ ...family, columnIds: [] }] } : table;
 }
 
 export function registerShowStatements(hooks: StatementHooks): void {

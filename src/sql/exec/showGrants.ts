@@ -2,7 +2,7 @@
  * SHOW GRANTS: who holds which privilege on databases, schemas, relations and types, sorted by every column.
  *
  * The columns are those of the kind of object that is asked for. Whether a holder may grant on is in
- * information_schema (`is_grantable`). With `varve.sql.privileges` = crdb_22 it is here, too, as is an owner's ALL, and
+ * information_schema (`is_grantable`). With `varve.sql.compatibility` = crdb_25 it is here, too, as is an owner's ALL, and
  * without a target the objects are told with their kinds.
  */
 import { StatementError } from '../../base/errors.ts';
@@ -11,7 +11,7 @@ import type { Datum } from '../../catalog/datum.ts';
 import type { TableDescriptor, TypeDescriptor } from '../../catalog/descriptor.ts';
 import { connectionPath, pathGrants } from '../../catalog/globalPrivileges.ts';
 import { NODE_USER, objectKind, PUBLIC_ROLE, schemaGrants, typePrivileges } from '../../catalog/privileges.ts';
-import { hasPublicSchemas } from '../../catalog/publicSchema.ts';
+import { isNewerForm } from '../../catalog/newerForm.ts';
 import type { ClusterSettings } from '../../catalog/settings.ts';
 import { pgTypname, Type } from '../../catalog/type.ts';
 import { requireUser } from '../../catalog/users.ts';
@@ -69,7 +69,7 @@ function objectColumns(target: GrantTarget | undefined): readonly string[] {
 }
 
 export function grantColumns(target: GrantTarget | undefined, settings: ClusterSettings): ResultColumn[] {
-  const isNewer = hasPublicSchemas(settings);
+  const isNewer = isNewerForm(settings);
   const place = isNewer && !target ? ['database_name', 'schema_name', 'object_name', 'object_type'] : objectColumns(target);
   const columns = [...place, 'grantee', 'privilege_type'].map((name): ResultColumn => ({ name, type: Type.String }));
   return isNewer ? [...columns, { name: 'is_grantable', type: Type.Bool }] : columns;
@@ -79,7 +79,7 @@ export async function showGrants(change: SchemaChange, stmt: Extract<Show, { wha
   const wanted = new Set(stmt.grantees.map((grantee) => roleText(change.context, grantee)));
   for (const name of wanted) if (name !== PUBLIC_ROLE) await requireUser(change.context.reader, name);
   const depth = objectColumns(stmt.target).length;
-  const isNewer = hasPublicSchemas(change.context.engine.settings);
+  const isNewer = isNewerForm(change.context.engine.settings);
   const rows: { readonly words: (string | undefined)[]; readonly isGrantable: boolean }[] = [];
   for await (const [place, held] of granted(change, stmt.target)) {
     for (const { grantee, privileges, grantOption = [] } of isNewer ? withOwner(held) : held.grants) {

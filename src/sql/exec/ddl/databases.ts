@@ -6,7 +6,8 @@ import { SqlState } from '../../../base/sqlState.ts';
 import { MIN_TIMESTAMP } from '../../../base/timestamp.ts';
 import { type DatabaseDescriptor, type SchemaDescriptor, type TableDescriptor, updated } from '../../../catalog/descriptor.ts';
 import { quoteNames } from '../../../catalog/names.ts';
-import { hasPublicSchemas, schemaHolder } from '../../../catalog/publicSchema.ts';
+import { isNewerForm } from '../../../catalog/newerForm.ts';
+import { schemaHolder } from '../../../catalog/publicSchema.ts';
 import { hasSystemPrivilege } from '../../../catalog/globalPrivileges.ts';
 import type { ResolvedSchema } from '../../../catalog/catalog.ts';
 import { schemaMeant } from '../../../catalog/snapshot.ts';
@@ -68,7 +69,7 @@ export async function createDatabase(change: SchemaChange, stmt: CreateDatabase)
   const database = await change.context.engine.catalog.createDatabase(change.txn, {
     name,
     owner: ownerName,
-    ownPublicSchema: hasPublicSchemas(change.context.engine.settings),
+    ownPublicSchema: isNewerForm(change.context.engine.settings),
   });
   if (!regions) return;
   await change.refresh();

@@ -27,13 +27,14 @@ export interface Relation {
   readonly schemaOid: number;
 }
 
-/** What one statement sees of the catalog: one database, or all when it names none. */
 /**
  * The virtual schemas that the catalogs list. Tools that read a database's schema know these, and leave
  * them out; a table of another one (varve_internal) they would take for the user's, and drop or migrate.
  */
+export const isListedSchema = (name: string): boolean => LISTED_SCHEMAS.has(name);
 const LISTED_SCHEMAS: ReadonlySet<string> = new Set(['crdb_internal', 'information_schema', 'pg_catalog', 'pg_extension']);
 
+/** What one statement sees of the catalog: one database, or all when it names none. */
 export class CatalogView {
   readonly context: StatementContext;
   readonly snapshot: CatalogSnapshot;

@@ -6,14 +6,16 @@ import { byCatalog } from './byCatalog.ts';
 import { crdbInternalTables } from './crdbInternal/index.ts';
 import { informationSchemaTables } from './informationSchema/index.ts';
 import { pgCatalogTables } from './pgCatalog/index.ts';
+import { pgExtensionTables } from './pgExtension.ts';
 
 let shared: VirtualTables | undefined;
 
-/** pg_catalog, information_schema and crdb_internal: one registry for every engine, which each extends by a child. */
+/** pg_catalog, information_schema, crdb_internal and pg_extension: one registry for every engine, which each extends by a child. */
 export function builtinVirtualTables(): VirtualTables {
   if (shared) return shared;
   const tables = new VirtualTables();
-  for (const table of [...pgCatalogTables, ...informationSchemaTables, ...crdbInternalTables]) tables.register(byCatalog(table));
+  for (const table of [...pgCatalogTables, ...informationSchemaTables, ...crdbInternalTables, ...pgExtensionTables])
+    tables.register(byCatalog(table));
   shared = tables;
   return tables;
 }
