@@ -36,6 +36,8 @@ import { registerKms } from '../storage/kms/registerKms.ts';
 import { MemoryFiles, openMemory } from '../storage/memory.ts';
 import { openNodelocal } from '../storage/nodelocal.ts';
 import { StorageRegistry } from '../storage/registry.ts';
+import { openNullSink } from '../storage/nullSink.ts';
+import { RateLimits } from '../storage/rateLimit.ts';
 import { openS3 } from '../storage/s3/s3Storage.ts';
 import { openUserfile } from '../storage/userfile.ts';
 import { systemJobTable } from '../jobs/jobTable.ts';
@@ -195,6 +197,7 @@ export class Database {
       rules,
       connections: services.connections,
       metrics: kv.metrics,
+      limits: new RateLimits(this.ioClock, (name) => services.settings.number(name)),
       ...(options.wrapStorage ? { wrap: options.wrapStorage } : {}),
       secrets: { executor: kv.executor, ...(options.secureBytes && { secureBytes: options.secureBytes }) },
     });
@@ -204,6 +207,7 @@ export class Database {
     storage.register('nodelocal', (uri, context) =>
       openNodelocal(uri, context, { externalIoDir, hasNode: (id) => kv.cluster.nodes.some((node) => node.id === id) }),
     );
+    storage.register('null', openNullSink);
     storage.register('userfile', (uri, context) => openUserfile(uri, context, kv, services.catalog));
     const network = {
       clock: this.ioClock,

@@ -11,6 +11,7 @@ import { type ConnectionSource, resolveConnection } from './external/connectionU
 import { underName } from './external/namedStorage.ts';
 import { CloudMetrics, metered } from './cloudMetrics.ts';
 import type { ExternalStorage, StorageContext, StorageFactory } from './externalStorage.ts';
+import type { RateLimits } from './rateLimit.ts';
 import { type RetryContext, withRetry } from './retry.ts';
 import { SecretRegistry, type SecretServicesOptions } from './secretServices.ts';
 import { ParsedUri } from './uri.ts';
@@ -40,13 +41,14 @@ export class StorageRegistry implements StorageFactory {
   readonly #retry: RetryContext | undefined;
   readonly #wrap: ((storage: ExternalStorage) => ExternalStorage) | undefined;
   readonly #metrics: CloudMetrics | undefined;
+  readonly #limits: RateLimits | undefined;
   readonly #rules: ExternalIoRules;
   readonly #connections: ConnectionSource;
 
   /**
    * `secrets`: of their registry; `retry`: every opened storage retries as retry.ts says; `wrap` goes around the adapter, inside
    * the retry (fault injection); `rules`: what is refused at every opening; `connections`: what external:// names stand for;
-   * `metrics`: where what storage does is counted.
+   * `metrics`: where what storage does is counted; `limits`: its pace.
    */
   constructor(
     options: {
@@ -56,6 +58,7 @@ export class StorageRegistry implements StorageFactory {
       rules?: ExternalIoRules;
       connections?: ConnectionSource;
       metrics?: MetricRegistry;
+      limits?: RateLimits;
     } = {},
   ) {
     this.#rules = options.rules ?? {};
@@ -63,6 +66,7 @@ export class StorageRegistry implements StorageFactory {
     this.secrets = new SecretRegistry({ rules: this.#rules, connections: this.#connections, ...options.secrets });
     this.#retry = options.retry;
     this.#wrap = options.wrap;
+    this.#limits = options.limits;
     this.#metrics = options.metrics && new CloudMetrics(options.metrics);
   }
 
@@ -90,7 +94,8 @@ export class StorageRegistry implements StorageFactory {
     void parsed.locality;
     const adapter = opener(parsed, context);
     const wrapped = this.#wrap ? this.#wrap(adapter) : adapter;
-    const counted = this.#metrics ? metered(wrapped, this.#metrics) : wrapped;
+    const limited = this.#limits?.wrap(wrapped, context.nodeId) ?? wrapped;
+    const counted = this.#metrics ? metered(limited, this.#metrics) : limited;
     const storage = this.#retry ? withRetry(counted, this.#retry) : counted;
     return asked === parsed ? storage : underName(storage, asked);
   }
