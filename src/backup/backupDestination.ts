@@ -138,20 +138,26 @@ export async function findFreeDirectory(
 }
 
 /**
- * Throws 22023 when the newest full of the collection has nothing to do with a new one: LATEST would turn
- * to other targets. Related are backups that share a target by name, or within one cluster by id, so
- * that a renamed database and a cluster restored from this very collection go on in it. What cannot be read
- * says nothing: a damaged full must not keep anybody from taking the next.
+ * The newest full of the collection; undefined when there is none. What cannot be read says nothing: a damaged full must
+ * not keep anybody from taking the next.
  */
-export async function checkSameCollection(storage: CollectionStorage, request: CollectionRequest, signal?: AbortSignal): Promise<void> {
-  if (!storage.capabilities.list || !storage.isCollection) return;
-  let newest: Manifest;
+export async function newestFull(storage: CollectionStorage, signal?: AbortSignal): Promise<Manifest | undefined> {
+  if (!storage.capabilities.list || !storage.isCollection) return undefined;
   try {
-    ({ manifest: newest } = await readNewest(storage, await resolveLatest(storage, signal), signal));
+    return (await readNewest(storage, await resolveLatest(storage, signal), signal)).manifest;
   } catch (error) {
-    if (isVarveError(error) && (UNREADABLE.has(error.code) || error instanceof EncryptionError || error instanceof KmsError)) return;
+    if (isVarveError(error) && (UNREADABLE.has(error.code) || error instanceof EncryptionError || error instanceof KmsError))
+      return undefined;
     throw error;
   }
+}
+
+/**
+ * Throws 22023 when the newest full of the collection has nothing to do with a new one: LATEST would turn
+ * to other targets. Related are backups that share a target by name, or within one cluster by id, so
+ * that a renamed database and a cluster restored from this very collection go on in it.
+ */
+export function checkSameCollection(storage: CollectionStorage, newest: Manifest, request: CollectionRequest): void {
   const isSameCluster = newest.clusterId === request.clusterId;
   const isRelated =
     newest.scope === request.scope &&

@@ -10,6 +10,7 @@
  */
 import { assert } from '../base/assert.ts';
 import { StateError } from '../base/errors.ts';
+import { mapConcurrently } from '../base/mapConcurrently.ts';
 import { mergeSpans, subtractSpans } from '../base/span.ts';
 import { SqlState } from '../base/sqlState.ts';
 import type { Timestamp } from '../base/timestamp.ts';
@@ -26,7 +27,7 @@ import type { BackupDetails } from './backupDetails.ts';
 import type { BackupMetrics } from './backupMetrics.ts';
 import { descriptorHistory } from './backupSpans.ts';
 import type { LayerCipher } from './cipher.ts';
-import { fullOfDirectory, isLayer, latestName, writeLatest } from './collection.ts';
+import { confirmLatest, fullOfDirectory, isLayer, latestName, writeLatest } from './collection.ts';
 import type { CollectionStorage } from './collectionStorage.ts';
 import { intervalsOf } from './coverage.ts';
 import { refuseWhileDeleted } from './deletionMark.ts';
@@ -95,8 +96,7 @@ export class BackupResumer implements Resumer, LayerContent {
     requireNodes(this.#deps.kv.cluster, this.#details.executionLocality);
     const { manifest } = await this.#writer.attempt(ctx, async (attempt) => {
       const layer = await this.#writer.write(attempt, this);
-      await this.#writeLatest(attempt);
-      await this.#writeIndex(attempt, layer);
+      await this.#writePointers(attempt, layer);
       await this.#writer.cleanUp(attempt, layer.manifest);
       return layer;
     });
@@ -128,9 +128,12 @@ export class BackupResumer implements Resumer, LayerContent {
   async #checkChainStays(ctx: JobContext, storage: CollectionStorage, claimant: Claimant): Promise<void> {
     const full = fullOfDirectory(this.#details.directory);
     if (this.#details.kind === 'full' || full === undefined) return;
-    await refuseWhileDeleted(storage, full, claimant, this.#deps.jobs, ctx.signal);
     const { parent } = this.#details;
-    if (parent === undefined || !storage.capabilities.list || (await isLayer(storage, parent.directory, ctx.signal))) return;
+    const [, isThere] = await Promise.all([
+      refuseWhileDeleted(storage, full, claimant, this.#deps.jobs, ctx.signal),
+      parent === undefined || !storage.capabilities.list || isLayer(storage, parent.directory, ctx.signal),
+    ]);
+    if (parent === undefined || isThere) return;
     throw new StateError(SqlState.ObjectNotInPrerequisiteState, `the layer that backup "${full}" would continue is gone`, {
       detail: `"${parent.directory}" has been deleted since the backup was planned`,
       hint: 'run the BACKUP again',
@@ -214,23 +217,28 @@ export class BackupResumer implements Resumer, LayerContent {
 
   // ---- what leads to it -------------------------------------------------------------------------
 
-  async #writeLatest({ ctx, storage }: Attempt): Promise<void> {
-    if (this.#details.kind !== 'full' || !storage.isCollection) return;
-    await ctx.pausepoint('backup.beforeLatest');
-    await ctx.checkClaim();
-    await writeLatest(storage, this.#details.directory, this.#details.endTime, ctx.signal);
-    await ctx.pausepoint('backup.afterLatest');
-  }
-
-  /** The layer's entry in the collection's index, and those of the chain that were lost. */
-  async #writeIndex({ ctx, storage }: Attempt, layer: Layer): Promise<void> {
+  /** LATEST, and the layer's entry in the collection's index. Both are read back, and what the index lacks of the chain is added, at once. */
+  async #writePointers({ ctx, storage }: Attempt, layer: Layer): Promise<void> {
+    const { kind, directory, endTime } = this.#details;
+    const { signal } = ctx;
+    if (!storage.isCollection) return;
+    const confirmations: (() => Promise<void>)[] = [];
+    if (kind === 'full') {
+      await ctx.pausepoint('backup.beforeLatest');
+      await ctx.checkClaim();
+      await writeLatest(storage, directory, endTime, signal);
+      await ctx.pausepoint('backup.afterLatest');
+      confirmations.push(() => confirmLatest(storage, directory, endTime, signal));
+    }
     const full = fullOfDirectory(layer.directory);
-    if (full === undefined || !storage.isCollection) return;
-    await ctx.pausepoint('backup.beforeIndex');
-    await ctx.checkClaim();
-    await writeIndexFile(storage, full, indexOfLayer(layer), ctx.signal);
-    await ctx.pausepoint('backup.afterIndex');
-    if (this.#details.kind === 'incremental' && storage.capabilities.list) await healIndex(storage, full, ctx.signal);
+    if (full !== undefined) {
+      await ctx.pausepoint('backup.beforeIndex');
+      await ctx.checkClaim();
+      confirmations.push(await writeIndexFile(storage, full, indexOfLayer(layer), signal));
+      await ctx.pausepoint('backup.afterIndex');
+      if (kind === 'incremental' && storage.capabilities.list) confirmations.push(() => healIndex(storage, full, signal));
+    }
+    await mapConcurrently(confirmations, confirmations.length, (confirm) => confirm());
   }
 
   async #releaseProtections(txn: Txn): Promise<void> {

@@ -34,7 +34,7 @@ import type { StorageFactory } from '../storage/externalStorage.ts';
 import { KmsError } from '../storage/kms/kms.ts';
 
 import type { DestinationRequest, PriorLayers } from './backupDestination.ts';
-import { checkContinues, checkSameCollection, findFreeDirectory, findPriorLayers } from './backupDestination.ts';
+import { checkContinues, checkSameCollection, findFreeDirectory, findPriorLayers, newestFull } from './backupDestination.ts';
 import type { BackupDetails } from './backupDetails.ts';
 import type { BackupMetrics } from './backupMetrics.ts';
 import { BACKUP_JOB_TYPE, detailsFromJson, detailsToJson } from './backupDetails.ts';
@@ -62,7 +62,7 @@ import { chainSecretsForJob, createChainKey } from './keyring.ts';
 import { isListed, listedPlaces, withNewLayer } from './listedLayers.ts';
 import type { LocationDetails } from './locationDetails.ts';
 import { isSamePlace, localitiesOf, urisText } from './locationDetails.ts';
-import type { DescriptorChange, Layer } from './manifest.ts';
+import type { DescriptorChange, Layer, Manifest } from './manifest.ts';
 import type { ScheduleLink } from './scheduledBackup.ts';
 
 export interface BackupPlanningDeps {
@@ -138,6 +138,10 @@ async function planOnce(
   commit: (write: (txn: Txn) => Promise<void>) => Promise<void>,
 ): Promise<number> {
   const prior = await findPriorLayers(storage, request.destination, (layer) => isFinal(deps, layer), request.signal);
+  const isMixed = deps.settings.get('varve.backup.mixed_collections.enabled');
+  // Read beside what follows, until it is needed.
+  const newest = prior || isMixed ? undefined : newestFull(storage, request.signal);
+  newest?.catch(() => {});
   // A chain that cannot be continued is said before anything else is looked at.
   const wanted = request.asOf ?? deps.kv.hlc.now();
   const { reservation, endTime } = await findFreeDirectory(storage, prior?.full, firstEnd(wanted, prior, request), {
@@ -152,7 +156,7 @@ async function planOnce(
       deps,
       { ...request, location },
       storage,
-      prior,
+      { prior, newest },
       { directory: reservation.directory, endTime },
       marginMicros,
     );
@@ -207,7 +211,7 @@ async function makePlan(
   deps: BackupPlanningDeps,
   request: BackupRequest,
   storage: CollectionStorage,
-  prior: PriorLayers | undefined,
+  { prior, newest }: { readonly prior: PriorLayers | undefined; readonly newest: Promise<Manifest | undefined> | undefined },
   { directory, endTime }: { readonly directory: string; readonly endTime: Timestamp },
   marginMicros: number,
 ): Promise<BackupPlan> {
@@ -234,8 +238,8 @@ async function makePlan(
     });
   } else {
     const { scope, names, requested } = targets;
-    const related = { clusterId: kv.clusterId, scope, names, ids: requested.map(({ id }) => id) };
-    if (!deps.settings.get('varve.backup.mixed_collections.enabled')) await checkSameCollection(storage, related, request.signal);
+    const before = await newest;
+    if (before) checkSameCollection(storage, before, { clusterId: kv.clusterId, scope, names, ids: requested.map(({ id }) => id) });
   }
   const startTime = prior?.newest.manifest.endTime ?? MIN_TIMESTAMP;
   const liveSpans = spansOfDescriptors(targets.descriptors);

@@ -185,13 +185,14 @@ export function latestName(endTime: Timestamp): string {
   return `${LATEST_PREFIX}${descending(endTime)}`;
 }
 
-/**
- * Writes the pointer to a completed full, and reads it back: XX001 when it does not hold what was written.
- * Writing it again is harmless: name and content follow from the full.
- */
+/** Writes the pointer to a completed full. Writing it again is harmless: name and content follow from the full. */
 export async function writeLatest(storage: ExternalStorage, full: string, endTime: Timestamp, signal?: AbortSignal): Promise<void> {
+  await storage.write(latestName(endTime), Buffer.from(full, 'ascii'), { signal });
+}
+
+/** Reads it back: XX001 when it does not hold what was written. */
+export async function confirmLatest(storage: ExternalStorage, full: string, endTime: Timestamp, signal?: AbortSignal): Promise<void> {
   const name = latestName(endTime);
-  await storage.write(name, Buffer.from(full, 'ascii'), { signal });
   const stored = Buffer.from(await storage.read(name, { signal })).toString('latin1');
   expectEqual({ file: name, offset: 0 }, 'pointer after writing', full, stored);
 }

@@ -115,14 +115,21 @@ export async function listIndexedChains(storage: ExternalStorage, signal?: Abort
   });
 }
 
-/** Writes a layer's index file and reads it back: XX001 when it does not hold what was written. */
-export async function writeIndexFile(storage: ExternalStorage, full: string, layer: LayerIndex, signal?: AbortSignal): Promise<void> {
+/** Writes a layer's index file. What it returns reads it back: XX001 when it does not hold what was written. */
+export async function writeIndexFile(
+  storage: ExternalStorage,
+  full: string,
+  layer: LayerIndex,
+  signal?: AbortSignal,
+): Promise<() => Promise<void>> {
   const name = indexName(full, layer);
   const bytes = await encodeEnvelope(INDEX_MAGIC, VERSION, JSON.stringify({ format: FORMAT, ...layer }));
   await storage.write(name, bytes, { signal });
-  const stored = Buffer.from(await storage.read(name, { signal }));
-  if (!bytes.equals(stored))
-    expectEqual({ file: name, offset: 0 }, 'index file after writing', bytes.toString('hex'), stored.toString('hex'));
+  return async () => {
+    const stored = Buffer.from(await storage.read(name, { signal }));
+    if (!bytes.equals(stored))
+      expectEqual({ file: name, offset: 0 }, 'index file after writing', bytes.toString('hex'), stored.toString('hex'));
+  };
 }
 
 /** 58P01 when it is not there, XX001 when it is damaged or speaks of another layer, 0A000 for a later version. */

@@ -209,7 +209,8 @@ export async function healIndex(storage: CollectionStorage, full: string, signal
 /** The layer's own job may take it back at the same moment: then nothing of it must be left, and nothing is wrong. */
 async function indexAgain(storage: CollectionStorage, full: string, layer: Layer, signal?: AbortSignal): Promise<void> {
   try {
-    await writeIndexFile(storage, full, indexOfLayer(layer), signal);
+    const confirm = await writeIndexFile(storage, full, indexOfLayer(layer), signal);
+    await confirm();
   } catch (error) {
     if (!isMissing(error)) throw error;
   }

@@ -20,6 +20,7 @@
  * Lives elsewhere: who owns the directory (directoryClaim.ts), what is in the files.
  */
 import { CorruptionError, StorageError } from '../base/errors.ts';
+import { mapConcurrently } from '../base/mapConcurrently.ts';
 import type { Timestamp } from '../base/timestamp.ts';
 import type { Statistic } from '../catalog/tableStatistics.ts';
 import type { JobContext } from '../jobs/job.ts';
@@ -57,6 +58,9 @@ import { writeStatistics } from './statisticsFile.ts';
 
 /** Attempts to undo: below those at which the registry would give up in its own way. */
 const UNDO_ATTEMPTS_MAX = 4;
+
+/** Files that are read back at once: one is read while another is hashed, and round trips overlap. */
+const CONFIRMATIONS_MAX = 3;
 
 /** The data's share of the whole: confirming and finishing take the rest. */
 const DATA_FRACTION = 0.95;
@@ -117,6 +121,8 @@ export class LayerWriter {
   #hasBegun = false;
   #checkpointAt = Number.NEGATIVE_INFINITY;
   #lockedAt = Number.NEGATIVE_INFINITY;
+  /** Nothing of this job lies in the storage but what its manifest names, and the lock: one attempt, no checkpoint. */
+  #isTidy = false;
 
   constructor(deps: LayerWriterDeps, task: LayerTask, prefix: string) {
     this.#deps = deps;
@@ -189,12 +195,13 @@ export class LayerWriter {
     const key = await storage.keys.cipherOf(storage, directory, ctx.signal);
     const cipher = key && new LayerCipher(key, layerId);
     const done = await this.#storedData(attempt, cipher);
+    this.#isTidy = this.#isFirst(ctx);
     this.#hasBegun = true;
     this.#checkpointAt = Number.NEGATIVE_INFINITY;
     const data = await content.writeData(attempt, cipher, done);
-    for (const file of data.files) {
-      await verifyStoredFile(storage.writeStorage(directory, file.locality), `${directory}/${file.path}`, file, ctx.signal);
-    }
+    await mapConcurrently(data.files, CONFIRMATIONS_MAX, (file) =>
+      verifyStoredFile(storage.writeStorage(directory, file.locality), `${directory}/${file.path}`, file, ctx.signal),
+    );
     const by = { jobId: String(ctx.jobId), claimEpoch: ctx.claimEpoch, cipher, signal: ctx.signal };
     const statistics = await writeStatistics(storage, directory, await content.statistics(attempt), by);
     await this.#pausepoint(ctx, 'afterStatistics');
@@ -266,6 +273,7 @@ export class LayerWriter {
     const { directory } = this.#task;
     const own = { clusterId: kv.clusterId, jobId: String(ctx.jobId), claimEpoch: ctx.claimEpoch, time: kv.hlc.now() };
     await ctx.checkClaim();
+    this.#isTidy = false;
     const name = await writeCheckpoint(storage, directory, { ...own, ...data }, { cipher, signal: ctx.signal });
     await ctx.checkpoint({ progress: { checkpoint: name, files: data.files.length }, fractionCompleted: fraction });
     if (!storage.capabilities.delete) return;
@@ -279,16 +287,21 @@ export class LayerWriter {
     const { directory } = this.#task;
     if (mayDelete(storage)) {
       await ctx.checkClaim();
-      const named = new Set(manifest.files.map((file) => `${directory}/${file.path}`));
-      if (manifest.statistics) named.add(`${directory}/${manifest.statistics.path}`);
-      for (const place of storage.layerStorages(directory)) {
-        const { dataFiles, checkpoints } = await listWorkFiles(place, directory, String(ctx.jobId), ctx.signal);
-        for (const name of dataFiles) if (!named.has(name)) await place.delete(name);
-        for (const name of checkpoints) await place.delete(name);
-      }
+      if (!this.#isTidy) await this.#deleteLeftovers({ ctx, storage }, manifest);
       await storage.delete(lockName(directory, String(ctx.jobId)));
     }
     await this.#pausepoint(ctx, 'afterCleanup');
+  }
+
+  async #deleteLeftovers({ ctx, storage }: Attempt, { files, statistics }: Manifest): Promise<void> {
+    const { directory } = this.#task;
+    const named = new Set(files.map((file) => `${directory}/${file.path}`));
+    if (statistics) named.add(`${directory}/${statistics.path}`);
+    for (const place of storage.layerStorages(directory)) {
+      const { dataFiles, checkpoints } = await listWorkFiles(place, directory, String(ctx.jobId), ctx.signal);
+      for (const name of dataFiles) if (!named.has(name)) await place.delete(name);
+      for (const name of checkpoints) await place.delete(name);
+    }
   }
 
   /**

@@ -121,7 +121,7 @@ async function collection() {
         from: parent?.manifest.endTime,
       });
       const layer: Layer = { ...words, manifestSha256: await writeManifest(storage, directory, words.manifest) };
-      await writeIndexFile(storage, full, indexOfLayer(layer));
+      await (await writeIndexFile(storage, full, indexOfLayer(layer)))();
       layers.push(layer);
       parent = layer;
     }
