@@ -40,6 +40,11 @@ const COMMANDS: readonly CommandEntry[] = Object.freeze([
     summary: 'verify a backup, without a server',
     load: async () => (await import('./backupCommand.ts')).backupCommand,
   },
+  {
+    name: 'plan',
+    summary: 'try a plan of scheduled backups out on simulated time',
+    load: async () => (await import('./planCommand.ts')).planCommand,
+  },
   { name: 'dump', summary: 'print a database as SQL', load: async () => (await import('./dumpCommand.ts')).dumpCommand },
   { name: 'cert', summary: 'make certificates for TLS', load: async () => (await import('./certCommand.ts')).certCommand },
   { name: 'node', summary: 'list nodes, show their status, drain one', load: async () => (await import('./nodeCommand.ts')).nodeCommand },
