@@ -70,7 +70,6 @@ function withoutRegions(targets: RestoreTargets, report: Report): RestoreTargets
       new StatementError(
         SqlState.FeatureNotSupported,
         `cannot perform a remove_regions RESTORE with region by row enabled table ${byRow.name} in BACKUP target`,
-        { hint: 'its keys begin with regions: ALTER TABLE ... SET LOCALITY another one, and back up again' },
       ),
     );
   }
@@ -148,9 +147,6 @@ export function checkHome(
       new StatementError(
         SqlState.FeatureNotSupported,
         `cannot restore descriptor for multi-region table ${table.name} into non-multi-region database ${database.name}`,
-        {
-          hint: 'ALTER DATABASE ... SET PRIMARY REGION makes it a multi-region one; a restore WITH remove_regions leaves the locality out',
-        },
       ),
     );
     return;

@@ -1,5 +1,5 @@
 /**
- * docs/backups.md, docs/backup_keys.md: the statements of a page run in order in one database, and print what it
+ * docs/backups.md, docs/backup_keys.md, docs/multiregion.md: the statements of a page run in order in one database, and print what it
  * shows. `REWRITE=1` puts what they print into the page; the diff is then to be read.
  *
  *   <!-- run -->          the SQL block below is run; a text block right behind it is what its last statement prints
@@ -20,7 +20,11 @@ import { Database } from '../../src/server/database.ts';
 
 const test = suite('pages about backups');
 /** Pages, and how many steps each has at least. */
-const PAGES = { 'backups.md': 11, 'backup_keys.md': 3, 'backup_listing.md': 9 };
+const PAGES = { 'backups.md': 11, 'backup_keys.md': 3, 'backup_listing.md': 9, 'multiregion.md': 17 };
+/** The nodes that a page has, where it needs more than one. */
+const LOCALITIES: Readonly<Record<string, readonly string[]>> = {
+  'multiregion.md': ['region=us-east1,zone=b', 'region=us-west1,zone=a', 'region=europe-west1,zone=c'],
+};
 const STEP = /<!-- clock: (\w+) -->|<!-- run -->\n```sql\n(.*?)```\n(?:```text\n(.*?)```)?|<!-- command -->\n```sh\n(.*?)```/gs;
 
 for (const [name, stepsMin] of Object.entries(PAGES)) test(`the statements of ${name} print what it shows`, () => runPage(name, stepsMin));
@@ -30,7 +34,7 @@ async function runPage(name: string, stepsMin: number): Promise<void> {
   const page = await readFile(file, 'utf8');
   const folder = await mkdtemp(join(tmpdir(), 'varve-backups-'));
   const clock = new ManualClock('2026-11-20T12:00:00Z');
-  const db = await Database.open({ clock, seed: 'docs', externalIoDir: folder });
+  const db = await Database.open({ clock, seed: 'docs', externalIoDir: folder, localities: LOCALITIES[name] });
   const client = embeddedClient(db);
   let rewritten = '';
   let at = 0;

@@ -32,7 +32,6 @@ const LEFT_OUT: readonly string[] = ['virtual clusters', 'revision streams', 'li
 const WAITING: Readonly<Record<string, number>> = {
   console: 3,
   functions: 1,
-  'multi-region databases': 12,
   schedules: 23,
   'storage adapters': 10,
 };
