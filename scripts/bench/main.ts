@@ -27,6 +27,7 @@ import { cases as optimizerCases } from './optimizer.ts';
 import { cases as pausesCases } from './pauses.ts';
 import { cases as planningCases } from './planning.ts';
 import { cases as schemaChangeCases } from './schemaChange.ts';
+import { cases as storageCases } from './storage.ts';
 import { cases as systemCases } from './system.ts';
 import { cases as wireCases } from './wire.ts';
 
@@ -45,6 +46,7 @@ const CASES: readonly BenchCase[] = [
   ...encryptionCases,
   ...backupProofCases,
   ...listingCases,
+  ...storageCases,
   ...systemCases,
   ...forksCases,
   ...schemaChangeCases,

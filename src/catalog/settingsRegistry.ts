@@ -254,6 +254,7 @@ export const SETTINGS: readonly SettingDefinition[] = Object.freeze(
       false,
       'let a collection hold full backups of unrelated targets; LATEST is the newest of any',
     ),
+    int('varve.storage.concurrent_upload_parts', 4, 'parts of 8 MiB and more of a file that are on their way to S3 at once', 1),
     bool('varve.memory.early_gc.enabled', false, 'let memory pressure raise GC thresholds before their time, never past a protection'),
     { name: 'version', type: 'm', default: '1.0', description: 'version of the cluster', readOnly: true } satisfies SettingDefinition,
     ...KEPT_SETTINGS.map(kept),

@@ -217,7 +217,8 @@ export class Database {
     };
     registerHttp(storage, network);
     const cloud = { ...network, retry };
-    storage.register('s3', (uri) => openS3(uri, cloud));
+    const partsInFlight = () => services.settings.number('varve.storage.concurrent_upload_parts');
+    storage.register('s3', (uri) => openS3(uri, { ...cloud, partsInFlight }));
     const uploadBuffers = () => services.settings.number('cloudstorage.azure.concurrent_upload_buffers');
     for (const scheme of AZURE_SCHEMES) storage.register(scheme, (uri) => openAzure(uri, { ...cloud, uploadBuffers }));
     registerGcs(storage, { ...cloud, defaultKey: () => services.settings.text('cloudstorage.gs.default.key') });

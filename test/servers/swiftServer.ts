@@ -13,8 +13,8 @@ import { freePort, type RunningProgram, type ServerUnderTest, startProgram } fro
 
 const run = promisify(execFile);
 const SERVICES = ['account', 'container', 'object'] as const;
-const ACCESS_KEY = 'test:tester';
-const SECRET_KEY = 'testing/secret+key=';
+export const ACCESS_KEY = 'test:tester';
+export const SECRET_KEY = 'testing/secret+key=';
 
 export async function startSwift(folder: string): Promise<ServerUnderTest> {
   const running: RunningProgram[] = [];

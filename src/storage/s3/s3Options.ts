@@ -1,6 +1,7 @@
 /** What an s3:// URI says, checked before anything is opened. Spec of parameters: docs/storage.md. */
 import { authMode, invalid } from '../authParameter.ts';
 import { checkCredentials } from '../awsCredentials.ts';
+import { endpointUrl } from '../endpoint.ts';
 import type { ParsedUri } from '../uri.ts';
 
 const PARAMETERS = [
@@ -59,7 +60,7 @@ export function s3Options(uri: ParsedUri): S3Options {
     bucket: uri.host,
     prefix: uri.path === '' ? '' : `${uri.path}/`,
     region: parameter('AWS_REGION') ?? (endpoint !== undefined || authMode(uri) === 'specified' ? DEFAULT_REGION : undefined),
-    endpoint: endpoint === undefined ? undefined : endpointUrl(endpoint, uri),
+    endpoint: endpoint === undefined ? undefined : endpointUrl('AWS_ENDPOINT', endpoint, uri),
     usesPathStyle: flag(uri, 'AWS_USE_PATH_STYLE'),
     skipsChecksum: flag(uri, 'AWS_SKIP_CHECKSUM'),
     storageClass: oneOf(uri, 'S3_STORAGE_CLASS', STORAGE_CLASSES),
@@ -91,11 +92,4 @@ function flag(uri: ParsedUri, name: string): boolean {
   if (['true', 't', '1'].includes(value)) return true;
   if (['false', 'f', '0', ''].includes(value)) return false;
   throw invalid(`unsupported value ${value} for ${name}`, uri, `${name} is true or false`);
-}
-
-function endpointUrl(text: string, uri: ParsedUri): string {
-  const url = URL.parse(/^[a-z]+:\/\//i.test(text) ? text : `https://${text}`);
-  const isPlain = url !== null && /^https?:$/.test(url.protocol) && url.username === '' && url.search === '';
-  if (!isPlain) throw invalid('AWS_ENDPOINT is not the URL of a server', uri, 'write AWS_ENDPOINT=https://host:port, percent-encoded');
-  return url.href.replace(/\/$/, '');
 }

@@ -35,6 +35,8 @@ export interface S3Context extends ProviderEnvironment {
   readonly retry: RetryContext;
   /** The service behind AWS_ENDPOINT is known to keep If-None-Match. */
   readonly keepsConditions?: boolean;
+  /** varve.storage.concurrent_upload_parts. */
+  readonly partsInFlight?: () => number;
 }
 
 /** Throws 22023 for a URI that cannot be. Touches no network. */
@@ -75,7 +77,13 @@ class S3Storage implements ExternalStorage {
       (content) => this.#put(name, content, options),
       (parts) => {
         const call = { operation: 'write' as const, name, signal };
-        const target = { calls: this.#calls, call, place: this.#place(name), stored: this.#stored() };
+        const target = {
+          calls: this.#calls,
+          call,
+          place: this.#place(name),
+          stored: this.#stored(),
+          partsInFlight: this.#context.partsInFlight?.() ?? 4,
+        };
         return uploadParts(target, this.#context.retry, this.#condition(options), parts, this.#conflict(name, options));
       },
     );

@@ -14,7 +14,6 @@ import type { CallOptions } from '../providerCalls.ts';
 import { type RetryContext, retrying } from '../retry.ts';
 import type { S3Calls, S3Refusal } from './s3Client.ts';
 
-const PARTS_IN_FLIGHT_MAX = 4;
 const ID_METADATA = 'varve-upload';
 
 export interface UploadTarget {
@@ -23,6 +22,8 @@ export interface UploadTarget {
   readonly place: { readonly Bucket: string; readonly Key: string };
   /** Storage class and encryption. */
   readonly stored: object;
+  /** Parts on their way at once. */
+  readonly partsInFlight: number;
 }
 
 /** Resolves when the object stands there whole. `refused` reads what the last call was refused for. */
@@ -42,7 +43,7 @@ export async function uploadParts(
   );
   const upload = { ...place, UploadId: created.UploadId };
   try {
-    const Parts = await sendParts(parts, PARTS_IN_FLIGHT_MAX, async (Body, index) => {
+    const Parts = await sendParts(parts, target.partsInFlight, async (Body, index) => {
       const PartNumber = index + 1;
       const { ETag } = await retrying(retry, call.signal, () =>
         calls.call(call, ({ sdk, client }, abortSignal) =>
