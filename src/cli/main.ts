@@ -31,6 +31,11 @@ const COMMANDS: readonly CommandEntry[] = Object.freeze([
   },
   { name: 'workload', summary: 'fill and exercise tables', load: async () => (await import('./workloadCommand.ts')).workloadCommand },
   {
+    name: 'nodelocal',
+    summary: "upload files into the server's external IO directory",
+    load: async () => (await import('./nodelocalCommand.ts')).nodelocalCommand,
+  },
+  {
     name: 'userfile',
     summary: 'upload, list, get and delete userfiles',
     load: async () => (await import('./userfileCommand.ts')).userfileCommand,

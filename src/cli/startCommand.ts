@@ -19,6 +19,7 @@ import { startHttpServer } from '../server/httpServer.ts';
 import { isLoopback } from '../server/loopback.ts';
 import { MEMORY_BYTES_MIN } from '../server/openOptions.ts';
 import { startPgServer } from '../server/pgwire/pgServer.ts';
+import { sweepTemporaries } from '../storage/nodelocalTemporary.ts';
 import { UsageError } from './cliError.ts';
 import type { Command } from './command.ts';
 import { EXTERNAL_IO_DIR_FLAG, EXTERNAL_IO_RULE_FLAGS, externalIoDir, externalIoRuleOptions } from './externalIoFlags.ts';
@@ -105,6 +106,15 @@ export const startCommand: Command = {
         ...externalIoRuleOptions(flags),
       });
       undo.unshift(() => database.close());
+      if (ioDirectory !== undefined) {
+        // Beside the start, which does not wait for a large directory.
+        const sweep = new AbortController();
+        const swept = sweepTemporaries(ioDirectory, { nowMicros: system.nowMicros(), signal: sweep.signal });
+        undo.unshift(async () => {
+          sweep.abort();
+          await swept;
+        });
+      }
       const pg = await listening('--listen-addr', startPgServer(database, { ...sqlAddress, ...(certs && { certs }), acceptWithoutTls }));
       undo.unshift(() => pg.close());
       const http = await listening(

@@ -3,18 +3,19 @@
  *
  * Source: CockroachDB documentation, pages "cockroach userfile upload, list, get, delete".
  */
-import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
-import { basename, dirname, join, posix, relative, sep } from 'node:path';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { basename, dirname, join, posix } from 'node:path';
 
 import { UsageError } from './cliError.ts';
 import type { Command, CommandIo } from './command.ts';
+import { CONNECTION_FLAGS, connectionUrl } from './connectionUrl.ts';
+import { copyFile, uploadAll } from './copyFile.ts';
 import type { FlagDefinitions } from './flags.ts';
 import type { SqlClient } from './sqlClient.ts';
-import { connectWire, DEFAULT_URL, serverUrl } from './wireClient.ts';
+import { connectWire, type WireClient } from './wireClient.ts';
 
 const FLAGS: FlagDefinitions = {
-  url: { type: 'string', value: 'URL', env: 'COCKROACH_URL', default: DEFAULT_URL, help: 'server to use' },
-  user: { type: 'string', short: 'u', value: 'NAME', help: 'user of the connection (default root)' },
+  ...CONNECTION_FLAGS,
   recursive: { type: 'boolean', short: 'r', help: 'upload a directory with all files below it' },
 };
 
@@ -25,7 +26,7 @@ export const userfileCommand: Command = {
   flags: FLAGS,
   async run(flags, io) {
     const [action, ...args] = flags.positionals;
-    const actions: Record<string, (client: SqlClient) => Promise<void>> = {
+    const actions: Record<string, (client: WireClient) => Promise<void>> = {
       upload: (client) => upload(client, io, args, flags.isSet('recursive')),
       list: (client) => list(client, io, args),
       ls: (client) => list(client, io, args),
@@ -35,7 +36,7 @@ export const userfileCommand: Command = {
     };
     const run = actions[action ?? ''];
     if (!run) throw new UsageError(`unknown action "${action ?? ''}": want upload, list, get or delete`);
-    const client = await connectWire(serverUrl(flags.text('url') ?? DEFAULT_URL, { user: flags.text('user') }));
+    const client = await connectWire(connectionUrl(flags, undefined));
     try {
       await run(client);
       return 0;
@@ -45,44 +46,26 @@ export const userfileCommand: Command = {
   },
 };
 
-/** A destination or pattern as a URI: bare paths belong to the default host. */
-function asUri(text: string): string {
+/** A destination or pattern as a URI: bare paths belong to the default host, and are no URIs: `reserved` stands for itself in them. */
+function asUri(text: string, reserved = /%/g): string {
   if (text.startsWith('userfile://')) return text;
   const path = text.replace(/^\/+/, '');
   if (posix.normalize(path) !== path && path !== '') {
     throw new UsageError(`path "${text}" is not normalised`, 'remove empty, "." and ".." segments');
   }
-  return `userfile:///${path}`;
+  return `userfile:///${path.replace(reserved, encodeURIComponent)}`;
 }
 
-async function upload(client: SqlClient, io: CommandIo, args: readonly string[], recursive: boolean): Promise<void> {
+async function upload(client: WireClient, io: CommandIo, args: readonly string[], isRecursive: boolean): Promise<void> {
   const [source, destination, extra] = args;
   if (source === undefined || extra !== undefined) throw new UsageError('upload wants SOURCE and at most one DESTINATION');
-  const info = await stat(source);
-  if (info.isDirectory() && !recursive) throw new UsageError(`${source} is a directory`, 'upload it with --recursive');
-  if (!info.isDirectory()) {
-    const uri = asUri(
-      destination === undefined || destination === ''
-        ? basename(source)
-        : destination.endsWith('/')
-          ? destination + basename(source)
-          : destination,
-    );
-    return uploadFile(client, io, source, uri);
-  }
-  // As rsync: without a trailing slash the directory's own name becomes part of the destination.
-  const base = [destination ?? '', source.endsWith('/') ? '' : basename(source)].filter(Boolean).join('/');
-  const entries = await readdir(source, { recursive: true, withFileTypes: true });
-  for (const entry of entries.filter((candidate) => candidate.isFile())) {
-    const path = relative(source, join(entry.parentPath, entry.name)).split(sep).join('/');
-    io.out(`uploading: ${path}\n`);
-    await uploadFile(client, io, join(source, path), asUri([base.replace(/\/$/, ''), path].filter(Boolean).join('/')));
-  }
-}
-
-async function uploadFile(client: SqlClient, io: CommandIo, source: string, uri: string): Promise<void> {
-  const result = await client.runWith('SELECT varve_internal.userfile_upload($1::STRING, $2::BYTES)', [uri, await readFile(source)]);
-  io.out(`successfully uploaded to ${result.rows[0]?.[0]}\n`);
+  await uploadAll({ source, destination, isRecursive }, io, async (file, path) => {
+    const uri = asUri(path, /[%?#]/g);
+    await copyFile(client, file, 'user_file_upload', uri);
+    // By its own name, where it went to the default host.
+    const result = await client.runWith('SELECT unnest(varve_internal.userfile_list($1::STRING))', [uri]);
+    return result.rows[0]?.[0] ?? uri;
+  });
 }
 
 /** The URIs that a pattern means: everything without one, a file, all below a directory, or a glob in which `*` stays within a name unless it stands alone. */
@@ -99,7 +82,7 @@ async function matching(client: SqlClient, pattern: string | undefined): Promise
 }
 
 function pathOf(uri: string): string {
-  return uri.replace(/^userfile:\/\/[^/]*\//, '');
+  return decodeURIComponent(uri.replace(/^userfile:\/\/[^/]*\//, ''));
 }
 
 async function list(client: SqlClient, io: CommandIo, args: readonly string[]): Promise<void> {

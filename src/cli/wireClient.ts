@@ -4,8 +4,10 @@
  * pg hands out parsed values and drops all but the first word of the command tag, so values are
  * taken as the text that the server sent and the tag is read from the protocol message itself.
  */
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Writable } from 'node:stream';
 
 import { UsageError } from './cliError.ts';
 import { type ClientNotice, NUMERIC_OIDS, type SqlClient } from './sqlClient.ts';
@@ -57,8 +59,22 @@ function addCerts(url: URL, directory: string): void {
   add('sslkey', join(directory, `client.${user}.key`));
 }
 
+/** A client over the wire also carries COPY's data. */
+export interface WireClient extends SqlClient {
+  /** Runs COPY ... FROM STDIN with what `rows` gives, piece by piece. Throws what the server reported. */
+  copyIn(sql: string, rows: AsyncIterable<Buffer>): Promise<void>;
+}
+
+/** What of pg's connection COPY takes. */
+interface CopyChannel {
+  readonly stream: Writable;
+  sendCopyFromChunk(chunk: Buffer): void;
+  endCopyFrom(): void;
+  sendCopyFail(message: string): void;
+}
+
 /** Connects. Throws pg's error when nobody listens, or the server's when it refuses. */
-export async function connectWire(url: string): Promise<SqlClient> {
+export async function connectWire(url: string): Promise<WireClient> {
   const { default: pg } = await import('pg');
   const client = new pg.Client({ connectionString: url, application_name: '$ varve sql' });
   const listeners: ((notice: ClientNotice) => void)[] = [];
@@ -98,6 +114,35 @@ export async function connectWire(url: string): Promise<SqlClient> {
     user: client.user ?? 'root',
     run: (sql) => query(sql),
     runWith: (sql, parameters) => query(sql, [...parameters]),
+    async copyIn(sql, rows) {
+      const { promise, resolve, reject } = Promise.withResolvers<void>();
+      let isOver = false;
+      const Query = pg.Query as unknown as new (sql: string, done: (error: Error | null) => void) => object;
+      const copying = new Query(sql, (error) => {
+        isOver = true;
+        if (error) reject(error);
+        else resolve();
+      });
+      const pump = async (channel: CopyChannel): Promise<void> => {
+        for await (const row of rows) {
+          // The server has said what is wrong: nobody takes the rest.
+          if (isOver) return;
+          channel.sendCopyFromChunk(row);
+          if (channel.stream.writableNeedDrain) await once(channel.stream, 'drain');
+        }
+        if (!isOver) channel.endCopyFrom();
+      };
+      Object.assign(copying, {
+        handleCopyInResponse: (channel: CopyChannel) => {
+          pump(channel).catch((error: Error) => {
+            channel.sendCopyFail(error.message);
+            reject(error);
+          });
+        },
+      });
+      client.query(copying as never);
+      await promise;
+    },
     async cancel() {
       await sendCancel(client.host, client.port, processID, secretKey);
     },

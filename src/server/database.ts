@@ -45,6 +45,7 @@ import { ProtectionReconciler } from '../jobs/protectionReconciler.ts';
 import { JobRegistry } from '../jobs/registry.ts';
 import { statusEvent } from '../jobs/statusChange.ts';
 import { registerExternalConnections } from '../sql/exec/connections/register.ts';
+import { registerFileUploads } from '../sql/exec/copy/fileUpload.ts';
 import { collectDropped } from '../sql/exec/ddl/drop.ts';
 import { registerDroppedData } from '../sql/exec/schemaChange/droppedData.ts';
 import { SqlEngine } from '../sql/exec/engine.ts';
@@ -127,6 +128,7 @@ export class Database {
     this.engine = new SqlEngine({ kv, catalog, zones, settings, sequences, random: random.fork('sql'), version: VERSION, externalIo });
     const { jobs, storage, engine } = this;
     registerExternalConnections({ engine, storage, ioClock: this.ioClock });
+    registerFileUploads(engine.statements, storage);
     registerJobStatements(engine.statements, jobs);
     registerSchemaChanges({ engine, jobs, protections, reconciler: this.reconciler });
     this.#automaticStatistics = registerStatistics(engine, services.statistics, jobs);

@@ -62,7 +62,8 @@ export function registerUserfileFunctions(functions: FunctionRegistry, storage: 
   });
   define('list', [Type.String], arrayOf(Type.String), async ({ storage: files, root, path }) => {
     const names = await files.list(path);
-    return names.filter((name) => path === '' || name === path || name.startsWith(`${path}/`)).map((name) => utf8Encode(root + name));
+    const found = names.filter((name) => path === '' || name === path || name.startsWith(`${path}/`));
+    return found.map((name) => utf8Encode(root + name.replace(/[%?#]/g, encodeURIComponent)));
   });
   define('get', [Type.String], Type.Bytes, async ({ storage: files, path }) => fromBuffer(await files.read(path, {})));
   define('delete', [Type.String], Type.Bool, async ({ storage: files, path }) => {

@@ -7,8 +7,8 @@
  *   N1  a write goes to a temporary file beside its target, then takes the name in one rename (or
  *       one link, for `ifAbsent`); temporary names never appear in a listing
  *   N2  nothing outside the directory is read or written: `..` is refused, and the real path of a
- *       file's folder has to lie inside the real path of the directory; symbolic links to files are
- *       neither followed nor listed
+ *       file's folder has to lie inside the real path of the directory, before it is opened and after;
+ *       symbolic links to files are neither followed nor listed
  *   N3  deleting a file removes the folders that it leaves empty
  *
  * Durability against power loss is not promised unless `fsync` is set: a database in memory loses
@@ -16,8 +16,8 @@
  */
 import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
-import { copyFile, link, lstat, mkdir, open, readdir, realpath, rename, rmdir, unlink, type FileHandle } from 'node:fs/promises';
-import { basename, dirname, join, sep } from 'node:path';
+import { copyFile, link, lstat, mkdir, open, readdir, readlink, realpath, rename, rmdir, unlink, type FileHandle } from 'node:fs/promises';
+import { basename, dirname, join, posix, sep } from 'node:path';
 
 import { StatementError, StorageError } from '../base/errors.ts';
 import { SqlState } from '../base/sqlState.ts';
@@ -33,6 +33,7 @@ import type {
   WriteSource,
 } from './externalStorage.ts';
 import { checkBasePath, checkName, fileExists, lentChunksOf, listing, missingFile } from './names.ts';
+import { isTemporary, temporaryName } from './nodelocalTemporary.ts';
 import type { ParsedUri } from './uri.ts';
 
 export interface NodelocalOptions {
@@ -44,12 +45,8 @@ export interface NodelocalOptions {
   readonly fsync?: boolean;
 }
 
-const TEMPORARY_PREFIX = '.varve-tmp-';
 const READ_PIECE_BYTES = 1 << 20;
 const { O_RDONLY, O_NOFOLLOW } = constants;
-
-// Makes temporary names unique within the process; the process id does so between processes.
-let temporaryCount = 0;
 
 /** Throws 22023 for a bad host or path, 55000 when nodelocal is disabled. */
 export function openNodelocal(uri: ParsedUri, context: StorageContext, options: NodelocalOptions): ExternalStorage {
@@ -60,24 +57,38 @@ export function openNodelocal(uri: ParsedUri, context: StorageContext, options: 
     });
   }
   checkHost(uri, context, options);
+  checkInside(uri);
   checkBasePath(uri.path, uri);
   return new NodelocalStorage(uri, options.externalIoDir, options.fsync ?? false);
 }
 
 function checkHost(uri: ParsedUri, context: StorageContext, options: NodelocalOptions): void {
   if (uri.host === '') {
-    throw new StatementError(SqlState.InvalidParameterValue, `host component of nodelocal URI must be a node ID: "${uri}"`, {
-      hint: `use nodelocal://${context.nodeId}/${uri.path} or nodelocal://self/${uri.path}`,
-    });
+    throw new StatementError(
+      SqlState.InvalidParameterValue,
+      `host component of nodelocal URI must be a node ID (use 'self' to specify each node should access its own local filesystem): ${uri}`,
+      { hint: `use nodelocal://${context.nodeId}/${uri.path} or nodelocal://self/${uri.path}` },
+    );
   }
   if (uri.host === 'self') return;
   if (!/^\d{1,9}$/.test(uri.host)) {
-    throw new StatementError(SqlState.InvalidParameterValue, `host component of nodelocal URI must be a node ID: "${uri}"`);
+    throw new StatementError(SqlState.InvalidParameterValue, `host component of nodelocal URI must be a node ID: ${uri}`);
   }
   const nodeId = Number(uri.host);
   if (nodeId !== 0 && !options.hasNode(nodeId)) {
     throw new StatementError(SqlState.InvalidParameterValue, `nodelocal URI names node ${nodeId}, which does not exist`);
   }
+}
+
+/** What `..` leads out of the directory is said as in CockroachDB; other paths that are not plain are for checkBasePath. */
+function checkInside(uri: ParsedUri): void {
+  const path = posix.normalize(uri.path);
+  if (path !== '..' && !path.startsWith('../')) return;
+  throw new StatementError(
+    SqlState.InvalidParameterValue,
+    `local file access to paths outside of external-io-dir is not allowed: ${path}`,
+    { hint: 'remove ".." from the path' },
+  );
 }
 
 class NodelocalStorage implements ExternalStorage {
@@ -171,6 +182,7 @@ class NodelocalStorage implements ExternalStorage {
     options.signal?.throwIfAborted();
     const { handle, size } = await this.#wrapping(operation, name, async () => {
       const opened = await open(await this.#existingPath(name), O_RDONLY | O_NOFOLLOW);
+      await this.#checkOpened(opened);
       const status = await opened.stat();
       if (status.isFile()) return { handle: opened, size: status.size };
       await opened.close();
@@ -203,7 +215,7 @@ class NodelocalStorage implements ExternalStorage {
     for (const entry of (await readdir(folder, { withFileTypes: true }).catch(ignoreMissing)) ?? []) {
       const name = relative + entry.name;
       if (entry.isFile()) {
-        if (!entry.name.startsWith(TEMPORARY_PREFIX)) names.push(name);
+        if (!isTemporary(entry.name)) names.push(name);
       } else if (entry.isDirectory() && (name.startsWith(prefix) || prefix.startsWith(`${name}/`))) {
         await this.#walk(join(folder, entry.name), `${name}/`, prefix, options, names);
       }
@@ -216,8 +228,10 @@ class NodelocalStorage implements ExternalStorage {
     for (let attempt = 1; ; attempt++) {
       try {
         const folder = await this.#makeFolder(dirname(join(this.uri.path, name)));
-        const temporary = join(folder, `${TEMPORARY_PREFIX}${process.pid}-${++temporaryCount}`);
-        return { handle: await open(temporary, 'wx'), temporary, target: join(folder, basename(name)) };
+        const temporary = join(folder, temporaryName());
+        const handle = await open(temporary, 'wx');
+        await this.#checkOpened(handle, () => unlink(temporary));
+        return { handle, temporary, target: join(folder, basename(name)) };
       } catch (error) {
         if (errorCode(error) !== 'ENOENT' || attempt === CREATE_ATTEMPTS_MAX) throw error;
       }
@@ -254,16 +268,33 @@ class NodelocalStorage implements ExternalStorage {
 
   /** The real path, once it is known to lie inside the directory (N2). */
   async #inside(path: string): Promise<string> {
-    const root = await this.#rootPath();
     const real = await realpath(path);
-    if (real !== root && !real.startsWith(root.endsWith(sep) ? root : root + sep)) {
-      throw new StorageError(SqlState.InsufficientPrivilege, `"${this.uri}" leads outside the external IO directory`, {
-        operation: 'resolve',
-        redactedUri: String(this.uri),
-        hint: 'a symbolic link on the path points elsewhere',
-      });
-    }
+    if (!this.#isInside(real, await this.#rootPath())) throw this.#outside();
     return real;
+  }
+
+  #isInside(real: string, root: string): boolean {
+    return real === root || real.startsWith(root.endsWith(sep) ? root : root + sep);
+  }
+
+  #outside(): StorageError {
+    return new StorageError(SqlState.InsufficientPrivilege, `"${this.uri}" leads outside the external IO directory`, {
+      operation: 'resolve',
+      redactedUri: String(this.uri),
+      hint: 'a symbolic link on the path points elsewhere',
+    });
+  }
+
+  /**
+   * N2 once more for a file that is open, since somebody may have put a link where a folder was looked at: its path as
+   * the system knows it, where the system tells. Closes the file, and calls `undo`, before it throws.
+   */
+  async #checkOpened(handle: FileHandle, undo?: () => Promise<void>): Promise<void> {
+    const real = await readlink(`/proc/self/fd/${handle.fd}`).catch(() => undefined);
+    if (real === undefined || this.#isInside(real, await this.#rootPath())) return;
+    await handle.close();
+    await undo?.().catch(() => undefined);
+    throw this.#outside();
   }
 
   /** Gives the temporary file the target's name unless that name exists. */

@@ -12,6 +12,7 @@
  * Chunks are CHUNK_BYTES long but for the last, so a range is found by arithmetic.
  */
 import { createHash } from 'node:crypto';
+import { posix } from 'node:path';
 
 import { assert } from '../base/assert.ts';
 import { asBytes, type Bytes, fromBuffer, toBuffer, utf8Decode, utf8Encode } from '../base/bytes.ts';
@@ -54,8 +55,20 @@ interface StoredFile {
 /** Throws 22023 for a host that is no qualified name, or a path that is not normalised. */
 export function openUserfile(uri: ParsedUri, context: StorageContext, kv: Kv, catalog: Catalog): ExternalStorage {
   uri.refuseOtherParameters([]);
+  checkNormal(uri);
   checkBasePath(uri.path, uri);
   return new UserfileStorage(uri, parseUserfileHost(uri, context.user), context.user, kv, catalog);
+}
+
+/** Tables have no folders that a path could go up from. In CockroachDB's words. */
+function checkNormal({ path }: ParsedUri): void {
+  const normal = posix.join('/', path);
+  if (`/${path}` === normal) return;
+  throw new StatementError(
+    SqlState.InvalidParameterValue,
+    `path /${path} changes after normalization to ${normal}. userfile upload does not permit such path constructs`,
+    { hint: 'remove empty, "." and ".." segments' },
+  );
 }
 
 /** `db.schema.prefix`, parts in double quotes where they are no plain names; bare parts are lower-cased, as in SQL. */

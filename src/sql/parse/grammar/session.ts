@@ -357,6 +357,14 @@ export class SessionParser extends FamilyParser {
       [T.QUOTE, old('quote')],
       [T.ESCAPE, old('escape')],
       [T.ENCODING, old('encoding')],
+      [
+        T.DESTINATION,
+        () => {
+          const pos = this.pos;
+          this.has(T.Equal);
+          add('destination', this.expr(), pos);
+        },
+      ],
     ]);
     return options;
   }
