@@ -28,7 +28,7 @@ import {
   RETENTION,
   UPDATES_METRIC,
 } from './scheduleOptions.ts';
-import { DETACHED, fullOf, incrementalOf, literalOptions, literalUris, storedText } from './scheduledStatement.ts';
+import { DETACHED, fullOf, incrementalOf, literalOptions, literalUris, redactedText, storedText } from './scheduledStatement.ts';
 import { releaseRecord } from './success.ts';
 
 export interface AlterDeps extends ScheduleStatementDeps {
@@ -72,7 +72,7 @@ async function store(deps: AlterDeps, context: StatementContext, before: Pair, p
   };
   const both = incremental ? [incremental, full] : [full];
   for (const schedule of both) await writeSchedule(txn, schedule);
-  return { tag: 'ALTER BACKUP SCHEDULE', rows: both.map(scheduleRow), rowCount: both.length };
+  return { tag: 'ALTER BACKUP SCHEDULE', rows: both.map((schedule) => scheduleRow(schedule, redactedText)), rowCount: both.length };
 }
 
 // ---- which ------------------------------------------------------------------------------------------

@@ -38,6 +38,7 @@ import {
   RETENTION,
   UPDATES_METRIC,
 } from './scheduleOptions.ts';
+import { scheduleTelemetry } from './scheduleTelemetry.ts';
 import { destinationOf, fullOf, incrementalOf, openText, scheduledStatement, storedText } from './scheduledStatement.ts';
 
 export interface ScheduleStatementDeps {
@@ -112,7 +113,11 @@ export async function createSchedule(deps: ScheduleStatementDeps, context: State
   const fullArgs = { backup_statement: storedText(full), ...args, ...pair };
   made.push({ ...common, id: fullId, nextRun: firstRun, recurrence: cadence.full.text, details, args: fullArgs });
   for (const schedule of made) await writeSchedule(context.txn, schedule);
-  return { tag, rows: made.map(scheduleRow), rowCount: made.length };
+  const { kv } = deps;
+  context.txn.afterCommit(() => {
+    kv.events.emit({ channel: 'TELEMETRY', type: 'recovery_event', micros: kv.reading(), fields: scheduleTelemetry(made) });
+  });
+  return { tag, rows: made.map((schedule) => scheduleRow(schedule, openText)), rowCount: made.length };
 }
 
 /** An incremental schedule that a full one will wake: of the same statement, and always waiting for its own runs. */
@@ -188,27 +193,38 @@ export async function checkPlan(
 }
 
 async function refuseExisting(deps: ScheduleStatementDeps, context: StatementContext, full: Backup, refusal: unknown): Promise<void> {
+  const uri = redactUri((await readLocation(context, destinationOf(full))).uris[0] ?? '');
+  try {
+    if (!(await hasBackups(deps, context, full))) return;
+  } catch (error) {
+    if (!isVarveError(error)) throw error;
+    // Why it could not be planned says why it could not be looked at.
+    if (refusal !== undefined) return;
+    throw new StatementError(error.code, `unexpected error occurred when checking for existing backups in ${uri}: ${error.message}`, error);
+  }
+  throw new StatementError(
+    SqlState.ObjectNotInPrerequisiteState,
+    `backups already created in ${uri}; to ignore existing backups, the schedule can be created with the 'ignore_existing_backups' option`,
+  );
+}
+
+async function hasBackups(deps: ScheduleStatementDeps, context: StatementContext, full: Backup): Promise<boolean> {
   const { user, session, signal } = context;
   const location = await readLocation(context, destinationOf(full));
   const storage = openCollection(deps.storage, location, { user, nodeId: session.nodeId });
   try {
     await readLatest(storage, signal);
+    return true;
   } catch (error) {
-    if (!isVarveError(error) || refusal !== undefined) return;
-    if (error.code === noLatest(storage).code) return;
-    const message = `unexpected error occurred when checking for existing backups in ${redactUri(location.uris[0] ?? '')}: ${error.message}`;
-    throw new StatementError(error.code, message, error);
+    if (isVarveError(error) && error.code === noLatest(storage).code) return false;
+    throw error;
   } finally {
     await storage.close();
   }
-  throw new StatementError(
-    SqlState.ObjectNotInPrerequisiteState,
-    `backups already created in ${redactUri(location.uris[0] ?? '')}; to ignore existing backups, the schedule can be created with the 'ignore_existing_backups' option`,
-  );
 }
 
-/** A row of SCHEDULE_COLUMNS: for who has written the statement, so with its URIs whole. */
-export function scheduleRow(schedule: Schedule): Datum[] {
+/** A row of SCHEDULE_COLUMNS. `textOf`: who has just written the statement sees its URIs whole. */
+export function scheduleRow(schedule: Schedule, textOf: (statement: Backup) => string): Datum[] {
   const { status } = schedule.state;
   const shown = isPaused(schedule) ? `PAUSED${status === undefined ? '' : `: ${status}`}` : 'ACTIVE';
   return [
@@ -217,7 +233,7 @@ export function scheduleRow(schedule: Schedule): Datum[] {
     utf8Encode(shown),
     schedule.nextRun ?? null,
     utf8Encode(schedule.recurrence),
-    utf8Encode(openText(statementOf(schedule))),
+    utf8Encode(textOf(statementOf(schedule))),
   ];
 }
 

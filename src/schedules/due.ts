@@ -30,20 +30,22 @@ export type Decision =
 /** `running`: its jobs that have not ended. The schedule is due: it has a next run, not after now. */
 export function decide(schedule: Schedule, recurrence: Recurrence, now: Timestamp, running: number): Decision {
   const { nextRun: due = now, state, details } = schedule;
+  // Commits may be ahead of the clock by a moment: what was due at that moment is not due again.
+  const present = Math.max(now, due) as Timestamp;
   const since = state.waiting_since ?? due;
   if (running > 0 && details.wait === 'WAIT') {
     const status = `delayed due to ${running} already running`;
     const nextRun = (now + RECHECK_MICROS) as Timestamp;
     return { type: 'wait', schedule: { ...schedule, nextRun, state: { ...state, status, waiting_since: since } } };
   }
-  const later = recurrence.count(since, now);
-  const nextRun = recurrence.next(now);
+  const later = recurrence.count(since, present);
+  const nextRun = recurrence.next(present);
   const passed = (missed: number) => ((state.missed ?? 0) + missed > 0 ? (state.missed ?? 0) + missed : undefined);
   if (running > 0 && details.wait === 'SKIP') {
     const status = `rescheduled due to ${running} already running`;
     return { type: 'skip', schedule: { ...schedule, nextRun, state: { ...state, status, missed: passed(later + 1) } } };
   }
-  const asOf = Math.max(due, later === 0 ? 0 : (recurrence.last(now) ?? 0)) as Timestamp;
+  const asOf = Math.max(due, later === 0 ? 0 : (recurrence.last(present) ?? 0)) as Timestamp;
   const after = { ...schedule, nextRun, state: { ...state, status: undefined, waiting_since: undefined, missed: passed(later) } };
   return { type: 'start', asOf, schedule: after };
 }
@@ -61,7 +63,7 @@ export function afterFailure(schedule: Schedule, recurrence: Recurrence, now: Ti
       return { ...schedule, nextRun, state: state(`retrying: ${message}`) };
     }
     case 'RETRY_SCHED': {
-      const nextRun = started ? schedule.nextRun : recurrence.next(now);
+      const nextRun = started ? schedule.nextRun : recurrence.next(Math.max(now, schedule.nextRun) as Timestamp);
       return { ...schedule, nextRun, state: state(`reschedule: ${message}`) };
     }
   }

@@ -14,7 +14,7 @@ import { type Actor, createActor } from 'xstate';
 import type { Timer } from '../base/clock.ts';
 import { CorruptionError, isVarveError, StateError } from '../base/errors.ts';
 import { SqlState } from '../base/sqlState.ts';
-import type { Timestamp } from '../base/timestamp.ts';
+import { type Timestamp, timestamp } from '../base/timestamp.ts';
 import type { ClusterSettings } from '../catalog/settings.ts';
 import { systemTable } from '../catalog/systemRows.ts';
 import { CREATED_BY_SCHEDULE, type JobId, type JobRecord } from '../jobs/job.ts';
@@ -107,6 +107,7 @@ export class ScheduleExecutor {
     this.#isOpen = true;
     const table = systemTable('scheduled_jobs');
     this.#unsubscribe.push(kv.addCommitHook(table.span, { apply: (writes) => this.#follow(writes) }));
+    this.#unsubscribe.push(kv.cluster.subscribe(() => this.#changed()));
     for (const name of Object.values(SETTING)) this.#unsubscribe.push(settings.onChange(name, () => this.#changed()));
     const reader = kv.at(kv.reading());
     for (const row of await table.scan(reader)) this.#index(row);
@@ -142,9 +143,16 @@ export class ScheduleExecutor {
     return presentTime(this.#deps.kv);
   }
 
+  /** What the clock shows: waits are counted from there. */
+  #clockTime(): Timestamp {
+    return timestamp(Math.floor(this.#deps.kv.clock.nowMicros()));
+  }
+
   #wakeTime(): number | undefined {
     const earliest = this.#due.earliest();
-    if (earliest === undefined || !this.#deps.settings.bool(SETTING.enabled)) return undefined;
+    const { kv, settings } = this.#deps;
+    // Without a node nothing can run: what falls due meanwhile is made up for when one comes back.
+    if (earliest === undefined || !settings.bool(SETTING.enabled) || kv.cluster.liveNodes().length === 0) return undefined;
     return Math.max(earliest, this.#pacedUntil);
   }
 
@@ -213,7 +221,7 @@ export class ScheduleExecutor {
     }
     try {
       const recurrence = new Recurrence(schedule.recurrence);
-      const decision = decide(schedule, recurrence, this.#now(), this.#running.get(id)?.size ?? 0);
+      const decision = decide(schedule, recurrence, this.#clockTime(), this.#running.get(id)?.size ?? 0);
       if (decision.type === 'start') await this.#start(schedule, decision);
       else await this.#postpone(schedule, decision);
     } catch (error) {
@@ -314,7 +322,7 @@ export class ScheduleExecutor {
     const { kv, metrics } = this.#deps;
     if (record.status !== 'succeeded') {
       metrics.failed.add(1);
-      const why = record.error?.message ?? `it ended ${record.status}`;
+      const why = record.error?.message ?? 'it was canceled';
       await this.#noteFailure(scheduleId, `backup job ${record.id} failed with err=${why}`, true);
       return;
     }
@@ -333,7 +341,7 @@ export class ScheduleExecutor {
   }
 
   async #noteFailure(id: number, message: string, started: boolean): Promise<void> {
-    await this.#change(id, (schedule) => afterFailure(schedule, new Recurrence(schedule.recurrence), this.#now(), message, started));
+    await this.#change(id, (schedule) => afterFailure(schedule, new Recurrence(schedule.recurrence), this.#clockTime(), message, started));
   }
 
   async #noteStatus(id: number, status: string): Promise<void> {

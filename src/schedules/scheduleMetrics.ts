@@ -34,6 +34,14 @@ export class ScheduleMetrics {
       name: 'schedules.BACKUP.last-completed-time',
       help: 'time as of which a schedule that maintains this metric last completed a backup, in Unix seconds',
     });
+    registry.gauge(
+      {
+        name: 'schedules.BACKUP.last-completed-time-by-virtual_cluster',
+        help: 'the same for each virtual cluster, of which there is one: the system',
+        labels: { tenant: 'system' },
+      },
+      () => this.lastCompletedTime.value,
+    );
     this.errors = level(registry, { name: 'schedules.error', help: 'number of schedules which did not execute successfully' });
     this.malformed = level(registry, { name: 'schedules.malformed', help: 'number of malformed schedules' });
     this.roundStarted = level(registry, { name: 'schedules.round.jobs-started', help: 'number of jobs started in the last round' });

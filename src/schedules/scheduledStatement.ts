@@ -116,13 +116,13 @@ export function storedText(statement: Backup): string {
   return printStatement(statement, { showSecrets: true });
 }
 
-/** As CREATE and ALTER show it to who has just written it: URIs whole, passphrases not. */
+/** As CREATE shows it to who has just written it: URIs whole, passphrases not. */
 export function openText(statement: Backup): string {
   const options = statement.options.map((option) => (option.name === PASSPHRASE ? { ...option, value: string('*****') } : option));
   return storedText({ ...statement, options });
 }
 
-/** As everybody else sees it. */
+/** As everybody sees it from then on. */
 export function redactedText(statement: Backup): string {
   return printStatement(statement);
 }

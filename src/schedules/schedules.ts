@@ -76,7 +76,7 @@ export class Schedules {
   /** For the transaction that ends a scheduled backup's job. */
   onSuccess(txn: Txn, success: ScheduledSuccess): Promise<void> {
     const { kv, protections } = this.#deps;
-    return noteSuccess({ ids: kv.ids, protections, now: () => presentTime(kv) }, txn, success);
+    return noteSuccess({ clusterId: kv.clusterId, ids: kv.ids, protections, now: () => presentTime(kv) }, txn, success);
   }
 
   /** How every schedule stands now. */

@@ -25,6 +25,7 @@ import { Recurrence } from './recurrence.ts';
 import { isIncremental, isPaused, readSchedule, type Schedule, writeSchedule } from './schedule.ts';
 
 export interface SuccessDeps {
+  readonly clusterId: string;
   readonly ids: Ids;
   readonly protections: ProtectedRecords;
   now(): Timestamp;
@@ -47,18 +48,26 @@ export async function noteSuccess(deps: SuccessDeps, txn: Txn, { schedule: link,
   await writeSchedule(txn, isAwaited ? { ...told, args: { ...told.args, unpause_on_success: undefined } } : told);
   if (dependent === undefined) return;
   const chained = own.args.chain_protected_timestamp_records ? await beginChain(deps, txn, dependent, details) : dependent;
-  const woken = isAwaited && isPaused(chained) ? wake(chained, deps.now()) : chained;
+  const woken = isAwaited && isPaused(chained) ? wake(deps, chained) : chained;
   if (woken !== dependent) await writeSchedule(txn, woken);
 }
 
-function wake(schedule: Schedule, now: Timestamp): Schedule {
-  return { ...schedule, nextRun: new Recurrence(schedule.recurrence).next(now), state: { ...schedule.state, status: undefined } };
+/** It waited for a full of this cluster, wherever it was made. */
+function wake({ clusterId, now }: SuccessDeps, schedule: Schedule): Schedule {
+  return {
+    ...schedule,
+    nextRun: new Recurrence(schedule.recurrence).next(now()),
+    state: { ...schedule.state, status: undefined },
+    details: { ...schedule.details, cluster_id: clusterId },
+  };
 }
 
 /** The incremental schedule with the record of a chain that begins with this full (C3). */
 async function beginChain(deps: SuccessDeps, txn: Txn, schedule: Schedule, details: BackupDetails): Promise<Schedule> {
   const { args } = schedule;
-  if (args.chain_end !== undefined && details.endTime <= args.chain_end) return schedule;
+  const present = args.protected_timestamp_record;
+  const isChained = present !== undefined && (await deps.protections.get(txn, present)) !== undefined;
+  if (isChained && args.chain_end !== undefined && details.endTime <= args.chain_end) return schedule;
   const id = deps.ids.uuid();
   await deps.protections.protect(txn, {
     id,

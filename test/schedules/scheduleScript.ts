@@ -9,6 +9,7 @@
  *   protected       the records that schedules hold
  *   metric NAME     its value
  *   storage PLACE refuse|allow   from now on every write to mem://PLACE fails, or none does
+ *   node stop|start ID
  *   fork            works on a fork of the database from now on
  *
  * Times print as they are, without parts of seconds; ids of schedules as s1, s2, of jobs as <job>.
@@ -24,6 +25,8 @@ import type { DatabaseOptions } from '../../src/server/openOptions.ts';
 import type { Session } from '../../src/sql/exec/session.ts';
 import type { StatementResult } from '../../src/sql/exec/statement.ts';
 import type { ExternalStorage } from '../../src/storage/externalStorage.ts';
+import { MemoryFiles, openMemory } from '../../src/storage/memory.ts';
+import { ParsedUri } from '../../src/storage/uri.ts';
 import type { GoldenCommand, GoldenHandler } from '../support/golden.ts';
 
 const START = '2026-11-20T10:30:00Z';
@@ -31,7 +34,10 @@ const START = '2026-11-20T10:30:00Z';
 /** A database for one script: Friday, half past ten. */
 export async function openScheduleScript(options: DatabaseOptions = {}): Promise<GoldenHandler> {
   const refused = new Set<string>();
-  const wrapStorage = (storage: ExternalStorage) => refusing(storage, refused);
+  const memory = new MemoryFiles();
+  // What lies in S3 lies in memory here, under its name.
+  const wrapStorage = (storage: ExternalStorage) =>
+    storage.uri.scheme === 's3' ? named(openMemory(ParsedUri.parse('mem://s3'), memory), storage.uri) : refusing(storage, refused);
   const opened = [
     await Database.open({ clock: new ManualClock(START), executor: new InlineExecutor(), seed: 'golden', wrapStorage, ...options }),
   ];
@@ -99,6 +105,10 @@ export async function openScheduleScript(options: DatabaseOptions = {}): Promise
         if (second === 'refuse') refused.add(first);
         else refused.delete(first);
         return '';
+      case 'node':
+        if (first === 'stop') current().kv.cluster.stopNode(Number(second));
+        else current().kv.cluster.startNode(Number(second));
+        return '';
       case 'fork':
         opened.push(await current().fork());
         sessions.clear();
@@ -141,6 +151,16 @@ function mask(text: string, ids: readonly string[]): string {
     .replace(/(\d\d:\d\d:\d\d)\.\d{1,6}/g, '$1')
     .replace(/\b\d{10}\.\d{9},0/g, '<time>')
     .replace(/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g, '<uuid>');
+}
+
+function named(storage: ExternalStorage, uri: ParsedUri): ExternalStorage {
+  return new Proxy(storage, {
+    get(target, property) {
+      if (property === 'uri') return uri;
+      const value = Reflect.get(target, property) as unknown;
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
 }
 
 function refusing(storage: ExternalStorage, refused: ReadonlySet<string>): ExternalStorage {
