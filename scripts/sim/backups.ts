@@ -14,12 +14,23 @@ import { BACKUP_JOB_TYPE, type BackupDetails, detailsFromJson } from '../../src/
 import { fullOfDirectory } from '../../src/backup/collection.ts';
 import { defaultUri } from '../../src/backup/locationDetails.ts';
 import type { Session } from '../../src/sql/exec/session.ts';
+import { Deletions } from './deletions.ts';
 import type { Dice } from './dice.ts';
 import { type Jobs, STORAGE_CODES } from './jobs.ts';
 import { unfinishedLayers } from './unfinished.ts';
 import { canonical, NOW, type TableModel } from './model.ts';
 import { Places } from './places.ts';
-import { formOf, hasNoPast, isSomeRow, nameOption, pastOption, restoredInto, type RestoreForm, SOME_ROWS } from './restoreForms.ts';
+import {
+  asideOptions,
+  formOf,
+  hasNoPast,
+  isSomeRow,
+  nameOption,
+  pastOption,
+  restoredInto,
+  type RestoreForm,
+  SOME_ROWS,
+} from './restoreForms.ts';
 import { BANK_MONEY, DATABASES } from './schema.ts';
 import { timeSql, valueOfDatum, wholeTableSql } from './sqlText.ts';
 import type { Zones } from './zones.ts';
@@ -102,6 +113,7 @@ export class Backups {
   #restored: Restored[] = [];
   #number = 0;
   busy = 0;
+  readonly deletions: Deletions;
 
   constructor(world: World, jobs: Jobs, zones: Zones) {
     this.#world = world;
@@ -111,6 +123,7 @@ export class Backups {
     this.#checker = world.db.newSession();
     for (const database of DATABASES) this.#collections.push(collectionIn(this.#newPlaces(database), database, undefined));
     this.#collections.push(CLUSTER);
+    this.deletions = new Deletions(world, jobs, (uri, directories) => this.#forget(uri, directories));
     jobs.backUp = (dice) => this.backUpBeside(dice);
     jobs.onTerminal((job) => {
       // A restore that was paused goes on after its statement has ended, so the job tells.
@@ -152,13 +165,19 @@ export class Backups {
     return (this.#layers.get(uri) ?? []).map(({ details }) => details);
   }
 
+  #forget(uri: string, directories: readonly string[]): void {
+    const left = (this.#layers.get(uri) ?? []).filter(({ details }) => !directories.includes(details.directory));
+    this.#layers.set(uri, left);
+    for (const directory of directories) this.#world.note(`no layer ${directory} of ${uri} any more`);
+  }
+
   // ---- backup -----------------------------------------------------------------------------------
 
   backup(dice: Dice, beside?: Beside): void {
     const collection = beside?.database === undefined ? this.#someCollection(dice) : this.#collectionOf(beside.database);
     if (!collection) return;
     const { uri, places, database, tables } = collection;
-    const fulls = this.#fullsOf(uri);
+    const fulls = this.fullsOf(uri);
     const kind = beside?.kind ?? this.#someKind(dice, collection, fulls.length > 0, beside !== undefined);
     const history = beside?.history ?? dice.percent(60);
     const now = this.#world.now;
@@ -177,7 +196,7 @@ export class Backups {
     this.#world.count(
       `backup ${kind === 'new' ? 'full' : 'incremental'}${history ? ' with revision_history' : ''}${asOf === undefined ? '' : ' as of system time'}`,
     );
-    this.#start(sql, (error, from) => {
+    this.start(sql, (error, from) => {
       if (error === undefined) return;
       const code = codeOf(error);
       this.#world.count(`backup: ${code}`);
@@ -185,7 +204,12 @@ export class Backups {
         if (kind === 'latest' || places.isAppended) this.#ended.add(uri);
         const to = this.#world.now;
         this.#world.judgeLater(() => this.#zones.checkRefusal(error, sql, from, to));
-      } else if (!this.#isExpected(code, BACKUP_CODES, from)) this.#world.fail('unexpected error', `${sql}\n    ${tell(error)}`, error);
+      } else if (!this.#isExpected(code, BACKUP_CODES, from)) {
+        this.#jobs.judgeLater(() => {
+          if (this.deletions.touched(uri, undefined, from) && STORAGE_CODES.has(code)) return;
+          this.#world.fail('unexpected error', `${sql}\n    ${tell(error)}`, error);
+        });
+      }
     });
   }
 
@@ -236,7 +260,7 @@ export class Backups {
     return collection;
   }
 
-  #fullsOf(uri: string): string[] {
+  fullsOf(uri: string): string[] {
     return [...new Set((this.#layers.get(uri) ?? []).filter(({ details }) => details.kind === 'full').map(({ full }) => full))];
   }
 
@@ -250,7 +274,7 @@ export class Backups {
 
   restore(dice: Dice): void {
     const collection = ofOneDatabase(dice.maybe(this.#collections), dice);
-    const full = collection && dice.maybe(this.#fullsOf(collection.uri));
+    const full = collection && dice.maybe(this.fullsOf(collection.uri));
     if (!collection || full === undefined) return;
     this.#restoreTo(collection, full, this.#someTime(dice, collection, full));
   }
@@ -298,10 +322,9 @@ export class Backups {
     // A layer under way may come to hold the time at any moment.
     const mayChange = this.#jobs.hasNews || this.#jobs.active().length > 0 || this.busy > 0;
     const at = `${places.from(full)} AS OF SYSTEM TIME ${timeSql(time)}`;
-    const options = places
-      .restoreOptions()
-      .map((option) => `, ${option}`)
-      .join('');
+    const asides = asideOptions(this.#number);
+    for (const aside of asides) this.#world.count(`restore with ${aside}`);
+    const options = [...places.restoreOptions(), ...asides].map((option) => `, ${option}`).join('');
     const form = formOf(this.#number);
     const found = form === 'rows' && isClaimed ? this.#targetsAt(collection, full, time) : [];
     const table = found[this.#number % found.length];
@@ -313,9 +336,10 @@ export class Backups {
       : `RESTORE DATABASE ${database} ${at} WITH ${nameOption(form, database, into)}${pastOption(form)}${options}`;
     const sql = table === undefined ? whole : some;
     this.#asked.set(into, { collection, full, time, into, sql, form, table });
-    this.#start(sql, (error, from) => {
+    this.start(sql, (error, from) => {
       if (error === undefined) {
-        if (!isClaimed && !mayChange) this.#world.fail('restore outside', `${sql}\n    succeeded, and no layer claims that time`);
+        if (!isClaimed && !mayChange && !this.deletions.touched(uri, full, from))
+          this.#world.fail('restore outside', `${sql}\n    succeeded, and no layer claims that time`);
         return;
       }
       const code = codeOf(error);
@@ -325,14 +349,17 @@ export class Backups {
       // Without a table at that time there is nothing to restore.
       const hasTargets = tables ? this.#targetsAt(collection, full, time).length > 0 : this.#world.model.hasDatabaseAt(database, time);
       if (!hasTargets && NOTHING_CODES.has(code)) return;
-      this.#world.fail(isClaimed ? 'restore' : 'restore outside', `${sql}\n    ${tell(error)}`, error);
+      this.#jobs.judgeLater(() => {
+        if (this.deletions.touched(uri, full, from) && (STORAGE_CODES.has(code) || code === '22023')) return;
+        this.#world.fail(isClaimed ? 'restore' : 'restore outside', `${sql}\n    ${tell(error)}`, error);
+      });
     });
   }
 
   /** The chains of the whole cluster, with some times that each claims. */
   clusterChains(dice: Dice, timesEach: number): { uri: string; full: string; times: number[] }[] {
     const { uri } = CLUSTER;
-    return this.#fullsOf(uri).map((full) => {
+    return this.fullsOf(uri).map((full) => {
       const claims = this.#claims(uri, full);
       const times = Array.from({ length: timesEach }, () => dice.maybe(claims))
         .flatMap((claim) => (claim === undefined ? [] : [dice.percent(30) ? claim.to : dice.between(claim.from, claim.to)]))
@@ -348,7 +375,7 @@ export class Backups {
       const { uri, places, database } = collection;
       // What a revert left that storage hindered can make a chain unreadable.
       const left = unfinishedLayers(this.#jobs).filter((details) => uriOf(details) === uri);
-      const fulls = this.#fullsOf(uri).filter((full) => !left.some(({ directory }) => fullOfDirectory(directory) === full));
+      const fulls = this.fullsOf(uri).filter((full) => !left.some(({ directory }) => fullOfDirectory(directory) === full));
       return fulls.map((full) => {
         const claims = this.#claims(uri, full);
         const times = Array.from({ length: timesEach }, () => dice.maybe(claims))
@@ -365,13 +392,13 @@ export class Backups {
     const left = unfinishedLayers(this.#jobs).map(uriOf);
     return this.#collections
       .filter(({ uri, places }) => !places.isAppended && !left.includes(uri))
-      .flatMap(({ uri, places }) => this.#fullsOf(uri).map((full) => ({ full, places })));
+      .flatMap(({ uri, places }) => this.fullsOf(uri).map((full) => ({ full, places })));
   }
 
   /** Restores each chain to some times that it claims, quietly; for the end of a run. */
   async restoreEverything(dice: Dice, timesEach: number): Promise<void> {
     for (const listed of this.#collections) {
-      for (const full of this.#fullsOf(listed.uri)) {
+      for (const full of this.fullsOf(listed.uri)) {
         for (let i = 0; i < timesEach; i++) {
           const collection = ofOneDatabase(listed, dice) ?? listed;
           this.#restoreTo(collection, full, this.#someTime(dice, collection, full));
@@ -508,7 +535,8 @@ export class Backups {
     return allowed.has(code) || (STORAGE_CODES.has(code) && this.#jobs.mayMeetDamage(from));
   }
 
-  #start(sql: string, done: (error: unknown, from: number) => void): void {
+  /** Runs a statement in a session of its own, unless all are busy. */
+  start(sql: string, done: (error: unknown, from: number) => void): void {
     const session = this.#idle.pop();
     if (!session) return;
     const world = this.#world;

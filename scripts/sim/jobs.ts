@@ -68,6 +68,11 @@ export class Jobs {
     return this.#changed.size > 0;
   }
 
+  /** Runs a judgement that depends on jobs once all are known that have been begun or have ended. */
+  judgeLater(judge: () => void): void {
+    this.#world.judgeLater(() => (this.hasNews ? this.judgeLater(judge) : judge()));
+  }
+
   /** Whether what ran from `from` on may have met a fault, or files that a backup wrote under one and has not removed yet. */
   mayMeetDamage(from: number, to?: number): boolean {
     if (this.#world.hadFaultsSince(from, to)) return true;
@@ -226,15 +231,19 @@ export class Jobs {
   }
 }
 
-/** The nodes that a backup asked for are gone, or one has no place of its own to write to; or another backup has taken its place. */
+/** The nodes that a backup or restore asked for are gone, or one has no place of its own to write to; or another backup has taken its place, or a deletion its chain. */
 function isOutOfPlace({ type }: JobRecord, { code, message }: JobError): boolean {
+  if (type === 'RESTORE') return code === '55000' && /no instances found/.test(message);
   if (type !== 'BACKUP') return false;
-  return code === '55000' ? /STRICT STORAGE LOCALITY|no instances found/.test(message) : code === '58P02';
+  return code === '55000' ? /STRICT STORAGE LOCALITY|no instances found|would continue is gone/.test(message) : code === '58P02';
 }
 
 /** Codes that a job of a type may fail with without any fault: its directory is in use by another, its names are taken by now. */
 const ALLOWED: Readonly<Record<string, ReadonlySet<string>>> = {
   BACKUP: new Set(['55006']),
   RESTORE: new Set(['42P07', '42P04', '3D000']),
+  // Another job is at work there, has done it, or has taken away what was to be merged.
+  'COMPACT BACKUP': new Set(['55006', '55000', '58P01', '58P02']),
+  'DELETE BACKUPS': new Set(['55006']),
   'SCHEMA CHANGE': new Set(['23505']),
 };

@@ -2,10 +2,12 @@
  * Leftovers: what must not be there when nothing is under way: in the storage, in the catalog, among
  * the protections; and the walkers over the engine's own invariants.
  */
+import { isHold } from '../../src/backup/holders.ts';
 import { isTerminal } from '../../src/jobs/jobMachine.ts';
+import { COMPACTION_JOB_TYPE, compactionDetails } from '../../src/restore/compact/compactionDetails.ts';
 import type { Session } from '../../src/sql/exec/session.ts';
 import type { Backups } from './backups.ts';
-import type { Jobs } from './jobs.ts';
+import { FILES_ARE_LEFT, type Jobs } from './jobs.ts';
 import { canonical, type TableModel } from './model.ts';
 import { BANK_MONEY, BANK_ROWS } from './schema.ts';
 import { unfinishedLayers } from './unfinished.ts';
@@ -22,16 +24,27 @@ function endIn(directory: string): string {
   return directory.startsWith('incrementals/') ? parts.slice(-2).join('-') : parts.join('');
 }
 
+/** Where compactions have written that nothing hindered from ending as they should, or that storage did. */
+function compactedDirectories(jobs: Jobs): string[] {
+  return [...jobs.watched.values()].flatMap(({ type, record }) => {
+    if (type !== COMPACTION_JOB_TYPE) return [];
+    const isHindered = record.runningStatus?.startsWith(FILES_ARE_LEFT) || record.status === 'revert-failed';
+    return record.status === 'succeeded' || isHindered ? [compactionDetails(record.details).directory] : [];
+  });
+}
+
 /** Every file of a collection belongs to a layer whose job succeeded, or to a job under way, or to a revert that storage hindered. */
 export async function checkStorage(world: World, backups: Backups, jobs: Jobs): Promise<void> {
   const { storage } = world.db;
-  const excused = unfinishedLayers(jobs).map(({ directory }) => directory);
+  const excused = [...unfinishedLayers(jobs).map(({ directory }) => directory), ...compactedDirectories(jobs)];
   for (const collection of backups.collections) {
     const layers = backups.layersOf(collection).map(({ directory }) => directory);
     for (const place of collection.places.all()) {
       const opened = storage.open(place.uri, { user: 'root', nodeId: 1 });
       for (const file of await opened.list('')) {
-        checkFile(place.uri, collection.places.nameOf(place, file, [...layers, ...excused]), layers, excused);
+        const name = collection.places.nameOf(place, file, [...layers, ...excused]);
+        if (isHold(name) && world.hadFaultsSince(0)) continue;
+        if (!backups.deletions.mayBeLeft(name)) checkFile(place.uri, name, layers, excused);
       }
       await opened.close();
     }
@@ -44,7 +57,7 @@ function checkFile(uri: string, name: string, layers: readonly string[], excused
   if (indexed !== undefined && [...layers, ...excused].some((directory) => endIn(directory) === indexed)) return;
   const layer = layers.find((directory) => name.startsWith(`${directory}/`));
   const rest = layer === undefined ? name : name.slice(layer.length + 1);
-  if (layer === undefined || /^BACKUP-LOCK|^progress\//.test(rest)) {
+  if (layer === undefined || isHold(name) || /^progress\//.test(rest)) {
     throw new SimFailure('left behind in storage', `${name} in ${uri} belongs to no layer and no job under way`);
   }
 }

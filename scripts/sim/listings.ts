@@ -10,12 +10,11 @@
  */
 import type { BackupDetails } from '../../src/backup/backupDetails.ts';
 import { directoryTime } from '../../src/backup/collection.ts';
-import type { Session } from '../../src/sql/exec/session.ts';
+import { Asking, type Values } from './asking.ts';
 import type { Backups, Collection } from './backups.ts';
 import type { Dice } from './dice.ts';
 import type { Jobs } from './jobs.ts';
 import { unfinishedLayers } from './unfinished.ts';
-import { valueOfDatum } from './sqlText.ts';
 import { codeOf, SimFailure, tell, type World } from './world.ts';
 
 /** What a restore that is only to prove is called. */
@@ -32,13 +31,13 @@ export class Listings {
   readonly #world: World;
   readonly #backups: Backups;
   readonly #jobs: Jobs;
-  readonly #session: Session;
+  readonly #asking: Asking;
 
   constructor(world: World, backups: Backups, jobs: Jobs) {
     this.#world = world;
     this.#backups = backups;
     this.#jobs = jobs;
-    this.#session = world.db.newSession();
+    this.#asking = new Asking(world);
   }
 
   async checkEverything(dice: Dice): Promise<void> {
@@ -52,7 +51,7 @@ export class Listings {
       if (one) await this.#show(collection, one);
       if (one && collection.database !== '' && collection.tables === undefined) await this.#verify(collection, one);
     }
-    this.#session.close();
+    this.#asking.close();
   }
 
   async #loseIndexFiles(dice: Dice, { uri }: Collection): Promise<void> {
@@ -69,7 +68,7 @@ export class Listings {
     const fulls = layers.filter(({ kind }) => kind === 'full').map(({ directory }) => `/${directory}`);
     // Where one was left that storage kept from going, another may lie by now.
     const left = unfinishedLayers(this.#jobs).filter(({ directory }) => !layers.some((layer) => layer.directory === directory));
-    await this.#session.execute('SET use_backups_with_ids = false');
+    await this.#asking.values('SET use_backups_with_ids = false');
     const paths = (await this.#rows(`SHOW BACKUPS IN '${uri}'`)).map(String);
     this.#same(
       `SHOW BACKUPS IN '${uri}'`,
@@ -77,12 +76,14 @@ export class Listings {
       fulls.sort(),
     );
 
-    await this.#session.execute('SET use_backups_with_ids = true');
+    await this.#asking.values('SET use_backups_with_ids = true');
     const apart = places.restoreOptions().filter((option) => option.startsWith('incremental_location'));
     const options = ['REVISION START TIME', ...apart].join(', ');
     const sql = `SHOW BACKUPS ${places.from('').slice("FROM '' ".length)} NEWER THAN '2000-01-01' OLDER THAN '-1us' WITH ${options}`;
+    // By its directory alone one that was left tells its time to a hundredth of a second, at which a whole one may end.
+    const isWhole = (end: unknown) => layers.some(({ endTime }) => endTime === end);
     const rows = (await this.#rows(sql)).filter(
-      ([, end]) => !left.some(({ endTime }) => end === endTime || end === directoryTime(endTime)),
+      ([, end]) => isWhole(end) || !left.some(({ endTime }) => end === endTime || end === directoryTime(endTime)),
     );
     const told = rows.map(([, end, from]) => `${end} from ${from}`);
     this.#same(
@@ -108,12 +109,12 @@ export class Listings {
     const options = ['schema_only', 'verify_backup_table_data', `new_db_name = '${CHECKED}'`, ...places.restoreOptions()];
     const sql = `RESTORE DATABASE ${database} ${places.from(id)} WITH ${options.join(', ')}`;
     try {
-      await this.#session.execute(sql);
+      await this.#asking.values(sql);
     } catch (error) {
       if (NOTHING_CODES.has(codeOf(error) ?? '')) return;
       throw new SimFailure('verify restore', `${sql}\n    ${tell(error)}`, error);
     }
-    await this.#session.execute(`DROP DATABASE ${CHECKED} CASCADE`);
+    await this.#asking.values(`DROP DATABASE ${CHECKED} CASCADE`);
     this.#world.count('data verified by a restore');
   }
 
@@ -122,12 +123,7 @@ export class Listings {
     throw new SimFailure('listing', `${sql}\n    shows ${shown.join(', ')}\n    expected ${expected.join(', ')}`);
   }
 
-  async #rows(sql: string) {
-    try {
-      const [result] = await this.#session.execute(sql);
-      return (result?.rows ?? []).map((row) => row.map(valueOfDatum));
-    } catch (error) {
-      throw new SimFailure('listing', `${sql}\n    ${tell(error)}`, error);
-    }
+  #rows(sql: string): Promise<Values> {
+    return this.#asking.rows(sql, 'listing');
   }
 }

@@ -7,14 +7,12 @@
  *
  * Lives elsewhere: taking these backups (backups.ts).
  */
-import type { Session } from '../../src/sql/exec/session.ts';
+import { Asking, type Values, withOptions } from './asking.ts';
 import type { Backups, ClaimedChain } from './backups.ts';
 import type { Dice } from './dice.ts';
 import { canonical, type TableModel } from './model.ts';
-import { timeSql, valueOfDatum, wholeTableSql } from './sqlText.ts';
+import { timeSql, wholeTableSql } from './sqlText.ts';
 import { codeOf, SimFailure, tell, type World } from './world.ts';
-
-type Values = ReturnType<typeof valueOfDatum>[][];
 
 /** What the attached database is called. */
 const NAME = 'attached';
@@ -22,12 +20,12 @@ const NAME = 'attached';
 export class Proofs {
   readonly #world: World;
   readonly #backups: Backups;
-  readonly #session: Session;
+  readonly #asking: Asking;
 
   constructor(world: World, backups: Backups) {
     this.#world = world;
     this.#backups = backups;
-    this.#session = world.db.newSession();
+    this.#asking = new Asking(world);
   }
 
   async proveEverything(dice: Dice, timesEach: number): Promise<void> {
@@ -35,12 +33,12 @@ export class Proofs {
       await this.#verify(chain);
       await this.#lookInto(chain);
     }
-    this.#session.close();
+    this.#asking.close();
   }
 
   async #verify({ from, options }: ClaimedChain): Promise<void> {
     const sql = `SELECT path, table_name, status FROM [VERIFY BACKUP ${from}${withOptions(options)}] WHERE status != 'ok'`;
-    const rows = await this.#rows(sql, 'verify backup');
+    const rows = await this.#asking.rows(sql, 'verify backup');
     if (rows.length > 0) throw new SimFailure('verify backup', `${sql}\n    ${JSON.stringify(rows)}`);
     this.#world.count('backup verified');
   }
@@ -49,14 +47,14 @@ export class Proofs {
     const { from, options, database, times } = chain;
     const sql = `ATTACH BACKUP ${from} DATABASE ${database} AS ${NAME}${withOptions(options)}`;
     try {
-      await this.#session.execute(sql);
+      await this.#asking.values(sql);
     } catch (error) {
       // What is dropped may be gone from a chain's newest layer.
       if (codeOf(error) === '3D000') return;
       throw new SimFailure('attach backup', `${sql}\n    ${tell(error)}`, error);
     }
     for (const time of times) await this.#compareAt(chain, time, sql);
-    await this.#session.execute(`DETACH BACKUP ${NAME}`);
+    await this.#asking.values(`DETACH BACKUP ${NAME}`);
     this.#world.count('backup attached');
   }
 
@@ -67,7 +65,7 @@ export class Proofs {
       const name = full.slice(chain.database.length + 1);
       const sql = `${wholeTableSql(`${NAME}.public.${name}`, table, time)} AS OF SYSTEM TIME ${timeSql(time)}`;
       const expected = table.isExcludedAt(time) ? '' : model.contentAt(table, time);
-      const content = canonical(await this.#rows(sql, 'attached equals model'));
+      const content = canonical(await this.#asking.rows(sql, 'attached equals model'));
       if (content !== expected) {
         throw new SimFailure('attached equals model', `${attached}\n    ${sql}\n    has ${content}\n    expected ${expected}`);
       }
@@ -80,33 +78,16 @@ export class Proofs {
     const sqlOf = (name: string) => `SHOW EXPERIMENTAL_FINGERPRINTS FROM TABLE ${name} AS OF SYSTEM TIME ${timeSql(time)}`;
     let own: Values;
     try {
-      own = await this.#values(sqlOf(here));
+      own = await this.#asking.values(sqlOf(here));
     } catch (error) {
       // The cluster has forgotten that time, or its names.
       if (codeOf(error) === '72000') return;
       throw new SimFailure('fingerprints', `${sqlOf(here)}\n    ${tell(error)}`, error);
     }
-    const backedUp = await this.#rows(sqlOf(there), 'fingerprints');
+    const backedUp = await this.#asking.rows(sqlOf(there), 'fingerprints');
     if (canonical(own) !== canonical(backedUp)) {
       throw new SimFailure('fingerprints', `${sqlOf(there)}\n    ${canonical(backedUp)}\n    in the cluster ${canonical(own)}`);
     }
     this.#world.count('fingerprints compared');
   }
-
-  async #rows(sql: string, invariant: string): Promise<Values> {
-    try {
-      return await this.#values(sql);
-    } catch (error) {
-      throw new SimFailure(invariant, `${sql}\n    ${tell(error)}`, error);
-    }
-  }
-
-  async #values(sql: string): Promise<Values> {
-    const [result] = await this.#session.execute(sql);
-    return (result?.rows ?? []).map((row) => row.map(valueOfDatum));
-  }
-}
-
-function withOptions(options: readonly string[]): string {
-  return options.length === 0 ? '' : ` WITH ${options.join(', ')}`;
 }

@@ -18,6 +18,20 @@ export function nameOption(form: RestoreForm, database: string, into: string): s
   return form === 'renamed' ? `rename = ('${database}' = '${into}')` : `new_db_name = '${into}'`;
 }
 
+/** What a restore may say besides, of which none changes what it brings; in turn. */
+const ASIDES: readonly (readonly string[])[] = [
+  [],
+  ['detached'],
+  ["EXECUTION LOCALITY = 'region=r1'"],
+  ['skip_localities_check', 'unsafe_restore_incompatible_version'],
+  [],
+  ['skip_missing_views', 'skip_missing_sequence_owners', 'skip_missing_udfs'],
+];
+
+export function asideOptions(n: number): readonly string[] {
+  return ASIDES[n % ASIDES.length] ?? [];
+}
+
 export function pastOption(form: RestoreForm): string {
   return form === 'past' ? ', revision_history' : '';
 }

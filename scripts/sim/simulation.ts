@@ -15,6 +15,7 @@ import { advance, advanceBy, collectGarbage, merge, moveLease, nodes, split, sta
 import { Dice } from './dice.ts';
 import { randomFaults } from './faults.ts';
 import { Forks } from './forks.ts';
+import { Housekeeping } from './housekeeping.ts';
 import { Jobs } from './jobs.ts';
 import { checkCatalog, checkEngine, checkProtections, checkStorage, checkTables } from './leftovers.ts';
 import { Listings } from './listings.ts';
@@ -83,6 +84,7 @@ class Run {
   readonly #schema: Schema;
   readonly #jobs: Jobs;
   readonly #backups: Backups;
+  readonly #housekeeping: Housekeeping;
   readonly #protections: Protections;
   readonly #forks: Forks;
   readonly #stories: Stories;
@@ -96,6 +98,7 @@ class Run {
     this.#schema = new Schema(world, this.#zones);
     this.#jobs = new Jobs(world, this.#zones, dice.fork('pausepoints'));
     this.#backups = new Backups(world, this.#jobs, this.#zones);
+    this.#housekeeping = new Housekeeping(world, this.#backups, this.#jobs);
     this.#protections = new Protections(world, this.#zones);
     this.#forks = new Forks(world);
     this.#stories = new Stories(world, this.#schema, this.#clients, this.#backups, this.#jobs);
@@ -122,6 +125,7 @@ class Run {
         [4, (d) => this.#backups.backup(d)],
         [2, (d) => this.#stories.step(d)],
         [3, (d) => this.#backups.restore(d)],
+        [4, (d) => this.#housekeeping.step(d)],
         [3, (d) => this.#jobs.request(d)],
         [2, (d) => split(world, d)],
         [1, (d) => merge(world, d)],
@@ -161,6 +165,7 @@ class Run {
     await this.#jobs.look();
     await settle();
     if (!this.#world.catchUp()) return;
+    if (!this.#world.faultsOn) await within(this.#world, this.#backups.deletions.resolve(), 'a look at what deletions have left');
     this.#clients.checkPast();
     await this.#backups.compare();
     this.#throwFailure();

@@ -14,7 +14,8 @@ import { openCollection } from '../../src/backup/collectionStorage.ts';
 import { readDataFile } from '../../src/backup/dataFileReader.ts';
 import { locationOf } from '../../src/backup/locationDetails.ts';
 import { manifestToJson } from '../../src/backup/manifest.ts';
-import { FaultInjector } from '../../src/storage/faulty.ts';
+import type { VarveError } from '../../src/base/errors.ts';
+import { FaultInjector, type FaultRule } from '../../src/storage/faulty.ts';
 import { TestDatabase } from '../restore/database.ts';
 import { type SweepRig, sweepJob } from '../support/jobSweep.ts';
 
@@ -239,6 +240,61 @@ test('CREATE STATS', async () => {
     }),
   );
   assert.ok(runs > 4, `${runs} runs`);
+  await database.close();
+});
+
+// No job: a statement that writes file after file in its own transaction. What failed says where, and no file is half there.
+test('EXPORT, at every call of the storage', async () => {
+  let injector: FaultInjector | undefined;
+  const database = await TestDatabase.open({ wrapStorage: (storage) => injector?.wrap(storage) ?? storage });
+  const { clock, db } = database;
+  await database.run('CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t SELECT * FROM generate_series(1, 250)');
+  const storage = db.storage.open('mem://bucket/csv', { user: 'root', nodeId: 1 });
+  const ids = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, i) => `${from + i}\n`).join('');
+  const CHUNKS = [ids(1, 100), ids(101, 200), ids(201, 250)];
+  const sql = "EXPORT INTO CSV 'mem://bucket/csv' WITH chunk_rows = '100' FROM TABLE t";
+  const inject = (...rules: FaultRule[]): FaultInjector => {
+    injector = new FaultInjector({ rules, random: seededRandom('export'), clock, activity: clock.activity });
+    return injector;
+  };
+  const outcome = async (isCanceled = false) => {
+    const session = db.newSession();
+    const cancel = new AbortController();
+    const run = session.execute(sql, { signal: cancel.signal }).then(
+      () => undefined,
+      (error: unknown) => error as VarveError,
+    );
+    await clock.activity.settled();
+    if (isCanceled) cancel.abort();
+    await clock.advance('1h');
+    injector = undefined;
+    const error = await run;
+    const files: string[] = [];
+    for (const name of await storage.list('')) {
+      files.push(Buffer.from(await storage.read(name)).toString());
+      await storage.delete(name);
+    }
+    return { error, files };
+  };
+
+  const { log } = inject();
+  assert.equal((await outcome()).files, CHUNKS);
+  assert.is(log.length, CHUNKS.length);
+  for (let nth = 1; nth <= CHUNKS.length; nth++) {
+    for (const isRetryable of [true, false]) {
+      // For good, or in passing: the storage tries again by itself.
+      inject({ nth, count: isRetryable ? 1 : 100, action: { kind: 'fail', isRetryable } });
+      const { error, files } = await outcome();
+      const where = `call ${nth}, ${isRetryable}: ${error?.message}`;
+      if (isRetryable) assert.is(error, undefined, where);
+      else assert.match(`${error?.code} ${error?.message}`, /^58030 /, where);
+      assert.equal(files, isRetryable ? CHUNKS : CHUNKS.slice(0, nth - 1), where);
+    }
+    inject({ nth, count: 1, action: { kind: 'delay', micros: 60_000_000 } });
+    const { error, files } = await outcome(true);
+    assert.is(error?.code, '57014', `canceled at call ${nth}`);
+    assert.equal(files, CHUNKS.slice(0, files.length), `canceled at call ${nth}`);
+  }
   await database.close();
 });
 
