@@ -42,7 +42,7 @@ const COMMANDS: readonly CommandEntry[] = Object.freeze([
   },
   {
     name: 'backup',
-    summary: 'verify a backup, without a server',
+    summary: 'list, show, verify, delete and expire backups, without a server',
     load: async () => (await import('./backupCommand.ts')).backupCommand,
   },
   {

@@ -1,4 +1,4 @@
-/** `varve backup verify`: a sound collection, a damaged one, and what it says of wrong arguments. */
+/** `varve backup`: listed, shown, verified, deleted and expired without a server; a damaged one; and what it says of wrong arguments. */
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,7 +8,7 @@ import * as assert from 'uvu/assert';
 import { Database } from '../../src/server/database.ts';
 import { commandLine as varve } from '../support/commandLine.ts';
 
-const test = suite('varve backup verify');
+const test = suite('varve backup');
 
 async function withCollection(run: (folder: string) => Promise<void>): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'varve-verify-'));
@@ -50,9 +50,40 @@ test('a damaged file is named, and the status is 1', () =>
     assert.match(err, 'SQLSTATE: XX001');
   }));
 
+test('what there is shows, and what is old goes when it is asked for, not in a preview', () =>
+  withCollection(async (folder) => {
+    const collection = join(folder, 'my backups');
+    const backup = async (...args: string[]) => {
+      const { status, out, err } = await varve('backup', ...args, '--format', 'csv');
+      assert.is(status, 0, err);
+      return out.trim().split('\n').slice(1);
+    };
+    const db = await Database.open({ externalIoDir: folder });
+    await db.newSession().execute("CREATE DATABASE d; BACKUP DATABASE d INTO 'nodelocal://1/my backups'");
+    await db.close();
+    const [first = '', second = '', ...others] = await backup('list', collection);
+    assert.equal(others, []);
+    assert.equal(await backup('list', 'nodelocal://self/my backups', '--external-io-dir', folder), [first, second]);
+    assert.is((await backup('show', collection, '--backup', first)).filter((row) => row.includes(',t,table,')).length, 2);
+    assert.match((await backup('show', collection, '--backup', first, '--schemas', '--check-files')).join(), 'CREATE TABLE');
+
+    assert.match((await backup('expire', collection, '--keep', '1 fulls', '--preview')).join('\n'), 'delete');
+    assert.is((await backup('delete', collection, '--backup', first, '--preview')).length, 1);
+    assert.equal(await backup('list', collection), [first, second]);
+    await backup('expire', collection, '--keep', '1 fulls', '--keep', '1 microsecond');
+    assert.equal(await backup('list', collection), [second]);
+    assert.match((await varve('backup', 'delete', collection, '--backup', second)).err, 'force');
+    await backup('delete', collection, '--backup', second, '--force');
+    assert.equal(await backup('list', collection), []);
+  }));
+
 test('what it is not told, or cannot find, it says', async () => {
-  assert.match((await varve('backup', 'restore', 'x')).err, 'unknown action "restore": want verify');
+  assert.match((await varve('backup', 'restore', 'x')).err, 'unknown action "restore": want list, show, verify, delete, expire');
   assert.match((await varve('backup', 'verify')).err, 'verify wants one URI');
+  assert.match((await varve('backup', 'delete', 'x')).err, 'delete wants --backup');
+  assert.match((await varve('backup', 'expire', 'x')).err, 'expire wants --keep');
+  assert.match((await varve('backup', 'list', 'x', '--keep', '1 fulls')).err, '--keep means nothing to list');
+  assert.match((await varve('backup', 'list', 's3://b/x?AWS_SECRET_ACCESS_KEY=canary&NO=1')).err, 'unknown s3 query parameters: NO');
   const empty = await varve('backup', 'verify', join(tmpdir(), 'there-is-no-such-collection'));
   assert.is(empty.status, 1);
   assert.match(empty.err, 'SQLSTATE: 58P01');
