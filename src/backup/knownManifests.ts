@@ -7,8 +7,9 @@
  */
 import type { Manifest } from './manifest.ts';
 
-const COUNT_MAX = 256;
-const STORED_BYTES_MAX = 1024 * 1024;
+/** A longer chain would find none of its own. */
+const COUNT_MAX = 2048;
+const STORED_BYTES_MAX = 4 * 1024 * 1024;
 
 interface Known {
   readonly manifest: Manifest;

@@ -16,6 +16,7 @@ import { layerSettings } from '../backup/layerSettings.ts';
 import { COMPACTION_JOB_TYPE, compactionDetails } from './compact/compactionDetails.ts';
 import { COMPACTION_ATTEMPTS_MAX, COMPACTION_PAUSEPOINTS, CompactionResumer } from './compact/compactionJob.ts';
 import { compactBackupHook } from './compact/compactStatement.ts';
+import { PlannedLayers } from './plannedLayers.ts';
 import { detailsFromJson, RESTORE_JOB_TYPE } from './restoreDetails.ts';
 import { CHECKPOINT_BYTES, RESTORE_ATTEMPTS_MAX, RESTORE_PAUSEPOINT_ALIASES, RESTORE_PAUSEPOINTS, RestoreResumer } from './restoreJob.ts';
 import { restoreHook } from './restoreStatement.ts';
@@ -38,9 +39,10 @@ export interface RestoreDeps {
 /** Before the registry starts. */
 export function registerRestore(deps: RestoreDeps): void {
   const { kv, catalog, engine, storage, jobs } = deps;
-  engine.statements.register<Restore>('restore', restoreHook(deps));
+  const planned = new PlannedLayers();
+  engine.statements.register<Restore>('restore', restoreHook({ ...deps, planned }));
   engine.statements.register<VerifyBackup>('verifyBackup', verifyBackupHook(deps));
-  const jobDeps = { kv, catalog, engine, storage, checkpointBytes: deps.restoreCheckpointBytes ?? CHECKPOINT_BYTES };
+  const jobDeps = { kv, catalog, engine, storage, planned, checkpointBytes: deps.restoreCheckpointBytes ?? CHECKPOINT_BYTES };
   jobs.register(
     RESTORE_JOB_TYPE,
     {

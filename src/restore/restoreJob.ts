@@ -43,6 +43,7 @@ import { readBackupStatistics } from '../backup/statisticsFile.ts';
 import type { IngestProgress, RestoredIndex } from './ingestUnits.ts';
 import { ingestUnits } from './ingestUnits.ts';
 import { KeyRewriter } from './keyRewriter.ts';
+import type { PlannedLayers } from './plannedLayers.ts';
 import { clearData, publish, removeOffline, writeOffline } from './publish.ts';
 import type { RestoreDetails } from './restoreDetails.ts';
 import { progressFromJson, progressToJson } from './restoreDetails.ts';
@@ -91,6 +92,7 @@ export interface RestoreJobDeps {
   readonly catalog: Catalog;
   readonly storage: StorageFactory;
   readonly engine: EngineServices;
+  readonly planned: PlannedLayers;
   readonly checkpointBytes: number;
 }
 
@@ -117,6 +119,8 @@ function readsData({ schemaOnly, verifyData }: RestoreDetails): boolean {
 export class RestoreResumer implements Resumer {
   readonly #deps: RestoreJobDeps;
   readonly #details: RestoreDetails;
+  /** Of this attempt: from planning, or once they have been read. */
+  #known: readonly Layer[] | undefined;
   #undoAttempts = 0;
 
   constructor(deps: RestoreJobDeps, details: RestoreDetails) {
@@ -127,6 +131,7 @@ export class RestoreResumer implements Resumer {
   async resume(ctx: JobContext): Promise<JobOutcome> {
     const { kv, catalog } = this.#deps;
     const details = this.#details;
+    this.#known = this.#deps.planned.take(ctx.jobId);
     requireNodes(kv.cluster, details.executionLocality);
     await ctx.pausepoint('restore.beforeDescriptors');
     await ctx.txn((txn) => writeOffline(catalog, txn, details));
@@ -207,7 +212,7 @@ export class RestoreResumer implements Resumer {
   async #statistics(storage: CollectionStorage, ctx: JobContext): Promise<Statistic[]> {
     const { kv } = this.#deps;
     const newIds = new Map(this.#details.tableIds);
-    const last = await this.#layer(storage, this.#details.layers.at(-1) as RestoreDetails['layers'][number], ctx);
+    const last = this.#known?.at(-1) ?? (await this.#layer(storage, this.#details.layers.at(-1) as RestoreDetails['layers'][number], ctx));
     return (await readBackupStatistics(storage, last, ctx.signal)).flatMap((one) => {
       const tableId = newIds.get(one.tableId);
       return tableId === undefined ? [] : { ...one, tableId, id: kv.ids.int8() };
@@ -270,9 +275,9 @@ export class RestoreResumer implements Resumer {
   }
 
   /** The layers that planning chose, unchanged since. */
-  async #layers(storage: CollectionStorage, ctx: JobContext): Promise<Layer[]> {
-    const { layers } = this.#details;
-    return await mapConcurrently(layers, READS_MAX, (layer) => this.#layer(storage, layer, ctx));
+  async #layers(storage: CollectionStorage, ctx: JobContext): Promise<readonly Layer[]> {
+    this.#known ??= await mapConcurrently(this.#details.layers, READS_MAX, (layer) => this.#layer(storage, layer, ctx));
+    return this.#known;
   }
 
   async #layer(

@@ -44,6 +44,7 @@ import { readBackupStatistics } from '../backup/statisticsFile.ts';
 
 import { requireEmptyCluster } from './emptyCluster.ts';
 import { type IdMap, rewriteDescriptors, type RewriteOptions, type SkipOptions } from './idRewrites.ts';
+import type { PlannedLayers } from './plannedLayers.ts';
 import { refuse, type Report } from './problems.ts';
 import { checkNames } from './publish.ts';
 import { newNames, renamed, type RenameRequest, resolveRenames } from './renames.ts';
@@ -71,6 +72,7 @@ export interface RestorePlanningDeps {
   readonly engine: Pick<EngineServices, 'functions'>;
   readonly jobs: JobRegistry;
   readonly storage: StorageFactory;
+  readonly planned: PlannedLayers;
 }
 
 /** A RESTORE statement with its expressions evaluated. */
@@ -130,9 +132,10 @@ export async function planRestore(
 ): Promise<number> {
   const storage = openCollection(deps.storage, request.location, { user: request.user, nodeId: deps.kv.cluster.anyLiveNode().id });
   try {
-    const { details, name } = await namingPlaces(storage, () => makeDetails(deps, request, storage));
+    const { details, name, layers } = await namingPlaces(storage, () => makeDetails(deps, request, storage));
     const jobId = deps.jobs.newJobId();
     const description = describe(request, name);
+    deps.planned.keep(jobId, layers);
     await commit(async (txn) => {
       await deps.jobs.create(txn, { id: jobId, type: RESTORE_JOB_TYPE, description, user: request.user, details: detailsToJson(details) });
     });
@@ -146,7 +149,7 @@ async function makeDetails(
   deps: RestorePlanningDeps,
   request: RestoreRequest,
   storage: CollectionStorage,
-): Promise<{ details: RestoreDetails; name: string }> {
+): Promise<{ details: RestoreDetails; name: string; layers: readonly Layer[] }> {
   const { kv, catalog } = deps;
   const plan = await planObjects(deps, request, storage, refuse);
   const { source, layers, time, targets, place, options, replaced, isCluster, tables } = plan;
@@ -157,6 +160,7 @@ async function makeDetails(
   if (pastStartsHere.length > 0) tellPasts(plan.pastStarts, request);
   return {
     name: source.id ?? `/${source.full}`,
+    layers,
     details: {
       location: await locationForJob(deps, request, storage, (layers[0] as Layer).directory),
       user: request.user,

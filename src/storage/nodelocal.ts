@@ -97,6 +97,8 @@ class NodelocalStorage implements ExternalStorage {
   readonly #root: string;
   readonly #fsync: boolean;
   #realRoot: string | undefined;
+  /** Folders that were looked at for a read, and found inside; a few, because files of one folder are read together. */
+  readonly #insideFolders = new Map<string, Promise<string>>();
 
   constructor(uri: ParsedUri, root: string, fsync: boolean) {
     this.uri = uri;
@@ -254,7 +256,16 @@ class NodelocalStorage implements ExternalStorage {
   /** The path of a file whose folder exists; throws ENOENT when it does not. */
   async #existingPath(name: string): Promise<string> {
     const whole = join(this.uri.path, name);
-    return join(await this.#inside(join(await this.#rootPath(), dirname(whole))), basename(whole));
+    return join(await this.#insideFolder(join(await this.#rootPath(), dirname(whole))), basename(whole));
+  }
+
+  /** #inside(), asked once for reads under way together. */
+  async #insideFolder(folder: string): Promise<string> {
+    const known = this.#insideFolders.get(folder);
+    if (known !== undefined) return await known;
+    const asked = this.#inside(folder).finally(() => this.#insideFolders.delete(folder));
+    this.#insideFolders.set(folder, asked);
+    return await asked;
   }
 
   async #folderPath(relative: string): Promise<string> {

@@ -12,6 +12,7 @@ import { FIRST_USER_ID } from '../../src/catalog/descriptor.ts';
 import { isTerminal } from '../../src/jobs/jobMachine.ts';
 import type { Txn } from '../../src/kv/kv.ts';
 import { detailsFromJson } from '../../src/restore/restoreDetails.ts';
+import { PlannedLayers } from '../../src/restore/plannedLayers.ts';
 import { RESTORE_PAUSEPOINTS, RestoreResumer } from '../../src/restore/restoreJob.ts';
 import type { DatabaseOptions } from '../../src/server/openOptions.ts';
 import type { FaultRule } from '../../src/storage/faulty.ts';
@@ -264,7 +265,7 @@ test('crashes at every checkpoint, before and after it is stored: each run goes 
       },
     } as unknown as JobContext;
     const resumer = new RestoreResumer(
-      { kv, catalog, storage, engine: database.db.engine, checkpointBytes: 1 << 13 },
+      { kv, catalog, storage, engine: database.db.engine, planned: new PlannedLayers(), checkpointBytes: 1 << 13 },
       detailsFromJson(record.details),
     );
     try {
