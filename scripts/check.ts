@@ -22,7 +22,8 @@ function checkTidy(): boolean {
   const paths = ['src', 'test', 'scripts'].flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
       .filter((entry) => entry.isFile())
-      .map((entry) => relative(root, join(entry.parentPath, entry.name)).replaceAll(sep, '/')),
+      .map((entry) => relative(root, join(entry.parentPath, entry.name)).replaceAll(sep, '/'))
+      .filter((path) => !path.includes('/node_modules/')),
   );
   const files = paths.filter((path) => path.endsWith('.ts')).map((path) => ({ path, text: readFileSync(join(root, path), 'utf8') }));
   const rules = [checkLayers, checkCycles, checkPackages, checkDeterminism, checkOnly, checkLength];

@@ -46,7 +46,7 @@ export interface RunOptions {
 /** Every `*.test.ts` below `root`, sorted; with filters, those whose path below it contains one of them. */
 export function findTestFiles(root: string, filters: readonly string[] = []): string[] {
   return readdirSync(root, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile() && entry.name.endsWith('.test.ts'))
+    .filter((entry) => entry.isFile() && entry.name.endsWith('.test.ts') && !entry.parentPath.includes('node_modules'))
     .map((entry) => join(entry.parentPath, entry.name))
     .filter((file) => filters.length === 0 || filters.some((filter) => relative(join(root, '..'), file).includes(filter)))
     .sort();
