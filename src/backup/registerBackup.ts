@@ -13,6 +13,7 @@ import type { StorageFactory } from '../storage/externalStorage.ts';
 import { alterBackupHook } from './alterBackup.ts';
 import { BACKUP_JOB_TYPE, detailsFromJson } from './backupDetails.ts';
 import { BackupMetrics } from './backupMetrics.ts';
+import { backupTelemetry } from './backupTelemetry.ts';
 import { BACKUP_ATTEMPTS_MAX, BACKUP_PAUSEPOINTS, BackupResumer } from './backupJob.ts';
 import { backupHook, scheduledBackupPlanner } from './backupStatement.ts';
 import { DirectoryReservations } from './directoryReservations.ts';
@@ -60,6 +61,7 @@ export function registerBackup(deps: BackupDeps): PlanScheduledBackup {
       attemptsMax: BACKUP_ATTEMPTS_MAX,
       whenExhausted: 'fail',
       mayRunOn: (details, node) => mayRunOn(detailsFromJson(details).executionLocality, node),
+      telemetry: (details) => backupTelemetry(detailsFromJson(details)),
     },
     (details) => new BackupResumer({ ...deps, metrics, settings: layerSettings(settings) }, detailsFromJson(details)),
   );

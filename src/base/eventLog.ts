@@ -8,9 +8,14 @@
  * Events say what is committed, after it is, and never hold a secret: who emits one gives redacted
  * text. Nobody listening costs nothing.
  */
-export type LogChannel = 'OPS' | 'TELEMETRY';
+export const LOG_CHANNELS = ['OPS', 'TELEMETRY'] as const;
+
+export type LogChannel = (typeof LOG_CHANNELS)[number];
 
 export type EventField = string | number | boolean | readonly string[];
+
+/** Named as CockroachDB names them: `JobID`. What is undefined is left out. */
+export type EventFields = Readonly<Record<string, EventField | undefined>>;
 
 export interface LogEvent {
   readonly channel: LogChannel;
@@ -18,8 +23,7 @@ export interface LogEvent {
   readonly type: string;
   /** Microseconds since the epoch. */
   readonly micros: number;
-  /** Named as CockroachDB names them: `JobID`. What is undefined is left out. */
-  readonly fields: Readonly<Record<string, EventField | undefined>>;
+  readonly fields: EventFields;
 }
 
 export type LogSink = (event: LogEvent) => void;
@@ -31,6 +35,11 @@ export class EventLog {
   subscribe(sink: LogSink): () => void {
     this.#sinks.add(sink);
     return () => this.#sinks.delete(sink);
+  }
+
+  /** False: what costs something to tell need not be told. */
+  get isHeard(): boolean {
+    return this.#sinks.size > 0;
   }
 
   emit(event: LogEvent): void {

@@ -10,6 +10,7 @@ import { isIPv6 } from 'node:net';
 import { join, resolve } from 'node:path';
 
 import { formatByteSize } from '../base/byteSize.ts';
+import { LOG_CHANNELS, type LogChannel } from '../base/eventLog.ts';
 import { ManualClock } from '../base/manualClock.ts';
 import { SystemClock } from '../base/systemClock.ts';
 import { VERSION } from '../base/version.ts';
@@ -24,6 +25,7 @@ import { UsageError } from './cliError.ts';
 import type { Command } from './command.ts';
 import { EXTERNAL_IO_DIR_FLAG, EXTERNAL_IO_RULE_FLAGS, externalIoDir, externalIoRuleOptions } from './externalIoFlags.ts';
 import type { FlagDefinitions } from './flags.ts';
+import { startLog } from './logFile.ts';
 
 const FLAGS: FlagDefinitions = {
   'listen-addr': {
@@ -50,6 +52,12 @@ const FLAGS: FlagDefinitions = {
   clock: { type: 'string', value: 'KIND', default: 'system', help: 'system, or manual: it moves by varve_internal.advance_clock only' },
   'clock-start': { type: 'string', value: 'TIME', help: 'where a manual clock starts (default now)' },
   'listening-url-file': { type: 'string', value: 'FILE', help: 'write the connection URL here once the server listens' },
+  log: {
+    type: 'string',
+    value: 'FILE',
+    help: 'append what happens to jobs, backups and schedules to this file, one JSON object a line; - for standard error',
+  },
+  'log-channels': { type: 'string', value: 'LIST', default: 'OPS,TELEMETRY', help: 'channels of events that --log writes' },
   memory: { type: 'string', value: 'SIZE', help: 'memory for data and work on it, such as 2GiB (default 70% of the heap limit)' },
   'certs-dir': { type: 'string', value: 'DIR', help: 'ca.crt, node.crt and node.key: turns TLS and logins on; varve cert makes them' },
   'accept-sql-without-tls': { type: 'boolean', help: 'with --certs-dir: take passwords without TLS, too' },
@@ -90,6 +98,8 @@ export const startCommand: Command = {
     const ioDirectory = externalIoDir(flags);
 
     const memoryBytes = flags.bytes('memory', MEMORY_BYTES_MIN);
+    const logFile = flags.text('log');
+    const channels = channelsOf(flags.text('log-channels') ?? '');
 
     // From here on a signal ends the server in order, also while it starts.
     const { promise: stopped, resolve: stop } = Promise.withResolvers<NodeJS.Signals>();
@@ -106,6 +116,10 @@ export const startCommand: Command = {
         ...externalIoRuleOptions(flags),
       });
       undo.unshift(() => database.close());
+      if (logFile !== undefined) {
+        // Closed after the database, which may still have something to say.
+        undo.push(await startLog(database.kv.events, logFile, channels, io));
+      }
       if (ioDirectory !== undefined) {
         // Beside the start, which does not wait for a large directory.
         const sweep = new AbortController();
@@ -178,6 +192,17 @@ async function writeUrlFile(file: string, url: string): Promise<void> {
   } catch (error) {
     throw new Error(`cannot write --listening-url-file: ${(error as Error).message}`);
   }
+}
+
+/** Throws for a name that is no channel. */
+function channelsOf(list: string): ReadonlySet<LogChannel> {
+  const known = new Map<string, LogChannel>(LOG_CHANNELS.map((channel) => [channel, channel]));
+  const channels = list.split(',').map((name) => {
+    const channel = known.get(name.trim().toUpperCase());
+    if (channel === undefined) throw new UsageError(`unknown channel "${name}" in --log-channels: want ${LOG_CHANNELS.join(', ')}`);
+    return channel;
+  });
+  return new Set(channels);
 }
 
 function urlHost(host: string): string {

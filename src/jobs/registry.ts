@@ -12,6 +12,7 @@
  */
 import { assert } from '../base/assert.ts';
 import type { Timer } from '../base/clock.ts';
+import type { EventFields } from '../base/eventLog.ts';
 import { StateError, StatementError, VarveError } from '../base/errors.ts';
 import { SqlState } from '../base/sqlState.ts';
 import type { Timestamp } from '../base/timestamp.ts';
@@ -53,6 +54,8 @@ export interface JobTypeOptions extends Partial<RetryLimits> {
   readonly isAutomatic?: boolean;
   /** Which nodes a job prefers: another one claims it only while none of these is live. Default: all alike. */
   readonly mayRunOn?: (details: Json, node: ClusterNode) => boolean;
+  /** For types of which each job that is made is told of as a recovery_event: what it tells, without names, places or secrets. */
+  readonly telemetry?: (details: Json) => EventFields;
 }
 
 export type ResumerFactory = (details: Json) => Resumer;
@@ -64,6 +67,7 @@ interface JobType {
   readonly isCancelable: boolean;
   readonly isAutomatic: boolean;
   readonly mayRunOn: (details: Json, node: ClusterNode) => boolean;
+  readonly telemetry: ((details: Json) => EventFields) | undefined;
 }
 
 export interface JobRegistryOptions {
@@ -137,6 +141,7 @@ export class JobRegistry {
       isAutomatic: options.isAutomatic ?? false,
       pausepoints: options.pausepoints ?? [],
       mayRunOn: options.mayRunOn ?? (() => true),
+      telemetry: options.telemetry,
     });
   }
 
@@ -198,7 +203,15 @@ export class JobRegistry {
       executionErrors: [],
       attempts: 0,
     });
+    txn.afterCommit(() => this.#tellOf(id, spec));
     return id;
+  }
+
+  #tellOf(id: JobId, { type, details }: JobSpec): void {
+    const { events } = this.#kv;
+    const telemetry = this.#types.get(type)?.telemetry;
+    if (!telemetry || !events.isHeard) return;
+    events.emit({ channel: 'TELEMETRY', type: 'recovery_event', micros: this.#kv.reading(), fields: { JobID: id, ...telemetry(details) } });
   }
 
   /** Undefined when there is no such job, or no longer. */

@@ -20,6 +20,7 @@ import { PlannedLayers } from './plannedLayers.ts';
 import { detailsFromJson, RESTORE_JOB_TYPE } from './restoreDetails.ts';
 import { CHECKPOINT_BYTES, RESTORE_ATTEMPTS_MAX, RESTORE_PAUSEPOINT_ALIASES, RESTORE_PAUSEPOINTS, RestoreResumer } from './restoreJob.ts';
 import { restoreHook } from './restoreStatement.ts';
+import { restoreTelemetry } from './restoreTelemetry.ts';
 import { RETENTION_JOB_TYPE, retentionDetails } from './retention/retentionDetails.ts';
 import { RETENTION_ATTEMPTS_MAX, RETENTION_PAUSEPOINTS, RetentionResumer } from './retention/retentionJob.ts';
 import { deleteBackupHook, expireBackupsHook } from './retention/retentionStatement.ts';
@@ -53,6 +54,7 @@ export function registerRestore(deps: RestoreDeps): void {
       // What CockroachDB does when disks are nearly full: after room was made RESUME goes on where it stood.
       pausesOn: ({ code }, details) => code === SqlState.OutOfMemory || detailsFromJson(details).pausesOnError === true,
       mayRunOn: (details, node) => mayRunOn(detailsFromJson(details).executionLocality, node),
+      telemetry: (details) => restoreTelemetry(detailsFromJson(details)),
     },
     (details) => new RestoreResumer(jobDeps, detailsFromJson(details)),
   );

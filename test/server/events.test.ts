@@ -1,9 +1,14 @@
 /** The event log: statuses of jobs as they commit, in system.eventlog until its TTL, and as lines. */
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 
 import { type LogEvent, logLine } from '../../src/base/eventLog.ts';
 import { ManualClock } from '../../src/base/manualClock.ts';
+import { startLog } from '../../src/cli/logFile.ts';
 import { Varve } from '../../src/server/varve.ts';
 
 interface World {
@@ -62,6 +67,25 @@ test('each change of a job tells the status before and after, and whose job it i
   assert.match(String(paused?.fields['Error']), 'pause point "backup.afterLock" hit');
 });
 
+test('a backup, a restore and a schedule are told of once each, without names, places and secrets', async ({ db, clock, events }) => {
+  await (await db.backup({ into: 'mem://b', targets: { database: 'defaultdb' } })).wait();
+  await db.query("RESTORE DATABASE defaultdb FROM LATEST IN 'mem://b' WITH new_db_name = 'other'");
+  await db.query(
+    "CREATE SCHEDULE secretname FOR BACKUP DATABASE other INTO 'mem://scheduled' RECURRING '@hourly' WITH SCHEDULE OPTIONS first_run = 'now'",
+  );
+  await clock.advance('1m');
+  const told = events.filter(({ channel }) => channel === 'TELEMETRY');
+  assert.equal(
+    told.map(({ type, fields }) => `${type} ${fields['RecoveryType']}`),
+    ['backup', 'restore', 'create_schedule', 'scheduled_backup'].map((what) => `recovery_event ${what}`),
+  );
+  assert.equal(told[0]?.fields['DestinationStorageTypes'], ['mem']);
+  assert.is(told[1]?.fields['TargetScope'], 'database');
+  assert.is(told[2]?.fields['RecurringCron'], '@hourly');
+  assert.not.match(told.map(logLine).join('\n'), /secretname|defaultdb|other|scheduled\W*$|mem:/m);
+  await db.query('DROP SCHEDULES SELECT id FROM [SHOW SCHEDULES]');
+});
+
 test('a line is one JSON object, its times whole to the nanosecond', ({ events }) => {
   const event: LogEvent = {
     channel: 'OPS',
@@ -76,6 +100,31 @@ test('a line is one JSON object, its times whole to the nanosecond', ({ events }
   );
   assert.not(line.includes('\n'));
   for (const real of events) assert.type(JSON.parse(logLine(real)), 'object');
+});
+
+test('a log file gets the lines of its channels, after those that are there', async ({ db }) => {
+  const folder = await mkdtemp(join(tmpdir(), 'varve-log-'));
+  const file = join(folder, 'events.log');
+  const said: string[] = [];
+  const io = { out: () => {}, err: (text: string) => void said.push(text), isTerminal: false, monotonicMicros: () => 0 };
+  try {
+    await writeFile(file, 'before\n');
+    const { events } = db.database.kv;
+    const ends = [await startLog(events, file, new Set(['TELEMETRY']), io), await startLog(events, '-', new Set(['OPS']), io)];
+    await (await db.backup({ into: 'mem://b', targets: { database: 'defaultdb' } })).wait();
+    for (const end of ends) await end();
+    const [before, event = '', ...rest] = (await readFile(file, 'utf8')).split('\n');
+    assert.equal([before, rest], ['before', ['']]);
+    assert.is((JSON.parse(event) as { event: { EventType: string } }).event.EventType, 'recovery_event');
+    assert.is(said.length, 3);
+    for (const line of said) assert.match(line, /^{"channel":"OPS",.*}\n$/);
+    await startLog(events, join(folder, 'missing', 'events.log'), new Set(['OPS']), io).then(
+      () => assert.unreachable(),
+      (error: NodeJS.ErrnoException) => assert.is(error.code, 'ENOENT'),
+    );
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 });
 
 test('rows of system.eventlog commit with the change, and go after server.eventlog.ttl', async ({ db, clock }) => {
