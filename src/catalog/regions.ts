@@ -64,7 +64,7 @@ export function localityText(locality: TableLocality, table: TableDescriptor): s
       return `REGIONAL BY TABLE IN ${locality.region === undefined ? 'PRIMARY REGION' : quoteName(locality.region)}`;
     case 'row': {
       const column = table.columns.find(({ id }) => id === locality.columnId)?.name ?? '';
-      return locality.isNamed ? `REGIONAL BY ROW AS ${quoteName(column)}` : 'REGIONAL BY ROW';
+      return locality.isNamed || column !== REGION_COLUMN_NAME ? `REGIONAL BY ROW AS ${quoteName(column)}` : 'REGIONAL BY ROW';
     }
   }
 }

@@ -1,5 +1,11 @@
 /** Which constraints of a table no index keeps. Lives elsewhere: keeping them (uniqueChecks.ts). */
-import { allIndexes, givenKeyColumnIds, type TableDescriptor, type UniqueConstraintDescriptor } from '../../catalog/descriptor.ts';
+import {
+  allIndexes,
+  givenKeyColumnIds,
+  type IndexDescriptor,
+  type TableDescriptor,
+  type UniqueConstraintDescriptor,
+} from '../../catalog/descriptor.ts';
 
 const kept = new WeakMap<TableDescriptor, readonly UniqueConstraintDescriptor[]>();
 
@@ -12,14 +18,13 @@ export function keptByReading(table: TableDescriptor): readonly UniqueConstraint
   let found = kept.get(table);
   if (!found) {
     const regional = allIndexes(table).filter((index) => index.unique && index.regional);
-    const constraints = regional.map((index) => ({
-      id: -index.id,
-      name: index.name,
-      columnIds: givenKeyColumnIds(index),
-      validated: true,
-    }));
-    found = [...(table.uniqueWithoutIndex ?? []), ...constraints];
+    found = [...(table.uniqueWithoutIndex ?? []), ...regional.map(inAllRegions)];
     kept.set(table, found);
   }
   return found;
+}
+
+/** What a unique index of a REGIONAL BY ROW table promises beyond a region: its columns are unique without it. */
+export function inAllRegions(index: IndexDescriptor): UniqueConstraintDescriptor {
+  return { id: -index.id, name: index.name, columnIds: givenKeyColumnIds(index), validated: true };
 }

@@ -140,6 +140,8 @@ export async function alterPrimaryKey(
   const next = rows.map((row) => row.slice(0, table.columns.length));
   for (const row of next) writer.prepare(row, run);
   await writer.insert(next, run, queue);
+  // Keys of rows in several regions are compared at the end.
+  await queue.settle(run);
 }
 
 export function constraintNames(table: TableDescriptor): string[] {

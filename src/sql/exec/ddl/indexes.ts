@@ -22,6 +22,8 @@ import { indexNamed } from '../../plan/indexNamed.ts';
 import { wholeScan } from '../keyRows.ts';
 import { compileReadOnly } from '../operators.ts';
 import { tableWriter } from '../tableWriter.ts';
+import { inAllRegions } from '../keptByReading.ts';
+import { validateUnique } from '../uniqueChecks.ts';
 import type { SchemaChange } from './common.ts';
 import { TableBuilder } from './createTable.ts';
 import { dropViewsOf } from './drop.ts';
@@ -40,6 +42,7 @@ export async function fillIndex(change: SchemaChange, table: TableDescriptor, in
     const { keys, values } = writer.entriesOf(index, rows, run, seen);
     change.txn.write(keys, values);
   }
+  if (index.unique && index.regional) await validateUnique(table, inAllRegions(index), run);
 }
 
 export async function createIndex(change: SchemaChange, stmt: CreateIndex): Promise<void> {

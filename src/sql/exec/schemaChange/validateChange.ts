@@ -28,6 +28,8 @@ import { decodeFetched } from '../scan.ts';
 import type { EngineServices } from '../statement.ts';
 import { tableDecoder } from '../virtualColumns.ts';
 import { describeRow } from '../describeRow.ts';
+import { inAllRegions } from '../keptByReading.ts';
+import { validateUnique } from '../uniqueChecks.ts';
 import { rowAnalysis, tableWriter } from '../tableWriter.ts';
 import { giveWay } from './backfill.ts';
 import { tableRows } from './tableRows.ts';
@@ -81,6 +83,8 @@ export async function validateRows(
       await giveWay(engine.kv, run.signal);
     }
   }
+  // Writers have looked into the other regions since before V (V1).
+  for (const index of unique) if (index.regional) await validateUnique(table, inAllRegions(index), run);
   for (const fk of table.foreignKeys) {
     if (!checkIds.includes(fk.id)) continue;
     await validateForeignKey(table, fk, await constraintQueue(run.context), run);
