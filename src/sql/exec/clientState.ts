@@ -96,6 +96,8 @@ export class ClientState {
       node_id: String(this.nodeId),
       is_superuser: this.#user === 'root' ? 'on' : 'off',
       autocommit_before_ddl: engine.settings.get('sql.defaults.autocommit_before_ddl.enabled') ? 'on' : 'off',
+      enable_multiregion_placement_policy: engine.settings.bool('sql.defaults.multiregion_placement_policy.enabled') ? 'on' : 'off',
+      override_multi_region_zone_config: engine.settings.bool('sql.defaults.override_multi_region_zone_config.enabled') ? 'on' : 'off',
       ...options.variables,
     });
     const { vars } = this;

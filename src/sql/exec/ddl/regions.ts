@@ -157,9 +157,11 @@ async function rezone(change: SchemaChange, { id }: DatabaseDescriptor): Promise
 
 export async function alterRegions(change: SchemaChange, database: DatabaseDescriptor, action: RegionAction): Promise<void> {
   if (database.id === SYSTEM_DATABASE_ID) {
-    refuse(SqlState.FeatureNotSupported, 'adding a primary region to the system database is not supported');
-  }
-  change.check(database, 'CREATE');
+    if (!change.context.engine.settings.bool('sql.multiregion.system_database_multiregion.enabled')) {
+      refuse(SqlState.FeatureNotSupported, 'adding a primary region to the system database is not supported');
+    }
+    change.requireAdmin('alter the system database');
+  } else change.check(database, 'CREATE');
   const regions = regionsOf(database, change.snapshot);
   if (!regions) {
     if (action.type === 'primaryRegion') return firstRegion(change, database, action.region.text);
@@ -257,7 +259,8 @@ async function refuseModified(change: SchemaChange, database: DatabaseDescriptor
 /** The first region of a database: what was in it is at home there from now on. */
 async function firstRegion(change: SchemaChange, database: DatabaseDescriptor, region: string): Promise<void> {
   requireLive(change.context, region);
-  const found = await modifiedField(change.txn, change.snapshot, database);
+  // The system database has more replicas than others from the start.
+  const found = database.id === SYSTEM_DATABASE_ID ? undefined : await modifiedField(change.txn, change.snapshot, database);
   if (found && !change.context.session.vars.isOn('override_multi_region_zone_config')) {
     refuse(
       SqlState.InvalidObjectDefinition,
@@ -372,6 +375,9 @@ async function dropRegion(
 /** The database is none of regions any more. */
 async function dropLastRegion(change: SchemaChange, database: DatabaseDescriptor, type: TypeDescriptor): Promise<void> {
   const { catalog, settings } = change.context.engine;
+  if (database.id === SYSTEM_DATABASE_ID) {
+    refuse(SqlState.FeatureNotSupported, 'dropping the last region of the system database is not supported');
+  }
   if (!settings.bool('sql.multiregion.drop_primary_region.enabled')) {
     refuse(
       SqlState.InvalidDatabaseDefinition,
