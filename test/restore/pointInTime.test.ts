@@ -30,7 +30,7 @@ import { allIndexes } from '../../src/catalog/descriptor.ts';
 import { COLLECTION, TestDatabase } from './database.ts';
 import { History, type ModelState } from './history.ts';
 
-const SEEDS = Number(process.env['SEEDS'] ?? 100);
+const SEEDS = Number(process.env['SEEDS'] ?? 60);
 const RESTORES_PER_SEED = 2;
 
 const test = suite('restore to a point in time');
