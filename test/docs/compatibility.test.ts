@@ -22,7 +22,8 @@ const PAGES: Readonly<Record<string, readonly string[]>> = {
   'restore.md': chapter('20', '1.2:5 2:9 3:23 4:13 5:9 6:9 7:8 8:7 9:5 10:3 11:13 12:4 13:24'),
   'show-backup.md': chapter('30', '1:9 2:11 3:3 4:21 5:2 6:2 7:5 8:4'),
   'jobs.md': chapter('40', '1:12 2:19 3:2 4:16 5:4 6:14'),
-  'beyond.md': upTo(14, 'B'),
+  'schedules.md': chapter('50', '1:13 2:5 3:9 4:12 5:9 6:13 7:16 8:5 9:5 10:1 11:8'),
+  'beyond.md': upTo(16, 'B'),
 };
 
 /** What may be left out for good. */
@@ -32,7 +33,6 @@ const LEFT_OUT: readonly string[] = ['virtual clusters', 'revision streams', 'li
 const WAITING: Readonly<Record<string, number>> = {
   console: 3,
   functions: 1,
-  schedules: 23,
   'storage adapters': 10,
 };
 

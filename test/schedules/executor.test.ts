@@ -1,0 +1,107 @@
+/** The executor of schedules, on a whole database: what costs nothing, and who wins when two decide. */
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+
+import { InlineExecutor } from '../../src/base/executor.ts';
+import { ManualClock } from '../../src/base/manualClock.ts';
+import { Database } from '../../src/server/database.ts';
+import type { DatabaseOptions } from '../../src/server/openOptions.ts';
+import { textRows } from '../support/sqlHarness.ts';
+
+const test = suite('schedule executor');
+
+async function open(options: DatabaseOptions = {}) {
+  const clock = new ManualClock('2026-11-20T10:30:00Z');
+  const db = await Database.open({ clock, executor: new InlineExecutor(), seed: 'executor', ...options });
+  const session = db.newSession();
+  const rows = async (sql: string) => textRows((await session.execute(sql)).at(-1));
+  return { clock, db, rows };
+}
+
+test('ten thousand idle schedules cost nothing between ticks, and only those that are due are touched', async () => {
+  const { clock, db, rows } = await open();
+  try {
+    await rows(`INSERT INTO system.scheduled_jobs (schedule_id, schedule_name, owner, next_run, schedule_expr, schedule_details, executor_type, execution_args)
+      SELECT i, 'idle', 'root', '2027-01-01 00:00:00+00'::TIMESTAMPTZ + i * '1 second'::INTERVAL, '@yearly', '{}', 'scheduled-backup-executor',
+        '{"backup_statement": "BACKUP INTO ''mem://b/x'' WITH detached"}' FROM generate_series(1, 10000) AS g(i)`);
+    const { executor } = db.schedules;
+    assert.is(executor.active, 10_000);
+    let events = 0;
+    const { unsubscribe } = executor.actor.subscribe(() => events++);
+    await clock.advance('30d');
+    assert.is(events, 0);
+    unsubscribe();
+    // Rows of no cluster pause themselves when they wake: one after another, five in a round.
+    await clock.set('2027-01-01T00:00:07Z');
+    assert.is(executor.active, 9_993);
+    await rows('DELETE FROM system.scheduled_jobs');
+    assert.is(executor.active, 0);
+  } finally {
+    await db.close();
+  }
+});
+
+test('a schedule that is changed while its backup is planned is not started', async () => {
+  let interfere: (() => Promise<unknown>) | undefined;
+  const { clock, db, rows } = await open({
+    wrapStorage: (storage) =>
+      new Proxy(storage, {
+        get(target, property) {
+          const value = Reflect.get(target, property) as unknown;
+          if (typeof value !== 'function') return value;
+          if (property !== 'list') return value.bind(target);
+          return async (...args: unknown[]) => {
+            const act = interfere;
+            interfere = undefined;
+            await act?.();
+            return await value.apply(target, args);
+          };
+        },
+      }),
+  });
+  try {
+    await rows('CREATE TABLE t (a INT PRIMARY KEY)');
+    await rows("CREATE SCHEDULE FOR BACKUP TABLE t INTO 'mem://b/x' RECURRING '@hourly' FULL BACKUP ALWAYS");
+    const other = db.newSession();
+    interfere = () => other.execute('PAUSE SCHEDULES SELECT id FROM [SHOW SCHEDULES]');
+    await clock.advance('1h');
+    assert.is(interfere, undefined);
+    assert.equal(await rows('SELECT schedule_status, state FROM [SHOW SCHEDULES]'), [['PAUSED', null]]);
+    assert.equal(await rows('SELECT count(*) FROM [SHOW JOBS]'), [['0']]);
+    // Altered it starts all the same, with what was altered, as of the time at which it was due.
+    await rows('RESUME SCHEDULES SELECT id FROM [SHOW SCHEDULES]');
+    const [[id]] = (await rows('SELECT id FROM [SHOW SCHEDULES]')) as [[string]];
+    interfere = () => other.execute(`ALTER BACKUP SCHEDULE ${id} SET INTO 'mem://b/y'`);
+    await clock.advance('1h');
+    assert.equal(await rows("SHOW BACKUPS IN 'mem://b/x'"), []);
+    assert.equal(await rows("SHOW BACKUPS IN 'mem://b/y'"), [['/2026/11/20-120000.00']]);
+  } finally {
+    await db.close();
+  }
+});
+
+test('a backup begun for one destination does not wake the incrementals of another', async () => {
+  const { clock, db, rows } = await open();
+  try {
+    await rows('CREATE TABLE t (a INT PRIMARY KEY)');
+    await rows("CREATE SCHEDULE FOR BACKUP TABLE t INTO 'mem://b/old' RECURRING '@hourly'");
+    await rows("SET CLUSTER SETTING jobs.debug.pausepoints = 'backup.beforeExport'");
+    await clock.advance('1m');
+    await rows("SET CLUSTER SETTING jobs.debug.pausepoints = ''");
+    const [[full]] = (await rows("SELECT id FROM [SHOW SCHEDULES FOR BACKUP] WHERE backup_type = 'FULL'")) as [[string]];
+    await rows(`ALTER BACKUP SCHEDULE ${full} SET INTO 'mem://b/new'`);
+    await rows("RESUME JOBS SELECT job_id FROM [SHOW JOBS] WHERE status = 'paused'");
+    await clock.advance('1s');
+    assert.equal(await rows("SHOW BACKUPS IN 'mem://b/old'"), [['/2026/11/20-103000.00']]);
+    const incremental = "SELECT schedule_status, state FROM [SHOW SCHEDULES FOR BACKUP] WHERE backup_type = 'INCREMENTAL'";
+    assert.equal(await rows(incremental), [['PAUSED', 'Waiting for initial backup to complete']]);
+    assert.is(db.kv.gc.protections.list().filter(({ metaType }) => metaType === 'schedules').length, 0);
+    await rows(`ALTER BACKUP SCHEDULE ${full} EXECUTE FULL IMMEDIATELY`);
+    await clock.advance('1s');
+    assert.equal(await rows(incremental), [['ACTIVE', null]]);
+  } finally {
+    await db.close();
+  }
+});
+
+test.run();
