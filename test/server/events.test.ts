@@ -80,6 +80,10 @@ test('a backup, a restore and a schedule are told of once each, without names, p
     ['backup', 'restore', 'create_schedule', 'scheduled_backup'].map((what) => `recovery_event ${what}`),
   );
   assert.equal(told[0]?.fields['DestinationStorageTypes'], ['mem']);
+  // What tells of a job that a schedule made tells of the schedule too, and names the schedule by its id.
+  const scheduled = events.filter(({ fields }) => fields['JobID'] === told[3]?.fields['JobID'] && fields['NewStatus']);
+  const { rows } = await db.query('SELECT id FROM [SHOW SCHEDULES]');
+  for (const { fields } of scheduled) assert.ok(rows.some(({ id }) => Number(id) === fields['ScheduleID']));
   assert.is(told[1]?.fields['TargetScope'], 'database');
   assert.is(told[2]?.fields['RecurringCron'], '@hourly');
   assert.not.match(told.map(logLine).join('\n'), /secretname|defaultdb|other|scheduled\W*$|mem:/m);

@@ -120,6 +120,38 @@ test('crdb_internal.node_metrics is every metric, for those who may see the clus
   await ann.close();
 });
 
+test('a schedule counts its backups, and when the last one completed', async ({ db, moved, clock }) => {
+  await db.query(`CREATE SCHEDULE s FOR BACKUP DATABASE defaultdb INTO 'mem://scheduled' RECURRING '@hourly' FULL BACKUP '@daily'
+    WITH SCHEDULE OPTIONS first_run = 'now', updates_cluster_last_backup_time_metric`);
+  await clock.advance('3h30m');
+  const counted = await moved('schedules.');
+  const started = counted['schedules.BACKUP.started'] ?? 0;
+  assert.ok(started >= 3, `${started} backups`);
+  assert.is(counted['schedules.BACKUP.succeeded'], started);
+  const hour = Math.floor(clock.nowMicros() / 3_600_000_000) * 3600;
+  assert.is(counted['schedules.BACKUP.last-completed-time'], hour);
+  assert.is(counted['schedules.BACKUP.last-completed-time-by-virtual_cluster'], hour);
+  assert.is(counted['schedules.BACKUP.protected_record_count'], 1);
+  assert.is(counted['schedules.BACKUP.protected_age_sec'], Math.floor(clock.nowMicros() / 1e6) - hour);
+  assert.is(counted['schedules.round.jobs-started'], 1);
+  await db.query('DROP SCHEDULES SELECT id FROM [SHOW SCHEDULES]');
+});
+
+test('settings of what stores and pushes metrics elsewhere are kept', async ({ db }) => {
+  const { rows } = await db.query(
+    "SELECT variable, value FROM [SHOW ALL CLUSTER SETTINGS] WHERE variable LIKE 'external.graphite.%' OR variable LIKE 'timeseries.storage.resolution%' ORDER BY variable",
+  );
+  assert.equal(
+    rows.map(({ variable, value }) => `${variable} ${value}`),
+    [
+      'external.graphite.endpoint ',
+      'external.graphite.interval 10s',
+      'timeseries.storage.resolution_10s.ttl 240h0m0s',
+      'timeseries.storage.resolution_30m.ttl 2160h0m0s',
+    ],
+  );
+});
+
 test('a fork counts for itself', async ({ db }) => {
   const fork = await db.fork();
   const counted = (await fork.database.metrics.read()).find(({ name }) => name === 'jobs.backup.resume_completed');

@@ -7,6 +7,7 @@ import { inspect } from 'node:util';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 
+import { logLine } from '../../src/base/eventLog.ts';
 import { ManualClock } from '../../src/base/manualClock.ts';
 import { Database } from '../../src/server/database.ts';
 import { formatDatum } from '../../src/catalog/datumText.ts';
@@ -64,6 +65,7 @@ async function openWorld(): Promise<World> {
     };
   });
   const said: string[] = [];
+  db.kv.events.subscribe((event) => void said.push(logLine(event)));
   const world: World = {
     db,
     clock,
