@@ -181,7 +181,7 @@ export class RunContext implements StatementContext {
       },
       catalog: new LazyLookup(asLookup),
       get regions() {
-        return regionOperations(context);
+        return regionOperations(context, () => context.snapshotNow());
       },
       runSubquery,
       hasPrivilege: (question) => answer(this, question),

@@ -3,15 +3,17 @@ import { StatementError } from '../../base/errors.ts';
 import { SqlState } from '../../base/sqlState.ts';
 import { regionOf, regionsOf } from '../../catalog/regions.ts';
 import { modifiedField, writeRegionZones, writeTableZones } from '../../catalog/regionZones.ts';
+import type { CatalogSnapshot } from '../../catalog/snapshot.ts';
 import type { RegionOperations } from '../expr/evalContext.ts';
-import type { RunContext } from './context.ts';
+import type { StatementContext } from './statement.ts';
 
-export function regionOperations(context: RunContext): RegionOperations {
+/** `snapshotNow`: the statement's own look at the catalog. */
+export function regionOperations(context: StatementContext, snapshotNow: () => CatalogSnapshot): RegionOperations {
   const { cluster } = context.engine.kv;
   return {
     gateway: () => regionOf(cluster.node(context.session.nodeId).locality),
     ofDatabase: (name) => {
-      const snapshot = context.snapshotNow();
+      const snapshot = snapshotNow();
       return regionsOf(snapshot.requireDatabase(name), snapshot);
     },
     async validateZones() {
