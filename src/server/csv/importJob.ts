@@ -22,6 +22,7 @@ import { SqlState } from '../../base/sqlState.ts';
 import { prefixSpan } from '../../base/span.ts';
 import { tablePrefix } from '../../base/keycode.ts';
 import type { Timestamp } from '../../base/timestamp.ts';
+import { loadLocation, type StoredLocation } from '../../backup/locationDetails.ts';
 import type { Datum } from '../../catalog/datum.ts';
 import { type ColumnDescriptor, type TableDescriptor, updated } from '../../catalog/descriptor.ts';
 import type { ProtectedRecords } from '../../catalog/protectedRecords.ts';
@@ -55,7 +56,8 @@ export const IMPORT_PAUSEPOINTS = Object.freeze([
 export interface ImportDetails {
   readonly tableId: number;
   readonly columnIds: readonly number[];
-  readonly uris: readonly string[];
+  /** Of the files, one URI each; sealed when there is a secret in them. */
+  readonly files: StoredLocation;
   readonly options: ImportOptions;
   readonly recordId: string;
   /** Foreign keys that go back to being valid when the import is undone. */
@@ -185,7 +187,8 @@ export class ImportResumer implements Resumer {
 
   async #copyFiles(ctx: JobContext, from: Progress): Promise<Progress> {
     const { sizes, engine } = this.#deps;
-    const { uris, options } = this.#details;
+    const { options, files } = this.#details;
+    const { uris } = loadLocation(files);
     const table = await this.#table(ctx);
     const source = rowSource(table, this.#details.columnIds, engine);
     const writer = tableWriter(table, engine.functions);

@@ -7,6 +7,7 @@
 import { StateError, StatementError } from '../../base/errors.ts';
 import { SqlState } from '../../base/sqlState.ts';
 import { checkTransaction, jobColumns, jobResult } from '../../backup/jobResult.ts';
+import { storeLocation } from '../../backup/locationDetails.ts';
 import { checkLocationAccess, granteesOf, requireText } from '../../backup/statementValues.ts';
 import { columnByName, isTable, MAX_SYSTEM_ID, type TableDescriptor, updated, visibleColumns } from '../../catalog/descriptor.ts';
 import { quoteLiteral, quoteNames } from '../../catalog/names.ts';
@@ -58,7 +59,7 @@ async function runImport(jobs: JobRegistry, context: StatementContext, stmt: Imp
     const details: ImportDetails = {
       tableId: table.id,
       columnIds,
-      uris,
+      files: storeLocation({ uris, incrementalUris: [] }),
       options,
       recordId: kv.ids.uuid(),
       validatedForeignKeyIds: table.foreignKeys.filter((fk) => fk.validated).map((fk) => fk.id),

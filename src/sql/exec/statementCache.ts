@@ -51,8 +51,8 @@ const SYSTEM = /system/i;
 
 const mayHoldPassword = ({ ast }: ParsedStatement): boolean => ast.kind === 'createRole' || ast.kind === 'alterRole';
 
-/** What names of secrets hold. Looking for them in the few texts that have one of these words costs less than looking in all. */
-const MAY_HOLD_SECRET = /secret|token|credentials|password|passphrase|_key=/i;
+/** What names of secrets hold, and URIs with a password, or an escaped name. Looking for them in the few texts that have any of it costs less than looking in all. */
+const MAY_HOLD_SECRET = /secret|token|credential|passw|passphrase|signature|private|_key=|[?&](?:key|sig)=|:\/\/[^\s']*[@%]/i;
 
 /** What lists of statements show instead of a password, a passphrase, or the secrets of a URI. */
 function withoutSecrets(statement: ParsedStatement): Partial<CachedStatement> {
