@@ -97,13 +97,7 @@ async function openWith(form: Form, files: MemoryFiles): Promise<TestDatabase> {
 /** Runs the form's backup until its job has ended, and returns how. */
 async function runBackup(db: TestDatabase, form: Form): Promise<string> {
   const [[id] = []] = await db.rows(`${form.backup}${form.backup.includes(' WITH ') ? ',' : ' WITH'} detached`);
-  for (let minutes = 0; minutes < 600; minutes += 10) {
-    await db.clock.activity.settled();
-    const record = await db.db.jobs.get(Number(id));
-    if (record && ['succeeded', 'failed', 'canceled', 'paused'].includes(record.status)) return record.status;
-    await db.clock.advance('10m');
-  }
-  throw new Error('the job does not end');
+  return await db.finish(Number(id));
 }
 
 async function assertRestores(db: TestDatabase, form: Form, what: string): Promise<void> {

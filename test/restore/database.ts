@@ -5,6 +5,7 @@ import { InlineExecutor } from '../../src/base/executor.ts';
 import { ManualClock } from '../../src/base/manualClock.ts';
 import { validateCatalog } from '../../src/catalog/validate.ts';
 import { formatDatum } from '../../src/catalog/datumText.ts';
+import { isTerminal } from '../../src/jobs/jobMachine.ts';
 import { Database } from '../../src/server/database.ts';
 import type { DatabaseOptions } from '../../src/server/openOptions.ts';
 import type { Session } from '../../src/sql/exec/session.ts';
@@ -76,6 +77,18 @@ export class TestDatabase {
         return `${error.code} ${error.message}`;
       },
     );
+  }
+
+  /** Waits until a job is terminal or paused, letting time pass for its retries; returns which. */
+  async finish(jobId: number): Promise<string> {
+    const { jobs } = this.db;
+    for (let minutes = 0; minutes < 600; minutes += 10) {
+      await this.clock.activity.settled();
+      const record = await jobs.get(jobId);
+      if (record && (isTerminal(record.status) || record.status === 'paused')) return record.status;
+      await this.clock.advance('10m');
+    }
+    throw new Error(`job ${jobId} does not end: ${(await jobs.get(jobId))?.status}`);
   }
 
   /** The present moment, for AS OF SYSTEM TIME. */

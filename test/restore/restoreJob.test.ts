@@ -9,7 +9,6 @@ import * as assert from 'uvu/assert';
 import { seededRandom } from '../../src/base/random.ts';
 import type { JobCheckpoint, JobContext, JobOutcome, Json } from '../../src/jobs/job.ts';
 import { FIRST_USER_ID } from '../../src/catalog/descriptor.ts';
-import { isTerminal } from '../../src/jobs/jobMachine.ts';
 import type { Txn } from '../../src/kv/kv.ts';
 import { detailsFromJson } from '../../src/restore/restoreDetails.ts';
 import { PlannedLayers } from '../../src/restore/plannedLayers.ts';
@@ -51,17 +50,6 @@ async function start(database: TestDatabase, name: string): Promise<number> {
   return Number((await database.rows(restoreAs(name)))[0]?.[0]);
 }
 
-/** Waits until the job is terminal or paused, letting time pass for its retries. */
-async function finish(database: TestDatabase, id: number): Promise<string> {
-  for (let minutes = 0; minutes < 600; minutes += 10) {
-    await database.clock.activity.settled();
-    const record = await database.db.jobs.get(id);
-    if (record && (isTerminal(record.status) || record.status === 'paused')) return record.status;
-    await database.clock.advance('10m');
-  }
-  throw new Error(`job ${id} does not end: ${(await database.db.jobs.get(id))?.status}`);
-}
-
 async function assertSame(database: TestDatabase, name: string, what: string): Promise<void> {
   for (const table of ['accounts', 'moves', 'q']) {
     const text = (db: string) => database.rows(`SELECT * FROM ${db}.public.${table} ORDER BY 1`);
@@ -84,7 +72,7 @@ test('the coordinator dies at each pausepoint, and another node finishes', async
       kv.cluster.stopNode(stopped);
     });
     const id = await start(database, `r${i}`);
-    assert.is(await finish(database, id), 'succeeded', point);
+    assert.is(await database.finish(id), 'succeeded', point);
     assert.ok(stops >= 1, `${point} was reached`);
     assert.is((await jobs.get(id))?.fractionCompleted, 1);
     await assertSame(database, `r${i}`, point);
@@ -104,11 +92,11 @@ test('a cancel at each pausepoint leaves nothing, and the next restore works', a
       reached = true;
       await jobs.cancel(ctx.jobId);
     });
-    assert.is(await finish(database, await start(database, 'r')), 'canceled', point);
+    assert.is(await database.finish(await start(database, 'r')), 'canceled', point);
     assert.ok(reached, point);
     assert.equal(await database.traces(), before, point);
   }
-  assert.is(await finish(database, await start(database, 'r')), 'succeeded');
+  assert.is(await database.finish(await start(database, 'r')), 'succeeded');
   await assertSame(database, 'r', 'after cancels');
   await database.close();
 });
@@ -125,7 +113,7 @@ test('the coordinator dies while it undoes, and another node finishes undoing', 
       stopped = ctx.node.id;
       kv.cluster.stopNode(stopped);
     });
-    assert.is(await finish(database, await start(database, 'r')), 'canceled', point);
+    assert.is(await database.finish(await start(database, 'r')), 'canceled', point);
     assert.ok(stopped > 0, point);
     assert.equal(await database.traces(), before, point);
     kv.cluster.startNode(stopped);
@@ -138,10 +126,10 @@ test('paused at each pausepoint by the setting, it goes on after RESUME', async 
   for (const [i, point] of FORWARD.entries()) {
     await database.run(`SET CLUSTER SETTING jobs.debug.pausepoints = '${point}'`);
     const id = await start(database, `r${i}`);
-    assert.is(await finish(database, id), 'paused', point);
+    assert.is(await database.finish(id), 'paused', point);
     assert.match(await database.error(`SELECT * FROM r${i}.public.accounts`), /^(42P01|55000|3D000)/, point);
     await database.run("SET CLUSTER SETTING jobs.debug.pausepoints = ''", `RESUME JOB ${id}`);
-    assert.is(await finish(database, id), 'succeeded', point);
+    assert.is(await database.finish(id), 'succeeded', point);
     await assertSame(database, `r${i}`, point);
   }
   await database.close();
@@ -201,7 +189,7 @@ test('a passing failure of any data read is retried, and the restore succeeds', 
     await database.clock.activity.settled();
     await database.clock.advance('1m');
     heal();
-    assert.is(await finish(database, id), 'succeeded', `call ${nth}`);
+    assert.is(await database.finish(id), 'succeeded', `call ${nth}`);
     await assertSame(database, `r${nth}`, `call ${nth}`);
   }
   await database.close();
@@ -240,7 +228,7 @@ test('crashes at every checkpoint, before and after it is stored: each run goes 
   // A record that planning wrote, whose work is done here by hand.
   await database.run("SET CLUSTER SETTING jobs.debug.pausepoints = 'restore.beforeDescriptors'");
   const id = await start(database, 'r');
-  assert.is(await finish(database, id), 'paused');
+  assert.is(await database.finish(id), 'paused');
   const record = await jobs.get(id);
   assert.ok(record);
   let progress: Json = null;
@@ -298,17 +286,17 @@ test('while it runs nobody can use or take what it restores', async () => {
   const id = Number(
     (await database.rows(`RESTORE TABLE accounts FROM LATEST IN '${COLLECTION}' WITH into_db = 'other', detached`))[0]?.[0],
   );
-  assert.is(await finish(database, id), 'paused');
+  assert.is(await database.finish(id), 'paused');
   assert.is(await database.error('SELECT * FROM other.accounts'), '55000 relation "accounts" is offline: restoring');
   assert.match(await database.error('CREATE TABLE other.accounts (id INT PRIMARY KEY)'), /^42P07/);
   assert.match(await database.error('DROP DATABASE other CASCADE'), /^55000/);
   assert.match(await database.error(`RESTORE TABLE accounts FROM LATEST IN '${COLLECTION}' WITH into_db = 'other'`), /^42P07/);
   const second = await start(database, 'r');
-  await finish(database, second);
+  await database.finish(second);
   assert.match(await database.error('CREATE DATABASE r'), /^42P04/);
   await database.run("SET CLUSTER SETTING jobs.debug.pausepoints = ''", `RESUME JOB ${id}`, `CANCEL JOB ${second}`);
-  assert.is(await finish(database, id), 'succeeded');
-  assert.is(await finish(database, second), 'canceled');
+  assert.is(await database.finish(id), 'succeeded');
+  assert.is(await database.finish(second), 'canceled');
   assert.equal(await database.rows('SELECT count(*) FROM other.accounts'), [['5000']]);
   assert.equal(await database.problems(), []);
   await database.close();
@@ -347,10 +335,10 @@ test('what it goes into is dropped meanwhile: the restore fails at the end and l
   const id = Number(
     (await database.rows(`RESTORE TABLE bank.s.t FROM LATEST IN '${COLLECTION}' WITH into_db = 'other', detached`))[0]?.[0],
   );
-  assert.is(await finish(database, id), 'paused');
+  assert.is(await database.finish(id), 'paused');
   await database.run('DROP SCHEMA other.s CASCADE');
   await database.run("SET CLUSTER SETTING jobs.debug.pausepoints = ''", `RESUME JOB ${id}`);
-  assert.is(await finish(database, id), 'failed');
+  assert.is(await database.finish(id), 'failed');
   assert.equal((await database.db.jobs.get(id))?.error, {
     code: '3F000',
     message: 'the schema that "t" is restored into has been dropped',
@@ -402,7 +390,7 @@ test('detached in a transaction, it starts when that commits, and never if it do
   assert.match(await database.error(`BEGIN; RESTORE DATABASE bank FROM LATEST IN '${COLLECTION}' WITH new_db_name = 'r'`), /^25001/);
   await database.run('ROLLBACK', 'BEGIN', restoreAs('r'), 'COMMIT');
   const [job] = await database.rows("SELECT job_id FROM [SHOW JOBS] WHERE job_type = 'RESTORE'");
-  assert.is(await finish(database, Number(job?.[0])), 'succeeded');
+  assert.is(await database.finish(Number(job?.[0])), 'succeeded');
   await assertSame(database, 'r', 'detached');
   await database.close();
 });
