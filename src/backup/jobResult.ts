@@ -5,6 +5,7 @@
 import { utf8Encode } from '../base/bytes.ts';
 import { isVarveError, StateError, StatementError } from '../base/errors.ts';
 import { SqlState } from '../base/sqlState.ts';
+import { isNewerForm } from '../catalog/newerForm.ts';
 import type { ClusterSettings } from '../catalog/settings.ts';
 import { Type } from '../catalog/type.ts';
 import type { JobId, JobRecord } from '../jobs/job.ts';
@@ -47,9 +48,14 @@ export function checkFeature(statement: JobStatement, settings: ClusterSettings,
   });
 }
 
-/** Throws 25001 in an explicit transaction, which a job that is waited for could never see committed. */
+/**
+ * Throws 25001 in an explicit transaction, which a job that is waited for could never see committed. Beside other statements of
+ * one text a job ends what came before it; 25.1 refuses that, too.
+ */
 export function checkTransaction(statement: JobStatement, context: StatementContext, isDetached: boolean): void {
-  if (!context.inExplicitTransaction || isDetached) return;
+  const { engine, session, inExplicitTransaction } = context;
+  const isOneOfMany = session.textStatements > 1 && isNewerForm(engine.settings);
+  if (!(inExplicitTransaction || isOneOfMany) || isDetached) return;
   throw new StatementError(
     SqlState.ActiveSqlTransaction,
     `${statement} cannot be used inside a multi-statement transaction without DETACHED option`,

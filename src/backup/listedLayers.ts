@@ -111,6 +111,14 @@ export async function readListedIncremental(
   }
 }
 
+/** Where the files of a listed layer lie, below the URI that was named first or, elsewhere, at the layer's own: '' or `/...`. Undefined in a collection. */
+export function listedFolder({ uris, places = [] }: LocationDetails, directory: string): string | undefined {
+  const place = places.find((one) => one.directory === directory);
+  if (!place) return undefined;
+  const [named, own] = [uris[0], place.uris[0]].map((uri) => ParsedUri.parse(uri ?? '').path);
+  return named !== undefined && own?.startsWith(`${named}/`) ? own.slice(named.length) : '';
+}
+
 async function readAt(storage: CollectionStorage, directory: string, uris: PlaceUris, signal: AbortSignal | undefined): Promise<Layer> {
   try {
     return await namingPlaces(storage, () => readManifest(storage, directory, signal));

@@ -29,7 +29,7 @@ import {
 import { objectColumns, objectRows } from './showObjects.ts';
 import { ENCRYPTION_OPTIONS, optionValue, readEncryption } from './encryptionOptions.ts';
 import type { CollectionStorage } from './collectionStorage.ts';
-import { readListedChain, readListedIncremental } from './listedLayers.ts';
+import { listedFolder, readListedChain, readListedIncremental } from './listedLayers.ts';
 import type { LocationDetails } from './locationDetails.ts';
 import { defaultFirst, INCREMENTAL_LOCATION, readLocation, readUris, refuseIncrementalLocation } from './readLocation.ts';
 import { checkLocationAccess, granteesOf, looksOn, readOptions, readSwitch, requireText } from './statementValues.ts';
@@ -78,7 +78,7 @@ async function runShowBackup(deps: ShowBackupDeps, context: StatementContext, st
       const lost = shown === chain && storage.capabilities.list ? await lostLayers(storage, chain, context.signal) : [];
       await checkAllFiles(storage, shown, lost);
     }
-    const rows = rowsOf(stmt.view, on, chain, shown, damaged);
+    const rows = rowsOf(stmt.view, on, chain, shown, damaged, location);
     return { tag: `SHOW BACKUP ${rows.length}`, rows, rowCount: rows.length };
   });
 }
@@ -141,11 +141,12 @@ function rowsOf(
   chain: Chain,
   shown: readonly Layer[],
   damaged: readonly string[],
+  location: LocationDetails,
 ): Datum[][] {
   if (on.has('as_json')) return manifestRows(shown);
   switch (view) {
     case 'files':
-      return fileRows(shown);
+      return fileRows(shown, (directory) => listedFolder(location, directory) ?? `/${directory}`);
     case 'ranges':
       return rangeRows(shown);
     case 'validate':

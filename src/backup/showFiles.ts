@@ -34,14 +34,17 @@ export const FILE_COLUMNS: readonly ResultColumn[] = [
   { name: 'file_bytes', type: Type.Int8 },
 ];
 
-/** A row for each span of each data file. `file_bytes` is its share of the stored file, by bytes of data. */
-export function fileRows(layers: readonly Layer[]): Datum[][] {
+/**
+ * A row for each span of each data file. `file_bytes` is its share of the stored file, by bytes of data. `folderOf`: where
+ * a layer's files are told to lie; by themselves, below the collection.
+ */
+export function fileRows(layers: readonly Layer[], folderOf = (directory: string): string => `/${directory}`): Datum[][] {
   const isLocalityAware = layers.some(({ manifest }) => manifest.files.some(({ locality }) => locality !== ''));
   return layers.flatMap(({ directory, manifest }) =>
     manifest.files.flatMap((file) => {
       const whole = file.parts.reduce((sum, part) => sum + part.dataBytes, 0);
       return file.parts.map((part): Datum[] => [
-        utf8Encode(`/${directory}/${file.path}`),
+        utf8Encode(`${folderOf(directory)}/${file.path}`),
         utf8Encode(typeOfLayer(manifest)),
         utf8Encode(prettyKey(part.span.key)),
         utf8Encode(prettyKey(part.span.endKey)),

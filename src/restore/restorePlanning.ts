@@ -13,6 +13,7 @@ import { SqlState } from '../base/sqlState.ts';
 import type { Timestamp } from '../base/timestamp.ts';
 import { formatDecimal, formatUtc } from '../base/timestamp.ts';
 import { CLUSTER_VERSION } from '../base/version.ts';
+import type { AttachedDatabases } from '../catalog/attached.ts';
 import type { Catalog, NameContext } from '../catalog/catalog.ts';
 import type { DatabaseDescriptor, Descriptor, TableDescriptor, TypeDescriptor } from '../catalog/descriptor.ts';
 import { DEFAULTDB_ID, POSTGRES_ID, PUBLIC_SCHEMA_ID, SYSTEM_DATABASE_ID } from '../catalog/descriptor.ts';
@@ -236,7 +237,7 @@ export async function planObjects(
 
   const here = await catalog.current();
   const isCluster = request.targets.type === 'cluster';
-  const place = findPlace(here, targets, { request, backup, report });
+  const place = findPlace(here, targets, { request, backup, report, attached: catalog.attached });
   const advice = checkRestoreInto(place.databases, request);
   if (advice !== undefined) request.notice(advice);
   const options = {
@@ -416,12 +417,22 @@ export interface Place {
 function findPlace(
   here: CatalogSnapshot,
   targets: RestoreTargets,
-  { request, backup, report }: { readonly request: RestoreRequest; readonly backup: CatalogSnapshot; readonly report: Report },
+  {
+    request,
+    backup,
+    report,
+    attached,
+  }: {
+    readonly request: RestoreRequest;
+    readonly backup: CatalogSnapshot;
+    readonly report: Report;
+    readonly attached: AttachedDatabases;
+  },
 ): Place {
   const { databases, schemas, types, tables, parents } = targets;
   const existing = new Map<number, number>();
   const into = parents.map((parent) => {
-    const database = targetDatabase(here, request.intoDb ?? parent.name, request.intoDb !== undefined, report);
+    const database = targetDatabase(here, request.intoDb ?? parent.name, { isNamed: request.intoDb !== undefined, attached }, report);
     existing.set(parent.id, database?.id ?? -parent.id);
     return database;
   });
@@ -446,7 +457,12 @@ function findPlace(
 }
 
 /** Undefined after a report. */
-function targetDatabase(here: CatalogSnapshot, name: string, isNamed: boolean, report: Report): DatabaseDescriptor | undefined {
+function targetDatabase(
+  here: CatalogSnapshot,
+  name: string,
+  { isNamed, attached }: { readonly isNamed: boolean; readonly attached: AttachedDatabases },
+  report: Report,
+): DatabaseDescriptor | undefined {
   const database = here.database(name);
   if (database?.id === SYSTEM_DATABASE_ID) {
     throw new StatementError(SqlState.InsufficientPrivilege, 'tables cannot be restored into the system database', {
@@ -454,6 +470,14 @@ function targetDatabase(here: CatalogSnapshot, name: string, isNamed: boolean, r
     });
   }
   if (database !== undefined) return database;
+  if (attached.get(name)) {
+    report(
+      new StatementError(SqlState.ReadOnlySqlTransaction, `database "${name}" is an attached backup, which is read-only`, {
+        hint: 'restore into another database: WITH into_db = ...; DETACH BACKUP ends it',
+      }),
+    );
+    return undefined;
+  }
   report(
     new StatementError(SqlState.InvalidCatalogName, `a database named "${name}" needs to exist to restore tables into it`, {
       hint: isNamed

@@ -140,4 +140,21 @@ test('rows that do not fit fail by name, and nothing of the file stays', async (
   }
 });
 
+test('wildcards stand for the files of a folder', async () => {
+  const { varve } = await withRows(5000);
+  try {
+    await varve.query("EXPORT INTO CSV 'mem://other' WITH nullas = 'NULL' FROM SELECT 5001, 'last', 1.5");
+    for (const [pattern, code] of [
+      ['export*.tsv', '58P01'],
+      ['[!e]*', '58P01'],
+    ] as const)
+      assert.is(await codeOf(varve.query(importText(`'mem://csv/${pattern}'`))), code);
+    const { rows } = await varve.query(importText("'mem://csv/export*-n1.[0-9].csv', 'mem://other/*'"));
+    assert.equal(Number(rows[0]?.['rows']), 5002);
+    assert.equal((await varve.query('SELECT s FROM target WHERE id = 5001')).rows, [{ s: 'last' }]);
+  } finally {
+    await varve.close();
+  }
+});
+
 test.run();

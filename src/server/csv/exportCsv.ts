@@ -13,6 +13,7 @@ import { StatementError } from '../../base/errors.ts';
 import { SqlState } from '../../base/sqlState.ts';
 import { checkLocationAccess, granteesOf, requireText } from '../../backup/statementValues.ts';
 import type { Datum } from '../../catalog/datum.ts';
+import { isNewerForm } from '../../catalog/newerForm.ts';
 import { Type } from '../../catalog/type.ts';
 import type { RunContext } from '../../sql/exec/context.ts';
 import { copyEncoder } from '../../sql/exec/copy/encode.ts';
@@ -28,6 +29,10 @@ const COLUMNS: readonly ResultColumn[] = [
   { name: 'rows', type: Type.Int8 },
   { name: 'bytes', type: Type.Int8 },
 ];
+
+/** What CockroachDB says since 23.2. */
+const MOVING_ON =
+  'EXPORT is not the recommended way to move data out of CockroachDB and may be deprecated in the future. Please consider exporting data with changefeeds instead: https://www.cockroachlabs.com/docs/stable/export-data-with-changefeeds';
 
 export function exportHook(storage: StorageFactory): StatementHook<ExportInto> {
   return { columns: () => COLUMNS, run: (context, stmt) => runExport(storage, context, stmt), isReadOnly: true, runsOnce: true };
@@ -85,5 +90,6 @@ async function runExport(factory: StorageFactory, context: StatementContext, stm
   } finally {
     await storage.close();
   }
+  if (isNewerForm(context.engine.settings)) context.notice(MOVING_ON);
   return { tag: 'EXPORT', rows: results, rowCount: results.length };
 }

@@ -40,9 +40,13 @@ import type { StorageFactory } from '../../storage/externalStorage.ts';
 import { ParsedUri } from '../../storage/uri.ts';
 import type { ImportOptions } from './csvOptions.ts';
 import { CsvReader, type CsvRecord } from './csvReader.ts';
+import { fileNameOf, folderOf } from './importFiles.ts';
 
 export const IMPORT_JOB_TYPE = 'IMPORT';
 export const IMPORT_META = 'imports';
+
+/** CockroachDB's name of the place where all rows are there. */
+export const IMPORT_PAUSEPOINT_ALIASES = Object.freeze({ 'import.after_ingest': 'import.beforePublish' });
 
 export const IMPORT_PAUSEPOINTS = Object.freeze([
   'import.beforeRows',
@@ -258,7 +262,7 @@ export class ImportResumer implements Resumer {
 
   async *#records(ctx: JobContext, uri: string): AsyncGenerator<CsvRecord> {
     const { options } = this.#details;
-    const name = ParsedUri.parse(uri).path.split('/').at(-1) ?? '';
+    const name = fileNameOf(uri);
     const storage = this.#deps.storage.open(folderOf(uri), { user: ctx.user, nodeId: ctx.node.id });
     const reader = new CsvReader({
       delimiter: options.delimiter,
@@ -277,12 +281,6 @@ export class ImportResumer implements Resumer {
       await storage.close();
     }
   }
-}
-
-/** The URI of the folder that a file is in; its parameters stay. */
-function folderOf(uri: string): string {
-  const end = uri.includes('?') ? uri.indexOf('?') : uri.length;
-  return uri.slice(0, uri.lastIndexOf('/', end) + 1) + uri.slice(end);
 }
 
 /** How a record becomes a whole row: fields in their columns, defaults in the others. */

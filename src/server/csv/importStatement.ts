@@ -18,18 +18,20 @@ import type { JobRegistry } from '../../jobs/registry.ts';
 import type { HookResult, StatementContext, StatementHook } from '../../sql/exec/statement.ts';
 import type { ImportInto } from '../../sql/parse/ast.ts';
 import { ParsedUri } from '../../storage/uri.ts';
+import type { StorageFactory } from '../../storage/externalStorage.ts';
 import { importOptions, isDetached } from './csvOptions.ts';
+import { matchingFiles } from './importFiles.ts';
 import { IMPORT_JOB_TYPE, type ImportDetails } from './importJob.ts';
 
-export function importHook(jobs: JobRegistry): StatementHook<ImportInto> {
+export function importHook(jobs: JobRegistry, storage: StorageFactory): StatementHook<ImportInto> {
   return {
     columns: (stmt) => jobColumns(isDetached(stmt.options)),
-    run: (context, stmt) => runImport(jobs, context, stmt),
+    run: (context, stmt) => runImport(jobs, storage, context, stmt),
     ownTransaction: true,
   };
 }
 
-async function runImport(jobs: JobRegistry, context: StatementContext, stmt: ImportInto): Promise<HookResult> {
+async function runImport(jobs: JobRegistry, storage: StorageFactory, context: StatementContext, stmt: ImportInto): Promise<HookResult> {
   if (stmt.format !== 'CSV') {
     throw new StatementError(SqlState.FeatureNotSupported, `IMPORT INTO from ${stmt.format} is not supported`, {
       hint: 'CSV is; a dump of PostgreSQL loads through psql',
@@ -42,7 +44,7 @@ async function runImport(jobs: JobRegistry, context: StatementContext, stmt: Imp
   for (const file of stmt.files) {
     const uri = await requireText(context, file, 'the location of a file');
     await checkLocationAccess(context, [uri], grantees);
-    uris.push(uri);
+    uris.push(...(await matchingFiles(storage, uri, { user: context.user, nodeId: context.session.nodeId })));
   }
   const { catalog, kv } = context.engine;
   const jobId = jobs.newJobId();

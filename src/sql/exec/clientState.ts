@@ -75,6 +75,7 @@ export class ClientState {
   /** Text of the statement that runs, for SHOW STATEMENTS; empty when idle. */
   activeQuery = '';
   readonly startedAt: number;
+  textStatements = 1;
 
   constructor(engine: EngineServices, options: SessionOptions) {
     this.engine = engine;

@@ -78,6 +78,7 @@ export class Session extends StatementsNow implements SessionState {
       this.failTransaction(error);
       throw error;
     }
+    this.textStatements = statements.length;
     // What is one transaction with other statements may have to run again with them.
     const options = statements.length > 1 ? { ...asked, stream: undefined } : asked;
     const given: StatementResult[] = [];
@@ -107,6 +108,7 @@ export class Session extends StatementsNow implements SessionState {
     } finally {
       release();
       this.activeQuery = '';
+      this.textStatements = 1;
     }
   }
 

@@ -137,6 +137,8 @@ export interface SessionState {
   readonly advisoryLocks: AdvisoryLocks;
   readonly cursors: SqlCursors;
   readonly transactionState: TransactionStatus;
+  /** Statements in the text that runs; 1 for a portal. */
+  readonly textStatements: number;
   /** For the wire protocol: idle, in a transaction, or in a failed one. */
   readonly transactionStatus: 'I' | 'T' | 'E';
   preparedStatements(): readonly PreparedInfo[];

@@ -84,7 +84,7 @@ export class BackupParser extends BackupPartsParser {
       return { type: 'intoSubdir', subdir: this.onlyOne(uris), uris: collection };
     });
     const asOf = this.asOf();
-    return { kind: 'backup', targets, destination, asOf, options: this.options(), pos };
+    return { kind: 'backup', targets, destination, asOf, options: this.wordOptions(), pos };
   }
 
   /** The subdirectory before IN: one location, no list. */
@@ -111,7 +111,7 @@ export class BackupParser extends BackupPartsParser {
     const asOf = this.asOf();
     const where = this.when(T.WHERE, () => this.expr());
     const isListed = this.recorder === undefined && source.type === 'layers';
-    return { kind: 'restore', targets, source, asOf, where, options: isListed ? this.listedOptions() : this.options(), pos };
+    return { kind: 'restore', targets, source, asOf, where, options: isListed ? this.listedOptions() : this.wordOptions(), pos };
   }
 
   /** A backup of a collection, or the layers of the older statements. */

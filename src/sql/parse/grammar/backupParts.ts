@@ -58,6 +58,18 @@ export abstract class BackupPartsParser extends FamilyParser {
   /** The options being read may be quoted, as they were in CockroachDB v1.0: WITH OPTIONS ('into_db' = 'd'). */
   private mayQuote = false;
 
+  /** Of BACKUP and RESTORE with a collection, whose options are words of the language. */
+  private mayNotQuote = false;
+
+  protected wordOptions(): Option[] {
+    this.mayNotQuote = true;
+    try {
+      return this.options();
+    } finally {
+      this.mayNotQuote = false;
+    }
+  }
+
   /** Of a statement that names its layers one by one. */
   protected listedOptions(): Option[] {
     this.mayQuote = true;
@@ -107,6 +119,7 @@ export abstract class BackupPartsParser extends FamilyParser {
     if (c.at(T.String)) {
       throw c.errorSaying('option names are written without quotes');
     }
+    if (this.mayNotQuote && c.token.type === T.QuotedIdentifier) throw c.errorSaying('option names are written without quotes');
     let name = c.name().text;
     while (nameClass(c.token) !== undefined && !c.at(T.RECURRING)) name += ` ${c.label().text}`;
     return name.toLowerCase();
