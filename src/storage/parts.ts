@@ -1,6 +1,6 @@
 /**
  * Parts: a stream of any length cut into pieces that are sent one by one, as clouds take large files. Memory is
- * bounded by the parts on their way, plus one.
+ * bounded by the parts on their way, plus the one that is being made.
  *
  * Parts grow with their number, so that the most parts a cloud takes hold the largest file it takes.
  */
@@ -13,9 +13,10 @@ const PART_BYTES_MIN = 8 << 20;
 /** Parts of one size, before the size doubles: sizes of 8 MiB to 4 GiB. */
 const PARTS_OF_A_SIZE = 1000;
 
-/** Chunks on their way into parts. */
+/** Chunks on their way into parts; each byte is copied once, or twice in a file of less than a part. */
 export class PartBuffer {
-  #chunks: Uint8Array[] = [];
+  readonly #full: Uint8Array[] = [];
+  #part: Buffer = Buffer.alloc(0);
   #bytes = 0;
   #made = 0;
   readonly #firstBytes: number;
@@ -26,42 +27,47 @@ export class PartBuffer {
 
   /** Keeps a copy: the caller may use its buffer again. */
   add(chunk: Uint8Array): void {
-    this.#chunks.push(Buffer.from(chunk));
-    this.#bytes += chunk.length;
+    for (let at = 0; at < chunk.length; ) {
+      const size = this.#firstBytes * 2 ** Math.floor(this.#made / PARTS_OF_A_SIZE);
+      if (this.#bytes === size) {
+        this.#full.push(this.#part);
+        this.#part = Buffer.alloc(0);
+        this.#bytes = 0;
+        this.#made++;
+        continue;
+      }
+      const piece = chunk.subarray(at, at + size - this.#bytes);
+      this.#makeRoom(this.#bytes + piece.length, size);
+      this.#part.set(piece, this.#bytes);
+      this.#bytes += piece.length;
+      at += piece.length;
+    }
   }
 
   /** Whether there is more than one part takes. */
   get isOverfull(): boolean {
-    return this.#bytes > this.#partBytes();
+    return this.#full.length > 0;
   }
 
-  /** Parts that are full. */
+  /** Parts that are full, but for one that may be the last. */
   *whole(): Generator<Uint8Array> {
-    while (this.#bytes >= this.#partBytes()) {
-      const all = this.#joined();
-      const size = this.#partBytes();
-      this.#made++;
-      this.#chunks = all.length > size ? [all.subarray(size)] : [];
-      this.#bytes = all.length - size;
-      yield all.subarray(0, size);
-    }
+    for (let part = this.#full.shift(); part !== undefined; part = this.#full.shift()) yield part;
   }
 
   /** What is left. */
   rest(): Uint8Array {
-    const all = this.#joined();
-    this.#chunks = [];
+    const rest = this.#part.subarray(0, this.#bytes);
+    this.#part = Buffer.alloc(0);
     this.#bytes = 0;
-    return all;
+    return rest;
   }
 
-  #joined(): Uint8Array {
-    const [only] = this.#chunks;
-    return this.#chunks.length === 1 && only ? only : Buffer.concat(this.#chunks);
-  }
-
-  #partBytes(): number {
-    return this.#firstBytes * 2 ** Math.floor(this.#made / PARTS_OF_A_SIZE);
+  /** The first part grows to its size, for most files are less; others begin with theirs. */
+  #makeRoom(bytes: number, size: number): void {
+    if (this.#part.length >= bytes) return;
+    const grown = Buffer.allocUnsafeSlow(this.#made > 0 ? size : Math.min(size, Math.max(bytes, 2 * this.#part.length)));
+    grown.set(this.#part.subarray(0, this.#bytes));
+    this.#part = grown;
   }
 }
 
@@ -121,6 +127,9 @@ export async function sendParts<T>(
   let failed: { error: unknown } | undefined;
   try {
     for await (const part of parts) {
+      // The next part is made while these are on their way.
+      if (inFlight.size >= inFlightMax) await Promise.race(inFlight);
+      if (failed) throw failed.error;
       const sending = send(part, sent.length);
       sent.push(sending);
       const settled: Promise<unknown> = sending
@@ -129,11 +138,14 @@ export async function sendParts<T>(
         })
         .finally(() => inFlight.delete(settled));
       inFlight.add(settled);
-      if (inFlight.size >= inFlightMax) await Promise.race(inFlight);
-      if (failed) throw failed.error;
     }
   } finally {
     await Promise.all(inFlight);
   }
   return await Promise.all(sent);
+}
+
+/** The same bytes as a Buffer. */
+export function viewOf(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
 }

@@ -24,7 +24,7 @@ import type {
   WriteSource,
 } from '../externalStorage.ts';
 import { checkBasePath, checkName, fileExists, listing, missingFile } from '../names.ts';
-import { writeInParts } from '../parts.ts';
+import { viewOf, writeInParts } from '../parts.ts';
 import type { RetryContext } from '../retry.ts';
 import type { ParsedUri } from '../uri.ts';
 import { AzureCalls, type AzureEnvironment, type AzureRefusal } from './azureClient.ts';
@@ -79,7 +79,7 @@ class AzureStorage implements ExternalStorage {
         await this.#calls.call(
           call,
           (container, abortSignal) =>
-            container.getBlockBlobClient(this.#key(name)).upload(Buffer.from(content), content.length, { abortSignal, conditions }),
+            container.getBlockBlobClient(this.#key(name)).upload(viewOf(content), content.length, { abortSignal, conditions }),
           refused,
         );
       },

@@ -8,7 +8,7 @@
  */
 import type { StorageError } from '../../base/errors.ts';
 
-import { sendParts } from '../parts.ts';
+import { sendParts, viewOf } from '../parts.ts';
 import type { CallOptions } from '../providerCalls.ts';
 import { type RetryContext, retrying } from '../retry.ts';
 import type { AzureCalls, AzureRefusal } from './azureClient.ts';
@@ -38,7 +38,7 @@ export async function uploadBlocks(
     const block = Buffer.from(`${id}-${String(index).padStart(6, '0')}`).toString('base64');
     await retrying(retry, call.signal, () =>
       calls.call(call, (container, abortSignal) =>
-        container.getBlockBlobClient(key).stageBlock(block, Buffer.from(part), part.length, { abortSignal }),
+        container.getBlockBlobClient(key).stageBlock(block, viewOf(part), part.length, { abortSignal }),
       ),
     );
     return block;
