@@ -47,7 +47,8 @@ export async function metricsText(metrics: Iterable<Metric>, form: MetricsForm):
 }
 
 interface Family {
-  readonly type: Metric['type'];
+  /** A gauge where a family with labels has metrics of both types. */
+  type: Metric['type'];
   readonly help: string;
   readonly labelNames: Set<string>;
   readonly samples: { labels: Record<string, string>; value: number }[];
@@ -61,6 +62,7 @@ function families(metrics: Iterable<Metric>, form: MetricsForm): Map<string, Fam
     const exported = exportedName(isLabelled ? labelled.name : name);
     const family = found.get(exported) ?? { type, help, labelNames: new Set<string>(), samples: [] };
     found.set(exported, family);
+    if (family.type !== type) family.type = 'gauge';
     const all = { ...NODE_LABELS[form], ...labels, ...(isLabelled && labelled.labels) };
     for (const label of Object.keys(all)) family.labelNames.add(label);
     family.samples.push({ labels: all, value });

@@ -45,6 +45,20 @@ test('health, readiness, metrics, and nothing else', async () => {
   }
 });
 
+test('metrics of both types under one name with labels are gauges', async () => {
+  const labelled = (status: string) => ({ name: 'schedules', labels: { status } });
+  const { body } = await metricsText(
+    [
+      { name: 'schedules.failed', type: 'counter', help: 'failed', labelled: labelled('failed'), value: 1 },
+      { name: 'schedules.lead', type: 'gauge', help: 'lead', labelled: labelled('lead'), value: -2 },
+    ],
+    'labels',
+  );
+  assert.match(body, '# TYPE schedules gauge\n');
+  assert.match(body, 'schedules{node_id="1",tenant="system",status="failed"} 1\n');
+  assert.match(body, 'schedules{node_id="1",tenant="system",status="lead"} -2\n');
+});
+
 test('an address that is taken is an error, not a silence', async () => {
   const options = { host: '127.0.0.1', isReady: () => true, metrics: new MetricRegistry() };
   const first = await startHttpServer({ ...options, port: 0 });

@@ -88,6 +88,17 @@ test('protections: refused, moved, read, released by hand and as orphans', async
   });
 });
 
+test('a look for orphans that fails is counted', async ({ db, moved }) => {
+  const { kv, services, reconciler } = db.database;
+  const record = { id: kv.ids.uuid(), ts: kv.reading(), metaType: 'odd', meta: '', target: { kind: 'cluster' } } as const;
+  reconciler.addOwnerCheck('odd', () => Promise.reject(new Error('nobody knows')));
+  await kv.run((txn) => services.protections.protect(txn, record));
+  await moved();
+  await assertFails(reconciler.reconcile());
+  assert.equal(await moved('kv.protectedts.reconciliation.'), { 'kv.protectedts.reconciliation.errors': 1 });
+  await kv.run((txn) => services.protections.release(txn, record.id));
+});
+
 test('GC counts the indexes that it went through, and what it removed', async ({ db, moved, clock }) => {
   await db.query("UPDATE t SET v = 'w' WHERE k <= 10");
   const { 'queue.gc.pending': pending = 0 } = await moved('queue.gc.');
@@ -135,6 +146,26 @@ test('a schedule counts its backups, and when the last one completed', async ({ 
   assert.is(counted['schedules.BACKUP.protected_age_sec'], Math.floor(clock.nowMicros() / 1e6) - hour);
   assert.is(counted['schedules.round.jobs-started'], 1);
   await db.query('DROP SCHEDULES SELECT id FROM [SHOW SCHEDULES]');
+});
+
+test('rounds tell what they put off, and why', async ({ db, moved, clock }) => {
+  await db.query("SET CLUSTER SETTING jobs.debug.pausepoints = 'backup.afterLock'");
+  const make = (policy: string) =>
+    db.query(`CREATE SCHEDULE FOR BACKUP DATABASE defaultdb INTO 'mem://${policy}' RECURRING '@hourly' FULL BACKUP ALWAYS
+      WITH SCHEDULE OPTIONS first_run = 'now', on_previous_running = '${policy}'`);
+  await make('skip');
+  await clock.advance('1s');
+  await moved();
+  await clock.advance('1h');
+  assert.is((await moved('schedules.round'))['schedules.round.reschedule-skip'], 1);
+  await make('wait');
+  await clock.advance('1s');
+  await moved();
+  await clock.advance('1h');
+  assert.is((await moved('schedules.round'))['schedules.round.reschedule-wait'], 1);
+  await db.query('DROP SCHEDULES SELECT id FROM [SHOW SCHEDULES]');
+  await db.query("CANCEL JOBS SELECT job_id FROM [SHOW JOBS] WHERE status = 'paused'");
+  await db.query('RESET CLUSTER SETTING jobs.debug.pausepoints');
 });
 
 test('settings of what stores and pushes metrics elsewhere are kept', async ({ db }) => {
