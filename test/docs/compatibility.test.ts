@@ -23,6 +23,7 @@ const PAGES: Readonly<Record<string, readonly string[]>> = {
   'show-backup.md': chapter('30', '1:9 2:11 3:3 4:21 5:2 6:2 7:5 8:4'),
   'jobs.md': chapter('40', '1:12 2:19 3:2 4:16 5:4 6:14'),
   'schedules.md': chapter('50', '1:13 2:5 3:9 4:12 5:9 6:13 7:16 8:5 9:5 10:1 11:8'),
+  'storage.md': chapter('60', '1:10 2:22 3:9 4:8 5:8 6:10 7:13 8:8 9:11 10:7 11:13 12:1'),
   'observability.md': chapter('80', '1:6 2:17 3:13 4:19 5:13 6:6 7:7 8:6'),
   'beyond.md': upTo(17, 'B'),
 };
@@ -34,7 +35,6 @@ const LEFT_OUT: readonly string[] = ['virtual clusters', 'revision streams', 'li
 const WAITING: Readonly<Record<string, number>> = {
   console: 17,
   functions: 1,
-  'storage adapters': 10,
 };
 
 interface Row {

@@ -136,6 +136,33 @@ test('what statements store is held to the settings of its provider; null:// is 
   }
 });
 
+test("the settings of storage have CockroachDB's defaults", async () => {
+  const database = await Database.open({ clock: new ManualClock(START), seed: 'settings' });
+  try {
+    const client = embeddedClient(database);
+    const provider = ['azure', 'gs', 'http', 'nodelocal', 'nullsink', 's3', 'userfile'];
+    const limits = provider.flatMap((name) =>
+      ['read', 'write'].flatMap((way) => ['rate', 'burst'].map((what) => `cloudstorage.${name}.${way}.node_${what}_limit`)),
+    );
+    for (const [name, value] of [
+      ...limits.map((limit) => [limit, '0 B'] as const),
+      ['cloudstorage.timeout', '10m0s'],
+      ['cloudstorage.http.custom_ca', ''],
+      ['cloudstorage.azure.concurrent_upload_buffers', '1'],
+      ['cloudstorage.gs.default.key', ''],
+      ['kv.bulk_sst.target_size', '16 MiB'],
+      ['kv.bulk_sst.max_allowed_overage', '64 MiB'],
+      ['storage.sstable.compression_algorithm_backup_storage', 'fastest'],
+      ['storage.sstable.compression_algorithm_backup_transport', 'fastest'],
+    ] as const) {
+      const [row] = (await client.run(`SHOW CLUSTER SETTING ${name}`)).rows;
+      assert.is(String(Object.values(row ?? {})[0]), value, name);
+    }
+  } finally {
+    await database.close();
+  }
+});
+
 test('null:// takes everything and has nothing', async () => {
   const storage = openNullSink(ParsedUri.parse('null:///x'));
   assert.is((await storage.write('f', Buffer.from('abc'), { ifAbsent: true })).sizeBytes, 3);
