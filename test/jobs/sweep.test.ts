@@ -15,20 +15,22 @@ import { readDataFile } from '../../src/backup/dataFileReader.ts';
 import { locationOf } from '../../src/backup/locationDetails.ts';
 import { manifestToJson } from '../../src/backup/manifest.ts';
 import type { VarveError } from '../../src/base/errors.ts';
-import { FaultInjector, type FaultRule } from '../../src/storage/faulty.ts';
+import { FaultInjector, type FaultLogEntry, type FaultRule } from '../../src/storage/faulty.ts';
 import { TestDatabase } from '../restore/database.ts';
 import { type SweepRig, sweepJob } from '../support/jobSweep.ts';
 
 const test = suite('job sweep');
 
 /** A database whose storage can go away, with a table of two indexes and a past. */
-async function bank(): Promise<{ database: TestDatabase; outage: { begin(): void; end(): void } }> {
+async function bank(): Promise<{ database: TestDatabase; outage: { begin(): void; end(): void }; calls: readonly FaultLogEntry[] }> {
   let injector: FaultInjector | undefined;
   const database = await TestDatabase.open({ nodes: 3, wrapStorage: (storage) => injector?.wrap(storage) ?? storage });
   await database.run(
     'CREATE DATABASE bank; USE bank',
     'CREATE TABLE accounts (id INT PRIMARY KEY, balance INT, INDEX (balance))',
     'INSERT INTO accounts SELECT i, 100 + i FROM generate_series(1, 300) AS g(i)',
+    // Work for each node, so that a backup has checkpoints.
+    'ALTER TABLE accounts SPLIT AT VALUES (100), (200); ALTER TABLE accounts RELOCATE LEASE VALUES (1, 1), (2, 100), (3, 200)',
   );
   // Down for all operations until it is up again; wrappers that are open ask for each call.
   let isDown = false;
@@ -43,7 +45,7 @@ async function bank(): Promise<{ database: TestDatabase; outage: { begin(): void
     isDown = down;
     injector?.setRules(isDown ? [{ action: { kind: 'fail', isRetryable: true } }] : []);
   };
-  return { database, outage: { begin: () => set(true), end: () => set(false) } };
+  return { database, outage: { begin: () => set(true), end: () => set(false) }, calls: injector.log };
 }
 
 function rig(database: TestDatabase, rest: Omit<SweepRig, 'jobs' | 'cluster' | 'clock'>): SweepRig {
@@ -92,7 +94,7 @@ async function tracesAndFiles(database: TestDatabase): Promise<string[]> {
 
 for (const kind of ['full', 'incremental'] as const) {
   test(`BACKUP, ${kind}`, async () => {
-    const { database, outage } = await bank();
+    const { database, outage, calls } = await bank();
     await database.clock.advance('1s');
     const first = database.now();
     await database.clock.advance('1s');
@@ -120,6 +122,7 @@ for (const kind of ['full', 'incremental'] as const) {
       }),
     );
     assert.ok(runs > 40, `${runs} runs`);
+    assert.ok(calls.filter(({ operation, name }) => operation === 'write' && name.includes('CHECKPOINT')).length > runs / 2);
     await database.close();
   });
 }
