@@ -27,7 +27,7 @@ export const PACKAGES: Readonly<Record<string, RegExp>> = {
   'prom-client': /^src\/server\/metricsText/,
   'node:net': /^src\/(?:server|console|cli)\//,
   'node:tls': /^src\/(?:server|console|cli|storage\/http)\//,
-  'node:http': /^src\/(?:server|console|cli)\//,
+  'node:http': /^src\/(?:server|console|cli|storage\/connectionCounts)/,
   'node:https': /^src\/(?:server|console|cli)\//,
   'node:timers': /^src\/(?:base\/system\w*\.ts$|cli\/)/,
   'node:timers/promises': /^src\/(?:base\/system\w*\.ts$|cli\/)/,

@@ -10,7 +10,6 @@ import type { Counter, Metric, MetricDefinition } from '../base/metrics.ts';
 import type { Kv } from '../kv/kv.ts';
 
 import type { JobId, JobRecord } from './job.ts';
-import type { JobRunner } from './jobRunner.ts';
 
 /** Counts the ends of runs: of the work itself, or of its undoing. */
 export interface RunCounts {
@@ -24,11 +23,18 @@ export interface JobTypeCounts {
   readonly revert: RunCounts;
 }
 
+/** What is to be known of a job that runs here. */
+export interface RunningJob {
+  readonly type: string;
+  readonly isWorking: boolean;
+  readonly isIdle: boolean;
+}
+
 export interface JobMetricsOptions {
   readonly kv: Kv;
   /** Jobs that have not ended. */
   listUnfinished(): Promise<JobRecord[]>;
-  runners(): Iterable<JobRunner>;
+  runners(): Iterable<RunningJob>;
 }
 
 interface Standing {

@@ -59,7 +59,13 @@ test('the dashboard is one, and every metric in it is exported', ({ vars }) => {
   const dashboard = JSON.parse(read('grafana/varve-backups.json')) as {
     title: string;
     templating: { list: { name: string; query: unknown }[] };
-    panels: { id: number; type: string; title: string; gridPos: { x: number; y: number; w: number; h: number }; targets?: { expr: string }[] }[];
+    panels: {
+      id: number;
+      type: string;
+      title: string;
+      gridPos: { x: number; y: number; w: number; h: number };
+      targets?: { expr: string }[];
+    }[];
   };
   const { panels } = dashboard;
   assert.is(new Set(panels.map(({ id }) => id)).size, panels.length);
@@ -83,7 +89,9 @@ test('the dashboard is one, and every metric in it is exported', ({ vars }) => {
 });
 
 test('each rule has its parts, and every metric in them is exported', ({ vars }) => {
-  const rules = read('grafana/alerts.yaml').split(/^ {6}- alert: /m).slice(1);
+  const rules = read('grafana/alerts.yaml')
+    .split(/^ {6}- alert: /m)
+    .slice(1);
   assert.ok(rules.length >= 6);
   const missing: string[] = [];
   for (const rule of rules) {
