@@ -362,7 +362,9 @@ function planAssignments(
   const assign = (target: Target, value: Expr): void => {
     targets.push(target);
     if (value.kind !== 'default') refuseIdentity(target.column);
-    exprs.push(value.kind === 'default' ? defaultOf(ctx, target.column, table) : valueFor(ctx, value, target.column, scope, 'UPDATE SET', ctes));
+    exprs.push(
+      value.kind === 'default' ? defaultOf(ctx, target.column, table) : valueFor(ctx, value, target.column, scope, 'UPDATE SET', ctes),
+    );
   };
   for (const assignment of set) {
     const columns = assignment.columns.map((name) => writableColumn(table, name));

@@ -38,7 +38,6 @@ export async function runCreate(storage: StorageFactory, context: StatementConte
     throw new StatementError(
       SqlState.InsufficientPrivilege,
       'only users with the EXTERNALCONNECTION system privilege are allowed to CREATE EXTERNAL CONNECTION',
-      { hint: `an administrator can GRANT SYSTEM EXTERNALCONNECTION TO ${context.user}` },
     );
   }
   const name = await requireText(context, stmt.name, 'the name of an external connection');

@@ -1,9 +1,9 @@
 /** External connections: CREATE, ALTER, DROP, SHOW, SHOW CREATE and CHECK EXTERNAL CONNECTION, and SHOW BACKUP CONNECTION, which is the last one's older name. */
 import type { CheckExternalConnection, Expr, Option, Statement } from '../ast.ts';
 import { T } from '../tokens.ts';
-import { FamilyParser } from './base.ts';
+import { BackupPartsParser } from './backupParts.ts';
 
-export class ConnectionsParser extends FamilyParser {
+export class ConnectionsParser extends BackupPartsParser {
   readonly statement = this.rule('connectionFamily', (): Statement => {
     const pos = this.pos;
     return this.choose<Statement>([
@@ -13,7 +13,7 @@ export class ConnectionsParser extends FamilyParser {
           const ifNotExists = this.words(T.IF, T.NOT, T.EXISTS);
           const name = this.connectionName();
           this.tok(T.AS);
-          return { kind: 'createExternalConnection', ifNotExists, name, uri: this.expr(), pos };
+          return { kind: 'createExternalConnection', ifNotExists, name, uri: this.location(), pos };
         },
       ],
       [
@@ -22,7 +22,7 @@ export class ConnectionsParser extends FamilyParser {
           const ifExists = this.words(T.IF, T.EXISTS);
           const name = this.connectionName();
           this.tok(T.AS);
-          return { kind: 'alterExternalConnection', ifExists, name, uri: this.expr(), pos };
+          return { kind: 'alterExternalConnection', ifExists, name, uri: this.location(), pos };
         },
       ],
       [
@@ -48,7 +48,7 @@ export class ConnectionsParser extends FamilyParser {
   }
 
   private check(pos: number): CheckExternalConnection {
-    const uri = this.expr();
+    const uri = this.location();
     const options =
       this.when(T.WITH, () =>
         this.choose<Option[]>([[[T.OPTIONS, T.LParen], () => this.closed(() => this.checkOptions())]], () => this.checkOptions()),
@@ -70,10 +70,10 @@ export class ConnectionsParser extends FamilyParser {
     });
   }
 
-  /** A name, a text or a placeholder. */
+  /** A word, a text or a placeholder. */
   private connectionName(): Expr {
     if (this.recorder === undefined && this.c.at(T.Placeholder)) return this.expr();
-    const { text, pos } = this.role();
+    const { text, pos } = this.recorder === undefined && !this.c.at(T.String) ? this.label() : this.role();
     return { kind: 'string', value: text, pos };
   }
 }
