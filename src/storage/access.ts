@@ -32,8 +32,8 @@ export interface ExternalIoRules {
 
 export const CONNECTION_SCHEME = 'external';
 
-/** What stays within the process: files in SQL tables and in memory. A connection is looked at by what it stands for. */
-const INSIDE: ReadonlySet<string> = new Set(['userfile', 'mem', 'mem-kms', CONNECTION_SCHEME]);
+/** What stays within the process: files in SQL tables, in memory and nowhere. A connection is looked at by what it stands for. */
+const INSIDE: ReadonlySet<string> = new Set(['userfile', 'mem', 'mem-kms', 'null', CONNECTION_SCHEME]);
 const HTTP: ReadonlySet<string> = new Set(['http', 'https', 'file-http', 'file-https']);
 /** By scheme, the provider as errors name it. Every one of these takes AUTH. */
 const CLOUDS: ReadonlyMap<string, string> = new Map([

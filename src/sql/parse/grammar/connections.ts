@@ -4,7 +4,7 @@ import { T } from '../tokens.ts';
 import { BackupPartsParser } from './backupParts.ts';
 
 export class ConnectionsParser extends BackupPartsParser {
-  readonly statement = this.rule('connectionFamily', (): Statement => {
+  readonly statement = this.rule('connections', (): Statement => {
     const pos = this.pos;
     return this.choose<Statement>([
       [
