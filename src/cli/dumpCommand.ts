@@ -97,11 +97,12 @@ class Dump {
 
   async all(): Promise<void> {
     const found = await this.#source.rows(
-      "SELECT datname, quote_ident(datname) FROM pg_catalog.pg_database WHERE datname <> 'system' ORDER BY datname",
+      'SELECT datname, quote_ident(datname), create_statement FROM pg_catalog.pg_database ' +
+        "JOIN crdb_internal.databases ON name = datname WHERE datname <> 'system' ORDER BY datname",
     );
-    for (const [database, quoted] of found) {
+    for (const [database, quoted, creation] of found) {
       if (this.#format === 'cockroach') {
-        this.#statement(`CREATE DATABASE IF NOT EXISTS ${quoted}`);
+        this.#statement(creation?.replace('CREATE DATABASE', 'CREATE DATABASE IF NOT EXISTS') ?? '');
         this.#statement(`USE ${quoted}`);
       } else {
         // The one that psql is connected to at first is there anyhow.

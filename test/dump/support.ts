@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
 
 import pg from 'pg';
 
-import { Varve } from '../../src/index.ts';
+import { type OpenOptions, Varve } from '../../src/index.ts';
 import { commandLine } from '../support/commandLine.ts';
 
 export interface Listening {
@@ -17,8 +17,8 @@ export interface Listening {
   close(): Promise<void>;
 }
 
-export async function listen(): Promise<Listening> {
-  const varve = await Varve.open();
+export async function listen(options: OpenOptions = {}): Promise<Listening> {
+  const varve = await Varve.open(options);
   const server = await varve.listen();
   return {
     varve,

@@ -26,7 +26,8 @@ export function cockroachText(snapshot: CatalogSnapshot, database: string): Dump
     name: nameOf,
     column: quoteName,
     schema: ({ name }) => `CREATE SCHEMA IF NOT EXISTS ${quoteName(name)}`,
-    type: (type) => `CREATE TYPE ${nameOf(type)} AS ENUM (${type.members.map(quoteLiteral).join(', ')})`,
+    // Regions are the database's: tables say where they live, and need one that has them.
+    type: (type) => (type.isRegions ? undefined : `CREATE TYPE ${nameOf(type)} AS ENUM (${type.members.map(quoteLiteral).join(', ')})`),
     sequence: (sequence) => renamed(createSequenceText(sequence, snapshot), 'CREATE SEQUENCE', nameOf(sequence), sequence, snapshot),
     table: (table) => [step('schema', 'table', table, createTableText(withoutLateParts(table), snapshot, nameOf(table)))],
     constraints: (table) => [

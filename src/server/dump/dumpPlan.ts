@@ -38,7 +38,8 @@ export interface DumpDialect {
   name(object: TableDescriptor | TypeDescriptor): string;
   column(name: string): string;
   schema(schema: ResolvedSchema): string;
-  type(type: TypeDescriptor): string;
+  /** Undefined: it comes with the database. */
+  type(type: TypeDescriptor): string | undefined;
   sequence(sequence: TableDescriptor): string;
   /** CREATE TABLE and what else goes before its rows. */
   table(table: TableDescriptor): DumpStep[];
@@ -78,7 +79,10 @@ export async function dumpPlan(request: DumpRequest): Promise<DumpStep[]> {
     step(phase, view.view?.isMaterialized ? 'materialized view' : 'view', view, dialect.view(view));
   return [
     ...schemas.map((schema): DumpStep => ({ phase: 'schema', kind: 'schema', name: schema.name, statement: dialect.schema(schema) })),
-    ...types.map((type) => step('schema', 'type', type, dialect.type(type))),
+    ...types.flatMap((type) => {
+      const text = dialect.type(type);
+      return text === undefined ? [] : [step('schema', 'type', type, text)];
+    }),
     ...sequences.map((sequence) => step('schema', 'sequence', sequence, dialect.sequence(sequence))),
     ...tables.flatMap((table) => dialect.table(table)),
     ...sequences.flatMap((sequence) => ownership(sequence, request)),

@@ -6,7 +6,8 @@
  *   row ids    a hidden one is left out; a column whose default is unique_rowid() counts with a sequence of its own
  *   computed   virtual columns are stored
  *   indexes    come after the rows; STORING is INCLUDE
- *   left out   ON UPDATE, column families, storage parameters
+ *   regions    a type and a column like others, whose default is the primary region
+ *   left out   ON UPDATE, column families, storage parameters, where tables live
  */
 import type { ColumnDescriptor, IndexDescriptor, SequenceOptions, TableDescriptor, TypeDescriptor } from '../../catalog/descriptor.ts';
 import { columnById, givenKeyColumnIds, implicitKeyColumns, publicColumns } from '../../catalog/descriptor.ts';
@@ -165,9 +166,16 @@ class PostgresText implements DumpDialect {
     else if (column.generatedAsIdentity)
       parts.push(`GENERATED ${column.generatedAsIdentity.toUpperCase()} AS IDENTITY${this.#identity(column)}`);
     else if (counter !== undefined) parts.push(`DEFAULT nextval(${quoteLiteral(counter)}::regclass)`);
-    else if (column.defaultExpr !== undefined) parts.push(`DEFAULT ${this.#expr(column.defaultExpr)}`);
-    if (!column.nullable && !table.primaryIndex.columnIds.includes(column.id)) parts.push('NOT NULL');
+    else if (column.defaultExpr !== undefined) parts.push(`DEFAULT ${this.#homeRegion(column) ?? this.#expr(column.defaultExpr)}`);
+    if (!column.nullable && !givenKeyColumnIds(table.primaryIndex).includes(column.id)) parts.push('NOT NULL');
     return parts.join(' ');
+  }
+
+  /** What stands for a default that asks where the session is. */
+  #homeRegion({ type, defaultExpr }: ColumnDescriptor): string | undefined {
+    const regions = type.family === 'enum' && this.#snapshot.database(this.#database)?.regions;
+    if (!regions || type.typeId !== regions.typeId || !defaultExpr?.includes('gateway_region()')) return undefined;
+    return `${quoteLiteral(regions.primaryRegion)}::${this.#typeName(type)}`;
   }
 
   #identity(column: ColumnDescriptor): string {
