@@ -7,7 +7,7 @@
  *       credentials included: that is what the privilege is for. Who may only change one (UPDATE) gives it
  *       nothing that he may not use himself
  *   X3  a change counts for what is opened from then on. A job that runs goes on with what it has open, and takes the
- *       new URI when it resumes; it fails there when the connection is gone
+ *       new URI when it resumes; it begins anew or fails there, and fails when the connection is gone
  *
  * Error texts are CockroachDB's.
  */
