@@ -14,6 +14,7 @@ import { ReadSet } from '../../src/kv/readSet.ts';
 import { type Anomaly, findAnomalies, FORBIDDEN, formatHistory, type History, type Op, type Transaction } from '../support/elle.ts';
 import { type Gate, interleave } from '../support/interleave.ts';
 import { key, keyName, makeKv, tableSpan, value } from './support.ts';
+import { runs } from '../support/depth.ts';
 
 type Model = 'list' | 'register';
 
@@ -128,7 +129,7 @@ async function storedVersions(kv: Kv): Promise<Map<string, number[]>> {
 }
 
 const elle = suite('elle: kv');
-const RUNS: Readonly<Record<Isolation, number>> = { serializable: 1500, snapshot: 500, 'read committed': 500 };
+const RUNS: Readonly<Record<Isolation, number>> = { serializable: runs(1500), snapshot: runs(500), 'read committed': runs(500) };
 
 for (const level of ['serializable', 'snapshot', 'read committed'] as const) {
   for (const model of ['list', 'register'] as const) {
@@ -156,7 +157,7 @@ elle('without validation the checker finds a circle, and its witness is small', 
   ReadSet.prototype.firstChange = () => undefined;
   try {
     const found = new Map<string, string>();
-    for (let seed = 0; seed < 40; seed++) {
+    for (let seed = 0; seed < runs(40); seed++) {
       for (const { name, witness } of (await runHistory(seed, 'serializable', 'list')).anomalies) found.set(name, witness);
     }
     assert.ok(found.has('G2') || found.has('G-single'), [...found.keys()].join(' '));

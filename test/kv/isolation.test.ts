@@ -11,6 +11,7 @@ import { utf8Decode } from '../../src/base/bytes.ts';
 import { isVarveError } from '../../src/base/errors.ts';
 import type { Isolation, Kv, Txn } from '../../src/kv/kv.ts';
 import { failure, key, makeKv, numberKey, put, rows, TABLE, tableSpan, value } from './support.ts';
+import { runs } from '../support/depth.ts';
 
 const LEVELS: readonly Isolation[] = ['serializable', 'snapshot', 'read committed'];
 const NAMES = ['a', 'b', 'c', 'd'];
@@ -78,7 +79,7 @@ isolation('reads are of one snapshot, and at snapshot isolation the first commit
         assert.is(rival, undefined, 'two overlapping transactions wrote one key');
       }
     }),
-    { numRuns: 400 },
+    { numRuns: runs(400) },
   );
 });
 

@@ -10,6 +10,7 @@ import { SqlState } from '../../src/base/sqlState.ts';
 import { MIN_TIMESTAMP } from '../../src/base/timestamp.ts';
 import type { ExportResume, Kv } from '../../src/kv/kv.ts';
 import { failure, key, keyName, makeKv, numberKey, put, rows, tableSpan, value } from './support.ts';
+import { runs } from '../support/depth.ts';
 
 const hooks = suite('kv: commit hooks');
 
@@ -249,7 +250,7 @@ forks('forks of forks never see each other, whatever each writes and collects', 
         kv.close();
       }
     }),
-    { numRuns: 150 },
+    { numRuns: runs(150) },
   );
 });
 forks.run();
@@ -294,7 +295,7 @@ pieces('an export in pieces of any size, also from a stored resume point, equals
         assert.equal(timestamps, whole.timestamps);
       },
     ),
-    { numRuns: 200 },
+    { numRuns: runs(200) },
   );
 });
 

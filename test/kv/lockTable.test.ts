@@ -10,6 +10,7 @@ import type { LockStrength, Priority } from '../../src/kv/kv.ts';
 import type { LockOwner } from '../../src/kv/lockOwner.ts';
 import { LockTable } from '../../src/kv/lockTable.ts';
 import { failure, key, makeKv, numberKey } from './support.ts';
+import { runs } from '../support/depth.ts';
 
 function owner(id: string, priority: Priority = 'normal'): LockOwner {
   return { id, name: '', priority, lockedKeys: [], waitingFor: undefined };
@@ -71,7 +72,7 @@ table('random lockers exclude each other, deadlocks are broken, and everybody fi
       await Promise.all(plans.map((steps, id) => work(id, steps)));
       assert.is(locks.size, 0);
     }),
-    { numRuns: 300 },
+    { numRuns: runs(300) },
   );
   assert.ok(deadlockCount > 20 && waitCount > 200, `${deadlockCount} deadlocks, ${waitCount} waits`);
 });

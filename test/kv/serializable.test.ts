@@ -12,6 +12,7 @@ import { isVarveError } from '../../src/base/errors.ts';
 import type { Timestamp } from '../../src/base/timestamp.ts';
 import type { Savepoint, Txn } from '../../src/kv/kv.ts';
 import { key, makeKv, rows, tableSpan, value } from './support.ts';
+import { runs } from '../support/depth.ts';
 
 const NAMES = ['a', 'b', 'c', 'd', 'e', 'f'];
 
@@ -174,7 +175,7 @@ serializable('committed transactions equal a serial run in commit order', async 
       assert.equal(kv.check(), []);
       kv.close();
     }),
-    { numRuns: 400 },
+    { numRuns: runs(400) },
   );
   // A run in which nothing is refused, or nothing gets through, would prove nothing.
   assert.ok(committedCount > 1000 && refusedCount > 200, `${committedCount} committed, ${refusedCount} refused`);

@@ -17,6 +17,7 @@ import { Store } from '../../src/mvcc/store.ts';
 import { VersionBatch } from '../../src/mvcc/versionBatch.ts';
 import type { OracleRow } from '../support/oracle.ts';
 import { Oracle } from '../support/oracle.ts';
+import { runs } from '../support/depth.ts';
 
 const KEYS = ['a', 'b', 'bb', 'c', 'd\x00', 'e', 'f', 'g'] as Bytes[];
 const BOUNDS = ['', 'b', 'bc', 'd', 'f\x00', 'm', 'n2', 'n4', '\xff\xff'] as Bytes[];
@@ -289,7 +290,7 @@ function play(numbers: readonly number[]): void {
 const test = suite('store against the oracle');
 
 test('short runs that shrink', () => {
-  fc.assert(fc.property(fc.array(fc.nat(997), { minLength: 20, maxLength: 400 }), play), { numRuns: 150, seed: 7 });
+  fc.assert(fc.property(fc.array(fc.nat(997), { minLength: 20, maxLength: 400 }), play), { numRuns: runs(150), seed: 7 });
 });
 
 for (let seed = 1; seed <= 8; seed++) {

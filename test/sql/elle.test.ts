@@ -11,6 +11,7 @@ import type { Isolation } from '../../src/kv/kv.ts';
 import { findAnomalies, FORBIDDEN, formatHistory, type Op, type Transaction } from '../support/elle.ts';
 import { type Gate, interleave } from '../support/interleave.ts';
 import { openSql, type SqlHarness } from '../support/sqlHarness.ts';
+import { runs } from '../support/depth.ts';
 
 const KEYS = ['x', 'y', 'z'];
 const numbersOf = (text: string | null | undefined): number[] => (text ? text.split(' ').map(Number) : []);
@@ -88,7 +89,7 @@ for (const level of ['serializable', 'snapshot', 'read committed'] as const sati
     for (const session of ['a', 'b', 'c']) await db.exec(`SET default_transaction_isolation = '${level}'`, { session });
     let committed = 0;
     let refused = 0;
-    for (let seed = 0; seed < 100; seed++) {
+    for (let seed = 0; seed < runs(100); seed++) {
       const transactions: Transaction[] = [];
       let events = 0;
       const run: Run = {
@@ -111,7 +112,7 @@ for (const level of ['serializable', 'snapshot', 'read committed'] as const sati
       }
     }
     assert.is(db.kv.locks.list().length, 0);
-    assert.ok(committed > 500 && refused > 20, `${committed} committed, ${refused} not`);
+    assert.ok(committed > runs(500) && refused > runs(20), `${committed} committed, ${refused} not`);
     db.close();
   });
 }

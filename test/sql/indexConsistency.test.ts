@@ -8,6 +8,7 @@ import * as assert from 'uvu/assert';
 
 import { isVarveError } from '../../src/base/errors.ts';
 import { openSql } from '../support/sqlHarness.ts';
+import { runs } from '../support/depth.ts';
 
 const test = suite('sql index consistency');
 
@@ -60,7 +61,7 @@ test('indexes and rows agree after any changes', async () => {
       }
       db.close();
     }),
-    { numRuns: 60, seed: 11 },
+    { numRuns: runs(60), seed: 11 },
   );
 });
 

@@ -8,6 +8,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 
 import { openSql } from '../support/sqlHarness.ts';
+import { runs } from '../support/depth.ts';
 
 const test = suite('sql plan equivalence');
 
@@ -72,7 +73,7 @@ test('an optimized query equals the fenced one', async () => {
       const fenced = await db.rows(`SELECT count(*), sum(id) FROM (SELECT * FROM t OFFSET 0) AS t ${where}`);
       assert.equal(counted, fenced, where);
     }),
-    { numRuns: 300, seed: 7 },
+    { numRuns: runs(300), seed: 7 },
   );
   db.close();
 });
@@ -101,7 +102,7 @@ test('a join equals the fenced one, whatever its algorithm', async () => {
       );
       assert.equal(fast, plain, `${join} ${tail}`);
     }),
-    { numRuns: 200, seed: 7 },
+    { numRuns: runs(200), seed: 7 },
   );
   db.close();
 });
@@ -146,7 +147,7 @@ test('a chain of joins and correlated EXISTS equal their fenced forms', async ()
       const plan = (await db.rows(`EXPLAIN ${semi('')}`)).map(([line]) => line).join('\n');
       assert.is(/join \((semi|anti)\)/.test(plan), tie.includes(' = ') && !tie.includes(' OR '), plan);
     }),
-    { numRuns: 60, seed: 7 },
+    { numRuns: runs(60), seed: 7 },
   );
   db.close();
 });

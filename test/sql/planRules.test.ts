@@ -10,6 +10,7 @@ import * as assert from 'uvu/assert';
 
 import { OPTIMIZER_RULES } from '../../src/sql/plan/optimizer.ts';
 import { openSql, type SqlHarness } from '../support/sqlHarness.ts';
+import { runs } from '../support/depth.ts';
 
 const test = suite('optimizer rules');
 
@@ -164,7 +165,7 @@ test('random queries give the same rows whatever is known and whichever rules ar
       await bare.exec("SET varve.optimizer_rules_off = ''");
       same(sorted(await bare.rows(sql)));
     }),
-    { numRuns: Number(process.env.PLAN_RUNS ?? 200), seed: Number(process.env.PLAN_SEED ?? 7) },
+    { numRuns: Number(process.env.PLAN_RUNS ?? runs(200)), seed: Number(process.env.PLAN_SEED ?? 7) },
   );
   indexed.close();
   bare.close();

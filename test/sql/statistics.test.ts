@@ -8,6 +8,7 @@ import * as assert from 'uvu/assert';
 import { buildHistogram, histogramRows, rowsBetween, rowsEqualTo } from '../../src/catalog/histogram.ts';
 import { Type } from '../../src/catalog/type.ts';
 import { openSql } from '../support/sqlHarness.ts';
+import { runs } from '../support/depth.ts';
 
 const histograms = suite('histograms');
 
@@ -39,7 +40,7 @@ histograms('hold every row once, and are right where a value is a bound', () => 
         }
       },
     ),
-    { numRuns: 300, seed: 7 },
+    { numRuns: runs(300), seed: 7 },
   );
 });
 

@@ -7,6 +7,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 
 import { openSql } from '../support/sqlHarness.ts';
+import { runs } from '../support/depth.ts';
 
 const test = suite('sql window frames');
 
@@ -100,7 +101,7 @@ test('each row sees exactly the rows of its frame', async () => {
         assert.is(listed ?? '0', count, `the list of row ${id} of ${sql}`);
       }
     }),
-    { numRuns: 300 },
+    { numRuns: runs(300) },
   );
   db.close();
 });

@@ -16,6 +16,7 @@ import { allKeywords, parseExpression, parseStatements, splitStatements } from '
 import { printExpr } from '../../../src/sql/parse/printer.ts';
 import { punctuation } from '../../../src/sql/parse/tokens.ts';
 import { stripPositions } from './stripPositions.ts';
+import { runs } from '../../support/depth.ts';
 
 const test = suite('sql parser properties');
 const pos = 0;
@@ -136,7 +137,7 @@ test('a printed expression parses to the tree it came from', () => {
       const text = printExpr(tree);
       assert.equal(stripPositions(parseExpression(text)), stripPositions(tree), text);
     }),
-    { numRuns: 3000 },
+    { numRuns: runs(3000) },
   );
 });
 
@@ -156,7 +157,7 @@ function tryParse(text: string): void {
 }
 
 test('random text gives trees or a syntax error', () => {
-  fc.assert(fc.property(fc.string({ unit: 'binary', maxLength: 60 }), tryParse), { numRuns: 2000 });
+  fc.assert(fc.property(fc.string({ unit: 'binary', maxLength: 60 }), tryParse), { numRuns: runs(2000) });
 });
 
 test('random tokens give trees or a syntax error', () => {
@@ -179,7 +180,7 @@ test('random tokens give trees or a syntax error', () => {
   );
   fc.assert(
     fc.property(fc.array(word, { maxLength: 25 }), (words) => tryParse(words.join(' '))),
-    { numRuns: 4000 },
+    { numRuns: runs(4000) },
   );
 });
 
@@ -205,7 +206,7 @@ test('a damaged statement gives trees or a syntax error', () => {
       const at = cut % words.length;
       tryParse([...words.slice(0, at), insert, ...words.slice(at + length)].join(' '));
     }),
-    { numRuns: 4000 },
+    { numRuns: runs(4000) },
   );
 });
 

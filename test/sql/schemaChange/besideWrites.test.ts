@@ -11,6 +11,7 @@ import { isVarveError } from '../../../src/base/errors.ts';
 import type { Timestamp } from '../../../src/base/timestamp.ts';
 import { openSql, type SqlHarness } from '../../support/sqlHarness.ts';
 import { disagreements, leftovers, tableNamed } from './agreement.ts';
+import { runs } from '../../support/depth.ts';
 
 const test = suite('schema changes beside writes');
 
@@ -127,10 +128,10 @@ for (const { ddl, failures, holds } of CHANGES) {
         if (outcome === 'ok' && holds) assert.equal(await db.rows(holds), [['0']], holds);
         db.close();
       }),
-      { numRuns: 8, seed: 3 },
+      { numRuns: runs(8), seed: 3 },
     );
     assert.ok(succeeded > 0, 'it never succeeded');
-    assert.ok(beside > 60, `only ${beside} steps ran while it was under way`);
+    assert.ok(beside > runs(60), `only ${beside} steps ran while it was under way`);
   });
 }
 
