@@ -14,6 +14,9 @@ import type { FlagDefinitions } from './flags.ts';
 import type { SqlClient } from './sqlClient.ts';
 import { connectWire, type WireClient } from './wireClient.ts';
 
+/** Far below what a message may be, as base64 too. */
+const PIECE_BYTES = 4 * 2 ** 20;
+
 const FLAGS: FlagDefinitions = {
   ...CONNECTION_FLAGS,
   recursive: { type: 'boolean', short: 'r', help: 'upload a directory with all files below it' },
@@ -98,10 +101,20 @@ async function get(client: SqlClient, io: CommandIo, args: readonly string[]): P
   const isOne = uris.length === 1 && (args[0] === undefined || pathOf(asUri(args[0])) === pathOf(first));
   for (const uri of uris) {
     const target = isOne ? (args[1] ?? basename(pathOf(uri))) : join(args[1] ?? '.', pathOf(uri));
-    const result = await client.runWith("SELECT encode(varve_internal.userfile_get($1::STRING), 'base64')", [uri]);
     await mkdir(dirname(target), { recursive: true });
-    await writeFile(target, Buffer.from(result.rows[0]?.[0] ?? '', 'base64'));
+    await writeFile(target, pieces(client, uri));
     io.out(`downloaded ${uri} to ${target}\n`);
+  }
+}
+
+/** A file's content, a piece at a time. */
+async function* pieces(client: SqlClient, uri: string): AsyncGenerator<Buffer> {
+  const sql = "SELECT encode(varve_internal.userfile_get($1::STRING, $2::INT8, $3::INT8), 'base64')";
+  for (let offset = 0; ; offset += PIECE_BYTES) {
+    const result = await client.runWith(sql, [uri, String(offset), String(PIECE_BYTES)]);
+    const piece = Buffer.from(result.rows[0]?.[0] ?? '', 'base64');
+    yield piece;
+    if (piece.length < PIECE_BYTES) return;
   }
 }
 

@@ -3,10 +3,11 @@
  *
  *   varve_internal.userfile_upload(uri, content)   stores a file whole; its full URI
  *   varve_internal.userfile_list(uri)              full URIs of the files at or below a location, sorted
- *   varve_internal.userfile_get(uri)               a file's content
+ *   varve_internal.userfile_get(uri [, offset, length])   a file's content, or a piece of it; empty behind its end
  *   varve_internal.userfile_delete(uri)            true when there was such a file
  *
- * Each commits on its own. A file passes through one SQL value, so it is as large as a message at most.
+ * Each commits on its own. What passes through one SQL value is as large as a message at most: larger files come in by
+ * COPY (sql/exec/copy/fileUpload.ts), and go out in pieces.
  */
 import { type Bytes, fromBuffer, toBuffer, utf8Decode, utf8Encode } from '../base/bytes.ts';
 import { StatementError } from '../base/errors.ts';
@@ -39,17 +40,17 @@ export function registerUserfileFunctions(functions: FunctionRegistry, storage: 
     name: string,
     params: readonly ColumnType[],
     returns: ColumnType,
-    run: (location: Location, content: Datum | undefined) => Promise<Datum>,
+    run: (location: Location, ...rest: readonly (Datum | undefined)[]) => Promise<Datum>,
   ) =>
     functions.register({
       name: `varve_internal.userfile_${name}`,
       params,
       returns,
       volatility: 'volatile',
-      asyncFn: async (ctx, uri, content) => {
+      asyncFn: async (ctx, uri, ...rest) => {
         const location = locate(ctx, uri);
         try {
-          return await run(location, content);
+          return await run(location, ...rest);
         } finally {
           await location.storage.close();
         }
@@ -66,6 +67,9 @@ export function registerUserfileFunctions(functions: FunctionRegistry, storage: 
     return found.map((name) => utf8Encode(root + name.replace(/[%?#]/g, encodeURIComponent)));
   });
   define('get', [Type.String], Type.Bytes, async ({ storage: files, path }) => fromBuffer(await files.read(path, {})));
+  define('get', [Type.String, Type.Int8, Type.Int8], Type.Bytes, async ({ storage: files, path }, offset, length) =>
+    fromBuffer(await files.read(path, { offset: Math.max(0, Number(offset)), length: Math.max(0, Number(length)) })),
+  );
   define('delete', [Type.String], Type.Bool, async ({ storage: files, path }) => {
     const exists = (await files.list(path)).includes(path);
     await files.delete(path);

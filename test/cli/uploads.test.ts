@@ -15,8 +15,8 @@ const io = join(folder, 'extern');
 const db = await Database.open({ externalIoDir: io });
 const server = await startPgServer(db, { host: '127.0.0.1', port: 0 });
 const url = `postgresql://root@127.0.0.1:${server.port}/defaultdb?sslmode=disable`;
-// More than a chunk of a userfile and than a piece of COPY, with everything that COPY's text form escapes.
-const content = Buffer.from(Array.from({ length: 1_200_000 }, (_, i) => (i * 7) & 255));
+// More than a chunk of a userfile, than a piece of COPY and than a piece that is got, with everything that COPY's text form escapes.
+const content = Buffer.from(Array.from({ length: 4_300_000 }, (_, i) => (i * 7) & 255));
 await writeFile(join(folder, 'data.bin'), content);
 await mkdir(join(folder, 'tree', 'sub'), { recursive: true });
 await writeFile(join(folder, 'tree', 'a'), 'a');
