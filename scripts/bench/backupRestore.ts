@@ -1,6 +1,6 @@
 /**
  * BACKUP and RESTORE of the bank table through SQL, to nodelocal: plain and encrypted, on all cores and on one,
- * an incremental, the memory that a full takes, point reads beside it; with PostgreSQL's tools and SQLite's
+ * an incremental, point reads beside it; with PostgreSQL's tools and SQLite's
  * backup() over the same rows where they are installed.
  *
  * Rates are of the table's keys and values. Each is given twice: by the clock, and by the processor time of all
@@ -108,18 +108,6 @@ async function onOneCore(rows: number): Promise<RoundTrip | undefined> {
   return ended[0] === 0 ? (JSON.parse(Buffer.concat(pieces).toString()) as RoundTrip) : undefined;
 }
 
-/** Bytes of buffers outside the heap beyond those at the start, at most, while `work` runs. */
-async function bufferPeak(work: () => Promise<unknown>): Promise<number> {
-  const before = process.memoryUsage().arrayBuffers;
-  let peak = 0;
-  const sample = setInterval(() => {
-    peak = Math.max(peak, process.memoryUsage().arrayBuffers - before);
-  }, 1);
-  await work();
-  clearInterval(sample);
-  return peak;
-}
-
 async function besideReads(db: Varve, rows: number): Promise<BenchRow> {
   await readLatencies(db, rows);
   const idle = p99(await readLatencies(db, rows));
@@ -203,12 +191,6 @@ async function run({ rows }: { rows: number }): Promise<BenchRow[]> {
       ceiling: `full ${plain.backup.wallMs.toFixed(0)} ms, ${plain.backup.processorMs.toFixed(0)} of CPU`,
       ratio: incremental.wallMs / plain.backup.wallMs,
       aim: INCREMENTAL_MAX,
-    });
-    const peak = await bufferPeak(() => db.query("BACKUP DATABASE bank INTO 'nodelocal://1/memory'"));
-    table.push({
-      name: 'backup: buffers at most',
-      measured: `${(peak / (1 << 20)).toFixed(0)} MiB`,
-      ceiling: `of ${Math.round(bytes / 1e6)} MB`,
     });
     table.push(await besideReads(db, rows));
     const postgres = await postgresCosts(rows);

@@ -11,6 +11,7 @@ import { parseArgs } from 'node:util';
 
 import { cases as backupChainCases } from './backupChain.ts';
 import { cases as backupFileCases } from './backupFile.ts';
+import { cases as backupMemoryCases } from './backupMemory.ts';
 import { cases as backupProofCases } from './backupProof.ts';
 import { cases as backupRestoreCases } from './backupRestore.ts';
 import type { BenchCase, BenchRow } from './bench.ts';
@@ -42,6 +43,7 @@ const CASES: readonly BenchCase[] = [
   ...optimizerCases,
   ...backupFileCases,
   ...backupRestoreCases,
+  ...backupMemoryCases,
   ...backupChainCases,
   ...encryptionCases,
   ...backupProofCases,

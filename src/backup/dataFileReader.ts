@@ -11,6 +11,7 @@
 import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 
+import { Ahead } from '../base/ahead.ts';
 import type { Bytes } from '../base/bytes.ts';
 import type { Executor } from '../base/executor.ts';
 import type { Span } from '../base/span.ts';
@@ -71,21 +72,23 @@ export class DataFileReader {
   }
 
   /**
-   * Reads and checks header, footer and index. `expectedSize` is what the manifest says.
+   * Reads and checks header, footer and index. `expectedSize` is what the manifest says; `isStreamed`: the caller reads the
+   * file from its beginning, and checks the header there.
    * 58P01 when the file is missing, XX001 when it is not what was written.
    */
   static async open(
     storage: ExternalStorage,
     name: string,
-    options: ReadDataFileOptions & { readonly expectedSize?: number },
+    options: ReadDataFileOptions & { readonly expectedSize?: number; readonly isStreamed?: boolean },
   ): Promise<DataFileReader> {
-    const { signal } = options;
+    const { signal, cipher, isStreamed = false } = options;
     const { tail, size } = await readTail(storage, name, options);
     const tailOffset = size - tail.length;
-    const header =
-      tailOffset === 0 ? tail.subarray(0, HEADER_BYTES) : asBuffer(await storage.read(name, { offset: 0, length: HEADER_BYTES, signal }));
-    const { cipher } = options;
-    checkHeader(header, name, cipher !== undefined);
+    if (!isStreamed) {
+      const header =
+        tailOffset === 0 ? tail.subarray(0, HEADER_BYTES) : asBuffer(await storage.read(name, { offset: 0, length: HEADER_BYTES, signal }));
+      checkHeader(header, name, cipher !== undefined);
+    }
     const footerBytes = tail.subarray(Math.max(0, tail.length - FOOTER_BYTES));
     const footer = decodeFooter(footerBytes, name, size, cipher !== undefined);
     const frame =
@@ -214,21 +217,18 @@ async function openBlock(frame: Buffer, place: FilePlace, { executor, cipher }: 
   return await executor.run('decompress backup block', () => openFrame(frame, place, executor.isInline, opening));
 }
 
-/** The end of a file, and its size; all of a file whose size is known and small, in one read. */
+/** The end of a file, and its size: one read where the size is known, and all of a file that is small. */
 async function readTail(
   storage: ExternalStorage,
   name: string,
   { expectedSize, signal }: { readonly expectedSize?: number; readonly signal?: AbortSignal },
 ): Promise<{ tail: Buffer; size: number }> {
-  if (expectedSize !== undefined && expectedSize <= TAIL_BYTES) {
-    // A byte more, so that a longer file shows.
-    const whole = asBuffer(await storage.read(name, { offset: 0, length: expectedSize + 1, signal }));
-    if (whole.length === expectedSize) return { tail: whole, size: expectedSize };
-  }
-  const size = await storage.size(name);
-  if (expectedSize !== undefined) expectEqual({ file: name, offset: 0 }, 'size', expectedSize, size);
+  const size = expectedSize ?? (await storage.size(name));
   const offset = Math.max(0, size - TAIL_BYTES);
-  return { tail: asBuffer(await storage.read(name, { offset, length: size - offset, signal })), size };
+  // A byte more, so that a longer file shows.
+  const tail = asBuffer(await storage.read(name, { offset, length: size - offset + 1, signal }));
+  if (tail.length !== size - offset) expectEqual({ file: name, offset: 0 }, 'size', size, await storage.size(name));
+  return { tail, size };
 }
 
 async function* once(bytes: Buffer): AsyncGenerator<Buffer> {
@@ -246,10 +246,28 @@ export async function* readDataFile(
   expected: ExpectedFile,
   options: ReadDataFileOptions,
 ): AsyncGenerator<VersionRun> {
-  const { signal, executor, cipher } = options;
-  const { footer, blocks, whole } = await DataFileReader.open(storage, name, { ...options, expectedSize: expected.sizeBytes });
+  const { signal } = options;
   const hash = createHash('sha256');
-  const input = new StreamCutter(whole ? once(whole) : storage.readStream(name, { signal }), hash);
+  // A small file is read once for both; a large one begins to come while its index is read.
+  const isSmall = expected.sizeBytes <= TAIL_BYTES;
+  const early = isSmall ? undefined : new StreamCutter(storage.readStream(name, { signal, isLent: true }), hash);
+  try {
+    const reader = await DataFileReader.open(storage, name, { ...options, expectedSize: expected.sizeBytes, isStreamed: true });
+    const input = early ?? new StreamCutter(once(reader.whole as Buffer), hash);
+    yield* readBlocks(reader, input, options);
+    expectEqual({ file: name, offset: 0 }, 'SHA-256', expected.sha256, hash.digest('hex'));
+  } finally {
+    await early?.close();
+  }
+}
+
+/** What readDataFile() proves, but for the digest. */
+async function* readBlocks(
+  { name, footer, blocks }: DataFileReader,
+  input: StreamCutter,
+  options: ReadDataFileOptions,
+): AsyncGenerator<VersionRun> {
+  const { executor, cipher } = options;
   let blocksCrc = 0;
   let after = '' as Bytes;
   const open = async (info: BlockInfo, number: number) => {
@@ -283,7 +301,6 @@ export async function* readDataFile(
   await input.take(FOOTER_BYTES, name);
   await input.end(name);
   expectEqual({ file: name, offset: 0 }, 'checksum of all blocks', hex32(footer.blocksCrc), hex32(blocksCrc));
-  expectEqual({ file: name, offset: 0 }, 'SHA-256', expected.sha256, hash.digest('hex'));
 }
 
 /** XX001 or 58P01 unless the stored file has the size and SHA-256 that the manifest says. Reads it once, keeps nothing. */
@@ -295,9 +312,14 @@ export async function verifyStoredFile(
 ): Promise<void> {
   const hash = createHash('sha256');
   let size = 0;
-  for await (const piece of storage.readStream(name, { signal })) {
-    hash.update(piece);
-    size += piece.length;
+  const pieces = new Ahead(storage.readStream(name, { signal, isLent: true }));
+  try {
+    for (let piece = await pieces.next(); piece !== undefined; piece = await pieces.next()) {
+      hash.update(piece);
+      size += piece.length;
+    }
+  } finally {
+    await pieces.close();
   }
   expectEqual({ file: name, offset: 0 }, 'size', expected.sizeBytes, size);
   expectEqual({ file: name, offset: 0 }, 'SHA-256', expected.sha256, hash.digest('hex'));
@@ -311,23 +333,18 @@ function handled<T>(promise: Promise<T>): Promise<T> {
 
 /** Cuts a stream of pieces into stretches of asked-for sizes, hashing as they pass. */
 class StreamCutter {
-  readonly #pieces: AsyncIterator<Uint8Array>;
+  readonly #pieces: Ahead<Uint8Array>;
   readonly #hash: { update(bytes: Uint8Array): unknown };
   #held: Buffer = Buffer.alloc(0);
   #offset = 0;
 
   constructor(pieces: AsyncIterable<Uint8Array>, hash: { update(bytes: Uint8Array): unknown }) {
-    this.#pieces = pieces[Symbol.asyncIterator]();
+    this.#pieces = new Ahead(pieces);
     this.#hash = hash;
   }
 
+  /** In memory of its own: the pieces' is lent. */
   async take(count: number, file: string): Promise<Buffer> {
-    const held = this.#held;
-    if (held.length >= count) {
-      this.#held = held.subarray(count);
-      this.#offset += count;
-      return held.subarray(0, count);
-    }
     return await this.#fill(Buffer.allocUnsafe(count), file);
   }
 
@@ -342,9 +359,9 @@ class StreamCutter {
     this.#held = this.#held.subarray(length);
     while (length < to.length) {
       const next = await this.#pieces.next();
-      if (next.done) throw corruptFile({ file, offset: this.#offset }, 'end of file', `${to.length} more bytes`, length);
-      this.#hash.update(next.value);
-      const piece = asBuffer(next.value);
+      if (next === undefined) throw corruptFile({ file, offset: this.#offset }, 'end of file', `${to.length} more bytes`, length);
+      this.#hash.update(next);
+      const piece = asBuffer(next);
       const taken = piece.copy(to, length);
       length += taken;
       this.#held = piece.subarray(taken);
@@ -356,7 +373,13 @@ class StreamCutter {
   /** Throws XX001 when bytes are left. */
   async end(file: string): Promise<void> {
     const next = await this.#pieces.next();
-    if (this.#held.length > 0 || !next.done) throw corruptFile({ file, offset: this.#offset }, 'end of file', 'nothing', 'more bytes');
+    if (this.#held.length > 0 || next !== undefined) {
+      throw corruptFile({ file, offset: this.#offset }, 'end of file', 'nothing', 'more bytes');
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#pieces.close();
   }
 }
 

@@ -7,6 +7,7 @@
  *   F2  one step is always under way ahead: it is read and decompressed while the versions before it
  *       are merged and ingested
  */
+import { Ahead } from '../base/ahead.ts';
 import type { Bytes } from '../base/bytes.ts';
 import type { Executor } from '../base/executor.ts';
 import type { Span } from '../base/span.ts';
@@ -40,7 +41,7 @@ export class FileCursor {
   readonly #options: FileCursorOptions;
   readonly #isWhole: boolean;
   #span: Span | undefined;
-  #runs: RunsAhead | undefined;
+  #runs: Ahead<VersionRun> | undefined;
   #reader: DataFileReader | undefined;
 
   constructor(file: LayerFile, isWhole: boolean, options: FileCursorOptions) {
@@ -48,7 +49,7 @@ export class FileCursor {
     this.#isWhole = isWhole;
     this.#options = options;
     // Opening and the first read begin now, while the unit before is still at work.
-    if (isWhole) this.#runs = new RunsAhead(readWhole(file, options));
+    if (isWhole) this.#runs = new Ahead(readWhole(file, options));
   }
 
   /** Goes to a unit's first version. */
@@ -63,7 +64,7 @@ export class FileCursor {
         expectedSize: this.#file.file.sizeBytes,
       });
       requireFile(this.#reader, this.#file.file);
-      this.#runs = new RunsAhead(this.#reader.scan(span));
+      this.#runs = new Ahead(this.#reader.scan(span));
     }
     this.at = firstAtOrAfter(this.keys, span.key, this.at);
     this.end = firstAtOrAfter(this.keys, span.endKey, this.at);
@@ -116,37 +117,6 @@ async function placeOf({ directory, file }: LayerFile, { storage }: FileCursorOp
 
 async function* readWhole(file: LayerFile, options: FileCursorOptions): AsyncGenerator<VersionRun> {
   yield* readDataFile(await placeOf(file, options), file.name, file.file, { ...options, cipher: file.cipher });
-}
-
-/** A generator of runs, one step ahead of who takes them. */
-class RunsAhead {
-  readonly #runs: AsyncGenerator<VersionRun>;
-  #ahead: Promise<IteratorResult<VersionRun>>;
-
-  constructor(runs: AsyncGenerator<VersionRun>) {
-    this.#runs = runs;
-    this.#ahead = this.#step();
-  }
-
-  async next(): Promise<VersionRun | undefined> {
-    const result = await this.#ahead;
-    if (result.done) return undefined;
-    this.#ahead = this.#step();
-    return result.value;
-  }
-
-  /** Waits for the step under way, so that nothing reads on after it. */
-  async close(): Promise<void> {
-    await this.#ahead.catch(() => undefined);
-    await this.#runs.return(undefined);
-  }
-
-  #step(): Promise<IteratorResult<VersionRun>> {
-    const step = this.#runs.next();
-    // Who comes for it gets the error; nobody has to come.
-    step.catch(() => {});
-    return step;
-  }
 }
 
 /** Index of the first key at or after `key` in a sorted list, at `from` or behind it. */

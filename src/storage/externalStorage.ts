@@ -54,6 +54,8 @@ export interface ReadOptions {
   readonly offset?: number;
   readonly length?: number;
   readonly signal?: AbortSignal;
+  /** Of a stream: a piece is the reader's only until it asks for the next but one. Its memory may be used again then. */
+  readonly isLent?: boolean;
 }
 
 export interface ListOptions {

@@ -149,7 +149,7 @@ class FaultyStorage implements ExternalStorage {
       damage = action;
     });
     if (damage?.kind !== 'truncate' && damage?.kind !== 'corrupt') yield* this.#inner.readStream(name, options);
-    else yield this.#damage(await collect(this.#inner.readStream(name, options)), damage);
+    else yield this.#damage(await collect(this.#inner.readStream(name, { ...options, isLent: false })), damage);
   }
 
   async size(name: string): Promise<number> {

@@ -194,13 +194,15 @@ class NodelocalStorage implements ExternalStorage {
       let at = options.offset ?? 0;
       // Files appear whole and never change, so their size says when to stop, and how large a buffer a small one needs.
       let left = Math.min(options.length ?? Number.MAX_SAFE_INTEGER, size - at);
+      // Two in turns where pieces are lent: new memory for all of a large file would be collected by and by only.
+      const lent: Buffer[] = [];
       while (left > 0) {
         options.signal?.throwIfAborted();
         const want = Math.min(left, READ_PIECE_BYTES);
         const position = at;
-        const { bytesRead, buffer } = await this.#wrapping(operation, name, () =>
-          handle.read(Buffer.allocUnsafeSlow(want), 0, want, position),
-        );
+        const memory = (lent.length === 2 ? lent.shift() : undefined) ?? Buffer.allocUnsafeSlow(want);
+        if (options.isLent) lent.push(memory);
+        const { bytesRead, buffer } = await this.#wrapping(operation, name, () => handle.read(memory, 0, want, position));
         if (bytesRead === 0) return;
         at += bytesRead;
         left -= bytesRead;
