@@ -9,8 +9,9 @@ import type { ParsedUri } from '../uri.ts';
 
 import { invalid } from '../authParameter.ts';
 import { type AwsCredentials, assumeRoles, checkCredentials } from '../awsCredentials.ts';
-import { type Kms, KmsError, type KmsOpener } from './kms.ts';
-import { isRetryableStatus, scrub } from '../providerError.ts';
+import { isRetryableStatus } from '../providerError.ts';
+import type { Kms, KmsOpener } from './kms.ts';
+import { KmsCalls, type Refusal } from './kmsCalls.ts';
 
 const PARAMETERS = [
   'AUTH',
@@ -25,7 +26,10 @@ const CONNECT_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 60_000;
 
 type Sdk = typeof import('@aws-sdk/client-kms');
-type Client = InstanceType<Sdk['KMSClient']>;
+interface Opened {
+  readonly sdk: Sdk;
+  readonly client: InstanceType<Sdk['KMSClient']>;
+}
 
 export const openAwsKms: KmsOpener = (uri) => new AwsKms(uri);
 
@@ -35,7 +39,7 @@ class AwsKms implements Kms {
   readonly #uri: ParsedUri;
   readonly #keyId: string;
   readonly #region: string;
-  #client: Promise<{ sdk: Sdk; client: Client }> | undefined;
+  readonly #calls: KmsCalls<Opened>;
 
   constructor(uri: ParsedUri) {
     uri.refuseOtherParameters(PARAMETERS);
@@ -48,50 +52,28 @@ class AwsKms implements Kms {
     // A key id or alias means another key in another region; an ARN says where it is.
     this.key = uri.path.startsWith('arn:') ? uri.path : `${region}:${uri.path}`;
     checkCredentials(uri);
+    this.#calls = new KmsCalls(uri, () => this.#open(), refusalOf);
   }
 
   async encrypt(plaintext: Uint8Array, signal?: AbortSignal): Promise<Uint8Array> {
-    return await this.#call('encrypt', signal, async ({ sdk, client }) => {
+    return await this.#calls.call('encrypt', signal, async ({ sdk, client }) => {
       const command = new sdk.EncryptCommand({ KeyId: this.#keyId, Plaintext: plaintext });
       return (await client.send(command, { abortSignal: signal })).CiphertextBlob;
     });
   }
 
   async decrypt(ciphertext: Uint8Array, signal?: AbortSignal): Promise<Uint8Array> {
-    return await this.#call('decrypt', signal, async ({ sdk, client }) => {
+    return await this.#calls.call('decrypt', signal, async ({ sdk, client }) => {
       const command = new sdk.DecryptCommand({ KeyId: this.#keyId, CiphertextBlob: ciphertext });
       return (await client.send(command, { abortSignal: signal })).Plaintext;
     });
   }
 
   async close(): Promise<void> {
-    const opened = await this.#client?.catch(() => undefined);
-    opened?.client.destroy();
-    this.#client = undefined;
+    await this.#calls.close(({ client }) => client.destroy());
   }
 
-  async #call(
-    operation: 'encrypt' | 'decrypt',
-    signal: AbortSignal | undefined,
-    send: (opened: { sdk: Sdk; client: Client }) => Promise<Uint8Array | undefined>,
-  ): Promise<Uint8Array> {
-    this.#client ??= this.#open();
-    const opened = await this.#client;
-    let result: Uint8Array | undefined;
-    try {
-      result = await send(opened);
-    } catch (error) {
-      signal?.throwIfAborted();
-      const { name, message, $metadata } = error as Error & { $metadata?: { httpStatusCode?: number } };
-      throw new KmsError(this.#uri, operation, scrub(this.#uri, `${name}: ${message}`), {
-        isRetryable: isRetryableStatus($metadata?.httpStatusCode),
-      });
-    }
-    if (result === undefined) throw new KmsError(this.#uri, operation, 'the service answered without a result');
-    return result;
-  }
-
-  async #open(): Promise<{ sdk: Sdk; client: Client }> {
+  async #open(): Promise<Opened> {
     const sdk = await loadOptional('@aws-sdk/client-kms', 'a key of AWS KMS', () => import('@aws-sdk/client-kms'));
     const endpoint = this.#uri.parameters.get('AWS_ENDPOINT');
     const place = { region: this.#region, ...(endpoint !== undefined && { endpoint }) };
@@ -103,4 +85,9 @@ class AwsKms implements Kms {
     });
     return { sdk, client };
   }
+}
+
+function refusalOf(error: unknown): Refusal {
+  const { name, message, $metadata } = error as Error & { $metadata?: { httpStatusCode?: number } };
+  return { what: `${name}: ${message}`, isRetryable: isRetryableStatus($metadata?.httpStatusCode) };
 }

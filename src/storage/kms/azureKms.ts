@@ -7,8 +7,9 @@ import type { ParsedUri } from '../uri.ts';
 
 import { authMode, invalid, requireParameters } from '../authParameter.ts';
 import { APP_PARAMETERS, type AzureEndpoints, azureCloud, azureCredential } from '../azureCredentials.ts';
-import { type Kms, KmsError, type KmsOpener } from './kms.ts';
-import { isRetryableStatus, scrub } from '../providerError.ts';
+import { isRetryableStatus } from '../providerError.ts';
+import type { Kms, KmsOpener } from './kms.ts';
+import { KmsCalls, type Refusal } from './kmsCalls.ts';
 
 const PARAMETERS = ['AUTH', 'AZURE_VAULT_NAME', ...APP_PARAMETERS, 'AZURE_ENVIRONMENT'] as const;
 const ALGORITHM = 'RSA-OAEP-256';
@@ -26,7 +27,7 @@ class AzureKms implements Kms {
   readonly #vaultUrl: string;
   readonly #authorityHost: string;
   readonly #endpoints: AzureEndpoints | undefined;
-  #client: Promise<Client> | undefined;
+  readonly #calls: KmsCalls<Client>;
 
   constructor(uri: ParsedUri, endpoints: AzureEndpoints | undefined) {
     uri.refuseOtherParameters(PARAMETERS);
@@ -56,43 +57,23 @@ class AzureKms implements Kms {
     this.#authorityHost = cloud.authorityHost;
     this.#vaultUrl = endpoints?.origin ?? `https://${vault}.${cloud.vaultDomain}`;
     this.key = `${vault}/${uri.path}`;
+    this.#calls = new KmsCalls(uri, () => this.#open(), refusalOf);
   }
 
   async encrypt(plaintext: Uint8Array, signal?: AbortSignal): Promise<Uint8Array> {
-    return await this.#call('encrypt', signal, async (client) => {
+    return await this.#calls.call('encrypt', signal, async (client) => {
       return (await client.encrypt({ algorithm: ALGORITHM, plaintext }, { abortSignal: signal })).result;
     });
   }
 
   async decrypt(ciphertext: Uint8Array, signal?: AbortSignal): Promise<Uint8Array> {
-    return await this.#call('decrypt', signal, async (client) => {
+    return await this.#calls.call('decrypt', signal, async (client) => {
       return (await client.decrypt({ algorithm: ALGORITHM, ciphertext }, { abortSignal: signal })).result;
     });
   }
 
-  /** The SDK's client holds nothing. */
   async close(): Promise<void> {
-    this.#client = undefined;
-  }
-
-  async #call(
-    operation: 'encrypt' | 'decrypt',
-    signal: AbortSignal | undefined,
-    send: (client: Client) => Promise<Uint8Array>,
-  ): Promise<Uint8Array> {
-    this.#client ??= this.#open();
-    const client = await this.#client;
-    try {
-      return await send(client);
-    } catch (error) {
-      signal?.throwIfAborted();
-      const { name, message, statusCode } = error as Error & { statusCode?: number };
-      // What the sign-in refuses stays refused; it has no status of its own.
-      const isRefused = /^(?:Authentication|CredentialUnavailable)/.test(name);
-      throw new KmsError(this.#uri, operation, scrub(this.#uri, `${name}: ${message}`), {
-        isRetryable: !isRefused && isRetryableStatus(statusCode),
-      });
-    }
+    await this.#calls.close();
   }
 
   async #open(): Promise<Client> {
@@ -106,3 +87,10 @@ class AzureKms implements Kms {
 }
 
 const HINT = 'write azure-kms:///KEY/VERSION?AZURE_VAULT_NAME=VAULT&...';
+
+function refusalOf(error: unknown): Refusal {
+  const { name, message, statusCode } = error as Error & { statusCode?: number };
+  // What the sign-in refuses stays refused; it has no status of its own.
+  const isRefused = /^(?:Authentication|CredentialUnavailable)/.test(name);
+  return { what: `${name}: ${message}`, isRetryable: !isRefused && isRetryableStatus(statusCode) };
+}

@@ -8,8 +8,8 @@ import type { ParsedUri } from '../uri.ts';
 import { assumedRoles, invalid } from '../authParameter.ts';
 import { type GoogleAuthClient, googleAuthClient, type ServiceAccountKey, serviceAccount } from '../googleCredentials.ts';
 import { crc32c } from './crc32c.ts';
-import { type Kms, KmsError, type KmsOpener } from './kms.ts';
-import { scrub } from '../providerError.ts';
+import type { Kms, KmsOpener } from './kms.ts';
+import { KmsCalls, type Refusal } from './kmsCalls.ts';
 
 const PARAMETERS = ['AUTH', 'CREDENTIALS', 'BEARER_TOKEN', 'ASSUME_ROLE'] as const;
 const KEY_NAME = /^projects\/([^/]+)\/locations\/[^/]+\/keyRings\/[^/]+\/cryptoKeys\/[^/]+$/;
@@ -39,7 +39,7 @@ class GcpKms implements Kms {
   readonly #project: string;
   readonly #account: ServiceAccountKey | undefined;
   readonly #endpoints: GcpEndpoints | undefined;
-  #client: Promise<Client> | undefined;
+  readonly #calls: KmsCalls<Client>;
 
   constructor(uri: ParsedUri, endpoints: GcpEndpoints | undefined) {
     uri.refuseOtherParameters(PARAMETERS);
@@ -55,10 +55,11 @@ class GcpKms implements Kms {
     this.#endpoints = endpoints;
     this.#account = serviceAccount(uri);
     assumedRoles(uri);
+    this.#calls = new KmsCalls(uri, () => this.#open(), refusalOf);
   }
 
   async encrypt(plaintext: Uint8Array, signal?: AbortSignal): Promise<Uint8Array> {
-    return await this.#call('encrypt', signal, async (client) => {
+    return await this.#calls.call('encrypt', signal, async (client) => {
       const [answer] = await client.encrypt(
         { name: this.key, plaintext, plaintextCrc32c: { value: crc32c(plaintext) } },
         { timeout: TIMEOUT_MS },
@@ -69,7 +70,7 @@ class GcpKms implements Kms {
   }
 
   async decrypt(ciphertext: Uint8Array, signal?: AbortSignal): Promise<Uint8Array> {
-    return await this.#call('decrypt', signal, async (client) => {
+    return await this.#calls.call('decrypt', signal, async (client) => {
       const [answer] = await client.decrypt(
         { name: this.key, ciphertext, ciphertextCrc32c: { value: crc32c(ciphertext) } },
         { timeout: TIMEOUT_MS },
@@ -79,29 +80,7 @@ class GcpKms implements Kms {
   }
 
   async close(): Promise<void> {
-    const client = await this.#client?.catch(() => undefined);
-    await client?.close();
-    this.#client = undefined;
-  }
-
-  async #call(
-    operation: 'encrypt' | 'decrypt',
-    signal: AbortSignal | undefined,
-    send: (client: Client) => Promise<Uint8Array>,
-  ): Promise<Uint8Array> {
-    signal?.throwIfAborted();
-    this.#client ??= this.#open();
-    const client = await this.#client;
-    try {
-      return await send(client);
-    } catch (error) {
-      signal?.throwIfAborted();
-      const { code, message } = error as Error & { code?: unknown };
-      throw new KmsError(this.#uri, operation, scrub(this.#uri, message), {
-        // Without a code of the service it was not reached.
-        isRetryable: typeof code !== 'number' || RETRYABLE.has(code),
-      });
-    }
+    await this.#calls.close((client) => client.close());
   }
 
   async #open(): Promise<Client> {
@@ -143,4 +122,10 @@ function checked(what: string, bytes: Uint8Array | string | null | undefined, su
   const content = typeof bytes === 'string' ? Buffer.from(bytes, 'base64') : (bytes ?? new Uint8Array());
   if (Number(sum?.value) !== crc32c(content)) throw new Error(`${what}: response corrupted in-transit`);
   return content;
+}
+
+function refusalOf(error: unknown): Refusal {
+  const { code, message } = error as Error & { code?: unknown };
+  // Without a code of the service it was not reached.
+  return { what: message, isRetryable: typeof code !== 'number' || RETRYABLE.has(code) };
 }
