@@ -14,11 +14,17 @@ import type { Json } from '../jobs/job.ts';
 
 import { type LocationDetails, loadLocation, type StoredLocation, storeLocation } from './locationDetails.ts';
 import type { BackupScope, LayerKind, ParentLayer } from './manifest.ts';
-import type { ScheduleLink } from './scheduledBackup.ts';
 
 export const BACKUP_JOB_TYPE = 'BACKUP';
 
 export type LateTable = readonly [tableId: number, from: Timestamp];
+
+/** The schedule behind a backup. */
+export interface ScheduleLink {
+  readonly id: number;
+  /** How often the schedule's destination had been changed. */
+  readonly place: number;
+}
 
 export interface BackupDetails {
   readonly location: LocationDetails;

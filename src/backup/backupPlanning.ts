@@ -35,7 +35,7 @@ import { KmsError } from '../storage/kms/kms.ts';
 
 import type { DestinationRequest, PriorLayers } from './backupDestination.ts';
 import { checkContinues, checkSameCollection, findFreeDirectory, findPriorLayers, newestFull } from './backupDestination.ts';
-import type { BackupDetails } from './backupDetails.ts';
+import type { BackupDetails, ScheduleLink } from './backupDetails.ts';
 import type { BackupMetrics } from './backupMetrics.ts';
 import { BACKUP_JOB_TYPE, detailsFromJson, detailsToJson } from './backupDetails.ts';
 import {
@@ -63,7 +63,6 @@ import { isListed, listedPlaces, withNewLayer } from './listedLayers.ts';
 import type { LocationDetails } from './locationDetails.ts';
 import { isSamePlace, localitiesOf, urisText } from './locationDetails.ts';
 import type { DescriptorChange, Layer, Manifest } from './manifest.ts';
-import type { ScheduleLink } from './scheduledBackup.ts';
 
 export interface BackupPlanningDeps {
   readonly kv: Kv;

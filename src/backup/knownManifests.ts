@@ -5,23 +5,21 @@
  * Equal bytes decode equally, so nothing here can be wrong, whoever reads. Encrypted manifests are not kept: who has no key
  * must not find them. Bounded by count, and by the size of what was decoded.
  */
-import type { Manifest } from './manifest.ts';
-
 /** A longer chain would find none of its own. */
 const COUNT_MAX = 2048;
 const STORED_BYTES_MAX = 4 * 1024 * 1024;
 
-interface Known {
-  readonly manifest: Manifest;
+interface Known<M> {
+  readonly manifest: M;
   readonly storedBytes: number;
 }
 
-export class KnownManifests {
+export class KnownManifests<M> {
   /** By digest; the one used last stands last. */
-  readonly #known = new Map<string, Known>();
+  readonly #known = new Map<string, Known<M>>();
   #storedBytes = 0;
 
-  get(digest: string): Manifest | undefined {
+  get(digest: string): M | undefined {
     const known = this.#known.get(digest);
     if (known === undefined) return undefined;
     this.#known.delete(digest);
@@ -29,7 +27,7 @@ export class KnownManifests {
     return known.manifest;
   }
 
-  add(digest: string, manifest: Manifest, storedBytes: number): void {
+  add(digest: string, manifest: M, storedBytes: number): void {
     if (this.#known.has(digest)) return;
     this.#known.set(digest, { manifest, storedBytes });
     this.#storedBytes += storedBytes;

@@ -172,7 +172,7 @@ export async function writeManifest(
   return digest;
 }
 
-const KNOWN = new KnownManifests();
+const KNOWN = new KnownManifests<Manifest>();
 
 /**
  * Reads a layer's manifest. 58P01 when the directory holds no completed layer, XX001 when it is

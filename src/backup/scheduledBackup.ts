@@ -7,14 +7,7 @@ import type { Txn } from '../kv/kv.ts';
 import type { StatementContext } from '../sql/exec/statement.ts';
 import type { Backup } from '../sql/parse/ast.ts';
 
-import type { BackupDetails } from './backupDetails.ts';
-
-/** The schedule behind a backup, as its job's details keep it. */
-export interface ScheduleLink {
-  readonly id: number;
-  /** How often the schedule's destination had been changed. */
-  readonly place: number;
-}
+import type { BackupDetails, ScheduleLink } from './backupDetails.ts';
 
 /** A backup that has succeeded, all its files confirmed. */
 export interface ScheduledSuccess {
