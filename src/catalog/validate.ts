@@ -5,8 +5,17 @@
  * looks at the references between all of them and is for tests, restore and repair.
  */
 import { isKeyable, isStorable } from './columnCodec.ts';
-import { columnById, type Descriptor, type IndexDescriptor, isTable, PUBLIC_SCHEMA_ID, type TableDescriptor } from './descriptor.ts';
+import {
+  columnById,
+  type DatabaseDescriptor,
+  type Descriptor,
+  type IndexDescriptor,
+  isTable,
+  PUBLIC_SCHEMA_ID,
+  type TableDescriptor,
+} from './descriptor.ts';
 import { typeIdsUsed } from './enumType.ts';
+import { regionsOf } from './regions.ts';
 import type { CatalogSnapshot } from './snapshot.ts';
 
 /** Every broken rule in words; empty when the descriptor is sound. */
@@ -124,7 +133,11 @@ export function validateCatalog(snapshot: CatalogSnapshot): string[] {
     if (desc.kind !== 'database' && !snapshot.databaseById(desc.parentId)) report(`database ${desc.parentId} is not there`);
     if (schemaId !== 0 && schemaId !== PUBLIC_SCHEMA_ID && snapshot.byId(schemaId)?.kind !== 'schema')
       report(`schema ${schemaId} is not there`);
-    if (desc.kind === 'table') validateReferences(desc, snapshot, report);
+    if (desc.kind === 'database') validateRegions(desc, snapshot, report);
+    if (desc.kind === 'table') {
+      validateReferences(desc, snapshot, report);
+      validateLocality(desc, snapshot, report);
+    }
     if (desc.kind === 'type') {
       for (const id of desc.referencedByIds) {
         const user = snapshot.tableById(id);
@@ -133,6 +146,40 @@ export function validateCatalog(snapshot: CatalogSnapshot): string[] {
     }
   }
   return problems;
+}
+
+function validateRegions(desc: DatabaseDescriptor, snapshot: CatalogSnapshot, report: (problem: string) => void): void {
+  if (!desc.regions) return;
+  const { typeId, primaryRegion, secondaryRegion } = desc.regions;
+  const type = snapshot.typeById(typeId);
+  if (!type?.isRegions || type.parentId !== desc.id || type.state === 'DROP') {
+    report(`type ${typeId} has none of its regions`);
+    return;
+  }
+  for (const region of [primaryRegion, secondaryRegion ?? primaryRegion]) {
+    if (!type.members.includes(region)) report(`${region} is none of its regions`);
+  }
+  if (primaryRegion === secondaryRegion) report('its secondary region is the primary one');
+}
+
+/** A table's home is a region of its database; where rows have one each, every index begins with it. */
+function validateLocality(desc: TableDescriptor, snapshot: CatalogSnapshot, report: (problem: string) => void): void {
+  const { locality } = desc;
+  const rowRegion = locality?.kind === 'row' ? locality.columnId : undefined;
+  for (const index of desc.view && !desc.view.isMaterialized ? [] : [desc.primaryIndex, ...desc.indexes]) {
+    const beginsWithRegion = rowRegion !== undefined && index.columnIds[0] === rowRegion;
+    if (beginsWithRegion !== (rowRegion !== undefined) || (index.regional && !beginsWithRegion)) {
+      report(`index ${index.name} does not begin with the region`);
+    }
+  }
+  if (!locality || locality.kind === 'global') return;
+  const regions = regionsOf(snapshot.databaseById(desc.parentId), snapshot);
+  if (!regions) report('a locality in a database without regions');
+  else if (locality.kind === 'row' && columnById(desc, locality.columnId)?.type.typeId !== regions.typeId) {
+    report('the column of its regions is of another type');
+  } else if (locality.kind === 'table' && locality.region !== undefined && !regions.names.includes(locality.region)) {
+    report(`${locality.region} is no region of its database`);
+  }
 }
 
 function validateReferences(desc: TableDescriptor, snapshot: CatalogSnapshot, report: (problem: string) => void): void {
