@@ -192,6 +192,16 @@ function partitionTarget(change: SchemaChange, target: Extract<AstZoneTarget, { 
   return { kind: 'partition', id: table.id, indexId: index.id, region };
 }
 
+/** 0A000 for variables that an index has as a whole. */
+function refuseOfParts(target: ZoneTarget, variables: readonly string[]): void {
+  if (target.kind !== 'partition') return;
+  const found = variables.find((name) => !(REGION_FIELDS as readonly string[]).includes(zoneVariable(name).field));
+  if (found === undefined) return;
+  throw new StatementError(SqlState.FeatureNotSupported, `${found} of a partition is not supported yet`, {
+    hint: 'set it for the index: all of its parts go by that',
+  });
+}
+
 const OVERRIDE_HINT = 'to override this error, SET override_multi_region_zone_config = true and reissue the command';
 
 /** 42P17 for a variable that the regions of a database decide; with no variables for a zone that they made. */
@@ -231,7 +241,9 @@ async function runConfigureZone(context: RunContext, stmt: ConfigureZone): Promi
     if (descriptor && !hasPrivilege(change.roles, descriptor.privileges, 'CREATE')) change.check(descriptor, 'ZONECONFIG');
   }
   change.note();
-  refuseOfRegions(change, target, stmt.discard ? undefined : stmt.settings.map(({ name }) => name));
+  const variables = stmt.discard ? undefined : stmt.settings.map(({ name }) => name);
+  refuseOfRegions(change, target, variables);
+  refuseOfParts(target, variables ?? []);
   if (stmt.discard) {
     await discardZone(context.txn, change.snapshot, target);
     return { tag: 'CONFIGURE ZONE 1', rowCount: 1 };
