@@ -341,7 +341,13 @@ export class ScheduleExecutor {
   }
 
   async #noteFailure(id: number, message: string, started: boolean): Promise<void> {
-    await this.#change(id, (schedule) => afterFailure(schedule, new Recurrence(schedule.recurrence), this.#clockTime(), message, started));
+    await this.#change(id, (schedule) => {
+      const recurrence = recurrenceOf(schedule);
+      // Without a time at which it would come again there is nothing to wait for.
+      if (recurrence === undefined)
+        return { ...schedule, nextRun: undefined, state: { ...schedule.state, status: `schedule paused: ${message}` } };
+      return afterFailure(schedule, recurrence, this.#clockTime(), message, started);
+    });
   }
 
   async #noteStatus(id: number, status: string): Promise<void> {
@@ -365,6 +371,16 @@ class ChangedMeanwhileError extends Error {}
 
 function ignoreChanged(error: unknown): void {
   if (!(error instanceof ChangedMeanwhileError)) throw error;
+}
+
+/** Undefined when the row was changed by hand into something that is no crontab. */
+function recurrenceOf({ recurrence }: Schedule): Recurrence | undefined {
+  try {
+    return new Recurrence(recurrence);
+  } catch (error) {
+    if (!isVarveError(error)) throw error;
+    return undefined;
+  }
 }
 
 function isOutOfReach(error: unknown): boolean {

@@ -3,6 +3,7 @@
  * that its backups can bring back; since its creation, while there is none. With what is wrong with it, if anything.
  */
 import { utf8Encode } from '../base/bytes.ts';
+import { isVarveError } from '../base/errors.ts';
 import { MICROS_PER_SECOND } from '../base/duration.ts';
 import type { Timestamp } from '../base/timestamp.ts';
 import type { Datum } from '../catalog/datum.ts';
@@ -43,7 +44,7 @@ export function healthOf(
     const newest = Math.max(schedule.state.newest_restorable ?? 0, other?.state.newest_restorable ?? 0);
     const since = newest === 0 ? schedule.created : newest;
     const running = runningSince(schedule.id);
-    const period = new Recurrence(schedule.recurrence).period(now);
+    const period = periodOf(schedule, now);
     const isLong = running !== undefined && now - running > 2 * period;
     const isLate = running === undefined && schedule.nextRun !== undefined && now - schedule.nextRun > period;
     return {
@@ -56,6 +57,16 @@ export function healthOf(
       isPaused: isPaused(schedule) && schedule.state.status !== WAITING_FOR_FULL,
     };
   });
+}
+
+/** Of a row that was changed by hand into something that never comes: infinite. */
+function periodOf({ recurrence }: Schedule, now: Timestamp): number {
+  try {
+    return new Recurrence(recurrence).period(now);
+  } catch (error) {
+    if (!isVarveError(error)) throw error;
+    return Number.POSITIVE_INFINITY;
+  }
 }
 
 /** varve_internal.backup_rpo: a row for each schedule that the user may see. */

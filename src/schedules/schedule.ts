@@ -7,13 +7,13 @@
  *
  * The stored statement has its secrets in it, as in CockroachDB: whoever may read the table is an administrator.
  */
-import { CorruptionError } from '../base/errors.ts';
+import { CorruptionError, isVarveError } from '../base/errors.ts';
 import { SqlState } from '../base/sqlState.ts';
 import { type Timestamp, timestamp } from '../base/timestamp.ts';
 import { type PlainRow, systemTable } from '../catalog/systemRows.ts';
 import type { KvReader, Txn } from '../kv/kv.ts';
 import type { Backup } from '../sql/parse/ast.ts';
-import { parseStatements } from '../sql/parse/parse.ts';
+import { type ParsedStatement, parseStatements } from '../sql/parse/parse.ts';
 
 /** What CockroachDB calls the executor of backup schedules. */
 export const BACKUP_EXECUTOR = 'scheduled-backup-executor';
@@ -79,11 +79,16 @@ export const isPaused = ({ nextRun }: Pick<Schedule, 'nextRun'>): boolean => nex
 
 /** The statement that it runs, secrets included. XX001 when the row holds another. */
 export function statementOf({ id, args }: Pick<Schedule, 'id' | 'args'>): Backup {
-  const [parsed, ...others] = parseStatements(args.backup_statement);
-  if (parsed?.ast.kind !== 'backup' || others.length > 0) {
-    throw new CorruptionError(SqlState.DataCorrupted, `system.scheduled_jobs: schedule ${id} holds no BACKUP statement`);
+  let parsed: readonly ParsedStatement[] = [];
+  try {
+    parsed = parseStatements(args.backup_statement);
+  } catch (error) {
+    // The parser quotes what it reads, and there may be secrets in it.
+    if (!isVarveError(error)) throw error;
   }
-  return parsed.ast;
+  const [first, ...others] = parsed;
+  if (first?.ast.kind === 'backup' && others.length === 0) return first.ast;
+  throw new CorruptionError(SqlState.DataCorrupted, `system.scheduled_jobs: schedule ${id} holds no BACKUP statement`);
 }
 
 // ---- rows -----------------------------------------------------------------------------------------

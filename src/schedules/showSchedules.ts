@@ -3,7 +3,7 @@
  * schedules, administrators all of them; SHOW CREATE is for administrators.
  */
 import { utf8Encode } from '../base/bytes.ts';
-import { StatementError } from '../base/errors.ts';
+import { CorruptionError, StatementError } from '../base/errors.ts';
 import { SqlState } from '../base/sqlState.ts';
 import type { Timestamp } from '../base/timestamp.ts';
 import type { Datum } from '../catalog/datum.ts';
@@ -108,10 +108,20 @@ function commonDatums(schedule: Schedule, running: number): Datum[] {
 }
 
 function commandDatums(schedule: Schedule, { purpose }: ShowSchedules): Datum[] {
-  const statement = redactedText(statementOf(schedule));
+  const statement = shownStatement(schedule);
   if (purpose === 'backup') return [utf8Encode(statement), utf8Encode(isIncremental(schedule) ? 'INCREMENTAL' : 'FULL')];
   const members = { ...schedule.args, backup_statement: statement };
   return [new Json(jsonFromPlain(members))];
+}
+
+/** Of a row that was changed by hand into something else: what is wrong with it, and not what it holds. */
+function shownStatement(schedule: Schedule): string {
+  try {
+    return redactedText(statementOf(schedule));
+  } catch (error) {
+    if (!(error instanceof CorruptionError)) throw error;
+    return error.message;
+  }
 }
 
 // ---- SHOW CREATE --------------------------------------------------------------------------------------
@@ -131,8 +141,19 @@ export async function showCreateSchedules(deps: ShowDeps, context: StatementCont
   const now = presentTime(deps.kv);
   const rows = schedules
     .filter((schedule) => id === undefined || schedule.id === id)
+    .filter(isWhole)
     .map((schedule): Datum[] => [schedule.id, utf8Encode(createText(schedule, byId.get(schedule.args.dependent_schedule_id ?? -1), now))]);
   return { tag: `SHOW CREATE SCHEDULES ${rows.length}`, rows, rowCount: rows.length };
+}
+
+/** A row that was changed by hand may hold nothing that would make it again. */
+function isWhole(schedule: Schedule): boolean {
+  try {
+    return statementOf(schedule) !== undefined;
+  } catch (error) {
+    if (!(error instanceof CorruptionError)) throw error;
+    return false;
+  }
 }
 
 /** What would make the schedule again, or the pair that it is one of. */
