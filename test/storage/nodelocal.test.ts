@@ -159,6 +159,7 @@ test('a folder that becomes a link while it is written to or read leads nowhere'
   await mkdir(join(base, 'inside'));
   await writeFile(join(base, 'inside', 'f'), 'mine');
   await rm(join(base, 'folder'), { recursive: true });
+  await symlink(outside, join(base, 'folder'));
   let isOver = false;
   const swapping = (async () => {
     while (!isOver) {
