@@ -18,14 +18,14 @@ import { planSvg } from '../../src/cli/plan/planSvg.ts';
 import type { PlanWorld } from '../../src/cli/plan/planWorld.ts';
 import { type PlanResult, simulatePlan, succeeded } from '../../src/cli/plan/simulatePlan.ts';
 
-const DAYS = Number(process.env['DAYS'] || 5);
+const DAYS = Number(process.env['DAYS'] || 4);
 /** Every fortnight. A Sunday of each, when the full backup is due, is undisturbed, the other is not. */
 const OUTAGES = Array.from({ length: Math.ceil(DAYS / 14) }, (_, i) => i * 14).flatMap((day) => [
   `5h@day${day + 1}+8h30m`,
   `26h@day${day + 2}+12h`,
   `node:7h@day${day + 4}+10h`,
   `node:40m@day${day + 9}`,
-  `30h@day${day + 11}+12h`,
+  `30h@day${day + 10}+12h`,
 ]);
 
 const SPEC: PlanSpec = {
@@ -37,8 +37,8 @@ const SPEC: PlanSpec = {
   churnPerHour: 0.1,
   outages: OUTAGES.map(parseOutage),
   days: DAYS,
-  // A Wednesday: the weekly full is due when the fifth day begins.
-  start: '2026-01-07T00:00:00Z',
+  // A Thursday: the weekly full is due when the fourth day begins.
+  start: '2026-01-08T00:00:00Z',
   hasProtection: true,
   hasRevisionHistory: false,
   onFailure: 'reschedule',
