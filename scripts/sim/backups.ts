@@ -104,6 +104,8 @@ export class Backups {
   readonly #checker: Session;
   readonly #collections: Collection[] = [];
   readonly #layers = new Map<string, Layer[]>();
+  /** Those of them that have been deleted: what was restored from them before is still to be compared. */
+  readonly #gone = new Set<Layer>();
   /** By the database restored into: asked for, and not yet seen to have ended. */
   readonly #asked = new Map<string, Restored>();
   /** Collections of which the next layer is to be restored, one that is of this time or later. */
@@ -162,13 +164,16 @@ export class Backups {
 
   /** The directories of layers that exist, for leftovers.ts. */
   layersOf({ uri }: Collection): readonly BackupDetails[] {
-    return (this.#layers.get(uri) ?? []).map(({ details }) => details);
+    return this.#layersAt(uri).map(({ details }) => details);
   }
 
   #forget(uri: string, directories: readonly string[]): void {
-    const left = (this.#layers.get(uri) ?? []).filter(({ details }) => !directories.includes(details.directory));
-    this.#layers.set(uri, left);
+    for (const layer of this.#layers.get(uri) ?? []) if (directories.includes(layer.details.directory)) this.#gone.add(layer);
     for (const directory of directories) this.#world.note(`no layer ${directory} of ${uri} any more`);
+  }
+
+  #layersAt(uri: string): Layer[] {
+    return (this.#layers.get(uri) ?? []).filter((layer) => !this.#gone.has(layer));
   }
 
   // ---- backup -----------------------------------------------------------------------------------
@@ -261,7 +266,13 @@ export class Backups {
   }
 
   fullsOf(uri: string): string[] {
-    return [...new Set((this.#layers.get(uri) ?? []).filter(({ details }) => details.kind === 'full').map(({ full }) => full))];
+    return [
+      ...new Set(
+        this.#layersAt(uri)
+          .filter(({ details }) => details.kind === 'full')
+          .map(({ full }) => full),
+      ),
+    ];
   }
 
   // ---- restore ----------------------------------------------------------------------------------
@@ -306,7 +317,7 @@ export class Backups {
   }
 
   #claims(uri: string, full: string): { from: number; to: number }[] {
-    const layers = (this.#layers.get(uri) ?? []).filter((layer) => layer.full === full);
+    const layers = this.#layersAt(uri).filter((layer) => layer.full === full);
     return layers.map(({ details }) => ({
       from: details.revisionHistory ? Math.max(details.revisionStartTime, details.startTime + 1) : details.endTime,
       to: details.endTime,
