@@ -9,13 +9,14 @@ import type { Timestamp } from '../base/timestamp.ts';
 import type { Datum } from '../catalog/datum.ts';
 import { formatTimestampTz } from '../catalog/datetimeText.ts';
 import { Json, jsonFromPlain } from '../catalog/json.ts';
+import { isNewerForm } from '../catalog/newerForm.ts';
 import { isAdmin } from '../catalog/privileges.ts';
 import { Type } from '../catalog/type.ts';
 import { CREATED_BY_SCHEDULE } from '../jobs/job.ts';
 import type { JobRegistry } from '../jobs/registry.ts';
 import type { Kv } from '../kv/kv.ts';
 import type { HookResult, ResultColumn, StatementContext } from '../sql/exec/statement.ts';
-import type { CreateSchedule, Expr, Option, ShowCreateSchedules, ShowSchedules } from '../sql/parse/ast.ts';
+import type { Backup, CreateSchedule, Expr, Option, ShowCreateSchedules, ShowSchedules } from '../sql/parse/ast.ts';
 import { printStatement } from '../sql/parse/printer.ts';
 import { granteesOf } from '../backup/statementValues.ts';
 
@@ -67,9 +68,10 @@ export async function showSchedules(deps: ShowDeps, context: StatementContext, s
   };
   const shown = (await visibleSchedules(context)).filter(wanted);
   const running = await runningJobs(deps.jobs, context);
+  const isNewer = isNewerForm(context.engine.settings);
   const rows = shown.map((schedule): Datum[] => [
     ...commonDatums(schedule, running.get(schedule.id) ?? 0),
-    ...commandDatums(schedule, stmt),
+    ...commandDatums(schedule, stmt, isNewer),
   ]);
   return { tag: `SHOW SCHEDULES ${rows.length}`, rows, rowCount: rows.length };
 }
@@ -107,21 +109,28 @@ function commonDatums(schedule: Schedule, running: number): Datum[] {
   ];
 }
 
-function commandDatums(schedule: Schedule, { purpose }: ShowSchedules): Datum[] {
-  const statement = shownStatement(schedule);
+function commandDatums(schedule: Schedule, { purpose }: ShowSchedules, isNewer: boolean): Datum[] {
+  const statement = shownStatement(schedule, isNewer);
   if (purpose === 'backup') return [utf8Encode(statement), utf8Encode(isIncremental(schedule) ? 'INCREMENTAL' : 'FULL')];
   const members = { ...schedule.args, backup_statement: statement };
   return [new Json(jsonFromPlain(members))];
 }
 
 /** Of a row that was changed by hand into something else: what is wrong with it, and not what it holds. */
-function shownStatement(schedule: Schedule): string {
+function shownStatement(schedule: Schedule, isNewer: boolean): string {
   try {
-    return redactedText(statementOf(schedule));
+    return commandText(statementOf(schedule), isNewer);
   } catch (error) {
     if (!(error instanceof CorruptionError)) throw error;
     return error.message;
   }
+}
+
+/** 25.1 prints options in parentheses. */
+function commandText(statement: Backup, isNewer: boolean): string {
+  const whole = redactedText(statement);
+  const head = redactedText({ ...statement, options: [] });
+  return isNewer && whole.startsWith(`${head} WITH `) ? `${head} WITH OPTIONS (${whole.slice(head.length + 6)})` : whole;
 }
 
 // ---- SHOW CREATE --------------------------------------------------------------------------------------

@@ -12,9 +12,14 @@ import type { TableLocalityClause } from '../../parse/ast.ts';
 import { constraintQueue } from '../foreignKeys.ts';
 import { tableWriter } from '../tableWriter.ts';
 import { rowsOf } from './alterConstraints.ts';
+import { isNewerForm } from '../../../catalog/newerForm.ts';
 import type { SchemaChange } from './common.ts';
 import { checkRegionalIndex, localityMeant, requireRegions, withRegionFirst } from './localities.ts';
 import type { TableInMaking } from './tableInMaking.ts';
+
+/** What CockroachDB says; here the change is whole when the statement is. */
+const FINALIZED_LATER =
+  'LOCALITY changes will be finalized asynchronously; further schema changes on this table may be restricted until the job completes';
 
 export async function setLocality(change: SchemaChange, builder: TableInMaking, clause: TableLocalityClause): Promise<void> {
   const before = builder.table;
@@ -35,7 +40,9 @@ export async function setLocality(change: SchemaChange, builder: TableInMaking, 
     builder.set(allWithRegionFirst(builder.table));
   }
   builder.finish();
-  if (wasByRow || locality?.kind === 'row') await moveRows(change, before, builder.table, regions);
+  const movesRows = wasByRow || locality?.kind === 'row';
+  if (movesRows && isNewerForm(change.context.engine.settings)) change.context.notice(FINALIZED_LATER);
+  if (movesRows) await moveRows(change, before, builder.table, regions);
   else await change.write(builder.table);
 }
 
