@@ -5,7 +5,7 @@
  */
 import { createHash } from 'node:crypto';
 
-import { type Answer, json, type Request, startServer, type TestServer } from './httpServer.ts';
+import { type Answer, faulty, json, type Request, type ServerFault, startServer, type TestServer } from './httpServer.ts';
 import { selfSigned } from './selfSigned.ts';
 
 export const AZURE_ACCOUNT = 'varvetest';
@@ -20,13 +20,11 @@ export interface AzureBlobServer extends TestServer {
   readonly blobs: Map<string, AzureBlob>;
   /** Blocks that are staged and not committed, by blob and id. */
   readonly blocks: Map<string, Map<string, Buffer>>;
-  /** Asked before each request; what it says happens instead of the right answer, and with `after` once that has been done. */
-  fault: (request: Request) => AzureFault | undefined;
+  /** Asked before each request of storage. */
+  fault: (request: Request) => ServerFault | undefined;
   /** Who vouches for the server, in PEM; '' without TLS. */
   readonly ca: string;
 }
-
-export type AzureFault = 'reset' | 'truncate' | { readonly status: number; readonly code: string; readonly after?: boolean };
 
 /** An app registration that may sign in. */
 export interface AzureApp {
@@ -47,12 +45,7 @@ export async function startAzureBlobServer(app?: AzureApp): Promise<AzureBlobSer
   const server = await startServer((request) => {
     const signedIn = app && signIn(app, request);
     if (signedIn) return signedIn;
-    const fault = state.fault(request);
-    if (fault === 'reset') return { status: 0, body: '', isCut: true };
-    if (fault !== undefined && fault !== 'truncate' && !fault.after) return failed(fault.status, fault.code);
-    const answer = answerTo(state, request, app !== undefined);
-    if (fault === 'truncate') return { ...answer, isCut: true };
-    return fault ? failed(fault.status, fault.code) : answer;
+    return faulty(state.fault(request), () => answerTo(state, request, app !== undefined), failed);
   }, tls);
   return Object.assign(state, server, { ca: tls?.ca ?? '' });
 }

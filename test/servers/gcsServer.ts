@@ -8,7 +8,7 @@
  */
 import { createHash, createPublicKey, createVerify, generateKeyPairSync, type KeyObject } from 'node:crypto';
 
-import { type Answer, json, type Request, startServer, type TestServer } from './httpServer.ts';
+import { type Answer, faulty, json, type Request, type ServerFault, startServer, type TestServer } from './httpServer.ts';
 import type { ServerUnderTest } from './process.ts';
 
 export const GCS_BUCKET = 'bucket';
@@ -26,8 +26,6 @@ interface Session {
   isDone: boolean;
 }
 
-export type GcsFault = 'reset' | 'truncate' | { readonly status: number; readonly reason: string; readonly after?: boolean };
-
 export interface GcsServer extends TestServer {
   /** By name, of the one bucket. */
   readonly objects: Map<string, Buffer>;
@@ -37,8 +35,8 @@ export interface GcsServer extends TestServer {
   readonly accountKey: string;
   /** What may be used in place of it. */
   readonly token: string;
-  /** Asked before each request of storage; what it says happens instead of the right answer, and with `after` once that has been done. */
-  fault: (request: Request) => GcsFault | undefined;
+  /** Asked before each request of storage. */
+  fault: (request: Request) => ServerFault | undefined;
   /** Of the server's clock, which tokens are held against. */
   skewSeconds: number;
   /** A chunk is kept to this many bytes, as the service may. */
@@ -76,12 +74,11 @@ export async function startGcsServer(options: GcsOptions = {}): Promise<GcsServe
   const server = await startServer((request) => {
     const path = request.url.pathname;
     if (path === '/token') return grant(request, publicKey, tokens, given.skewSeconds);
-    const fault = given.fault(request);
-    if (fault === 'reset') return { status: 0, body: '', isCut: true };
-    if (fault !== undefined && fault !== 'truncate' && !fault.after) return refuse(fault.status, fault.reason, 'told so');
-    const answer = answerTo(given, request, tokens, options);
-    if (fault === 'truncate') return { ...answer, isCut: true };
-    return fault ? refuse(fault.status, fault.reason, 'told so') : answer;
+    return faulty(
+      given.fault(request),
+      () => answerTo(given, request, tokens, options),
+      (status, reason) => refuse(status, reason, 'told so'),
+    );
   });
   const key = { type: 'service_account', client_email: EMAIL, private_key: privateKey.export({ type: 'pkcs8', format: 'pem' }) };
   const given: GcsServer = Object.assign(state, server, { accountKey: JSON.stringify(key), token: 'ya29.the-token' });

@@ -16,6 +16,21 @@ export interface Answer {
   readonly body: string | Buffer;
   /** Breaks the connection after half of the body, or before an empty one. */
   readonly isCut?: boolean;
+  /** Is never given. */
+  readonly isStalled?: boolean;
+}
+
+/** What happens instead of the right answer; with `after`, once that has been done. */
+export type ServerFault = 'reset' | 'stall' | 'truncate' | { readonly status: number; readonly code: string; readonly after?: boolean };
+
+/** The right answer, or what the fault makes of it. `failed` words a refusal. */
+export function faulty(fault: ServerFault | undefined, right: () => Answer, failed: (status: number, code: string) => Answer): Answer {
+  if (fault === undefined) return right();
+  if (fault === 'reset') return { status: 0, body: '', isCut: true };
+  if (fault === 'stall') return { status: 0, body: '', isStalled: true };
+  if (fault === 'truncate') return { ...right(), isCut: true };
+  if (fault.after) right();
+  return failed(fault.status, fault.code);
 }
 
 export const json = (status: number, body: unknown, headers: Record<string, string> = {}): Answer => ({
@@ -42,7 +57,8 @@ export async function startServer(handle: (request: Request) => Answer, tls?: { 
       const url = new URL(incoming.url ?? '/', `http://${incoming.headers.host}`);
       const request = { method: incoming.method ?? '', url, headers: incoming.headers, body: Buffer.concat(pieces) };
       requests.push(request);
-      const { status, headers, body, isCut } = handle(request);
+      const { status, headers, body, isCut, isStalled } = handle(request);
+      if (isStalled) return;
       if (isCut && body.length === 0) return void outgoing.destroy();
       outgoing.writeHead(status, headers);
       if (isCut) outgoing.write(body.slice(0, body.length / 2), () => outgoing.destroy());

@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 
-import { type Answer, type Request, startServer, type TestServer } from './httpServer.ts';
+import { type Answer, faulty, type Request, type ServerFault, startServer, type TestServer } from './httpServer.ts';
 
 export const S3_ACCESS_KEY = 'AKIAVARVETEST';
 
@@ -18,20 +18,15 @@ export interface S3Server extends TestServer {
   readonly objects: Map<string, StoredObject>;
   /** Multipart uploads that have begun and not ended. */
   readonly uploads: Map<string, { readonly key: string; readonly headers: Request['headers']; readonly parts: Map<number, Buffer> }>;
-  /** Asked before each request; an answer is given instead of the right one, and with `after` once that has been done. */
-  fault: (request: Request) => { readonly status: number; readonly code: string; readonly after?: boolean } | undefined;
+  /** Asked before each request. */
+  fault: (request: Request) => ServerFault | undefined;
 }
 
 const PAGE_KEYS = 4;
 
 export async function startS3Server(): Promise<S3Server> {
   const state: Pick<S3Server, 'objects' | 'uploads' | 'fault'> = { objects: new Map(), uploads: new Map(), fault: () => undefined };
-  const server = await startServer((request) => {
-    const fault = state.fault(request);
-    if (fault && !fault.after) return failed(fault.status, fault.code);
-    const answer = answerTo(state, request);
-    return fault ? failed(fault.status, fault.code) : answer;
-  });
+  const server = await startServer((request) => faulty(state.fault(request), () => answerTo(state, request), failed));
   return Object.assign(state, server);
 }
 

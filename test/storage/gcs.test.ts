@@ -70,7 +70,7 @@ test('parts of an upload are asked after when they fail, and sent from where the
       let calls = 0;
       // Every third request fails, before or after its work.
       server.fault = (request) =>
-        isPart(request) && ++calls % 3 === 1 ? { status: 503, reason: 'backendError', after: isAfter } : undefined;
+        isPart(request) && ++calls % 3 === 1 ? { status: 503, code: 'backendError', after: isAfter } : undefined;
       const result = await storage.write('f', streamed(content), { ifAbsent: true });
       assert.is(result.sizeBytes, content.length);
       server.fault = () => undefined;
@@ -92,7 +92,7 @@ test('a service that keeps less of a part than it was sent gets the rest', async
 
 test('an upload that fails or is aborted is ended', async () => {
   const storage = open('failing');
-  server.fault = (request) => (isPart(request) ? { status: 403, reason: 'forbidden' } : undefined);
+  server.fault = (request) => (isPart(request) ? { status: 403, code: 'forbidden' } : undefined);
   assert.is((await failure(storage.write('f', streamed(large)))).code, '42501');
   server.fault = () => undefined;
   const controller = new AbortController();
@@ -116,10 +116,10 @@ test('the n-th call fails: the retry makes a whole of it', async () => {
   for (const fault of [
     'reset',
     'truncate',
-    { status: 403, reason: 'rateLimitExceeded' },
-    { status: 429, reason: 'rateLimitExceeded' },
-    { status: 500, reason: 'internalError' },
-    { status: 503, reason: 'backendError' },
+    { status: 403, code: 'rateLimitExceeded' },
+    { status: 429, code: 'rateLimitExceeded' },
+    { status: 500, code: 'internalError' },
+    { status: 503, code: 'backendError' },
   ] as const) {
     for (const [name, call] of Object.entries(calls)) {
       const storage = withRetry(open(`sweep/${name}/${typeof fault === 'string' ? fault : fault.status}`), retry);
@@ -149,7 +149,7 @@ test('each refusal has its class and its advice, and no secret', async () => {
     [501, 'notImplemented', '0A000', false],
     [503, 'backendError', '58030', true],
   ] as const) {
-    server.fault = () => ({ status, reason });
+    server.fault = () => ({ status, code: reason });
     for (const call of [() => storage.write('f', Buffer.from('x')), () => storage.read('f'), () => storage.list('')]) {
       const error = await failure(call());
       assert.equal([error.code, error.isRetryable], [code, isRetryable], `${reason}: ${error.message}`);
