@@ -5,6 +5,7 @@
 import { StatementError } from '../base/errors.ts';
 import type { MetricRegistry } from '../base/metrics.ts';
 import { SqlState } from '../base/sqlState.ts';
+import type { ConnectionType } from '../catalog/externalConnections.ts';
 
 import { checkServerRules, CONNECTION_SCHEME, type ExternalIoRules } from './access.ts';
 import { type ConnectionSource, resolveConnection } from './external/connectionUri.ts';
@@ -63,7 +64,7 @@ export class StorageRegistry implements StorageFactory {
   ) {
     this.#rules = options.rules ?? {};
     this.#connections = options.connections ?? new Map();
-    this.secrets = new SecretRegistry({ rules: this.#rules, connections: this.#connections, ...options.secrets });
+    this.secrets = new SecretRegistry({ ...options.secrets, admit: (uri) => this.#admit(uri, 'KMS') });
     this.#retry = options.retry;
     this.#wrap = options.wrap;
     this.#limits = options.limits;
@@ -86,10 +87,9 @@ export class StorageRegistry implements StorageFactory {
 
   open(uri: string | ParsedUri, context: StorageContext): ExternalStorage {
     const asked = typeof uri === 'string' ? ParsedUri.parse(uri) : uri;
-    const parsed = resolveConnection(asked, 'STORAGE', this.#connections);
+    const parsed = this.#admit(asked, 'STORAGE');
     const opener = this.#openers.get(parsed.scheme);
     if (!opener) throw this.#unknownScheme(parsed);
-    checkServerRules(parsed, this.#rules);
     // An unreadable locality is the user's mistake wherever the URI is used.
     void parsed.locality;
     const adapter = opener(parsed, context);
@@ -98,6 +98,13 @@ export class StorageRegistry implements StorageFactory {
     const counted = this.#metrics ? metered(limited, this.#metrics) : limited;
     const storage = this.#retry ? withRetry(counted, this.#retry) : counted;
     return asked === parsed ? storage : underName(storage, asked);
+  }
+
+  /** What a URI stands for, once the server's rules let it be opened. */
+  #admit(asked: ParsedUri, type: ConnectionType): ParsedUri {
+    const uri = resolveConnection(asked, type, this.#connections);
+    checkServerRules(uri, this.#rules);
+    return uri;
   }
 
   #unknownScheme(uri: ParsedUri): StatementError {

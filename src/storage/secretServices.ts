@@ -10,8 +10,6 @@ import { StatementError } from '../base/errors.ts';
 import type { Executor } from '../base/executor.ts';
 import { SqlState } from '../base/sqlState.ts';
 
-import { checkServerRules, type ExternalIoRules } from './access.ts';
-import { type ConnectionSource, resolveConnection } from './external/connectionUri.ts';
 import type { Kms, KmsContext, KmsOpener } from './kms/kms.ts';
 import { ParsedUri } from './uri.ts';
 
@@ -29,10 +27,8 @@ export interface SecretServicesOptions {
   readonly secureBytes?: (count: number) => Buffer;
   /** Runs the derivation of keys; default: on the calling thread. */
   readonly executor?: Executor;
-  /** What is refused at every opening of a key. */
-  readonly rules?: ExternalIoRules;
-  /** What external:// names stand for. */
-  readonly connections?: ConnectionSource;
+  /** What the URI of a key stands for, which may be a name; throws where it must not be opened. */
+  readonly admit?: (uri: ParsedUri) => ParsedUri;
 }
 
 const KEY_BYTES = 32;
@@ -59,8 +55,8 @@ export class SecretRegistry implements SecretServices {
   }
 
   openKms(uri: string | ParsedUri, context: KmsContext): Kms {
-    const { connections = new Map(), rules = {} } = this.#options;
-    const parsed = resolveConnection(typeof uri === 'string' ? ParsedUri.parse(uri) : uri, 'KMS', connections);
+    const asked = typeof uri === 'string' ? ParsedUri.parse(uri) : uri;
+    const parsed = this.#options.admit?.(asked) ?? asked;
     const opener = this.#openers.get(parsed.scheme);
     if (opener === undefined) {
       throw new StatementError(SqlState.InvalidParameterValue, `no KMS for scheme "${parsed.scheme}"`, {
@@ -68,7 +64,6 @@ export class SecretRegistry implements SecretServices {
         hint: `the schemes of keys are ${[...this.#openers.keys()].map((scheme) => `${scheme}:///`).join(', ')}`,
       });
     }
-    checkServerRules(parsed, rules);
     return opener(parsed, context);
   }
 }
