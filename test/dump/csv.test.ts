@@ -140,6 +140,31 @@ test('rows that do not fit fail by name, and nothing of the file stays', async (
   }
 });
 
+test('unique constraints hold that no index keeps: those without one, and between regions', async () => {
+  const varve = await Varve.open({ localities: ['eu', 'us'].map((region) => `region=${region}`) });
+  try {
+    await varve.query(`SET experimental_enable_unique_without_index_constraints = on;
+      CREATE TABLE loose (id INT PRIMARY KEY, v INT, UNIQUE WITHOUT INDEX (v));
+      INSERT INTO loose VALUES (1, 7);
+      CREATE DATABASE spread PRIMARY REGION eu REGIONS = us;
+      CREATE TABLE spread.t (id INT PRIMARY KEY, v INT) LOCALITY REGIONAL BY ROW;
+      INSERT INTO spread.t (crdb_region, id) VALUES ('us', 7)`);
+    for (const value of [7, 8]) await varve.query(`EXPORT INTO CSV 'mem://in/${value}' FROM SELECT ${value}, ${value}`);
+    const imported = (value: number, table: string) => codeOf(varve.query(`IMPORT INTO ${table} CSV DATA ('mem://in/${value}/*')`));
+    for (const table of ['loose (id, v)', 'spread.t (id, v)']) {
+      assert.is(await imported(7, table), '23505');
+      assert.is(await imported(8, table), undefined);
+    }
+    assert.equal((await varve.query('SELECT crdb_region AS r, id FROM spread.t ORDER BY id')).rows, [
+      { r: 'us', id: 7 },
+      // Of the node that did the import.
+      { r: 'eu', id: 8 },
+    ]);
+  } finally {
+    await varve.close();
+  }
+});
+
 test('wildcards stand for the files of a folder', async () => {
   const { varve } = await withRows(5000);
   try {

@@ -8,8 +8,8 @@
  *   I3  while the table is offline nobody else writes to it, so "changed since" means "changed by this job"
  *   I4  publishing, and the revert's end, release the protection in the transaction that ends the job
  *
- * Checks and unique indexes hold for every row. Foreign keys are not looked at: they are NOT VALID
- * afterwards, as in CockroachDB, until VALIDATE CONSTRAINT.
+ * Checks and unique constraints hold for every row; those that no index keeps are looked at in the end.
+ * Foreign keys are not looked at: they are NOT VALID afterwards, as in CockroachDB, until VALIDATE CONSTRAINT.
  *
  * Lives elsewhere: the statement (importStatement.ts), the files' format (csvReader.ts).
  */
@@ -30,9 +30,11 @@ import { bitOf, type ColumnType, stringOf, Type, withPrecision } from '../../cat
 import type { JobContext, JobOutcome, Json, Resumer } from '../../jobs/job.ts';
 import type { Txn } from '../../kv/kv.ts';
 import { type CopySource, rowMaker } from '../../sql/exec/copy/copyFrom.ts';
+import { keptByReading } from '../../sql/exec/keptByReading.ts';
 import { changeRun } from '../../sql/exec/schemaChange/changeRun.ts';
 import type { EngineServices } from '../../sql/exec/statement.ts';
 import { type RowChangeSink, rowAnalysis, tableWriter } from '../../sql/exec/tableWriter.ts';
+import { validateUnique } from '../../sql/exec/uniqueChecks.ts';
 import { analyzeExpr, coerceTo } from '../../sql/expr/analyze.ts';
 import type { TypedExpr } from '../../sql/expr/typedExpr.ts';
 import { parseExpression } from '../../sql/parse/parse.ts';
@@ -116,6 +118,7 @@ export class ImportResumer implements Resumer {
       await this.#revertTo(ctx, progress.at);
     }
     progress = await this.#copyFiles(ctx, progress);
+    await this.#checkWithoutIndex(ctx);
     await ctx.pausepoint('import.beforePublish');
     const { rows, bytes } = progress;
     const table = await this.#table(ctx);
@@ -196,7 +199,7 @@ export class ImportResumer implements Resumer {
     const table = await this.#table(ctx);
     const source = rowSource(table, this.#details.columnIds, engine);
     const writer = tableWriter(table, engine.functions);
-    const { within } = await changeRun(engine, ctx.kv.reading(), ctx.signal);
+    const { within } = await changeRun(engine, ctx.kv.reading(), ctx.signal, { nodeId: ctx.node.id, databaseId: table.parentId });
     const makeRow = rowMaker(source, { format: 'csv', delimiter: ',', nullText: '', header: false, quote: '"', escape: '"' }, {});
     let progress = from;
     let sinceCheckpoint = 0;
@@ -258,6 +261,16 @@ export class ImportResumer implements Resumer {
       await checkpoint();
     }
     return progress;
+  }
+
+  /** Constraints that no index keeps: rows have been written without a look at the others. */
+  async #checkWithoutIndex(ctx: JobContext): Promise<void> {
+    const { engine } = this.#deps;
+    const table = await this.#table(ctx);
+    const constraints = keptByReading(table).filter((unique) => unique.validated);
+    if (constraints.length === 0) return;
+    const { run } = await changeRun(engine, ctx.kv.reading(), ctx.signal);
+    for (const unique of constraints) await validateUnique(table, unique, run);
   }
 
   async *#records(ctx: JobContext, uri: string): AsyncGenerator<CsvRecord> {

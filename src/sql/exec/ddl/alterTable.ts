@@ -297,6 +297,13 @@ async function dropColumn(change: SchemaChange, table: TableDescriptor, action: 
       'rejected (sql_safe_updates = true): ALTER TABLE DROP COLUMN will remove all data in that column',
     );
   }
+  if (table.locality?.kind === 'row' && table.locality.columnId === column.id) {
+    throw new StatementError(
+      SqlState.InvalidColumnReference,
+      `cannot drop column ${quoteName(column.name)} as it is used to store the region in a REGIONAL BY ROW table`,
+      { hint: 'change the locality of the table first, or have its regions in another column: ALTER TABLE ... SET LOCALITY' },
+    );
+  }
   if (table.primaryIndex.columnIds.includes(column.id)) {
     throw new StatementError(SqlState.InvalidColumnReference, `column "${column.name}" is referenced by the primary key`);
   }

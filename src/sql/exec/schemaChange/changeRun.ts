@@ -17,9 +17,16 @@ export interface ChangeRun {
   within(txn: Txn): Run;
 }
 
-/** A run that reads at `ts`, which the caller keeps readable. */
-export async function changeRun(engine: EngineServices, ts: Timestamp, signal: AbortSignal): Promise<ChangeRun> {
-  const session = new Session(engine, new StatementCache(), { user: 'node' }, () => {});
+/** A run that reads at `ts`, which the caller keeps readable. `where`: the node and the database that defaults ask for. */
+export async function changeRun(
+  engine: EngineServices,
+  ts: Timestamp,
+  signal: AbortSignal,
+  where?: { readonly nodeId: number; readonly databaseId: number },
+): Promise<ChangeRun> {
+  const database = where && (await engine.catalog.snapshot(engine.kv.at(ts))).databaseById(where.databaseId)?.name;
+  const place = { ...(where && { nodeId: where.nodeId }), ...(database !== undefined && { database }) };
+  const session = new Session(engine, new StatementCache(), { user: 'node', ...place }, () => {});
   const options = { isolation: 'serializable', priority: 'normal', readOnly: true, asOf: ts } as const;
   const context = new RunContext({
     session,

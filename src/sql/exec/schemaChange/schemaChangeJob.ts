@@ -166,7 +166,8 @@ export class SchemaChangeResumer implements Resumer {
       );
     const before = this.#table(ctx);
     if (!before || needsValue(before).length === 0) return;
-    const { run, within } = await changeRun(engine, engine.kv.reading(), ctx.signal);
+    const where = { nodeId: ctx.node.id, databaseId: before.parentId };
+    const { run, within } = await changeRun(engine, engine.kv.reading(), ctx.signal, where);
     // Rows that come after this one are whole; following them could go on for ever.
     const to = await endOfRows(run.reader, before);
     if (to === undefined) return;
