@@ -194,6 +194,18 @@ test('a service account signs in, by itself, as another, and by the setting; clo
   assert.equal([wrong.code, wrong.hint], ['42501', 'the token has run out, or was never one']);
 });
 
+test('who pays for requests is said in each', async () => {
+  const storage = open('paid', `${TOKEN}&GOOGLE_BILLING_PROJECT=payer`);
+  const before = server.requests.length;
+  await storage.write('f', Buffer.from('x'));
+  await storage.write('large', streamed(large));
+  await storage.read('f');
+  await storage.list('');
+  const asked = server.requests.slice(before).filter(({ url }) => !url.searchParams.has('upload_id'));
+  assert.is(asked.length, 4);
+  for (const { url } of asked) assert.is(url.searchParams.get('userProject'), 'payer', url.href);
+});
+
 test('wrong buckets, and endpoints that are not what they claim', async () => {
   const nowhere = await failure(openUri(`gs://elsewhere/p?${TOKEN}&${PLACE}`).read('f'));
   assert.match(nowhere.message, 'The specified bucket does not exist.');
