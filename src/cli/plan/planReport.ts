@@ -19,7 +19,8 @@ export interface FailureRun {
   readonly detail: string | undefined;
   readonly first: Timestamp;
   readonly last: Timestamp;
-  readonly count: number;
+  /** Failed jobs, or hours in which starts failed. */
+  readonly seen: number;
 }
 
 export interface PlanReport {
@@ -32,6 +33,7 @@ export interface PlanReport {
   readonly refused: number;
   readonly missed: number;
   readonly failures: readonly FailureRun[];
+  readonly paused: PlanResult['paused'];
   readonly chains: { readonly count: number; readonly layersMax: number; readonly layersNewest: number };
   readonly restorable: {
     readonly layers: number;
@@ -69,6 +71,7 @@ export function planReport(result: PlanResult, restoreBytesPerSecond: number): P
     refused: result.refused,
     missed: result.missed,
     failures: failureRuns(result.failures),
+    paused: result.paused,
     chains: {
       count: chains.size,
       layersMax: Math.max(0, ...[...chains.values()].map((layers) => layers.length)),
@@ -114,8 +117,8 @@ function failureRuns(failures: readonly PlanFailure[]): FailureRun[] {
   const runs: FailureRun[] = [];
   for (const { kind, why, detail, at } of failures) {
     const last = runs.at(-1);
-    if (last?.kind === kind && sameReason(last.why, why)) runs[runs.length - 1] = { ...last, last: at, count: last.count + 1 };
-    else runs.push({ kind, why, detail, first: at, last: at, count: 1 });
+    if (last?.kind === kind && sameReason(last.why, why)) runs[runs.length - 1] = { ...last, last: at, seen: last.seen + 1 };
+    else runs.push({ kind, why, detail, first: at, last: at, seen: 1 });
   }
   return runs;
 }
@@ -142,6 +145,7 @@ export function planText(report: PlanReport): string {
     ['full backups', countWords(full)],
     ...(spec.incremental === undefined ? [] : [['incrementals', countWords(incremental)] as const]),
     ['not started', `${report.refused} times for a failure, ${report.missed} due times passed over`],
+    ...report.paused.map(({ kind, status }) => ['paused', `the ${kind} schedule, to the end: ${status}`] as const),
     ['retries', `${report.retries} attempts of jobs repeated`],
     ['chains', `${chains.count}, the longest of ${chains.layersMax} layers, the newest of ${chains.layersNewest}`],
     [
@@ -175,8 +179,8 @@ function failureLines(failures: readonly FailureRun[]): string[] {
   if (failures.length === 0) return ['failures:      none'];
   return [
     'failures:',
-    ...failures.flatMap(({ kind, why, detail, first, last, count }) => [
-      `  ${time(first)}${count === 1 ? '' : ` to ${time(last)}, ${count} times`}: ${kind} failed: ${why}`,
+    ...failures.flatMap(({ kind, why, detail, first, last, seen }) => [
+      `  ${time(first)}${seen === 1 ? '' : ` to ${time(last)}`}: ${kind} failed: ${why}`,
       ...(detail === undefined ? [] : [`    ${detail}`]),
     ]),
   ];

@@ -53,6 +53,8 @@ export interface PlanResult {
   readonly refused: number;
   /** Due times that passed without an attempt of their own. */
   readonly missed: number;
+  /** Schedules that are paused in the end, and what they say of it. */
+  readonly paused: readonly { readonly kind: PlanBackup['kind']; readonly status: string }[];
   /** Seconds since the newest restorable time, where it was longest; and as the database itself saw it in the end. */
   readonly worstRpo: PlanPeak;
   readonly finalRpoSeconds: number;
@@ -151,6 +153,9 @@ class Watch {
       backups,
       failures,
       refused: Math.max(0, (metrics['schedules.BACKUP.failed'] ?? 0) - failedJobs),
+      paused: health
+        .filter(({ isPaused }) => isPaused)
+        .map(({ schedule }) => ({ kind: isIncremental(schedule) ? 'incremental' : 'full', status: schedule.state.status ?? '' })),
       missed: health.reduce((sum, { missedRuns }) => sum + missedRuns, 0),
       worstRpo: worstRpo(backups, start, end),
       finalRpoSeconds: Math.max(...health.map(({ rpoSeconds }) => rpoSeconds)),
