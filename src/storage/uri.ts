@@ -109,11 +109,18 @@ export class ParsedUri {
   refuseOtherParameters(known: readonly string[]): void {
     const unknown = [...this.parameters.keys()].filter((name) => name !== LOCALITY_PARAMETER && !known.includes(name));
     if (unknown.length > 0) {
-      throw new StatementError(SqlState.InvalidParameterValue, `unknown ${this.scheme} query parameters: ${unknown.join(', ')}`, {
+      throw new StatementError(SqlState.InvalidParameterValue, `unknown ${providerLabel(this)} query parameters: ${unknown.join(', ')}`, {
         hint: known.length > 0 ? `known parameters: ${[...known, LOCALITY_PARAMETER].join(', ')}` : 'parameter names are upper case',
       });
     }
   }
+}
+
+/** A provider as CockroachDB's errors have it. A key's URI has no host. */
+function providerLabel({ scheme, host }: ParsedUri): string {
+  if (scheme === 'aws' || scheme.endsWith('-kms') || (scheme === 'gs' && host === '')) return 'KMS';
+  if (scheme === 's3' || scheme === 'gs') return scheme.toUpperCase();
+  return scheme.startsWith('azure') ? 'azure' : scheme;
 }
 
 function parseParts(text: string): UriParts {

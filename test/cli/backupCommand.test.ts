@@ -83,7 +83,7 @@ test('what it is not told, or cannot find, it says', async () => {
   assert.match((await varve('backup', 'delete', 'x')).err, 'delete wants --backup');
   assert.match((await varve('backup', 'expire', 'x')).err, 'expire wants --keep');
   assert.match((await varve('backup', 'list', 'x', '--keep', '1 fulls')).err, '--keep means nothing to list');
-  assert.match((await varve('backup', 'list', 's3://b/x?AWS_SECRET_ACCESS_KEY=canary&NO=1')).err, 'unknown s3 query parameters: NO');
+  assert.match((await varve('backup', 'list', 's3://b/x?AWS_SECRET_ACCESS_KEY=canary&NO=1')).err, 'unknown S3 query parameters: NO');
   const empty = await varve('backup', 'verify', join(tmpdir(), 'there-is-no-such-collection'));
   assert.is(empty.status, 1);
   assert.match(empty.err, 'SQLSTATE: 58P01');

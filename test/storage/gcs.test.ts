@@ -251,7 +251,7 @@ test('parameters that cannot be are refused', () => {
     [`AUTH=implicit&${TOKEN}`, 'implicit gs auth does not support uri param BEARER_TOKEN'],
     ['AUTH=sometimes', 'unsupported value sometimes for AUTH'],
     ['AUTH=default', 'AUTH is default, but cloudstorage.gs.default.key is not set'],
-    [`${TOKEN}&AWS_REGION=x`, 'unknown gs query parameters: AWS_REGION'],
+    [`${TOKEN}&AWS_REGION=x`, 'unknown GS query parameters: AWS_REGION'],
     [`${TOKEN}&GOOGLE_ENDPOINT=ftp%3A%2F%2Fh`, 'GOOGLE_ENDPOINT is not the URL of a server'],
     [`${TOKEN}&ASSUME_ROLE=a%2C%2Cb`, 'ASSUME_ROLE names an empty role'],
   ] as const) {

@@ -210,7 +210,7 @@ test('URIs that cannot be are refused by name, without their secrets', async () 
     [openAwsKms, 'aws:///k?REGION=r&AWS_SECRET_ACCESS_KEY=hush', "AUTH is set to 'specified', but AWS_ACCESS_KEY_ID is not set"],
     [openAwsKms, 'aws:///k?REGION=r&AWS_ACCESS_KEY_ID=a', "AUTH is set to 'specified', but AWS_SECRET_ACCESS_KEY is not set"],
     [openAwsKms, 'aws:///k?REGION=r&AUTH=sometimes&AWS_SECRET_ACCESS_KEY=hush', 'unsupported value sometimes for AUTH'],
-    [openAwsKms, 'aws:///k?REGION=r&COLOR=red&AWS_SECRET_ACCESS_KEY=hush', 'unknown aws query parameters: COLOR'],
+    [openAwsKms, 'aws:///k?REGION=r&COLOR=red&AWS_SECRET_ACCESS_KEY=hush', 'unknown KMS query parameters: COLOR'],
     [gcpOpener, 'gs:///?BEARER_TOKEN=hush', 'path component of the KMS cannot be empty; must contain the Customer Managed Key'],
     [gcpOpener, 'gs:///key?BEARER_TOKEN=hush', '"key" is not the name of a key of Google Cloud KMS'],
     [gcpOpener, `gs:///${NAME}?AUTH=specified`, 'CREDENTIALS or BEARER_TOKEN must be set if "AUTH" is "specified"'],

@@ -190,7 +190,7 @@ test('parameters that cannot be are refused', () => {
     ['', "AUTH is set to 'specified', but AWS_ACCESS_KEY_ID is not set"],
     ['AWS_ACCESS_KEY_ID=a', "AUTH is set to 'specified', but AWS_SECRET_ACCESS_KEY is not set"],
     ['AUTH=sometimes', 'unsupported value sometimes for AUTH'],
-    [`${KEYS}&REGION=x`, 'unknown s3 query parameters: REGION'],
+    [`${KEYS}&REGION=x`, 'unknown S3 query parameters: REGION'],
     [`${KEYS}&S3_STORAGE_CLASS=COLD`, 'unsupported value COLD for S3_STORAGE_CLASS'],
     [`${KEYS}&AWS_SERVER_ENC_MODE=rot13`, 'unsupported value rot13 for AWS_SERVER_ENC_MODE'],
     [`${KEYS}&AWS_SERVER_ENC_MODE=aws%3Akms`, 'AWS_SERVER_KMS_ID param must be set when using aws:kms server side encryption mode.'],
