@@ -21,8 +21,6 @@ import { unreliable } from './unreliableStorage.ts';
 const BATCH_ROWS = 500;
 export const COLLECTION = 'mem://plan';
 
-const ON_FAILURE = { retry: 'retry', reschedule: 'reschedule', pause: 'pause' } as const;
-
 export class PlanWorld {
   readonly spec: PlanSpec;
   readonly clock: ManualClock;
@@ -30,7 +28,7 @@ export class PlanWorld {
   readonly startMicros: number;
   readonly #session: Session;
   readonly #random = seededRandom('plan');
-  #isStorageAway: boolean;
+  #isStorageAway = false;
   #isNodeAway = false;
   /** Rows that should have changed and have not, for want of a whole one. */
   #owedRows = 0;
@@ -42,7 +40,6 @@ export class PlanWorld {
     this.database = database;
     this.startMicros = clock.nowMicros();
     this.#session = database.newSession();
-    this.#isStorageAway = false;
   }
 
   /** Opens it with the data and the schedules; the first full backup is due. Throws what CREATE SCHEDULE refuses. */
@@ -114,7 +111,7 @@ export class PlanWorld {
     await this.#session.execute(
       `CREATE SCHEDULE plan FOR BACKUP DATABASE app INTO '${COLLECTION}'${hasRevisionHistory ? ' WITH revision_history' : ''} ` +
         `RECURRING ${quoteLiteral(recurring)} ${fullClause} ` +
-        `WITH SCHEDULE OPTIONS first_run = 'now', on_execution_failure = '${ON_FAILURE[onFailure]}', on_previous_running = '${onRunning}'`,
+        `WITH SCHEDULE OPTIONS first_run = 'now', on_execution_failure = '${onFailure}', on_previous_running = '${onRunning}'`,
     );
   }
 

@@ -98,10 +98,8 @@ class Watch {
     const { database, clock } = this.#world;
     const { kv } = database;
     const now = Math.floor(clock.nowMicros()) as Timestamp;
-    const table = await database.services.catalog
-      .current()
-      .then((snapshot) => snapshot.requireTable(['app', 'public', 't'], NAMES).descriptor.id);
-    const { pinnedBytes } = kv.gc.explain(table);
+    const snapshot = await database.services.catalog.current();
+    const { pinnedBytes } = kv.gc.explain(snapshot.requireTable(['app', 'public', 't'], NAMES).descriptor.id);
     if (pinnedBytes > this.#pinned.value) this.#pinned = { at: now, value: pinnedBytes };
     // A backup that could not be planned has no job: its schedule says why.
     for (const schedule of await listSchedules(kv.at(kv.reading()))) {
