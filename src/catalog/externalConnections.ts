@@ -121,7 +121,7 @@ function connectionOf(row: PlainRow): ExternalConnection {
     name: String(row['connection_name']),
     type: row['connection_type'] === 'KMS' ? 'KMS' : 'STORAGE',
     provider: String(provider),
-    uri: String(simpleUri.uri),
+    uri: String(simpleUri?.uri ?? ''),
     owner: String(row['owner']),
   };
 }
