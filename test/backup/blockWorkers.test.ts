@@ -60,6 +60,16 @@ test('a block that does not shrink and fills its buffer has a frame of its own',
   assert.ok(opened.content.equals(content));
 });
 
+test('a block that cannot be stored fails alone', async () => {
+  const content = contentOf(1, true);
+  const buffer = takeBlockBuffer(content.length);
+  content.copy(buffer);
+  const failed = await storeBlock(buffer, content.length, -1).catch((error: Error) => error.message);
+  assert.match(String(failed), 'out of range');
+  const { frame } = await storeOnWorker(content);
+  assert.ok('content' in CODEC.open(frame, cipherOf(1).opening(7)));
+});
+
 test('what is wrong with a frame is said as it is said of small ones', async () => {
   const content = contentOf(1, true);
   const { frame } = await storeOnWorker(content);
