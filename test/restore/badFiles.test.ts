@@ -15,6 +15,7 @@ import { seededRandom } from '../../src/base/random.ts';
 import { FOOTER_BYTES } from '../../src/backup/dataFile.ts';
 import { MemoryFiles, openMemory } from '../../src/storage/memory.ts';
 import { ParsedUri } from '../../src/storage/uri.ts';
+import { runs } from '../support/depth.ts';
 import { COLLECTION, TestDatabase } from './database.ts';
 
 const test = suite('bad files');
@@ -175,10 +176,10 @@ const WHOLE = { targets: 'DATABASE d', options: "new_db_name = 'x'" };
 // A part of a file is read where it lies, without the proof of the whole.
 const TABLE = { targets: 'TABLE d.u', options: "into_db = 'x'", only: /\.vkv$/ };
 
-test('of a whole restore', () => sweep({ ...WHOLE, secret: '', flips: 5 }));
-test('of a restore of one table', () => sweep({ ...TABLE, secret: '', flips: 10 }));
+test('of a whole restore', () => sweep({ ...WHOLE, secret: '', flips: runs(5) }));
+test('of a restore of one table', () => sweep({ ...TABLE, secret: '', flips: runs(10) }));
 test('of an encrypted backup', () => sweep({ ...WHOLE, secret: ENCRYPTED, flips: 1, only: /120001.00\/(?!2)|120003|LATEST|-statistics/ }));
-test('of a compacted chain', () => sweep({ ...WHOLE, secret: '', isCompacted: true, flips: 3, only: COMPACTED }));
+test('of a compacted chain', () => sweep({ ...WHOLE, secret: '', isCompacted: true, flips: runs(3), only: COMPACTED }));
 test('of a compacted and encrypted chain in places by locality', () =>
   sweep({ ...WHOLE, secret: ENCRYPTED, isCompacted: true, isPartitioned: true, flips: 1, only: /c-west\/|120003.00-|ENCRYPTION|PART/ }));
 
