@@ -12,6 +12,8 @@ import type { World } from './world.ts';
  */
 const JOB_FILES = /BACKUP-LOCK|BACKUP-CHECKPOINT|BACKUP_MANIFEST/;
 
+const DATA_FILES = /\.vkv$/;
+
 /** Switches some faults on, or all of them off. */
 export function randomFaults(world: World, dice: Dice): void {
   if (world.faultsOn) {
@@ -40,5 +42,8 @@ function randomRule(dice: Dice): FaultRule {
       ? [dice.pick(['write', 'write', 'read', 'readStream', 'list', 'delete', 'size'])]
       : undefined;
   const when = dice.percent(60) ? { nth: dice.between(1, 12), count: dice.between(1, 3) } : { probability: dice.between(5, 40) / 100 };
-  return { ...(operations && { operations }), ...(waits && { name: JOB_FILES }), ...when, action };
+  // Rows are in data files: what is lost there nothing but a restore tells.
+  const ofData = action.kind === 'fail' && operations?.[0] === 'write' && dice.percent(70);
+  const name = waits ? JOB_FILES : ofData ? DATA_FILES : undefined;
+  return { ...(operations && { operations }), ...(name && { name }), ...when, action };
 }
