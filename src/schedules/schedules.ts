@@ -131,6 +131,7 @@ export class Schedules {
     statements.register<ControlSchedules>('controlSchedules', {
       columns: () => undefined,
       placeholderTypes: ({ schedules }) => idType(schedules.type === 'id' ? schedules.id : undefined),
+      queryWithin: ({ schedules }) => (schedules.type === 'select' ? schedules.query : undefined),
       run: (context, stmt) => controlSchedules(deps, context, stmt),
     });
   }

@@ -117,6 +117,18 @@ test('a result tells columns, tag and count', async ({ db }) => {
   assert.equal([selected.tag, selected.rowCount, selected.columns], ['SELECT 1', 1, [{ name: 'a', type: 'INT8' }]]);
 });
 
+test('a query that chooses what a statement acts on takes parameters', async ({ db }) => {
+  const tagOf = async (sql: string, value: string) => (await db.query(sql, [value])).tag;
+  await db.query("SET CLUSTER SETTING jobs.debug.pausepoints = 'backup.afterLock'");
+  await db.query('CREATE TABLE many AS SELECT i FROM generate_series(1, 3) AS g(i)');
+  await db.query("BACKUP TABLE many INTO 'userfile:///many'").then(assert.unreachable, ({ code }) => assert.is(code, '55000'));
+  assert.is(await tagOf('CANCEL JOBS SELECT job_id FROM [SHOW JOBS] WHERE job_type = $1', 'RESTORE'), 'CANCEL JOBS 0');
+  assert.is(await tagOf('CANCEL JOBS SELECT job_id FROM [SHOW JOBS] WHERE job_type = $1', 'BACKUP'), 'CANCEL JOBS 1');
+  await db.query("CREATE SCHEDULE daily FOR BACKUP TABLE many INTO 'userfile:///kept' RECURRING '@daily' FULL BACKUP ALWAYS");
+  assert.is(await tagOf('PAUSE SCHEDULES WITH x AS (SHOW SCHEDULES) SELECT id FROM x WHERE label = $1', 'daily'), 'PAUSE SCHEDULES 1');
+  assert.is(await tagOf('CANCEL QUERIES SELECT query_id FROM [SHOW QUERIES] WHERE query LIKE $1', 'nobody asked%'), 'CANCEL QUERIES 0');
+});
+
 test('jobs that do not exist and targets that are missing are said so', async ({ db }) => {
   assert.is(await codeOf(() => db.job(12345).wait()), '42704');
   assert.is(await codeOf(() => db.job(12345).cancel()), '42704');

@@ -125,8 +125,8 @@ export async function describeStatement(
   }
   const hook = context.engine.statements.get(statement.ast.kind);
   const columns = hook?.columns(statement.ast, context);
-  if (statement.ast.kind === 'declareCursor' && statement.placeholderCount > 0) {
-    const { query } = statement.ast;
+  const query = statement.ast.kind === 'declareCursor' ? statement.ast.query : hook?.queryWithin?.(statement.ast);
+  if (query && statement.placeholderCount > 0) {
     const plan = await planFor({ ...statement, ast: query, plans: new Map(), recent: undefined }, context, options);
     return { parameterTypes: describePlan(plan, query).parameterTypes, columns };
   }

@@ -110,7 +110,7 @@ export class SqlEngine implements EngineServices {
 
   /** Runs a statement inside another's transaction, for `FROM [SHOW ...]` and EXPLAIN. */
   runNested(context: StatementContext, statement: Statement): Promise<StatementResult> {
-    return context.session.runNested(context, statement);
+    return context.session.runNested(context, statement, context.placeholders, context.placeholderTypes);
   }
 
   /** Drops the temporary relations of sessions that are over; for after a GC run. */

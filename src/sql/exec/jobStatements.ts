@@ -40,12 +40,14 @@ export function registerJobStatements(hooks: StatementHooks, registry: JobRegist
   hooks.register<ShowJobs>('showJobs', {
     columns: (stmt) => [...COLUMNS, ...detailColumns(stmt)],
     placeholderTypes: ({ jobs }) => idTypes(jobs),
+    queryWithin: ({ jobs }) => (jobs.type === 'select' || jobs.type === 'schedules' ? jobs.query : undefined),
     run: (context, stmt) => runShowJobs(context, stmt, registry),
     isReadOnly: true,
   });
   hooks.register<ControlJobs>('controlJobs', {
     columns: () => undefined,
     placeholderTypes: ({ jobs }) => idTypes(jobs),
+    queryWithin: ({ jobs }) => (jobs.type === 'select' || jobs.type === 'schedules' ? jobs.query : undefined),
     run: (context, stmt) => runControlJobs(context, stmt, registry),
   });
   hooks.register<AlterJobOwner>('alterJobOwner', {

@@ -84,7 +84,12 @@ export function backendsOf(context: StatementContext): BackendOperations {
 }
 
 export function registerSessionControl(hooks: StatementHooks): void {
-  const hook = { isReadOnly: true, columns: () => undefined, run: cancel };
+  const hook = {
+    isReadOnly: true,
+    columns: () => undefined,
+    queryWithin: ({ ids }: CancelQuery | CancelSession) => (ids.kind === 'select' ? ids : undefined),
+    run: cancel,
+  };
   hooks.register<CancelQuery>('cancelQuery', hook);
   hooks.register<CancelSession>('cancelSession', hook);
   // Nobody listens, so there is nothing to end: pools send this when they hand a connection on.

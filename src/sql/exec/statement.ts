@@ -21,7 +21,7 @@ import type { Zones } from '../../catalog/zones.ts';
 import type { ExternalIoRules } from '../../storage/access.ts';
 import type { VarveError } from '../../base/errors.ts';
 import type { Random } from '../../base/random.ts';
-import type { Expr, Statement, TransactionModes } from '../parse/ast.ts';
+import type { Expr, SelectStatement, Statement, TransactionModes } from '../parse/ast.ts';
 import type { FunctionRegistry } from '../expr/registry.ts';
 import type { SessionValues } from '../expr/evalContext.ts';
 import type { FeatureUsage } from './featureUsage.ts';
@@ -213,6 +213,8 @@ export interface StatementHook<S extends Statement = Statement> {
   columns(stmt: S, context: StatementContext): readonly ResultColumn[] | undefined;
   /** The types of $1, $2, ... as far as they are not STRING, which is what a client may leave undeclared. */
   placeholderTypes?(stmt: S): readonly (ColumnType | undefined)[];
+  /** The query within, run by `runNested`, which types the placeholders that it uses. */
+  queryWithin?(stmt: S): SelectStatement | undefined;
   /**
    * Runs the statement. With `ownTransaction` false its writes go through `context.txn`; the session
    * commits an implicit one after `run` returns.
