@@ -15,11 +15,11 @@ import { KmsError } from '../storage/kms/kms.ts';
 
 import { CLUSTER_TARGET } from './backupTargets.ts';
 import { loadChain, newestLayer, pathTo } from './chain.ts';
+import type { RememberedChain } from './chainMemory.ts';
 import { EncryptionError } from './cipher.ts';
 import { DIRECTORY_STEP_MICROS, directoryTime, fullDirectory, incrementalDirectory, isDirectoryTaken, isLayer } from './collection.ts';
 import { type CollectionStorage, collectionAt } from './collectionStorage.ts';
 import type { CoveredSpan } from './coverage.ts';
-import { proveCoverage } from './coverage.ts';
 import type { Reservation } from './directoryReservations.ts';
 import { resolveLatest } from './layerIndex.ts';
 import type { Layer, Manifest } from './manifest.ts';
@@ -42,17 +42,20 @@ export interface PriorLayers {
 
 /**
  * Undefined for a new full. 58P01 when there is no such backup, XX001 when its chain is damaged, 55006
- * when the full is not final yet. `isFinal` says of a layer that its job cannot take it back any more.
+ * when the full is not final yet. `isFinal` says of a layer that its job cannot take it back any more; `memoryOf` gives what is
+ * remembered of the chain on a full.
  */
 export async function findPriorLayers(
   storage: CollectionStorage,
   request: DestinationRequest,
   isFinal: (layer: Layer) => Promise<boolean>,
+  memoryOf: (full: string) => RememberedChain,
   signal?: AbortSignal,
 ): Promise<PriorLayers | undefined> {
   if (request.type === 'new') return undefined;
   const full = request.type === 'latest' ? await resolveLatest(storage, signal) : request.full;
-  const [first, ...incrementals] = await loadChain(storage, full, signal).catch((error: unknown) => {
+  const memory = memoryOf(full);
+  const [first, ...incrementals] = await loadChain(storage, full, signal, undefined, memory).catch((error: unknown) => {
     throw request.type === 'subdir' && isMissing(error) ? noFullBackup(request.full, error) : error;
   });
   if (!(await isFinal(first))) {
@@ -66,7 +69,7 @@ export async function findPriorLayers(
   for (const layer of incrementals) if (await isFinal(layer)) chain.push(layer);
   const newest = newestLayer(chain);
   const path = pathTo(chain, newest);
-  return { full, newest, covered: proveCoverage(path, `invalid previous backups (${path.map((layer) => layer.directory).join(', ')}): `) };
+  return { full, newest, covered: memory.prove(path, `invalid previous backups (${path.map((layer) => layer.directory).join(', ')}): `) };
 }
 
 /** The 58P01 of an incremental on a full that is not there, in CockroachDB's words. `name`: as the user gave it. */

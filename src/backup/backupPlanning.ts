@@ -53,6 +53,7 @@ import {
 import { type BackupGrantees, checkBackupPrivileges } from './backupPrivileges.ts';
 import type { ResolvedTargets } from './backupTargets.ts';
 import { resolveTargets, withUsers } from './backupTargets.ts';
+import { type ChainMemory, RememberedChain } from './chainMemory.ts';
 import type { CollectionStorage } from './collectionStorage.ts';
 import { namingPlaces, openCollection } from './collectionStorage.ts';
 import type { DirectoryReservations } from './directoryReservations.ts';
@@ -61,7 +62,7 @@ import { secretsText } from './encryptionOptions.ts';
 import { chainSecretsForJob, createChainKey } from './keyring.ts';
 import { isListed, listedPlaces, withNewLayer } from './listedLayers.ts';
 import type { LocationDetails } from './locationDetails.ts';
-import { isSamePlace, localitiesOf, urisText } from './locationDetails.ts';
+import { isSamePlace, localitiesOf, placeKey, urisText } from './locationDetails.ts';
 import type { DescriptorChange, Layer, Manifest } from './manifest.ts';
 
 export interface BackupPlanningDeps {
@@ -75,6 +76,7 @@ export interface BackupPlanningDeps {
   readonly settings: ClusterSettings;
   /** Jobs of layers that are known to be final, which they stay: a chain's are asked for with each layer that it gets. */
   readonly finalJobs: Set<string>;
+  readonly chains: ChainMemory;
 }
 
 /** A BACKUP statement with its expressions evaluated. */
@@ -136,7 +138,13 @@ async function planOnce(
   marginMicros: number,
   commit: (write: (txn: Txn) => Promise<void>) => Promise<void>,
 ): Promise<number> {
-  const prior = await findPriorLayers(storage, request.destination, (layer) => isFinal(deps, layer), request.signal);
+  const prior = await findPriorLayers(
+    storage,
+    request.destination,
+    (layer) => isFinal(deps, layer),
+    (full) => memoryOf(deps, request.location, full),
+    request.signal,
+  );
   const isMixed = deps.settings.get('varve.backup.mixed_collections.enabled');
   // Read beside what follows, until it is needed.
   const newest = prior || isMixed ? undefined : newestFull(storage, request.signal);
@@ -333,6 +341,11 @@ async function isFinal({ kv, jobs, finalJobs }: BackupPlanningDeps, { manifest }
   const isDone = record === undefined || record.status === 'succeeded';
   if (isDone) finalJobs.add(jobId);
   return isDone;
+}
+
+/** The layers that older statements list lie elsewhere with each statement: nothing is remembered of them. */
+function memoryOf({ chains }: BackupPlanningDeps, location: LocationDetails, full: string): RememberedChain {
+  return location.places === undefined ? chains.of(`${placeKey(location)}\n${full}`) : new RememberedChain();
 }
 
 /** Whether an unfinished job will write to this directory of the collection, or does. */

@@ -26,6 +26,7 @@ import { SqlState } from '../base/sqlState.ts';
 import type { Timestamp } from '../base/timestamp.ts';
 import { formatUtc } from '../base/timestamp.ts';
 
+import type { RememberedChain } from './chainMemory.ts';
 import { directoryTime, fullDirectoryTime, incrementalDirectoryTime, MANIFEST_NAME, READS_MAX } from './collection.ts';
 import { EncryptionError } from './cipher.ts';
 import type { CollectionStorage } from './collectionStorage.ts';
@@ -54,14 +55,15 @@ export function passedOverNotice(directory: string, { message, detail }: VarveEr
 }
 
 /**
- * Reads the manifests of a full and of all completed incrementals on it. 58P01 naming the backup
- * when there is no completed full in `full`; XX001, 0A000 as readManifest.
+ * Reads the manifests of a full and of all completed incrementals on it, save those that `memory` spares. 58P01 naming the
+ * backup when there is no completed full in `full`; XX001, 0A000 as readManifest.
  */
 export async function loadChain(
   storage: CollectionStorage,
   full: string,
   signal?: AbortSignal,
   onPassedOver: PassedOver = () => {},
+  memory?: RememberedChain,
 ): Promise<Chain> {
   // Both at once; which directories are layers shows when their manifests are read.
   const [read, listed] = await Promise.allSettled([readManifest(storage, full, signal), listChainDirectories(storage, full, signal)]);
@@ -81,11 +83,14 @@ export async function loadChain(
     throw new CorruptionError(SqlState.DataCorrupted, `backup "${full}" is an incremental layer where a full one belongs`, { file: full });
   }
   const { incrementals, compacted } = listed.value;
-  const found = await mapConcurrently([...incrementals, ...compacted], READS_MAX, (directory) => {
+  const unread = memory?.unread([...compacted, ...incrementals]) ?? new Map<string, Layer>();
+  const toRead = [...incrementals, ...compacted].filter((directory) => !unread.has(directory));
+  const found = await mapConcurrently(toRead, READS_MAX, (directory) => {
     const read = readLayer(storage, directory, signal);
     return compactedTimes(directory) === undefined ? read : read.catch((error: unknown) => passOver(directory, error, onPassedOver));
   });
-  const layers = found.filter((layer) => layer !== undefined);
+  const layers = [...unread.values(), ...found.filter((layer) => layer !== undefined)];
+  memory?.keep(layers, unread);
   const rank = (layer: Layer) => Number(isCompacted(layer));
   layers.sort((a, b) => a.manifest.endTime - b.manifest.endTime || rank(a) - rank(b) || (a.directory < b.directory ? -1 : 1));
   return [first, ...layers];
@@ -134,10 +139,11 @@ export function newestLayer(chain: Chain): Layer {
  */
 export function pathTo(chain: Chain, layer: Layer): Layer[] {
   const path: Layer[] = [layer];
+  const byDirectory = new Map(chain.map((candidate) => [candidate.directory, candidate]));
   // Each step goes back in time (a manifest's own check), so the walk ends.
   for (let at = layer; at.manifest.parent !== undefined; ) {
     const { directory, endTime, manifestSha256 } = at.manifest.parent;
-    const parent = chain.find((candidate) => candidate.directory === directory);
+    const parent = byDirectory.get(directory);
     if (parent === undefined || parent.manifestSha256 !== manifestSha256 || parent.manifest.endTime !== endTime) {
       throw new CorruptionError(SqlState.DataCorrupted, `backup layer "${at.directory}" continues a layer that is not there`, {
         detail: `it continues "${directory}" up to ${formatUtc(endTime)}, ${parent === undefined ? `of which "${directory}/${MANIFEST_NAME}" or its checksum is missing` : 'where another layer lies now'}`,

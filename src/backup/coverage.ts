@@ -39,10 +39,10 @@ export function intervalsOf(manifest: Manifest): SpanInterval[] {
 
 /**
  * Walks a path of layers, full first, and returns what it covers. XX001 names the first gap: the
- * interval of time and the keys that no layer holds. `intro` begins the message.
+ * interval of time and the keys that no layer holds. `intro` begins the message; `before`: what the layers before these cover.
  */
-export function proveCoverage(layers: readonly Layer[], intro = ''): CoveredSpan[] {
-  let covered: CoveredSpan[] = [];
+export function proveCoverage(layers: readonly Layer[], intro = '', before: readonly CoveredSpan[] = []): readonly CoveredSpan[] {
+  let covered = before;
   for (const { manifest, directory } of layers) {
     covered = advance(covered, intervalsOf(manifest), (gap) => gapError(intro, directory, gap));
     for (const span of manifest.spans) requireCovered(covered, span, manifest.endTime, (gap) => gapError(intro, directory, gap));

@@ -16,6 +16,7 @@ import { BackupMetrics } from './backupMetrics.ts';
 import { backupTelemetry } from './backupTelemetry.ts';
 import { BACKUP_ATTEMPTS_MAX, BACKUP_PAUSEPOINTS, BackupResumer } from './backupJob.ts';
 import { backupHook, scheduledBackupPlanner } from './backupStatement.ts';
+import { ChainMemory } from './chainMemory.ts';
 import { DirectoryReservations } from './directoryReservations.ts';
 import { mayRunOn } from './executionLocality.ts';
 import { layerSettings } from './layerSettings.ts';
@@ -48,7 +49,7 @@ export function registerBackup(deps: BackupDeps): PlanScheduledBackup {
   const { settings, jobs } = deps;
   const metrics = new BackupMetrics(deps.kv.metrics);
   const { statements } = deps.engine;
-  const planning = { ...deps, metrics, reservations: new DirectoryReservations(), finalJobs: new Set<string>() };
+  const planning = { ...deps, metrics, reservations: new DirectoryReservations(), finalJobs: new Set<string>(), chains: new ChainMemory() };
   statements.register<Backup>('backup', backupHook(planning));
   statements.register<ShowBackups>('showBackups', showBackupsHook(deps));
   statements.register<ShowBackup>('showBackup', showBackupHook(deps));

@@ -35,18 +35,26 @@ export class MemoryBucket {
     if (this.#contents.delete(path)) this.#paths.splice(this.#place(path), 1);
   }
 
-  /** In the order of JavaScript's strings, in which those with one prefix stand together. */
-  *withPrefix(prefix: string): Iterable<string> {
-    for (let i = this.#place(prefix); i < this.#paths.length; i++) {
+  /**
+   * In the order of JavaScript's strings, in which those with one prefix stand together. `isFolded`: what has a slash
+   * behind the prefix only up to there, once, without a look at what is below.
+   */
+  withPrefix(prefix: string, isFolded = false): string[] {
+    const found: string[] = [];
+    for (let i = this.#place(prefix); i < this.#paths.length; ) {
       const path = this.#paths[i] as string;
-      if (!path.startsWith(prefix)) return;
-      yield path;
+      if (!path.startsWith(prefix)) break;
+      const slash = isFolded ? path.indexOf('/', prefix.length) : -1;
+      found.push(slash === -1 ? path : path.slice(0, slash + 1));
+      // The next character after the slash ends the folder.
+      i = slash === -1 ? i + 1 : this.#place(`${path.slice(0, slash)}0`, i + 1);
     }
+    return found;
   }
 
-  /** The index of the first path that is not less. */
-  #place(path: string): number {
-    let low = 0;
+  /** The index of the first path that is not less, at `from` or behind it. */
+  #place(path: string, from = 0): number {
+    let low = from;
     let high = this.#paths.length;
     while (low < high) {
       const middle = (low + high) >> 1;
@@ -132,9 +140,8 @@ class MemoryStorage implements ExternalStorage {
 
   async list(prefix: string, options?: ListOptions): Promise<string[]> {
     options?.signal?.throwIfAborted();
-    const names: string[] = [];
-    for (const path of this.#files.withPrefix(this.#base + prefix)) names.push(path.slice(this.#base.length));
-    return listing(names, prefix, options);
+    const paths = this.#files.withPrefix(this.#base + prefix, options?.delimiter !== undefined);
+    return listing(this.#base === '' ? paths : paths.map((path) => path.slice(this.#base.length)), prefix, options);
   }
 
   async delete(name: string): Promise<void> {
