@@ -4,18 +4,39 @@
  *
  *   B1  at the layer's end time it is what the manifest calls `descriptors`; inside a layer with
  *       revision history it is, of each object, the newest change at or below that moment
- *   B2  only PUBLIC objects are there: what was offline, dropped or being added then is not restored
+ *   B2  what was offline, dropped or being added then is not there, nor restored; but a table that was being imported
+ *       into is, PUBLIC as all are, and says from when on its rows are the import's and not its own: everybody who
+ *       reads it leaves out what has a newer version, and has the table from before the import
  */
 import type { Timestamp } from '../base/timestamp.ts';
-import type { Descriptor } from '../catalog/descriptor.ts';
+import type { Descriptor, TableDescriptor } from '../catalog/descriptor.ts';
 import { type CatalogContent, CatalogSnapshot, type NameEntry, nameKey } from '../catalog/snapshot.ts';
 
 import type { Manifest } from './manifest.ts';
 
-/** The PUBLIC descriptors of a layer as of `time`, ascending by id. The layer holds that moment (chain.ts, H3). */
+/** Whether backups hold an object in the state that it is in. */
+export function isBackedUp(descriptor: Descriptor): boolean {
+  return descriptor.state === 'PUBLIC' || isImporting(descriptor);
+}
+
+function isImporting(descriptor: Descriptor): descriptor is TableDescriptor {
+  return descriptor.kind === 'table' && descriptor.state === 'OFFLINE' && descriptor.importing !== undefined;
+}
+
+/** Of tables that were being imported into: by id, from when on their rows are the import's. */
+export function importStarts(tables: readonly Descriptor[]): ReadonlyMap<number, Timestamp> {
+  return new Map(
+    tables.flatMap((one) => (one.kind === 'table' && one.importing?.start !== undefined ? [[one.id, one.importing.start]] : [])),
+  );
+}
+
+/** The descriptors of a layer that a restore brings back as of `time`, ascending by id. The layer holds that moment (chain.ts, H3). */
 export function descriptorsAt(manifest: Manifest, time: Timestamp): Descriptor[] {
   const descriptors = time === manifest.endTime ? manifest.descriptors : newestChanges(manifest, time);
-  return descriptors.filter((descriptor) => descriptor.state === 'PUBLIC').sort((a, b) => a.id - b.id);
+  return descriptors
+    .filter(isBackedUp)
+    .map((one) => (isImporting(one) ? { ...one, state: 'PUBLIC' as const, offlineReason: undefined } : one))
+    .sort((a, b) => a.id - b.id);
 }
 
 function newestChanges(manifest: Manifest, time: Timestamp): Descriptor[] {

@@ -33,6 +33,7 @@ import type { BackupTargets as TargetsAst } from '../sql/parse/ast.ts';
 import type { StorageFactory } from '../storage/externalStorage.ts';
 import { KmsError } from '../storage/kms/kms.ts';
 
+import { isBackedUp } from './backupCatalog.ts';
 import type { DestinationRequest, PriorLayers } from './backupDestination.ts';
 import { checkContinues, checkSameCollection, findFreeDirectory, findPriorLayers, newestFull } from './backupDestination.ts';
 import type { BackupDetails, ScheduleLink } from './backupDetails.ts';
@@ -44,9 +45,9 @@ import {
   historySince,
   indexesOfHistory,
   introducedSpans,
-  publicSince,
   spansOfDescriptors,
   spansOfHistory,
+  standingSince,
   toldSince,
   vanishedTables,
 } from './backupSpans.ts';
@@ -239,7 +240,7 @@ async function makePlan(
       forkedFrom: kv.forkedFrom,
       scope: targets.scope,
       requested: targets.requested.map((one, i) => ({ id: one.id, name: one.name, fullName: targets.names[i] ?? '' })),
-      goneIds: new Set(prior.newest.manifest.targetIds.filter((id) => !isPublic(snapshot, id))),
+      goneIds: new Set(prior.newest.manifest.targetIds.filter((id) => !isStanding(snapshot, id))),
       endTime: request.asOf,
       localities: isListed(request.location) ? undefined : localitiesOf(request.location.uris),
     });
@@ -362,8 +363,9 @@ async function snapshotAt(deps: BackupPlanningDeps, time: Timestamp): Promise<Ca
   return await deps.catalog.snapshot(deps.kv.at(time));
 }
 
-function isPublic(snapshot: CatalogSnapshot, id: number): boolean {
-  return snapshot.byId(id)?.state === 'PUBLIC';
+function isStanding(snapshot: CatalogSnapshot, id: number): boolean {
+  const descriptor = snapshot.byId(id);
+  return descriptor !== undefined && isBackedUp(descriptor);
 }
 
 /** Throws 72000 when an index of the history is not readable from where its layer begins, or from when it came, on. */
@@ -404,7 +406,7 @@ async function tellHistory(
       );
     }
     // A full claims no time at which one of its targets did not stand yet: a table that TRUNCATE made has another id.
-    const standing = prior ? [] : standingIds(targets).map((id) => publicSince(changes, id));
+    const standing = prior ? [] : standingIds(targets).map((id) => standingSince(changes, id));
     const until = Math.max(from, ...standing, ...vanished.map((table) => table.until));
     // Dropped tables and indexes may have a later threshold than those that are left; beyond it they are not told of.
     // What the clock moves from look to look is for the next attempt's margin.

@@ -4,12 +4,14 @@
  *   X1  a table's data is the spans of its public indexes; an index that is still being built comes
  *       with the layer in which it is public
  *   X2  what the layers before do not cover up to this layer's start is *introduced*: exported from
- *       time 0. So come new tables, new indexes (TRUNCATE makes them too), tables that were offline
+ *       time 0. So come new tables, new indexes (TRUNCATE makes them too), tables that were being restored
  *       or whose data was excluded before
  *   X3  a layer with revision history exports the spans of every version of every descriptor in its
  *       interval, dropped ones included, and says in its manifest which version stood when
  *   X4  tables with exclude_data_from_backup, and views, have no spans
  *   X5  temporary tables are no part of a backup, nor of its history
+ *   X6  a table that is being imported into is backed up with its descriptor as it is, the new rows included, so
+ *       that the next layer has only what comes later; a restore leaves them out (backupCatalog.ts)
  */
 import type { Bytes } from '../base/bytes.ts';
 import type { Span } from '../base/span.ts';
@@ -24,6 +26,7 @@ import { isSystemObject } from '../catalog/snapshot.ts';
 import { systemTable } from '../catalog/systemRows.ts';
 import type { Kv } from '../kv/kv.ts';
 
+import { isBackedUp } from './backupCatalog.ts';
 import type { CoveredSpan } from './coverage.ts';
 import type { DescriptorChange } from './manifest.ts';
 
@@ -39,11 +42,11 @@ export function spansOfTable(table: TableDescriptor): Span[] {
   return mergeSpans(indexes.map((index) => indexSpan(table, index)));
 }
 
-/** Spans of all PUBLIC tables among descriptors; sorted, disjoint. */
+/** Spans of all tables among descriptors that backups hold; sorted, disjoint. */
 export function spansOfDescriptors(descriptors: Iterable<Descriptor>): Span[] {
   const spans: Span[] = [];
   for (const descriptor of descriptors) {
-    if (descriptor.kind === 'table' && descriptor.state === 'PUBLIC') spans.push(...spansOfTable(descriptor));
+    if (descriptor.kind === 'table' && isBackedUp(descriptor)) spans.push(...spansOfTable(descriptor));
   }
   return mergeSpans(spans);
 }
@@ -105,7 +108,7 @@ function isTemporary(descriptor: Descriptor): boolean {
 // Descriptors are small; this only keeps a catalog of many thousands from one long step.
 const PIECE_BYTES = 1 << 20;
 
-/** Spans of every version that was PUBLIC at some time of a history (X3). */
+/** Spans of every version of a history that backups hold (X3). */
 export function spansOfHistory(history: readonly DescriptorChange[]): Span[] {
   return spansOfDescriptors(history.flatMap(({ descriptor }) => descriptor ?? []));
 }
@@ -124,7 +127,7 @@ export interface HistoryIndex {
 export function indexesOfHistory(history: readonly DescriptorChange[]): HistoryIndex[] {
   const found = new Map<Bytes, HistoryIndex>();
   for (const { descriptor: table, time } of history) {
-    if (table?.kind !== 'table' || table.state !== 'PUBLIC' || !hasData(table)) continue;
+    if (table?.kind !== 'table' || !isTold(table)) continue;
     for (const index of allIndexes(table)) {
       const { key } = indexSpan(table, index);
       if (index.state === 'public' && !found.has(key)) found.set(key, { key, tableId: table.id, indexId: index.id, since: time });
@@ -133,12 +136,12 @@ export function indexesOfHistory(history: readonly DescriptorChange[]): HistoryI
   return [...found.values()];
 }
 
-/** From when on the descriptor has been PUBLIC without a break up to the history's end; 0 when the history tells of none of that. */
-export function publicSince(history: readonly DescriptorChange[], id: number): Timestamp {
+/** From when on the descriptor has been there for backups without a break up to the history's end; 0 when the history tells of none of that. */
+export function standingSince(history: readonly DescriptorChange[], id: number): Timestamp {
   let since: Timestamp | undefined;
   for (const change of history) {
     if (change.id !== id) continue;
-    if (change.descriptor?.state !== 'PUBLIC') since = undefined;
+    if (change.descriptor === undefined || !isBackedUp(change.descriptor)) since = undefined;
     else since ??= change.time;
   }
   return since ?? MIN_TIMESTAMP;
@@ -150,7 +153,7 @@ export function toldSince(history: readonly DescriptorChange[], id: number): Tim
 }
 
 function isTold(table: TableDescriptor): boolean {
-  return table.state === 'PUBLIC' && hasData(table);
+  return isBackedUp(table) && hasData(table);
 }
 
 /** The part of a history that still stood at `from` or came later. */
@@ -168,7 +171,7 @@ export function historySince(history: readonly DescriptorChange[], from: Timesta
 export interface VanishedTable {
   readonly id: number;
   readonly name: string;
-  /** From here on it was not PUBLIC any more. */
+  /** From here on it was not there any more. */
   readonly until: Timestamp;
 }
 
@@ -180,7 +183,7 @@ export function vanishedTables(history: readonly DescriptorChange[], exists: (id
   const vanished = new Map<number, VanishedTable>();
   const open = new Map<number, string>();
   for (const { id, time, descriptor } of history) {
-    if (descriptor?.kind === 'table' && descriptor.state === 'PUBLIC' && hasData(descriptor)) {
+    if (descriptor?.kind === 'table' && isTold(descriptor)) {
       open.set(id, descriptor.name);
     } else if (open.has(id) && !exists(id)) {
       vanished.set(id, { id, name: open.get(id) ?? '', until: time });

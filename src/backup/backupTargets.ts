@@ -3,8 +3,8 @@
  *
  * A database brings everything in it, and so does `d.*` where d is no schema of the current database. A table brings itself, the database and schema it lies in,
  * and the user types of its columns, but nothing else that it refers to. Tables that are OFFLINE
- * (being restored or imported) are refused where they are named, and left out of databases and
- * wildcards; so are dropped ones. Without targets the backup is of the cluster: every database whole,
+ * are refused where they are named. Of databases and wildcards those that are being imported into are
+ * part, for what they held before; those that are being restored, and dropped ones, are left out. Without targets the backup is of the cluster: every database whole,
  * and of the system database those tables that a new cluster needs (systemTables.ts says which).
  */
 import { isVarveError, StatementError } from '../base/errors.ts';
@@ -19,6 +19,7 @@ import { clusterBackupTables, systemTables } from '../catalog/systemTables.ts';
 import type { BackupTargets as TargetsAst } from '../sql/parse/ast.ts';
 import type { TablePattern } from '../sql/parse/ast.ts';
 
+import { isBackedUp } from './backupCatalog.ts';
 import type { BackupScope } from './manifest.ts';
 
 export interface ResolvedTargets {
@@ -100,7 +101,12 @@ function resolveWholeCluster(snapshot: CatalogSnapshot): ResolvedTargets {
 /** A database and all in it. */
 function everythingIn(snapshot: CatalogSnapshot, database: DatabaseDescriptor): Descriptor[] {
   const schemas = snapshot.schemasOf(database).flatMap(({ descriptor }) => descriptor ?? []);
-  return [database, ...schemas, ...snapshot.tablesOf(database.id), ...snapshot.typesOf(database.id)];
+  return [database, ...schemas, ...tablesIn(snapshot, database), ...snapshot.typesOf(database.id)];
+}
+
+/** Tables, views and sequences of a database, or of one schema, that backups hold. */
+function tablesIn(snapshot: CatalogSnapshot, { id }: DatabaseDescriptor, place: { readonly schemaId?: number } = {}): TableDescriptor[] {
+  return snapshot.tablesOf(id, { ...place, anyState: true }).filter(isBackedUp);
 }
 
 function resolveDatabases(snapshot: CatalogSnapshot, names: readonly string[]): ResolvedTargets {
@@ -160,7 +166,7 @@ function wholeDatabase(snapshot: CatalogSnapshot, { parts, star }: TablePattern,
 
 /** `*`, `x.*`: schema x of the current database first, else database x; `db.schema.*`. 42P01 when nothing matches. */
 function tablesMatching(snapshot: CatalogSnapshot, parts: readonly string[], context: NameContext): TableDescriptor[] {
-  const found = schemasMatching(snapshot, parts, context).flatMap(({ database, id }) => snapshot.tablesOf(database.id, { schemaId: id }));
+  const found = schemasMatching(snapshot, parts, context).flatMap(({ database, id }) => tablesIn(snapshot, database, { schemaId: id }));
   if (found.length === 0) {
     throw new StatementError(SqlState.UndefinedTable, `no tables match ${[...parts.map(quoteName), '*'].join('.')}`);
   }

@@ -10,6 +10,7 @@ import { tableOfKey } from '../kv/indexOfKey.ts';
 import type { JobId } from '../jobs/job.ts';
 import type { StatementContext } from '../sql/exec/statement.ts';
 
+import { isBackedUp } from './backupCatalog.ts';
 import { detailsFromJson } from './backupDetails.ts';
 import type { BackupPlanningDeps } from './backupPlanning.ts';
 
@@ -26,7 +27,8 @@ export async function warnOfBreakingChain(deps: BackupPlanningDeps, context: Sta
   const snapshot = await catalog.current();
   let first: { readonly tableId: number; readonly at: Timestamp } | undefined;
   for (const tableId of new Set(spans.flatMap((span) => tableOfKey(span.key) ?? []))) {
-    const at = snapshot.byId(tableId)?.state === 'PUBLIC' ? kv.gc.thresholds.unreadableAt(tableId, endTime) : undefined;
+    const table = snapshot.byId(tableId);
+    const at = table && isBackedUp(table) ? kv.gc.thresholds.unreadableAt(tableId, endTime) : undefined;
     if (at !== undefined && (first === undefined || at < first.at)) first = { tableId, at };
   }
   const table = first && snapshot.tableById(first.tableId);

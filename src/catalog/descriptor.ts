@@ -262,6 +262,15 @@ export type TableLocality =
   /** Each row has its region in a column. `isNamed`: the user said which one (AS). */
   | { readonly kind: 'row'; readonly columnId: number; readonly isNamed?: true };
 
+/** A table that an IMPORT INTO writes to. */
+export interface Importing {
+  /**
+   * Rows up to here are the table's own, newer ones the import's, which writes only keys that were not there: what has a
+   * newer version is left out, the rest is the table from before. Absent until the import begins to write.
+   */
+  readonly start?: Timestamp;
+}
+
 /** The history that a restore brought with a table (restoredPast.ts). */
 export interface RestoredPast {
   readonly from: Timestamp;
@@ -302,6 +311,8 @@ export interface TableDescriptor extends DescriptorBase {
   readonly locality?: TableLocality;
   /** No data of it is older: set by a restore, which ingests history. 0: the table's own first version is the bound. */
   readonly createTime: Timestamp;
+  /** While it is OFFLINE for an import. */
+  readonly importing?: Importing;
   /** Set by a restore that brought history. */
   readonly past?: RestoredPast;
   /** Storage parameters as written, `exclude_data_from_backup` excepted. */

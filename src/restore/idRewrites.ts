@@ -142,7 +142,11 @@ class Rewriter {
   }
 
   table(source: TableDescriptor): TableDescriptor {
-    const { past: _past, ...table } = renameInExpressions(withoutUnfinished(source), this.#databaseOf(source), this.#options.names);
+    const {
+      past: _past,
+      importing: _importing,
+      ...table
+    } = renameInExpressions(withoutUnfinished(source), this.#databaseOf(source), this.#options.names);
     return {
       ...table,
       ...this.#base(table),

@@ -47,6 +47,8 @@ export interface RestoredIndex {
   readonly filter?: RowFilter | undefined;
   /** Where the past begins that comes with it. */
   readonly pastFrom?: Timestamp | undefined;
+  /** Newer rows were those of an import, and do not come. */
+  readonly importStart?: Timestamp | undefined;
 }
 
 export interface IngestUnitsOptions {
@@ -151,7 +153,7 @@ class IngestWork {
       this.#held ??
       new RunBuilder(index, Math.min(RUN_BYTES_MAX, this.#options.checkpointBytes), (finished) => this.#flush(index, finished));
     this.#held = undefined;
-    await mergeUnit(cursors, this.#options.time, run);
+    await mergeUnit(cursors, this.#options.time, run, index.importStart);
     const { tableId: nextTable, indexId: nextIndex } = next ? indexOfKey(next.span.key) : { tableId: -1, indexId: -1 };
     if (index.filter && nextTable === tableId && nextIndex === indexId) {
       await run.drain();

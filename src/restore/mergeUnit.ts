@@ -9,6 +9,11 @@
  *   layer 3                 a=3    a=4          c: only @40    -> nothing
  *                                  c=4
  *
+ *   time      @10    @20    @30                 restored to @35, imported into from @15 on
+ *   layer 1   a=1    c=1                        a: older       -> a=1
+ *             b=1                               b: deleted, then imported anew -> nothing
+ *   layer 2                 b=2                 c: imported    -> nothing
+ *
  *   M1  keys come out ascending, each once
  *   M2  a key's versions may come from several files and runs, in any order among files; it is
  *       decided when the first greater key comes
@@ -27,9 +32,12 @@ export interface RowSink {
   drain(): Promise<void>;
 }
 
-/** Merges cursors that have entered the same unit into `sink`. Throws what reading throws. */
-export async function mergeUnit(cursors: readonly FileCursor[], time: Timestamp, sink: RowSink): Promise<void> {
-  await new Merge(cursors, time, sink).run();
+/**
+ * Merges cursors that have entered the same unit into `sink`. Keys whose newest version is above `importStart` are left
+ * out, too: they were imported (backupCatalog.ts, B2). Throws what reading throws.
+ */
+export async function mergeUnit(cursors: readonly FileCursor[], time: Timestamp, sink: RowSink, importStart = time): Promise<void> {
+  await new Merge(cursors, time, sink, importStart).run();
 }
 
 class Merge {
@@ -38,16 +46,18 @@ class Merge {
   readonly #cursors: readonly FileCursor[];
   readonly #time: Timestamp;
   readonly #sink: RowSink;
+  readonly #importStart: Timestamp;
   /** The key under decision; undefined before the first. */
   #key: Bytes | undefined;
   /** Its newest version so far at or below the time; -1: none. */
   #bestTime = -1;
   #bestValue: Bytes | null = null;
 
-  constructor(cursors: readonly FileCursor[], time: Timestamp, sink: RowSink) {
+  constructor(cursors: readonly FileCursor[], time: Timestamp, sink: RowSink, importStart: Timestamp) {
     this.#cursors = cursors;
     this.#time = time;
     this.#sink = sink;
+    this.#importStart = importStart;
   }
 
   async run(): Promise<void> {
@@ -142,7 +152,7 @@ class Merge {
   /** The key under decision is complete. */
   #decide(): boolean {
     const key = this.#key;
-    if (key === undefined || this.#bestTime < 0 || this.#bestValue === null) return true;
+    if (key === undefined || this.#bestTime < 0 || this.#bestValue === null || this.#bestTime > this.#importStart) return true;
     return this.#sink.add(key, this.#bestValue);
   }
 }

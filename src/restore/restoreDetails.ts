@@ -68,6 +68,8 @@ export interface RestoreDetails {
   readonly where?: RowCondition | undefined;
   /** Of tables that come with their past: where it begins. */
   readonly pastStarts?: PastStarts | undefined;
+  /** Of tables that were being imported into, by new id: from when on rows are the import's, and left out. */
+  readonly importStarts?: readonly (readonly [newId: number, start: Timestamp])[] | undefined;
   /** It pauses itself where it would fail. */
   readonly pausesOnError?: boolean | undefined;
   readonly system?: SystemRestore | undefined;

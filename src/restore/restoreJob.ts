@@ -309,6 +309,7 @@ export class RestoreResumer implements Resumer {
   async #indexes(ctx: JobContext): Promise<ReadonlyMap<string, RestoredIndex>> {
     const { where, ingestTime } = this.#details;
     const pastStarts = new Map(this.#details.pastStarts);
+    const starts = new Map(this.#details.importStarts);
     const indexes = new Map<string, RestoredIndex>();
     for (const { oldId, table } of this.#tables()) {
       const filter = where && (await RowFilter.open(this.#deps.engine, table, where, ingestTime, ctx.signal));
@@ -320,6 +321,7 @@ export class RestoreResumer implements Resumer {
           isPrimary: id === table.primaryIndex.id,
           filter,
           pastFrom: pastStarts.get(table.id),
+          importStart: starts.get(table.id),
         });
       }
     }

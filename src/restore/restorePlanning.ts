@@ -28,7 +28,7 @@ import type { EngineServices } from '../sql/exec/statement.ts';
 import type { BackupTargets } from '../sql/parse/ast.ts';
 import type { StorageFactory } from '../storage/externalStorage.ts';
 
-import { backupSnapshot } from '../backup/backupCatalog.ts';
+import { backupSnapshot, importStarts } from '../backup/backupCatalog.ts';
 import { type BackupToken, checkNewest, chooseNamed, loadNamed, type NamedBackup, resolveToken } from '../backup/backupToken.ts';
 import { type ChosenLayers, passedOverNotice } from '../backup/chain.ts';
 import type { CollectionStorage } from '../backup/collectionStorage.ts';
@@ -158,7 +158,8 @@ async function makeDetails(
   const created = isCluster ? await keepIds(catalog, place.created) : await drawIds(catalog, place.created);
   const ids: IdMap = { created, existing: place.existing };
   const pastStartsHere = [...plan.pastStarts].map(([oldId, from]) => [created.get(oldId) as number, from] as const);
-  if (pastStartsHere.length > 0) tellPasts(plan.pastStarts, request);
+  const importStartsHere = [...importStarts(targets.tables)].map(([oldId, start]) => [created.get(oldId) as number, start] as const);
+  if (request.revisionHistory) tellPasts(plan, request);
   return {
     name: source.id ?? `/${source.full}`,
     layers,
@@ -170,6 +171,7 @@ async function makeDetails(
       ingestTime: kv.hlc.now(),
       descriptors: withPasts(rewriteDescriptors(targets, ids, options), pastStartsHere, time),
       ...(pastStartsHere.length > 0 && { pastStarts: pastStartsHere }),
+      ...(importStartsHere.length > 0 && { importStarts: importStartsHere }),
       tableIds: tables.map((oldId) => [oldId, created.get(oldId) as number] as const),
       typeUses: typeUsesOf(targets, ids),
       schemaOnly: request.schemaOnly,
@@ -345,9 +347,13 @@ async function hasStatistics(storage: CollectionStorage, layer: Layer, { notice,
 const NO_PASTS: ReadonlyMap<number, Timestamp> = new Map();
 
 /** From when on every table has its past, and what keeps it. */
-function tellPasts(starts: ReadonlyMap<number, Timestamp>, { notice }: RestoreRequest): void {
-  const latest = Math.max(...starts.values()) as Timestamp;
-  notice(`every restored table can be read AS OF SYSTEM TIME from ${formatUtc(latest)} on; its gc.ttlseconds is raised to keep that past`);
+function tellPasts({ pastStarts: starts, targets }: ObjectPlan, { notice }: RestoreRequest): void {
+  if (starts.size > 0) {
+    const latest = formatUtc(Math.max(...starts.values()) as Timestamp);
+    notice(`every restored table can be read AS OF SYSTEM TIME from ${latest} on; its gc.ttlseconds is raised to keep that past`);
+  }
+  const imported = targets.tables.filter(({ importing }) => importing !== undefined).map(({ name }) => name);
+  if (imported.length > 0) notice(`tables that were being imported into come without their past: ${imported.join(', ')}`);
 }
 
 /** The condition, after a look whether it can be evaluated. */

@@ -38,7 +38,7 @@ const TTL_SECONDS_MAX = 2 ** 31 - 1;
 
 /**
  * Where the past of each table begins, by id in the backup; none for tables whose data was left out of the
- * backup. 22023 when the chain has no history at that time, 55000 for a time that this cluster has not reached.
+ * backup, nor for those that were being imported into. 22023 when the chain has no history at that time, 55000 for a time that this cluster has not reached.
  */
 export function pastStarts(
   { layers, time }: ChosenLayers,
@@ -63,7 +63,7 @@ export function pastStarts(
   }
   const changes = layers.flatMap(({ manifest }) => manifest.descriptorChanges);
   const starts = tables
-    .filter((table) => hasData(table) || table.view !== undefined)
+    .filter((table) => (hasData(table) || table.view !== undefined) && table.importing === undefined)
     .map((table) => {
       return [table.id, Math.max(from, unchangedSince(table, changes, time), exportedSince(table, layers)) as Timestamp] as const;
     });

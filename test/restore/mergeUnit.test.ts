@@ -66,7 +66,14 @@ async function fileOf(versions: readonly Version[], name: string, files: MemoryF
 }
 
 /** The rows of units `a-e` and so on, from files of versions, as of `time`. */
-async function merged(layers: readonly (readonly Version[])[], time: number, spans: string[], isWhole: boolean, sinkSize: number) {
+async function merged(
+  layers: readonly (readonly Version[])[],
+  time: number,
+  spans: string[],
+  isWhole: boolean,
+  sinkSize: number,
+  importStart?: number,
+) {
   const files = new MemoryFiles();
   const storage = openMemory(ParsedUri.parse('mem://b/c'), files);
   const cursors: FileCursor[] = [];
@@ -76,7 +83,7 @@ async function merged(layers: readonly (readonly Version[])[], time: number, spa
   const sink = new Collector(sinkSize);
   for (const span of spans) {
     await Promise.all(cursors.map((cursor) => cursor.enter(parseSpan(span))));
-    await mergeUnit(cursors, time as Timestamp, sink);
+    await mergeUnit(cursors, time as Timestamp, sink, importStart as Timestamp | undefined);
     await sink.drain();
   }
   for (const cursor of cursors) await cursor.finish();
@@ -109,6 +116,24 @@ test('newer layers win, tombstones hide, later versions do not count', async () 
   ]);
   assert.equal(await at(9), [['d', 'd1']]);
   assert.equal(await at(4), []);
+});
+
+test('what was imported is left out, also where it went over a deletion that the layers have not', async () => {
+  const layers: Version[][] = [
+    [
+      ['a', 10, 'a1'],
+      ['b', 10, 'b1'],
+    ],
+    [
+      ['b', 30, 'imported'],
+      ['c', 30, 'imported'],
+      ['d', 20, 'd2'],
+    ],
+  ];
+  assert.equal(await merged(layers, 40, ['a-z'], true, 100, 25), [
+    ['a', 'a1'],
+    ['d', 'd2'],
+  ]);
 });
 
 test('random layers, times, units, block cuts and sink sizes: always what a walk over all versions finds', async () => {

@@ -13,9 +13,10 @@ import type { AttachedDatabase } from '../../catalog/attached.ts';
 import type { DatabaseDescriptor, Descriptor } from '../../catalog/descriptor.ts';
 import { ownerPrivileges } from '../../catalog/privileges.ts';
 import { MIN_TIMESTAMP } from '../../base/timestamp.ts';
+import type { CatalogSnapshot } from '../../catalog/snapshot.ts';
 import type { Mounts } from '../../kv/mounts.ts';
 
-import { backupSnapshot } from '../../backup/backupCatalog.ts';
+import { backupSnapshot, importStarts } from '../../backup/backupCatalog.ts';
 import type { Chain, ChosenLayers } from '../../backup/chain.ts';
 import type { Layer } from '../../backup/manifest.ts';
 import { type IdMap, rewriteDescriptors } from '../idRewrites.ts';
@@ -27,7 +28,7 @@ import { withoutLostViews } from '../viewRefs.ts';
 
 import { AttachedSource, type AttachedSourceOptions } from './attachedSource.ts';
 
-export interface AttachedBackupOptions extends Omit<AttachedSourceOptions, 'backupId' | 'hasData'> {
+export interface AttachedBackupOptions extends Omit<AttachedSourceOptions, 'backupId' | 'hasData' | 'importStart'> {
   /** What it is called here. */
   readonly name: string;
   /** As the backup has it, at the time it is attached at. */
@@ -43,6 +44,8 @@ interface Content {
   readonly descriptors: readonly Descriptor[];
   /** Tables whose data the backup leaves out. */
   readonly excludedIds: ReadonlySet<number>;
+  /** Of tables that were being imported into. */
+  readonly importStarts: ReadonlyMap<number, Timestamp>;
 }
 
 const SKIP_ALL = Object.freeze({ foreignKeys: true, sequences: true, sequenceOwners: true, views: true });
@@ -81,6 +84,7 @@ export class AttachedBackup implements AttachedDatabase {
       ...options,
       backupId: (tableId) => known.get(tableId),
       hasData: (tableId, chosen) => !this.#contentOf(chosen).excludedIds.has(tableId),
+      importStart: (tableId, chosen) => this.#contentOf(chosen).importStarts.get(tableId),
     });
     this.#unmount = mounts.add(first, 2 * (backupIds.length + 1), this.source);
   }
@@ -102,17 +106,22 @@ export class AttachedBackup implements AttachedDatabase {
   #contentOf({ layers, time }: ChosenLayers): Content {
     const known = this.#contents.get(time);
     if (known !== undefined) return known;
-    const descriptors = this.#descriptors(layers.at(-1) as Layer, time);
+    const backup = backupSnapshot((layers.at(-1) as Layer).manifest, time);
+    const descriptors = this.#descriptors(backup);
     const excluded = descriptors.filter((descriptor) => descriptor.kind === 'table' && descriptor.excludeDataFromBackup === true);
-    const content = { descriptors, excludedIds: new Set(excluded.map(({ id }) => id)) };
+    const starts = [...importStarts(backup.tablesOf(this.#options.database.id))];
+    const content = {
+      descriptors,
+      excludedIds: new Set(excluded.map(({ id }) => id)),
+      importStarts: new Map(starts.map(([id, start]) => [this.#ids.get(id) as number, start])),
+    };
     if (this.#contents.size >= TIMES_MAX) this.#contents.delete(this.#contents.keys().next().value as Timestamp);
     this.#contents.set(time, content);
     return content;
   }
 
-  #descriptors(layer: Layer, time: Timestamp): Descriptor[] {
+  #descriptors(backup: CatalogSnapshot): Descriptor[] {
     const { database, name, owner, sameTypes } = this.#options;
-    const backup = backupSnapshot(layer.manifest, time);
     const here = backup.databaseById(database.id);
     if (here === undefined) return [];
     const targets: RestoreTargets = {

@@ -44,6 +44,8 @@ export interface AttachedSourceOptions {
   readonly backupId: (tableId: number) => number | undefined;
   /** False where the table's data was excluded from the backup then: what files still hold of it does not count. */
   readonly hasData: (tableId: number, chosen: ChosenLayers) => boolean;
+  /** Where the table was being imported into then: rows that are newer do not count. */
+  readonly importStart: (tableId: number, chosen: ChosenLayers) => Timestamp | undefined;
 }
 
 /** Files of a stretch of keys, in the backup's keys; oldest layer first. */
@@ -114,11 +116,13 @@ export class AttachedSource implements MountedSource {
   async scan(span: Span, readTimestamp: Timestamp, options: ScanOptions): Promise<ScanResult> {
     const { limit = Number.POSITIVE_INFINITY, maxBytes = Number.POSITIVE_INFINITY, reverse = false } = options;
     const chosen = this.chosenAt(readTimestamp);
+    const importStart = this.#importStart(span.key, chosen);
     const result: ScanResult & { resume: Bytes | undefined } = { keys: [], values: [], timestamps: [], resume: undefined };
     if (limit <= 0) return { ...result, resume: reverse ? span.endKey : span.key };
     let bytes = 0;
     for await (const { key, versions } of this.#walk(span, chosen, reverse)) {
       const newest = newestAt(versions, chosen.time);
+      if (newest && newest.time > importStart) continue;
       if (newest?.value === undefined || newest.value === null) continue;
       result.keys.push(key);
       result.values.push(newest.value);
@@ -140,9 +144,12 @@ export class AttachedSource implements MountedSource {
     const timestamps: Timestamp[] = [];
     const values: (Bytes | null)[] = [];
     let bytes = 0;
+    const importStart = this.#importStart(span.key, chosen);
     const rest: Span = { key: resume?.key ?? span.key, endKey: span.endKey };
     for await (const { key, versions } of this.#walk(rest, chosen, false)) {
       if (bytes >= maxBytes) return { keys, timestamps, values, bytes, resume: { key } };
+      const newest = newestAt(versions, chosen.time);
+      if (newest && newest.time > importStart) continue;
       const inside = versions.filter(({ time }) => time > start && time <= chosen.time).sort((a, b) => b.time - a.time);
       for (const { time, value } of allVersions ? inside : inside.slice(0, 1)) {
         if (!allVersions && value === null && start === 0) continue;
@@ -169,6 +176,11 @@ export class AttachedSource implements MountedSource {
       }
     }
     return { keys, bytes };
+  }
+
+  /** The last time of which a key's newest version may be. */
+  #importStart(key: Bytes, chosen: ChosenLayers): Timestamp {
+    return this.#options.importStart(indexOfKey(key).tableId, chosen) ?? chosen.time;
   }
 
   // ---- which files ------------------------------------------------------------------------------
@@ -235,7 +247,7 @@ export class AttachedSource implements MountedSource {
     for (const file of unit?.files.toReversed() ?? []) {
       const reader = await this.#reader(file);
       const newest = await this.#newestIn(reader, backupKey, chosen.time);
-      if (newest !== undefined) return newest.value ?? undefined;
+      if (newest !== undefined) return newest.time > this.#importStart(key, chosen) ? undefined : (newest.value ?? undefined);
     }
     return undefined;
   }

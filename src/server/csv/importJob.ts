@@ -2,10 +2,12 @@
  * IMPORT job: rows of CSV files into a table that is offline meanwhile.
  *
  *   I1  the protected timestamp keeps `start` readable, a time after the table went offline and before
- *       its first new row: what reverting goes back to
+ *       its first new row: what reverting goes back to. It stands in the descriptor too, so that a backup of the
+ *       table knows which rows a restore leaves out
  *   I2  a checkpoint says how far it has come, and a time `at` by which all of that was committed; a
  *       coordinator that takes over first puts the table back to `at`, so no row comes twice
- *   I3  while the table is offline nobody else writes to it, so "changed since" means "changed by this job"
+ *   I3  while the table is offline nobody else writes to it, so "changed since" means "changed by this job"; and this
+ *       job writes only keys that were not there before, as a key that is there is an error
  *   I4  publishing, and the revert's end, release the protection in the transaction that ends the job
  *
  * Checks and unique constraints hold for every row; those that no index keeps are looked at in the end.
@@ -138,10 +140,12 @@ export class ImportResumer implements Resumer {
   }
 
   async #protect(ctx: JobContext): Promise<Timestamp> {
-    const { protections } = this.#deps;
+    const { protections, engine } = this.#deps;
     const { recordId: id, tableId } = this.#details;
     return ctx.txn(async (txn) => {
       const ts = txn.readTimestamp;
+      const table = await this.#lockTable(txn);
+      if (table) engine.catalog.writeDescriptor(txn, updated(table, { importing: { start: ts } }));
       if (await protections.get(txn, id)) await protections.update(txn, id, ts);
       else {
         const target = { kind: 'objects', ids: [tableId] } as const;
@@ -161,14 +165,22 @@ export class ImportResumer implements Resumer {
 
   async #publish(txn: Txn, change: (fk: TableDescriptor['foreignKeys'][number]) => TableDescriptor['foreignKeys'][number]): Promise<void> {
     const { engine, protections } = this.#deps;
-    const { tableId, recordId } = this.#details;
+    const { recordId } = this.#details;
     if (await protections.get(txn, recordId)) await protections.release(txn, recordId);
-    await engine.catalog.lock(txn, [tableId]);
-    const table = (await engine.catalog.snapshot(txn)).byId(tableId);
-    engine.catalog.noteReads(txn, { ids: new Set([tableId]), names: new Map() });
-    if (table?.kind !== 'table' || table.state !== 'OFFLINE') return;
+    const table = await this.#lockTable(txn);
+    if (!table) return;
     const foreignKeys = table.foreignKeys.map(change);
-    engine.catalog.writeDescriptor(txn, updated(table, { state: 'PUBLIC', offlineReason: undefined, foreignKeys }));
+    engine.catalog.writeDescriptor(txn, updated(table, { state: 'PUBLIC', offlineReason: undefined, importing: undefined, foreignKeys }));
+  }
+
+  /** The table, to be changed in the transaction; undefined when it is not offline any more. */
+  async #lockTable(txn: Txn): Promise<TableDescriptor | undefined> {
+    const { catalog } = this.#deps.engine;
+    const { tableId } = this.#details;
+    await catalog.lock(txn, [tableId]);
+    const table = (await catalog.snapshot(txn)).byId(tableId);
+    catalog.noteReads(txn, { ids: new Set([tableId]), names: new Map() });
+    return table?.kind === 'table' && table.state === 'OFFLINE' ? table : undefined;
   }
 
   /** Puts every key that has changed since `ts` back to what it was then (I3). */

@@ -68,7 +68,7 @@ async function runImport(jobs: JobRegistry, storage: StorageFactory, context: St
     };
     const files = uris.map((uri) => quoteLiteral(String(ParsedUri.parse(uri)))).join(', ');
     const name = quoteNames(snapshot.fullName(table));
-    catalog.writeDescriptor(txn, updated(table, { state: 'OFFLINE', offlineReason: 'importing' }));
+    catalog.writeDescriptor(txn, updated(table, { state: 'OFFLINE', offlineReason: 'importing', importing: {} }));
     const description = `IMPORT INTO ${name}(${names.join(', ')}) CSV DATA (${files})`;
     await jobs.create(txn, { id: jobId, type: IMPORT_JOB_TYPE, description, user: context.user, details: details as unknown as Json });
   };

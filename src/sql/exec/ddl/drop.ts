@@ -44,7 +44,7 @@ async function dropOne(change: SchemaChange, table: TableDescriptor, behavior: D
   await dropReferences(change, current, behavior, doomed);
   const latest = change.snapshot.tableById(table.id) ?? current;
   await change.deleteName(latest.parentId, latest.schemaId, latest.name);
-  await change.write(updated(latest, { state: 'DROP', offlineReason: undefined }));
+  await change.write(updated(latest, { state: 'DROP', offlineReason: undefined, importing: undefined }));
   await leaveOwner(change, latest);
   for (const column of latest.columns) {
     for (const id of column.ownsSequenceIds ?? []) {
