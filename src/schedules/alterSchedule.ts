@@ -45,6 +45,7 @@ interface Pair {
 
 export async function alterSchedule(deps: AlterDeps, context: StatementContext, stmt: AlterBackupSchedule): Promise<HookResult> {
   refuseRepeated(stmt.commands);
+  refuseTwoRetentions(stmt.commands);
   const before = await loadPair(context, await scheduleId(context, stmt.schedule));
   await checkMayAlter(context, before);
   const now = presentTime(deps.kv);
@@ -288,9 +289,25 @@ async function setOptions(context: StatementContext, pair: Pair, options: readon
     const last = others.filter(({ name }) => name === DETACHED);
     pair.statement = { ...pair.statement, options: [...others.filter(({ name }) => name !== DETACHED), ...added, ...last] };
   }
-  const retention = options.find(({ name }) => name === RETENTION);
-  if (retention?.value !== undefined)
-    await setRetention(context, pair, await requireString(context, retention.value, `option ${RETENTION}`));
+  const [retention] = options.filter(({ name }) => name === RETENTION);
+  if (retention === undefined) return;
+  if (retention.value === undefined) {
+    throw new StatementError(SqlState.InvalidParameterValue, `option "${RETENTION}" requires a value`, {
+      location: { position: retention.pos + 1 },
+      hint: `${RETENTION} = '' keeps backups for ever`,
+    });
+  }
+  await setRetention(context, pair, await requireString(context, retention.value, `option ${RETENTION}`));
+}
+
+/** Both lists of options may have it, as for CREATE; not both at once. */
+function refuseTwoRetentions(commands: readonly AlterScheduleCommand[]): void {
+  const options = commands.flatMap((command) =>
+    command.type === 'setWith' ? command.options : command.type === 'setOption' ? [command.option] : [],
+  );
+  if (options.filter(({ name }) => name === RETENTION).length > 1) {
+    throw new StatementError(SqlState.InvalidParameterValue, `option "${RETENTION}" is given twice`);
+  }
 }
 
 function isEmptyText({ value }: Option): boolean {

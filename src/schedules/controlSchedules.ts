@@ -73,7 +73,8 @@ function resumed({ kv }: ControlDeps, schedule: Schedule): Schedule {
   return {
     ...schedule,
     nextRun: new Recurrence(schedule.recurrence).next(presentTime(kv)),
-    state: { ...schedule.state, status: undefined },
+    // What it was late with before it was paused is not waited for any more.
+    state: { ...schedule.state, status: undefined, waiting_since: undefined },
     details: { ...schedule.details, cluster_id: kv.clusterId },
   };
 }

@@ -311,12 +311,18 @@ export class ScheduleExecutor {
     jobs.wait(jobId, { throughPauses: true }).then(
       (record) => {
         ended();
-        if (this.#isOpen) void kv.activity.during(`schedule ${scheduleId}: after a backup`, () => this.#ended(scheduleId, record));
+        if (this.#isOpen)
+          void kv.activity.during(`schedule ${scheduleId}: after a backup`, () => this.#ended(scheduleId, record)).catch(this.#countError);
       },
       // The database closes, or somebody has deleted the row.
       ended,
     );
   }
+
+  /** The row takes no word of what went wrong: it is no schedule any more, or the database closes. The job's own row has it. */
+  readonly #countError = (): void => {
+    if (this.#isOpen) this.#deps.metrics.errors.value++;
+  };
 
   async #ended(scheduleId: number, record: JobRecord): Promise<void> {
     const { kv, metrics } = this.#deps;

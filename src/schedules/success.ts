@@ -57,7 +57,7 @@ function wake({ clusterId, now }: SuccessDeps, schedule: Schedule): Schedule {
   return {
     ...schedule,
     nextRun: new Recurrence(schedule.recurrence).next(now()),
-    state: { ...schedule.state, status: undefined },
+    state: { ...schedule.state, status: undefined, waiting_since: undefined },
     details: { ...schedule.details, cluster_id: clusterId },
   };
 }

@@ -2,8 +2,10 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 
+import { StorageError } from '../../src/base/errors.ts';
 import { InlineExecutor } from '../../src/base/executor.ts';
 import { ManualClock } from '../../src/base/manualClock.ts';
+import { SqlState } from '../../src/base/sqlState.ts';
 import { Database } from '../../src/server/database.ts';
 import type { DatabaseOptions } from '../../src/server/openOptions.ts';
 import { textRows } from '../support/sqlHarness.ts';
@@ -75,6 +77,60 @@ test('a schedule that is changed while its backup is planned is not started', as
     await clock.advance('1h');
     assert.equal(await rows("SHOW BACKUPS IN 'mem://b/x'"), []);
     assert.equal(await rows("SHOW BACKUPS IN 'mem://b/y'"), [['/2026/11/20-120000.00']]);
+  } finally {
+    await db.close();
+  }
+});
+
+test('a backup that fails while its row becomes no schedule is counted, and takes nothing else along', async () => {
+  let spoil: (() => Promise<unknown>) | undefined;
+  const { clock, db, rows } = await open({
+    wrapStorage: (storage) =>
+      new Proxy(storage, {
+        get(target, property) {
+          const value = Reflect.get(target, property) as unknown;
+          if (typeof value !== 'function') return value;
+          if (property !== 'write') return value.bind(target);
+          return async (...args: unknown[]) => {
+            const act = spoil;
+            if (act === undefined) return await value.apply(target, args);
+            await act();
+            throw new StorageError(SqlState.InsufficientPrivilege, 'may not write', { operation: 'write', redactedUri: 'mem://b/x' });
+          };
+        },
+      }),
+  });
+  try {
+    await rows('CREATE TABLE t (a INT PRIMARY KEY)');
+    await rows("CREATE SCHEDULE FOR BACKUP TABLE t INTO 'mem://b/x' RECURRING '@hourly' FULL BACKUP ALWAYS");
+    const other = db.newSession();
+    spoil = () => other.execute("UPDATE system.scheduled_jobs SET executor_type = 'nobody'");
+    await clock.advance('1h');
+    assert.equal(await rows('SELECT status FROM [SHOW JOBS]'), [['failed']]);
+    const errors = (await db.metrics.read()).find(({ name }) => name === 'schedules.error');
+    assert.is(errors?.value, 1);
+  } finally {
+    await db.close();
+  }
+});
+
+test('what a schedule was late with before it was paused is not counted as missed when it goes on', async () => {
+  const { clock, db, rows } = await open();
+  try {
+    await rows('CREATE TABLE t (a INT PRIMARY KEY)');
+    await rows("SET CLUSTER SETTING jobs.debug.pausepoints = 'backup.afterLock'");
+    await rows("CREATE SCHEDULE FOR BACKUP TABLE t INTO 'mem://b/x' RECURRING '@hourly' FULL BACKUP ALWAYS");
+    await clock.advance('2h');
+    assert.match(String((await rows('SELECT state FROM [SHOW SCHEDULES]'))[0]?.[0]), /delayed due to 1 already running/);
+    await rows('PAUSE SCHEDULES SELECT id FROM [SHOW SCHEDULES]');
+    await rows("SET CLUSTER SETTING jobs.debug.pausepoints = ''");
+    await rows('RESUME JOBS SELECT job_id FROM [SHOW JOBS]');
+    await clock.advance('24h');
+    await rows('RESUME SCHEDULES SELECT id FROM [SHOW SCHEDULES]');
+    await clock.advance('1h');
+    assert.equal(await rows('SELECT missed_runs FROM varve_internal.backup_rpo'), [['0']]);
+    // SHOW JOBS has what ended within twelve hours.
+    assert.equal(await rows('SELECT status, count(*) FROM [SHOW JOBS] GROUP BY status'), [['succeeded', '1']]);
   } finally {
     await db.close();
   }

@@ -5,7 +5,7 @@
  * No key is needed: nothing of an encrypted backup is opened. Who may: admins, and holders of the system privilege BACKUP.
  */
 import { type Bytes, utf8Decode, utf8Encode } from '../../base/bytes.ts';
-import { StateError, StatementError } from '../../base/errors.ts';
+import { isVarveError, StateError, StatementError } from '../../base/errors.ts';
 import { SqlState } from '../../base/sqlState.ts';
 import type { Timestamp } from '../../base/timestamp.ts';
 import { addInterval } from '../../catalog/datetime.ts';
@@ -324,8 +324,17 @@ async function readRule(context: StatementContext, { unit, value: expr }: KeepRu
 }
 
 function ageRule(interval: Interval, text: string, now: Timestamp): Rule {
-  const since = Number(addInterval(now, interval.negated())) as Timestamp;
-  return { unit: 'age', since: Math.max(0, since) as Timestamp, text };
+  return { unit: 'age', since: Math.max(0, before(now, interval)) as Timestamp, text };
+}
+
+/** The beginning of the calendar for what lies before it. */
+function before(now: Timestamp, interval: Interval): number {
+  try {
+    return Number(addInterval(now, interval.negated()));
+  } catch (error) {
+    if (!isVarveError(error) || error.code !== SqlState.DatetimeFieldOverflow) throw error;
+    return 0;
+  }
 }
 
 function quoted(text: string): string {
