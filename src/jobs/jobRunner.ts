@@ -57,6 +57,8 @@ export interface RunnerEnvironment {
   readonly pausepoints: Pausepoints;
   /** Microseconds to wait after this many failed attempts in a row. */
   retryDelayMicros(attempts: number): number;
+  /** Whether somebody waits for a job to end. */
+  isAwaited(id: JobId): boolean;
 }
 
 /** The reason of the signal when the user asked for a stop. */
@@ -229,7 +231,8 @@ export class JobRunner implements JobContext {
     const { activity, clock } = this.#environment.kv;
     this.#isIdle = true;
     try {
-      await activity.suspend(sleep(clock, micros, this.signal));
+      // Who waits for the job waits for this, too: the process must not end under it.
+      await activity.suspend(sleep(clock, micros, this.signal, { holdsProcess: this.#environment.isAwaited(this.jobId) }));
     } finally {
       this.#isIdle = false;
     }

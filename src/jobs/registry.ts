@@ -122,6 +122,7 @@ export class JobRegistry {
       write: (txn, before, next) => this.#write(txn, before, next),
       pausepoints: this.pausepoints,
       retryDelayMicros: (attempts) => this.#retryDelayMicros(attempts),
+      isAwaited: (id) => this.#waiters.has(id),
     };
   }
 

@@ -84,7 +84,7 @@ function final(error: unknown, attempt: number): unknown {
 async function pause(context: RetryContext, attempt: number, signal: AbortSignal | undefined): Promise<void> {
   const { initialDelayMicros, delayMicrosMax } = context.policy ?? DEFAULT_RETRY_POLICY;
   const delay = Math.min(delayMicrosMax, initialDelayMicros * 2 ** (attempt - 1)) * (0.5 + context.random.float() / 2);
-  const wait = sleep(context.clock, Math.ceil(delay), signal);
+  const wait = sleep(context.clock, Math.ceil(delay), signal, { holdsProcess: true });
   await (context.activity ? context.activity.suspend(wait) : wait);
 }
 
