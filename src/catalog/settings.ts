@@ -77,7 +77,9 @@ export function parseSetting(setting: SettingDefinition, value: string | number 
       return ['false', 'f', 'off', 'no', '0'].includes(word) ? false : mismatch();
     }
     case 'i':
-      return /^[+-]?\d+$/.test(text) ? bounded(Number(text)) : mismatch();
+      if (!/^[+-]?\d+$/.test(text)) mismatch();
+      if (setting.choices && !setting.choices.includes(text)) invalid(`only ${setting.choices.join(' or ')} are valid values`);
+      return bounded(Number(text));
     case 'f':
       return text === '' ? mismatch() : bounded(Number(text));
     case 'd':

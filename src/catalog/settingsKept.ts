@@ -1,6 +1,7 @@
 /**
  * Cluster settings that are kept and shown, though no mechanism of Varve reads them: they steer disks,
- * networks and nodes of their own, or a choice that is always made one way here. Scripts that set
+ * networks and nodes of their own, or a choice that is always made one way here; as a default of a session variable they
+ * at least show in it (sql/exec/sessionDefaults.ts). Scripts that set
  * them run, and what was set travels in backups. Those that do something are in settingsRegistry.ts.
  *
  * A row: name, type, default as SET would take it, what it is about. Names, types and defaults are CockroachDB's.

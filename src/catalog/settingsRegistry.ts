@@ -21,7 +21,7 @@ export interface SettingDefinition {
   readonly type: SettingType;
   readonly default: SettingValue;
   readonly description: string;
-  /** Enum: the values. */
+  /** The values of an enum, and of a number that takes few. */
   readonly choices?: readonly string[];
   /** Smallest number accepted. */
   readonly min?: number;
@@ -196,7 +196,7 @@ export const SETTINGS: readonly SettingDefinition[] = Object.freeze(
     choice(
       'sql.defaults.serial_normalization',
       'rowid',
-      ['rowid', 'virtual_sequence', 'sql_sequence', 'sql_sequence_cached'],
+      ['rowid', 'virtual_sequence', 'sql_sequence', 'sql_sequence_cached', 'unordered_rowid'],
       'what SERIAL means',
     ),
     duration('sql.defaults.statement_timeout', 0, 'default of statement_timeout'),
@@ -207,8 +207,7 @@ export const SETTINGS: readonly SettingDefinition[] = Object.freeze(
     bool('sql.multiregion.system_database_multiregion.enabled', false, 'allow to give the system database regions'),
     bool('sql.cross_db_fks.enabled', false, 'if true, creating foreign keys to other databases is allowed'),
     bool('sql.cross_db_views.enabled', false, 'if true, creating views that refer to other databases is allowed'),
-    bool('sql.defaults.transaction_rows_read_err.enabled', false, 'limit the rows a transaction may read'),
-    { ...int('sql.defaults.default_int_size', 8, 'width of INT in bytes', 4), max: 8 },
+    { ...int('sql.defaults.default_int_size', 8, 'width of INT in bytes'), choices: ['4', '8'] },
     bool('sql.metrics.statement_details.enabled', true, 'collect statistics of statements'),
     int('sql.stats.automatic_collection.min_stale_rows', 500, 'rows that must change before statistics are collected again', 0),
     bool('feature.stats.enabled', true, 'allow CREATE STATISTICS and ANALYZE'),

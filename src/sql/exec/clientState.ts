@@ -12,6 +12,7 @@ import type { SessionValues } from '../expr/evalContext.ts';
 import { AdvisoryLocks } from './advisoryLocks.ts';
 import type { CopyPort } from './copy/port.ts';
 import { grantedIsolation, isolationNamed, isolationText } from './isolationLevels.ts';
+import { sessionDefaults } from './sessionDefaults.ts';
 import { SessionVars, splitSearchPath } from './sessionVars.ts';
 import { SqlCursors } from './cursorSet.ts';
 import type { EngineServices } from './statement.ts';
@@ -96,9 +97,7 @@ export class ClientState {
       session_id: this.id,
       node_id: String(this.nodeId),
       is_superuser: this.#user === 'root' ? 'on' : 'off',
-      autocommit_before_ddl: engine.settings.get('sql.defaults.autocommit_before_ddl.enabled') ? 'on' : 'off',
-      enable_multiregion_placement_policy: engine.settings.bool('sql.defaults.multiregion_placement_policy.enabled') ? 'on' : 'off',
-      override_multi_region_zone_config: engine.settings.bool('sql.defaults.override_multi_region_zone_config.enabled') ? 'on' : 'off',
+      ...sessionDefaults(engine.settings),
       ...options.variables,
     });
     const { vars } = this;
