@@ -19,6 +19,8 @@ import { stripVTControlCharacters } from 'node:util';
 const launcher = fileURLToPath(new URL('../../bin/run.js', import.meta.url));
 /** What a failing file may print, from its end: one that prints without end must not fill the heap. */
 const OUTPUT_CHARS_MAX = 1_000_000;
+/** Far above what any file takes on a busy machine: this ends files that hang. */
+const HANGING_MS = 300_000;
 
 export interface Totals {
   readonly passed: number;
@@ -88,7 +90,10 @@ function formatResult(result: FileResult): string {
 }
 
 /** Runs one file to its end, however it ends; never rejects. */
-export function runTestFile(file: string, { timeoutMs = 60_000, signal }: Pick<RunOptions, 'timeoutMs' | 'signal'>): Promise<FileResult> {
+export function runTestFile(
+  file: string,
+  { timeoutMs = HANGING_MS, signal }: Pick<RunOptions, 'timeoutMs' | 'signal'>,
+): Promise<FileResult> {
   return new Promise((resolve) => {
     const started = performance.now();
     const problems: string[] = [];
