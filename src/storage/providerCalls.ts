@@ -58,7 +58,7 @@ export abstract class ProviderCalls<Opened, Refusal> {
   ): Promise<T> {
     const { signal } = options;
     signal?.throwIfAborted();
-    this.#opened ??= this.open();
+    this.#opened ??= this.#open();
     const opened = await this.#opened;
     const limitMicros = Math.min(SILENCE_MICROS_MAX, this.environment.timeoutMicros?.() ?? SILENCE_MICROS_MAX);
     const ending = new AbortController();
@@ -76,6 +76,14 @@ export abstract class ProviderCalls<Opened, Refusal> {
       patience.end();
       signal?.removeEventListener('abort', onAbort);
     }
+  }
+
+  /** The next call tries again what failed. */
+  #open(): Promise<Opened> {
+    return this.open().catch((error) => {
+      this.#opened = undefined;
+      throw error;
+    });
   }
 
   /** The pieces of a body as they come, with the errors of `call`. Breaks the connection when its reader leaves early. */

@@ -105,12 +105,12 @@ export class ParsedUri {
     return text === this.#text ? this : ParsedUri.parse(text);
   }
 
-  /** Throws 22023 naming every parameter that is not in `known` (COCKROACH_LOCALITY is always known). */
-  refuseOtherParameters(known: readonly string[]): void {
+  /** Throws 22023 naming every parameter that is not in `known` (COCKROACH_LOCALITY is always known). `hint`: where there are none. */
+  refuseOtherParameters(known: readonly string[], hint = 'parameter names are upper case'): void {
     const unknown = [...this.parameters.keys()].filter((name) => name !== LOCALITY_PARAMETER && !known.includes(name));
     if (unknown.length > 0) {
       throw new StatementError(SqlState.InvalidParameterValue, `unknown ${providerLabel(this)} query parameters: ${unknown.join(', ')}`, {
-        hint: known.length > 0 ? `known parameters: ${[...known, LOCALITY_PARAMETER].join(', ')}` : 'parameter names are upper case',
+        hint: known.length > 0 ? `known parameters: ${[...known, LOCALITY_PARAMETER].join(', ')}` : hint,
       });
     }
   }

@@ -259,6 +259,7 @@ test('parameters that cannot be are refused', () => {
     [`${NAME}&${KEY}&AWS_REGION=x`, 'unknown azure query parameters: AWS_REGION'],
     [`${NAME}&${KEY}&AZURE_ENVIRONMENT=MOON`, 'azure environment: there is none of this name'],
     [`${NAME}&${KEY}&AZURE_ENDPOINT=ftp%3A%2F%2Fh`, 'AZURE_ENDPOINT is not the URL of a server'],
+    [`${NAME}&AUTH=implicit&AZURE_ENDPOINT=http%3A%2F%2Fh`, 'AZURE_ENDPOINT without TLS takes an account key only'],
     [`AZURE_ACCOUNT_NAME=evil.example.com%2F&${KEY}`, 'azure: account name is not valid'],
     [`${NAME}&AZURE_ACCOUNT_KEY=no%20%21key`, 'AZURE_ACCOUNT_KEY is not base64'],
   ] as const) {

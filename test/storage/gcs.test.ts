@@ -1,4 +1,7 @@
 /** Google Cloud Storage against a service on loopback: the conformance suite, signing in, resumable uploads, errors. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 
@@ -88,6 +91,18 @@ test('a service that keeps less of a part than it was sent gets the rest', async
   server.keepBytesMax = Number.POSITIVE_INFINITY;
   assert.ok(large.equals(await storage.read('f')));
   assert.is(server.requests.filter((request) => isPart(request) && request.body.length > PART).length > 1, true);
+});
+
+test('a service that takes parts and keeps nothing of them is not sent them for ever', async () => {
+  const storage = open('nothing');
+  let calls = 0;
+  server.keepBytesMax = 0;
+  server.fault = (request) => (isPart(request) && ++calls === 1 ? { status: 503, code: 'backendError' } : undefined);
+  const error = await failure(storage.write('f', streamed(large)));
+  server.keepBytesMax = Number.POSITIVE_INFINITY;
+  assert.match(error.message, 'the upload session has lost what was sent');
+  assert.ok(calls < 5);
+  assert.is(openSessions(), 0);
 });
 
 test('an upload that fails or is aborted is ended', async () => {
@@ -192,6 +207,34 @@ test('a service account signs in, by itself, as another, and by the setting; clo
   assert.not.match(`${unreadable.message} ${unreadable.stack}`, 'hunter2');
   const wrong = await failure(open('signed', 'BEARER_TOKEN=hunter2').list(''));
   assert.equal([wrong.code, wrong.hint], ['42501', 'the token has run out, or was never one']);
+});
+
+test('an environment that could not sign in is asked again', async () => {
+  const file = join(mkdtempSync(join(tmpdir(), 'varve-gcs-')), 'key.json');
+  const before = process.env.GOOGLE_APPLICATION_CREDENTIALS;
+  process.env.GOOGLE_APPLICATION_CREDENTIALS = file;
+  try {
+    const storage = open('again', 'AUTH=implicit');
+    assert.match((await failure(storage.list(''))).message, /signing in failed/);
+    writeFileSync(file, server.accountKey);
+    assert.equal(await storage.list(''), []);
+  } finally {
+    if (before === undefined) delete process.env.GOOGLE_APPLICATION_CREDENTIALS;
+    else process.env.GOOGLE_APPLICATION_CREDENTIALS = before;
+    rmSync(dirname(file), { recursive: true });
+  }
+});
+
+test('who gives up does not wait for a sign-in that stays silent', async () => {
+  const silent = await startFileServer();
+  silent.misbehave = () => 'stall';
+  const at = `GOOGLE_ENDPOINT=${encodeURIComponent(`http://${silent.origin}`)}`;
+  const controller = new AbortController();
+  const reading = failure(openUri(`gs://b/p?${KEY}&${at}`).read('f', { signal: controller.signal }));
+  while (silent.requests.length === 0) await new Promise((resolve) => setImmediate(resolve));
+  controller.abort(new Error('statement canceled'));
+  assert.match((await reading).message, 'statement canceled');
+  await silent.close();
 });
 
 test('who pays for requests is said in each', async () => {

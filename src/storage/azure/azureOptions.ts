@@ -30,13 +30,21 @@ export function azureOptions(uri: ParsedUri): AzureOptions {
   checkSignIn(uri);
   const endpoint = parameter('AZURE_ENDPOINT');
   const cloud = azureCloud(uri, 'azure');
+  const serviceUrl = endpoint === undefined ? `https://${account}.${cloud.blobDomain}` : endpointUrl('AZURE_ENDPOINT', endpoint, uri);
+  if (!serviceUrl.startsWith('https:') && parameter('AZURE_ACCOUNT_KEY') === undefined) {
+    throw invalid(
+      'AZURE_ENDPOINT without TLS takes an account key only',
+      uri,
+      'write AZURE_ENDPOINT=https://..., or give AZURE_ACCOUNT_KEY',
+    );
+  }
   return {
     container: uri.host,
     prefix: uri.path === '' ? '' : `${uri.path}/`,
     account,
     // A '+' that was not encoded came out as a space, and no key has one.
     key: parameter('AZURE_ACCOUNT_KEY')?.replaceAll(' ', '+'),
-    serviceUrl: endpoint === undefined ? `https://${account}.${cloud.blobDomain}` : endpointUrl('AZURE_ENDPOINT', endpoint, uri),
+    serviceUrl,
     cloud,
   };
 }

@@ -44,7 +44,7 @@ export function checkConnectionUri(uri: ParsedUri): void {
       { hint: 'write external://name/path; SHOW EXTERNAL CONNECTIONS lists them' },
     );
   }
-  uri.refuseOtherParameters([]);
+  uri.refuseOtherParameters([], 'parameters belong to the connection: CREATE and ALTER EXTERNAL CONNECTION set them');
   checkBasePath(uri.path, uri);
 }
 

@@ -11,7 +11,7 @@ import { type Clock, sleep } from '../../base/clock.ts';
 import { isVarveError, StorageError } from '../../base/errors.ts';
 import { SqlState } from '../../base/sqlState.ts';
 
-import { type GoogleAuthClient, googleAuthClient } from '../googleCredentials.ts';
+import { type GoogleAuthClient, googleAuthClient, type GoogleSignIn } from '../googleCredentials.ts';
 import { type HttpClient, type HttpRequest, type HttpResponse, HttpSilence } from '../http/httpClient.ts';
 import { connectionError } from '../http/httpError.ts';
 import type { CallOptions } from '../providerCalls.ts';
@@ -140,11 +140,12 @@ export class GcsClient {
     const waiting = new AbortController();
     try {
       const purpose = 'storage in Google Cloud';
-      this.#auth ??= googleAuthClient(this.#uri, { purpose, scope: SCOPE, account, endpoint });
-      const client = await this.#auth;
-      const silence = sleep(this.#clock, SIGN_IN_MICROS_MAX, waiting.signal).then(() =>
-        Promise.reject(new HttpSilence(SIGN_IN_MICROS_MAX)),
-      );
+      const stopped = call.signal ? AbortSignal.any([call.signal, waiting.signal]) : waiting.signal;
+      const silence = sleep(this.#clock, SIGN_IN_MICROS_MAX, stopped).then(() => Promise.reject(new HttpSilence(SIGN_IN_MICROS_MAX)));
+      // The library's requests cannot be aborted: whoever gives up does not wait for them.
+      silence.catch(() => {});
+      this.#auth ??= this.#signIn({ purpose, scope: SCOPE, account, endpoint });
+      const client = await Promise.race([this.#auth, silence]);
       const { token } = await Promise.race([client.getAccessToken(), silence]);
       if (token) return token;
     } catch (error) {
@@ -155,13 +156,21 @@ export class GcsClient {
     throw this.#signInError(call, new Error('there is no token'));
   }
 
+  /** The next call tries again what failed: the environment may have no answer for a moment. */
+  #signIn(signIn: GoogleSignIn): Promise<GoogleAuthClient> {
+    return googleAuthClient(this.#uri, signIn).catch((error) => {
+      this.#auth = undefined;
+      throw error;
+    });
+  }
+
   #signInError(call: CallOptions, error: unknown): unknown {
     if (call.signal?.aborted) return call.signal.reason;
     const { status, message, response } = error as Error & { status?: unknown; response?: { status?: unknown } };
     const answered = [status, response?.status].find((one) => typeof one === 'number');
     if (isVarveError(error) || !(error instanceof Error)) return error;
-    // A key that cannot be read has a code of OpenSSL's.
-    if (answered === undefined && !String((error as { code?: unknown }).code).startsWith('ERR_')) {
+    // A key that cannot be read has a code of OpenSSL's or of the file system.
+    if (answered === undefined && !/^(?:ERR_|ENOENT|EACCES|EPERM|EISDIR|ENOTDIR)/.test(String((error as { code?: unknown }).code))) {
       const broken = connectionError(this.#uri, call.operation, call.name, error);
       if (broken) return broken;
     }

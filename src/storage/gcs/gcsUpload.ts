@@ -101,11 +101,14 @@ async function sendPart(
   await retrying(retry, call.signal, async (attempt) => {
     // Without bytes it asks what has come, and makes the file stand when that is all.
     let response = attempt > 1 ? await put(new Uint8Array(), '*') : undefined;
+    let isAsked = response !== undefined;
     for (;;) {
       if (response !== undefined) {
         if (response.status !== INCOMPLETE) return;
         const committed = Number(/^bytes=0-(\d+)$/.exec(response.header('range') ?? '')?.[1] ?? -1) + 1;
-        const isProgress = committed > storedBytes || attempt > 1;
+        // What was only asked after need not be more than before; what was sent must be.
+        const isProgress = committed > storedBytes || (isAsked && committed === storedBytes);
+        isAsked = false;
         if (committed < start || committed > end || !isProgress) throw client.error(call, 'the upload session has lost what was sent');
         storedBytes = committed;
         if (storedBytes === end && !isLast) return;
