@@ -2,6 +2,7 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 
+import type { Clock } from '../../src/base/clock.ts';
 import { StorageError } from '../../src/base/errors.ts';
 import { ManualClock } from '../../src/base/manualClock.ts';
 import { seededRandom } from '../../src/base/random.ts';
@@ -198,6 +199,45 @@ test('retry: a broken stream goes on where it ended', async () => {
   );
   assert.ok(collected.equals(whole.subarray(10, 3_400_010)));
   assert.ok(broken >= 3);
+});
+
+test('retry: what lends its memory is not sent again, for it has something else in it by then', async () => {
+  let calls = 0;
+  const { inner, clock } = setUp([]);
+  const failing = Object.create(inner) as ExternalStorage;
+  failing.write = async (name, source) => {
+    calls++;
+    for await (const chunk of source as AsyncIterable<Uint8Array>) {
+      await inner.write(name, chunk);
+      break;
+    }
+    throw new StorageError(SqlState.IoError, 'broken off', { operation: 'write', redactedUri: '', isRetryable: true });
+  };
+  async function* lending() {
+    const memory = Buffer.from('first');
+    yield memory;
+    memory.write('other');
+    yield memory;
+  }
+  const retrying = withRetry(failing, { clock, random: seededRandom(3) });
+  assert.match(await codeOf(whileTimePasses(clock, retrying.write('f', lending()))), 'broken off');
+  assert.is(calls, 1);
+});
+
+test('retry: the process stays while somebody waits', async () => {
+  const held: (boolean | undefined)[] = [];
+  const { faulty, clock } = setUp([{ action: { kind: 'fail', isRetryable: true }, count: 2 }]);
+  const noting: Clock = {
+    isManual: true,
+    nowMicros: () => clock.nowMicros(),
+    setTimer: (_delay, callback, options) => {
+      held.push(options?.holdsProcess);
+      setImmediate(callback);
+      return { cancel: () => {} };
+    },
+  };
+  await withRetry(faulty, { clock: noting, random: seededRandom(4) }).list('');
+  assert.equal(held, [true, true]);
 });
 
 test('retry: an abort ends the wait at once', async () => {
