@@ -1,7 +1,7 @@
 /**
  * Backup job: from the record that planning wrote to a finished layer, or to nothing.
  *
- *   lock -> keys -> export (files, checkpoints) -> manifest, checksum -> LATEST -> index -> clean up
+ *   lock -> keys -> export (files, checkpoints) -> manifest and checksum -> LATEST and index -> clean up
  *
  * The layer is written, and taken back, by layerWriter.ts, under the rules there; the backup adds what is in it and what
  * leads to it: the pointer to the newest full, and the collection's index. Before each of these the claim is checked as well.
@@ -96,8 +96,10 @@ export class BackupResumer implements Resumer, LayerContent {
     requireNodes(this.#deps.kv.cluster, this.#details.executionLocality);
     const { manifest } = await this.#writer.attempt(ctx, async (attempt) => {
       const layer = await this.#writer.write(attempt, this);
-      await this.#writePointers(attempt, layer);
-      await this.#writer.cleanUp(attempt, layer.manifest);
+      const confirmations = await this.#writePointers(attempt, layer);
+      // Nothing is written any more: the lock may go meanwhile.
+      const last = [...confirmations, () => this.#writer.cleanUp(attempt, layer.manifest)];
+      await mapConcurrently(last, last.length, (step) => step());
       return layer;
     });
     const { rows, indexEntries, dataBytes } = manifest.entryCounts;
@@ -121,7 +123,14 @@ export class BackupResumer implements Resumer, LayerContent {
 
   async begin({ ctx, storage }: Attempt, claimant: Claimant): Promise<void> {
     await this.#checkChainStays(ctx, storage, claimant);
-    await ctx.pausepoint('backup.afterEncryptionInfo');
+  }
+
+  /** What the index lacks of the chain's other layers. */
+  async mend({ ctx, storage }: Attempt): Promise<void> {
+    const { kind, directory } = this.#details;
+    const full = fullOfDirectory(directory);
+    if (kind === 'full' || full === undefined || !storage.isCollection || !storage.capabilities.list) return;
+    await healIndex(storage, full, { except: directory, signal: ctx.signal });
   }
 
   /** 55006 when what the layer continues is being deleted: it would lead nowhere. Looked at after the lock was written. */
@@ -143,6 +152,7 @@ export class BackupResumer implements Resumer, LayerContent {
   async writeData(attempt: Attempt, cipher: LayerCipher | undefined, done: LayerData): Promise<LayerData> {
     const { kv, settings } = this.#deps;
     const { ctx } = attempt;
+    await ctx.pausepoint('backup.afterEncryptionInfo');
     await ctx.pausepoint('backup.beforeExport');
     const storages = new Map<number, CollectionStorage>();
     let isFirst = true;
@@ -217,28 +227,31 @@ export class BackupResumer implements Resumer, LayerContent {
 
   // ---- what leads to it -------------------------------------------------------------------------
 
-  /** LATEST, and the layer's entry in the collection's index. Both are read back, and what the index lacks of the chain is added, at once. */
-  async #writePointers({ ctx, storage }: Attempt, layer: Layer): Promise<void> {
+  /**
+   * LATEST, and the layer's entry in the collection's index, at once: either alone leads to a whole layer. What it returns reads
+   * them back.
+   */
+  async #writePointers({ ctx, storage }: Attempt, layer: Layer): Promise<(() => Promise<void>)[]> {
     const { kind, directory, endTime } = this.#details;
     const { signal } = ctx;
-    if (!storage.isCollection) return;
-    const confirmations: (() => Promise<void>)[] = [];
-    if (kind === 'full') {
-      await ctx.pausepoint('backup.beforeLatest');
-      await ctx.checkClaim();
-      await writeLatest(storage, directory, endTime, signal);
-      await ctx.pausepoint('backup.afterLatest');
-      confirmations.push(() => confirmLatest(storage, directory, endTime, signal));
-    }
+    if (!storage.isCollection) return [];
     const full = fullOfDirectory(layer.directory);
-    if (full !== undefined) {
-      await ctx.pausepoint('backup.beforeIndex');
-      await ctx.checkClaim();
-      confirmations.push(await writeIndexFile(storage, full, indexOfLayer(layer), signal));
-      await ctx.pausepoint('backup.afterIndex');
-      if (kind === 'incremental' && storage.capabilities.list) confirmations.push(() => healIndex(storage, full, signal));
-    }
-    await mapConcurrently(confirmations, confirmations.length, (confirm) => confirm());
+    const isPointed = kind === 'full';
+    const isIndexed = full !== undefined;
+    if (isPointed) await ctx.pausepoint('backup.beforeLatest');
+    if (isIndexed) await ctx.pausepoint('backup.beforeIndex');
+    await ctx.checkClaim();
+    const writes: (() => Promise<() => Promise<void>>)[] = [];
+    if (isPointed)
+      writes.push(async () => {
+        await writeLatest(storage, directory, endTime, signal);
+        return () => confirmLatest(storage, directory, endTime, signal);
+      });
+    if (isIndexed) writes.push(() => writeIndexFile(storage, full, indexOfLayer(layer), signal));
+    const confirmations = await mapConcurrently(writes, writes.length, (write) => write());
+    if (isPointed) await ctx.pausepoint('backup.afterLatest');
+    if (isIndexed) await ctx.pausepoint('backup.afterIndex');
+    return confirmations;
   }
 
   async #releaseProtections(txn: Txn): Promise<void> {

@@ -6,8 +6,8 @@
  *
  *   X1  names sort newest full first, and within a chain newest layer first; a name alone tells a
  *       layer's full, its place and its exact end time
- *   X2  an index file is written after its layer's manifest and pointer and removed before them: what is indexed is whole.
- *       It is written once; name and content follow from the manifest
+ *   X2  an index file is written after its layer's manifest, beside the pointer, and removed before both: what is indexed is
+ *       whole. It is written once; name and content follow from the manifest
  *   X3  it holds no names of tables, users or places: in an encrypted collection it is plain
  *   X4  losing one costs time, never data: readers turn to the manifest, and the next backup of the
  *       chain writes it again (layerIndex.ts)

@@ -98,15 +98,17 @@ export async function listNewestLayers(
   }
 }
 
-/** The completed layers of one chain, newest first; none without a completed full. `indexed`: what is indexed of it. */
+/** The completed layers of one chain, newest first; none without a completed full. `indexed`: what is indexed of it; `except`: not looked at. */
 export async function listChainLayers(
   storage: CollectionStorage,
   full: string,
-  indexed: readonly IndexedLayer[],
+  indexed: readonly IndexedLayer[] | Promise<readonly IndexedLayer[]>,
   signal?: AbortSignal,
+  except?: string,
 ): Promise<ListedLayer[]> {
-  const byDirectory = new Map(indexed.map((entry) => [entry.directory, entry]));
-  const directories = [full, ...(await listIncrementalDirectories(storage, full, signal))];
+  const [incrementals, entries] = await Promise.all([listIncrementalDirectories(storage, full, signal), indexed]);
+  const byDirectory = new Map(entries.map((entry) => [entry.directory, entry]));
+  const directories = [full, ...incrementals].filter((directory) => directory !== except);
   const layers = await mapConcurrently(directories, READS_MAX, async (directory) => {
     const entry = byDirectory.get(directory);
     return entry ? ofIndex(entry) : await readUnindexed(storage, full, directory, signal);
@@ -160,7 +162,7 @@ export async function revisionStart(storage: CollectionStorage, listed: ListedLa
 
 /**
  * The directory of the newest completed full: that of the newest pointer, or a newer one that the index knows and that
- * is whole, for its pointer was written before it was indexed. Throws as readLatest().
+ * is whole, for its pointer is written beside its index file. Throws as readLatest().
  */
 export async function resolveLatest(storage: CollectionStorage, signal?: AbortSignal, context = ''): Promise<string> {
   const [pointed, indexed] = await Promise.allSettled([readLatest(storage, signal, context), listIndexedChains(storage, signal)]);
@@ -199,9 +201,13 @@ export async function requireNewest(storage: CollectionStorage, chain: Chain, si
   });
 }
 
-/** Writes what is missing of the index of a chain. Needs `list`. */
-export async function healIndex(storage: CollectionStorage, full: string, signal?: AbortSignal): Promise<void> {
-  const listed = await listChainLayers(storage, full, await listIndex(storage, full, signal), signal);
+/** Writes what is missing of the index of a chain, but for the layer in `except`, which is not whole yet. Needs `list`. */
+export async function healIndex(
+  storage: CollectionStorage,
+  full: string,
+  { except, signal }: { readonly except?: string; readonly signal?: AbortSignal } = {},
+): Promise<void> {
+  const listed = await listChainLayers(storage, full, listIndex(storage, full, signal), signal, except);
   const missing = listed.filter(({ index }) => index === undefined).flatMap(({ layer }) => layer ?? []);
   await mapConcurrently(missing, READS_MAX, (layer) => indexAgain(storage, full, layer, signal));
 }

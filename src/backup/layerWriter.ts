@@ -2,8 +2,12 @@
  * Layer writer: how a job turns a directory into a finished layer, or leaves it as it was. A backup writes a layer of what
  * it exports (backupJob.ts), a compaction one of what it merges (restore/compact/compactionJob.ts); the order is here, once.
  *
- *   lock -> keys -> data files, checkpoints -> read data back -> statistics -> parts -> manifest, checksum -> clean up
+ *   lock -> keys -> data files, checkpoints -> read data back, statistics -> parts -> manifest and checksum -> clean up
  *   undo: pointers -> checksum, manifest -> parts, data -> checkpoints -> keys -> lock
+ *
+ * What needs no other step's end stands beside it, for each round trip of a far storage is as long as some MB of data: the
+ * look for others beside the first files (it is over before one of them counts), statistics, the second look and what is mended elsewhere beside the
+ * reading back, the checksum beside the manifest.
  *
  *   J1  success means restorable: each file's stored bytes were read back and compared before the
  *       manifest named it, and the manifest was read back before the job ends
@@ -11,8 +15,10 @@
  *       done (lock, checkpoint, manifest) and goes on from there
  *   J3  before lock, manifest and deletes the claim is checked, so a coordinator that was
  *       taken for dead does no harm; data files carry the claim's epoch in their names
- *   J4  the manifest comes last and goes first: whoever looks in between sees a layer whole, or none. What only leads to
- *       the layer (index, LATEST) comes after it and goes before it, the lock comes first and goes last
+ *   J4  manifest and checksum come last, in either order, and go first: a layer is both of them, so whoever looks in between
+ *       sees it whole, or none. What only leads to the layer (index, LATEST) comes after and goes before, the lock comes
+ *       first and goes last. An attempt after the first one finds a checksum of another manifest, perhaps, and takes it
+ *       away before it writes its own: the two never disagree
  *   J5  undone, nothing that this job wrote is left, nor anybody else's touched. Whose a file is shows by its name, or by
  *       what it says in clear: undoing needs no key, so a KMS that does not answer cannot make anything stay
  *
@@ -62,6 +68,9 @@ const UNDO_ATTEMPTS_MAX = 4;
 /** Files that are read back at once: one is read while another is hashed, and round trips overlap. */
 const CONFIRMATIONS_MAX = 3;
 
+/** Small files that are written at once. */
+const WRITES_MAX = 8;
+
 /** The data's share of the whole: confirming and finishing take the rest. */
 const DATA_FRACTION = 0.95;
 
@@ -103,6 +112,8 @@ export interface LayerContent {
   begin(attempt: Attempt, claimant: Claimant): Promise<void>;
   /** Writes the data that `done` lacks, and tells of each file (noteProgress); returns all there is. */
   writeData(attempt: Attempt, cipher: LayerCipher | undefined, done: LayerData): Promise<LayerData>;
+  /** What the collection lacks of other layers; beside the proof of this one's files. */
+  mend?(attempt: Attempt): Promise<void>;
   /** Of the layer's tables. */
   statistics(attempt: Attempt): Promise<readonly Statistic[]>;
   makeManifest(attempt: Attempt, data: LayerData, statistics: StatisticsFile | undefined): Promise<Manifest>;
@@ -121,6 +132,8 @@ export class LayerWriter {
   #hasBegun = false;
   #checkpointAt = Number.NEGATIVE_INFINITY;
   #lockedAt = Number.NEGATIVE_INFINITY;
+  /** That nothing is in the way of this attempt. */
+  #clearing: Promise<void> = Promise.resolve();
   /** Nothing of this job lies in the storage but what its manifest names, and the lock: one attempt, no checkpoint. */
   #isTidy = false;
 
@@ -178,42 +191,96 @@ export class LayerWriter {
 
   async #writeLayer(attempt: Attempt, content: LayerContent): Promise<Layer> {
     const { ctx, storage } = attempt;
-    const { jobs } = this.#deps;
-    const { directory, layerId } = this.#task;
+    const { kv } = this.#deps;
+    const { directory, layerId, encryptionInfo } = this.#task;
     const claimant = this.#claimant(ctx);
     await this.#pausepoint(ctx, 'beforeLock');
     await ctx.checkClaim();
     const isOurs = await writeLock(storage, directory, claimant, ctx.signal);
     await this.#pausepoint(ctx, 'afterLock');
-    await checkAlone(storage, directory, claimant, isOurs, jobs, ctx.signal);
+    this.#lockedAt = claimant.now;
+    const clearing = kv.activity.during('layer claim', () => this.#clearWay(attempt, content, claimant, isOurs));
+    // Whoever waits for it gets the error.
+    clearing.catch(() => {});
+    this.#clearing = clearing;
+    try {
+      // New files under this job's own name harm nobody. What may be written again does, and so does a key.
+      if (!isOurs || encryptionInfo !== undefined) await this.#cleared();
+      const key = await storage.keys.cipherOf(storage, directory, ctx.signal);
+      const cipher = key && new LayerCipher(key, layerId);
+      const done = await this.#storedData(attempt, cipher);
+      this.#isTidy = this.#isFirst(ctx);
+      this.#hasBegun = true;
+      this.#checkpointAt = Number.NEGATIVE_INFINITY;
+      const data = await content.writeData(attempt, cipher, done);
+      await this.#cleared();
+      return await this.#finish(attempt, content, data, cipher, { claimant, isOurs });
+    } finally {
+      await kv.activity.suspend(clearing.catch(() => {}));
+    }
+  }
+
+  /** Looks for others, and only then writes anything that is not under the job's own name. */
+  async #clearWay(attempt: Attempt, content: LayerContent, claimant: Claimant, isOurs: boolean): Promise<void> {
+    const { ctx, storage } = attempt;
+    const { directory } = this.#task;
+    await checkAlone(storage, directory, claimant, isOurs, this.#deps.jobs, ctx.signal);
     // An attempt before has written it.
     if (!isOurs && storage.capabilities.conditionalCreate) await renewLock(storage, directory, claimant, ctx.signal);
-    this.#lockedAt = claimant.now;
     await this.#writeKeys(attempt);
     await content.begin(attempt, claimant);
+  }
 
-    const key = await storage.keys.cipherOf(storage, directory, ctx.signal);
-    const cipher = key && new LayerCipher(key, layerId);
-    const done = await this.#storedData(attempt, cipher);
-    this.#isTidy = this.#isFirst(ctx);
-    this.#hasBegun = true;
-    this.#checkpointAt = Number.NEGATIVE_INFINITY;
-    const data = await content.writeData(attempt, cipher, done);
-    await mapConcurrently(data.files, CONFIRMATIONS_MAX, (file) =>
-      verifyStoredFile(storage.writeStorage(directory, file.locality), `${directory}/${file.path}`, file, ctx.signal),
-    );
+  /** Throws what is in the way. */
+  #cleared(): Promise<void> {
+    return this.#deps.kv.activity.suspend(this.#clearing);
+  }
+
+  /** From stored data to a layer. */
+  async #finish(
+    attempt: Attempt,
+    content: LayerContent,
+    data: LayerData,
+    cipher: LayerCipher | undefined,
+    { claimant, isOurs }: { readonly claimant: Claimant; readonly isOurs: boolean },
+  ): Promise<Layer> {
+    const { ctx, storage } = attempt;
+    const { kv, jobs } = this.#deps;
+    const { directory } = this.#task;
     const by = { jobId: String(ctx.jobId), claimEpoch: ctx.claimEpoch, cipher, signal: ctx.signal };
-    const statistics = await writeStatistics(storage, directory, await content.statistics(attempt), by);
+    const look = () => checkAlone(storage, directory, claimant, isOurs, jobs, ctx.signal);
+    const lookedAt = kv.clock.nowMicros();
+    const [statistics] = await mapConcurrently(
+      [
+        async () => await writeStatistics(storage, directory, await content.statistics(attempt), by),
+        async () => void (await this.#confirm(attempt, data)),
+        async () => void (await look()),
+        async () => void (await content.mend?.(attempt)),
+      ],
+      4,
+      (step) => step(),
+    );
     await this.#pausepoint(ctx, 'afterStatistics');
-    const manifest = await content.makeManifest(attempt, data, statistics);
+    const manifest = await content.makeManifest(attempt, data, statistics || undefined);
 
     await this.#pausepoint(ctx, 'beforeManifest');
     await ctx.checkClaim();
-    await checkAlone(storage, directory, claimant, isOurs, jobs, ctx.signal);
+    // What took so long that others may have come in between is looked for again.
+    if (kv.clock.nowMicros() - lookedAt >= RENEW_MICROS) await look();
     await this.#writeParts(attempt, manifest);
-    const manifestSha256 = await writeManifest(storage, directory, manifest, ctx.signal);
+    const isNew = this.#isTidy;
+    if (!isNew && storage.capabilities.delete) await storage.delete(`${directory}/${MANIFEST_CHECKSUM_NAME}`);
+    const manifestSha256 = await writeManifest(storage, directory, manifest, { isNew, signal: ctx.signal });
     await this.#pausepoint(ctx, 'afterManifest');
     return { directory, manifest, manifestSha256, cipher };
+  }
+
+  /** Reads data files back (J1). */
+  async #confirm({ ctx, storage }: Attempt, { files }: LayerData): Promise<void> {
+    const { directory } = this.#task;
+    await mapConcurrently(files, CONFIRMATIONS_MAX, (file) =>
+      verifyStoredFile(storage.writeStorage(directory, file.locality), `${directory}/${file.path}`, file, ctx.signal),
+    );
   }
 
   #claimant(ctx: JobContext): Claimant {
@@ -232,10 +299,10 @@ export class LayerWriter {
   /** What each tier's place holds, for readers that do not know which place is whose. */
   async #writeParts({ ctx, storage }: Attempt, { layerId, localities, files }: Manifest): Promise<void> {
     const { directory } = this.#task;
-    for (const locality of localities) {
+    await mapConcurrently(localities, WRITES_MAX, (locality) => {
       const own = files.filter((file) => file.locality === locality);
-      await writePart(storage.writeStorage(directory, locality), directory, { layerId, locality, files: own }, ctx.signal);
-    }
+      return writePart(storage.writeStorage(directory, locality), directory, { layerId, locality, files: own }, ctx.signal);
+    });
   }
 
   // ---- progress ---------------------------------------------------------------------------------
@@ -254,6 +321,7 @@ export class LayerWriter {
    */
   async noteProgress(attempt: Attempt, cipher: LayerCipher | undefined, data: LayerData, fraction: number, isAll: boolean): Promise<void> {
     const { kv, settings } = this.#deps;
+    await this.#cleared();
     const now = kv.clock.nowMicros();
     if (now - this.#lockedAt >= RENEW_MICROS) {
       await renewLock(attempt.storage, this.#task.directory, this.#claimant(attempt.ctx), attempt.ctx.signal);
@@ -327,17 +395,18 @@ export class LayerWriter {
     const { directory, layerId } = this.#task;
     const jobId = String(ctx.jobId);
     await ctx.checkClaim();
-    // Without a manifest there is neither checksum nor pointer (J4).
-    if (await this.#hasOwnManifest(attempt)) {
-      for (const name of pointers) await storage.delete(name);
+    const owner = await this.#manifestOwner(attempt);
+    // Without a manifest there is no pointer (J4).
+    if (owner === 'self') for (const name of pointers) await storage.delete(name);
+    if (owner === 'self' || (owner === 'none' && (await this.#hasOwnChecksum(attempt)))) {
       await storage.delete(`${directory}/${MANIFEST_CHECKSUM_NAME}`);
-      await storage.delete(`${directory}/${MANIFEST_NAME}`);
     }
+    if (owner === 'self') await storage.delete(`${directory}/${MANIFEST_NAME}`);
     await this.#deleteData(attempt);
-    const owner = { clusterId: this.#deps.kv.clusterId, jobId, layerId };
+    const self = { clusterId: this.#deps.kv.clusterId, jobId, layerId };
     const checkpoints = (await this.#isAlone(attempt))
       ? await listCheckpoints(storage, directory, ctx.signal)
-      : await listOwnCheckpoints(storage, directory, owner, ctx.signal);
+      : await listOwnCheckpoints(storage, directory, self, ctx.signal);
     for (const name of checkpoints) await storage.delete(name);
     await this.#deleteKeys(attempt);
     await storage.delete(lockName(directory, jobId));
@@ -370,25 +439,35 @@ export class LayerWriter {
   }
 
   /**
-   * Whether the directory's manifest, if there is one, is this job's. A damaged one would make the whole
+   * Whose the directory's manifest is, if there is one. A damaged one would make the whole
    * chain unreadable, so it must go; what the storage garbled on this one read is read again first.
    */
-  async #hasOwnManifest(attempt: Attempt): Promise<boolean> {
+  async #manifestOwner(attempt: Attempt): Promise<'self' | 'other' | 'none'> {
     const { ctx, storage } = attempt;
     const { directory, layerId } = this.#task;
     const file = `${directory}/${MANIFEST_NAME}`;
     let bytes: Buffer | undefined;
     try {
       bytes = Buffer.from(await storage.read(file, { signal: ctx.signal }));
-      return this.#isOwn(await decodeManifest(bytes, file), ctx);
+      return this.#isOwn(await decodeManifest(bytes, file), ctx) ? 'self' : 'other';
     } catch (error) {
-      if (isMissing(error)) return false;
+      if (isMissing(error)) return 'none';
       // Sealed and whole: without its key it still tells its layer.
-      if (bytes !== undefined && error instanceof EncryptionError) return sealedLayerId(bytes) === layerId;
+      if (bytes !== undefined && error instanceof EncryptionError) return sealedLayerId(bytes) === layerId ? 'self' : 'other';
       if (!(error instanceof CorruptionError)) throw error;
       if (this.#mayUndoAgain()) throw new RetryableJobError(error.message, error);
-      return await this.#isAlone(attempt);
+      return (await this.#isAlone(attempt)) ? 'self' : 'other';
     }
+  }
+
+  /** Of a checksum that stands without its manifest: this job's, unless another is at work there, whose manifest is seen the next time. */
+  async #hasOwnChecksum(attempt: Attempt): Promise<boolean> {
+    const { ctx, storage } = attempt;
+    const name = `${this.#task.directory}/${MANIFEST_CHECKSUM_NAME}`;
+    if (!(await storage.list(name, { signal: ctx.signal })).includes(name)) return false;
+    if (await this.#isAlone(attempt)) return true;
+    if (this.#mayUndoAgain()) throw new RetryableJobError(`"${name}" stands without its manifest`);
+    return false;
   }
 
   #isOwn(manifest: Manifest, ctx: JobContext): boolean {

@@ -152,21 +152,24 @@ export interface Layer {
 // ---- files ------------------------------------------------------------------------------------
 
 /**
- * Writes manifest and checksum into a layer's directory, in this order, reads both back, and
- * returns the digest. The layer is complete when this resolves. The caller has made sure that no
- * other job writes here.
+ * Writes manifest and checksum into a layer's directory, reads both back, and returns the digest. The layer is complete when
+ * this resolves. The caller has made sure that no other job writes here. `isNew`: nor has anybody before, so both are written at
+ * once; else the checksum follows the manifest.
  */
 export async function writeManifest(
   storage: CollectionStorage,
   directory: string,
   manifest: Manifest,
-  signal?: AbortSignal,
+  { isNew = false, signal }: { readonly isNew?: boolean; readonly signal?: AbortSignal } = {},
 ): Promise<string> {
   const cipher = await storage.keys.cipherOf(storage, directory, signal);
   const bytes = await encodeManifest(manifest, cipher);
   const digest = sha256(bytes);
-  await storage.write(`${directory}/${MANIFEST_NAME}`, bytes, { signal });
-  await storage.write(`${directory}/${MANIFEST_CHECKSUM_NAME}`, Buffer.from(`${digest}\n`), { signal });
+  const files = [
+    [MANIFEST_NAME, bytes],
+    [MANIFEST_CHECKSUM_NAME, Buffer.from(`${digest}\n`)],
+  ] as const;
+  await mapConcurrently(files, isNew ? files.length : 1, ([name, content]) => storage.write(`${directory}/${name}`, content, { signal }));
   const layer = await readManifest(storage, directory, signal);
   expectEqual({ file: `${directory}/${MANIFEST_NAME}`, offset: 0 }, 'SHA-256 after writing', digest, layer.manifestSha256);
   return digest;

@@ -370,6 +370,61 @@ test('a storage that cannot be written any more ends the job, says what is left,
   }
 });
 
+test('waits for a far storage are few: what can stand beside another call does', async () => {
+  let injector: FaultInjector | undefined;
+  const harness = await bank({ wrap: (storage) => injector?.wrap(storage) ?? storage });
+  const { clock } = harness;
+  const far: FaultRule = { action: { kind: 'delay', micros: 1_000_000 } };
+  injector = new FaultInjector({ rules: [far], random: seededRandom(1), clock, activity: clock.activity });
+  const rounds: number[] = [];
+  for (const sql of [FULL, FULL, INCREMENTAL]) {
+    let isDone = false;
+    const backing = harness.run(sql).finally(() => (isDone = true));
+    let seconds = 0;
+    for (; !isDone && seconds < 60; seconds++) await clock.advance('1s');
+    await backing;
+    rounds.push(seconds);
+  }
+  assert.equal(rounds, [8, 10, 13]);
+  harness.close();
+});
+
+test('of manifest and checksum, written at once, one alone is no layer, and goes with the backup', async () => {
+  for (const name of [/BACKUP_MANIFEST$/, /BACKUP_MANIFEST-CHECKSUM$/]) {
+    let injector: FaultInjector | undefined;
+    const harness = await bank({ wrap: (storage) => injector?.wrap(storage) ?? storage });
+    const rules = [{ operations: ['write'] as const, name, action: { kind: 'fail', isRetryable: false } as const }];
+    injector = new FaultInjector({ rules, random: seededRandom(1), clock: harness.clock, activity: harness.clock.activity });
+    let alone: string[] = [];
+    harness.jobs.pausepoints.setHook(async (point) => {
+      if (point === 'backup.beforeRevert') alone = (await harness.fileNames()).filter((file) => /MANIFEST/.test(file));
+    });
+    const id = await start(harness, FULL);
+    assert.is(await finish(harness, id), 'failed');
+    assert.is(alone.length, 1, `the other one is there: ${alone}`);
+    assert.equal(await harness.fileNames(), [], String(name));
+    harness.close();
+  }
+});
+
+test('an attempt that follows another takes a checksum away before it writes a manifest', async () => {
+  let injector: FaultInjector | undefined;
+  const harness = await bank({ wrap: (storage) => injector?.wrap(storage) ?? storage });
+  // As many as the storage and the first attempt of the job take.
+  const rules = [
+    { operations: ['write'] as const, name: /BACKUP_MANIFEST$/, count: 5, action: { kind: 'fail', isRetryable: true } as const },
+  ];
+  injector = new FaultInjector({ rules, random: seededRandom(1), clock: harness.clock, activity: harness.clock.activity });
+  const id = await start(harness, FULL);
+  assert.is(await finish(harness, id), 'succeeded');
+  const steps = injector.log.filter(({ operation, name }) => ['write', 'delete'].includes(operation) && /MANIFEST/.test(name));
+  const told = steps.map(({ operation, name, fault }) => `${operation} ${name.replace(/.*MANIFEST/, '')}${fault ? ' fails' : ''}`);
+  assert.equal(told.slice(0, 2).sort(), ['write  fails', 'write -CHECKSUM']);
+  assert.equal(told.slice(-3), ['delete -CHECKSUM', 'write ', 'write -CHECKSUM']);
+  await assertRestorable(harness);
+  harness.close();
+});
+
 /** Every table that was there at a restorable moment reads back as it was. */
 async function assertMoment(harness: Harness, time: Timestamp, where: string): Promise<number> {
   const tables = await harness.publicTablesAt(time);
