@@ -151,6 +151,11 @@ export function jobSnapshot(state: JobState) {
   });
 }
 
+/** Whether a stored text is a status. */
+export function isStatus(text: string): text is JobStatus {
+  return Object.hasOwn(jobMachine.states, text);
+}
+
 const TERMINAL: ReadonlySet<JobStatus> = new Set(['succeeded', 'failed', 'canceled', 'revert-failed']);
 
 export function isTerminal(status: JobStatus): boolean {

@@ -15,7 +15,7 @@ import { type PlainRow, systemTable } from '../catalog/systemRows.ts';
 import type { KvReader, Txn } from '../kv/kv.ts';
 
 import type { JobClaim, JobId, JobRecord } from './job.ts';
-import { isTerminal, type JobStatus } from './jobMachine.ts';
+import { isStatus, isTerminal, type JobStatus } from './jobMachine.ts';
 
 export interface JobTable {
   /** Every key of the table's primary index: where the registry hears commits. */
@@ -63,7 +63,15 @@ export const systemJobTable: JobTable = {
 
   async listUnfinished(reader) {
     const rows = await systemTable('jobs').scanWhere(reader, 'status', (status) => !isTerminal(status as JobStatus));
-    return rows.map(fromRow);
+    return rows.flatMap((row) => {
+      try {
+        return [fromRow(row)];
+      } catch (error) {
+        // Of one that was spoilt by hand nothing can be made, and the others go on.
+        if (error instanceof CorruptionError) return [];
+        throw error;
+      }
+    });
   },
 
   async write(txn, record) {
@@ -96,14 +104,15 @@ function toRow(record: JobRecord): PlainRow {
 function fromRow(row: PlainRow): JobRecord {
   const payload = row['payload'] as Omit<JobRecord, ColumnMember | ProgressMember>;
   const progress = (row['progress'] ?? {}) as Partial<Pick<JobRecord, ProgressMember>>;
-  if (typeof payload !== 'object' || payload === null || typeof payload.type !== 'string') {
+  const status = row['status'] as JobStatus;
+  if (typeof payload !== 'object' || payload === null || typeof payload.type !== 'string' || !isStatus(status)) {
     throw new CorruptionError(SqlState.DataCorrupted, `system.jobs: the row of job ${row['id']} is malformed`);
   }
   const createdByType = row['created_by_type'] as string | null;
   return {
     ...payload,
     id: row['id'] as JobId,
-    status: row['status'] as JobStatus,
+    status,
     created: timestamp(row['created'] as number) as Timestamp,
     createdBy: createdByType === null ? undefined : { type: createdByType, id: row['created_by_id'] as number },
     claim: toClaim(row['claim_session_id'] as Bytes | null),

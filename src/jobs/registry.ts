@@ -13,7 +13,7 @@
 import { assert } from '../base/assert.ts';
 import type { Timer } from '../base/clock.ts';
 import type { EventFields } from '../base/eventLog.ts';
-import { StateError, StatementError, VarveError } from '../base/errors.ts';
+import { CorruptionError, StateError, StatementError, VarveError } from '../base/errors.ts';
 import { SqlState } from '../base/sqlState.ts';
 import type { Timestamp } from '../base/timestamp.ts';
 import type { ClusterEvent } from '../kv/cluster.ts';
@@ -336,13 +336,26 @@ export class JobRegistry {
     }
     this.#looking.set(id, false);
     void this.#kv.activity.during(`job ${id}: look`, async () => {
-      do {
-        this.#looking.set(id, false);
-        this.#metrics.adoptIterations.add();
-        await this.#look(id);
-      } while (this.#looking.get(id) && this.#isOpen);
-      this.#looking.delete(id);
+      try {
+        do {
+          this.#looking.set(id, false);
+          this.#metrics.adoptIterations.add();
+          await this.#look(id);
+        } while (this.#looking.get(id) && this.#isOpen);
+        this.#looking.delete(id);
+      } catch (error) {
+        this.#lookFailed(id, error);
+      }
     });
+  }
+
+  /** Looks again: at a row that was spoilt by hand when it is changed, otherwise after a while. */
+  #lookFailed(id: JobId, error: unknown): void {
+    const isChanged = this.#looking.get(id) === true;
+    this.#looking.delete(id);
+    if (!this.#isOpen) return;
+    if (isChanged) this.#wake(id);
+    else if (!(error instanceof CorruptionError)) this.#kv.clock.setTimer(this.#retryDelayMicros(1), () => this.#wake(id));
   }
 
   /** Does what the row calls for: tells the runner, answers a request that nobody else can, or claims. */

@@ -429,6 +429,24 @@ test('SHOW JOBS: unfinished first, twelve hours back, descriptions cut', () => {
   );
 });
 
+test('a row that somebody spoils by hand hinders nobody, and goes on when it is mended', () =>
+  withToys(async (toys) => {
+    const id = await toys.create(details('sleep 10s'));
+    const other = await toys.create(details('sleep 20s'));
+    await toys.settle();
+    const record = (await toys.registry.get(id)) as JobRecord;
+    await toys.kv.run((txn) => systemJobTable.write(txn, { ...record, status: 'nonsense' as JobRecord['status'] }));
+    await toys.settle();
+    assert.is((await toys.registry.listUnfinished()).length, 1);
+    const error = await toys.registry.get(id).catch((thrown: unknown) => thrown as Error & { code: string });
+    assert.equal([(error as { code: string }).code, (error as Error).message], ['XX001', `system.jobs: the row of job ${id} is malformed`]);
+    await toys.clock.advance('1m');
+    assert.is((await toys.registry.get(other))?.status, 'succeeded');
+    await toys.kv.run((txn) => systemJobTable.write(txn, { ...record, claim: undefined }));
+    await toys.clock.advance('1m');
+    assert.is((await toys.registry.get(id))?.status, 'succeeded');
+  }));
+
 test('the setting of pausepoints knows only defined names', () => {
   const toys = new ToyCluster();
   toys.registry.pausepoints.checkSetting(' toy.start ,toy.end');
