@@ -347,13 +347,18 @@ export class ScheduleExecutor {
   }
 
   async #noteFailure(id: number, message: string, started: boolean): Promise<void> {
+    let seen: Schedule | undefined;
+    let after: Schedule | undefined;
     await this.#change(id, (schedule) => {
       const recurrence = recurrenceOf(schedule);
+      seen = schedule;
       // Without a time at which it would come again there is nothing to wait for.
       if (recurrence === undefined)
-        return { ...schedule, nextRun: undefined, state: { ...schedule.state, status: `schedule paused: ${message}` } };
-      return afterFailure(schedule, recurrence, this.#clockTime(), message, started);
+        after = { ...schedule, nextRun: undefined, state: { ...schedule.state, status: `schedule paused: ${message}` } };
+      else after = afterFailure(schedule, recurrence, this.#clockTime(), message, started);
+      return after;
     });
+    if (seen !== undefined && after !== undefined) this.#countMissed(seen, after);
   }
 
   async #noteStatus(id: number, status: string): Promise<void> {

@@ -34,7 +34,7 @@ export interface ScheduleState {
   readonly status?: string | undefined;
   /** Due times, since it was created, that passed without a backup of their own. */
   readonly missed?: number | undefined;
-  /** When the run that now waits for another one was due first. */
+  /** When the run that now waits for another one, or is tried again, was due first. */
   readonly waiting_since?: Timestamp | undefined;
   /** The newest time that its backups can bring back. */
   readonly newest_restorable?: Timestamp | undefined;

@@ -113,6 +113,64 @@ test('failures follow the policy, and leave a paused schedule paused', () => {
   assert.is(paused.nextRun, undefined);
 });
 
+test('while failed runs are tried again, each due time is served, made up for or counted as missed, once', () => {
+  // Each attempt cannot start, fails after some minutes, or succeeds at once; others wait for it meanwhile.
+  const attempts = fc.array(
+    fc.record({ outcome: fc.constantFrom('refused', 'failed', 'done'), minutes: fc.integer({ min: 0, max: 200 }) }),
+    {
+      minLength: 1,
+      maxLength: 30,
+    },
+  );
+  fc.assert(
+    fc.property(attempts, fc.constantFrom(5, 60), (outcomes, minutes) => {
+      const recurrence = new Recurrence(minutes === 60 ? '@hourly' : `*/${minutes} * * * *`);
+      let current = schedule(recurrence.text, { on_error: 'RETRY_SOON' });
+      let now = START;
+      let served = 0;
+      const last = { outcome: 'done', minutes: 0 };
+      for (const { outcome, minutes: lasting } of [...outcomes, last]) {
+        now = Math.max(now, current.nextRun ?? 0) as Timestamp;
+        const decision = decide(current, recurrence, now, 0);
+        assert.is(decision.type, 'start');
+        if (outcome === 'refused') {
+          now = (now + lasting * MICROS_PER_MINUTE) as Timestamp;
+          current = afterFailure(current, recurrence, now, 'why', false);
+          continue;
+        }
+        current = decision.schedule;
+        if (outcome === 'done') {
+          // A success stands for one due time: what it tried again, or was due last.
+          served++;
+          continue;
+        }
+        // Looked at once, as soon as something is due, and found running.
+        const ends = (now + lasting * MICROS_PER_MINUTE) as Timestamp;
+        const { nextRun } = current;
+        if (nextRun !== undefined && nextRun <= ends) current = decide(current, recurrence, nextRun, 1).schedule;
+        now = ends;
+        current = afterFailure(current, recurrence, now, 'why', true);
+      }
+      const past = dueTimes(minutes, now).filter((time) => time < (current.nextRun ?? 0));
+      assert.is(served + (current.state.missed ?? 0), past.length);
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test('due times that pass while a run is put off or goes on count under every policy', () => {
+  const recurrence = new Recurrence('@hourly');
+  const at = (hours: number) => (START + hours * 60 * MICROS_PER_MINUTE) as Timestamp;
+  const late = afterFailure(schedule('@hourly'), recurrence, at(3.5), 'why', false);
+  assert.equal([late.nextRun, late.state.missed], [at(4), 2]);
+  // Started at 1, due again at 2 and found running; failed at 3.5.
+  const { schedule: going } = decide(schedule('@hourly'), recurrence, at(1), 0);
+  const { schedule: waits } = decide(going, recurrence, at(2), 1);
+  const failed = afterFailure(waits, recurrence, at(3.5), 'why', true);
+  const next = decide(failed, recurrence, at(3.6), 0);
+  assert.equal([next.type, next.schedule.state.missed, next.schedule.nextRun], ['start', 1, at(4)]);
+});
+
 test('the index gives what is due in order, incrementals first, whatever was set and deleted before', () => {
   const change = fc.record({
     id: fc.integer({ min: 1, max: 8 }),
