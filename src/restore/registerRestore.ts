@@ -6,7 +6,7 @@ import type { Catalog } from '../catalog/catalog.ts';
 import type { ClusterSettings } from '../catalog/settings.ts';
 import type { JobRegistry } from '../jobs/registry.ts';
 import type { Kv } from '../kv/kv.ts';
-import type { EngineServices } from '../sql/exec/statement.ts';
+import type { SqlEngine } from '../sql/exec/engine.ts';
 import type { CompactBackup, DeleteBackup, ExpireBackups, Restore, VerifyBackup } from '../sql/parse/ast.ts';
 import type { StorageFactory } from '../storage/externalStorage.ts';
 
@@ -14,7 +14,13 @@ import { mayRunOn } from '../backup/executionLocality.ts';
 import { layerSettings } from '../backup/layerSettings.ts';
 
 import { COMPACTION_JOB_TYPE, compactionDetails } from './compact/compactionDetails.ts';
-import { COMPACTION_ATTEMPTS_MAX, COMPACTION_PAUSEPOINTS, CompactionResumer } from './compact/compactionJob.ts';
+import {
+  COMPACTION_ATTEMPTS_MAX,
+  COMPACTION_PAUSEPOINT_ALIASES,
+  COMPACTION_PAUSEPOINTS,
+  CompactionResumer,
+} from './compact/compactionJob.ts';
+import { registerCompactionFunction } from './compact/compactionFunction.ts';
 import { compactBackupHook } from './compact/compactStatement.ts';
 import { PlannedLayers } from './plannedLayers.ts';
 import { detailsFromJson, RESTORE_JOB_TYPE } from './restoreDetails.ts';
@@ -29,7 +35,7 @@ import { verifyBackupHook } from './verify/verifyStatement.ts';
 export interface RestoreDeps {
   readonly kv: Kv;
   readonly catalog: Catalog;
-  readonly engine: EngineServices;
+  readonly engine: SqlEngine;
   readonly jobs: JobRegistry;
   readonly storage: StorageFactory;
   readonly settings: ClusterSettings;
@@ -65,11 +71,18 @@ export function registerRestore(deps: RestoreDeps): void {
     { pausepoints: RETENTION_PAUSEPOINTS, attemptsMax: RETENTION_ATTEMPTS_MAX, whenExhausted: 'fail' },
     (details) => new RetentionResumer({ kv, jobs, storage }, retentionDetails(details)),
   );
-  deps.engine.statements.register<CompactBackup>('compactBackup', compactBackupHook(deps));
+  const compact = compactBackupHook(deps);
+  deps.engine.statements.register<CompactBackup>('compactBackup', compact);
+  registerCompactionFunction(engine, compact);
   const settings = layerSettings(deps.settings);
   jobs.register(
     COMPACTION_JOB_TYPE,
-    { pausepoints: COMPACTION_PAUSEPOINTS, attemptsMax: COMPACTION_ATTEMPTS_MAX, whenExhausted: 'fail' },
+    {
+      pausepoints: COMPACTION_PAUSEPOINTS,
+      pausepointAliases: COMPACTION_PAUSEPOINT_ALIASES,
+      attemptsMax: COMPACTION_ATTEMPTS_MAX,
+      whenExhausted: 'fail',
+    },
     (details) => new CompactionResumer({ kv, jobs, storage, settings }, compactionDetails(details)),
   );
 }
