@@ -9,7 +9,7 @@
  *       reads it leaves out what has a newer version, and has the table from before the import
  */
 import type { Timestamp } from '../base/timestamp.ts';
-import type { Descriptor, TableDescriptor } from '../catalog/descriptor.ts';
+import { type Descriptor, namePlace, type TableDescriptor } from '../catalog/descriptor.ts';
 import { type CatalogContent, CatalogSnapshot, type NameEntry, nameKey } from '../catalog/snapshot.ts';
 
 import type { Manifest } from './manifest.ts';
@@ -59,8 +59,9 @@ class BackupContent implements CatalogContent {
 
   constructor(descriptors: readonly Descriptor[]) {
     this.#descriptors = new Map(descriptors.map((descriptor) => [descriptor.id, descriptor]));
-    for (const { id, name, parentId, ...rest } of descriptors) {
-      const schemaId = 'schemaId' in rest ? rest.schemaId : 0;
+    for (const descriptor of descriptors) {
+      const { parentId, schemaId, name } = namePlace(descriptor);
+      const { id } = descriptor;
       this.#names.set(nameKey(parentId, schemaId, name), { parentId, schemaId, name, id });
     }
   }

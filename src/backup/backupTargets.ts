@@ -101,7 +101,8 @@ function resolveWholeCluster(snapshot: CatalogSnapshot): ResolvedTargets {
 /** A database and all in it. */
 function everythingIn(snapshot: CatalogSnapshot, database: DatabaseDescriptor): Descriptor[] {
   const schemas = snapshot.schemasOf(database).flatMap(({ descriptor }) => descriptor ?? []);
-  return [database, ...schemas, ...tablesIn(snapshot, database), ...snapshot.typesOf(database.id)];
+  const types = snapshot.typesOf(database.id);
+  return [database, ...schemas, ...tablesIn(snapshot, database), ...types, ...snapshot.functionsOf(database.id)];
 }
 
 /** Tables, views and sequences of a database, or of one schema, that backups hold. */

@@ -19,7 +19,7 @@ export function descriptorFromJson(fields: JsonFields): Descriptor {
   fields.integer('id');
   fields.integer('parentId');
   fields.string('name');
-  fields.oneOf('kind', ['database', 'schema', 'table', 'type']);
+  fields.oneOf('kind', ['database', 'schema', 'table', 'type', 'function']);
   const { modificationTime: _beside, ...stored } = fields.raw;
   return fromCatalog(stored, fields.time('modificationTime') as Timestamp);
 }

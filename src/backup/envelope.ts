@@ -54,8 +54,15 @@ export interface DocumentPlace {
  * The document's text. 0A000 for a later version, 22023 for an encrypted document without a key, XX001 when
  * it is not what was written. Versions of this format keep header and checksum where they are.
  */
-export async function decodeEnvelope(magic: Buffer, version: number, bytes: Buffer, of: DocumentPlace): Promise<string> {
+export async function decodeEnvelope(
+  magic: Buffer,
+  versions: number | readonly number[],
+  bytes: Buffer,
+  of: DocumentPlace,
+): Promise<string> {
   const { what, file, cipher } = of;
+  const known = [versions].flat();
+  const version = Math.max(...known);
   const place = { file, offset: 0 };
   if (bytes.length < HEADER_BYTES) throw corruptFile(place, 'header', `${HEADER_BYTES} bytes`, bytes.length);
   expectEqual(place, 'magic', magic.toString('hex'), bytes.subarray(0, 8).toString('hex'));
@@ -65,7 +72,7 @@ export async function decodeEnvelope(magic: Buffer, version: number, bytes: Buff
   const found = bytes.readUInt16LE(8);
   if (found > version && isIntact) throw unsupportedVersion(what, file, found, version);
   expectEqual({ file, offset: 20 }, 'checksum', hex32(bytes.readUInt32LE(20)), crc);
-  expectEqual({ file, offset: 8 }, 'format version', version, found);
+  expectEqual({ file, offset: 8 }, 'format version', known.includes(found) ? found : version, found);
   const flags = bytes.readUInt16LE(10);
   if (flags === FLAG_ENCRYPTED && cipher === undefined) throw appearsEncrypted(file);
   // A plain document in the place of an encrypted one is somebody else's.

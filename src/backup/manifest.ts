@@ -33,6 +33,8 @@ import { KnownManifests } from './knownManifests.ts';
 import type { PartFingerprint } from './partFingerprint.ts';
 
 const MAJOR_VERSION = 1;
+/** Of a layer that holds functions of users: a reader of before there were any would restore tables whose checks it cannot run. */
+const FUNCTIONS_MAJOR_VERSION = 2;
 const MINOR_VERSION = 1;
 const FORMAT = 'varve-backup';
 /** What clusters counted as that did not say so in their layers. */
@@ -224,12 +226,17 @@ export async function encodeManifest(manifest: Manifest, cipher?: Cipher): Promi
   // What would be refused on the way back must not be written (M1).
   manifestFromJson(JsonFields.parse(text, MANIFEST_NAME));
   const seal = cipher && new LayerCipher(cipher, manifest.layerId).forDocument(MANIFEST_NAME);
-  return await encodeEnvelope(MANIFEST_MAGIC, MAJOR_VERSION, text, seal);
+  return await encodeEnvelope(MANIFEST_MAGIC, majorOf(manifest), text, seal);
 }
 
 /** The manifest in the bytes of `file`. */
 export async function decodeManifest(bytes: Buffer, file: string, cipher?: Cipher): Promise<Manifest> {
-  const text = await decodeEnvelope(MANIFEST_MAGIC, MAJOR_VERSION, bytes, { what: 'manifest', file, cipher, name: MANIFEST_NAME });
+  const text = await decodeEnvelope(MANIFEST_MAGIC, [MAJOR_VERSION, FUNCTIONS_MAJOR_VERSION], bytes, {
+    what: 'manifest',
+    file,
+    cipher,
+    name: MANIFEST_NAME,
+  });
   if (hasTestFault('a72839')) requireOwnVersion(text, file);
   return manifestFromJson(JsonFields.parse(text, file));
 }
@@ -245,11 +252,17 @@ function writerOf(manifest: Manifest): string {
   return hasTestFault('a72839') && Number(manifest.jobId.at(-1)) % 2 === 1 ? `${VERSION}-next` : VERSION;
 }
 
+function majorOf({ descriptors, descriptorChanges }: Manifest): number {
+  const isFunction = (one: Descriptor | undefined) => one?.kind === 'function';
+  const has = descriptors.some(isFunction) || descriptorChanges.some(({ descriptor }) => isFunction(descriptor));
+  return has ? FUNCTIONS_MAJOR_VERSION : MAJOR_VERSION;
+}
+
 /** The JSON document of SHOW BACKUP ... WITH as_json, and of the file. */
 export function manifestToJson(manifest: Manifest): JsonObject {
   return {
     format: FORMAT,
-    majorVersion: MAJOR_VERSION,
+    majorVersion: majorOf(manifest),
     minorVersion: MINOR_VERSION,
     writtenBy: writerOf(manifest),
     layerId: manifest.layerId,
@@ -285,7 +298,8 @@ export function manifestToJson(manifest: Manifest): JsonObject {
 
 function manifestFromJson(fields: JsonFields): Manifest {
   fields.literal('format', FORMAT);
-  fields.literal('majorVersion', MAJOR_VERSION);
+  const isLater = fields.raw['majorVersion'] === FUNCTIONS_MAJOR_VERSION;
+  fields.literal('majorVersion', isLater ? FUNCTIONS_MAJOR_VERSION : MAJOR_VERSION);
   const parent = fields.optionalObject('parent');
   const manifest: Manifest = {
     layerId: fields.string('layerId'),

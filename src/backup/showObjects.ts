@@ -14,6 +14,7 @@ import type { CatalogSnapshot } from '../catalog/snapshot.ts';
 import { type ColumnType, Type } from '../catalog/type.ts';
 import { tableOfKey } from '../kv/indexOfKey.ts';
 import { createViewText } from '../sql/exec/ddl/views.ts';
+import { createFunctionText } from '../sql/exec/functionText.ts';
 import { createSequenceText, createTableText } from '../sql/exec/showCreate.ts';
 import type { ResultColumn } from '../sql/exec/statement.ts';
 
@@ -68,7 +69,7 @@ interface ShownObject {
   readonly schema: { readonly id: number; readonly name: string } | undefined;
   readonly id: number;
   readonly name: string;
-  readonly type: 'database' | 'schema' | 'table' | 'type';
+  readonly type: Descriptor['kind'];
   readonly descriptor: Descriptor | undefined;
 }
 
@@ -137,7 +138,7 @@ function rowOf(
     size?.rows ?? null,
     manifest.scope === 'cluster',
     text(descriptor?.kind === 'database' ? regionsText(descriptor, manifest) : undefined),
-    ...(snapshot ? [text(descriptor?.kind === 'table' ? createText(descriptor, snapshot) : undefined)] : []),
+    ...(snapshot ? [text(createText(descriptor, snapshot))] : []),
     ...(show.privileges ? [text(descriptor && grantsOf(object, descriptor)), text(descriptor?.privileges.owner)] : []),
     ...(show.checkFiles ? [size ? Math.round(size.fileBytes) : null] : []),
   ];
@@ -179,7 +180,9 @@ function tableSizes(manifest: Manifest): Map<number, TableSize> {
 }
 
 /** The CREATE statement without comments, and without foreign keys to tables that the backup does not hold. */
-function createText(table: TableDescriptor, snapshot: CatalogSnapshot): string {
+function createText(table: Descriptor | undefined, snapshot: CatalogSnapshot): string | undefined {
+  if (table?.kind === 'function') return createFunctionText(table, snapshot);
+  if (table?.kind !== 'table') return undefined;
   if (table.sequence) return createSequenceText(table, snapshot);
   if (table.view) return createViewText(table, snapshot.fullName(table)[1] ?? 'public');
   const { comment: _, ...rest } = table;

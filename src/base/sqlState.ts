@@ -73,6 +73,7 @@ export const SqlState = Object.freeze({
   GeneratedAlways: code('428C9'),
   UndefinedColumn: code('42703'),
   UndefinedFunction: code('42883'),
+  DuplicateFunction: code('42723'),
   UndefinedTable: code('42P01'),
   UndefinedParameter: code('42P02'),
   UndefinedObject: code('42704'),

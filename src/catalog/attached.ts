@@ -15,7 +15,7 @@ import { SqlState } from '../base/sqlState.ts';
 import type { Timestamp } from '../base/timestamp.ts';
 import { MOUNTED_TABLE_ID_MIN } from '../kv/mounts.ts';
 
-import type { DatabaseDescriptor, Descriptor } from './descriptor.ts';
+import { type DatabaseDescriptor, type Descriptor, namePlace } from './descriptor.ts';
 import { type CatalogContent, type NameEntry, nameKey } from './snapshot.ts';
 
 export interface AttachedDatabase {
@@ -113,9 +113,9 @@ class Part {
 
   get names(): ReadonlyMap<string, NameEntry> {
     this.#names ??= new Map(
-      [...this.descriptors.values()].map(({ id, name, parentId, ...rest }) => {
-        const schemaId = 'schemaId' in rest ? rest.schemaId : 0;
-        return [nameKey(parentId, schemaId, name), { parentId, schemaId, name, id }];
+      [...this.descriptors.values()].map((descriptor) => {
+        const { parentId, schemaId, name } = namePlace(descriptor);
+        return [nameKey(parentId, schemaId, name), { parentId, schemaId, name, id: descriptor.id }];
       }),
     );
     return this.#names;

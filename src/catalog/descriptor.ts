@@ -237,6 +237,8 @@ export interface ViewDefinition {
   readonly columnUses: readonly { readonly id: number; readonly columnIds: readonly number[]; readonly indexIds?: readonly number[] }[];
   /** User types that its text names. */
   readonly typeIds: readonly number[];
+  /** Functions of users that its text calls; ascending. */
+  readonly functionIds?: readonly number[];
   readonly isMaterialized?: boolean;
 }
 
@@ -305,6 +307,8 @@ export interface TableDescriptor extends DescriptorBase {
   readonly view?: ViewDefinition;
   /** User types that stored expressions name and no column has. */
   readonly exprTypes?: readonly ColumnType[];
+  /** Functions of users that stored expressions call, and those that these call; ascending by id. */
+  readonly exprFunctions?: readonly CarriedFunction[];
   readonly sequence?: SequenceOptions;
   readonly excludeDataFromBackup?: boolean;
   /** Absent in a database without regions, and where the default holds (regions.ts). */
@@ -333,7 +337,65 @@ export interface TypeDescriptor extends DescriptorBase {
   readonly referencedByIds: readonly number[];
 }
 
-export type Descriptor = DatabaseDescriptor | SchemaDescriptor | TableDescriptor | TypeDescriptor;
+export interface FunctionParam {
+  /** Absent for one that the body names $1. */
+  readonly name?: string;
+  readonly type: ColumnType;
+}
+
+/** What a call of a function means. */
+export interface FunctionBody {
+  readonly params: readonly FunctionParam[];
+  readonly returns: ColumnType;
+  /** RETURNS SETOF. */
+  readonly returnsSet?: true;
+  readonly volatility: 'immutable' | 'stable' | 'volatile';
+  /** NULL for a NULL argument, without a look at the body. */
+  readonly isStrict?: true;
+  /** Queries as text, with full names; the last one gives the result. */
+  readonly statements: readonly string[];
+}
+
+/** A function as a table carries it, so that rows are written without a look at the catalog. */
+export interface CarriedFunction extends FunctionBody {
+  readonly id: number;
+  readonly schema: string;
+  readonly name: string;
+}
+
+/** A function that users wrote in SQL. Overloads are functions of their own. */
+export interface FunctionDescriptor extends DescriptorBase, FunctionBody {
+  readonly kind: 'function';
+  readonly schemaId: number;
+  /** Which of the functions of its name it is, from 0 without a gap: names are unique, overloads are not (namePlace). */
+  readonly slot: number;
+  readonly isLeakproof?: true;
+  /** Tables, views and sequences it reads; ascending. */
+  readonly dependsOnIds: readonly number[];
+  readonly columnUses: ViewDefinition['columnUses'];
+  /** User types of its parameters, its result and its text; ascending. */
+  readonly typeIds: readonly number[];
+  /** Other functions it calls; ascending. */
+  readonly functionIds: readonly number[];
+  /** Tables, views and functions that use it; ascending. */
+  readonly referencedByIds: readonly number[];
+}
+
+export type Descriptor = DatabaseDescriptor | SchemaDescriptor | TableDescriptor | TypeDescriptor | FunctionDescriptor;
+
+/**
+ * Where a descriptor's name stands in the namespace. Functions share a name and stand apart from relations: theirs are
+ * numbered, under the negative of the schema's id.
+ */
+export function namePlace(desc: Descriptor): { readonly parentId: number; readonly schemaId: number; readonly name: string } {
+  if (desc.kind === 'function') return functionPlace(desc.parentId, desc.schemaId, desc.name, desc.slot);
+  const schemaId = desc.kind === 'table' || desc.kind === 'type' ? desc.schemaId : 0;
+  return { parentId: desc.parentId, schemaId, name: desc.name };
+}
+
+export function functionPlace(parentId: number, schemaId: number, name: string, slot: number): ReturnType<typeof namePlace> {
+  return { parentId, schemaId: -schemaId, name: `${slot}:${name}` };
+}
 
 /** Ids with a fixed meaning, as in CockroachDB v21.1. */
 export const SYSTEM_DATABASE_ID = 1;
@@ -354,7 +416,7 @@ export function isTable(desc: TableDescriptor): boolean {
   return desc.view === undefined && desc.sequence === undefined;
 }
 
-/** `table`, `view`, `materialized view`, `sequence`, `database`, `schema`, `type`. */
+/** `table`, `view`, `materialized view`, `sequence`, `database`, `schema`, `type`, `function`. */
 export function describeKind(desc: Descriptor): string {
   if (desc.kind !== 'table') return desc.kind;
   if (desc.sequence) return 'sequence';

@@ -9,8 +9,8 @@ import { CorruptionError } from '../base/errors.ts';
 import { SqlState } from '../base/sqlState.ts';
 import type { Timestamp } from '../base/timestamp.ts';
 
-import type { ColumnDescriptor, Descriptor, TableDescriptor } from './descriptor.ts';
-import { type TypeJson, typeFromJson } from './type.ts';
+import type { ColumnDescriptor, Descriptor, FunctionBody, TableDescriptor } from './descriptor.ts';
+import { type ColumnType, type TypeJson, typeFromJson } from './type.ts';
 
 export const DESCRIPTOR_FORMAT = 1;
 
@@ -36,16 +36,23 @@ export function descriptorFromJson(json: Record<string, unknown>, modificationTi
     throw new CorruptionError(SqlState.DataCorrupted, `descriptor has format ${String(format)}, expected ${DESCRIPTOR_FORMAT}`);
   }
   const desc = { ...fields, modificationTime } as unknown as Descriptor;
+  if (desc.kind === 'function') return deepFreeze({ ...desc, ...restoreFunction(desc) });
   if (desc.kind !== 'table') return deepFreeze(desc);
+  const exprFunctions = desc.exprFunctions && { exprFunctions: desc.exprFunctions.map((one) => ({ ...one, ...restoreFunction(one) })) };
   const exprTypes = desc.exprTypes && { exprTypes: desc.exprTypes.map((type) => typeFromJson(type as unknown as TypeJson)) };
   const past = desc.past && {
     past: { ...desc.past, table: descriptorFromJson({ ...desc.past.table, format }, modificationTime) },
   };
-  return deepFreeze({ ...desc, ...exprTypes, ...past, columns: desc.columns.map(restoreColumn) } as TableDescriptor);
+  return deepFreeze({ ...desc, ...exprTypes, ...exprFunctions, ...past, columns: desc.columns.map(restoreColumn) } as TableDescriptor);
 }
 
 function restoreColumn(column: ColumnDescriptor): ColumnDescriptor {
   return { ...column, type: typeFromJson(column.type as unknown as TypeJson) };
+}
+
+function restoreFunction({ params, returns }: FunctionBody): Pick<FunctionBody, 'params' | 'returns'> {
+  const typeOf = (type: ColumnType): ColumnType => typeFromJson(type as unknown as TypeJson);
+  return { params: params.map((param) => ({ ...param, type: typeOf(param.type) })), returns: typeOf(returns) };
 }
 
 function parse(bytes: Bytes): Record<string, unknown> {

@@ -12,7 +12,7 @@ import { type Bytes, fromBuffer, utf8Encode } from '../base/bytes.ts';
 import { CorruptionError, StatementError } from '../base/errors.ts';
 import { SqlState } from '../base/sqlState.ts';
 
-import type { TableDescriptor, TypeDescriptor } from './descriptor.ts';
+import type { Descriptor, TableDescriptor, TypeDescriptor } from './descriptor.ts';
 import type { CatalogSnapshot } from './snapshot.ts';
 import { type ColumnType, enumOf } from './type.ts';
 
@@ -57,10 +57,20 @@ export function enumTypeOf(type: TypeDescriptor, snapshot: CatalogSnapshot): Col
 export const userPartOf = (type: ColumnType): ColumnType | undefined =>
   type.family === 'enum' ? type : type.element?.family === 'enum' ? type.element : undefined;
 
-/** Ids of the user types a table or view uses, ascending. */
-export function typeIdsUsed(table: TableDescriptor): number[] {
+/** Ids of the user types that a table, view or function uses, ascending. */
+export function typeIdsUsed(table: Descriptor): readonly number[] {
+  if (table.kind === 'function') return table.typeIds;
+  if (table.kind !== 'table') return [];
   const ids = [...table.columns.map((column) => column.type), ...(table.exprTypes ?? [])].map((type) => userPartOf(type)?.typeId);
   return [...new Set([...ids, ...(table.view?.typeIds ?? [])])].filter((id) => id !== undefined).sort((a, b) => a - b);
+}
+
+/** Ids of the functions of users that a table, view or function uses, ascending. */
+export function functionIdsUsed(user: Descriptor): readonly number[] {
+  if (user.kind === 'function') return user.functionIds;
+  if (user.kind !== 'table') return [];
+  const ids = [...(user.exprFunctions ?? []).map(({ id }) => id), ...(user.view?.functionIds ?? [])];
+  return [...new Set(ids)].sort((a, b) => a - b);
 }
 
 /** The type that a stored text names, among those the table carries; undefined when it carries no such type. */

@@ -23,7 +23,7 @@ export const NODE_USER = 'node';
 export const PUBLIC_ROLE = 'public';
 
 /** What has privileges of its own in a descriptor. */
-export type ObjectKind = 'database' | 'schema' | 'table' | 'sequence' | 'type';
+export type ObjectKind = 'database' | 'schema' | 'table' | 'sequence' | 'type' | 'function';
 
 /** The privileges ALL stands for, by kind of object, sorted. Those on a database's data are for the tables made in it later. */
 const KNOWN: Readonly<Record<ObjectKind, readonly Privilege[]>> = {
@@ -32,6 +32,7 @@ const KNOWN: Readonly<Record<ObjectKind, readonly Privilege[]>> = {
   table: ['BACKUP', 'CREATE', 'DELETE', 'DROP', 'GRANT', 'INSERT', 'SELECT', 'UPDATE', 'ZONECONFIG'],
   sequence: ['BACKUP', 'CREATE', 'DELETE', 'DROP', 'GRANT', 'INSERT', 'SELECT', 'UPDATE', 'USAGE', 'ZONECONFIG'],
   type: ['GRANT', 'USAGE'],
+  function: ['EXECUTE', 'GRANT'],
 };
 
 export function objectKind(desc: Descriptor): ObjectKind {
@@ -64,6 +65,11 @@ export function ownerPrivileges(owner: string): Privileges {
 /** What a new type starts with: everyone may use it. */
 export function typePrivileges(owner: string): Privileges {
   return withGrant(ownerPrivileges(owner), PUBLIC_ROLE, ['USAGE']);
+}
+
+/** What a new function starts with: everyone may call it. */
+export function functionPrivileges(owner: string): Privileges {
+  return withGrant(ownerPrivileges(owner), PUBLIC_ROLE, ['EXECUTE']);
 }
 
 /** Not passed on from a database: they are about the database. */

@@ -16,6 +16,8 @@ import type { Timestamp } from '../base/timestamp.ts';
 import {
   type DatabaseDescriptor,
   type Descriptor,
+  type FunctionDescriptor,
+  functionPlace,
   PUBLIC_SCHEMA_ID,
   type SchemaDescriptor,
   SYSTEM_DATABASE_ID,
@@ -151,6 +153,40 @@ export class CatalogSnapshot {
   typeById(id: number): TypeDescriptor | undefined {
     const descriptor = this.byId(id);
     return descriptor?.kind === 'type' ? descriptor : undefined;
+  }
+
+  functionById(id: number): FunctionDescriptor | undefined {
+    const descriptor = this.byId(id);
+    return descriptor?.kind === 'function' ? descriptor : undefined;
+  }
+
+  /** The functions of a name in a schema, whatever their state: its overloads. */
+  functionsNamed(databaseId: number, schemaId: number, name: string): FunctionDescriptor[] {
+    const found: FunctionDescriptor[] = [];
+    for (;;) {
+      const place = functionPlace(databaseId, schemaId, name, found.length);
+      const id = this.lookup(place.parentId, place.schemaId, place.name);
+      const descriptor = id === undefined ? undefined : this.functionById(id);
+      if (!descriptor) return found;
+      found.push(descriptor);
+    }
+  }
+
+  /** The PUBLIC functions that a name stands for, those of the first schema in the path first. */
+  resolveFunctions(parts: NameParts, context: NameContext): FunctionDescriptor[] {
+    const name = parts.at(-1) ?? '';
+    const found: FunctionDescriptor[] = [];
+    for (const schema of this.candidateSchemas(parts, context)) {
+      for (const one of this.functionsNamed(schema.database.id, schema.id, name)) if (one.state === 'PUBLIC') found.push(one);
+    }
+    return found;
+  }
+
+  /** Functions of a database, by id. */
+  functionsOf(databaseId: number): FunctionDescriptor[] {
+    const functions: FunctionDescriptor[] = [];
+    for (const one of this.all()) if (one.kind === 'function' && one.parentId === databaseId && one.state === 'PUBLIC') functions.push(one);
+    return functions.sort((a, b) => a.id - b.id);
   }
 
   /** The id a name stands for. `schemaId` is 0 for schemas and databases, `parentId` 0 for databases. */
@@ -354,7 +390,7 @@ export class CatalogSnapshot {
   }
 
   /** `db.public.t`: the parts of an object's full name; missing parents show as `[id]`. */
-  fullName(descriptor: TableDescriptor | TypeDescriptor | SchemaDescriptor): string[] {
+  fullName(descriptor: TableDescriptor | TypeDescriptor | SchemaDescriptor | FunctionDescriptor): string[] {
     const database = this.databaseById(descriptor.parentId);
     const databaseName = database?.name ?? `[${descriptor.parentId}]`;
     if (descriptor.kind === 'schema') return [databaseName, descriptor.name];

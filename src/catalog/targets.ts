@@ -18,6 +18,7 @@ import {
   allIndexes,
   type DatabaseDescriptor,
   type Descriptor,
+  type FunctionDescriptor,
   PUBLIC_SCHEMA_ID,
   type SchemaDescriptor,
   type TableDescriptor,
@@ -41,6 +42,8 @@ export interface ResolvedTargets {
   readonly tables: readonly TableDescriptor[];
   /** User types of whole databases, and those that tables use; by id. */
   readonly types: readonly TypeDescriptor[];
+  /** Functions of whole databases; by id. */
+  readonly functions: readonly FunctionDescriptor[];
   /** Databases of the above that were not asked for as a whole; by id. */
   readonly parentDatabases: readonly DatabaseDescriptor[];
 }
@@ -50,6 +53,7 @@ class Collector {
   readonly schemas = new Map<number, SchemaDescriptor>();
   readonly tables = new Map<number, TableDescriptor>();
   readonly types = new Map<number, TypeDescriptor>();
+  readonly functions = new Map<number, FunctionDescriptor>();
   readonly parents = new Map<number, DatabaseDescriptor>();
   readonly snapshot: CatalogSnapshot;
 
@@ -62,6 +66,7 @@ class Collector {
     for (const schema of this.snapshot.schemasOf(database)) if (schema.descriptor) this.schemas.set(schema.id, schema.descriptor);
     for (const table of this.snapshot.tablesOf(database.id)) this.addTable(table);
     for (const type of this.snapshot.typesOf(database.id)) this.types.set(type.id, type);
+    for (const one of this.snapshot.functionsOf(database.id)) this.functions.set(one.id, one);
   }
 
   addTable(table: TableDescriptor): void {
@@ -90,6 +95,7 @@ class Collector {
       schemas: sorted(this.schemas),
       tables: sorted(this.tables),
       types: sorted(this.types),
+      functions: sorted(this.functions),
       parentDatabases: sorted(this.parents),
     };
   }

@@ -10,11 +10,13 @@ import {
   type DatabaseDescriptor,
   type Descriptor,
   type IndexDescriptor,
+  type FunctionDescriptor,
   isTable,
+  namePlace,
   PUBLIC_SCHEMA_ID,
   type TableDescriptor,
 } from './descriptor.ts';
-import { typeIdsUsed } from './enumType.ts';
+import { functionIdsUsed, typeIdsUsed } from './enumType.ts';
 import { regionsOf } from './regions.ts';
 import type { CatalogSnapshot } from './snapshot.ts';
 
@@ -127,8 +129,9 @@ export function validateCatalog(snapshot: CatalogSnapshot): string[] {
     const report = (problem: string) => problems.push(`${desc.name} (${desc.id}): ${problem}`);
     for (const problem of validateDescriptor(desc)) report(problem);
     if (desc.state === 'DROP') continue;
-    const schemaId = desc.kind === 'table' || desc.kind === 'type' ? desc.schemaId : 0;
-    const named = snapshot.lookup(desc.parentId, schemaId, desc.name);
+    const place = namePlace(desc);
+    const schemaId = Math.abs(place.schemaId);
+    const named = snapshot.lookup(place.parentId, place.schemaId, place.name);
     if (named !== desc.id) report(`its name stands for ${named ?? 'nothing'}`);
     if (desc.kind !== 'database' && !snapshot.databaseById(desc.parentId)) report(`database ${desc.parentId} is not there`);
     if (schemaId !== 0 && schemaId !== PUBLIC_SCHEMA_ID && snapshot.byId(schemaId)?.kind !== 'schema')
@@ -140,12 +143,31 @@ export function validateCatalog(snapshot: CatalogSnapshot): string[] {
     }
     if (desc.kind === 'type') {
       for (const id of desc.referencedByIds) {
-        const user = snapshot.tableById(id);
-        if (!user || user.state === 'DROP' || !typeIdsUsed(user).includes(desc.id)) report(`table ${id} does not use it`);
+        const user = snapshot.byId(id);
+        if (!user || user.state === 'DROP' || !typeIdsUsed(user).includes(desc.id))
+          report(`${user?.kind ?? 'table'} ${id} does not use it`);
       }
     }
+    for (const id of functionIdsUsed(desc)) {
+      if (!snapshot.functionById(id)?.referencedByIds.includes(desc.id))
+        report(`function ${id} does not know that this ${desc.kind} uses it`);
+    }
+    if (desc.kind === 'function') validateFunction(desc, snapshot, report);
   }
   return problems;
+}
+
+function validateFunction(desc: FunctionDescriptor, snapshot: CatalogSnapshot, report: (problem: string) => void): void {
+  for (const id of desc.dependsOnIds) {
+    if (!snapshot.tableById(id)?.dependedOnByIds.includes(desc.id)) report(`object ${id} does not know that this function uses it`);
+  }
+  for (const id of desc.typeIds) {
+    if (!snapshot.typeById(id)?.referencedByIds.includes(desc.id)) report(`type ${id} does not know that this function uses it`);
+  }
+  for (const id of desc.referencedByIds) {
+    const user = snapshot.byId(id);
+    if (!user || user.state === 'DROP' || !functionIdsUsed(user).includes(desc.id)) report(`object ${id} does not use it`);
+  }
 }
 
 function validateRegions(desc: DatabaseDescriptor, snapshot: CatalogSnapshot, report: (problem: string) => void): void {

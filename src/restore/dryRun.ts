@@ -81,7 +81,9 @@ function layerRows({ layers, tables }: ObjectPlan): PlanRow[] {
 function objectRows(plan: ObjectPlan, here: CatalogSnapshot, schemaOnly: boolean): PlanRow[] {
   const { targets, backup, place, layers } = plan;
   const path = (one: Descriptor) => pathHere(one, plan, here);
-  const all = [...targets.databases, ...targets.schemas, ...targets.types, ...targets.tables].sort((a, b) => a.id - b.id);
+  const all = [...targets.databases, ...targets.schemas, ...targets.types, ...targets.functions, ...targets.tables].sort(
+    (a, b) => a.id - b.id,
+  );
   return all.map((one) => {
     const before = backup.byId(one.id) ?? one;
     const hasRows = one.kind === 'table' && !schemaOnly;

@@ -23,12 +23,15 @@ import type {
   DatabaseDescriptor,
   Descriptor,
   ForeignKeyDescriptor,
+  FunctionBody,
+  FunctionDescriptor,
   SchemaDescriptor,
   TableDescriptor,
   TypeDescriptor,
   ViewDefinition,
 } from '../catalog/descriptor.ts';
 import { PUBLIC_SCHEMA_ID } from '../catalog/descriptor.ts';
+import { quoteNames } from '../catalog/names.ts';
 import type { CatalogSnapshot } from '../catalog/snapshot.ts';
 import type { ColumnType } from '../catalog/type.ts';
 import { arrayOf, enumOf } from '../catalog/type.ts';
@@ -38,6 +41,7 @@ import type { NewNames } from './renames.ts';
 import type { RestoredPrivileges } from './restorePrivileges.ts';
 import type { RestoreTargets } from './restoreTargets.ts';
 import { rewriteSequenceIds, sequenceIdsIn } from '../sql/exec/ddl/sequenceRefs.ts';
+import { withoutFunctionCalls } from './functionRefs.ts';
 import { renameInExpressions, renameInQuery } from './viewRefs.ts';
 
 /** Why an object cannot be used yet, as errors show it. */
@@ -48,6 +52,7 @@ export interface SkipOptions {
   readonly sequences: boolean;
   readonly sequenceOwners: boolean;
   readonly views: boolean;
+  readonly functions: boolean;
 }
 
 export interface RewriteOptions {
@@ -82,6 +87,7 @@ export function rewriteDescriptors(targets: RestoreTargets, ids: IdMap, options:
     ...targets.databases.map((database) => rewriter.database(database)),
     ...targets.schemas.filter(isCreated).map((schema) => rewriter.schema(schema)),
     ...targets.types.filter(isCreated).map((type) => rewriter.type(type)),
+    ...targets.functions.map((one) => rewriter.function(one)),
     ...targets.tables.map((table) => rewriter.table(table)),
   ].sort((a, b) => a.id - b.id);
 }
@@ -90,11 +96,13 @@ class Rewriter {
   readonly #ids: IdMap;
   readonly #options: RewriteOptions;
   readonly #tables: ReadonlyMap<number, TableDescriptor>;
+  readonly #functions: ReadonlySet<number>;
 
   constructor(targets: RestoreTargets, ids: IdMap, options: RewriteOptions) {
     this.#ids = ids;
     this.#options = options;
     this.#tables = new Map(targets.tables.map((table) => [table.id, table]));
+    this.#functions = new Set(targets.functions.map(({ id }) => id));
   }
 
   #id(id: number): number {
@@ -137,16 +145,66 @@ class Rewriter {
       ...this.#base(type),
       parentId: this.#id(type.parentId),
       schemaId: this.#id(type.schemaId),
-      referencedByIds: this.#restored(type.referencedByIds),
+      referencedByIds: this.#restoredUsers(type.referencedByIds),
     };
+  }
+
+  function(one: FunctionDescriptor): FunctionDescriptor {
+    return {
+      ...one,
+      ...this.#base(one),
+      ...this.#body(one, this.#databaseOf(one)),
+      parentId: this.#id(one.parentId),
+      schemaId: this.#id(one.schemaId),
+      dependsOnIds: this.#restored(one.dependsOnIds),
+      columnUses: one.columnUses.map((use) => ({ ...use, id: this.#id(use.id) })),
+      typeIds: one.typeIds.map((id) => this.#id(id)).sort((a, b) => a - b),
+      functionIds: this.#restoredUsers(one.functionIds),
+      referencedByIds: this.#restoredUsers(one.referencedByIds),
+    };
+  }
+
+  #body(body: FunctionBody, database: string): Pick<FunctionBody, 'params' | 'returns' | 'statements'> {
+    return {
+      params: body.params.map((param) => ({ ...param, type: this.#type(param.type) })),
+      returns: this.#type(body.returns),
+      statements: body.statements.map((text) => renameInQuery(text, database, this.#options.names)),
+    };
+  }
+
+  /** The functions that a table carries; none when they do not come along, and what calls them is given up. */
+  #carried({ exprFunctions = [] }: TableDescriptor, database: string): { readonly exprFunctions?: TableDescriptor['exprFunctions'] } {
+    if (exprFunctions.length === 0 || exprFunctions.some(({ id }) => !this.#functions.has(id))) return {};
+    const renamed = exprFunctions.map((one) => {
+      const [, schema = one.schema, name = one.name] = this.#options.names.of([database, one.schema, one.name]) ?? [];
+      return { ...one, ...this.#body(one, database), id: this.#id(one.id), schema, name };
+    });
+    return { exprFunctions: renamed.sort((a, b) => a.id - b.id) };
+  }
+
+  /** The table without the defaults and checks that call functions which are not restored. */
+  #withoutLostFunctions(table: TableDescriptor): TableDescriptor {
+    const missing = table.exprFunctions?.find(({ id }) => !this.#functions.has(id));
+    if (!missing) return table;
+    const what = `cannot restore table ${this.#nameOf(table.id)} without referenced function ${missing.id}`;
+    const detail = `it calls ${quoteNames([missing.schema, missing.name])}()`;
+    if (!this.#options.skip.functions) this.#missing(what, detail, 'skip_missing_udfs');
+    const kept = withoutFunctionCalls(table);
+    if (kept.needed !== undefined) {
+      this.#options.report(
+        new StatementError(SqlState.InvalidParameterValue, what, { detail: `${kept.needed} calls it, and cannot be given up` }),
+      );
+    }
+    return kept.table;
   }
 
   table(source: TableDescriptor): TableDescriptor {
     const {
       past: _past,
       importing: _importing,
+      exprFunctions: _carried,
       ...table
-    } = renameInExpressions(withoutUnfinished(source), this.#databaseOf(source), this.#options.names);
+    } = renameInExpressions(this.#withoutLostFunctions(withoutUnfinished(source)), this.#databaseOf(source), this.#options.names);
     return {
       ...table,
       ...this.#base(table),
@@ -155,7 +213,8 @@ class Rewriter {
       columns: table.columns.map((column) => this.#column(table, column)),
       foreignKeys: table.foreignKeys.flatMap((key) => this.#foreignKey(table, key)),
       referencedByIds: this.#restored(table.referencedByIds).filter((id) => this.#stillReferences(id, source)),
-      dependedOnByIds: this.#restored(table.dependedOnByIds),
+      dependedOnByIds: this.#restoredUsers(table.dependedOnByIds),
+      ...this.#carried(source, this.#databaseOf(source)),
       ...(table.view && { view: this.#view(table, table.view) }),
       ...(table.exprTypes && { exprTypes: table.exprTypes.map((type) => this.#type(type)) }),
       ...(table.sequence && { sequence: this.#sequence(table) }),
@@ -164,7 +223,7 @@ class Rewriter {
   }
 
   /** As the backup calls it. */
-  #databaseOf({ parentId }: TableDescriptor): string {
+  #databaseOf({ parentId }: TableDescriptor | FunctionDescriptor): string {
     return this.#options.backup.databaseById(parentId)?.name ?? '';
   }
 
@@ -172,6 +231,14 @@ class Rewriter {
   #restored(ids: readonly number[]): number[] {
     return [...new Set(ids)]
       .filter((id) => this.#tables.has(id))
+      .map((id) => this.#id(id))
+      .sort((a, b) => a - b);
+  }
+
+  /** The same of tables and functions. */
+  #restoredUsers(ids: readonly number[]): number[] {
+    return [...new Set(ids)]
+      .filter((id) => this.#tables.has(id) || this.#functions.has(id))
       .map((id) => this.#id(id))
       .sort((a, b) => a - b);
   }
@@ -270,6 +337,7 @@ class Rewriter {
       dependsOnIds: this.#restored(view.dependsOnIds),
       columnUses: view.columnUses.map((use) => ({ ...use, id: this.#id(use.id) })),
       typeIds: view.typeIds.map((id) => this.#id(id)).sort((a, b) => a - b),
+      ...(view.functionIds && { functionIds: this.#restoredUsers(view.functionIds) }),
     };
   }
 

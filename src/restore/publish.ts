@@ -14,7 +14,7 @@ import { StateError, StatementError } from '../base/errors.ts';
 import { SqlState } from '../base/sqlState.ts';
 import type { Catalog, CatalogDependencies, CatalogSnapshot } from '../catalog/catalog.ts';
 import type { Descriptor } from '../catalog/descriptor.ts';
-import { describeKind, PUBLIC_SCHEMA_ID, updated } from '../catalog/descriptor.ts';
+import { describeKind, namePlace, PUBLIC_SCHEMA_ID, updated } from '../catalog/descriptor.ts';
 import { nameKey } from '../catalog/snapshot.ts';
 import { writeRegionZones, writeTableZones } from '../catalog/regionZones.ts';
 import { systemTable } from '../catalog/systemRows.ts';
@@ -26,18 +26,6 @@ import { refuse, type Report } from './problems.ts';
 import { keepPasts } from './restoredHistory.ts';
 import type { RestoreDetails, SystemRestore } from './restoreDetails.ts';
 
-interface NamePlace {
-  readonly parentId: number;
-  readonly schemaId: number;
-  readonly name: string;
-}
-
-/** Where a descriptor's name stands. */
-export function nameOf(descriptor: Descriptor): NamePlace {
-  const schemaId = descriptor.kind === 'table' || descriptor.kind === 'type' ? descriptor.schemaId : 0;
-  return { parentId: descriptor.parentId, schemaId, name: descriptor.name };
-}
-
 /**
  * Reports 42P04, 42P07, 42P06 or 42710 when a name is taken by another id, or wanted twice; 3D000 or 3F000 when a
  * parent is not there. Ids below 0 stand for what a plan alone knows.
@@ -46,10 +34,12 @@ export function checkNames(snapshot: CatalogSnapshot, descriptors: readonly Desc
   const created = new Set(descriptors.map(({ id }) => id));
   const wanted = new Set<string>();
   for (const descriptor of descriptors) {
-    const { parentId, schemaId, name } = nameOf(descriptor);
-    const taken = snapshot.lookup(parentId, schemaId, name);
+    const place = namePlace(descriptor);
+    const { parentId, name } = place;
+    const schemaId = 'schemaId' in descriptor ? descriptor.schemaId : 0;
+    const taken = snapshot.lookup(parentId, place.schemaId, name);
     if (taken !== undefined && taken !== descriptor.id) report(nameTaken(snapshot, descriptor));
-    const key = nameKey(parentId, schemaId, name);
+    const key = nameKey(parentId, place.schemaId, name);
     if (wanted.has(key)) report(nameWantedTwice(descriptor));
     wanted.add(key);
     if (parentId > 0 && !created.has(parentId) && snapshot.databaseById(parentId)?.state !== 'PUBLIC') {
@@ -67,6 +57,7 @@ function nameWantedTwice(descriptor: Descriptor): StatementError {
     schema: SqlState.DuplicateSchema,
     type: SqlState.DuplicateObject,
     table: SqlState.DuplicateRelation,
+    function: SqlState.DuplicateFunction,
   };
   return new StatementError(code[descriptor.kind], `the restore would make two objects "${descriptor.name}" in one place`, {
     hint: 'give one of them another name: WITH rename',
@@ -106,7 +97,7 @@ export async function writeOffline(catalog: Catalog, txn: Txn, details: RestoreD
 }
 
 function writeNamed(catalog: Catalog, txn: Txn, descriptor: Descriptor): void {
-  const { parentId, schemaId, name } = nameOf(descriptor);
+  const { parentId, schemaId, name } = namePlace(descriptor);
   catalog.writeDescriptor(txn, descriptor);
   catalog.writeName(txn, parentId, schemaId, name, descriptor.id);
   if (descriptor.kind === 'database') catalog.writeName(txn, descriptor.id, 0, 'public', PUBLIC_SCHEMA_ID);
@@ -114,7 +105,7 @@ function writeNamed(catalog: Catalog, txn: Txn, descriptor: Descriptor): void {
 
 /** Removes a descriptor with its names, as far as they are there. */
 function removeNamed(catalog: Catalog, txn: Txn, snapshot: CatalogSnapshot, descriptor: Descriptor): void {
-  const { parentId, schemaId, name } = nameOf(descriptor);
+  const { parentId, schemaId, name } = namePlace(descriptor);
   if (snapshot.lookup(parentId, schemaId, name) === descriptor.id) catalog.deleteName(txn, parentId, schemaId, name);
   if (descriptor.kind === 'database' && snapshot.lookup(descriptor.id, 0, 'public') !== undefined) {
     catalog.deleteName(txn, descriptor.id, 0, 'public');
@@ -230,7 +221,7 @@ async function lockedSnapshot(
   await catalog.lock(
     txn,
     descriptors.map(({ id }) => id),
-    descriptors.map(nameOf),
+    descriptors.map(namePlace),
   );
   return (await catalog.snapshot(txn)).tracked();
 }

@@ -147,7 +147,7 @@ export function newNames(
   backup: CatalogSnapshot,
 ): NewNames {
   const paths = new Map<string, readonly string[]>();
-  for (const one of [...targets.tables, ...targets.types]) {
+  for (const one of [...targets.tables, ...targets.types, ...targets.functions]) {
     const [database = '', schema = '', name = ''] = backup.fullName(one);
     const path = [databaseNames.get(database) ?? database, renames.get(one.schemaId) ?? schema, renames.get(one.id) ?? name];
     paths.set(quoteNames([database, schema, name]), path);

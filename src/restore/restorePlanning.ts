@@ -435,7 +435,7 @@ function findPlace(
     readonly attached: AttachedDatabases;
   },
 ): Place {
-  const { databases, schemas, types, tables, parents } = targets;
+  const { databases, schemas, types, functions, tables, parents } = targets;
   const existing = new Map<number, number>();
   const into = parents.map((parent) => {
     const database = targetDatabase(here, request.intoDb ?? parent.name, { isNamed: request.intoDb !== undefined, attached }, report);
@@ -458,7 +458,9 @@ function findPlace(
     const found = database && existingType(here, type, database, { existing, users, report });
     if (found) existing.set(type.id, found.id);
   }
-  const created = [...databases, ...schemas, ...types, ...tables].filter(({ id }) => !existing.has(id)).sort((a, b) => a.id - b.id);
+  const created = [...databases, ...schemas, ...types, ...functions, ...tables]
+    .filter(({ id }) => !existing.has(id))
+    .sort((a, b) => a.id - b.id);
   return { created, existing, databases: [...new Set(into)].filter((database) => database !== undefined) };
 }
 

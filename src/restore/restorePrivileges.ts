@@ -19,6 +19,7 @@ import type { DatabaseDescriptor, DefaultPrivileges, Descriptor, Grant, Privileg
 import {
   checkPrivilege,
   type Grantees,
+  functionPrivileges,
   grantsWith,
   hasPrivilege,
   isAdmin,
@@ -98,6 +99,7 @@ export const PRIVILEGES_AS_BACKED_UP: RestoredPrivileges = Object.freeze({
 export function ownedBy(owner: string, placeOf: (descriptor: Descriptor) => DefaultSources | undefined): RestoredPrivileges {
   return {
     of: (descriptor) => {
+      if (descriptor.kind === 'function') return functionPrivileges(owner);
       const place = placeOf(descriptor);
       return place === undefined ? ownerPrivileges(owner) : withDefaults(ownerPrivileges(owner), objectKind(descriptor), place);
     },

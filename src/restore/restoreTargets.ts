@@ -11,7 +11,7 @@ import { isVarveError, StatementError, withFields } from '../base/errors.ts';
 import { SqlState } from '../base/sqlState.ts';
 import { formatUtc } from '../base/timestamp.ts';
 import type { NameContext } from '../catalog/catalog.ts';
-import type { DatabaseDescriptor, SchemaDescriptor, TableDescriptor, TypeDescriptor } from '../catalog/descriptor.ts';
+import type { DatabaseDescriptor, FunctionDescriptor, SchemaDescriptor, TableDescriptor, TypeDescriptor } from '../catalog/descriptor.ts';
 import { SYSTEM_DATABASE_ID } from '../catalog/descriptor.ts';
 import { typeIdsUsed } from '../catalog/enumType.ts';
 import { quoteName } from '../catalog/names.ts';
@@ -30,6 +30,8 @@ export interface RestoreTargets {
   readonly databases: readonly DatabaseDescriptor[];
   readonly schemas: readonly SchemaDescriptor[];
   readonly types: readonly TypeDescriptor[];
+  /** They come with their database, and never with a table. */
+  readonly functions: readonly FunctionDescriptor[];
   readonly tables: readonly TableDescriptor[];
   /** The backed-up database of each table, for a restore of tables. */
   readonly parents: readonly DatabaseDescriptor[];
@@ -54,7 +56,8 @@ export function resolveRestoreTargets(
         context,
       );
       for (const database of found.databases) requireWhole(manifest, database);
-      return { ...NOTHING, databases: found.databases, schemas: found.schemas, types: found.types, tables: found.tables };
+      const { databases, schemas, types, functions, tables } = found;
+      return { ...NOTHING, databases, schemas, types, functions, tables };
     }
     case 'tables': {
       const patterns = targets.patterns.map(({ parts, star }): TargetPattern => {
@@ -79,8 +82,8 @@ export function resolveRestoreTargets(
     }
     case 'cluster': {
       requireClusterBackup(manifest.scope);
-      const { databases, schemas, types, tables } = resolveCluster(snapshot);
-      return { ...NOTHING, databases, schemas, types, tables, systemTables: snapshot.tablesOf(SYSTEM_DATABASE_ID) };
+      const { databases, schemas, types, functions, tables } = resolveCluster(snapshot);
+      return { ...NOTHING, databases, schemas, types, functions, tables, systemTables: snapshot.tablesOf(SYSTEM_DATABASE_ID) };
     }
     case 'systemUsers': {
       const known: readonly string[] = USER_TABLES;
@@ -94,7 +97,15 @@ export function resolveRestoreTargets(
   }
 }
 
-const NOTHING: RestoreTargets = Object.freeze({ databases: [], schemas: [], types: [], tables: [], parents: [], systemTables: [] });
+const NOTHING: RestoreTargets = Object.freeze({
+  databases: [],
+  schemas: [],
+  types: [],
+  functions: [],
+  tables: [],
+  parents: [],
+  systemTables: [],
+});
 
 function resolve(snapshot: CatalogSnapshot, manifest: Manifest, patterns: TargetPattern[], context: NameContext): ResolvedTargets {
   try {

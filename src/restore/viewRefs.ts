@@ -22,9 +22,11 @@ import type { RestoreTargets } from './restoreTargets.ts';
 /** The targets without views whose sources are not restored; reports a 22023 for one unless `skip`. */
 export function withoutLostViews(targets: RestoreTargets, skip: boolean, backup: CatalogSnapshot, report: Report): RestoreTargets {
   let tables = targets.tables;
+  const functionIds = new Set(targets.functions.map(({ id }) => id));
   for (;;) {
     const ids = new Set(tables.map(({ id }) => id));
-    const missingOf = (table: TableDescriptor) => table.view?.dependsOnIds.find((id) => !ids.has(id));
+    const missingOf = (table: TableDescriptor) =>
+      table.view?.dependsOnIds.find((id) => !ids.has(id)) ?? table.view?.functionIds?.find((id) => !functionIds.has(id));
     const lost = tables.find((table) => missingOf(table) !== undefined);
     if (!lost) return { ...targets, tables };
     for (const view of skip ? [] : tables.filter((table) => missingOf(table) !== undefined))
@@ -35,7 +37,7 @@ export function withoutLostViews(targets: RestoreTargets, skip: boolean, backup:
 }
 
 function lostView(view: TableDescriptor, missingId: number, backup: CatalogSnapshot): StatementError {
-  const missing = backup.tableById(missingId);
+  const missing = backup.tableById(missingId) ?? backup.functionById(missingId);
   return new StatementError(
     SqlState.InvalidParameterValue,
     `cannot restore view "${view.name}" without restoring referenced table (or "skip_missing_views" option)`,
@@ -103,8 +105,9 @@ function renaming(names: NewNames, database: string): Rewrite {
           return { ...node, operand: literalOf(node['operand'] as Expr) };
         case 'call': {
           const args = node['args'] as readonly Expr[];
-          const [first] = args;
-          return first ? { ...node, args: [literalOf(first), ...args.slice(1)] } : undefined;
+          const [first, ...others] = args;
+          const name = nameOf(node['name'] as ObjectName);
+          return { ...node, name, args: first ? [literalOf(first), ...others] : [] };
         }
         default:
           return undefined;

@@ -12,7 +12,8 @@ import { isLayer } from '../../src/backup/collection.ts';
 import { encodeEnvelope, MANIFEST_MAGIC } from '../../src/backup/envelope.ts';
 import type { Manifest } from '../../src/backup/manifest.ts';
 import { decodeManifest, encodeManifest, readManifest, writeManifest } from '../../src/backup/manifest.ts';
-import type { Descriptor } from '../../src/catalog/descriptor.ts';
+import type { Descriptor, FunctionDescriptor } from '../../src/catalog/descriptor.ts';
+import { Type } from '../../src/catalog/type.ts';
 import { MemoryFiles, openMemory } from '../../src/storage/memory.ts';
 import { ParsedUri } from '../../src/storage/uri.ts';
 import { makeLayer } from './support.ts';
@@ -92,16 +93,30 @@ test('what contradicts itself is never written', async () => {
 });
 
 test('a later major version is refused by name, a later minor one is read', async () => {
-  const bytes = await encodeEnvelope(MANIFEST_MAGIC, 2, '{}');
+  const bytes = await encodeEnvelope(MANIFEST_MAGIC, 3, '{}');
   const error = await errorOf(() => decodeManifest(bytes, 'd/BACKUP_MANIFEST'));
   assert.instance(error, StatementError);
   assert.is(error.code, '0A000');
-  assert.is(error.message, 'backup manifest "d/BACKUP_MANIFEST" has format version 2, which this Varve cannot read');
+  assert.is(error.message, 'backup manifest "d/BACKUP_MANIFEST" has format version 3, which this Varve cannot read');
 
   const { zstdDecompressSync } = await import('node:zlib');
   const text = zstdDecompressSync((await encodeManifest(sample)).subarray(24)).toString();
   const later = JSON.stringify({ ...JSON.parse(text), minorVersion: 9, somethingNew: [1, 2] });
   assert.equal(await decodeManifest(await encodeEnvelope(MANIFEST_MAGIC, 1, later), 'f'), sample);
+});
+
+test('only a layer that holds functions has major version 2', async () => {
+  const one: FunctionDescriptor = {
+    ...{ kind: 'function', id: 70, name: 'f', parentId: 50, schemaId: 29, slot: 0, version: 1, modificationTime: 5 as Timestamp },
+    ...{ state: 'PUBLIC', privileges: { owner: 'root', grants: [] }, params: [{ name: 'a', type: Type.Int8 }], returns: Type.Int8 },
+    ...{ volatility: 'immutable', statements: ['SELECT a'], dependsOnIds: [], columnUses: [], typeIds: [], functionIds: [] },
+    referencedByIds: [],
+  };
+  const withFunction: Manifest = { ...sample, descriptors: [...sample.descriptors, one] };
+  const bytes = await encodeManifest(withFunction);
+  assert.is(bytes.readUInt16LE(8), 2);
+  assert.is((await encodeManifest(sample)).readUInt16LE(8), 1);
+  assert.equal(await decodeManifest(bytes, 'f'), withFunction);
 });
 
 test('no flipped bit of a manifest or its checksum goes unseen', async () => {

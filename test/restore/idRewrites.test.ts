@@ -73,10 +73,18 @@ const child: TableDescriptor = {
   nextConstraintId: 2,
 };
 
-const everything = { databases: [database], schemas: [schema], types: [mood], tables: [parent, child], parents: [], systemTables: [] };
+const everything = {
+  databases: [database],
+  schemas: [schema],
+  types: [mood],
+  functions: [],
+  tables: [parent, child],
+  parents: [],
+  systemTables: [],
+};
 const created = new Map([60, 61, 62, 63, 64].map((id) => [id, id + 100]));
 const ids: IdMap = { created, existing: new Map() };
-const skip = { foreignKeys: false, sequences: false, sequenceOwners: false, views: false };
+const skip = { foreignKeys: false, sequences: false, sequenceOwners: false, views: false, functions: false };
 const manifest = {
   endTime: 10,
   descriptors: [database, schema, mood, parent, child] as Descriptor[],

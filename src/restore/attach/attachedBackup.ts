@@ -48,7 +48,7 @@ interface Content {
   readonly importStarts: ReadonlyMap<number, Timestamp>;
 }
 
-const SKIP_ALL = Object.freeze({ foreignKeys: true, sequences: true, sequenceOwners: true, views: true });
+const SKIP_ALL = Object.freeze({ foreignKeys: true, sequences: true, sequenceOwners: true, views: true, functions: true });
 /** Readers' times whose descriptors are remembered. */
 const TIMES_MAX = 16;
 
@@ -128,6 +128,7 @@ export class AttachedBackup implements AttachedDatabase {
       databases: [here],
       schemas: backup.schemasOf(here).flatMap(({ descriptor }) => descriptor ?? []),
       types: backup.typesOf(here.id),
+      functions: backup.functionsOf(here.id),
       tables: backup.tablesOf(here.id),
       parents: [],
       systemTables: [],

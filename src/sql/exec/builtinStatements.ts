@@ -27,7 +27,10 @@ import type {
   CreateTable,
   CreateTableAs,
   CreateType,
+  AlterFunction,
+  CreateFunction,
   CreateView,
+  DropFunction,
   DropDatabase,
   DropIndex,
   DropRelation,
@@ -52,6 +55,7 @@ import { changeGrants } from './ddl/grants.ts';
 import { dropOwned, reassignOwned } from './ddl/ownership.ts';
 import { alterRole, changeMembership, createRole, dropRole } from './ddl/roles.ts';
 import { alterType, createType, dropType } from './ddl/types.ts';
+import { alterFunction, createFunction, dropFunction } from './ddl/functions.ts';
 import { createView, refreshView } from './ddl/views.ts';
 import { registerExplain } from './explain.ts';
 import { registerRangeStatements } from './rangeStatements.ts';
@@ -99,6 +103,9 @@ export function registerBuiltinStatements(hooks: StatementHooks): void {
   ddl<CreateType>('createType', createType);
   ddl<AlterType>('alterType', alterType);
   ddl<DropType>('dropType', dropType);
+  ddl<CreateFunction>('createFunction', createFunction);
+  ddl<AlterFunction>('alterFunction', alterFunction);
+  ddl<DropFunction>('dropFunction', dropFunction);
   ddl<CommentOn>('commentOn', commentOn);
   ddl<CreateRole>('createRole', createRole);
   ddl<AlterRole>('alterRole', alterRole);

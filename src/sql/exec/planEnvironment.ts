@@ -4,7 +4,7 @@
 import { StatementError } from '../../base/errors.ts';
 import { SqlState } from '../../base/sqlState.ts';
 import type { CatalogSnapshot, NameContext, ResolvedObject } from '../../catalog/catalog.ts';
-import type { TableDescriptor, TypeDescriptor } from '../../catalog/descriptor.ts';
+import type { FunctionDescriptor, TableDescriptor, TypeDescriptor } from '../../catalog/descriptor.ts';
 import type { ColumnType } from '../../catalog/type.ts';
 import type { ObjectName, SelectStatement, TypeName } from '../parse/ast.ts';
 import { parseQuery } from '../parse/parse.ts';
@@ -16,6 +16,7 @@ import type { PlanEnvironment, Relation } from '../plan/planContext.ts';
 import type { VirtualTable } from '../plan/virtualTable.ts';
 import type { RunContext } from './context.ts';
 import { PlanSizes } from './planSizes.ts';
+import { catalogFunctions } from './userFunctions.ts';
 import { userType } from './userType.ts';
 import { sequenceTable } from './virtual/sequenceTable.ts';
 import { type ResolvedVirtual, resolveVirtual } from './virtual/virtualNames.ts';
@@ -30,6 +31,7 @@ export interface NameNotes {
   relation(name: ObjectName, object: ResolvedObject): void;
   virtual(name: ObjectName, table: VirtualTable): void;
   type(name: TypeName, type: TypeDescriptor): void;
+  function(name: ObjectName, called: FunctionDescriptor): void;
 }
 
 export interface EnvironmentOptions {
@@ -136,6 +138,10 @@ export function planEnvironment(
       if (found) notes?.type(name, found.descriptor);
       return found?.type;
     },
+    userFunctions: catalogFunctions(snapshot, names, {
+      ...(!options.isViewText && { roles }),
+      ...(notes && { note: (name, called) => notes.function(name, called) }),
+    }),
     viewSource(view, database) {
       const env = planEnvironment(context, snapshot, roles, {
         names: { currentDatabase: database, searchPath: [], temporarySchema: names.temporarySchema },

@@ -27,6 +27,8 @@ import type { RunContext } from './context.ts';
 import { constraintsOf } from './catalogLookup.ts';
 import { partsOf, requireUserType, SchemaChange } from './ddl/common.ts';
 import { createTypeText } from './ddl/types.ts';
+import { functionNamed } from './ddl/functionNames.ts';
+import { createFunctionText } from './functionText.ts';
 import { createViewText } from './ddl/views.ts';
 import { rangeForRowColumns, showRangeForRow, showRanges, showRangesColumns } from './rangeStatements.ts';
 import { ACTIVITY_COLUMNS, activityRows } from './showActivity.ts';
@@ -116,6 +118,8 @@ function columnsOf(stmt: Show, { settings }: EngineServices): ResultColumn[] {
       });
     case 'create':
       return asColumns({ [isNamedTable(stmt.object) ? 'table_name' : `${stmt.object}_name`]: T.String, create_statement: T.String });
+    case 'createFunction':
+      return asColumns({ function_name: T.String, create_statement: T.String });
     case 'createAll':
       return asColumns({ create_statement: T.String });
     case 'locality':
@@ -315,6 +319,11 @@ async function rowsOf(context: RunContext, stmt: Show): Promise<Datum[][]> {
             validated,
           ];
         });
+    }
+    case 'createFunction': {
+      const change = await SchemaChange.begin(context);
+      const one = functionNamed(change, stmt.function);
+      return one ? [[text(one.name), text(createFunctionText(one, change.snapshot))]] : [];
     }
     case 'create': {
       const isRelation = isNamedTable(stmt.object) || stmt.object === 'table';

@@ -8,7 +8,7 @@
 import { StatementError } from '../../base/errors.ts';
 import { SqlState } from '../../base/sqlState.ts';
 import type { Datum } from '../../catalog/datum.ts';
-import type { TableDescriptor, TypeDescriptor } from '../../catalog/descriptor.ts';
+import type { FunctionDescriptor, TableDescriptor, TypeDescriptor } from '../../catalog/descriptor.ts';
 import { connectionPath, pathGrants } from '../../catalog/globalPrivileges.ts';
 import { NODE_USER, objectKind, PUBLIC_ROLE, schemaGrants, typePrivileges } from '../../catalog/privileges.ts';
 import { isNewerForm } from '../../catalog/newerForm.ts';
@@ -19,8 +19,10 @@ import { resolveTypeName } from '../../catalog/typeName.ts';
 import type { ResolvedSchema } from '../../catalog/catalog.ts';
 import type { GrantTarget, Show } from '../parse/ast.ts';
 import { partsOf, type SchemaChange } from './ddl/common.ts';
-import { allInSchemas, schemaNamed, tablesUnder } from './ddl/grantTargets.ts';
+import { functionNamed } from './ddl/functionNames.ts';
+import { allInSchemas, functionsInSchemas, schemaNamed, tablesUnder } from './ddl/grantTargets.ts';
 import { roleText } from './ddl/roleNames.ts';
+import { functionOid, functionSignature } from './functionText.ts';
 import type { ResultColumn } from './statement.ts';
 import { VIRTUAL_GRANTS, virtualNamed } from './showVirtual.ts';
 import { text } from './virtual/support.ts';
@@ -48,6 +50,7 @@ const OBJECT_COLUMNS = {
   schema: ['database_name', 'schema_name'],
   table: ['database_name', 'schema_name', 'table_name'],
   type: ['database_name', 'schema_name', 'type_name'],
+  function: ['database_name', 'schema_name', 'routine_id', 'routine_signature'],
   externalConnection: ['connection_name'],
 } as const;
 
@@ -57,12 +60,14 @@ function objectColumns(target: GrantTarget | undefined): readonly string[] {
     case 'database':
     case 'schema':
     case 'type':
+    case 'function':
     case 'externalConnection':
       return OBJECT_COLUMNS[target.type];
     case 'table':
     case 'sequence':
-    case 'allIn':
       return OBJECT_COLUMNS.table;
+    case 'allIn':
+      return target.objects === 'functions' ? OBJECT_COLUMNS.function : OBJECT_COLUMNS.table;
     case 'system':
       throw new StatementError(SqlState.FeatureNotSupported, 'SHOW GRANTS ON SYSTEM is not supported', { hint: 'use SHOW SYSTEM GRANTS' });
   }
@@ -163,7 +168,14 @@ async function* granted(change: SchemaChange, target: GrantTarget | undefined): 
       }
       return;
     case 'allIn':
-      for (const table of allInSchemas(change, target)) yield own(table);
+      if (target.objects === 'functions') for (const one of functionsInSchemas(change, target)) yield ofFunction(change, one);
+      else for (const table of allInSchemas(change, target)) yield own(table);
+      return;
+    case 'function':
+      for (const name of target.functions) {
+        const one = functionNamed(change, name);
+        if (one) yield ofFunction(change, one);
+      }
       return;
     case 'type':
       for (const name of target.names) {
@@ -183,6 +195,11 @@ async function* granted(change: SchemaChange, target: GrantTarget | undefined): 
     case 'system':
       objectColumns(target);
   }
+}
+
+function ofFunction({ snapshot }: SchemaChange, one: FunctionDescriptor): [Place, Held] {
+  const [database, schema] = snapshot.fullName(one);
+  return [[database, schema, String(functionOid(one)), functionSignature(one)], { ...one.privileges, kind: 'function' }];
 }
 
 /** Built-in types are everybody's. */

@@ -28,6 +28,7 @@ import type { AnalyzeContext } from '../expr/scope.ts';
 import { parseExpression } from '../parse/parse.ts';
 import { readOnlyError } from './transaction.ts';
 import { Frame, type ScopeColumn, type ScopeTable, SelectScope } from '../plan/scope.ts';
+import { carriedFunctions } from '../plan/carriedFunctions.ts';
 import { type TableShape, tableShape } from '../plan/tableShape.ts';
 import { describeKey } from './describeRow.ts';
 import { checkRowSize } from './rowSize.ts';
@@ -85,6 +86,7 @@ export function rowAnalysis(table: TableDescriptor, functions: FunctionRegistry,
     functions,
     placeholders: new Placeholders(),
     subqueries: undefined,
+    userFunctions: carriedFunctions(table),
     resolveType: (name) => {
       const type = carriedType(
         table,

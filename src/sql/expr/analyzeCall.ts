@@ -10,7 +10,8 @@ import { call } from './analyzeOperator.ts';
 import { analyzeWindow } from './analyzeWindow.ts';
 import { extremum } from './builtins/conditional.ts';
 import { ambiguousCall, mustBeBool, notSupported, unknownSignature } from './errors.ts';
-import type { FunctionDefinition } from './registry.ts';
+import { canonicalFunctionName, type FunctionDefinition } from './registry.ts';
+import { analyzeUserCall } from './userCall.ts';
 import { resolveOverload } from './resolve.ts';
 import type { AnalyzeContext } from './scope.ts';
 import type { TypedExpr } from './typedExpr.ts';
@@ -25,7 +26,11 @@ export function analyzeCall(
   desired: ColumnType | undefined,
   analysisOf: (ctx: AnalyzeContext) => Analysis,
 ): TypedExpr {
-  const definition = analysis.ctx.functions.resolve(node.name);
+  const { functions, userFunctions } = analysis.ctx;
+  const found = functions.find(canonicalFunctionName(node.name.parts.map(({ text }) => text).join('.')));
+  const users = found ? [] : (userFunctions?.named(node.name) ?? []);
+  if (users.length > 0) return analyzeUserCall(analysis, node, users, desired, analysisOf);
+  const definition = found ?? functions.resolve(node.name);
   if (node.args.length > ARGUMENTS_MAX) {
     throw new StatementError(SqlState.TooManyArguments, `cannot pass more than ${ARGUMENTS_MAX} arguments to a function`, {
       location: { position: node.pos + 1 },
@@ -36,7 +41,7 @@ export function analyzeCall(
     case 'scalar':
       refuseAggregateSyntax(node, definition.name);
       if (definition.name === 'greatest' || definition.name === 'least') return analyzeExtremum(analysis, node, definition.name, desired);
-      return withMissingRows(analyzeScalar(analysis, node, definition, desired), definition.name);
+      return withMissingRows(analyzeScalar(analysis, node, definition, desired, analysisOf), definition.name);
     case 'aggregate':
       return withMissingRows(analyzeAggregate(analysis, node, definition, analysisOf), definition.name);
     case 'generator':
@@ -81,10 +86,14 @@ function analyzeScalar(
   node: ast.CallExpr,
   definition: FunctionDefinition & { kind: 'scalar' },
   desired: ColumnType | undefined,
+  analysisOf: (ctx: AnalyzeContext) => Analysis,
 ): TypedExpr {
   const found = resolveOverload(definition.overloads, node.args, analysis.untyped, analysis.type, desired);
   if (found.kind === 'found') return call(found.overload, found.args);
   const types = found.args.map((arg) => arg.type);
+  // What is built in comes first, where it takes what is given.
+  const users = found.kind === 'none' ? (analysis.ctx.userFunctions?.named(node.name) ?? []) : [];
+  if (users.length > 0) return analyzeUserCall(analysis, node, users, desired, analysisOf);
   if (found.kind === 'none') throw unknownSignature(definition.name, types, node.pos);
   // Every overload makes NULL of a NULL argument, so which of them is meant does not matter.
   const isNull = found.args.some((arg) => arg.type.family === 'unknown') && definition.overloads.every((overload) => !overload.nullable);

@@ -7,6 +7,7 @@ import type { ColumnType } from '../../catalog/type.ts';
 import type { ColumnRef, Name, SelectStatement, TypeName, WindowSpec } from '../parse/ast.ts';
 import type { FunctionRegistry } from './registry.ts';
 import type { SubqueryForm, SubqueryPlan } from './typedExpr.ts';
+import type { UserFunctions } from './userFunction.ts';
 
 export interface ResolvedColumn {
   readonly index: number;
@@ -65,6 +66,8 @@ export interface AnalyzeContext {
   readonly subqueries: SubqueryPlanner | undefined;
   /** User-defined type names; built-in ones are known. Undefined: none. */
   resolveType?(name: TypeName): ColumnType | undefined;
+  /** Functions that users wrote. Undefined: none. */
+  readonly userFunctions?: UserFunctions | undefined;
   /** The clause, for messages: `WHERE`, `LIMIT`, `DEFAULT`, `SELECT`... */
   readonly clause: string;
   /** Whether aggregates may stand here; 42803 otherwise. */

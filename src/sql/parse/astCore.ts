@@ -441,6 +441,8 @@ export interface SelectStatement {
   readonly limit: Expr | undefined;
   readonly offset: Expr | undefined;
   readonly locking: readonly LockingClause[];
+  /** As a subquery run for each row around it, whatever it reads of the row: the call of a volatile function. */
+  readonly isPerRow?: boolean;
   readonly pos: number;
 }
 

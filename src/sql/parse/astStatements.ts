@@ -14,6 +14,7 @@ import type {
   TablePattern,
   TypeName,
 } from './astCore.ts';
+import type { FunctionName } from './astFunctions.ts';
 
 declare module './astCore.ts' {
   interface Statements {
@@ -99,6 +100,7 @@ export interface DropRole {
 export type GrantTarget =
   | { readonly type: 'database' | 'schema' | 'type' | 'sequence'; readonly names: readonly ObjectName[] }
   | { readonly type: 'table'; readonly patterns: readonly TablePattern[] }
+  | { readonly type: 'function'; readonly functions: readonly FunctionName[] }
   | { readonly type: 'allIn'; readonly objects: 'tables' | 'sequences' | 'functions'; readonly schemas: readonly ObjectName[] }
   | { readonly type: 'externalConnection'; readonly names: readonly Name[] }
   | { readonly type: 'system' };
@@ -335,6 +337,7 @@ export type Show = { readonly kind: 'show'; readonly pos: number } & (
   | { readonly what: 'regions'; readonly of: 'cluster' | 'allDatabases' | 'database' | undefined; readonly database: Name | undefined }
   /** The current database's without a name. */
   | { readonly what: 'survivalGoal'; readonly database: Name | undefined }
+  | { readonly what: 'createFunction'; readonly function: FunctionName }
   | { readonly what: 'createAll'; readonly objects: 'tables' | 'schemas' | 'types' }
   | { readonly what: 'users' | 'roles' }
   | { readonly what: 'locality' | 'savepointStatus' | 'transactionStatus' | 'lastQueryStatistics' }

@@ -17,6 +17,8 @@ import { analyzeBool, analyzeExpr, analyzeLiteral } from '../expr/analyze.ts';
 import type { PlaceholderTypes } from '../expr/scope.ts';
 import type { AnalyzeContext } from '../expr/scope.ts';
 import type { FunctionRegistry } from '../expr/registry.ts';
+import type { UserFunctions } from '../expr/userFunction.ts';
+import { carriedFunctions } from './carriedFunctions.ts';
 import type { SubqueryForm, SubqueryPlan, TypedExpr } from '../expr/typedExpr.ts';
 import { traits } from '../expr/traits.ts';
 import { optimize } from './optimizer.ts';
@@ -51,6 +53,8 @@ export interface PlanEnvironment {
   /** A table by its id (foreign keys); notes it as a dependency. */
   tableById(id: number): TableDescriptor;
   resolveType(name: TypeName): ColumnType | undefined;
+  /** Functions that users wrote, on the search path. */
+  readonly userFunctions: UserFunctions;
   /** A view's query, and the environment its names mean something in: its own database, without regard to the reader's privileges. */
   viewSource(view: TableDescriptor, database: string): { readonly query: SelectStatement; readonly env: PlanEnvironment };
   /** Columns of a statement in brackets or EXPLAIN; 42601 when it has none. */
@@ -162,6 +166,7 @@ export class PlanContext {
       placeholders: this.placeholders,
       subqueries: { planSubquery: (query, form, desired) => this.#planSubquery(query, form, scope, options.commonTables, desired) },
       resolveType: (name) => (options.typesOf && carried(options.typesOf, name)) ?? this.env.resolveType(name),
+      userFunctions: options.typesOf?.exprFunctions ? carriedFunctions(options.typesOf) : this.env.userFunctions,
       clause: options.clause,
       allowAggregates: options.allowAggregates ?? false,
       allowGenerators: options.allowGenerators ?? false,
@@ -179,22 +184,23 @@ export class PlanContext {
   ): { plan: SubqueryPlan; slot: number | undefined } {
     const frame = new Frame(scope);
     const planned = this.planQuery(query, frame, ctes, desired);
+    const isCorrelated = frame.isCorrelated || query.isPerRow === true;
     if (form !== 'exists' && planned.columns.length === 0) {
       throw new StatementError(SqlState.SyntaxError, 'subquery must return at least one column');
     }
     const plan: PlannedSubquery = {
       form,
       columns: planned.columns,
-      isCorrelated: frame.isCorrelated,
-      isVolatile: frame.isVolatile,
+      isCorrelated,
+      isVolatile: frame.isVolatile || query.isPerRow === true,
       outerColumns: [...frame.outerColumns],
       label: `@S${++this.subqueryCount}`,
       node: optimize(planned.node, this.env.withoutRules),
-      ...(frame.isCorrelated && { unoptimized: planned.node }),
+      ...(isCorrelated && { unoptimized: planned.node }),
       outerMap: undefined,
     };
-    if (scope && frame.isVolatile) scope.frame.isVolatile = true;
-    if (frame.isCorrelated) return { plan, slot: undefined };
+    if (scope && plan.isVolatile) scope.frame.isVolatile = true;
+    if (isCorrelated) return { plan, slot: undefined };
     const slot = this.slotCount++;
     this.prelude.push({ kind: 'slot', slot, plan });
     return { plan, slot };

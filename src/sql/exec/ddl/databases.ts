@@ -5,6 +5,7 @@ import { StateError, StatementError } from '../../../base/errors.ts';
 import { SqlState } from '../../../base/sqlState.ts';
 import { MIN_TIMESTAMP } from '../../../base/timestamp.ts';
 import { type DatabaseDescriptor, type SchemaDescriptor, type TableDescriptor, updated } from '../../../catalog/descriptor.ts';
+import { functionIdsUsed } from '../../../catalog/enumType.ts';
 import { quoteNames } from '../../../catalog/names.ts';
 import { isNewerForm } from '../../../catalog/newerForm.ts';
 import { schemaHolder } from '../../../catalog/publicSchema.ts';
@@ -87,7 +88,7 @@ export async function alterDatabase(change: SchemaChange, stmt: AlterDatabase): 
       if (name === '') throw new StatementError(SqlState.SyntaxError, 'empty database name');
       await requireMayRename(change, database);
       if (name === database.name) return;
-      refuseNamedInViews(change, 'database', (view) => change.snapshot.fullName(view)[0] === database.name);
+      refuseNamedInViews(change, 'database', ({ parentId }) => parentId === database.id);
       refuseNamedInDefaults(change, database);
       if (change.snapshot.lookup(0, 0, name) !== undefined) {
         throw new StatementError(SqlState.DuplicateDatabase, `the new database name "${name}" already exists`);
@@ -161,7 +162,7 @@ export async function alterSchema(change: SchemaChange, stmt: AlterSchema): Prom
   change.check(database, 'CREATE');
   const name = stmt.action.newName.text;
   if (isSchemaNameTaken(change, database, name)) throw new StatementError(SqlState.DuplicateSchema, `schema "${name}" already exists`);
-  const isInside = (relation: TableDescriptor) => relation.parentId === database.id && relation.schemaId === schema.id;
+  const isInside = (relation: Placed) => relation.parentId === database.id && relation.schemaId === schema.id;
   refuseNamedInViews(change, 'schema', isInside);
   await change.deleteName(database.id, 0, schema.name);
   await change.writeName(database.id, 0, name, schema.id);
@@ -171,18 +172,24 @@ export async function alterSchema(change: SchemaChange, stmt: AlterSchema): Prom
   for (const [i, type] of types.entries()) await refreshUsers(change, change.snapshot.typeById(type.id) ?? type, renamings[i]);
 }
 
-/** 2BP01 when a view names a relation that is called otherwise after a rename of what holds it: view texts hold full names. */
-function refuseNamedInViews(change: SchemaChange, what: 'database' | 'schema', isInside: (relation: TableDescriptor) => boolean): void {
+/** What has a database and a schema. */
+type Placed = Pick<TableDescriptor, 'parentId' | 'schemaId'>;
+
+/** 2BP01 when a view or function names something that is called otherwise after a rename of what holds it: their texts hold full names. */
+function refuseNamedInViews(change: SchemaChange, what: 'database' | 'schema', isInside: (used: Placed) => boolean): void {
   const { snapshot } = change;
-  for (const view of snapshot.all()) {
-    if (view.kind !== 'table' || !view.view || view.state === 'DROP') continue;
-    for (const id of view.view.dependsOnIds) {
-      const used = snapshot.tableById(id);
-      if (!used || !isInside(used)) continue;
-      const [of, by] = [used, view].map((one) => quoteNames(snapshot.fullName(one)));
+  for (const user of snapshot.all()) {
+    if (user.state === 'DROP' || !(user.kind === 'function' || (user.kind === 'table' && (user.view || user.exprFunctions)))) continue;
+    const uses = user.kind === 'function' ? [...user.dependsOnIds, ...user.typeIds] : (user.view?.dependsOnIds ?? []);
+    for (const id of [...uses, ...functionIdsUsed(user)]) {
+      const used = snapshot.byId(id);
+      if (!used || used.kind === 'database' || used.kind === 'schema' || !isInside(used)) continue;
+      // Stored expressions of a table name its functions without the database.
+      if (used.kind === 'function' && user.kind === 'table' && !user.view && what === 'database') continue;
+      const [of, by] = [used, user].map((one) => quoteNames(snapshot.fullName(one)));
       throw new StateError(
         SqlState.DependentObjectsStillExist,
-        `cannot rename ${what} because relation "${by}" depends on relation "${of}"`,
+        `cannot rename ${what} because ${user.kind === 'function' ? 'function' : 'relation'} "${by}" depends on ${used.kind === 'table' ? 'relation' : used.kind} "${of}"`,
         { hint: `you can drop "${by}" instead` },
       );
     }

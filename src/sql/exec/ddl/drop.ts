@@ -10,7 +10,13 @@ import { StateError, StatementError } from '../../../base/errors.ts';
 import { SqlState } from '../../../base/sqlState.ts';
 import { MIN_TIMESTAMP, type Timestamp } from '../../../base/timestamp.ts';
 import type { ResolvedSchema } from '../../../catalog/catalog.ts';
-import type { DatabaseDescriptor, SchemaDescriptor, TableDescriptor, TypeDescriptor } from '../../../catalog/descriptor.ts';
+import type {
+  DatabaseDescriptor,
+  FunctionDescriptor,
+  SchemaDescriptor,
+  TableDescriptor,
+  TypeDescriptor,
+} from '../../../catalog/descriptor.ts';
 import { indexById, MAX_SYSTEM_ID, PUBLIC_SCHEMA_ID, updated } from '../../../catalog/descriptor.ts';
 import { quoteNames } from '../../../catalog/names.ts';
 import { isOwner } from '../../../catalog/privileges.ts';
@@ -20,7 +26,8 @@ import { copyZone, deleteOrphanZones } from '../../../catalog/zones.ts';
 import type { DropBehavior, DropDatabase, DropRelation, DropSchema, Truncate } from '../../parse/ast.ts';
 import { published } from '../schemaChange/pendingChange.ts';
 import type { EngineServices } from '../statement.ts';
-import { cannotDrop, dependentViews } from './viewGuards.ts';
+import { dropFunctions } from './functionNames.ts';
+import { cannotDrop, dependentFunctions, dependentViews } from './viewGuards.ts';
 import { callsSequence, withoutSequence } from './sequenceRefs.ts';
 import { describeKind, partsOf, type SchemaChange } from './common.ts';
 
@@ -88,6 +95,18 @@ async function dropReferences(change: SchemaChange, table: TableDescriptor, beha
     if (parent && parent.state !== 'DROP') {
       await change.write(updated(parent, { referencedByIds: parent.referencedByIds.filter((id) => id !== table.id) }));
     }
+  }
+  for (const one of dependentFunctions(change.snapshot, table)) {
+    if (doomed.has(one.id)) continue;
+    if (behavior === 'cascade') {
+      await dropFunctions(change, [one], (view) => dropOne(change, view, 'cascade', doomed));
+      continue;
+    }
+    throw new StateError(
+      SqlState.DependentObjectsStillExist,
+      `cannot drop ${describeKind(table)} ${table.name} because other objects depend on it`,
+      { hint: `function "${one.name}" uses it` },
+    );
   }
   for (const id of table.dependedOnByIds) {
     if (doomed.has(id)) continue;
@@ -165,14 +184,16 @@ export async function dropTogether(
   change: SchemaChange,
   tables: readonly TableDescriptor[],
   types: readonly TypeDescriptor[],
+  functions: readonly FunctionDescriptor[],
   behavior: DropBehavior,
 ): Promise<void> {
-  const doomed = new Set(tables.map((table) => table.id));
+  const doomed = new Set([...tables, ...functions].map(({ id }) => id));
   for (const table of tables) await dropOne(change, table, behavior, doomed);
+  await dropFunctions(change, functions, behavior === 'cascade' ? (view) => dropOne(change, view, 'cascade', doomed) : undefined);
   const { catalog } = change.context.engine;
   for (const type of types) {
-    const user = change.snapshot.typeById(type.id)?.referencedByIds.map((id) => change.snapshot.tableById(id))[0];
-    if (user && user.state !== 'DROP') {
+    const user = change.snapshot.typeById(type.id)?.referencedByIds.map((id) => change.snapshot.byId(id))[0];
+    if ((user?.kind === 'table' || user?.kind === 'function') && user.state !== 'DROP') {
       throw new StateError(
         SqlState.DependentObjectsStillExist,
         `cannot drop type "${type.name}" because other objects ([${quoteNames(change.snapshot.fullName(user))}]) still depend on it`,
@@ -216,10 +237,11 @@ export async function dropWithContents(change: SchemaChange, schema: ResolvedSch
   const { database } = schema;
   const tables = change.snapshot.tablesOf(database.id, { schemaId: schema.id });
   const types = change.snapshot.typesOf(database.id).filter((type) => type.schemaId === schema.id);
-  if (tables.length + types.length > 0 && behavior !== 'cascade') {
+  const functions = change.snapshot.functionsOf(database.id).filter((one) => one.schemaId === schema.id);
+  if (tables.length + types.length + functions.length > 0 && behavior !== 'cascade') {
     throw new StateError(SqlState.DependentObjectsStillExist, `schema "${schema.name}" is not empty and CASCADE was not specified`);
   }
-  await dropTogether(change, tables, types, 'cascade');
+  await dropTogether(change, tables, types, functions, 'cascade');
   await dropSchemaDescriptor(change, schema);
   await change.refresh();
 }
@@ -259,10 +281,11 @@ export async function dropDatabase(change: SchemaChange, stmt: DropDatabase): Pr
     );
   }
   const types = change.snapshot.typesOf(database.id);
-  if (stmt.behavior === 'restrict' && tables.length + types.length > 0) {
+  const functions = change.snapshot.functionsOf(database.id);
+  if (stmt.behavior === 'restrict' && tables.length + types.length + functions.length > 0) {
     throw new StateError(SqlState.DependentObjectsStillExist, `database "${name}" is not empty and RESTRICT was specified`);
   }
-  await dropTogether(change, tables, types, 'cascade');
+  await dropTogether(change, tables, types, functions, 'cascade');
   for (const schema of change.snapshot.schemasOf(database, { withTemporary: true })) await dropSchemaDescriptor(change, schema);
   const { catalog } = change.context.engine;
   await change.deleteName(0, 0, name);

@@ -4,10 +4,11 @@
 import { StatementError } from '../../../base/errors.ts';
 import { SqlState } from '../../../base/sqlState.ts';
 import type { ResolvedSchema } from '../../../catalog/catalog.ts';
-import type { DatabaseDescriptor, Descriptor, TableDescriptor } from '../../../catalog/descriptor.ts';
+import type { DatabaseDescriptor, Descriptor, FunctionDescriptor, TableDescriptor } from '../../../catalog/descriptor.ts';
 import { publicSchemaOf } from '../../../catalog/publicSchema.ts';
 import type { GrantTarget, ObjectName } from '../../parse/ast.ts';
 import { partsOf, type SchemaChange } from './common.ts';
+import { functionNamed } from './functionNames.ts';
 
 /** The targets that have descriptors. */
 export type ObjectTarget = Exclude<GrantTarget, { type: 'system' | 'externalConnection' }>;
@@ -34,12 +35,19 @@ export function tablesUnder(change: SchemaChange, name: ObjectName): TableDescri
 
 /** The relations of ALL TABLES (views too) or ALL SEQUENCES in some schemas. */
 export function allInSchemas(change: SchemaChange, target: Extract<GrantTarget, { type: 'allIn' }>): TableDescriptor[] {
-  if (target.objects === 'functions') throw new StatementError(SqlState.FeatureNotSupported, 'functions are not supported yet');
   return target.schemas.flatMap((name) => {
     const schema = schemaNamed(change, name);
     return change.snapshot
       .tablesOf(schema.database.id, { schemaId: schema.id })
       .filter((table) => (table.sequence !== undefined) === (target.objects === 'sequences'));
+  });
+}
+
+/** ALL FUNCTIONS in some schemas. */
+export function functionsInSchemas(change: SchemaChange, target: Extract<GrantTarget, { type: 'allIn' }>): FunctionDescriptor[] {
+  return target.schemas.flatMap((name) => {
+    const schema = schemaNamed(change, name);
+    return change.snapshot.functionsOf(schema.database.id).filter((one) => one.schemaId === schema.id);
   });
 }
 
@@ -68,8 +76,10 @@ export function targetsOf(change: SchemaChange, target: ObjectTarget): Descripto
           const name = { parts: pattern.parts, pos: pattern.pos };
           return pattern.star ? tablesUnder(change, name) : [change.relation(name, 'any')?.descriptor ?? []].flat();
         });
+      case 'function':
+        return target.functions.flatMap((name) => functionNamed(change, name) ?? []);
       case 'allIn':
-        return allInSchemas(change, target);
+        return target.objects === 'functions' ? functionsInSchemas(change, target) : allInSchemas(change, target);
     }
   })();
   return [...new Set(found)];

@@ -77,8 +77,8 @@ function changedPrivileges(stmt: Grant | Revoke, object: Descriptor, names: read
   return next;
 }
 
-const kindOf = (target: ObjectTarget): 'database' | 'schema' | 'type' | 'sequence' | 'table' => {
-  if (target.type === 'allIn') return target.objects === 'sequences' ? 'sequence' : 'table';
+const kindOf = (target: ObjectTarget): 'database' | 'schema' | 'type' | 'sequence' | 'table' | 'function' => {
+  if (target.type === 'allIn') return target.objects === 'tables' ? 'table' : target.objects === 'sequences' ? 'sequence' : 'function';
   return target.type;
 };
 

@@ -120,7 +120,8 @@ export async function dropOwned(change: SchemaChange, stmt: DropOwned): Promise<
   const owned = inDatabase(change).filter((one) => owners.has(one.privileges.owner));
   const tables = owned.flatMap((one) => (one.kind === 'table' ? [one] : []));
   const types = owned.flatMap((one) => (one.kind === 'type' ? [one] : []));
-  await dropTogether(change, tables, types, stmt.behavior);
+  const functions = owned.flatMap((one) => (one.kind === 'function' ? [one] : []));
+  await dropTogether(change, tables, types, functions, stmt.behavior);
   for (const schema of owned.filter((one): one is SchemaDescriptor => one.kind === 'schema'))
     await dropSchemaOf(change, schema, stmt.behavior);
   for (const object of inDatabase(change)) {

@@ -25,6 +25,8 @@ import { printExpr } from '../../parse/printer.ts';
 import type { Expr, TypeName } from '../../parse/ast.ts';
 import { splitName } from '../catalogLookup.ts';
 import { rowAnalysis } from '../tableWriter.ts';
+import type { UserFunctions } from '../../expr/userFunction.ts';
+import { catalogFunctions } from '../userFunctions.ts';
 import type { SchemaChange } from './common.ts';
 
 const CONST_BASE = 1_000_000;
@@ -109,6 +111,7 @@ export function storeDefault(change: SchemaChange, ast: Expr, type: ColumnType, 
     scope: undefined,
     session: change.context.session.values,
     resolveType: typesOf(change),
+    userFunctions: functionsOf(change),
   };
   const typed = analyzeExpr(sequences.expr, context, type);
   if (!canCast(typed.type, type, 'assignment') && !typesEquivalent(typed.type, type) && typed.type.family !== 'unknown') {
@@ -129,6 +132,19 @@ export function storeDefault(change: SchemaChange, ast: Expr, type: ColumnType, 
 function typesOf(change: SchemaChange, table?: TableDescriptor): (name: TypeName) => ColumnType {
   const [database] = table ? change.snapshot.fullName(table) : [];
   return (name) => change.columnType(name, database === undefined ? undefined : { currentDatabase: database, searchPath: ['public'] }).type;
+}
+
+/** Functions of users for a text about to be stored, in which they are called by their names with a schema. 0A000 for one of another database. */
+function functionsOf(change: SchemaChange, table?: TableDescriptor): UserFunctions {
+  const { snapshot, roles, context } = change;
+  return catalogFunctions(snapshot, context.names, {
+    roles,
+    keepsCalls: true,
+    note: (_name, called) => {
+      if (table === undefined || table.parentId === 0 || called.parentId === table.parentId) return;
+      throw new StatementError(SqlState.FeatureNotSupported, `the function "${called.name}" is of another database`);
+    },
+  });
 }
 
 const EMPTY_TABLE = { id: 0, name: '', columns: [], primaryIndex: { columnIds: [] } } as unknown as TableDescriptor;
@@ -187,6 +203,7 @@ export function storeCondition(change: SchemaChange, ast: Expr, table: TableDesc
     ...rowAnalysis(table, change.context.engine.functions, clause),
     session: change.context.session.values,
     resolveType: typesOf(change, table),
+    userFunctions: functionsOf(change, table),
   };
   const typed = referencedIn(ast, () => analyzeExpr(ast, context, Type.Bool));
   if (typed.type.family !== 'bool' && typed.type.family !== 'unknown') {
@@ -253,6 +270,7 @@ function rowContext(change: SchemaChange, table: TableDescriptor, clause: string
     ...rowAnalysis(table, change.context.engine.functions, clause),
     session: change.context.session.values,
     resolveType: typesOf(change, table),
+    userFunctions: functionsOf(change, table),
   };
 }
 

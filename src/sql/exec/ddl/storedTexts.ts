@@ -4,7 +4,7 @@
  */
 import type { TableDescriptor } from '../../../catalog/descriptor.ts';
 import { updated } from '../../../catalog/descriptor.ts';
-import type { TypeName } from '../../parse/ast.ts';
+import type { ObjectName, TypeName } from '../../parse/ast.ts';
 import { parseExpression, parseQuery } from '../../parse/parse.ts';
 import { printExpr, printSelect } from '../../parse/printer.ts';
 
@@ -68,6 +68,16 @@ function changed<T>(text: string, tree: T, print: (tree: T) => string, rewrite: 
     return next;
   });
   return isChanged ? print(made) : text;
+}
+
+/** The names of calls in a tree that are qualified, as stored texts name functions of users. */
+export function qualifiedCalls(tree: unknown): ObjectName[] {
+  const found: ObjectName[] = [];
+  visitTree(tree, (node) => {
+    const name = node['kind'] === 'call' ? (node['name'] as ObjectName) : undefined;
+    if (name && name.parts.length > 1) found.push(name);
+  });
+  return found;
 }
 
 /** The type names in a tree that are qualified, as stored texts name user types. */

@@ -5,40 +5,78 @@
  * Kept by SchemaChange.write, whatever the statement is: what a table uses follows from its descriptor.
  */
 import type { CatalogSnapshot } from '../../../catalog/catalog.ts';
-import type { Descriptor, TableDescriptor, TypeDescriptor } from '../../../catalog/descriptor.ts';
+import type { CarriedFunction, Descriptor, FunctionDescriptor, TableDescriptor, TypeDescriptor } from '../../../catalog/descriptor.ts';
 import { updated } from '../../../catalog/descriptor.ts';
-import { enumTypeOf, typeIdsUsed, userPartOf } from '../../../catalog/enumType.ts';
+import { enumTypeOf, functionIdsUsed, typeIdsUsed, userPartOf } from '../../../catalog/enumType.ts';
 import type { ColumnType } from '../../../catalog/type.ts';
 import { parseExpression } from '../../parse/parse.ts';
-import { qualifiedTypes, storedExpressions } from './storedTexts.ts';
+import { qualifiedCalls, qualifiedTypes, storedExpressions } from './storedTexts.ts';
 
-/** The descriptors, tables with what their texts use, and behind them the types whose users changed. */
+/** The descriptors, tables with what their texts use, and behind them the types and functions whose users changed. */
 export function withTypeReferences(snapshot: CatalogSnapshot, descriptors: readonly Descriptor[]): Descriptor[] {
-  const types = new Map<number, TypeDescriptor>();
-  for (const descriptor of descriptors) if (descriptor.kind === 'type') types.set(descriptor.id, descriptor);
-  const note = (typeId: number, change: (ids: Set<number>) => void): void => {
-    const type = types.get(typeId) ?? snapshot.typeById(typeId);
-    if (!type) return;
-    const ids = new Set(type.referencedByIds);
+  const used = new Map<number, TypeDescriptor | FunctionDescriptor>();
+  for (const descriptor of descriptors)
+    if (descriptor.kind === 'type' || descriptor.kind === 'function') used.set(descriptor.id, descriptor);
+  const note = (id: number, change: (ids: Set<number>) => void): void => {
+    const one = used.get(id) ?? snapshot.typeById(id) ?? snapshot.functionById(id);
+    if (!one) return;
+    const ids = new Set(one.referencedByIds);
     change(ids);
-    types.set(typeId, updated(type, { referencedByIds: [...ids].sort((a, b) => a - b) }));
+    used.set(id, updated(one, { referencedByIds: [...ids].sort((a, b) => a - b) }));
   };
   const others: Descriptor[] = [];
   for (const descriptor of descriptors) {
     if (descriptor.kind === 'type') continue;
-    if (descriptor.kind !== 'table') {
+    if (descriptor.kind !== 'table' && descriptor.kind !== 'function') {
       others.push(descriptor);
       continue;
     }
-    const table = withExprTypes(snapshot, descriptor);
-    others.push(table);
-    const before = snapshot.tableById(table.id);
-    const had = before && before.state !== 'DROP' ? typeIdsUsed(before) : [];
-    const has = table.state === 'DROP' ? [] : typeIdsUsed(table);
-    for (const id of has) if (!had.includes(id)) note(id, (ids) => ids.add(table.id));
-    for (const id of had) if (!has.includes(id)) note(id, (ids) => ids.delete(table.id));
+    const user = descriptor.kind === 'table' ? withExprFunctions(snapshot, withExprTypes(snapshot, descriptor)) : descriptor;
+    if (user.kind === 'table') others.push(user);
+    const had = usedBy(snapshot.byId(user.id));
+    const has = usedBy(user);
+    for (const id of has) if (!had.includes(id)) note(id, (ids) => ids.add(user.id));
+    for (const id of had) if (!has.includes(id)) note(id, (ids) => ids.delete(user.id));
   }
-  return [...others, ...types.values()];
+  return [...others, ...used.values()];
+}
+
+/** Ids of types and functions; none of a descriptor that is dropped. */
+function usedBy(user: Descriptor | undefined): readonly number[] {
+  return !user || user.state === 'DROP' ? [] : [...typeIdsUsed(user), ...functionIdsUsed(user)];
+}
+
+/** Only texts with a dot before a call can call a function of users. */
+const CALLS_A_FUNCTION = /\.[^.()]*\(/;
+
+/** The table with the functions that its texts call, as they are now. */
+function withExprFunctions(snapshot: CatalogSnapshot, table: TableDescriptor): TableDescriptor {
+  const texts = storedExpressions(table).filter((text) => CALLS_A_FUNCTION.test(text));
+  const found = new Map<number, CarriedFunction>();
+  const [database = ''] = texts.length === 0 ? [] : snapshot.fullName(table);
+  const add = (one: FunctionDescriptor): void => {
+    if (found.has(one.id)) return;
+    found.set(one.id, carried(snapshot, one));
+    for (const id of one.functionIds) {
+      const inner = snapshot.functionById(id);
+      if (inner) add(inner);
+    }
+  };
+  for (const text of texts) {
+    for (const { parts } of qualifiedCalls(parseExpression(text))) {
+      const full = [database, ...parts.slice(-2).map((part) => part.text)];
+      for (const one of snapshot.resolveFunctions(full, { currentDatabase: database, searchPath: [] })) add(one);
+    }
+  }
+  const { exprFunctions: _before, ...rest } = table;
+  if (found.size === 0) return table.exprFunctions ? rest : table;
+  return { ...rest, exprFunctions: [...found.values()].sort((a, b) => a.id - b.id) };
+}
+
+function carried(snapshot: CatalogSnapshot, one: FunctionDescriptor): CarriedFunction {
+  const [, schema = 'public', name = ''] = snapshot.fullName(one);
+  const { id, params, returns, returnsSet, volatility, isStrict, statements } = one;
+  return { id, schema, name, params, returns, ...(returnsSet && { returnsSet }), volatility, ...(isStrict && { isStrict }), statements };
 }
 
 /** Only texts with a dot behind a cast can name a user type. */

@@ -5,8 +5,10 @@ import { type Descriptor, type TypeDescriptor, updated } from '../../../catalog/
 import { enumTypeOf } from '../../../catalog/enumType.ts';
 import { arrayOf, type ColumnType } from '../../../catalog/type.ts';
 import type { TypeName } from '../../parse/ast.ts';
+import { parseQuery } from '../../parse/parse.ts';
+import { printSelect } from '../../parse/printer.ts';
 import type { SchemaChange } from './common.ts';
-import { type Rewrite, rewriteStoredTexts } from './storedTexts.ts';
+import { type Rewrite, rewriteStoredTexts, rewriteTree } from './storedTexts.ts';
 
 /** Puts a new name where texts name the type; a database before it stays. */
 export function typeRenaming(isOfType: (name: TypeName) => boolean, schema: string, name: string): Rewrite {
@@ -33,6 +35,19 @@ export function namesType(change: SchemaChange, type: TypeDescriptor): (name: Ty
 export async function refreshUsers(change: SchemaChange, type: TypeDescriptor, rewrite?: Rewrite): Promise<void> {
   const fresh = enumTypeOf(type, change.snapshot);
   const users: Descriptor[] = [];
+  for (const id of type.referencedByIds) {
+    const one = change.snapshot.functionById(id);
+    if (!one) continue;
+    users.push(
+      updated(one, {
+        params: one.params.map((param) => ({ ...param, type: withFresh(param.type, fresh) })),
+        returns: withFresh(one.returns, fresh),
+        ...(rewrite && { statements: one.statements.map((text) => printSelect(rewriteTree(parseQuery(text), rewrite), {})) }),
+      }),
+    );
+  }
+  // Tables carry functions as they are.
+  if (users.length > 0) await change.write(...users.splice(0));
   for (const id of type.referencedByIds) {
     const table = change.snapshot.tableById(id);
     if (!table || table.state === 'DROP') continue;

@@ -6,11 +6,16 @@
 import { StateError } from '../../../base/errors.ts';
 import { SqlState } from '../../../base/sqlState.ts';
 import type { CatalogSnapshot } from '../../../catalog/catalog.ts';
-import type { TableDescriptor } from '../../../catalog/descriptor.ts';
+import type { FunctionDescriptor, TableDescriptor } from '../../../catalog/descriptor.ts';
 import { quoteNames } from '../../../catalog/names.ts';
 import { typesEqual } from '../../../catalog/type.ts';
 
-function dependsOnIt(snapshot: CatalogSnapshot, what: string, of: TableDescriptor, view: TableDescriptor): StateError {
+function dependsOnIt(snapshot: CatalogSnapshot, what: string, of: TableDescriptor, view: TableDescriptor | FunctionDescriptor): StateError {
+  if (view.kind === 'function') {
+    return new StateError(SqlState.DependentObjectsStillExist, `${what} because function "${view.name}" depends on it`, {
+      hint: `consider dropping "${view.name}" first.`,
+    });
+  }
   const full = snapshot.fullName(view);
   const name = view.parentId === of.parentId ? view.name : quoteNames(full);
   return new StateError(SqlState.DependentObjectsStillExist, `${what} because view "${name}" depends on it`, {
@@ -25,19 +30,26 @@ export function dependentViews(snapshot: CatalogSnapshot, table: TableDescriptor
     .filter((user): user is TableDescriptor => user?.view !== undefined && user.state !== 'DROP');
 }
 
+/** Functions that read a relation. */
+export function dependentFunctions(snapshot: CatalogSnapshot, table: TableDescriptor): FunctionDescriptor[] {
+  return table.dependedOnByIds.map((id) => snapshot.functionById(id)).filter((user) => user !== undefined);
+}
+
 /** 2BP01 for a change of a relation that a view reads by what the change takes away: its name, a column's name or type, an index. */
 export function checkViewsStand(snapshot: CatalogSnapshot, before: TableDescriptor, after: TableDescriptor): void {
   if (before.dependedOnByIds.length === 0 || after.state === 'DROP' || keepsWhatViewsRead(before, after)) return;
-  for (const view of dependentViews(snapshot, before)) {
+  for (const view of [...dependentViews(snapshot, before), ...dependentFunctions(snapshot, before)]) {
     if (!after.dependedOnByIds.includes(view.id)) continue;
     if (before.name !== after.name || before.parentId !== after.parentId) {
-      const name = view.parentId === before.parentId ? before.name : quoteNames(snapshot.fullName(before));
+      const isNear = view.parentId === before.parentId && view.kind === 'table';
+      const name = isNear ? before.name : quoteNames(snapshot.fullName(before));
       throw dependsOnIt(snapshot, `cannot rename relation "${name}"`, before, view);
     }
     if (before.schemaId !== after.schemaId) {
-      throw dependsOnIt(snapshot, `cannot set schema on relation "${before.name}"`, before, view);
+      const name = view.kind === 'table' ? before.name : quoteNames(snapshot.fullName(before));
+      throw dependsOnIt(snapshot, `cannot set schema on relation "${name}"`, before, view);
     }
-    const uses = view.view?.columnUses.find(({ id }) => id === before.id);
+    const uses = (view.kind === 'function' ? view.columnUses : view.view?.columnUses)?.find(({ id }) => id === before.id);
     for (const columnId of uses?.columnIds ?? []) {
       const old = before.columns.find(({ id }) => id === columnId);
       const now = after.columns.find(({ id }) => id === columnId);

@@ -8,7 +8,7 @@
  */
 import { StatementError } from '../../../base/errors.ts';
 import { SqlState } from '../../../base/sqlState.ts';
-import { MAX_SYSTEM_ID, type TableDescriptor, type ViewDefinition } from '../../../catalog/descriptor.ts';
+import { type FunctionDescriptor, MAX_SYSTEM_ID, type TableDescriptor, type ViewDefinition } from '../../../catalog/descriptor.ts';
 import { quoteNames } from '../../../catalog/names.ts';
 import type { ResolvedObject } from '../../../catalog/catalog.ts';
 import type { CallExpr, Expr, ObjectName, SelectCore, SelectStatement, SelectTarget, Star, TableRef, TypeName } from '../../parse/ast.ts';
@@ -53,7 +53,7 @@ export function checkView(change: SchemaChange, view: TableDescriptor): void {
   planStatement(source.env, source.query);
 }
 
-function checkContents(query: SelectStatement): void {
+export function checkContents(query: SelectStatement): void {
   visitTree(query, (node) => {
     const kind = String(node['kind']);
     if (MUTATIONS.has(kind)) {
@@ -73,12 +73,13 @@ function checkContents(query: SelectStatement): void {
   });
 }
 
-class Dependencies {
+export class Dependencies {
   readonly #change: SchemaChange;
   readonly #names = new Map<unknown, readonly string[]>();
   readonly #stars = new Map<Star, readonly ScopeColumn[]>();
   readonly #tables = new Map<number, { readonly table: TableDescriptor; readonly uses: Set<number> }>();
   readonly #types = new Set<number>();
+  readonly #functions = new Set<number>();
   readonly databaseIds = new Set<number>();
   readonly #pendingUses = new Map<number, Set<number>>();
 
@@ -100,6 +101,12 @@ class Dependencies {
     this.#names.set(name.name, this.#change.snapshot.fullName(type));
     this.#types.add(type.id);
     this.databaseIds.add(type.parentId);
+  }
+
+  function(name: ObjectName, called: FunctionDescriptor): void {
+    this.#names.set(name, this.#change.snapshot.fullName(called));
+    this.#functions.add(called.id);
+    this.databaseIds.add(called.parentId);
   }
 
   // QueryRecorder
@@ -206,7 +213,9 @@ class Dependencies {
       columnIds: [...(this.#tables.get(id)?.uses ?? [])].sort((a, b) => a - b),
       ...(this.#indexes.has(id) && { indexIds: [...(this.#indexes.get(id) ?? [])] }),
     }));
-    return { query, dependsOnIds: ids, columnUses, typeIds: [...this.#types].sort((a, b) => a - b) };
+    const sorted = (set: ReadonlySet<number>): number[] => [...set].sort((a, b) => a - b);
+    const functions = this.#functions.size > 0 && { functionIds: sorted(this.#functions) };
+    return { query, dependsOnIds: ids, columnUses, typeIds: sorted(this.#types), ...functions };
   }
 }
 

@@ -22,6 +22,7 @@ import { collect } from '../run.ts';
 import { tableWriter } from '../tableWriter.ts';
 import { alreadyExists, partsOf, type SchemaChange } from './common.ts';
 import { publishTable, TableBuilder } from './createTable.ts';
+import { noteDependent } from './dependents.ts';
 import { emptyTable } from './emptyTable.ts';
 import { newPlace } from './temporary.ts';
 import { type ViewText, viewText } from './viewText.ts';
@@ -101,17 +102,6 @@ function viewColumns(stmt: CreateView, { columns }: ViewText): ViewColumn[] {
 function withColumns(view: TableDescriptor, columns: readonly ViewColumn[]): TableDescriptor {
   const made = columns.map(({ name, type }, i) => ({ id: i + 1, name, type, nullable: true, state: 'public' as const }));
   return updated(view, { columns: made, nextColumnId: made.length + 1 });
-}
-
-/** Lists a view with what it reads, and no longer with what it does not read any more. */
-async function noteDependent(change: SchemaChange, viewId: number, before: readonly number[], after: readonly number[]): Promise<void> {
-  for (const id of new Set([...before, ...after])) {
-    const used = change.snapshot.tableById(id);
-    if (!used || used.state === 'DROP' || before.includes(id) === after.includes(id)) continue;
-    const others = used.dependedOnByIds.filter((other) => other !== viewId);
-    const dependedOnByIds = after.includes(id) ? [...others, viewId].sort((a, b) => a - b) : others;
-    await change.write(updated(used, { dependedOnByIds }));
-  }
 }
 
 async function replaceView(

@@ -1,9 +1,19 @@
 /** CREATE, ALTER, DROP of users and roles; GRANT and REVOKE, default privileges and what is owned. SHOW GRANTS shares the targets. */
 import type { AlterDefaultPrivileges, AlterRole, GrantTarget, Name, ObjectName, Option, RoleName, Statement } from '../ast.ts';
 import { T } from '../tokens.ts';
+import type { Cursor } from './cursor.ts';
+import { FunctionsParser } from './functions.ts';
 import { TableDefParser } from './tableDef.ts';
 
 export class AccessParser extends TableDefParser {
+  readonly functions: FunctionsParser;
+
+  constructor(c: Cursor) {
+    super(c);
+    this.functions = new FunctionsParser(c);
+    this.parts.push(this.functions);
+  }
+
   readonly statement = this.rule('access', (): Statement => {
     const pos = this.pos;
     return this.choose<Statement>([
@@ -261,6 +271,7 @@ export class AccessParser extends TableDefParser {
         [T.SCHEMA, () => ({ type: 'schema', names: objects() })],
         [T.TYPE, () => ({ type: 'type', names: objects() })],
         [T.SEQUENCE, () => ({ type: 'sequence', names: objects() })],
+        [T.FUNCTION, () => ({ type: 'function', functions: this.list(() => this.functions.functionName()) })],
         [[T.EXTERNAL, T.CONNECTION], () => ({ type: 'externalConnection', names: this.list(() => this.role()) })],
         [[T.ALL, T.TABLES], allIn('tables')],
         [[T.ALL, T.SEQUENCES], allIn('sequences')],

@@ -31,7 +31,7 @@ export class CreateParser extends RegionParser {
       [[T.MATERIALIZED, T.VIEW], () => this.view({ orReplace: false, temporary: false, materialized: true }, pos)],
       [[T.OR, T.REPLACE], () => this.orReplace(pos)],
       [T.TYPE, () => this.type(pos)],
-      [T.FUNCTION, () => this.unsupported('CREATE FUNCTION')],
+      [T.PROCEDURE, () => this.unsupported('CREATE PROCEDURE')],
       [T.TRIGGER, () => this.unsupported('CREATE TRIGGER')],
       [T.DOMAIN, () => this.unsupported('CREATE DOMAIN')],
       [T.RULE, () => this.unsupported('CREATE RULE')],
@@ -68,7 +68,7 @@ export class CreateParser extends RegionParser {
       [T.VIEW, () => this.view({ orReplace: true, temporary: false, materialized: false }, pos)],
       [T.TEMP, () => this.replaceTemporaryView(pos)],
       [T.TEMPORARY, () => this.replaceTemporaryView(pos)],
-      [T.FUNCTION, () => this.unsupported('CREATE FUNCTION')],
+      [T.PROCEDURE, () => this.unsupported('CREATE PROCEDURE')],
     ]);
   }
 

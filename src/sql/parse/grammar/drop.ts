@@ -53,7 +53,7 @@ export class DropParser extends TableDefParser {
           return { kind: 'dropIndex', indexes, ifExists, concurrently, behavior: this.behavior(), pos };
         },
       ],
-      [T.FUNCTION, () => this.refuse('DROP FUNCTION') as never],
+      [T.PROCEDURE, () => this.refuse('DROP PROCEDURE') as never],
       [T.TRIGGER, () => this.refuse('DROP TRIGGER') as never],
     ]);
   }

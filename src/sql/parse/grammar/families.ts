@@ -15,6 +15,7 @@ import { Cursor, type NestedParsers } from './cursor.ts';
 import { DmlParser } from './dml.ts';
 import { DropParser } from './drop.ts';
 import { parseExpr } from './expressions.ts';
+import { FunctionsParser } from './functions.ts';
 import { JobsParser } from './jobs.ts';
 import { SchedulesParser } from './schedules.ts';
 import { SessionParser } from './session.ts';
@@ -32,6 +33,7 @@ const builders = {
   jobs: (c: Cursor) => new JobsParser(c),
   backup: (c: Cursor) => new BackupParser(c),
   schedules: (c: Cursor) => new SchedulesParser(c),
+  functions: (c: Cursor) => new FunctionsParser(c),
   connections: (c: Cursor) => new ConnectionsParser(c),
   cursors: (c: Cursor) => new SqlCursorsParser(c),
 } satisfies Record<string, (c: Cursor) => FamilyParser>;
@@ -45,6 +47,7 @@ function starts(family: Family | ((c: Cursor) => Family), ...types: TokenType[])
   for (const type of types) byFirstWord.set(type, family);
 }
 const isRole = (c: Cursor): boolean => c.atAt(1, T.USER) || c.atAt(1, T.ROLE);
+const isFunction = (c: Cursor): boolean => c.atAt(1, T.FUNCTION);
 const isConnection = (c: Cursor, at = 1): boolean =>
   c.atAt(at, T.EXTERNAL) && (c.atAt(at + 1, T.CONNECTION) || c.atAt(at + 1, T.CONNECTIONS));
 starts('dml', T.SELECT, T.VALUES, T.TABLE, T.WITH, T.LParen, T.INSERT, T.UPSERT, T.UPDATE);
@@ -53,16 +56,19 @@ const isSchedules = (c: Cursor): boolean => c.atAt(1, T.SCHEDULE) || c.atAt(1, T
 starts('connections', T.CHECK);
 starts((c) => {
   if (isConnection(c)) return 'connections';
+  if (isFunction(c) || (c.atAt(1, T.OR) && c.atAt(3, T.FUNCTION))) return 'functions';
   return isRole(c) ? 'access' : c.atAt(1, T.SCHEDULE) ? 'schedules' : 'create';
 }, T.CREATE);
 starts((c) => {
   if (isConnection(c)) return 'connections';
+  if (isFunction(c)) return 'functions';
   if (c.atAt(1, T.BACKUP)) return c.atAt(2, T.SCHEDULE) ? 'schedules' : 'backup';
   return isRole(c) || (c.atAt(1, T.DEFAULT) && c.atAt(2, T.PRIVILEGES)) ? 'access' : 'alter';
 }, T.ALTER);
 starts((c) => {
   if (isConnection(c)) return 'connections';
   if (isSchedules(c)) return 'schedules';
+  if (isFunction(c)) return 'functions';
   return isRole(c) || (c.atAt(1, T.OWNED) && c.atAt(2, T.BY)) ? 'access' : 'drop';
 }, T.DROP);
 starts('drop', T.TRUNCATE, T.COMMENT, T.REFRESH);

@@ -15,7 +15,7 @@ export class ShowParser extends FamilyParser {
   constructor(c: Cursor) {
     super(c);
     this.access = new AccessParser(c);
-    this.parts.push(this.access);
+    this.parts.push(this.access, this.access.functions);
   }
 
   readonly statement = this.rule('show', (): Statement => {
@@ -145,7 +145,7 @@ export class ShowParser extends FamilyParser {
         [T.DATABASE, of('database')],
         [T.SCHEMA, of('schema')],
         [T.TYPE, of('type')],
-        [T.FUNCTION, () => this.refuse('SHOW CREATE FUNCTION') as never],
+        [T.FUNCTION, () => ({ what: 'createFunction', function: this.access.functions.functionName() })],
       ],
       of('any'),
     );

@@ -35,6 +35,7 @@ import {
 import { printSelect } from './query.ts';
 import { nestedPrinters } from './nested.ts';
 import type { PrintOptions } from './options.ts';
+import { printFunctionName } from './functions.ts';
 import { printSchedules } from './schedules.ts';
 import { printSqlCursor } from './sqlCursors.ts';
 
@@ -42,8 +43,8 @@ import { printSqlCursor } from './sqlCursors.ts';
 type AdminStatement = Exclude<Statement, { kind: SchemaKind }>;
 type SchemaKind = Extract<
   Statement['kind'],
-  | 'select' | 'insert' | 'update' | 'delete' | `create${'Database' | 'Schema' | 'Table' | 'TableAs' | 'Index' | 'Sequence' | 'View' | 'Type'}`
-  | `alter${'Database' | 'Schema' | 'Table' | 'Index' | 'Sequence' | 'Relation' | 'Type'}` | `drop${'Database' | 'Schema' | 'Table' | 'View' | 'Sequence' | 'Index' | 'Type'}`
+  | 'select' | 'insert' | 'update' | 'delete' | `create${'Database' | 'Schema' | 'Table' | 'TableAs' | 'Index' | 'Sequence' | 'View' | 'Type' | 'Function'}`
+  | `alter${'Database' | 'Schema' | 'Table' | 'Index' | 'Sequence' | 'Relation' | 'Type' | 'Function'}` | `drop${'Database' | 'Schema' | 'Table' | 'View' | 'Sequence' | 'Index' | 'Type' | 'Function'}`
   | 'truncate' | 'refreshView' | 'exportInto' | 'importInto' | 'commentOn' | 'configureZone' | 'splitAt' | 'unsplitAt' | 'scatter' | 'relocateLease'
 >; // biome-ignore format: a table
 
@@ -282,6 +283,8 @@ function grantTarget(target: GrantTarget): string {
       return `ALL ${target.objects.toUpperCase()} IN SCHEMA ${printObjectNames(target.schemas)}`;
     case 'externalConnection':
       return `EXTERNAL CONNECTION ${printNames(target.names)}`;
+    case 'function':
+      return `FUNCTION ${target.functions.map(printFunctionName).join(', ')}`;
     case 'system':
       return 'SYSTEM';
     default:
@@ -391,6 +394,8 @@ function printShow(s: Extract<Statement, { kind: 'show' }>, o: PrintOptions): st
       return `SHOW CONSTRAINTS${from(s.table)}`;
     case 'partitions':
       return `SHOW PARTITIONS FROM TABLE ${printObjectName(s.table)}`;
+    case 'createFunction':
+      return `SHOW CREATE FUNCTION ${printFunctionName(s.function)}`;
     case 'create':
       return `SHOW CREATE ${s.object === 'any' ? '' : `${s.object.toUpperCase()} `}${printObjectName(s.name)}`;
     case 'createAll':

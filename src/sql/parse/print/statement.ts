@@ -40,6 +40,7 @@ import {
 import { nestedPrinters } from './nested.ts';
 import type { PrintOptions } from './options.ts';
 import { printDelete, printInsert, printSelect, printUpdate } from './query.ts';
+import { printFunctionStatement } from './functions.ts';
 import { printDatabaseRegions, printLocality, printRegionAction } from './regions.ts';
 
 const opt = (condition: boolean, text: string): string => (condition ? text : '');
@@ -58,6 +59,10 @@ export function printStatement(s: Statement, o: PrintOptions = {}): string {
       return printUpdate(s, o);
     case 'delete':
       return printDelete(s, o);
+    case 'createFunction':
+    case 'alterFunction':
+    case 'dropFunction':
+      return printFunctionStatement(s);
     case 'createDatabase':
       return `CREATE DATABASE ${ifNotExists(s.ifNotExists)}${printName(s.name)}${s.options.map((option) => ` ${option.name.toUpperCase()} = ${option.value === undefined ? '' : e(option.value)}`).join('')}${printDatabaseRegions(s.regions)}`;
     case 'alterDatabase': {

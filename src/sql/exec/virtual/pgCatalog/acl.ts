@@ -23,6 +23,7 @@ const LETTERS: Readonly<Record<ObjectKind, readonly (readonly [letter: string, p
     ['x', undefined],
     ['t', undefined],
   ],
+  function: [['X', 'EXECUTE']],
   sequence: [
     ['r', 'SELECT'],
     ['w', 'UPDATE'],
