@@ -7,10 +7,11 @@
  */
 import { writeFile } from 'node:fs/promises';
 
+import { MICROS_PER_DAY } from '../base/duration.ts';
 import { UsageError } from './cliError.ts';
 import type { Command } from './command.ts';
 import type { FlagDefinitions, Flags } from './flags.ts';
-import { parseChurn, parseOutage, type PlanSpec } from './plan/planSpec.ts';
+import { type Outage, parseChurn, parseOutage, type PlanSpec } from './plan/planSpec.ts';
 
 const FLAGS: FlagDefinitions = {
   full: {
@@ -82,6 +83,7 @@ export const planCommand: Command = {
 function specOf(flags: Flags): PlanSpec {
   const rows = count(flags, 'rows', ROWS_MAX);
   const gcTtlMicros = flags.durationMicros('gc-ttl') ?? 0;
+  const days = count(flags, 'days', DAYS_MAX);
   return {
     full: flags.text('full') ?? '',
     incremental: flags.text('incremental'),
@@ -89,8 +91,8 @@ function specOf(flags: Flags): PlanSpec {
     rows,
     rowBytes: count(flags, 'row-bytes', 1e6),
     churnPerHour: parseChurn(flags.text('churn') ?? '', rows),
-    outages: flags.all('outage').map(parseOutage),
-    days: count(flags, 'days', DAYS_MAX),
+    outages: flags.all('outage').map((text) => outageWithin(text, days)),
+    days,
     start: flags.text('start') ?? '',
     hasProtection: !flags.isSet('no-protection'),
     hasRevisionHistory: flags.isSet('revision-history'),
@@ -98,6 +100,13 @@ function specOf(flags: Flags): PlanSpec {
     onRunning: oneOf(flags, 'on-previous-running', ['start', 'skip', 'wait']),
     sampleRows: Math.min(rows, count(flags, 'sample-rows', SAMPLE_ROWS_MAX)),
   };
+}
+
+/** An outage that never comes would say that all goes well. */
+function outageWithin(text: string, days: number): Outage {
+  const outage = parseOutage(text);
+  if (outage.startMicros < days * MICROS_PER_DAY) return outage;
+  throw new UsageError(`invalid value "${text}" for --outage: it would begin when the simulation is over`, `--days is ${days}`);
 }
 
 /** A whole number from 1 on; `1e6` is one. */

@@ -105,7 +105,6 @@ export class PlanWorld {
     for (let from = 0; from < sampleRows; from += BATCH_ROWS) {
       await this.#upsert(Array.from({ length: Math.min(BATCH_ROWS, sampleRows - from) }, (_, i) => from + i));
     }
-    await this.#applyOutages();
     const recurring = incremental === undefined ? full : incremental;
     const fullClause = incremental === undefined ? 'FULL BACKUP ALWAYS' : `FULL BACKUP ${quoteLiteral(full)}`;
     await this.#session.execute(
@@ -113,6 +112,8 @@ export class PlanWorld {
         `RECURRING ${quoteLiteral(recurring)} ${fullClause} ` +
         `WITH SCHEDULE OPTIONS first_run = 'now', on_execution_failure = '${onFailure}', on_previous_running = '${onRunning}'`,
     );
+    // Whoever plans has seen that the place can be used: an outage from the start on meets the first backup.
+    await this.#applyOutages();
   }
 
   async #applyOutages(): Promise<void> {
