@@ -26,7 +26,7 @@ const RAW_BYTES_MAX = 1 << 30;
 export async function encodeEnvelope(magic: Buffer, version: number, text: string, cipher?: DocumentCipher): Promise<Buffer> {
   const raw = Buffer.from(text, 'utf8');
   assert(raw.length <= RAW_BYTES_MAX, `a backup document of ${raw.length} bytes`);
-  const compressed = await compress(raw);
+  const compressed = compress(raw);
   const header = Buffer.allocUnsafe(HEADER_BYTES);
   magic.copy(header, 0);
   header.writeUInt16LE(version, 8);
@@ -81,7 +81,7 @@ export async function decodeEnvelope(
   if (rawSize > RAW_BYTES_MAX) throw corruptFile({ file, offset: 12 }, 'size', `at most ${RAW_BYTES_MAX}`, rawSize);
   expectEqual({ file, offset: 16 }, 'stored size', stored.length, bytes.readUInt32LE(16));
   const compressed = cipher === undefined ? stored : open(stored, cipher, of, bytes);
-  const raw = await decompress(compressed, rawSize, { file, offset: HEADER_BYTES });
+  const raw = decompress(compressed, rawSize, { file, offset: HEADER_BYTES });
   return raw.toString('utf8');
 }
 

@@ -1,13 +1,13 @@
 /**
  * Frame: how a block is stored: sizes, a count and a checksum in front of one zstd frame, which may be
  * encrypted (the checksum is of what is stored, so it shows accidents to those without a key too); and the
- * compression that documents use. Blocks go to worker threads, large documents to the thread pool, except where the
- * executor says inline and for content so small that the way there and back would take longer.
+ * compression that documents use. Blocks go to worker threads, except where the executor says inline and for content so small
+ * that the way there and back would take longer. Documents stay on the calling thread, which takes several times as long to
+ * make JSON of them or to read it; and who has no executor at hand would make a simulation wait for the machine's threads.
  *
  * Lives elsewhere: the bytes of a frame (blockCodec.ts), the threads (blockWorkers.ts). Format: docs/format.md 2.2.
  */
-import type { ZstdOptions } from 'node:zlib';
-import { constants, zstdCompress, zstdCompressSync, zstdDecompress, zstdDecompressSync } from 'node:zlib';
+import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 
 import { giveBlockBuffer, takeBlockBuffer } from './blockBuffers.ts';
 import type { OpenedBlock, Sealing } from './blockCodec.ts';
@@ -114,36 +114,26 @@ export function hex32(value: number): string {
 
 /** Level 1: at about 500 MB/s a core it keeps up with the encoder, and halves typical rows. */
 const COMPRESSION_LEVEL = 1;
-/** Raw content up to this size is done on the calling thread: it takes a fraction of a millisecond. */
+/** Raw content of a block up to this size is done on the calling thread: it takes a fraction of a millisecond. */
 export const INLINE_BYTES_MAX = 1 << 17;
 
-/** One zstd frame with its content size. */
-export async function compress(raw: Buffer, isInline = false): Promise<Buffer> {
-  // One output chunk that holds the worst case, or each 16 KiB of output is a trip to the pool and back.
-  const options: ZstdOptions = {
-    chunkSize: Math.max(64, raw.length + (raw.length >> 7) + 256),
-    params: { [constants.ZSTD_c_compressionLevel]: COMPRESSION_LEVEL },
-  };
-  if (isInline || raw.length <= INLINE_BYTES_MAX) return zstdCompressSync(raw, options);
-  return await new Promise((resolve, reject) => zstdCompress(raw, options, (error, result) => (error ? reject(error) : resolve(result))));
+/** A document as one zstd frame with its content size. */
+export function compress(raw: Buffer): Buffer {
+  // One output chunk that holds the worst case.
+  const chunkSize = Math.max(64, raw.length + (raw.length >> 7) + 256);
+  return zstdCompressSync(raw, { chunkSize, params: { [constants.ZSTD_c_compressionLevel]: COMPRESSION_LEVEL } });
 }
 
-/** The content of one zstd frame; XX001 unless it has exactly `rawSize` bytes. */
-export async function decompress(stored: Buffer, rawSize: number, place: FilePlace, isInline = false): Promise<Buffer> {
-  const options: ZstdOptions = { chunkSize: Math.max(64, rawSize + 1), maxOutputLength: rawSize + 1 };
+/** The content of a document's zstd frame; XX001 unless it has exactly `rawSize` bytes. */
+export function decompress(stored: Buffer, rawSize: number, place: FilePlace): Buffer {
   let content: Buffer;
   try {
-    if (isInline || rawSize <= INLINE_BYTES_MAX) content = zstdDecompressSync(stored, options);
-    else content = await decompressOnPool(stored, options);
+    content = zstdDecompressSync(stored, { chunkSize: Math.max(64, rawSize + 1), maxOutputLength: rawSize + 1 });
   } catch (error) {
     throw corruptFile(place, 'compressed content', 'a zstd frame', (error as Error).message, error);
   }
   if (content.length !== rawSize) throw corruptFile(place, 'size of decompressed content', rawSize, content.length);
   return content;
-}
-
-function decompressOnPool(stored: Buffer, options: ZstdOptions): Promise<Buffer> {
-  return new Promise((resolve, reject) => zstdDecompress(stored, options, (error, result) => (error ? reject(error) : resolve(result))));
 }
 
 /** A CRC as the four bytes that the checksum of checksums covers. */

@@ -9,7 +9,7 @@ import type { CollectionStorage } from '../../src/backup/collectionStorage.ts';
 import { collectionAt } from '../../src/backup/collectionStorage.ts';
 import { readNewestCheckpoint, writeCheckpoint } from '../../src/backup/checkpoint.ts';
 import { isLayer } from '../../src/backup/collection.ts';
-import { encodeEnvelope, MANIFEST_MAGIC } from '../../src/backup/envelope.ts';
+import { decodeEnvelope, encodeEnvelope, MANIFEST_MAGIC } from '../../src/backup/envelope.ts';
 import type { Manifest } from '../../src/backup/manifest.ts';
 import { decodeManifest, encodeManifest, readManifest, writeManifest } from '../../src/backup/manifest.ts';
 import type { Descriptor, FunctionDescriptor } from '../../src/catalog/descriptor.ts';
@@ -136,6 +136,21 @@ test('no flipped bit of a manifest or its checksum goes unseen', async () => {
     }
     await storage.write(name, whole);
   }
+});
+
+test('a document of any size waits for no thread: a simulation must not depend on when one is done', async () => {
+  const text = JSON.stringify(Array.from({ length: 100_000 }, (_, i) => i));
+  const atOnce = async <T>(call: Promise<T>): Promise<T> => {
+    let result: { value: T } | undefined;
+    void call.then((value) => {
+      result = { value };
+    });
+    for (let i = 0; i < 20; i++) await Promise.resolve();
+    assert.ok(result !== undefined, 'it takes a turn of the event loop');
+    return result.value;
+  };
+  const bytes = await atOnce(encodeEnvelope(MANIFEST_MAGIC, 1, text));
+  assert.is(await atOnce(decodeEnvelope(MANIFEST_MAGIC, 1, bytes, { what: 'manifest', file: 'f' })), text);
 });
 
 test('the newest readable checkpoint of the job counts', async () => {
