@@ -13,7 +13,7 @@
 import type { Actor } from 'xstate';
 import { createActor } from 'xstate';
 
-import { StateError, StatementError } from '../base/errors.ts';
+import { letGo, StateError, StatementError } from '../base/errors.ts';
 import { SqlState } from '../base/sqlState.ts';
 import { clusterMachine } from './clusterMachine.ts';
 import type { Locality } from './locality.ts';
@@ -201,7 +201,9 @@ export class Cluster {
   async #handOver(node: ClusterNode): Promise<void> {
     this.#ranges?.reassignLeases();
     this.#emit({ type: 'node.draining', nodeId: node.id, epoch: node.epoch });
-    await Promise.allSettled([...this.#drainWork].map((work) => work(node)));
+    const ended = await Promise.allSettled([...this.#drainWork].map((work) => work(node)));
+    // The node stops all the same; a bug shows.
+    for (const one of ended) if (one.status === 'rejected') letGo(one.reason);
   }
 
   #leave(node: ClusterNode): void {

@@ -69,7 +69,7 @@ export class ClusterNode {
       },
       handOver: (self) => {
         this.isLive = false;
-        void effects.handOver(this).then(() => self.send({ type: 'node.drained' }));
+        void effects.handOver(this).finally(() => self.send({ type: 'node.drained' }));
       },
       leave: () => {
         this.isLive = false;

@@ -5,9 +5,11 @@ import * as assert from 'uvu/assert';
 import { createActor } from 'xstate';
 
 import type { Bytes } from '../../src/base/bytes.ts';
+import { StateError } from '../../src/base/errors.ts';
 import { pointSpan } from '../../src/base/span.ts';
 import type { Timestamp } from '../../src/base/timestamp.ts';
 import { timestamp } from '../../src/base/timestamp.ts';
+import { SqlState } from '../../src/base/sqlState.ts';
 import { Keyspace } from '../../src/kv/keyspace.ts';
 import { formatLocality, matchesLocality, parseLocality, tiersByPrecision } from '../../src/kv/locality.ts';
 import { nodeMachine } from '../../src/kv/nodeMachine.ts';
@@ -288,5 +290,26 @@ nodes('a claim of an older epoch is void, and draining waits for the work it was
   cluster.startNode(2);
   assert.is(cluster.actor.getSnapshot().value, 'available');
   kv.close();
+});
+
+nodes('a node stops also when the work that it waits for fails, and only a bug behind it shows', async () => {
+  const { kv } = makeKv({ localities: ['', '', ''] });
+  const bugs: unknown[] = [];
+  const onBug = (reason: unknown) => bugs.push(reason);
+  process.on('unhandledRejection', onBug);
+  try {
+    const failures = [new StateError(SqlState.ObjectNotInPrerequisiteState, 'a refusal'), new TypeError('a bug')];
+    for (const [i, failure] of failures.entries()) {
+      const remove = kv.cluster.addDrainWork(() => Promise.reject(failure));
+      await kv.cluster.drainNode(i + 1);
+      assert.is(kv.cluster.node(i + 1).status, 'stopped');
+      remove();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    assert.equal(bugs, [failures[1]]);
+  } finally {
+    process.off('unhandledRejection', onBug);
+    kv.close();
+  }
 });
 nodes.run();
