@@ -7,17 +7,21 @@
  *   N1  a write goes to a temporary file beside its target, then takes the name in one rename (or
  *       one link, for `ifAbsent`); temporary names never appear in a listing
  *   N2  nothing outside the directory is read or written: `..` is refused, and the real path of a
- *       file's folder has to lie inside the real path of the directory, before it is opened and after;
- *       symbolic links to files are neither followed nor listed
+ *       file's folder has to lie inside the real path of the directory, before a file is made and after it is
+ *       open, and before anything of it is read; symbolic links to files are neither followed nor listed
  *   N3  deleting a file removes the folders that it leaves empty
+ *
+ * What a call costs are its trips to the thread pool: a small file is read in two, and written in five where its folder
+ * is there. What the system answers of an open file without a look at the disk is asked on the spot.
  *
  * Durability against power loss is not promised unless `fsync` is set: a database in memory loses
  * more than its newest backup file then.
  */
 import { createHash } from 'node:crypto';
-import { constants } from 'node:fs';
-import { copyFile, link, lstat, mkdir, open, readdir, readlink, realpath, rename, rmdir, unlink, type FileHandle } from 'node:fs/promises';
+import { closeSync, constants, fstatSync, open as openWithCallback, read as readWithCallback, readlinkSync } from 'node:fs';
+import { copyFile, link, lstat, mkdir, open, readdir, realpath, rename, rmdir, unlink, type FileHandle } from 'node:fs/promises';
 import { basename, dirname, join, posix, sep } from 'node:path';
+import { promisify } from 'node:util';
 
 import { StatementError, StorageError } from '../base/errors.ts';
 import { SqlState } from '../base/sqlState.ts';
@@ -46,7 +50,10 @@ export interface NodelocalOptions {
 }
 
 const READ_PIECE_BYTES = 1 << 20;
-const { O_RDONLY, O_NOFOLLOW } = constants;
+const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
+/** Descriptors without the promises that a FileHandle makes of their end. */
+const openFile = promisify(openWithCallback);
+const readInto = promisify(readWithCallback);
 
 /** Throws 22023 for a bad host or path, 55000 when nodelocal is disabled. */
 export function openNodelocal(uri: ParsedUri, context: StorageContext, options: NodelocalOptions): ExternalStorage {
@@ -111,15 +118,16 @@ class NodelocalStorage implements ExternalStorage {
     options.signal?.throwIfAborted();
     return await this.#wrapping('write', name, async () => {
       const { handle, temporary, target } = await this.#createTemporary(name);
+      let isRenamed = false;
       try {
         const result = await writeAll(handle, source, options.signal, this.#fsync);
         if (options.ifAbsent) await this.#linkAbsent(temporary, target, name);
         else await rename(temporary, target);
+        isRenamed = !options.ifAbsent;
         if (this.#fsync) await syncFolder(dirname(target));
         return result;
       } finally {
-        // After a rename there is nothing left to remove.
-        await unlink(temporary).catch(() => undefined);
+        if (!isRenamed) await unlink(temporary).catch(() => undefined);
       }
     });
   }
@@ -182,14 +190,7 @@ class NodelocalStorage implements ExternalStorage {
   async *#readPieces(operation: 'read' | 'readStream', name: string, options: ReadOptions): AsyncGenerator<Uint8Array> {
     checkName(name);
     options.signal?.throwIfAborted();
-    const { handle, size } = await this.#wrapping(operation, name, async () => {
-      const opened = await open(await this.#existingPath(name), O_RDONLY | O_NOFOLLOW);
-      await this.#checkOpened(opened);
-      const status = await opened.stat();
-      if (status.isFile()) return { handle: opened, size: status.size };
-      await opened.close();
-      throw missingFile(this.uri, operation, name);
-    });
+    const { file, size } = await this.#wrapping(operation, name, () => this.#openForRead(operation, name));
     try {
       let at = options.offset ?? 0;
       // Files appear whole and never change, so their size says when to stop, and how large a buffer a small one needs.
@@ -202,14 +203,39 @@ class NodelocalStorage implements ExternalStorage {
         const position = at;
         const memory = (lent.length === 2 ? lent.shift() : undefined) ?? Buffer.allocUnsafeSlow(want);
         if (options.isLent) lent.push(memory);
-        const { bytesRead, buffer } = await this.#wrapping(operation, name, () => handle.read(memory, 0, want, position));
+        const { bytesRead, buffer } = await this.#wrapping(operation, name, () => readInto(file, memory, 0, want, position));
         if (bytesRead === 0) return;
         at += bytesRead;
         left -= bytesRead;
         yield buffer.subarray(0, bytesRead);
       }
     } finally {
-      await handle.close();
+      closeSync(file);
+    }
+  }
+
+  /** A descriptor of a regular file inside the directory. */
+  async #openForRead(operation: StorageOperation, name: string): Promise<{ file: number; size: number }> {
+    const path = join(await this.#rootPath(), this.uri.path, name);
+    let file: number;
+    try {
+      // O_NONBLOCK: a pipe that somebody has put there holds nobody up.
+      file = await openFile(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+    } catch (error) {
+      // What there is outside is not told either.
+      await this.#existingPath(name);
+      throw error;
+    }
+    try {
+      const real = realPathOf(file);
+      if (real === undefined) await this.#existingPath(name);
+      else if (!this.#isInside(real, await this.#rootPath())) throw this.#outside();
+      const status = fstatSync(file);
+      if (!status.isFile()) throw missingFile(this.uri, operation, name);
+      return { file, size: status.size };
+    } catch (error) {
+      closeSync(file);
+      throw error;
     }
   }
 
@@ -228,10 +254,10 @@ class NodelocalStorage implements ExternalStorage {
 
   /** Makes the folders and an empty temporary file beside the target. A concurrent delete may remove a fresh folder: try again. */
   async #createTemporary(name: string): Promise<{ handle: FileHandle; temporary: string; target: string }> {
-    await mkdir(this.#root, { recursive: true });
+    const relative = dirname(join(this.uri.path, name));
     for (let attempt = 1; ; attempt++) {
       try {
-        const folder = await this.#makeFolder(dirname(join(this.uri.path, name)));
+        const folder = (await this.#existingFolder(relative)) ?? (await this.#makeFolder(relative));
         const temporary = join(folder, temporaryName());
         const handle = await open(temporary, 'wx');
         await this.#checkOpened(handle, () => unlink(temporary));
@@ -242,8 +268,15 @@ class NodelocalStorage implements ExternalStorage {
     }
   }
 
+  /** Undefined when it is not there. */
+  async #existingFolder(relative: string): Promise<string | undefined> {
+    const root = await this.#rootPath().catch(ignoreMissing);
+    return root === undefined ? undefined : await this.#insideFolder(join(root, relative)).catch(ignoreMissing);
+  }
+
   /** Makes a folder one segment at a time and checks each step against N2 before going on. */
   async #makeFolder(relative: string): Promise<string> {
+    await mkdir(this.#root, { recursive: true });
     let folder = await this.#rootPath();
     for (const segment of relative === '.' ? [] : relative.split('/')) {
       const next = join(folder, segment);
@@ -303,7 +336,7 @@ class NodelocalStorage implements ExternalStorage {
    * the system knows it, where the system tells. Closes the file, and calls `undo`, before it throws.
    */
   async #checkOpened(handle: FileHandle, undo?: () => Promise<void>): Promise<void> {
-    const real = await readlink(`/proc/self/fd/${handle.fd}`).catch(() => undefined);
+    const real = realPathOf(handle.fd);
     if (real === undefined || this.#isInside(real, await this.#rootPath())) return;
     await handle.close();
     await undo?.().catch(() => undefined);
@@ -385,6 +418,15 @@ async function syncFolder(folder: string): Promise<void> {
     await handle.sync();
   } finally {
     await handle.close();
+  }
+}
+
+/** Where an open file is, as the system knows it; undefined where it does not tell. */
+function realPathOf(file: number): string | undefined {
+  try {
+    return readlinkSync(`/proc/self/fd/${file}`);
+  } catch {
+    return undefined;
   }
 }
 

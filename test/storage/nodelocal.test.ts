@@ -97,6 +97,7 @@ test('a symbolic link never leads outside', async () => {
   assert.equal(await storage.list(''), []);
   for (const call of [
     () => storage.read('folder/secret'),
+    () => storage.read('folder/missing'),
     () => storage.write('folder/new', Buffer.from('x')),
     () => storage.write('folder/below/new', Buffer.from('x')),
     () => storage.delete('folder/secret'),
