@@ -540,8 +540,8 @@ function describe(request: BackupRequest, details: BackupDetails): string {
     ...(details.revisionHistory ? ['revision_history = true'] : []),
     ...(request.detached ? ['detached'] : []),
     ...(location.incrementalUris.length > 0 ? [`incremental_location = ${urisText(location.incrementalUris)}`] : []),
-    ...(executionLocality === '' ? [] : [`EXECUTION LOCALITY = ${quoteLiteral(executionLocality)}`]),
-    ...(details.strictLocality ? ['STRICT STORAGE LOCALITY'] : []),
+    ...(executionLocality === '' ? [] : [`execution locality = ${quoteLiteral(executionLocality)}`]),
+    ...(details.strictLocality ? ['strict storage locality'] : []),
     ...secretsText(location.secrets),
     ...(details.updatesMetrics ? ['updates_cluster_monitoring_metrics'] : []),
   ];

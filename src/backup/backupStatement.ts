@@ -4,7 +4,7 @@
  *
  * The job outlives the statement: a client that goes away, or cancels, leaves it running.
  */
-import { StatementError } from '../base/errors.ts';
+import { isVarveError, StatementError } from '../base/errors.ts';
 import { SqlState } from '../base/sqlState.ts';
 import { hasSystemPrivilege } from '../catalog/globalPrivileges.ts';
 import type { Grantees } from '../catalog/privileges.ts';
@@ -17,6 +17,8 @@ import type { DestinationRequest } from './backupDestination.ts';
 import { noFullBackup } from './backupDestination.ts';
 import type { BackupPlanningDeps, BackupRequest } from './backupPlanning.ts';
 import { planBackup } from './backupPlanning.ts';
+import { checkBackupPrivileges } from './backupPrivileges.ts';
+import { resolveTargets } from './backupTargets.ts';
 import { warnOfBreakingChain } from './chainNotice.ts';
 import { fullDirectoryTime } from './collection.ts';
 import { ENCRYPTION_OPTIONS, readEncryption } from './encryptionOptions.ts';
@@ -86,7 +88,14 @@ async function readBackup(
   const options = readOptions('BACKUP', stmt.options, OPTIONS);
   refuseAttachedTargets(deps.catalog.attached, stmt.targets, context.names);
   const grantees = await granteesOf(context);
-  const { destination, location } = await readForm(deps, context, stmt, options, grantees);
+  const hasSystemBackup = await hasSystemPrivilege(context.txn, grantees, 'BACKUP');
+  const { destination, location } = await readForm(deps, context, stmt, options, grantees).catch(async (error: unknown) => {
+    // As CockroachDB: who may not back up the targets hears of that first.
+    if (isVarveError(error) && error.code === SqlState.InsufficientPrivilege) {
+      checkBackupPrivileges(resolveTargets(await context.catalog(), stmt.targets, context.names), { grantees, hasSystemBackup });
+    }
+    throw error;
+  });
   return {
     targets: stmt.targets,
     destination,
@@ -100,7 +109,7 @@ async function readBackup(
     schedule,
     user: context.user,
     grantees,
-    hasSystemBackup: await hasSystemPrivilege(context.txn, grantees, 'BACKUP'),
+    hasSystemBackup,
     notice: (message) => context.notice(message),
     names: context.session.names,
     signal: context.signal,

@@ -25,7 +25,7 @@ export class PausepointError extends VarveError {
 
 export class Pausepoints {
   readonly #known = new Set<string>();
-  readonly #aliases = new Map<string, string>();
+  readonly #aliases = new Map<string, string[]>();
   readonly #listed: () => string;
   #hook: PausepointHook | undefined;
 
@@ -34,7 +34,7 @@ export class Pausepoints {
     this.#listed = listed;
   }
 
-  /** Names of one job type, such as `backup.afterManifest`. Each belongs to one type. `aliases`: other names that the setting takes for them. */
+  /** Names of one job type, such as `backup.afterManifest`. Each belongs to one type. `aliases`: other names that the setting takes for them, also of several types. */
   define(names: readonly string[], aliases: Readonly<Record<string, string>> = {}): void {
     for (const name of names) {
       assert(!this.#known.has(name), `pausepoint ${name} defined twice`);
@@ -42,7 +42,7 @@ export class Pausepoints {
     }
     for (const [alias, name] of Object.entries(aliases)) {
       assert(names.includes(name), `pausepoint alias ${alias} for ${name}, which is none`);
-      this.#aliases.set(alias, name);
+      this.#aliases.set(alias, [...(this.#aliases.get(alias) ?? []), name]);
     }
   }
 
@@ -71,7 +71,7 @@ export class Pausepoints {
     assert(this.#known.has(name), `pausepoint ${name} is not defined`);
     await this.#hook?.(name, ctx);
     ctx.signal.throwIfAborted();
-    const listed = splitNames(this.#listed()).find((one) => one === name || this.#aliases.get(one) === name);
+    const listed = splitNames(this.#listed()).find((one) => one === name || this.#aliases.get(one)?.includes(name));
     if (listed !== undefined) throw new PausepointError(listed);
   }
 }

@@ -572,7 +572,7 @@ function describe(request: RestoreRequest, name: string): string {
   const texts = [
     ...optionTexts,
     ...(location.incrementalUris.length > 0 ? [`incremental_location = ${urisText(location.incrementalUris)}`] : []),
-    ...(executionLocality === '' ? [] : [`EXECUTION LOCALITY = ${quoteLiteral(executionLocality)}`]),
+    ...(executionLocality === '' ? [] : [`execution locality = ${quoteLiteral(executionLocality)}`]),
     ...secretsText(location.secrets),
   ];
   const options = texts.length > 0 ? ` WITH OPTIONS (${texts.join(', ')})` : '';

@@ -28,7 +28,7 @@ import {
   RETENTION,
   UPDATES_METRIC,
 } from './scheduleOptions.ts';
-import { DETACHED, fullOf, incrementalOf, literalOptions, literalUris, redactedText, storedText } from './scheduledStatement.ts';
+import { DETACHED, fullOf, incrementalOf, inOrder, literalOptions, literalUris, redactedText, storedText } from './scheduledStatement.ts';
 import { releaseRecord } from './success.ts';
 
 export interface AlterDeps extends ScheduleStatementDeps {
@@ -199,7 +199,7 @@ function removeIncremental(pair: Pair): void {
     ...full,
     recurrence: incremental.recurrence,
     nextRun,
-    args: { ...full.args, dependent_schedule_id: undefined, unpause_on_success: undefined, chain_protected_timestamp_records: undefined },
+    args: { ...full.args, dependent_schedule_id: undefined, unpause_on_success: undefined },
   };
   pair.incremental = undefined;
 }
@@ -285,9 +285,7 @@ async function setOptions(context: StatementContext, pair: Pair, options: readon
   )) {
     const others = pair.statement.options.filter(({ name }) => name !== option.name);
     const added = isEmptyText(option) ? [] : [option];
-    // `detached` stays the last one.
-    const last = others.filter(({ name }) => name === DETACHED);
-    pair.statement = { ...pair.statement, options: [...others.filter(({ name }) => name !== DETACHED), ...added, ...last] };
+    pair.statement = { ...pair.statement, options: inOrder([...others, ...added]) };
   }
   const [retention] = options.filter(({ name }) => name === RETENTION);
   if (retention === undefined) return;

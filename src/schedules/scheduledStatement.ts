@@ -9,6 +9,7 @@ import type { CatalogSnapshot } from '../catalog/catalog.ts';
 import type { StatementContext } from '../sql/exec/statement.ts';
 import type { Backup, BackupTargets, Expr, Option, TablePattern, UriList } from '../sql/parse/ast.ts';
 import { printStatement } from '../sql/parse/printer.ts';
+import { EXECUTION_LOCALITY } from '../backup/executionLocality.ts';
 import { requireText } from '../backup/statementValues.ts';
 
 const PASSPHRASE = 'encryption_passphrase';
@@ -17,7 +18,7 @@ export const DETACHED = 'detached';
 
 const string = (value: string): Expr => ({ kind: 'string', value, pos: 0 });
 
-/** The statement of the full backups; its options end in `detached`. 22023 for a NULL, 42P01 for an unknown table. */
+/** The statement of the full backups; `detached` is one of its options. 22023 for a NULL, 42P01 for an unknown table. */
 export async function scheduledStatement(
   context: StatementContext,
   parts: { readonly targets: BackupTargets; readonly into: UriList; readonly options: readonly Option[] },
@@ -29,9 +30,17 @@ export async function scheduledStatement(
     targets: qualified(await context.catalog(), parts.targets, context),
     destination: { type: 'into', uris: into },
     asOf: undefined,
-    options: [...options.filter(({ name }) => name !== DETACHED), { name: DETACHED, value: undefined, pos: 0 }],
+    options: inOrder([...options.filter(({ name }) => name !== DETACHED), { name: DETACHED, value: undefined, pos: 0 }]),
     pos: 0,
   };
+}
+
+/** In which order CockroachDB prints options; others come last. */
+const ORDER: readonly string[] = ['revision_history', PASSPHRASE, DETACHED, 'kms', INCREMENTAL_LOCATION, EXECUTION_LOCALITY];
+
+export function inOrder(options: readonly Option[]): Option[] {
+  const rank = ({ name }: Option): number => (ORDER.indexOf(name) + ORDER.length + 1) % (ORDER.length + 1);
+  return [...options].sort((a, b) => rank(a) - rank(b));
 }
 
 /** The statement of the incremental backups beside it. */

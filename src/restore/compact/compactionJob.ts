@@ -38,8 +38,11 @@ export const COMPACTION_PAUSEPOINTS = Object.freeze([
   'compaction.afterRevert',
 ] as const);
 
-/** CockroachDB's name of the place where the lock is held and nothing is merged. */
-export const COMPACTION_PAUSEPOINT_ALIASES = Object.freeze({ 'backup_compaction.after.details_has_checkpoint': 'compaction.afterLock' });
+/** CockroachDB's names of the place where the lock is held and nothing is merged. */
+export const COMPACTION_PAUSEPOINT_ALIASES = Object.freeze({
+  'backup.after.write_lock': 'compaction.afterLock',
+  'backup_compaction.after.details_has_checkpoint': 'compaction.afterLock',
+});
 
 export const COMPACTION_ATTEMPTS_MAX = 6;
 

@@ -15,7 +15,7 @@ function tree(sql: string): unknown {
 
 const STATEMENTS = [
   "CREATE SCHEDULE FOR BACKUP INTO 'a' RECURRING '@daily'",
-  "CREATE SCHEDULE IF NOT EXISTS nightly FOR BACKUP DATABASE a, b INTO ('a', 'b') WITH revision_history, EXECUTION LOCALITY = 'r=e' RECURRING '@daily' FULL BACKUP ALWAYS",
+  "CREATE SCHEDULE IF NOT EXISTS nightly FOR BACKUP DATABASE a, b INTO ('a', 'b') WITH revision_history, execution locality = 'r=e' RECURRING '@daily' FULL BACKUP ALWAYS",
   "CREATE SCHEDULE 'two words' FOR BACKUP TABLE d.s.t, d.* INTO 'a' WITH OPTIONS (kms = ('k', 'l'), detached) RECURRING '@daily' FULL BACKUP '@weekly'",
   'CREATE SCHEDULE $1 FOR BACKUP INTO $4 WITH encryption_passphrase = $5 RECURRING $2 FULL BACKUP $3 WITH SCHEDULE OPTIONS first_run = $6',
   "CREATE SCHEDULE schedule FOR BACKUP t INTO 'a' RECURRING '@daily' WITH SCHEDULE OPTIONS (ignore_existing_backups, on_previous_running = 'skip')",

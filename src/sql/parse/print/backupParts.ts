@@ -39,7 +39,7 @@ export function uris(list: UriList, o: PrintOptions): string {
 export function withOptions(options: readonly Option[], o: PrintOptions): string {
   if (options.length === 0) return '';
   const one = ({ name, value }: Option): string => {
-    const label = name.includes(' ') ? name.toUpperCase() : printDotted(name);
+    const label = name.includes(' ') ? name : printDotted(name);
     if (value === undefined) return label;
     if (secretOptions.has(name) && o.showSecrets !== true) return `${label} = ${SECRET}`;
     if (!uriOptions.has(name)) return `${label} = ${printExpr(value, o)}`;
