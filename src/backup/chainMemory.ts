@@ -5,14 +5,15 @@
  *   G1  a layer is remembered as it was read, with its digest. The full, the newest layer and those that are new are read each
  *       time, with the keys of whoever asks; since a layer names its parent by digest, the path that they prove is the one
  *       that was read, or XX001
- *   G2  of the others READS_MAX are read again each time, those first whose turn was longest ago: damage to a long chain
+ *   G2  of the others a few are read again each time, those first whose turn was longest ago: damage to a long chain
  *       shows within a few backups, to a short one at once. What is not listed any more is not remembered
  *   G3  in memory only, of one database: a fork, or the next process, reads everything again
  */
-import { READS_MAX } from './collection.ts';
 import { type CoveredSpan, proveCoverage } from './coverage.ts';
 import type { Layer } from './manifest.ts';
 
+/** Layers that have their turn with each plan. */
+export const TURNS = 8;
 const CHAINS_MAX = 64;
 /** Of all chains: layers, their files and descriptors. */
 const WEIGHT_MAX = 50_000;
@@ -57,7 +58,7 @@ export class RememberedChain {
     const newest = directories.at(-1);
     const listed = new Set(directories);
     const known = [...this.#layers].filter(([directory]) => listed.has(directory) && directory !== newest);
-    return new Map(known.slice(READS_MAX));
+    return new Map(known.slice(TURNS));
   }
 
   /** The chain as it is now; those of `unread` were not read. */

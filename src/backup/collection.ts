@@ -60,12 +60,12 @@ export function incrementalDirectory(full: string, endTime: Timestamp): string {
 
 /** The end time that a full's directory stands for, truncated to hundredths; undefined when it is no such name. */
 export function fullDirectoryTime(directory: string): Timestamp | undefined {
-  return timeOf(FULL_DIRECTORY.exec(directory));
+  return timeOf(directory, FULL_DIRECTORY);
 }
 
 /** The same for the part of an incremental's directory below its full. */
 export function incrementalDirectoryTime(name: string): Timestamp | undefined {
-  return timeOf(INCREMENTAL_DIRECTORY.exec(name));
+  return timeOf(name, INCREMENTAL_DIRECTORY);
 }
 
 /** The full of the chain that a layer's directory belongs to; undefined when it is no dated directory. */
@@ -108,7 +108,22 @@ function parts(time: Timestamp): [year: string, month: string, day: string, time
   return [String(year), two(date.getUTCMonth() + 1), two(date.getUTCDate()), clock];
 }
 
-function timeOf(match: RegExpExecArray | null): Timestamp | undefined {
+/** Names have been read as times before: each listing of a collection has those of the one before it, and a few more. */
+const READ_NAMES = new Map<string, Timestamp>();
+const READ_NAMES_MAX = 4096;
+
+/** A name has one of the forms, if any. */
+function timeOf(name: string, form: RegExp): Timestamp | undefined {
+  const known = form.test(name) ? READ_NAMES.get(name) : undefined;
+  if (known !== undefined) return known;
+  const time = readTime(form.exec(name));
+  if (time === undefined) return undefined;
+  if (READ_NAMES.size >= READ_NAMES_MAX) READ_NAMES.clear();
+  READ_NAMES.set(name, time);
+  return time;
+}
+
+function readTime(match: RegExpExecArray | null): Timestamp | undefined {
   if (match === null) return undefined;
   const [year, month, day, hour, minute, second, hundredths] = match.slice(1).map(Number) as [
     number,

@@ -75,8 +75,22 @@ function flatTime(time: Timestamp): string {
   return fullDirectory(time).replaceAll('/', '');
 }
 
+/** Names have been read before: each listing of a chain has those of the one before it, and one more. */
+const READ_NAMES = new Map<string, IndexedLayer>();
+const READ_NAMES_MAX = 4096;
+
 /** Undefined when it is not the name of an index file. */
 export function parseIndexName(name: string): IndexedLayer | undefined {
+  const known = READ_NAMES.get(name);
+  if (known !== undefined) return known;
+  const entry = readIndexName(name);
+  if (entry === undefined) return undefined;
+  if (READ_NAMES.size >= READ_NAMES_MAX) READ_NAMES.clear();
+  READ_NAMES.set(name, entry);
+  return entry;
+}
+
+function readIndexName(name: string): IndexedLayer | undefined {
   const match = INDEX_NAME.exec(name);
   if (match === null) return undefined;
   const [, fullText = '', end = '', start = ''] = match;

@@ -109,9 +109,12 @@ export async function listChainLayers(
   const [incrementals, entries] = await Promise.all([listIncrementalDirectories(storage, full, signal), indexed]);
   const byDirectory = new Map(entries.map((entry) => [entry.directory, entry]));
   const directories = [full, ...incrementals].filter((directory) => directory !== except);
-  const layers = await mapConcurrently(directories, READS_MAX, async (directory) => {
+  const unindexed = directories.filter((directory) => !byDirectory.has(directory));
+  const read = await mapConcurrently(unindexed, READS_MAX, (directory) => readUnindexed(storage, full, directory, signal));
+  const found = new Map(unindexed.map((directory, i) => [directory, read[i]]));
+  const layers = directories.map((directory) => {
     const entry = byDirectory.get(directory);
-    return entry ? ofIndex(entry) : await readUnindexed(storage, full, directory, signal);
+    return entry ? ofIndex(entry) : found.get(directory);
   });
   if (layers[0] === undefined) return [];
   return layers.filter((layer) => layer !== undefined).sort((a, b) => b.endTime - a.endTime);

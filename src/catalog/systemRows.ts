@@ -25,10 +25,15 @@ import type { ColumnType } from './type.ts';
 export type PlainValue = unknown;
 export type PlainRow = Readonly<Record<string, PlainValue>>;
 
+/** Rows of a table that are remembered as they were decoded: more than are at work at once. */
+const DECODED_MAX = 32;
+
 export class SystemTable {
   readonly desc: TableDescriptor;
   readonly #decoder: RowDecoder;
   readonly #keyDecoder: RowDecoder;
+  /** By key; the row decoded last stands last. */
+  readonly #decoded = new Map<Bytes, { readonly value: Bytes; readonly row: PlainRow }>();
 
   constructor(desc: TableDescriptor) {
     this.desc = desc;
@@ -54,7 +59,7 @@ export class SystemTable {
   async get(reader: KvReader, ...primaryKey: PlainValue[]): Promise<PlainRow | undefined> {
     const key = this.key(...primaryKey);
     const [value] = await reader.get([key]);
-    return value === undefined ? undefined : this.decode(key, value);
+    return value === undefined ? undefined : this.decodeAgain(key, value);
   }
 
   /** Rows in primary key order; with `prefix`, those whose first key columns equal it. */
@@ -80,12 +85,46 @@ export class SystemTable {
     return rows;
   }
 
+  /** Keys, ascending, of the rows that have one of these values in the first column of an index: its cost is what it finds. */
+  async keysByIndex(reader: KvReader, indexName: string, values: readonly PlainValue[]): Promise<Bytes[]> {
+    const index = this.desc.indexes.find(({ name }) => name === indexName);
+    const column = this.desc.columns.find(({ id }) => id === index?.columnIds[0]);
+    assert(index && column, `system.${this.desc.name} has no index ${indexName}`);
+    const decoder = rowDecoder(this.desc, index, this.desc.primaryIndex.columnIds);
+    const found: Bytes[] = [];
+    for (const value of values) {
+      const span = spanForConstraint(this.desc, index, { equals: [toDatum(column, value)] });
+      assert(span, 'an equality constraint has a span');
+      const entries = await reader.scan(span);
+      entries.keys.forEach((key, i) => {
+        const primaryKey = decoder.decodeOne(key, entries.values[i] as Bytes);
+        found.push(tableCodec(this.desc).lookupKeys(primaryKey)[0] as Bytes);
+      });
+    }
+    return found.sort();
+  }
+
   decode(key: Bytes, value: Bytes): PlainRow {
     const datums = this.#decoder.decodeOne(key, value);
     const row: Record<string, PlainValue> = {};
     this.desc.columns.forEach((column, i) => {
       row[column.name] = fromDatum(column.type, datums[i] ?? null);
     });
+    return row;
+  }
+
+  /** As decode, for rows that are read over and over, mostly unchanged: what is not changed is not decoded again. */
+  decodeAgain(key: Bytes, value: Bytes): PlainRow {
+    const decoded = this.#decoded.get(key);
+    // A value that stayed is the very same string.
+    if (decoded?.value === value) return decoded.row;
+    const row = this.decode(key, value);
+    this.#decoded.delete(key);
+    this.#decoded.set(key, { value, row });
+    for (const oldest of this.#decoded.keys()) {
+      if (this.#decoded.size <= DECODED_MAX) break;
+      this.#decoded.delete(oldest);
+    }
     return row;
   }
 

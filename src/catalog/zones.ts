@@ -327,6 +327,7 @@ export class Zones implements SpanConfigs {
   #current: { readonly version: number; readonly set: ZoneSet } | undefined;
   #version = 0;
   readonly #cache = new Map<number, TableConfig | undefined>();
+  #tablesOf: { readonly version: number; readonly ids: readonly number[] } | undefined;
   readonly #listeners = new Set<() => void>();
   readonly #listenersAfter = new Set<() => void>();
   readonly #remove: (() => void)[];
@@ -397,11 +398,17 @@ export class Zones implements SpanConfigs {
     return () => this.#listenersAfter.delete(listener);
   }
 
-  *tableIds(): Generator<number> {
-    const snapshot = this.#catalog.currentNow();
-    if (!snapshot) return;
-    for (const descriptor of snapshot.all())
-      if (descriptor.kind === 'table' && (!descriptor.view || descriptor.view.isMaterialized)) yield descriptor.id;
+  tableIds(): readonly number[] {
+    const version = this.#catalog.versionNow();
+    if (version === undefined) return [];
+    if (this.#tablesOf?.version !== version) {
+      const ids: number[] = [];
+      const snapshot = this.#catalog.currentNow();
+      for (const descriptor of snapshot?.all() ?? [])
+        if (descriptor.kind === 'table' && (!descriptor.view || descriptor.view.isMaterialized)) ids.push(descriptor.id);
+      this.#tablesOf = { version, ids };
+    }
+    return this.#tablesOf.ids;
   }
 
   nameOf(tableId: number, indexId?: number): string | undefined {

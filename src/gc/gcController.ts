@@ -31,7 +31,7 @@ import { REST_OF_TABLE, Thresholds } from './thresholds.ts';
 
 /** The stores that GC works on; kv implements it. */
 export interface GcStores {
-  tableIds(): Iterable<number>;
+  tableIds(): readonly number[];
   storesOf(tableId: number): Iterable<{ readonly indexId: number; readonly store: Store }>;
 }
 

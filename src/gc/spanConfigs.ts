@@ -36,8 +36,8 @@ export interface SpanConfigs {
   configOf(tableId: number): TableConfig | undefined;
   /** What users call the table, with database and schema; undefined when it is not known any more. For messages. */
   nameOf?(tableId: number, indexId?: number): string | undefined;
-  /** Every table it knows, with data or without. */
-  tableIds(): Iterable<number>;
+  /** Every table it knows, with data or without. The same array means the same tables. */
+  tableIds(): readonly number[];
   /** Grows whenever any answer of configOf may have changed, so that callers can cache. */
   readonly version: number;
   /**

@@ -80,14 +80,16 @@ export class HistoryGoneError extends StatementError {
 export class Thresholds {
   readonly #now: () => Timestamp;
   readonly #protections: ProtectedTimestamps;
-  readonly #storedTableIds: () => Iterable<number>;
+  readonly #storedTableIds: () => readonly number[];
   readonly #tables = new Map<number, TableState>();
   #highestSettled: Timestamp = MIN_TIMESTAMP;
   #configs: SpanConfigs;
+  /** tableIds() as it was asked for last: no table comes or goes between most questions. */
+  #known: { readonly configured: readonly number[]; readonly stored: readonly number[]; readonly ids: readonly number[] } | undefined;
   #stopListening: () => void;
 
   /** `now`: the HLC's reading. `storedTableIds`: the tables that have data. */
-  constructor(now: () => Timestamp, configs: SpanConfigs, protections: ProtectedTimestamps, storedTableIds: () => Iterable<number>) {
+  constructor(now: () => Timestamp, configs: SpanConfigs, protections: ProtectedTimestamps, storedTableIds: () => readonly number[]) {
     this.#now = now;
     this.#configs = configs;
     this.#protections = protections;
@@ -111,8 +113,14 @@ export class Thresholds {
   }
 
   /** Every table with data or a configuration, ascending. */
-  tableIds(): number[] {
-    return [...new Set([...this.#storedTableIds(), ...this.#configs.tableIds()])].sort((a, b) => a - b);
+  tableIds(): readonly number[] {
+    const stored = this.#storedTableIds();
+    const configured = this.#configs.tableIds();
+    const known = this.#known;
+    if (known !== undefined && known.configured === configured && isSame(known.stored, stored)) return known.ids;
+    const ids = [...new Set([...stored, ...configured])].sort((a, b) => a - b);
+    this.#known = { configured, stored: [...stored], ids };
+    return ids;
   }
 
   configOf(tableId: number): TableConfig {
@@ -397,4 +405,8 @@ function lowest(state: TableState, now: Timestamp): Timestamp {
   if (isWhole(state)) return spanThreshold(state, REST_OF_TABLE, now);
   const ids = [...partsOf(state), ...(state.config.indexes?.ttlSeconds.keys() ?? [])];
   return ids.reduce((found, id) => Math.min(found, spanThreshold(state, id, now)), Number.POSITIVE_INFINITY) as Timestamp;
+}
+
+function isSame(a: readonly number[], b: readonly number[]): boolean {
+  return a.length === b.length && a.every((id, i) => id === b[i]);
 }

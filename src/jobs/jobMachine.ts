@@ -135,8 +135,17 @@ export const jobMachine = machine.createMachine({
   },
 });
 
+/** What the machine has said: there are a few hundred questions, and asking it takes longer than a job's transaction. */
+const ANSWERS = new Map<string, JobState | undefined>();
+
 /** The state after an event; undefined when the event is not for this state. */
 export function nextJobState(state: JobState, event: JobEvent): JobState | undefined {
+  const question = `${event.type} ${state.status} ${state.revertOutcome} ${state.pausedWhileReverting}`;
+  if (!ANSWERS.has(question)) ANSWERS.set(question, askMachine(state, event));
+  return ANSWERS.get(question);
+}
+
+function askMachine(state: JobState, event: JobEvent): JobState | undefined {
   const snapshot = jobSnapshot(state);
   if (!snapshot.can(event)) return undefined;
   const [next] = transition(jobMachine, snapshot, event);
@@ -157,6 +166,11 @@ export function isStatus(text: string): text is JobStatus {
 }
 
 const TERMINAL: ReadonlySet<JobStatus> = new Set(['succeeded', 'failed', 'canceled', 'revert-failed']);
+
+/** The others. */
+export const UNFINISHED_STATUSES: readonly JobStatus[] = (Object.keys(jobMachine.states) as JobStatus[]).filter(
+  (status) => !TERMINAL.has(status),
+);
 
 export function isTerminal(status: JobStatus): boolean {
   return TERMINAL.has(status);

@@ -14,6 +14,10 @@ import { type Timestamp, timestamp } from '../base/timestamp.ts';
 /** Beyond this many, occurrences are counted by the period: nobody needs to know the last of half a million. */
 const COUNTED_MAX = 10_000;
 
+/** Expressions that were read before: a schedule's is asked for at each of its runs. A reader of times keeps no state. */
+const CRONS = new Map<string, Cron>();
+const CRONS_MAX = 256;
+
 export class Recurrence {
   readonly text: string;
   readonly #cron: Cron;
@@ -21,6 +25,11 @@ export class Recurrence {
   /** 22023 for what is no crontab expression, with croner's own words as detail, and for one that no day fulfils. */
   constructor(text: string) {
     this.text = text;
+    const known = CRONS.get(text);
+    if (known !== undefined) {
+      this.#cron = known;
+      return;
+    }
     try {
       this.#cron = new Cron(text.replaceAll('?', '*'), { mode: '5-part', utcOffset: 0 });
     } catch (error) {
@@ -38,6 +47,8 @@ export class Recurrence {
         detail: 'there is no such day',
       });
     }
+    if (CRONS.size >= CRONS_MAX) CRONS.clear();
+    CRONS.set(text, this.#cron);
   }
 
   /** The first occurrence after a time; undefined at the end of the calendar. */

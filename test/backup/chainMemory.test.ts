@@ -6,8 +6,8 @@ import type { VarveError } from '../../src/base/errors.ts';
 import { timestamp } from '../../src/base/timestamp.ts';
 import type { Timestamp } from '../../src/base/timestamp.ts';
 import { findPriorLayers } from '../../src/backup/backupDestination.ts';
-import { ChainMemory } from '../../src/backup/chainMemory.ts';
-import { fullDirectory, incrementalDirectory, MANIFEST_NAME, READS_MAX } from '../../src/backup/collection.ts';
+import { ChainMemory, TURNS } from '../../src/backup/chainMemory.ts';
+import { fullDirectory, incrementalDirectory, MANIFEST_NAME } from '../../src/backup/collection.ts';
 import { collectionAt } from '../../src/backup/collectionStorage.ts';
 import { type Layer, writeManifest } from '../../src/backup/manifest.ts';
 import { MemoryFiles, openMemory } from '../../src/storage/memory.ts';
@@ -68,21 +68,21 @@ test('a plan reads the full, what is new, the newest, and some of the others in 
   const chain = await chainOf(60);
   assert.is((await chain.plan()).reads.length, 60);
   const seen = new Set<string>();
-  for (let round = 0; round < 5; round++) {
+  for (let round = 0; round < 8; round++) {
     await chain.add();
     const { newest, reads, covered } = await chain.plan();
     assert.is(newest, chain.layers.at(-1)?.directory);
-    assert.is(reads.length, 2 + READS_MAX);
+    assert.is(reads.length, 2 + TURNS);
     assert.ok(reads.includes(`${FULL}/${MANIFEST_NAME}`) && reads.includes(`${newest}/${MANIFEST_NAME}`));
     assert.equal(covered, [{ span: { key: 'a', endKey: 'c' }, time: chain.layers.at(-1)?.manifest.endTime }]);
     for (const name of reads) seen.add(name);
   }
-  assert.is(seen.size, 65, 'each of them had its turn');
+  assert.is(seen.size, 68, 'each of them had its turn');
 });
 
 test('all of a short chain is read each time', async () => {
-  const chain = await chainOf(READS_MAX + 2);
-  for (let i = 0; i < 3; i++) assert.is((await chain.plan()).reads.length, READS_MAX + 2);
+  const chain = await chainOf(TURNS + 2);
+  for (let i = 0; i < 3; i++) assert.is((await chain.plan()).reads.length, TURNS + 2);
 });
 
 test('a damaged manifest in the middle of a long chain is found when its turn comes', async () => {
@@ -91,7 +91,7 @@ test('a damaged manifest in the middle of a long chain is found when its turn co
   const victim = `${chain.layers[25]?.directory}/${MANIFEST_NAME}`;
   await chain.storage.write(victim, Buffer.from('damaged'));
   const errors: string[] = [];
-  for (let i = 0; i < 4 && errors.length === 0; i++) {
+  for (let i = 0; i < 8 && errors.length === 0; i++) {
     await chain.plan().catch((error: VarveError) => errors.push(error.code, error.message));
   }
   assert.is(errors[0], 'XX001');
@@ -111,7 +111,7 @@ test('a layer that is deleted, or written anew, is not taken from memory', async
     for (const name of await chain.storage.list(`${directory}/`)) await chain.storage.delete(name);
     if (rewrite) await writeManifest(chain.storage, directory, { ...manifest, jobId: '7' });
     const why: string[] = [];
-    for (let i = 0; i < 4 && why.length === 0; i++) await chain.plan().catch((error: VarveError) => why.push(error.message));
+    for (let i = 0; i < 8 && why.length === 0; i++) await chain.plan().catch((error: VarveError) => why.push(error.message));
     assert.match(why[0] ?? '', 'continues a layer that is not there');
   }
 });

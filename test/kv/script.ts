@@ -43,8 +43,8 @@ class ScriptConfigs implements SpanConfigs {
     return this.#tables.get(tableId);
   }
 
-  tableIds(): Iterable<number> {
-    return this.#tables.keys();
+  tableIds(): readonly number[] {
+    return [...this.#tables.keys()];
   }
 
   onBeforeChange(listener: () => void): () => void {
