@@ -4,9 +4,8 @@
  *
  *   H1  a layer names its parent by directory, end time and manifest digest; a path of layers is
  *       followed only through parents that are exactly the ones named
- *   H2  a moment is reached by the first layer (by end time) that holds it, and by that layer's
- *       path back to the full; other layers, such as one of two incrementals that ran side by
- *       side, are not read
+ *   H2  a moment is reached by the first layer (by end time) that holds it and whose path back to the full is whole; other
+ *       layers, such as one of two incrementals that ran side by side, are not read
  *   H3  from a layer with revision history any time in its interval can be restored, from one
  *       without only its end time
  *   H4  on the path that a moment needs, a compacted layer takes the place of those that it was made of, where that
@@ -142,9 +141,9 @@ export function pathTo(chain: Chain, layer: Layer): Layer[] {
   const byDirectory = new Map(chain.map((candidate) => [candidate.directory, candidate]));
   // Each step goes back in time (a manifest's own check), so the walk ends.
   for (let at = layer; at.manifest.parent !== undefined; ) {
-    const { directory, endTime, manifestSha256 } = at.manifest.parent;
+    const { directory, endTime } = at.manifest.parent;
     const parent = byDirectory.get(directory);
-    if (parent === undefined || parent.manifestSha256 !== manifestSha256 || parent.manifest.endTime !== endTime) {
+    if (parent === undefined || !isParent(at.manifest.parent, parent)) {
       throw new CorruptionError(SqlState.DataCorrupted, `backup layer "${at.directory}" continues a layer that is not there`, {
         detail: `it continues "${directory}" up to ${formatUtc(endTime)}, ${parent === undefined ? `of which "${directory}/${MANIFEST_NAME}" or its checksum is missing` : 'where another layer lies now'}`,
         hint: 'restore to a time before this layer, or bring the missing layer back',
@@ -155,6 +154,24 @@ export function pathTo(chain: Chain, layer: Layer): Layer[] {
     at = parent;
   }
   return path.reverse();
+}
+
+/** The layers whose path back to the full is whole: pathTo() finds it. */
+function reachedLayers(chain: Chain): ReadonlySet<Layer> {
+  const byDirectory = new Map(chain.map((layer) => [layer.directory, layer]));
+  const reached = new Set<Layer>();
+  // Parents come before their children, for they end before them.
+  for (const layer of chain) {
+    const { parent } = layer.manifest;
+    const before = parent && byDirectory.get(parent.directory);
+    const isNamed = before !== undefined && isParent(parent, before) && reached.has(before);
+    if (parent === undefined || isNamed) reached.add(layer);
+  }
+  return reached;
+}
+
+function isParent({ manifestSha256, endTime }: NonNullable<Layer['manifest']['parent']>, layer: Layer): boolean {
+  return layer.manifestSha256 === manifestSha256 && layer.manifest.endTime === endTime;
 }
 
 /** The layers that were taken as backups: all but the compacted ones. */
@@ -194,7 +211,10 @@ export function chooseLayers(chain: Chain, time: Timestamp | undefined, options:
     const newest = newestLayer(chain);
     return { layers: wayTo(chain, newest, newest.manifest.endTime, options), time: newest.manifest.endTime };
   }
-  const holder = restorableIntervals(chain).find(({ from, to }) => from <= time && time <= to);
+  const holders = restorableIntervals(chain).filter(({ from, to }) => from <= time && time <= to);
+  const reached = holders.length > 1 ? reachedLayers(chain) : undefined;
+  // Without a path to any of them, what is wrong with the first one's is told.
+  const holder = holders.find(({ layer }) => reached?.has(layer)) ?? holders[0];
   if (holder === undefined) throw notRestorable(chain, time);
   return { layers: wayTo(chain, holder.layer, time, options), time };
 }
@@ -247,11 +267,13 @@ function holds(layer: Layer, time: Timestamp): boolean {
   return time === endTime || (revisionHistory && earliestTime(layer) <= time && time < endTime);
 }
 
-/** The nearest restorable times on either side of a moment that is not restorable itself. */
+/** The nearest times that can be restored on either side of a moment that cannot. */
 export function nearestRestorable(chain: Chain, time: Timestamp): { before: Timestamp | undefined; after: Timestamp | undefined } {
   let before: Timestamp | undefined;
   let after: Timestamp | undefined;
-  for (const { from, to } of restorableIntervals(chain)) {
+  const reached = reachedLayers(chain);
+  for (const { from, to, layer } of restorableIntervals(chain)) {
+    if (!reached.has(layer)) continue;
     if (to < time && (before === undefined || to > before)) before = to;
     if (from > time && (after === undefined || from < after)) after = from;
   }
