@@ -164,8 +164,7 @@ function reachedLayers(chain: Chain): ReadonlySet<Layer> {
   for (const layer of chain) {
     const { parent } = layer.manifest;
     const before = parent && byDirectory.get(parent.directory);
-    const isNamed = before !== undefined && isParent(parent, before) && reached.has(before);
-    if (parent === undefined || isNamed) reached.add(layer);
+    if (parent === undefined || (before !== undefined && isParent(parent, before) && reached.has(before))) reached.add(layer);
   }
   return reached;
 }
