@@ -9,6 +9,7 @@ import { isAdmin } from '../catalog/privileges.ts';
 import type { StatementContext } from '../sql/exec/statement.ts';
 import type { Option } from '../sql/parse/ast.ts';
 import { granteesOf } from '../backup/statementValues.ts';
+import { refuseBareNumber } from '../restore/retention/retentionStatement.ts';
 
 import type { ScheduleDetails } from './schedule.ts';
 
@@ -95,12 +96,7 @@ export function readFirstRun(text: string, now: Timestamp): Timestamp {
 /** How long backups are kept: an interval; '' for as long as they last. 22023, and 42501 for who may not delete backups. */
 export async function readRetention(context: StatementContext, text: string): Promise<string | undefined> {
   if (text.trim() === '') return undefined;
-  // SQL reads a bare number as seconds, and who means days would lose backups by it.
-  if (/^\s*[\d.]+\s*$/.test(text)) {
-    throw new StatementError(SqlState.InvalidParameterValue, `${RETENTION} ${JSON.stringify(text)} has no unit`, {
-      hint: `write ${RETENTION} = '30 days'`,
-    });
-  }
+  refuseBareNumber(RETENTION, text, `write ${RETENTION} = '30 days'`);
   const interval = parseInterval(text);
   if (interval.sortMicros() <= 0n) {
     throw new StatementError(SqlState.InvalidParameterValue, `${RETENTION} needs an interval greater than zero`, {

@@ -314,6 +314,7 @@ async function readRule(context: StatementContext, { unit, value: expr }: KeepRu
     if (typeof count === 'number' && Number.isSafeInteger(count) && count > 0) return { unit, count };
     throw new StatementError(SqlState.InvalidParameterValue, 'KEEP n FULLS needs a number of at least 1', { location });
   }
+  if (typeof given === 'string') refuseBareNumber('KEEP', given, "write KEEP '30 days', or KEEP 30 FULLS");
   const interval = typeof given === 'string' ? parseInterval(given) : given instanceof Interval ? given : undefined;
   const hint = "say how long backups are kept: KEEP '7 days', or how many: KEEP 4 FULLS";
   if (interval === undefined) throw new StatementError(SqlState.InvalidParameterValue, 'KEEP needs an interval', { location, hint });
@@ -321,6 +322,12 @@ async function readRule(context: StatementContext, { unit, value: expr }: KeepRu
     throw new StatementError(SqlState.InvalidParameterValue, 'KEEP needs an interval greater than zero', { location, hint });
   }
   return ageRule(interval, typeof given === 'string' ? given : formatInterval(interval), now);
+}
+
+/** 22023 for an interval without a unit: SQL reads it as seconds, and who means days would lose backups by it. */
+export function refuseBareNumber(what: string, text: string, hint: string): void {
+  if (!/^\s*[\d.]+\s*$/.test(text)) return;
+  throw new StatementError(SqlState.InvalidParameterValue, `${what} ${JSON.stringify(text)} has no unit`, { hint });
 }
 
 function ageRule(interval: Interval, text: string, now: Timestamp): Rule {
