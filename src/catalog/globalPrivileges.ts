@@ -4,6 +4,7 @@
  *
  *   /global/                 BACKUP, RESTORE, VIEWJOB, CONTROLJOB, ...
  *   /externalconn/<name>     USAGE, UPDATE, DROP
+ *   /vtable/<schema>/<name>  SELECT, which everybody has: such a grant is kept, and decides nothing
  *
  * This is also the door for statements of other layers: `requireSystemPrivilege` and
  * `requireConnectionPrivilege` take a reader and a user, and read what they need. A role option of
@@ -32,6 +33,17 @@ export type ConnectionPrivilege = (typeof CONNECTION_PRIVILEGES)[number];
 export const GLOBAL_PATH = '/global/';
 const CONNECTION_PREFIX = '/externalconn/';
 export const connectionPath = (name: string): string => `${CONNECTION_PREFIX}${name}`;
+
+export const VIRTUAL_PRIVILEGES = ['SELECT'] as const;
+const VIRTUAL_PREFIX = '/vtable/';
+export const virtualTablePath = (schema: string, name: string): string => `${VIRTUAL_PREFIX}${schema}/${name}`;
+
+/** What a path is of, for messages. */
+export function pathWords(path: string): string {
+  if (path === GLOBAL_PATH) return 'the system';
+  if (path.startsWith(VIRTUAL_PREFIX)) return path.slice(VIRTUAL_PREFIX.length).replace('/', '.');
+  return `external connection ${path.slice(CONNECTION_PREFIX.length)}`;
+}
 
 export interface PathGrant {
   readonly grantee: string;

@@ -471,8 +471,11 @@ function showCreate(change: SchemaChange, stmt: Of<'create'>): Datum[][] {
   if (!table) return [];
   requireAnyPrivilege(change, table);
   if (stmt.object === 'view' && !table.view) throw new StatementError(SqlState.WrongObjectType, `"${table.name}" is not a view`);
-  if (table.view) return [[text(shownName(change, table)), text(createViewText(table, snapshot.fullName(table)[1] ?? 'public'))]];
   const isNewer = isNewerForm(change.context.engine.settings);
+  if (table.view) {
+    const shownView = isNewer ? nameAsResolved(change, table, stmt.name) : shownName(change, table);
+    return [[text(shownView), text(createViewText(table, snapshot.fullName(table)[1] ?? 'public', isNewer))]];
+  }
   const shown = isNewer ? nameAsResolved(change, table, stmt.name) : stmt.name.parts.map((part) => quoteName(part.text)).join('.');
   if (table.sequence) return [[text(shown), text(createSequenceText(table, snapshot))]];
   return [[text(shown), text(isNewer ? `${createTableText(withoutOnlyFamily(table), snapshot)};` : createTableText(table, snapshot))]];

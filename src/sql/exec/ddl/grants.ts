@@ -1,6 +1,6 @@
 /**
  * GRANT and REVOKE of privileges: on databases, schemas, relations and types, on the whole cluster, on
- * external connections.
+ * external connections, on virtual tables.
  *
  * Who may is in catalog/privileges.ts (V1, V2). Every target is checked before any is changed, since
  * the statement is one transaction.
@@ -14,8 +14,11 @@ import {
   GLOBAL_PATH,
   grantOnPath,
   mayGrantOnPath,
+  pathWords,
   revokeOnPath,
   SYSTEM_PRIVILEGES,
+  VIRTUAL_PRIVILEGES,
+  virtualTablePath,
 } from '../../../catalog/globalPrivileges.ts';
 import {
   checkGrantable,
@@ -23,6 +26,7 @@ import {
   lacks,
   objectKind,
   objectWord,
+  PUBLIC_ROLE,
   privilegesOf,
   requirePrivileges,
   withGrant,
@@ -30,7 +34,8 @@ import {
 } from '../../../catalog/privileges.ts';
 import { isPublicSchema } from '../../../catalog/publicSchema.ts';
 import type { Grant, ObjectName, Revoke } from '../../parse/ast.ts';
-import type { SchemaChange } from './common.ts';
+import { resolveVirtual, virtualTableIsFixed } from '../virtual/virtualNames.ts';
+import { partsOf, type SchemaChange } from './common.ts';
 import { type ObjectTarget, schemaNamed, targetsOf } from './grantTargets.ts';
 import { grantees } from './roleNames.ts';
 
@@ -44,6 +49,35 @@ export async function changeGrants(change: SchemaChange, stmt: Grant | Revoke): 
       await changeOnPath(change, stmt, connectionPath(text), 'external_connection', CONNECTION_PRIVILEGES);
     return;
   }
+  const objects = await changeVirtual(change, stmt, target);
+  if (objects !== undefined) await changeObjects(change, stmt, objects);
+}
+
+/** What the statement names beside virtual tables, whose grants are done here; undefined for nothing. 0A000 to keep everybody from one, 42809 for a change. */
+async function changeVirtual(change: SchemaChange, stmt: Grant | Revoke, target: ObjectTarget): Promise<ObjectTarget | undefined> {
+  if (target.type !== 'table') return target;
+  const { context, snapshot } = change;
+  const paths = target.patterns.map(({ parts, star, pos }) => {
+    if (star) return undefined;
+    const virtual = resolveVirtual(context.engine.virtualTables, snapshot, partsOf({ parts, pos }), context.names);
+    if (virtual && stmt.privileges.some((privilege) => privilege !== 'SELECT' && privilege !== 'ALL'))
+      throw virtualTableIsFixed(virtual.table);
+    return virtual && virtualTablePath(virtual.table.schema, virtual.table.name);
+  });
+  for (const path of paths) {
+    if (path === undefined) continue;
+    if (stmt.kind === 'revoke' && stmt.grantees.some((role) => role.text === PUBLIC_ROLE)) {
+      throw new StatementError(SqlState.FeatureNotSupported, 'everybody can read virtual tables', {
+        hint: 'what their rows tell depends on who asks',
+      });
+    }
+    await changeOnPath(change, stmt, path, 'virtual_table', VIRTUAL_PRIVILEGES);
+  }
+  const patterns = target.patterns.filter((_, i) => paths[i] === undefined);
+  return patterns.length > 0 ? { ...target, patterns } : undefined;
+}
+
+async function changeObjects(change: SchemaChange, stmt: Grant | Revoke, target: ObjectTarget): Promise<void> {
   const names = await grantees(change, stmt.grantees);
   const kind = kindOf(target);
   const privileges = requirePrivileges(stmt.privileges, kind);
@@ -126,7 +160,11 @@ async function changeOnPath(
         `user ${change.context.user} missing WITH GRANT OPTION privilege on ${privilege}`,
       );
     }
-    throw lacks(change.roles, `${privilege} WITH GRANT OPTION`, `${word} ${path.replace('/externalconn/', '')}`);
+    throw lacks(
+      change.roles,
+      `${privilege} WITH GRANT OPTION`,
+      word === 'external_connection' ? `${word} ${path.replace('/externalconn/', '')}` : pathWords(path),
+    );
   }
   for (const name of names) {
     if (stmt.kind === 'grant') await grantOnPath(change.txn, name, path, stmt.privileges, { grantOption: stmt.withGrantOption });

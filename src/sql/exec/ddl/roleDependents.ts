@@ -3,7 +3,7 @@
  */
 import { isAttachedId } from '../../../catalog/attached.ts';
 import type { DefaultPrivileges, Descriptor } from '../../../catalog/descriptor.ts';
-import { pathGrants } from '../../../catalog/globalPrivileges.ts';
+import { pathGrants, pathWords } from '../../../catalog/globalPrivileges.ts';
 import { quoteName, quoteNames } from '../../../catalog/names.ts';
 import { objectKind } from '../../../catalog/privileges.ts';
 import type { SchemaChange } from './common.ts';
@@ -71,7 +71,7 @@ export async function dependents(change: SchemaChange, names: ReadonlySet<string
   }
   for (const { grantee, path } of await pathGrants(change.txn)) {
     if (!names.has(grantee)) continue;
-    granted.push(path === '/global/' ? 'the system' : `external connection ${path.replace('/externalconn/', '')}`);
+    granted.push(pathWords(path));
   }
   return { granted, owned, attached };
 }

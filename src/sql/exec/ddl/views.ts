@@ -13,8 +13,9 @@ import { familyName, sqlTypeName, Type, typesEqual, type ColumnType } from '../.
 import type { ResolvedSchema } from '../../../catalog/catalog.ts';
 import type { Datum } from '../../../catalog/datum.ts';
 import { quoteName, quoteNames } from '../../../catalog/names.ts';
-import type { CreateView, RefreshView } from '../../parse/ast.ts';
+import type { CreateView, Expr, RefreshView } from '../../parse/ast.ts';
 import { parseQuery } from '../../parse/parse.ts';
+import { printExpr, printSelect } from '../../parse/printer.ts';
 import { constraintQueue } from '../foreignKeys.ts';
 import { wholeScan } from '../keyRows.ts';
 import { compileReadOnly } from '../operators.ts';
@@ -195,9 +196,20 @@ export async function refreshView(change: SchemaChange, stmt: RefreshView): Prom
   if (stmt.withData) await fill(change, view);
 }
 
-/** SHOW CREATE VIEW. */
-export function createViewText(view: TableDescriptor, schema: string): string {
+/** SHOW CREATE VIEW; `isNewer`: as 25.1 prints it, with a line for each column, and constants of user types folded. */
+export function createViewText(view: TableDescriptor, schema: string, isNewer = false): string {
   const columns = view.columns.filter((column) => !column.hidden).map((column) => quoteName(column.name));
   const kind = view.view?.isMaterialized ? 'MATERIALIZED VIEW' : view.temporary ? 'TEMP VIEW' : 'VIEW';
-  return `CREATE ${kind} ${quoteNames([schema, view.name])} (${columns.join(', ')}) AS ${view.view?.query ?? ''}`;
+  const head = `CREATE ${kind} ${quoteNames([schema, view.name])}`;
+  const query = view.view?.query ?? '';
+  return isNewer
+    ? `${head} (\n\t${columns.join(',\n\t')}\n) AS ${printSelect(parseQuery(query), { replace: foldedConstant })};`
+    : `${head} (${columns.join(', ')}) AS ${query}`;
+}
+
+/** `'Good'::d.s.e`, as stored, is a constant of type s.e. */
+function foldedConstant(expr: Expr): string | undefined {
+  if (expr.kind !== 'cast' || expr.operand.kind !== 'string' || expr.type.name.parts.length !== 3) return undefined;
+  const name = { ...expr.type.name, parts: expr.type.name.parts.slice(1) };
+  return printExpr({ ...expr, kind: 'annotate', type: { ...expr.type, name } });
 }
