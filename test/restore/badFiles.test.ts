@@ -71,7 +71,8 @@ function laterVersion(name: string, content: Buffer): Buffer | undefined {
     return later;
   }
   if (!magic.startsWith('V') || name.endsWith('CHECKSUM')) return undefined;
-  later.writeUInt16LE(later.readUInt16LE(8) + 1, 8);
+  // Manifests of today have two versions.
+  later.writeUInt16LE(later.readUInt16LE(8) + 2, 8);
   later.writeUInt32LE(crc32(later.subarray(24), crc32(later.subarray(0, 20))), 20);
   return later;
 }
