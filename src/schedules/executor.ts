@@ -94,7 +94,10 @@ export class ScheduleExecutor {
         void deps.kv.activity
           .during('schedules: round', () => this.#round())
           // The next round meets the same schedules again.
-          .catch(() => this.#pace())
+          .catch(() => {
+            this.#countError();
+            this.#pace();
+          })
           .then(() => this.actor.send({ type: 'executor.done' }));
       },
     });

@@ -160,4 +160,28 @@ test('a backup begun for one destination does not wake the incrementals of anoth
   }
 });
 
+test('a round that fails as a whole is counted, and the next one does its work', async () => {
+  const { clock, db, rows } = await open({});
+  const { kv } = db;
+  const read = kv.at.bind(kv);
+  try {
+    await rows('CREATE TABLE t (a INT PRIMARY KEY)');
+    await rows("CREATE SCHEDULE FOR BACKUP TABLE t INTO 'mem://b/x' RECURRING '@hourly' FULL BACKUP ALWAYS");
+    let failures = 0;
+    kv.at = (time) => {
+      if (new Error().stack?.includes('#runDue') && failures++ === 0) throw new TypeError('a bug');
+      return read(time);
+    };
+    await clock.advance('1h');
+    assert.ok(failures >= 1);
+    const errors = (await db.metrics.read()).find(({ name }) => name === 'schedules.error');
+    assert.is(errors?.value, 1);
+    await clock.advance('10m');
+    assert.equal(await rows('SELECT status FROM [SHOW JOBS]'), [['succeeded']]);
+  } finally {
+    kv.at = read;
+    await db.close();
+  }
+});
+
 test.run();
