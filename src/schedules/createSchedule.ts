@@ -84,7 +84,7 @@ export async function createSchedule(deps: ScheduleStatementDeps, context: State
     cluster_id: deps.kv.clusterId,
   };
   const first = options.get(FIRST_RUN);
-  const firstRun = first === undefined ? (cadence.isPicked ? now : cadence.full.next(now)) : readFirstRun(first, now);
+  const firstRun = first === undefined ? (cadence.isPicked ? now : cadence.full.next(now)) : readFirstRun(context, first, now);
   const common = {
     label: label ?? `BACKUP ${Math.floor(now / MICROS_PER_SECOND)}`,
     created: now,

@@ -2,6 +2,7 @@
 import { StatementError } from '../base/errors.ts';
 import { SqlState } from '../base/sqlState.ts';
 import { type Timestamp, timestamp } from '../base/timestamp.ts';
+import { requireTimeZone } from '../catalog/datetime.ts';
 import { parseTimestampTz } from '../catalog/datetimeText.ts';
 import { hasSystemPrivilege } from '../catalog/globalPrivileges.ts';
 import { parseInterval } from '../catalog/intervalText.ts';
@@ -86,9 +87,9 @@ export const ON_ERROR_WORDS: Readonly<Record<ScheduleDetails['on_error'], string
 };
 export const WAIT_WORDS: Readonly<Record<ScheduleDetails['wait'], string>> = { NO_WAIT: 'START', SKIP: 'SKIP', WAIT: 'WAIT' };
 
-/** A TIMESTAMPTZ, or `now`. 22007, 22023. */
-export function readFirstRun(text: string, now: Timestamp): Timestamp {
-  const time = parseTimestampTz(text, { nowMicros: now });
+/** A TIMESTAMPTZ, in the session's zone where it names none, or `now`. 22007, 22023. */
+export function readFirstRun({ session }: StatementContext, text: string, now: Timestamp): Timestamp {
+  const time = parseTimestampTz(text, { nowMicros: now, timeZone: requireTimeZone(session.values.timeZone) });
   if (typeof time === 'number' && Number.isSafeInteger(time) && time >= 0) return timestamp(time);
   throw new StatementError(SqlState.InvalidParameterValue, `${FIRST_RUN} ${JSON.stringify(text)} is no time at which a schedule could run`);
 }
