@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 
 import type { ExternalStorage, ListOptions, ReadOptions, WriteOptions, WriteResult, WriteSource } from './externalStorage.ts';
-import { checkBasePath, checkName, chunksOf, missingFile } from './names.ts';
+import { checkBasePath, checkName, lentChunksOf, missingFile } from './names.ts';
 import type { ParsedUri } from './uri.ts';
 
 /** Throws 22023 for parameters, and for a path that is not normalised. */
@@ -27,7 +27,7 @@ class NullSink implements ExternalStorage {
     checkName(name);
     const hash = createHash('sha256');
     let sizeBytes = 0;
-    for await (const chunk of chunksOf(source, options.signal)) {
+    for await (const chunk of lentChunksOf(source, options.signal)) {
       hash.update(chunk);
       sizeBytes += chunk.length;
     }

@@ -7,7 +7,7 @@
 import { createHash } from 'node:crypto';
 
 import type { WriteResult, WriteSource } from './externalStorage.ts';
-import { chunksOf } from './names.ts';
+import { lentChunksOf } from './names.ts';
 
 const PART_BYTES_MIN = 8 << 20;
 /** Parts of one size, before the size doubles: sizes of 8 MiB to 4 GiB. */
@@ -84,7 +84,8 @@ export async function writeInParts(
 ): Promise<WriteResult> {
   const hash = createHash('sha256');
   const buffer = new PartBuffer(partBytes);
-  const chunks = chunksOf(source, signal);
+  // Lent: the buffer keeps a copy of each before the next one is asked for.
+  const chunks = lentChunksOf(source, signal);
   let sizeBytes = 0;
   const take = (chunk: Uint8Array) => {
     hash.update(chunk);

@@ -121,7 +121,10 @@ test('a query that chooses what a statement acts on takes parameters', async ({ 
   const tagOf = async (sql: string, value: string) => (await db.query(sql, [value])).tag;
   await db.query("SET CLUSTER SETTING jobs.debug.pausepoints = 'backup.afterLock'");
   await db.query('CREATE TABLE many AS SELECT i FROM generate_series(1, 3) AS g(i)');
-  await db.query("BACKUP TABLE many INTO 'userfile:///many'").then(assert.unreachable, ({ code }) => assert.is(code, '55000'));
+  await db.query("BACKUP TABLE many INTO 'userfile:///many'").then(
+    () => assert.unreachable(),
+    ({ code }) => assert.is(code, '55000'),
+  );
   assert.is(await tagOf('CANCEL JOBS SELECT job_id FROM [SHOW JOBS] WHERE job_type = $1', 'RESTORE'), 'CANCEL JOBS 0');
   assert.is(await tagOf('CANCEL JOBS SELECT job_id FROM [SHOW JOBS] WHERE job_type = $1', 'BACKUP'), 'CANCEL JOBS 1');
   await db.query("CREATE SCHEDULE daily FOR BACKUP TABLE many INTO 'userfile:///kept' RECURRING '@daily' FULL BACKUP ALWAYS");
