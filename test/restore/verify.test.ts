@@ -306,6 +306,26 @@ test('a missing file, a truncated one and a foreign one are named, and the rest 
   await db.close();
 });
 
+test('a manifest that was read before is read again, and is not what it was', async () => {
+  const { db, storage } = await makeChain('known');
+  const from = `FROM LATEST IN '${COLLECTION}'`;
+  const statements = [`VERIFY BACKUP ${from}`, `RESTORE DATABASE d ${from} WITH new_db_name = 'x', verify_backup_table_data, schema_only`];
+  await db.run(...statements, 'DROP DATABASE x CASCADE');
+  const validation = async () => String((await db.rows(`SHOW BACKUP VALIDATE ${from}`))[0]);
+  assert.not.match(await validation(), 'ERROR');
+  for (const { directory } of await chainOf(storage)) {
+    const name = `${directory}/BACKUP_MANIFEST`;
+    const content = await storage.read(name);
+    await storage.write(name, content.with(50, (content[50] as number) ^ 4));
+    for (const sql of [...statements, `BACKUP DATABASE d INTO LATEST IN '${COLLECTION}'`]) {
+      assert.match(await db.error(sql), `XX001 backup file "${name}" is corrupt`, sql);
+    }
+    await storage.write(name, content);
+  }
+  await db.run(...statements);
+  await db.close();
+});
+
 test('AS OF SYSTEM TIME reads the layers that the time needs, and refuses a time that no layer holds', async () => {
   const { db, storage } = await makeChain('as of', ' WITH revision_history');
   const [full] = await chainOf(storage);
