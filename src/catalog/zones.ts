@@ -312,7 +312,7 @@ function concernsData(change: CatalogChange): boolean {
 
 /** All that matters of a descriptor for its data, as text; '' for what has none. */
 function dataOf(descriptor: Descriptor | undefined): string {
-  if (!descriptor || descriptor.kind === 'type') return '';
+  if (!descriptor || descriptor.kind === 'type' || descriptor.kind === 'function') return '';
   if (descriptor.kind !== 'table') return `${descriptor.kind} ${descriptor.state}`;
   const { view, state, parentId, schemaId, excludeDataFromBackup, modificationTime } = descriptor;
   if (view && !view.isMaterialized) return '';

@@ -190,9 +190,13 @@ class Rewriter {
     const detail = `it calls ${quoteNames([missing.schema, missing.name])}()`;
     if (!this.#options.skip.functions) this.#missing(what, detail, 'skip_missing_udfs');
     const kept = withoutFunctionCalls(table);
-    if (kept.needed !== undefined) {
+    if (kept.needed !== undefined && this.#options.skip.functions) {
       this.#options.report(
-        new StatementError(SqlState.InvalidParameterValue, what, { detail: `${kept.needed} calls it, and cannot be given up` }),
+        new StatementError(
+          SqlState.InvalidParameterValue,
+          `${kept.needed} cannot be restored when referenced UDF is missing (even with skip_missing_udfs option)`,
+          { detail },
+        ),
       );
     }
     return kept.table;

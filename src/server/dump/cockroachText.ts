@@ -3,16 +3,19 @@
  * for the rows. Objects of schema public go by their bare names, so that the dump can be replayed
  * into any database.
  */
-import type { ColumnDescriptor, TableDescriptor, TypeDescriptor } from '../../catalog/descriptor.ts';
+import type { ColumnDescriptor, FunctionDescriptor, TableDescriptor, TypeDescriptor } from '../../catalog/descriptor.ts';
 import { quoteLiteral, quoteName, quoteNames } from '../../catalog/names.ts';
+import { type ColumnType, sqlTypeName } from '../../catalog/type.ts';
 import type { CatalogSnapshot } from '../../catalog/snapshot.ts';
 import { hasActionThatFails, NULL_ACTIONS_SETTING } from '../../sql/exec/ddl/foreignKeyOf.ts';
+import { withPlaceholders } from '../../sql/exec/functionText.ts';
+import { dollarQuoted } from '../../sql/parse/print/functions.ts';
 import { createSequenceText, createTableText, foreignKeyText, indexText, uniqueText } from '../../sql/exec/showCreate.ts';
 import type { DumpDialect, DumpStep } from './dumpPlan.ts';
 import { portableQuery } from './portableSql.ts';
 
 export function cockroachText(snapshot: CatalogSnapshot, database: string): DumpDialect {
-  const nameOf = (object: TableDescriptor | TypeDescriptor): string => {
+  const nameOf = (object: TableDescriptor | TypeDescriptor | FunctionDescriptor): string => {
     const [, schema = 'public', name = ''] = snapshot.fullName(object);
     return schema === 'public' ? quoteName(name) : quoteNames([schema, name]);
   };
@@ -71,6 +74,13 @@ export function cockroachText(snapshot: CatalogSnapshot, database: string): Dump
       const query = portableQuery(view.view?.query ?? '', database, 'cockroach');
       return `CREATE ${kind} ${nameOf(view)} (${columns.join(', ')}) AS ${query}`;
     },
+    function: (one) =>
+      functionText(
+        one,
+        nameOf(one),
+        (type) => sqlTypeName(type),
+        (text) => portableQuery(text, database, 'cockroach'),
+      ),
     indexes: (view) =>
       view.indexes
         .filter((index) => index.state === 'public')
@@ -78,6 +88,20 @@ export function cockroachText(snapshot: CatalogSnapshot, database: string): Dump
     comments: (object) => commentsOn(object, nameOf(object), (index) => `${nameOf(object)}@${quoteName(index)}`, quoteName),
     afterData: () => [],
   };
+}
+
+/** CREATE FUNCTION, which both dialects write in one way. */
+export function functionText(
+  one: FunctionDescriptor,
+  name: string,
+  typeText: (type: ColumnType) => string,
+  queryText: (text: string) => string,
+): string {
+  const params = one.params.map((param) => `${param.name === undefined ? '' : `${quoteName(param.name)} `}${typeText(param.type)}`);
+  const flags = [one.volatility.toUpperCase(), ...(one.isLeakproof ? ['LEAKPROOF'] : []), ...(one.isStrict ? ['STRICT'] : [])];
+  const body = dollarQuoted(` ${one.statements.map((text) => withPlaceholders(queryText(text))).join('; ')} `);
+  const returns = `${one.returnsSet ? 'SETOF ' : ''}${typeText(one.returns)}`;
+  return `CREATE FUNCTION ${name}(${params.join(', ')}) RETURNS ${returns} ${flags.join(' ')} LANGUAGE SQL AS ${body}`;
 }
 
 /** What a session has to accept before foreign keys can be added whose actions can only fail. */

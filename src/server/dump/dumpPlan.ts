@@ -1,7 +1,7 @@
 /**
  * Dump plan: what a dump of a database consists of, in an order that replays.
  *
- *   schema    schemas, types, sequences, tables, then views over them
+ *   schema    schemas, types, sequences, functions that read no table, tables, then views and functions over them
  *   data      rows table by table, then what sequences have come to
  *   after     what rows must come before: foreign keys, materialized views and views over them, comments
  *   refresh   instead of `after` where only data is dumped: materialized views computed again
@@ -12,7 +12,8 @@
  *
  * Lives elsewhere: the text of each statement (cockroachText.ts, postgresText.ts), SQL (dumpFunctions.ts).
  */
-import type { SequenceOptions, TableDescriptor, TypeDescriptor } from '../../catalog/descriptor.ts';
+import type { FunctionDescriptor, SequenceOptions, TableDescriptor, TypeDescriptor } from '../../catalog/descriptor.ts';
+import { functionIdsUsed } from '../../catalog/enumType.ts';
 import { isTable, publicColumns, type ColumnDescriptor } from '../../catalog/descriptor.ts';
 import { decodeSequenceValue, sequenceKey } from '../../catalog/sequences.ts';
 import type { CatalogSnapshot, ResolvedSchema } from '../../catalog/snapshot.ts';
@@ -35,7 +36,7 @@ export interface DumpStep {
 
 /** The statements of one dialect. Each text without a semicolon. */
 export interface DumpDialect {
-  name(object: TableDescriptor | TypeDescriptor): string;
+  name(object: TableDescriptor | TypeDescriptor | FunctionDescriptor): string;
   column(name: string): string;
   schema(schema: ResolvedSchema): string;
   /** Undefined: it comes with the database. */
@@ -47,6 +48,7 @@ export interface DumpDialect {
   constraints(table: TableDescriptor): DumpStep[];
   foreignKeys(table: TableDescriptor): DumpStep[];
   view(view: TableDescriptor): string;
+  function(one: FunctionDescriptor): string;
   /** The indexes of a materialized view; a table's are in `table` or `constraints`. */
   indexes(view: TableDescriptor): DumpStep[];
   comments(object: TableDescriptor | TypeDescriptor): DumpStep[];
@@ -65,18 +67,28 @@ export interface DumpRequest {
 
 export async function dumpPlan(request: DumpRequest): Promise<DumpStep[]> {
   const { dialect, snapshot } = request;
-  const { schemas, types, relations } = contents(request);
+  const { schemas, types, relations, functions } = contents(request);
   const tables = relations.filter(isTable);
   const sequences = relations.filter((one) => one.sequence && !isIdentitySequence(one, snapshot));
-  const { early, late } = inOrder(relations.filter((one) => one.view));
-  const step = (phase: DumpPhase, kind: string, object: TableDescriptor | TypeDescriptor, statement: string): DumpStep => ({
+  const isPlain = ({ dependsOnIds }: FunctionDescriptor) => dependsOnIds.every((id) => snapshot.tableById(id)?.sequence);
+  const plain = inOrder(functions.filter(isPlain)).early;
+  const over = inOrder([...relations.filter((one) => one.view), ...functions.filter((one) => !isPlain(one))]);
+  const { early, late } = { early: over.early.filter(isRelation), late: over.late.filter(isRelation) };
+  const step = (
+    phase: DumpPhase,
+    kind: string,
+    object: TableDescriptor | TypeDescriptor | FunctionDescriptor,
+    statement: string,
+  ): DumpStep => ({
     phase,
     kind,
     name: dialect.name(object),
     statement,
   });
-  const viewStep = (phase: DumpPhase) => (view: TableDescriptor) =>
-    step(phase, view.view?.isMaterialized ? 'materialized view' : 'view', view, dialect.view(view));
+  const viewStep = (phase: DumpPhase) => (view: TableDescriptor | FunctionDescriptor) =>
+    view.kind === 'function'
+      ? step(phase, 'function', view, dialect.function(view))
+      : step(phase, view.view?.isMaterialized ? 'materialized view' : 'view', view, dialect.view(view));
   return [
     ...schemas.map((schema): DumpStep => ({ phase: 'schema', kind: 'schema', name: schema.name, statement: dialect.schema(schema) })),
     ...types.flatMap((type) => {
@@ -84,9 +96,10 @@ export async function dumpPlan(request: DumpRequest): Promise<DumpStep[]> {
       return text === undefined ? [] : [step('schema', 'type', type, text)];
     }),
     ...sequences.map((sequence) => step('schema', 'sequence', sequence, dialect.sequence(sequence))),
+    ...plain.map(viewStep('schema')),
     ...tables.flatMap((table) => dialect.table(table)),
     ...sequences.flatMap((sequence) => ownership(sequence, request)),
-    ...early.map(viewStep('schema')),
+    ...over.early.map(viewStep('schema')),
     ...referencedFirst(tables).map((table) => rowsOf(table, dialect)),
     ...tables.flatMap((table) => dialect.afterData(table)),
     ...(await sequenceValues(
@@ -95,7 +108,7 @@ export async function dumpPlan(request: DumpRequest): Promise<DumpStep[]> {
     )),
     ...tables.flatMap((table) => dialect.constraints(table)),
     ...tables.flatMap((table) => dialect.foreignKeys(table)),
-    ...late.map(viewStep('after')),
+    ...over.late.map(viewStep('after')),
     ...late.filter((view) => view.view?.isMaterialized).flatMap((view) => dialect.indexes(view)),
     // In the order in which a replay makes the objects, so that its own dump is the same.
     ...[...types, ...relations.filter((one) => one.sequence), ...tables, ...early, ...late].flatMap((object) => dialect.comments(object)),
@@ -136,17 +149,19 @@ interface Contents {
   readonly schemas: readonly ResolvedSchema[];
   readonly types: readonly TypeDescriptor[];
   readonly relations: readonly TableDescriptor[];
+  readonly functions: readonly FunctionDescriptor[];
 }
 
 function contents({ snapshot, databaseId, tables }: DumpRequest): Contents {
   const database = snapshot.databaseById(databaseId);
-  if (!database) return { schemas: [], types: [], relations: [] };
+  if (!database) return { schemas: [], types: [], relations: [], functions: [] };
   const own = snapshot.schemasOf(database).filter((schema) => schema.descriptor !== undefined);
   const isTemporary = (schemaId: number): boolean => snapshot.schemaById(database, schemaId)?.name.startsWith('pg_temp') === true;
   if (!tables) {
     return {
       schemas: own.filter((schema) => !isTemporary(schema.id)),
       types: snapshot.typesOf(databaseId),
+      functions: snapshot.functionsOf(databaseId),
       relations: snapshot.tablesOf(databaseId).filter((table) => !isTemporary(table.schemaId)),
     };
   }
@@ -158,8 +173,10 @@ function contents({ snapshot, databaseId, tables }: DumpRequest): Contents {
   const types = snapshot
     .typesOf(databaseId)
     .filter((type) => type.referencedByIds.some((id) => ids.has(id)) || usesType(relations, type.id));
-  const schemaIds = new Set([...relations, ...types].map((object) => object.schemaId));
-  return { schemas: own.filter((schema) => schemaIds.has(schema.id)), types, relations };
+  const used = new Set(relations.flatMap(functionIdsUsed));
+  const functions = snapshot.functionsOf(databaseId).filter(({ id }) => used.has(id));
+  const schemaIds = new Set([...relations, ...types, ...functions].map((object) => object.schemaId));
+  return { schemas: own.filter((schema) => schemaIds.has(schema.id)), types, relations, functions };
 }
 
 function usesType(relations: readonly TableDescriptor[], typeId: number): boolean {
@@ -168,17 +185,20 @@ function usesType(relations: readonly TableDescriptor[], typeId: number): boolea
   );
 }
 
-/** Views each after those it reads; `late`: materialized ones, and those above them. */
-function inOrder(views: readonly TableDescriptor[]): { early: TableDescriptor[]; late: TableDescriptor[] } {
+const isRelation = (one: TableDescriptor | FunctionDescriptor): one is TableDescriptor => one.kind === 'table';
+
+/** Views and functions each after those it reads; `late`: materialized ones, and those above them. */
+function inOrder<D extends TableDescriptor | FunctionDescriptor>(views: readonly D[]): { early: D[]; late: D[] } {
   const byId = new Map(views.map((view) => [view.id, view]));
-  const early: TableDescriptor[] = [];
-  const late: TableDescriptor[] = [];
+  const early: D[] = [];
+  const late: D[] = [];
   const isLate = new Map<number, boolean>();
-  const visit = (view: TableDescriptor): boolean => {
+  const visit = (view: D): boolean => {
     const known = isLate.get(view.id);
     if (known !== undefined) return known;
-    let waits = view.view?.isMaterialized === true;
-    for (const id of view.view?.dependsOnIds ?? []) {
+    let waits = view.kind === 'table' && view.view?.isMaterialized === true;
+    const reads = view.kind === 'function' ? view.dependsOnIds : (view.view?.dependsOnIds ?? []);
+    for (const id of [...reads, ...functionIdsUsed(view)]) {
       const below = byId.get(id);
       if (below && visit(below)) waits = true;
     }

@@ -78,7 +78,9 @@ function rewriting(database: string, format: DumpFormat): Rewrite {
         const now =
           isForeign && args.length === 0 ? foreignNow(name.parts.at(-1)?.text.toLowerCase() ?? '', node as unknown as CallExpr) : undefined;
         if (now) return again(now);
-        if (!SEQUENCE_FUNCTIONS.has(name.parts.at(-1)?.text.toLowerCase() ?? '')) return undefined;
+        const shown = nameOf(name, 3);
+        const isOfSequence = SEQUENCE_FUNCTIONS.has(name.parts.at(-1)?.text.toLowerCase() ?? '');
+        if (!isOfSequence) return shown === name ? undefined : again({ ...node, name: shown });
         return again({ ...node, args: [literalOf(args[0]), ...args.slice(1)] });
       }
       default:

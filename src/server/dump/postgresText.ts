@@ -9,13 +9,20 @@
  *   regions    a type and a column like others, whose default is the primary region
  *   left out   ON UPDATE, column families, storage parameters, where tables live
  */
-import type { ColumnDescriptor, IndexDescriptor, SequenceOptions, TableDescriptor, TypeDescriptor } from '../../catalog/descriptor.ts';
+import type {
+  ColumnDescriptor,
+  FunctionDescriptor,
+  IndexDescriptor,
+  SequenceOptions,
+  TableDescriptor,
+  TypeDescriptor,
+} from '../../catalog/descriptor.ts';
 import { columnById, givenKeyColumnIds, implicitKeyColumns, publicColumns } from '../../catalog/descriptor.ts';
 import { quoteLiteral, quoteName } from '../../catalog/names.ts';
 import type { CatalogSnapshot } from '../../catalog/snapshot.ts';
 import { type ColumnType, elementOf, pgTypeName } from '../../catalog/type.ts';
 import { displayExpr, foreignKeyText } from '../../sql/exec/showCreate.ts';
-import { actionSettings, commentsOn } from './cockroachText.ts';
+import { actionSettings, commentsOn, functionText } from './cockroachText.ts';
 import { type DumpDialect, type DumpStep, isRowId } from './dumpPlan.ts';
 import { portableExpr, portableQuery } from './portableSql.ts';
 
@@ -40,7 +47,7 @@ class PostgresText implements DumpDialect {
     this.#database = database;
   }
 
-  name(object: TableDescriptor | TypeDescriptor): string {
+  name(object: TableDescriptor | TypeDescriptor | FunctionDescriptor): string {
     return quoteAll(this.#snapshot.fullName(object).slice(1));
   }
 
@@ -140,6 +147,15 @@ class PostgresText implements DumpDialect {
     const columns = view.columns.filter((column) => !column.hidden).map((column) => quote(column.name));
     const kind = view.view?.isMaterialized ? 'MATERIALIZED VIEW' : 'VIEW';
     return `CREATE ${kind} ${this.name(view)} (${columns.join(', ')}) AS ${portableQuery(view.view?.query ?? '', this.#database, 'postgres')}`;
+  }
+
+  function(one: FunctionDescriptor): string {
+    return functionText(
+      one,
+      this.name(one),
+      (type) => this.#typeName(type),
+      (text) => portableQuery(text, this.#database, 'postgres'),
+    );
   }
 
   comments(object: TableDescriptor | TypeDescriptor): DumpStep[] {

@@ -2,14 +2,15 @@
  * Functions of users as text: their signatures, and the statement that makes one.
  */
 import type { CatalogSnapshot } from '../../catalog/catalog.ts';
-import type { FunctionDescriptor } from '../../catalog/descriptor.ts';
+import type { DatabaseDescriptor, FunctionDescriptor } from '../../catalog/descriptor.ts';
 import { quoteName, quoteNames } from '../../catalog/names.ts';
-import { type ColumnType, sqlTypeName } from '../../catalog/type.ts';
+import { type ColumnType, pgTypeName, sqlTypeName } from '../../catalog/type.ts';
+import type { CallExpr, Expr, TypeName } from '../parse/ast.ts';
 import { parseQuery } from '../parse/parse.ts';
 import { dollarQuoted } from '../parse/print/functions.ts';
 import { printSelect } from '../parse/printer.ts';
 import { splitName } from './catalogLookup.ts';
-import { rewriteTree } from './ddl/storedTexts.ts';
+import { type Rewrite, rewriteTree } from './ddl/storedTexts.ts';
 
 /** Functions have object ids of their own, above those of relations. */
 export const functionOid = ({ id }: FunctionDescriptor): number => 100_000 + id;
@@ -24,6 +25,18 @@ export function functionSignature({ name, params }: FunctionDescriptor): string 
 /** The parameters in parentheses, as CREATE and pg_get_function_arguments have them. */
 export function parametersText({ params }: FunctionDescriptor): string {
   return params.map((param) => `${param.name === undefined ? '' : `${quoteName(param.name)} `}${typeText(param.type)}`).join(', ');
+}
+
+/** SHOW FUNCTIONS: schema, name, result, arguments, kind and volatility, in the order of schemas and names. */
+export function shownFunctions(snapshot: CatalogSnapshot, database: DatabaseDescriptor, schema: string | undefined): string[][] {
+  const rows = snapshot.functionsOf(database.id).map((one): string[] => {
+    const [, place = 'public'] = snapshot.fullName(one);
+    const result = `${one.returnsSet ? 'SETOF ' : ''}${pgTypeName(one.returns)}`;
+    const args = one.params.map((param) => `${param.name === undefined ? '' : `${quoteName(param.name)} `}${pgTypeName(param.type)}`);
+    return [place, one.name, result, args.join(', '), 'func', one.volatility];
+  });
+  const key = ([place = '', name = '', , args = '']: string[]): string => `${place}.${name}(${args}`;
+  return rows.filter(([place]) => schema === undefined || place === schema).sort((a, b) => (key(a) < key(b) ? -1 : 1));
 }
 
 /** SHOW CREATE FUNCTION, in CockroachDB's lines. */
@@ -43,24 +56,48 @@ export function createFunctionText(one: FunctionDescriptor, snapshot: CatalogSna
   return `${lines.join('\n')}\n\tAS ${open}\n${body}\t${close}`;
 }
 
+/** A query of a body with $n where it names a parameter without a name. */
+export function withPlaceholders(text: string): string {
+  return text.replace(/(?:[\w$]+|"(?:[^"]|"")*")\."(\$\d+)"/g, '$1');
+}
+
 /** A query of a body without its own database's name, as it would be written there. */
 export function shownStatement(text: string, database: string): string {
-  return printSelect(
-    rewriteTree(parseQuery(text), (node) => {
-      const parts = node['parts'] as readonly { readonly text: string }[] | undefined;
-      if (node['kind'] === 'column' && /^\$\d+$/.test(parts?.at(-1)?.text ?? '')) {
-        return { kind: 'placeholder', index: Number(parts?.at(-1)?.text.slice(1)), pos: 0 };
-      }
-      if (Array.isArray(parts) && parts.length > 2 && parts[0]?.text === database) return { ...node, parts: parts.slice(1) };
-      if (node['kind'] === 'string') {
-        const named = splitOrNothing(String(node['value']));
-        return named.length === 3 && named[0] === database ? { ...node, value: quoteNames(named.slice(1)) } : undefined;
-      }
-      return undefined;
-    }),
-    {},
-  );
+  const seen = new WeakSet<object>();
+  const own: Rewrite = (node) => {
+    const parts = node['parts'] as readonly { readonly text: string }[] | undefined;
+    if (node['kind'] === 'column' && /^\$\d+$/.test(parts?.at(-1)?.text ?? '')) {
+      return { kind: 'placeholder', index: Number(parts?.at(-1)?.text.slice(1)), pos: 0 };
+    }
+    const typed = seen.has(node) ? undefined : typedConstant(node);
+    if (typed) {
+      seen.add(typed);
+      return rewriteTree(typed, own);
+    }
+    if (Array.isArray(parts) && parts.length > 2 && parts[0]?.text === database) return { ...node, parts: parts.slice(1) };
+    if (node['kind'] === 'string') {
+      const named = splitOrNothing(String(node['value']));
+      return named.length === 3 && named[0] === database ? { ...node, value: quoteNames(named.slice(1)) } : undefined;
+    }
+    return undefined;
+  };
+  return printSelect(rewriteTree(parseQuery(text), own), {});
 }
+
+const SEQUENCE_FUNCTIONS: ReadonlySet<string> = new Set(['nextval', 'currval', 'setval']);
+
+/** A label with its type, and the name of a sequence as one, as CockroachDB shows them. */
+function typedConstant(node: Readonly<Record<string, unknown>>): object | undefined {
+  if (node['kind'] === 'cast' && (node['operand'] as Expr).kind === 'string' && (node['type'] as TypeName).name.parts.length > 1) {
+    return { ...node, kind: 'annotate' };
+  }
+  const call = node['kind'] === 'call' ? (node as unknown as CallExpr) : undefined;
+  const [first, ...others] = call?.args ?? [];
+  if (!call || first?.kind !== 'string' || !SEQUENCE_FUNCTIONS.has(call.name.parts.at(-1)?.text ?? '')) return undefined;
+  return { ...call, args: [{ kind: 'cast', operand: first, type: REGCLASS, pos: 0 }, ...others] };
+}
+
+const REGCLASS: TypeName = { kind: 'typeName', name: { parts: [{ text: 'regclass', pos: 0 }], pos: 0 }, args: [], isArray: false, pos: 0 };
 
 function splitOrNothing(text: string): string[] {
   return /^[\w$".]+$/.test(text) ? splitName(text) : [];

@@ -28,7 +28,7 @@ import { constraintsOf } from './catalogLookup.ts';
 import { partsOf, requireUserType, SchemaChange } from './ddl/common.ts';
 import { createTypeText } from './ddl/types.ts';
 import { functionNamed } from './ddl/functionNames.ts';
-import { createFunctionText } from './functionText.ts';
+import { createFunctionText, shownFunctions } from './functionText.ts';
 import { createViewText } from './ddl/views.ts';
 import { rangeForRowColumns, showRangeForRow, showRanges, showRangesColumns } from './rangeStatements.ts';
 import { ACTIVITY_COLUMNS, activityRows } from './showActivity.ts';
@@ -80,6 +80,15 @@ function columnsOf(stmt: Show, { settings }: EngineServices): ResultColumn[] {
       });
     case 'sequences':
       return asColumns({ sequence_schema: T.String, sequence_name: T.String });
+    case 'functions':
+      return asColumns({
+        schema_name: T.String,
+        function_name: T.String,
+        result_data_type: T.String,
+        argument_data_types: T.String,
+        function_type: T.String,
+        volatility: T.String,
+      });
     case 'types':
       return asColumns({ schema: T.String, name: T.String, owner: T.Name });
     case 'enums':
@@ -261,6 +270,10 @@ async function rowsOf(context: RunContext, stmt: Show): Promise<Datum[][]> {
       return (await relationsIn(context, stmt.from))
         .filter(({ table }) => table.sequence)
         .map(({ schema, table }) => [text(schema), text(table.name)]);
+    case 'functions': {
+      const { database, schema } = await databaseOf(context, stmt.from);
+      return shownFunctions(snapshot, database, schema).map((row) => row.map(text));
+    }
     case 'types':
     case 'enums': {
       const { database, schema: named } = await databaseOf(context, stmt.from);

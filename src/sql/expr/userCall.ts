@@ -10,7 +10,7 @@
  * Names in a body are full ones, so what the caller calls things changes nothing. What comes before
  * the last query of a body is read to its end, and forgotten. SETOF is unnest(ARRAY(body)).
  */
-import { StatementError } from '../../base/errors.ts';
+import { isVarveError, StatementError } from '../../base/errors.ts';
 import { SqlState } from '../../base/sqlState.ts';
 import { quoteNames } from '../../catalog/names.ts';
 import { type ColumnType, Type } from '../../catalog/type.ts';
@@ -49,10 +49,11 @@ export function analyzeUserCall(
   if (analysis.ctx.userFunctions?.keepsCalls)
     return kept(analysis, analysisOf(bodyContext(analysis.ctx, called)), node, called, found.args);
   if (called.returnsSet) return analyzeSet(analysis, node, called);
-  return (
-    (called.expression && inlined(analysis, analysisOf(bodyContext(analysis.ctx, called)), called, called.expression, found.args)) ??
-    analyzeBody(analysis, node, called)
-  );
+  const { expression } = called;
+  const whole =
+    expression &&
+    whereInlined(analysis, () => inlined(analysis, analysisOf(bodyContext(analysis.ctx, called)), called, expression, found.args));
+  return whole ?? analyzeBody(analysis, node, called);
 }
 
 function refuseClauses(node: ast.CallExpr): void {
@@ -72,6 +73,17 @@ function refuseClauses(node: ast.CallExpr): void {
   throw new StatementError(SqlState.WrongObjectType, `${is} specified, but ${name} is not an aggregate function`, {
     location: { position: node.pos + 1 },
   });
+}
+
+/** Undefined where the expression needs to be a query: it calls a function that is one, or is an aggregate of nothing. */
+function whereInlined({ ctx }: Analysis, make: () => TypedExpr | undefined): TypedExpr | undefined {
+  try {
+    return make();
+  } catch (error) {
+    const isQuery = isVarveError(error) && (error.code === SqlState.FeatureNotSupported || error.code === SqlState.GroupingError);
+    if (!isQuery || !ctx.subqueries) throw error;
+    return undefined;
+  }
 }
 
 // ---- a body that is one expression --------------------------------------------------------------
@@ -206,10 +218,14 @@ function guarded(called: UserFunction, value: ast.Expr, nothing: ast.Expr): ast.
   const strict = called.isStrict
     ? called.params.map((param) => isNull({ kind: 'column', parts: [name(called.name), name(param.name)], pos: 0 }))
     : [];
-  const before = called.statements.slice(0, -1).map((statement): ast.Expr => isNull({ kind: 'arraySubquery', query: statement, pos: 0 }));
+  const before = (isVoid(called) ? called.statements : called.statements.slice(0, -1)).map(
+    (statement): ast.Expr => isNull({ kind: 'arraySubquery', query: statement, pos: 0 }),
+  );
   const whens = [...strict, ...before].map((when) => ({ when, then: nothing }));
   return whens.length === 0 ? value : { kind: 'case', operand: undefined, whens, otherwise: value, pos: 0 };
 }
+
+const isVoid = ({ returns }: UserFunction): boolean => returns.family === 'void';
 
 function lastOf(called: UserFunction): ast.SelectStatement {
   return called.statements.at(-1) ?? query(selectOf(NULL, []));
@@ -222,6 +238,11 @@ function requireSubqueries({ ctx }: Analysis, called: UserFunction, node: ast.Ca
 
 function analyzeBody(analysis: Analysis, node: ast.CallExpr, called: UserFunction): TypedExpr {
   requireSubqueries(analysis, called, node);
+  if (isVoid(called))
+    return castTo(
+      analysis.type({ kind: 'subquery', query: over(called, node, guarded(called, NULL, NULL)), pos: node.pos }),
+      called.returns,
+    );
   const last = lastOf(called);
   const one: ast.Expr = { kind: 'number', text: '1', isInteger: true, pos: 0 };
   const first = last.limit === undefined && last.offset === undefined ? { ...last, limit: one } : last;

@@ -86,7 +86,7 @@ export function userFunction(
     volatility: body.volatility,
     isStrict: body.isStrict === true,
     statements,
-    expression: onlyExpression(statements),
+    expression: body.returns.family === 'void' ? undefined : onlyExpression(statements),
   };
 }
 

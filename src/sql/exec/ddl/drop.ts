@@ -356,6 +356,10 @@ async function renewReferences(change: SchemaChange, table: TableDescriptor, ren
     const columnUses = view.columnUses.map((use) => (use.id === table.id ? { ...use, id } : use));
     await change.write(updated(user, { view: { ...view, dependsOnIds: replaced(view.dependsOnIds), columnUses } }));
   }
+  for (const one of dependentFunctions(change.snapshot, table)) {
+    const columnUses = one.columnUses.map((use) => (use.id === table.id ? { ...use, id } : use));
+    await change.write(updated(one, { dependsOnIds: replaced(one.dependsOnIds), columnUses }));
+  }
   for (const fk of table.foreignKeys) {
     if (renewed(fk.referencedTableId) !== fk.referencedTableId) continue;
     const parent = change.snapshot.tableById(fk.referencedTableId);

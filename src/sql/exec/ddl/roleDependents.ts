@@ -17,9 +17,9 @@ export interface Dependents {
   readonly attached: ReadonlyMap<string, readonly string[]>;
 }
 
-const ORDER: readonly Descriptor['kind'][] = ['database', 'table', 'schema', 'type'];
+const ORDER: readonly Descriptor['kind'][] = ['database', 'table', 'schema', 'type', 'function'];
 
-/** Every object that is there, databases first, then relations, schemas and types, by id. */
+/** Every object that is there, databases first, then relations, schemas, types and functions, by id. */
 export function liveObjects(change: SchemaChange): Descriptor[] {
   const order = (one: Descriptor): number => ORDER.indexOf(one.kind);
   return [...change.snapshot.all()].filter((one) => one.state !== 'DROP').sort((a, b) => order(a) - order(b) || a.id - b.id);
@@ -27,7 +27,7 @@ export function liveObjects(change: SchemaChange): Descriptor[] {
 
 /** Its name with database and schema. */
 export function objectName(change: SchemaChange, descriptor: Descriptor): string {
-  if (descriptor.kind === 'table' || descriptor.kind === 'type') return quoteNames(change.snapshot.fullName(descriptor));
+  if (descriptor.kind !== 'database' && descriptor.kind !== 'schema') return quoteNames(change.snapshot.fullName(descriptor));
   if (descriptor.kind === 'database') return quoteName(descriptor.name);
   const database = change.snapshot.databaseById(descriptor.parentId)?.name;
   return quoteNames(database === undefined ? [descriptor.name] : [database, descriptor.name]);

@@ -4,6 +4,7 @@
  */
 import type { CatalogSnapshot, ResolvedSchema } from '../../../catalog/catalog.ts';
 import {
+  type FunctionDescriptor,
   allIndexes,
   type DatabaseDescriptor,
   type Descriptor,
@@ -100,6 +101,10 @@ export class CatalogView {
 
   *types(): Generator<TypeDescriptor> {
     for (const database of this.databases) yield* this.snapshot.typesOf(database.id);
+  }
+
+  *functions(): Generator<FunctionDescriptor> {
+    for (const database of this.databases) yield* this.snapshot.functionsOf(database.id);
   }
 
   /** Every virtual table, for the tables that list tables. */

@@ -2,6 +2,7 @@
  * crdb_internal: privileges on databases, types as statements, row counts, comments of virtual tables; and what
  * a single process has none of (leases, gossip, partitions, traces): their columns, and truly no rows.
  */
+import { createFunctionText } from '../../functionText.ts';
 import { indexSpan } from '../../../../catalog/indexSpans.ts';
 import { arrayOf, Type } from '../../../../catalog/type.ts';
 import { createTypeText } from '../../ddl/types.ts';
@@ -43,6 +44,28 @@ const createTypeStatements = table(
         descriptor_name: type.name,
         create_statement: createTypeText(type, schema_name),
         enum_members: type.members,
+      };
+    }
+  },
+);
+
+const createFunctionStatements = table(
+  'create_function_statements',
+  {
+    database_id: Type.Int8,
+    database_name: Type.String,
+    schema_id: Type.Int8,
+    schema_name: Type.String,
+    function_id: Type.Int8,
+    function_name: Type.String,
+    create_statement: Type.String,
+  },
+  function* (view) {
+    for (const one of view.functions()) {
+      const [database_name, schema_name] = view.snapshot.fullName(one);
+      yield {
+        ...{ database_id: one.parentId, database_name, schema_id: one.schemaId, schema_name },
+        ...{ function_id: one.id, function_name: one.name, create_statement: createFunctionText(one, view.snapshot) },
       };
     }
   },
@@ -125,4 +148,4 @@ const none = emptyTables('crdb_internal', {
   },
 });
 
-export const moreTables = [createTypeStatements, databasePrivileges, predefinedComments, rowStatistics, ...none];
+export const moreTables = [createFunctionStatements, createTypeStatements, databasePrivileges, predefinedComments, rowStatistics, ...none];

@@ -1,8 +1,9 @@
 /**
- * information_schema: functions and procedures, of which users have made none: the standard's columns, and no rows.
+ * information_schema: functions that users have made. Their parameters have the standard's columns, and no rows.
  */
-import { Type } from '../../../../catalog/type.ts';
-import { emptyTables } from '../defineTable.ts';
+import { familyName, pgTypname, Type } from '../../../../catalog/type.ts';
+import { functionOid, shownStatement } from '../../functionText.ts';
+import { emptyTables, inSchema } from '../defineTable.ts';
 
 /** What a parameter and a result say of their type. */
 const TYPED = {
@@ -21,7 +22,7 @@ const TYPED = {
   interval_type: Type.String,
 } as const;
 
-export const routineTables = emptyTables('information_schema', {
+const parameterTables = emptyTables('information_schema', {
   parameters: {
     specific_catalog: Type.String,
     specific_schema: Type.String,
@@ -44,7 +45,11 @@ export const routineTables = emptyTables('information_schema', {
     dtd_identifier: Type.String,
     parameter_default: Type.String,
   },
-  routines: {
+});
+
+const routines = inSchema('information_schema')(
+  'routines',
+  {
     specific_catalog: Type.String,
     specific_schema: Type.String,
     specific_name: Type.String,
@@ -115,4 +120,20 @@ export const routineTables = emptyTables('information_schema', {
     result_cast_maximum_cardinality: Type.Int4,
     result_cast_dtd_identifier: Type.String,
   },
-});
+  function* (view) {
+    for (const one of view.functions()) {
+      const [catalog, schema] = view.snapshot.fullName(one);
+      yield {
+        ...{ specific_catalog: catalog, specific_schema: schema, specific_name: `${one.name}_${functionOid(one)}` },
+        ...{ routine_catalog: catalog, routine_schema: schema, routine_name: one.name, routine_type: 'FUNCTION' },
+        ...{ data_type: familyName(one.returns), routine_body: 'EXTERNAL', external_language: 'SQL', parameter_style: 'SQL' },
+        routine_definition: one.statements.map((text) => `${shownStatement(text, catalog ?? '')};`).join('\n'),
+        ...{ is_deterministic: one.volatility === 'immutable' ? 'YES' : 'NO', sql_data_access: 'MODIFIES', security_type: 'INVOKER' },
+        ...{ is_null_call: one.isStrict ? 'YES' : 'NO', schema_level_routine: 'YES', is_user_defined_cast: 'NO', is_udt_dependent: 'NO' },
+        ...{ type_udt_catalog: catalog, type_udt_schema: 'pg_catalog', type_udt_name: pgTypname(one.returns) },
+      };
+    }
+  },
+);
+
+export const routineTables = [routines, ...parameterTables];

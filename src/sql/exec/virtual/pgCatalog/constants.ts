@@ -15,6 +15,7 @@ export const C_COLLATION = collationOid('C');
 export const DEFAULT_TABLESPACE = 0;
 /** pg_language: functions are built in. */
 export const INTERNAL_LANGUAGE = 12;
+export const SQL_LANGUAGE = 14;
 /** UTF8 in PostgreSQL's numbering of encodings. */
 export const UTF8_ENCODING = 6;
 

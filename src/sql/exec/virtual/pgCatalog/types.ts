@@ -11,11 +11,14 @@ import {
   USER_TYPE_OID_BASE,
   VectorType,
 } from '../../../../catalog/type.ts';
+import type { FunctionDescriptor } from '../../../../catalog/descriptor.ts';
 import { enumTypeOf } from '../../../../catalog/enumType.ts';
 import { NODE_USER } from '../../../../catalog/privileges.ts';
 import type { FunctionDefinition } from '../../../expr/registry.ts';
 import type { Param } from '../../../expr/overload.ts';
+import { functionOid as userFunctionOid, shownStatement } from '../../functionText.ts';
 import { enumLabelOid, functionOid, schemaOid, userOid } from '../../oids.ts';
+import type { CatalogView } from '../catalogView.ts';
 import { hidden, inSchema } from '../defineTable.ts';
 import { aclOf } from './acl.ts';
 import {
@@ -25,6 +28,7 @@ import {
   INDEX_ACCESS_METHOD,
   INVERTED_ACCESS_METHOD,
   INTERNAL_LANGUAGE,
+  SQL_LANGUAGE,
   TABLE_ACCESS_METHOD,
 } from './constants.ts';
 
@@ -204,6 +208,21 @@ function* overloadsOf(definition: FunctionDefinition) {
   }
 }
 
+/** A function of users. */
+function userFunctionRow(view: CatalogView, one: FunctionDescriptor) {
+  const [database, schema = 'public'] = view.snapshot.fullName(one);
+  return {
+    ...{ oid: userFunctionOid(one), proname: one.name, pronamespace: schemaOid(one.parentId, schema), prolang: SQL_LANGUAGE },
+    ...{ proowner: userOid(one.privileges.owner), procost: 100, prorows: one.returnsSet ? 1000 : 0, provariadic: 0, prosupport: 0 },
+    ...{ prokind: 'f', prosecdef: false, proleakproof: one.isLeakproof === true, proisstrict: one.isStrict === true },
+    ...{ proretset: one.returnsSet === true, provolatile: one.volatility.charAt(0), proparallel: 'u', pronargs: one.params.length },
+    ...{ pronargdefaults: 0, prorettype: one.returns.oid, proargtypes: one.params.map(({ type }) => type.oid) },
+    ...(one.params.some(({ name }) => name !== undefined) && { proargnames: one.params.map(({ name = '' }) => name) }),
+    prosrc: one.statements.map((text) => `${shownStatement(text, database ?? '')};`).join('\n'),
+    ...{ proisagg: false, proiswindow: false },
+  };
+}
+
 const pgProc = table(
   'pg_proc',
   {
@@ -247,6 +266,7 @@ const pgProc = table(
       const where = { proname, pronamespace: view.virtualSchemaOid(namespace), prolang: INTERNAL_LANGUAGE };
       for (const overload of overloadsOf(definition)) yield { ...where, ...overload };
     }
+    for (const one of view.functions()) yield userFunctionRow(view, one);
   },
 );
 
@@ -306,6 +326,10 @@ const pgLanguage = table(
       lanplcallfoid: 0,
       laninline: 0,
       lanvalidator: 0,
+    },
+    {
+      ...{ oid: SQL_LANGUAGE, lanname: 'sql', lanowner: userOid(NODE_USER), lanispl: false, lanpltrusted: true },
+      ...{ lanplcallfoid: 0, laninline: 0, lanvalidator: 0 },
     },
   ],
 );
