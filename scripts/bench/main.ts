@@ -27,6 +27,7 @@ import { cases as mvccCases } from './mvcc.ts';
 import { cases as optimizerCases } from './optimizer.ts';
 import { cases as pausesCases } from './pauses.ts';
 import { cases as planningCases } from './planning.ts';
+import { cases as schedulesCases } from './schedules.ts';
 import { cases as schemaChangeCases } from './schemaChange.ts';
 import { cases as storageCases } from './storage.ts';
 import { cases as systemCases } from './system.ts';
@@ -49,6 +50,7 @@ const CASES: readonly BenchCase[] = [
   ...backupProofCases,
   ...listingCases,
   ...storageCases,
+  ...schedulesCases,
   ...systemCases,
   ...forksCases,
   ...schemaChangeCases,

@@ -77,8 +77,14 @@ export interface Schedule {
 export const isIncremental = ({ args }: Pick<Schedule, 'args'>): boolean => args.backup_type === 1;
 export const isPaused = ({ nextRun }: Pick<Schedule, 'nextRun'>): boolean => nextRun === undefined;
 
+/** A schedule's statement is asked for at each of its runs. */
+const PARSED = new Map<string, Backup>();
+const PARSED_MAX = 256;
+
 /** The statement that it runs, secrets included. XX001 when the row holds another. */
 export function statementOf({ id, args }: Pick<Schedule, 'id' | 'args'>): Backup {
+  const known = PARSED.get(args.backup_statement);
+  if (known !== undefined) return known;
   let parsed: readonly ParsedStatement[] = [];
   try {
     parsed = parseStatements(args.backup_statement);
@@ -87,7 +93,11 @@ export function statementOf({ id, args }: Pick<Schedule, 'id' | 'args'>): Backup
     if (!isVarveError(error)) throw error;
   }
   const [first, ...others] = parsed;
-  if (first?.ast.kind === 'backup' && others.length === 0) return first.ast;
+  if (first?.ast.kind === 'backup' && others.length === 0) {
+    if (PARSED.size >= PARSED_MAX) PARSED.clear();
+    PARSED.set(args.backup_statement, first.ast);
+    return first.ast;
+  }
   throw new CorruptionError(SqlState.DataCorrupted, `system.scheduled_jobs: schedule ${id} holds no BACKUP statement`);
 }
 

@@ -10,7 +10,7 @@ import { StatementError } from '../base/errors.ts';
 import { SqlState } from '../base/sqlState.ts';
 
 import type { ExternalStorage, ListOptions, ReadOptions, WriteOptions, WriteResult, WriteSource } from './externalStorage.ts';
-import { checkBasePath, checkName, fileExists, lentChunksOf, listing, missingFile } from './names.ts';
+import { checkBasePath, checkName, fileExists, lentChunksOf, listing, missingFile, SURROGATE } from './names.ts';
 import type { ParsedUri } from './uri.ts';
 
 /** Contents by whole path. The paths are kept in order too: a listing costs what it finds, not what there is. */
@@ -141,7 +141,9 @@ class MemoryStorage implements ExternalStorage {
   async list(prefix: string, options?: ListOptions): Promise<string[]> {
     options?.signal?.throwIfAborted();
     const paths = this.#files.withPrefix(this.#base + prefix, options?.delimiter !== undefined);
-    return listing(this.#base === '' ? paths : paths.map((path) => path.slice(this.#base.length)), prefix, options);
+    const names = this.#base === '' ? paths : paths.map((path) => path.slice(this.#base.length));
+    // Folded and in order already, unless the order of UTF-8 is another.
+    return names.some((name) => SURROGATE.test(name)) ? listing(names, prefix, options) : names;
   }
 
   async delete(name: string): Promise<void> {

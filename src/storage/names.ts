@@ -50,7 +50,8 @@ export function compareNames(a: string, b: string): number {
   if (!SURROGATE.test(a) && !SURROGATE.test(b)) return a < b ? -1 : 1;
   return Buffer.compare(Buffer.from(a), Buffer.from(b));
 }
-const SURROGATE = /[\ud800-\udfff]/;
+/** Where it is in neither of two names, UTF-16 orders them as UTF-8 does. */
+export const SURROGATE = /[\ud800-\udfff]/;
 
 /** Names with the prefix, sorted and folded as ListOptions says. Takes names in any order. */
 export function listing(names: Iterable<string>, prefix: string, options: ListOptions | undefined): string[] {
