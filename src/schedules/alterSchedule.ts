@@ -33,6 +33,8 @@ import { releaseRecord } from './success.ts';
 
 export interface AlterDeps extends ScheduleStatementDeps {
   readonly protections: ProtectedRecords;
+  /** Whether a backup of the schedule goes on. */
+  isRunning(scheduleId: number): boolean;
 }
 
 /** A schedule of full backups, and the incremental one beside it. */
@@ -51,7 +53,7 @@ export async function alterSchedule(deps: AlterDeps, context: StatementContext, 
   const now = presentTime(deps.kv);
   const pair: Pair = { ...before };
   await changeCadence(deps, context, pair, stmt.commands, now);
-  for (const command of stmt.commands) await apply(context, pair, command, now);
+  for (const command of stmt.commands) await apply(deps, context, pair, command, now);
   await applyOptions(context, pair, stmt.commands);
   for (const command of stmt.commands) if (command.type === 'execute') execute(pair, command.full, now);
   await checkPlan(deps, context, fullOf(pair.statement), true);
@@ -227,7 +229,7 @@ function addIncremental(deps: AlterDeps, context: StatementContext, pair: Pair, 
 
 // ---- the other commands -----------------------------------------------------------------------------
 
-async function apply(context: StatementContext, pair: Pair, command: AlterScheduleCommand, now: Timestamp): Promise<void> {
+async function apply(deps: AlterDeps, context: StatementContext, pair: Pair, command: AlterScheduleCommand, now: Timestamp): Promise<void> {
   switch (command.type) {
     case 'setLabel': {
       const label = await requireString(context, command.label, 'the label of a schedule');
@@ -238,7 +240,7 @@ async function apply(context: StatementContext, pair: Pair, command: AlterSchedu
     case 'setInto': {
       const uris = await literalUris(context, command.into);
       pair.statement = { ...pair.statement, destination: { type: 'into', uris } };
-      moveAway(pair, now);
+      moveAway(pair, now, deps.isRunning(pair.full.id));
       return;
     }
     case 'setWith':
@@ -249,15 +251,19 @@ async function apply(context: StatementContext, pair: Pair, command: AlterSchedu
   }
 }
 
-/** At the new place there is no full yet: the incrementals wait for one, which is taken at once if they were not waiting before. */
-function moveAway(pair: Pair, now: Timestamp): void {
+/**
+ * At the new place there is no full yet: the incrementals wait for one. It is taken at once if they were at work before, or
+ * waited for one that goes on at the old place or has failed there; not if the first full is still to come, or somebody paused them.
+ */
+function moveAway(pair: Pair, now: Timestamp, isRunning: boolean): void {
   const place = (pair.full.args.place ?? 0) + 1;
   const { full, incremental } = pair;
   if (incremental === undefined) {
     pair.full = { ...full, args: { ...full.args, place } };
     return;
   }
-  const wasActive = !isPaused(incremental);
+  const isWaiting = full.args.unpause_on_success === incremental.id;
+  const wasActive = !isPaused(incremental) || (isWaiting && (isRunning || full.state.status !== undefined));
   pair.full = {
     ...full,
     nextRun: wasActive && !isPaused(full) ? now : full.nextRun,

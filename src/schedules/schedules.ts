@@ -113,7 +113,10 @@ export class Schedules {
     statements.register<AlterBackupSchedule>('alterBackupSchedule', {
       columns: () => SCHEDULE_COLUMNS,
       placeholderTypes: ({ schedule }) => idType(schedule),
-      run: (context, stmt) => alterSchedule(deps, context, stmt),
+      run: (context, stmt) => {
+        const isRunning = (id: number) => this.executor.runningSince(id) !== undefined;
+        return alterSchedule({ ...deps, isRunning }, context, stmt);
+      },
       runsOnce: true,
     });
     statements.register<ShowSchedules>('showSchedules', {

@@ -136,7 +136,7 @@ test('what a schedule was late with before it was paused is not counted as misse
   }
 });
 
-test('a backup begun for one destination does not wake the incrementals of another', async () => {
+test('a backup begun for one destination does not wake the incrementals of another, which has its own at once', async () => {
   const { clock, db, rows } = await open();
   try {
     await rows('CREATE TABLE t (a INT PRIMARY KEY)');
@@ -145,6 +145,7 @@ test('a backup begun for one destination does not wake the incrementals of anoth
     await clock.advance('1m');
     await rows("SET CLUSTER SETTING jobs.debug.pausepoints = ''");
     const [[full]] = (await rows("SELECT id FROM [SHOW SCHEDULES FOR BACKUP] WHERE backup_type = 'FULL'")) as [[string]];
+    await rows('SET CLUSTER SETTING jobs.scheduler.enabled = false');
     await rows(`ALTER BACKUP SCHEDULE ${full} SET INTO 'mem://b/new'`);
     await rows("RESUME JOBS SELECT job_id FROM [SHOW JOBS] WHERE status = 'paused'");
     await clock.advance('1s');
@@ -152,9 +153,42 @@ test('a backup begun for one destination does not wake the incrementals of anoth
     const incremental = "SELECT schedule_status, state FROM [SHOW SCHEDULES FOR BACKUP] WHERE backup_type = 'INCREMENTAL'";
     assert.equal(await rows(incremental), [['PAUSED', 'Waiting for initial backup to complete']]);
     assert.is(db.kv.gc.protections.list().filter(({ metaType }) => metaType === 'schedules').length, 0);
-    await rows(`ALTER BACKUP SCHEDULE ${full} EXECUTE FULL IMMEDIATELY`);
+    await rows('SET CLUSTER SETTING jobs.scheduler.enabled = true');
     await clock.advance('1s');
     assert.equal(await rows(incremental), [['ACTIVE', null]]);
+  } finally {
+    await db.close();
+  }
+});
+
+test('a first full that failed is taken at once where its schedule is sent; one still to come keeps its time', async () => {
+  const { clock, db, rows } = await open();
+  const create = (name: string, first: string) =>
+    rows(
+      `CREATE SCHEDULE ${name} FOR BACKUP TABLE t INTO 'external://${name}' RECURRING '@hourly' WITH SCHEDULE OPTIONS first_run = '${first}'`,
+    );
+  try {
+    await rows('CREATE TABLE t (a INT PRIMARY KEY)');
+    for (const [name, first] of [
+      ['failed', 'now'],
+      ['later', '2026-11-20 20:00:00'],
+    ] as const) {
+      await rows(`CREATE EXTERNAL CONNECTION ${name} AS 'mem://b/${name}'`);
+      await create(name, first);
+      await rows(`DROP EXTERNAL CONNECTION ${name}`);
+    }
+    await clock.advance('1m');
+    for (const [id, label] of await rows("SELECT id, label FROM [SHOW SCHEDULES FOR BACKUP] WHERE backup_type = 'FULL'")) {
+      await rows(`ALTER BACKUP SCHEDULE ${id} SET INTO 'mem://b/${label}2'`);
+    }
+    await clock.advance('1s');
+    const state = "SELECT label, schedule_status FROM [SHOW SCHEDULES FOR BACKUP] WHERE backup_type = 'INCREMENTAL'";
+    assert.equal(await rows(state), [
+      ['failed', 'ACTIVE'],
+      ['later', 'PAUSED'],
+    ]);
+    await clock.set('2026-11-20T20:01:00Z');
+    assert.is((await rows(state))[1]?.[1], 'ACTIVE');
   } finally {
     await db.close();
   }
