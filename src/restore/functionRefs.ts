@@ -16,7 +16,7 @@ export function withoutFunctionCalls(source: TableDescriptor): WithoutFunctions 
   const { exprFunctions = [], ...table } = source;
   const calls = (text: string | undefined): boolean =>
     text !== undefined &&
-    qualifiedCalls(parseExpression(text)).some(({ parts }) =>
+    qualifiedCalls(parseExpression(text)).some(({ name: { parts } }) =>
       exprFunctions.some(({ schema, name }) => parts.at(-1)?.text === name && parts.at(-2)?.text === schema),
     );
   const virtual = table.columns.find((column) => column.isVirtual && calls(column.computeExpr));

@@ -22,6 +22,7 @@ import { quoteName, quoteNames } from '../../catalog/names.ts';
 import { schemaMeant } from '../../catalog/snapshot.ts';
 import type { CatalogLookup } from '../expr/evalContext.ts';
 import type { VirtualTables } from '../plan/virtualTable.ts';
+import { createFunctionText, shownSignature } from './functionText.ts';
 import { checkOid, foreignKeyOid, indexOid, primaryKeyOid, schemaOid, uniqueOid, userOid } from './oids.ts';
 import { constraintText, indexText } from './showCreate.ts';
 
@@ -207,6 +208,11 @@ export class SnapshotLookup implements CatalogLookup {
 
   viewDefinition(oid: number): string | undefined {
     return this.#snapshot.tableById(oid)?.view?.query;
+  }
+
+  userFunction(oid: number): { readonly args: string; readonly result: string; readonly definition: string } | undefined {
+    const one = this.#snapshot.functionById(oid - USER_TYPE_OID_BASE);
+    return one && { ...shownSignature(one), definition: createFunctionText(one, this.#snapshot) };
   }
 
   serialSequence(tableName: string, columnName: string): string | undefined {

@@ -286,6 +286,9 @@ class LazyLookup {
   viewDefinition(oid: number) {
     return this.#get().viewDefinition(oid);
   }
+  userFunction(oid: number) {
+    return this.#get().userFunction(oid);
+  }
   serialSequence(table: string, column: string) {
     return this.#get().serialSequence(table, column);
   }

@@ -4,16 +4,15 @@
 import type { CatalogSnapshot } from '../../catalog/catalog.ts';
 import type { DatabaseDescriptor, FunctionDescriptor } from '../../catalog/descriptor.ts';
 import { quoteName, quoteNames } from '../../catalog/names.ts';
-import { type ColumnType, pgTypeName, sqlTypeName } from '../../catalog/type.ts';
+import { type ColumnType, pgTypeName, sqlTypeName, USER_TYPE_OID_BASE } from '../../catalog/type.ts';
 import type { CallExpr, Expr, TypeName } from '../parse/ast.ts';
 import { parseQuery } from '../parse/parse.ts';
 import { dollarQuoted } from '../parse/print/functions.ts';
 import { printSelect } from '../parse/printer.ts';
-import { splitName } from './catalogLookup.ts';
 import { type Rewrite, rewriteTree } from './ddl/storedTexts.ts';
 
-/** Functions have object ids of their own, above those of relations. */
-export const functionOid = ({ id }: FunctionDescriptor): number => 100_000 + id;
+/** Functions have object ids as types have them, above those of relations. */
+export const functionOid = ({ id }: FunctionDescriptor): number => USER_TYPE_OID_BASE + id;
 
 const typeText = (type: ColumnType): string => sqlTypeName(type);
 
@@ -27,13 +26,18 @@ export function parametersText({ params }: FunctionDescriptor): string {
   return params.map((param) => `${param.name === undefined ? '' : `${quoteName(param.name)} `}${typeText(param.type)}`).join(', ');
 }
 
+/** Arguments and result in PostgreSQL's names of types. */
+export function shownSignature(one: FunctionDescriptor): { readonly args: string; readonly result: string } {
+  const args = one.params.map((param) => `${param.name === undefined ? '' : `${quoteName(param.name)} `}${pgTypeName(param.type)}`);
+  return { args: args.join(', '), result: `${one.returnsSet ? 'SETOF ' : ''}${pgTypeName(one.returns)}` };
+}
+
 /** SHOW FUNCTIONS: schema, name, result, arguments, kind and volatility, in the order of schemas and names. */
 export function shownFunctions(snapshot: CatalogSnapshot, database: DatabaseDescriptor, schema: string | undefined): string[][] {
   const rows = snapshot.functionsOf(database.id).map((one): string[] => {
     const [, place = 'public'] = snapshot.fullName(one);
-    const result = `${one.returnsSet ? 'SETOF ' : ''}${pgTypeName(one.returns)}`;
-    const args = one.params.map((param) => `${param.name === undefined ? '' : `${quoteName(param.name)} `}${pgTypeName(param.type)}`);
-    return [place, one.name, result, args.join(', '), 'func', one.volatility];
+    const { args, result } = shownSignature(one);
+    return [place, one.name, result, args, 'func', one.volatility];
   });
   const key = ([place = '', name = '', , args = '']: string[]): string => `${place}.${name}(${args}`;
   return rows.filter(([place]) => schema === undefined || place === schema).sort((a, b) => (key(a) < key(b) ? -1 : 1));
@@ -99,6 +103,8 @@ function typedConstant(node: Readonly<Record<string, unknown>>): object | undefi
 
 const REGCLASS: TypeName = { kind: 'typeName', name: { parts: [{ text: 'regclass', pos: 0 }], pos: 0 }, args: [], isArray: false, pos: 0 };
 
+/** The parts of a name as quoteNames() writes it; none for what is no such name. */
 function splitOrNothing(text: string): string[] {
-  return /^[\w$".]+$/.test(text) ? splitName(text) : [];
+  if (!/^(?:"(?:[^"]|"")*"|[\w$]+)(?:\.(?:"(?:[^"]|"")*"|[\w$]+))*$/.test(text)) return [];
+  return [...text.matchAll(/"((?:[^"]|"")*)"|[\w$]+/g)].map(([plain, quoted]) => quoted?.replaceAll('""', '"') ?? plain);
 }

@@ -114,8 +114,12 @@ function objectOf(context: AskingStatement, { kind, object, column }: PrivilegeQ
       if (typeof object === 'number') return own(snapshot.typeById(object - 100_000)) ?? { everybody: ['USAGE'] };
       return own(snapshot.resolveType(splitName(object), context.names)?.descriptor) ?? { everybody: ['USAGE'] };
     }
-    case 'function':
-      return { everybody: ['EXECUTE'] };
+    case 'function': {
+      // By name, or as `f(int)`: those that are built in are everybody's.
+      const named = typeof object === 'number' ? [] : snapshot.resolveFunctions(splitName(object.replace(/\(.*$/s, '')), context.names);
+      const found = typeof object === 'number' ? snapshot.functionById(object - 100_000) : named[0];
+      return own(found) ?? { everybody: ['EXECUTE'] };
+    }
     case 'role':
       return undefined;
   }

@@ -65,6 +65,8 @@ export interface CatalogLookup {
   /** The text of a constraint as pg_get_constraintdef prints it. */
   constraintDefinition(oid: number): string | undefined;
   viewDefinition(oid: number): string | undefined;
+  /** A function of users: its arguments and result as \df shows them, and the statement that makes it. */
+  userFunction(oid: number): { readonly args: string; readonly result: string; readonly definition: string } | undefined;
   /** A user type, or the array of one, by its oid. */
   userType(oid: number): { readonly type: ColumnType; readonly isVisible: boolean } | undefined;
   /** A user type by its name, as a cast to REGTYPE writes it. */

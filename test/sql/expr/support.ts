@@ -43,6 +43,7 @@ const catalog: CatalogLookup = {
   indexDefinition: (oid) => (oid === 520 ? 'CREATE INDEX i ON artist USING btree (name ASC)' : undefined),
   constraintDefinition: () => undefined,
   viewDefinition: () => undefined,
+  userFunction: () => undefined,
   userType: () => undefined,
   userTypeNamed: () => undefined,
   serialSequence: () => undefined,

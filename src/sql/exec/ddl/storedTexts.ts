@@ -4,7 +4,7 @@
  */
 import type { TableDescriptor } from '../../../catalog/descriptor.ts';
 import { updated } from '../../../catalog/descriptor.ts';
-import type { ObjectName, TypeName } from '../../parse/ast.ts';
+import type { CallExpr, TypeName } from '../../parse/ast.ts';
 import { parseExpression, parseQuery } from '../../parse/parse.ts';
 import { printExpr, printSelect } from '../../parse/printer.ts';
 
@@ -70,12 +70,12 @@ function changed<T>(text: string, tree: T, print: (tree: T) => string, rewrite: 
   return isChanged ? print(made) : text;
 }
 
-/** The names of calls in a tree that are qualified, as stored texts name functions of users. */
-export function qualifiedCalls(tree: unknown): ObjectName[] {
-  const found: ObjectName[] = [];
+/** The calls in a tree whose names are qualified, as stored texts name functions of users. */
+export function qualifiedCalls(tree: unknown): CallExpr[] {
+  const found: CallExpr[] = [];
   visitTree(tree, (node) => {
-    const name = node['kind'] === 'call' ? (node['name'] as ObjectName) : undefined;
-    if (name && name.parts.length > 1) found.push(name);
+    const call = node['kind'] === 'call' ? (node as unknown as CallExpr) : undefined;
+    if (call && call.name.parts.length > 1) found.push(call);
   });
   return found;
 }

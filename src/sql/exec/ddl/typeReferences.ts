@@ -63,9 +63,10 @@ function withExprFunctions(snapshot: CatalogSnapshot, table: TableDescriptor): T
     }
   };
   for (const text of texts) {
-    for (const { parts } of qualifiedCalls(parseExpression(text))) {
-      const full = [database, ...parts.slice(-2).map((part) => part.text)];
-      for (const one of snapshot.resolveFunctions(full, { currentDatabase: database, searchPath: [] })) add(one);
+    for (const { name, args } of qualifiedCalls(parseExpression(text))) {
+      const full = [database, ...name.parts.slice(-2).map((part) => part.text)];
+      const overloads = snapshot.resolveFunctions(full, { currentDatabase: database, searchPath: [] });
+      for (const one of overloads) if (one.params.length === args.length) add(one);
     }
   }
   const { exprFunctions: _before, ...rest } = table;

@@ -99,15 +99,20 @@ function signatureFunctions(engine: EngineServices): Overload[] {
   };
   const spoken = (text: string | undefined): Datum => (text === undefined ? null : utf8Encode(text));
   const text = (name: string, pick: (found: { args: string; result: string }) => string) =>
-    stable(name, [Type.Oid], Type.String, (oid) => {
-      const found = signature(oid ?? null);
+    contextual(name, [Type.Oid], Type.String, 'stable', ({ catalog }, oid) => {
+      const found = signature(oid ?? null) ?? catalog.userFunction(Number(oid));
       return spoken(found && pick(found));
     });
   return [
     text('pg_get_function_arguments', (found) => found.args),
     text('pg_get_function_identity_arguments', (found) => found.args),
     text('pg_get_function_result', (found) => found.result),
-    stable('pg_function_is_visible', [Type.Oid], Type.Bool, (oid) => (signature(oid ?? null) ? true : null)),
+    contextual('pg_get_functiondef', [Type.Oid], Type.String, 'stable', ({ catalog }, oid) =>
+      spoken(catalog.userFunction(Number(oid))?.definition),
+    ),
+    contextual('pg_function_is_visible', [Type.Oid], Type.Bool, 'stable', ({ catalog }, oid) =>
+      signature(oid ?? null) || catalog.userFunction(Number(oid)) ? true : null,
+    ),
   ];
 }
 
@@ -118,7 +123,6 @@ const neverVisible = (what: string): Overload => stable(`pg_${what}_is_visible`,
 const ABSENT: readonly Overload[] = [
   stable('pg_char_to_encoding', [Type.String], Type.Int8, (name) => (/^utf-?8$/i.test(name as Bytes) ? UTF8_ENCODING : -1)),
   stable('pg_relation_is_publishable', [Type.RegClass], Type.Bool, () => false),
-  noText('pg_get_functiondef', Type.Oid),
   noText('pg_get_partition_constraintdef', Type.Oid),
   noText('pg_get_ruledef', Type.Oid),
   noText('pg_get_ruledef', Type.Oid, Type.Bool),

@@ -175,6 +175,7 @@ export class SessionParser extends FamilyParser {
         [[T.TIME, T.ZONE], () => set('timezone', [this.settingValue()])],
         [T.NAMES, () => set('client_encoding', [this.settingValue()])],
         [T.SCHEMA, () => set('search_path', [this.settingValue()])],
+        [[T.ROLE, T.Equal], () => set('role', [this.settingValue()])],
         [T.ROLE, () => set('role', [this.settingValue()])],
       ],
       () => {
