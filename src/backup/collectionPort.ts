@@ -5,6 +5,8 @@ import type { ExternalStorage } from '../storage/externalStorage.ts';
 import type { Keyring } from './keyring.ts';
 
 export interface CollectionStorage extends ExternalStorage {
+  /** Whose it is, such as one database's storage: what is remembered of files is remembered with it, and no other sees it. */
+  readonly owner: object;
   /** The keys of encrypted chains, by the secrets that the location came with. */
   readonly keys: Keyring;
   /** False for layers that the older statements name one by one: they have neither pointers nor an index. */

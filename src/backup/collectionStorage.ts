@@ -48,6 +48,7 @@ export function openCollection(factory: StorageFactory, location: LocationDetail
     ],
     places === undefined,
     new Keyring(location.secrets, factory.secrets, context),
+    factory,
   );
 }
 
@@ -62,7 +63,7 @@ function locksOf(factory: StorageFactory): ListingLocks {
 
 /** A collection all of whose files lie in one storage. It closes with that storage. Without keys it is not encrypted. */
 export function collectionAt(storage: ExternalStorage, keys: Keyring = NO_KEYS): CollectionStorage {
-  return new PlacedCollection([{ prefix: '', tiers: [{ tier: '', storage }] }], true, keys);
+  return new PlacedCollection([{ prefix: '', tiers: [{ tier: '', storage }] }], true, keys, storage);
 }
 
 /** Runs what reads a collection; an error about a file that has another name where it lies says so. */
@@ -91,13 +92,14 @@ interface Place {
 }
 
 class PlacedCollection extends RoutedStorage implements CollectionStorage {
+  readonly owner: object;
   readonly keys: Keyring;
   readonly isCollection: boolean;
   /** Longest prefix first. */
   readonly #places: readonly Place[];
   readonly #found = new Map<string, Promise<ExternalStorage>>();
 
-  constructor(places: readonly Place[], isCollection: boolean, keys: Keyring) {
+  constructor(places: readonly Place[], isCollection: boolean, keys: Keyring, owner: object) {
     super(
       defaultOf(places[0]),
       places.map((place) => ({ prefix: place.prefix, storage: defaultOf(place), at: '' })),
@@ -105,6 +107,7 @@ class PlacedCollection extends RoutedStorage implements CollectionStorage {
     this.#places = [...places].sort((a, b) => b.prefix.length - a.prefix.length);
     this.isCollection = isCollection;
     this.keys = keys;
+    this.owner = owner;
   }
 
   async fileStorage(layerDirectory: string, locality: string): Promise<ExternalStorage> {

@@ -177,7 +177,14 @@ export async function writeManifest(
   return digest;
 }
 
-const KNOWN = new KnownManifests<Manifest>();
+/** By owner: what one database has read must not change when another, in the same process, is done with reading. */
+const knownManifests = new WeakMap<object, KnownManifests<Manifest>>();
+
+function knownOf({ owner }: CollectionStorage): KnownManifests<Manifest> {
+  const known = knownManifests.get(owner) ?? new KnownManifests<Manifest>();
+  knownManifests.set(owner, known);
+  return known;
+}
 
 /**
  * Reads a layer's manifest. 58P01 when the directory holds no completed layer, XX001 when it is
@@ -204,8 +211,9 @@ export async function readManifest(storage: CollectionStorage, directory: string
       : error;
   });
   const isKept = cipher === undefined && !hasTestFault('a72839');
-  const manifest = (isKept ? KNOWN.get(digest) : undefined) ?? (await decodeManifest(bytes, file, cipher));
-  if (isKept) KNOWN.add(digest, manifest, bytes.length);
+  const known = isKept ? knownOf(storage) : undefined;
+  const manifest = known?.get(digest) ?? (await decodeManifest(bytes, file, cipher));
+  known?.add(digest, manifest, bytes.length);
   return { directory, manifest, manifestSha256: digest, ...(cipher && { cipher: new LayerCipher(cipher, manifest.layerId) }) };
 }
 

@@ -138,6 +138,18 @@ test('no flipped bit of a manifest or its checksum goes unseen', async () => {
   }
 });
 
+test('a manifest that is known is decoded once for a database, and again for another', async () => {
+  const files = new MemoryFiles();
+  const open = () => collectionAt(openMemory(ParsedUri.parse('mem://b'), files));
+  const [one, other] = [open(), open()];
+  await writeManifest(one, 'd', makeLayer({ directory: 'd', start: 0, end: 10, spans: ['a-c'] }).manifest);
+  const first = await readManifest(one, 'd');
+  assert.is((await readManifest(one, 'd')).manifest, first.manifest);
+  const foreign = await readManifest(other, 'd');
+  assert.is.not(foreign.manifest, first.manifest);
+  assert.equal(foreign, first);
+});
+
 test('a document of any size waits for no thread: a simulation must not depend on when one is done', async () => {
   const text = JSON.stringify(Array.from({ length: 100_000 }, (_, i) => i));
   const atOnce = async <T>(call: Promise<T>): Promise<T> => {
