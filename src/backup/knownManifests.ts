@@ -1,6 +1,6 @@
 /**
- * Known manifests: what bytes decode to, remembered by their digest. Every plan of an incremental backup reads all of its
- * chain's manifests, and checks their digests; those that it decoded for the one before it need not be decoded again.
+ * Known manifests: what bytes decode to, remembered by their digest. Restores, listings and plans of incremental backups read
+ * manifests of a chain (plans not all of them: chainMemory.ts) and check their digests; what was decoded before need not be decoded again.
  *
  * Equal bytes decode equally, so nothing here can be wrong, whoever reads. One for each database all the same: how many turns
  * a read takes depends on it, and a simulation must not depend on what ran before it in its process. Encrypted manifests are not kept: who has no key
