@@ -92,7 +92,8 @@ async function readBackup(
   const { destination, location } = await readForm(deps, context, stmt, options, grantees).catch(async (error: unknown) => {
     // As CockroachDB: who may not back up the targets hears of that first.
     if (isVarveError(error) && error.code === SqlState.InsufficientPrivilege) {
-      checkBackupPrivileges(resolveTargets(await context.catalog(), stmt.targets, context.names), { grantees, hasSystemBackup });
+      const targets = resolveTargets(await deps.catalog.current(), stmt.targets, context.session.names);
+      checkBackupPrivileges(targets, { grantees, hasSystemBackup });
     }
     throw error;
   });
