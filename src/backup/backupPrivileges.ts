@@ -6,6 +6,7 @@
  *   database   on each database              CONNECT on it, SELECT on its tables, USAGE on its schemas and types
  *   table      on each table                 SELECT on it, USAGE on the schema and the types that come with it
  *
+ * Functions come with their database, and nothing is asked for them: who may use a schema may read their texts.
  * BACKUP is not passed down: on a database it is not enough for its tables. Admins may do all of it.
  * The words are CockroachDB's, for scripts that compare them.
  */
@@ -46,8 +47,8 @@ export function checkBackupPrivileges(targets: ResolvedTargets, { grantees, hasS
 
 function checkOldModel(targets: ResolvedTargets, descriptor: Descriptor, grantees: Grantees): void {
   if (descriptor.kind === 'table') checkPrivilege(grantees, descriptor, 'SELECT');
-  else if (descriptor.kind !== 'database') checkPrivilege(grantees, descriptor, 'USAGE');
-  else if (targets.scope === 'databases') checkPrivilege(grantees, descriptor, 'CONNECT');
+  else if (descriptor.kind === 'schema' || descriptor.kind === 'type') checkPrivilege(grantees, descriptor, 'USAGE');
+  else if (descriptor.kind === 'database' && targets.scope === 'databases') checkPrivilege(grantees, descriptor, 'CONNECT');
 }
 
 function deprecation({ scope, requested }: ResolvedTargets, grantees: Grantees): string {

@@ -232,7 +232,7 @@ export async function planObjects(
   const named = resolveRestoreTargets(backup, last.manifest, request.targets, request.names);
   checkVersions(layers, CLUSTER_VERSION, request.ignoresVersion);
   if (request.isOnlineCopy) checkOnlineCopy(layers);
-  const whole = withoutLostViews(named, request.skip.views, backup, report);
+  const whole = withoutLostViews(named, request.skip, backup, report);
   const kept = request.where === undefined ? whole : filteredTargets(whole, request.skip.foreignKeys, report);
   const renames = resolveRenames(request.renames, kept, backup);
   const targets = withRegionsHere(renamed(kept, renames, request.newDbName), backup, deps.kv, request, report);

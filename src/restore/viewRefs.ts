@@ -1,7 +1,7 @@
 /**
  * Views in a restore: which of them can be restored, and their texts under new database names.
  *
- * A view needs everything it reads to be restored with it, views below it included. What a view's text
+ * A view needs everything it reads and calls to be restored with it, views below it included. What a view's text
  * names it names in full, so a restore into another database, or under other names, changes them in it.
  */
 import { StatementError } from '../base/errors.ts';
@@ -19,30 +19,58 @@ import type { Report } from './problems.ts';
 import type { NewNames } from './renames.ts';
 import type { RestoreTargets } from './restoreTargets.ts';
 
-/** The targets without views whose sources are not restored; reports a 22023 for one unless `skip`. */
-export function withoutLostViews(targets: RestoreTargets, skip: boolean, backup: CatalogSnapshot, report: Report): RestoreTargets {
+/** The targets without views whose sources, or functions, are not restored; reports a 22023 for one that `skip` does not give up. */
+export function withoutLostViews(targets: RestoreTargets, skip: SkipLost, backup: CatalogSnapshot, report: Report): RestoreTargets {
   let tables = targets.tables;
   const functionIds = new Set(targets.functions.map(({ id }) => id));
   for (;;) {
     const ids = new Set(tables.map(({ id }) => id));
-    const missingOf = (table: TableDescriptor) =>
-      table.view?.dependsOnIds.find((id) => !ids.has(id)) ?? table.view?.functionIds?.find((id) => !functionIds.has(id));
-    const lost = tables.find((table) => missingOf(table) !== undefined);
-    if (!lost) return { ...targets, tables };
-    for (const view of skip ? [] : tables.filter((table) => missingOf(table) !== undefined))
-      report(lostView(view, missingOf(view) ?? 0, backup));
+    const missingOf = ({ view }: TableDescriptor): Missing | undefined => {
+      const table = view?.dependsOnIds.find((id) => !ids.has(id));
+      if (table !== undefined) return { id: table, isFunction: false };
+      const called = view?.functionIds?.find((id) => !functionIds.has(id));
+      return called === undefined ? undefined : { id: called, isFunction: true };
+    };
+    const kept = tables.filter((table) => missingOf(table) === undefined);
+    if (kept.length === tables.length) return { ...targets, tables };
+    for (const view of tables) {
+      const missing = missingOf(view);
+      if (missing && !skip.views && !(missing.isFunction && skip.functions)) report(lostView(view, missing, backup));
+    }
     // What reads a view that is given up is lost with it: next time round.
-    tables = tables.filter((table) => missingOf(table) === undefined);
+    tables = kept;
   }
 }
 
-function lostView(view: TableDescriptor, missingId: number, backup: CatalogSnapshot): StatementError {
-  const missing = backup.tableById(missingId) ?? backup.functionById(missingId);
+/** `views`: those that read or call what is not restored; `functions`: those that call it. */
+interface SkipLost {
+  readonly views: boolean;
+  readonly functions: boolean;
+}
+
+interface Missing {
+  readonly id: number;
+  readonly isFunction: boolean;
+}
+
+function lostView(view: TableDescriptor, { id, isFunction }: Missing, backup: CatalogSnapshot): StatementError {
+  const missing = backup.tableById(id) ?? backup.functionById(id);
+  const name = missing && quoteNames(backup.fullName(missing));
+  if (isFunction) {
+    return new StatementError(
+      SqlState.InvalidParameterValue,
+      `cannot restore table "${view.name}" without referenced function ${id} (or "skip_missing_udfs" option)`,
+      {
+        detail: `it calls ${name ?? 'a function that the backup does not hold'}`,
+        hint: 'functions come back with their database; give the view up: WITH skip_missing_udfs',
+      },
+    );
+  }
   return new StatementError(
     SqlState.InvalidParameterValue,
     `cannot restore view "${view.name}" without restoring referenced table (or "skip_missing_views" option)`,
     {
-      detail: `it reads ${missing ? quoteNames(backup.fullName(missing)) : 'a table that the backup does not hold'}`,
+      detail: `it reads ${name ?? 'a table that the backup does not hold'}`,
       hint: 'restore it in the same statement, or give the view up: WITH skip_missing_views',
     },
   );

@@ -135,7 +135,7 @@ export class AttachedBackup implements AttachedDatabase {
     };
     const created = new Map([...this.#ids].filter(([id]) => !sameTypes.has(id)));
     const ids: IdMap = { created, existing: sameTypes };
-    const rewritten = rewriteDescriptors(renamed(withoutLostViews(targets, true, backup, refuse), new Map(), name), ids, {
+    const rewritten = rewriteDescriptors(renamed(withoutLostViews(targets, SKIP_ALL, backup, refuse), new Map(), name), ids, {
       privileges: ownedBy(owner, () => undefined),
       skip: SKIP_ALL,
       names: newNames(targets, new Map(), new Map([[here.name, name]]), backup),
