@@ -29,7 +29,7 @@ export class FunctionsParser extends FamilyParser {
     this.tok(T.RETURNS);
     const returnsSet = this.has(T.SETOF);
     if (this.words(T.TABLE)) this.refuse('RETURNS TABLE');
-    const returns = this.typeName();
+    const returns = this.ownType();
     let options: FunctionOptions = {};
     let language: string | undefined;
     let body: string | undefined;
@@ -41,7 +41,7 @@ export class FunctionsParser extends FamilyParser {
         T.LANGUAGE,
         () => {
           if (language !== undefined) throw this.repeated();
-          language = this.label().text.toLowerCase();
+          language = this.language();
         },
       ],
       [
@@ -66,6 +66,12 @@ export class FunctionsParser extends FamilyParser {
       body: body ?? '',
       pos,
     };
+  }
+
+  /** A word, or a text as in PostgreSQL's older scripts. */
+  private language(): string {
+    const name = this.recorder === undefined && this.c.at(T.String) ? this.stringText() : this.label().text;
+    return name.toLowerCase();
   }
 
   private repeated(): Error {
@@ -108,9 +114,16 @@ export class FunctionsParser extends FamilyParser {
     if (this.words(T.VARIADIC)) this.refuse('VARIADIC parameters');
     this.has(T.IN);
     const name = this.parameterName();
-    const type = this.typeName();
+    const type = this.ownType();
     if (this.words(T.DEFAULT)) this.refuse('DEFAULT of parameters');
     return { name, type, pos };
+  }
+
+  /** A type by its own name. */
+  private ownType(): TypeName {
+    const type = this.typeName();
+    if (this.has(T.Percent)) this.refuse('types taken from a column by %TYPE');
+    return type;
   }
 
   /** A name stands before its type: where one word alone stands, or the words of a type's name, it is the type. */
