@@ -30,7 +30,7 @@ import type {
   WriteResult,
   WriteSource,
 } from './externalStorage.ts';
-import { chunksOf } from './names.ts';
+import { chunksOf, gather } from './names.ts';
 import type { ParsedUri } from './uri.ts';
 
 export type FaultAction =
@@ -130,7 +130,7 @@ class FaultyStorage implements ExternalStorage {
   async write(name: string, source: WriteSource, options: WriteOptions = {}): Promise<WriteResult> {
     return await this.#meet('write', name, options.signal, async (action) => {
       if (action?.kind !== 'truncate' && action?.kind !== 'corrupt') return await this.#inner.write(name, source, options);
-      const whole = await collect(chunksOf(source, options.signal));
+      const whole = await gather(chunksOf(source, options.signal));
       await this.#inner.write(name, this.#damage(whole, action), options);
       // The caller must not learn from the result that something went wrong on the way.
       return { sizeBytes: whole.length, sha256: createHash('sha256').update(whole).digest('hex') };
@@ -149,7 +149,7 @@ class FaultyStorage implements ExternalStorage {
       damage = action;
     });
     if (damage?.kind !== 'truncate' && damage?.kind !== 'corrupt') yield* this.#inner.readStream(name, options);
-    else yield this.#damage(await collect(this.#inner.readStream(name, { ...options, isLent: false })), damage);
+    else yield this.#damage(await gather(this.#inner.readStream(name, { ...options, isLent: false })), damage);
   }
 
   async size(name: string): Promise<number> {
@@ -198,10 +198,4 @@ class FaultyStorage implements ExternalStorage {
     copy[at] = (copy[at] ?? 0) ^ (1 << this.#injector.random.int(8));
     return copy;
   }
-}
-
-async function collect(chunks: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
-  const pieces: Uint8Array[] = [];
-  for await (const chunk of chunks) pieces.push(chunk);
-  return Buffer.concat(pieces);
 }

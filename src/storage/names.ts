@@ -64,6 +64,18 @@ export function listing(names: Iterable<string>, prefix: string, options: ListOp
   return [...found].sort(compareNames);
 }
 
+/** As listing, for object stores: tools that think in folders make empty objects whose names end in a slash, and none of ours. */
+export function objectListing(names: readonly string[], prefix: string, options: ListOptions | undefined): string[] {
+  return listing(options?.delimiter ? names : names.filter((name) => !name.endsWith('/') && name !== ''), prefix, options);
+}
+
+/** All of a stream whose pieces are its reader's to keep. One piece is not copied. */
+export async function gather(pieces: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
+  const found: Uint8Array[] = [];
+  for await (const piece of pieces) found.push(piece);
+  return found.length === 1 && found[0] ? found[0] : Buffer.concat(found);
+}
+
 /** 58P01. */
 export function missingFile(uri: ParsedUri, operation: StorageOperation, name: string, cause?: unknown): StorageError {
   return new StorageError(SqlState.UndefinedFile, `no such file "${name}" in "${uri}"`, { operation, redactedUri: String(uri), cause });

@@ -36,7 +36,7 @@ import type {
   WriteResult,
   WriteSource,
 } from './externalStorage.ts';
-import { checkBasePath, checkName, fileExists, lentChunksOf, listing, missingFile } from './names.ts';
+import { checkBasePath, checkName, fileExists, gather, lentChunksOf, listing, missingFile } from './names.ts';
 import { isTemporary, temporaryName } from './nodelocalTemporary.ts';
 import type { ParsedUri } from './uri.ts';
 
@@ -133,9 +133,7 @@ class NodelocalStorage implements ExternalStorage {
   }
 
   async read(name: string, options: ReadOptions = {}): Promise<Uint8Array> {
-    const pieces: Uint8Array[] = [];
-    for await (const piece of this.#readPieces('read', name, options)) pieces.push(piece);
-    return pieces.length === 1 && pieces[0] ? pieces[0] : Buffer.concat(pieces);
+    return await gather(this.#readPieces('read', name, options));
   }
 
   readStream(name: string, options: ReadOptions = {}): AsyncIterable<Uint8Array> {

@@ -5,6 +5,7 @@
  */
 import type { Clock } from '../base/clock.ts';
 import { StorageError } from '../base/errors.ts';
+import { SqlState } from '../base/sqlState.ts';
 
 import type { ConnectionCounts } from './connectionCounts.ts';
 import type { StorageOperation } from './externalStorage.ts';
@@ -29,6 +30,13 @@ export interface CallOptions {
   /** The file, or the prefix of a listing. */
   readonly name: string;
   readonly signal?: AbortSignal | undefined;
+}
+
+/** What a service sends of a file. */
+export interface Body {
+  readonly pieces: AsyncIterable<Uint8Array>;
+  /** As the service announced it; undefined when it did not. */
+  readonly bytes: number | undefined;
 }
 
 export abstract class ProviderCalls<Opened, Refusal> {
@@ -86,10 +94,13 @@ export abstract class ProviderCalls<Opened, Refusal> {
     });
   }
 
-  /** The pieces of a body as they come, with the errors of `call`. Breaks the connection when its reader leaves early. */
+  /**
+   * The pieces of a body as they come, with the errors of `call`; none for undefined. Breaks the connection when its
+   * reader leaves early. Throws a retryable 58030 when the body ends before what was announced.
+   */
   async *stream(
     options: CallOptions,
-    call: (opened: Opened, abortSignal: AbortSignal) => Promise<AsyncIterable<Uint8Array> | undefined>,
+    call: (opened: Opened, abortSignal: AbortSignal) => Promise<Body | undefined>,
     handle: (refusal: Refusal) => StorageError | undefined,
   ): AsyncGenerator<Uint8Array> {
     const reading = new AbortController();
@@ -97,15 +108,24 @@ export abstract class ProviderCalls<Opened, Refusal> {
     const orEnd = <T>(abortSignal: AbortSignal, result: Promise<T>) => Promise.race([result, ended(abortSignal)]);
     try {
       const body = await this.call(options, (opened, abortSignal) => orEnd(abortSignal, call(opened, signal)), handle);
-      const iterator = body?.[Symbol.asyncIterator]();
-      while (iterator) {
+      if (!body) return;
+      const iterator = body.pieces[Symbol.asyncIterator]();
+      let receivedBytes = 0;
+      for (;;) {
         const next = await this.call(options, (_opened, abortSignal) => orEnd(abortSignal, iterator.next()));
-        if (next.done) return;
+        if (next.done) break;
+        receivedBytes += next.value.length;
         yield next.value;
       }
+      if (receivedBytes < (body.bytes ?? 0)) throw this.#cutOff(options, `${receivedBytes} of ${body.bytes}`);
     } finally {
       reading.abort();
     }
+  }
+
+  #cutOff({ operation, name }: CallOptions, received: string): StorageError {
+    const message = `cannot ${operation} "${name}" in "${this.uri}": the connection ended after ${received} bytes`;
+    return new StorageError(SqlState.IoError, message, { operation, redactedUri: String(this.uri), isRetryable: true });
   }
 
   async close(): Promise<void> {

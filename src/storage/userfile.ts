@@ -34,7 +34,7 @@ import type {
   WriteResult,
   WriteSource,
 } from './externalStorage.ts';
-import { checkBasePath, checkName, chunksOf, fileExists, listing, missingFile } from './names.ts';
+import { checkBasePath, checkName, chunksOf, fileExists, gather, listing, missingFile } from './names.ts';
 import type { ParsedUri } from './uri.ts';
 import { columnId, ensureUserfileTables, findUserfileTables, type UserfileHost, type UserfileTables } from './userfileTables.ts';
 
@@ -142,9 +142,7 @@ class UserfileStorage implements ExternalStorage {
   }
 
   async read(name: string, options: ReadOptions = {}): Promise<Uint8Array> {
-    const pieces: Uint8Array[] = [];
-    for await (const piece of this.#pieces('read', name, options)) pieces.push(piece);
-    return pieces.length === 1 && pieces[0] ? pieces[0] : Buffer.concat(pieces);
+    return await gather(this.#pieces('read', name, options));
   }
 
   readStream(name: string, options: ReadOptions = {}): AsyncIterable<Uint8Array> {

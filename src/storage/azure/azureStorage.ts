@@ -10,7 +10,7 @@
  *   O4  of two writers that stage blocks under one name at the same time, the first to commit throws the other's
  *       blocks away; the other fails, without a trace
  */
-import { StatementError, StorageError } from '../../base/errors.ts';
+import { StatementError } from '../../base/errors.ts';
 import { SqlState } from '../../base/sqlState.ts';
 
 import type {
@@ -23,7 +23,7 @@ import type {
   WriteResult,
   WriteSource,
 } from '../externalStorage.ts';
-import { checkBasePath, checkName, fileExists, listing, missingFile } from '../names.ts';
+import { checkBasePath, checkName, fileExists, gather, missingFile, objectListing } from '../names.ts';
 import { viewOf, writeInParts } from '../parts.ts';
 import type { RetryContext } from '../retry.ts';
 import type { ParsedUri } from '../uri.ts';
@@ -92,9 +92,7 @@ class AzureStorage implements ExternalStorage {
   }
 
   async read(name: string, options: ReadOptions = {}): Promise<Uint8Array> {
-    const pieces: Uint8Array[] = [];
-    for await (const piece of this.#get('read', name, options)) pieces.push(piece);
-    return Buffer.concat(pieces);
+    return await gather(this.#get('read', name, options));
   }
 
   readStream(name: string, options: ReadOptions = {}): AsyncIterable<Uint8Array> {
@@ -120,8 +118,7 @@ class AzureStorage implements ExternalStorage {
       for (const { name } of [...(page?.segment.blobItems ?? []), ...folders]) found.push(name.slice(base.length));
       marker = page?.continuationToken || undefined;
     } while (marker !== undefined);
-    // Tools that think in folders make empty blobs whose names end in a slash, and none of ours.
-    return listing(options?.delimiter ? found : found.filter((name) => !name.endsWith('/') && name !== ''), prefix, options);
+    return objectListing(found, prefix, options);
   }
 
   async delete(name: string): Promise<void> {
@@ -142,9 +139,7 @@ class AzureStorage implements ExternalStorage {
       await this.#head(operation, name, signal);
       return;
     }
-    let announced: number | undefined;
-    let receivedBytes = 0;
-    const pieces = this.#calls.stream(
+    yield* this.#calls.stream(
       { operation, name, signal },
       async (container, abortSignal) => {
         const blob = container.getBlobClient(this.#key(name));
@@ -152,20 +147,10 @@ class AzureStorage implements ExternalStorage {
           if (error.statusCode === 416) return undefined;
           throw error;
         });
-        announced = answer?.contentLength;
-        return answer?.readableStreamBody as AsyncIterable<Uint8Array> | undefined;
+        const pieces = answer?.readableStreamBody as AsyncIterable<Uint8Array> | undefined;
+        return pieces && { pieces, bytes: answer?.contentLength };
       },
       this.#missing(operation, name),
-    );
-    for await (const piece of pieces) {
-      receivedBytes += piece.length;
-      yield piece;
-    }
-    if (announced === undefined || receivedBytes >= announced) return;
-    throw new StorageError(
-      SqlState.IoError,
-      `cannot ${operation} "${name}" in "${this.uri}": the connection ended after ${receivedBytes} of ${announced} bytes`,
-      { operation, redactedUri: String(this.uri), isRetryable: true },
     );
   }
 

@@ -21,7 +21,7 @@ import type {
   WriteSource,
 } from '../externalStorage.ts';
 import type { HttpClient } from '../http/httpClient.ts';
-import { checkBasePath, checkName, fileExists, isReplayable, listing, missingFile } from '../names.ts';
+import { checkBasePath, checkName, fileExists, gather, isReplayable, missingFile, objectListing } from '../names.ts';
 import { writeInParts } from '../parts.ts';
 import { type RetryContext, retrying } from '../retry.ts';
 import type { ParsedUri } from '../uri.ts';
@@ -92,9 +92,7 @@ class GcsStorage implements ExternalStorage {
   }
 
   async read(name: string, options: ReadOptions = {}): Promise<Uint8Array> {
-    const pieces: Uint8Array[] = [];
-    for await (const piece of this.#get('read', name, options)) pieces.push(piece);
-    return Buffer.concat(pieces);
+    return await gather(this.#get('read', name, options));
   }
 
   readStream(name: string, options: ReadOptions = {}): AsyncIterable<Uint8Array> {
@@ -122,8 +120,7 @@ class GcsStorage implements ExternalStorage {
       for (const name of [...(page.items ?? []).map((item) => item.name), ...(page.prefixes ?? [])]) found.push(name.slice(base.length));
       pageToken = page.nextPageToken;
     } while (pageToken !== undefined);
-    // Consoles make "folders": empty objects whose names end in a slash, and none of ours.
-    return listing(options?.delimiter ? found : found.filter((name) => !name.endsWith('/') && name !== ''), prefix, options);
+    return objectListing(found, prefix, options);
   }
 
   async delete(name: string): Promise<void> {

@@ -25,7 +25,7 @@ import type {
   WriteResult,
   WriteSource,
 } from '../externalStorage.ts';
-import { checkBasePath, checkName, chunksOf, missingFile } from '../names.ts';
+import { checkBasePath, checkName, chunksOf, gather, missingFile } from '../names.ts';
 import type { ParsedUri } from '../uri.ts';
 import type { HttpClient, HttpRequest, HttpResponse } from './httpClient.ts';
 import { answerError, connectionError, isFolderRedirect } from './httpError.ts';
@@ -93,10 +93,7 @@ class HttpStorage implements ExternalStorage {
   }
 
   async read(name: string, options: ReadOptions = {}): Promise<Uint8Array> {
-    const pieces: Uint8Array[] = [];
-    for await (const piece of this.#get('read', name, options)) pieces.push(piece);
-    const [only] = pieces;
-    return pieces.length === 1 && only ? only : Buffer.concat(pieces);
+    return await gather(this.#get('read', name, options));
   }
 
   readStream(name: string, options: ReadOptions = {}): AsyncIterable<Uint8Array> {

@@ -21,7 +21,7 @@ import type {
   WriteResult,
   WriteSource,
 } from '../externalStorage.ts';
-import { checkBasePath, checkName, fileExists, listing, missingFile } from '../names.ts';
+import { checkBasePath, checkName, fileExists, gather, missingFile, objectListing } from '../names.ts';
 import { writeInParts } from '../parts.ts';
 import type { ProviderEnvironment } from '../providerCalls.ts';
 import type { RetryContext } from '../retry.ts';
@@ -90,9 +90,7 @@ class S3Storage implements ExternalStorage {
   }
 
   async read(name: string, options: ReadOptions = {}): Promise<Uint8Array> {
-    const pieces: Uint8Array[] = [];
-    for await (const piece of this.#get('read', name, options)) pieces.push(piece);
-    return Buffer.concat(pieces);
+    return await gather(this.#get('read', name, options));
   }
 
   readStream(name: string, options: ReadOptions = {}): AsyncIterable<Uint8Array> {
@@ -125,8 +123,7 @@ class S3Storage implements ExternalStorage {
       for (const key of keys) if (key !== undefined) found.push(decodeKey(key).slice(base.length));
       token = page.IsTruncated ? page.NextContinuationToken : undefined;
     } while (token !== undefined);
-    // Consoles make "folders": empty objects whose names end in a slash, and none of ours.
-    return listing(options?.delimiter ? found : found.filter((name) => !name.endsWith('/') && name !== ''), prefix, options);
+    return objectListing(found, prefix, options);
   }
 
   async delete(name: string): Promise<void> {
@@ -167,9 +164,7 @@ class S3Storage implements ExternalStorage {
     const last = length === Number.POSITIVE_INFINITY ? '' : String(offset + length - 1);
     const range = offset > 0 || last !== '' ? `bytes=${offset}-${last}` : undefined;
     const call = { operation, name, signal };
-    let announced: number | undefined;
-    let receivedBytes = 0;
-    const pieces = this.#calls.stream(
+    yield* this.#calls.stream(
       call,
       async ({ sdk, client }, abortSignal) => {
         const command = new sdk.GetObjectCommand({ ...this.#place(name), ...(range !== undefined && { Range: range }) });
@@ -179,20 +174,9 @@ class S3Storage implements ExternalStorage {
             if (error.$metadata?.httpStatusCode === 416) return undefined;
             throw error;
           });
-        announced = answer?.ContentLength;
-        return answer?.Body as AsyncIterable<Uint8Array> | undefined;
+        return answer?.Body && { pieces: answer.Body as AsyncIterable<Uint8Array>, bytes: answer.ContentLength };
       },
       this.#missing(operation, name),
-    );
-    for await (const piece of pieces) {
-      receivedBytes += piece.length;
-      yield piece;
-    }
-    if (announced === undefined || receivedBytes >= announced) return;
-    throw new StorageError(
-      SqlState.IoError,
-      `cannot ${operation} "${name}" in "${this.uri}": the connection ended after ${receivedBytes} of ${announced} bytes`,
-      { operation, redactedUri: String(this.uri), isRetryable: true },
     );
   }
 
