@@ -336,7 +336,7 @@ export class ScheduleExecutor {
       return;
     }
     metrics.succeeded.add(1);
-    const schedule = await readSchedule(kv.at(kv.reading()), scheduleId).catch(() => undefined);
+    const schedule = await readSchedule(kv.at(kv.reading()), scheduleId);
     if (schedule === undefined) return;
     const details = detailsFromJson(record.details);
     if (schedule.args.updates_last_backup_metric) metrics.lastCompletedTime.value = Math.floor(details.endTime / 1_000_000);
